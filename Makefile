@@ -1,0 +1,29 @@
+# Two commands on a fresh machine: `make demo` and `make test`. Each makes its own environment.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+BIN := .venv/bin
+
+.PHONY: help env demo test test-long check bench docs lock clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+env:  ## the development environment in .venv, made anew only when the lock changes
+	@scripts/environment
+
+test: env  ## every test but the long ones, with real servers
+	@scripts/system-packages postgresql
+	@$(BIN)/python -m pytest -n 2 -m "not long"
+
+check: env  ## format, lint, types, import contract, fresh generated pages, unit tests (under 2 minutes)
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/python -m pytest -q -n 2 tests/unit
+
+lock: env  ## resolve the dependencies anew
+	@scripts/lock
+
+clean:  ## remove the environment and caches
+	@rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -1,0 +1,181 @@
+"""The only place where exceptions are defined: five classes, told apart by what to do next.
+
+Every problem carries a stable code (``errors/catalogue.py``) and is rendered in one form, for people and as JSON.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+__all__ = [
+    "ConfigError",
+    "DataError",
+    "FatalError",
+    "InternalError",
+    "Location",
+    "PenstockError",
+    "Problem",
+    "Severity",
+    "TransientError",
+    "nearest",
+]
+
+Severity = Literal["error", "warning", "info"]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Location:
+    """A span in a document: 1-based line and column (in characters), ``end_column`` exclusive, on the same line.
+
+    ``source`` is the text of that line (for the caret), without its line break; None where the text is not at hand.
+    """
+
+    file: str
+    line: int
+    column: int
+    end_column: int
+    source: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong, as a person reads it and a machine gets it.
+
+    ``message`` is short, lower case, without a full stop, and names what is wrong with which named thing; ``detail`` is
+    evidence; ``hint`` is an action, present only if it is right in all cases.
+    """
+
+    code: str
+    message: str
+    at: Location | None = None
+    detail: str | None = None
+    hint: str | None = None
+    severity: Severity = "error"
+
+    def render(self) -> str:
+        """The form of style.md: code and message, place with a caret line, detail, hint."""
+        lines = [f"{self.severity}[{self.code}]: {self.message}"]
+        if self.at is not None:
+            lines.append(f"  --> {self.at.file}:{self.at.line}:{self.at.column}")
+            if self.at.source is not None:
+                gutter = str(self.at.line)
+                shown, offset = _window(self.at.source, self.at.column - 1)
+                width = max(1, min(self.at.end_column - self.at.column, len(shown) - offset))
+                lines.append(f"{gutter} | {shown}")
+                lines.append(f"{' ' * len(gutter)} | {' ' * offset}{'^' * width}")
+        if self.detail:
+            lines.append(f"detail: {self.detail}")
+        if self.hint:
+            lines.append(f"hint: {self.hint}")
+        return "\n".join(lines)
+
+    def to_json(self) -> dict[str, str | int | None]:
+        """Fields of ``validate --json``: code, class, severity, message, file, line, column, detail, hint."""
+        from penstock.errors.catalogue import class_of
+
+        return {
+            "code": self.code,
+            "class": class_of(self.code),
+            "severity": self.severity,
+            "message": self.message,
+            "file": self.at.file if self.at else None,
+            "line": self.at.line if self.at else None,
+            "column": self.at.column if self.at else None,
+            "detail": self.detail,
+            "hint": self.hint,
+        }
+
+
+def _window(text: str, column: int, limit: int = 120) -> tuple[str, int]:
+    """The part of a long line around ``column`` (0-based), with control characters blanked, and the column in it."""
+    start = 0 if column < limit else column - limit // 2
+    part = text[start : start + limit]
+    return "".join(c if c.isprintable() else " " for c in part), column - start
+
+
+class PenstockError(Exception):
+    """Base of the five; never raised itself. Carries one problem, or all problems of a document at once."""
+
+    exit_code: ClassVar[int] = 70
+    problems: tuple[Problem, ...]
+
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        *,
+        at: Location | None = None,
+        detail: str | None = None,
+        hint: str | None = None,
+    ) -> None:
+        self.problems = (Problem(code, message, at=at, detail=detail, hint=hint),)
+        super().__init__(code, message)
+
+    @classmethod
+    def of(cls, problems: Iterable[Problem]) -> PenstockError:
+        """One exception for many problems, in document order; at least one is needed."""
+        found = sorted(problems, key=lambda p: (p.at.file, p.at.line, p.at.column) if p.at else ("", 0, 0))
+        error = cls(found[0].code, found[0].message)
+        error.problems = tuple(found)
+        return error
+
+    @property
+    def code(self) -> str:
+        return self.problems[0].code
+
+    def __str__(self) -> str:
+        return "\n\n".join(problem.render() for problem in self.problems)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (_rebuild, (type(self), self.problems))
+
+
+def _rebuild(cls: type[PenstockError], problems: tuple[Problem, ...]) -> PenstockError:
+    return cls.of(problems)
+
+
+class ConfigError(PenstockError):
+    """The author must mend the document, the settings or the call; trying again changes nothing."""
+
+    exit_code = 2
+
+
+class DataError(PenstockError):
+    """The data broke a rule, a contract or a type and the policy says: fail."""
+
+    exit_code = 1
+
+
+class TransientError(PenstockError):
+    """A system did not answer, or refused for now; the same call may succeed later."""
+
+    exit_code = 3
+
+
+class FatalError(PenstockError):
+    """Stop: going on could lose or double rows. The state is consistent; the message names the way out."""
+
+    exit_code = 4
+
+
+class InternalError(PenstockError):
+    """Our own bug: an invariant of Penstock did not hold."""
+
+    exit_code = 70
+
+
+def nearest(name: str, candidates: Sequence[str] | Iterable[str]) -> str | None:
+    """The candidate a person most likely meant, or None where none is near.
+
+    >>> nearest("custmer_id", ["amount", "customer_id"])
+    'customer_id'
+    """
+    from difflib import get_close_matches
+
+    known = {str(c).casefold(): str(c) for c in candidates}
+    match = get_close_matches(name.casefold(), list(known), n=1, cutoff=0.6)
+    return known[match[0]] if match else None

@@ -1,0 +1,53 @@
+"""A value that never shows itself: ``***`` in repr, str, format, JSON, pickle and tracebacks."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+MASK: Final = "***"
+
+
+class Secret:
+    """Wraps a text; only :meth:`reveal` gives it out, and callers pass that straight to a driver.
+
+    Equal by content, so that plans with the same secret compare equal; unhashable by content on purpose.
+
+    >>> f"{Secret('hunter2')} {Secret('hunter2')!r}"
+    '*** ***'
+    """
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """The text itself, for a driver's call; never store or log what this returns."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return MASK
+
+    def __str__(self) -> str:
+        return MASK
+
+    def __format__(self, spec: str) -> str:
+        return format(MASK, spec)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._value == self._value
+
+    def __hash__(self) -> int:
+        return hash(Secret)
+
+    def __bool__(self) -> bool:
+        return bool(self._value)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Secret, (MASK,))
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Secret:
+        return self
+
+    def __copy__(self) -> Secret:
+        return self

@@ -1,0 +1,49 @@
+import pickle
+
+import pytest
+
+from penstock.errors import ConfigError, Location, Problem, nearest
+
+
+def test_problem_renders_place_caret_detail_and_hint():
+    problem = Problem(
+        "CMP-203",
+        'column "custmer_id" does not exist in "orders_clean"',
+        at=Location("pipelines/orders.yml", 14, 9, 21, "    on: o.custmer_id = c.id"),
+        detail='"orders_clean" has the columns customer_id, ordered_at, amount.',
+        hint='did you mean "customer_id"?',
+    )
+    assert problem.render() == (
+        'error[CMP-203]: column "custmer_id" does not exist in "orders_clean"\n'
+        "  --> pipelines/orders.yml:14:9\n"
+        "14 |     on: o.custmer_id = c.id\n"
+        "   |         ^^^^^^^^^^^^\n"
+        'detail: "orders_clean" has the columns customer_id, ordered_at, amount.\n'
+        'hint: did you mean "customer_id"?'
+    )
+
+
+def test_problem_shows_a_window_of_a_very_long_line_without_control_characters():
+    line = "x" * 5000 + "\x1b[31mhere"
+    text = Problem("DOC-100", "m", at=Location("f", 1, 5001, 5005, line)).render()
+    assert "\x1b" not in text
+    assert max(len(row) for row in text.splitlines()) < 140
+
+
+def test_errors_of_a_document_stand_in_its_order():
+    later = Problem("DOC-100", "b", at=Location("f", 9, 1, 2))
+    sooner = Problem("DOC-100", "a", at=Location("f", 2, 1, 2))
+    error = ConfigError.of([later, sooner])
+    assert [p.message for p in error.problems] == ["a", "b"]
+
+
+def test_errors_survive_pickling_with_all_problems():
+    error = ConfigError("DOC-100", "gone", hint="look")
+    copy = pickle.loads(pickle.dumps(error))
+    assert isinstance(copy, ConfigError)
+    assert copy.problems == error.problems
+
+
+@pytest.mark.parametrize(("name", "expected"), [("Nmae", "name"), ("zzz", None)])
+def test_nearest_name(name, expected):
+    assert nearest(name, ["name", "other"]) == expected
