@@ -1,0 +1,423 @@
+"""What a source and a sink are, and the data that passes between them and an engine. Contracts and nothing else.
+
+Call order of a source, all from the thread that runs the epoch unless said: ``describe``, ``partitions``, ``latest``
+(ranges are then written durably), ``scan`` (as often as needed over the same range; the engine may pull the batches
+from a thread of its own), ``acknowledge`` strictly after the seal, ``close``.
+Call order of a sink: ``describe``, ``marker``, ``prepare``, ``writer``, the writer's calls, ``commit``, ``close``; after
+a restart ``marker`` and then perhapsa redo.
+Every method raises only the classes of ``penstock.errors``; a driver's exception never escapes.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+    from pathlib import Path
+
+    import pyarrow as pa
+    from sqlglot import exp
+
+    from penstock.clock import Clock
+    from penstock.types import Field, Schema
+
+Json: TypeAlias = "bool | int | float | str | Sequence[Json] | Mapping[str, Json] | None"
+
+# A position is JSON, ordered within its partition, versioned by its connector (key "v"). It says up to where rows were
+# taken, inclusive: `after=p` means "what comes after p".
+Position: TypeAlias = Mapping[str, Json]
+
+
+# ---------------------------------------------------------------- what is handed to a connector when it is made
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a connector may know of its surroundings.
+
+    ``resolve`` turns a path of the document into an absolute one and refuses what the project does not allow;
+    ``scratch`` is a private folder, present, removed after the run. ``contract`` is the schema that the document or the
+    ledger states for a source, or None; ``env`` is not offered: secrets and variables are already in the parameters.
+    """
+
+    name: str
+    resolve: Callable[[str], Path]
+    scratch: Path
+    clock: Clock
+    contract: Contract | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """The schema a source is held to, with the policies of document.md (the first named is the default)."""
+
+    schema: Schema
+    on_new_column: Literal["ignore", "add", "fail"] = "ignore"
+    on_missing_column: Literal["fail", "null"] = "fail"
+    on_type_change: Literal["fail", "widen"] = "fail"
+    on_bad_value: Literal["reject", "null", "fail"] = "reject"
+
+
+# ---------------------------------------------------------------- data in motion
+
+
+@dataclass(frozen=True, slots=True)
+class CsvFormat:
+    """CSV as it lies in files or pipes. None means: to be found out by the reader. ``encoding`` is an IANA name."""
+
+    delimiter: str | None = None
+    quote: str | None = None
+    escape: str | None = None
+    header: bool | None = None
+    encoding: str = "utf-8"
+    null_values: tuple[str, ...] = ("",)
+    skip_lines: int = 0
+    comment: str | None = None
+    date_format: str | None = None
+    timestamp_format: str | None = None
+    decimal_separator: Literal[".", ","] = "."
+    compression: Literal["none", "gzip", "zstd"] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class JsonFormat:
+    """``lines``: one value per line; ``array``: one array of objects, or objects one after another."""
+
+    layout: Literal["lines", "array"] = "lines"
+    compression: Literal["none", "gzip", "zstd"] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ParquetFormat:
+    """Writer options; a reader needs none. ``row_group_rows`` None: the engine's default. ``sort_by`` orders each file."""
+
+    compression: Literal["zstd", "lz4", "snappy", "none", "auto"] = "zstd"
+    compression_level: int | None = None
+    row_group_rows: int | None = None
+    version: Literal["v1", "v2"] = "v2"
+    bloom_filter: bool = True
+    sort_by: tuple[str, ...] = ()
+
+
+FileFormat: TypeAlias = CsvFormat | JsonFormat | ParquetFormat
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A piece of a stream: rows, the records that could not become rows, and the position after its last row.
+
+    ``rejects`` has the columns of :data:`REJECT_COLUMNS`, or is None.
+    """
+
+    batch: pa.RecordBatch
+    position: Position
+    rejects: pa.RecordBatch | None = None
+
+
+# One row per rejected record: where it came from (JSON), what it was (JSON object of the row as it entered the node, or
+# the raw text of a record that never became a row), and every cause (counted once per record).
+REJECT_COLUMNS: tuple[tuple[str, str], ...] = (
+    ("position", "json?"),
+    ("row", "json?"),
+    ("raw", "string?"),
+    ("causes", "list<struct<code: string, column: string?, message: string>>"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Batches:
+    """Rows as Arrow, pulled once per call of ``open``; ``schema`` is exact and every batch has it."""
+
+    schema: Schema
+    open: Callable[[], Iterator[Chunk]]
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """Local files which the engine reads with its own reader. ``schema`` is what the reader must deliver, by name.
+
+    ``constants`` are columns that no file holds (a partition's value, the table's name): per path, name to SQL literal
+    tree. ``excluded`` are row numbers per path that are deleted (Delta deletion vectors).
+    ``bad_values`` says what a value does that its column's type cannot take; malformed records are rejects always.
+    """
+
+    format: FileFormat
+    paths: tuple[str, ...]
+    schema: Schema
+    bad_values: Literal["reject", "null", "fail"] = "reject"
+    union_by_name: bool = False
+    constants: Mapping[str, Mapping[str, exp.Expression]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Pipe:
+    """Text of a known format through file descriptors, one per parallel part (PostgreSQL COPY).
+
+    ``open`` starts the producers and returns the read ends; the engine closes them. ``finish`` waits for the producers
+    and raises what went wrong there.
+    """
+
+    format: CsvFormat
+    schema: Schema
+    open: Callable[[], Sequence[int]]
+    finish: Callable[[], None]
+
+
+Rows: TypeAlias = Batches | Files | Pipe
+
+
+# ---------------------------------------------------------------- sources
+
+
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """A part of a source that has positions of its own. ``id`` is stable across runs; "" where there is only one."""
+
+    id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ScanRequest:
+    """One range of one partition: (after, upto]; ``after`` None: from the beginning.
+
+    ``columns`` in the order wanted, None: all. ``predicate`` is a SQLGlot tree in DuckDB's dialect over this source's
+    columns, given only where the source declares Capability.FILTER; rows for which it is not true may be left out, and
+    must be if the source says so in :meth:`Source.takes`.
+    """
+
+    partition: Partition
+    after: Position | None
+    upto: Position
+    columns: tuple[str, ...] | None = None
+    predicate: exp.Expression | None = None
+
+
+class Source(ABC):
+    """Where rows come from."""
+
+    @abstractmethod
+    def describe(self) -> Schema:
+        """The columns of the source as it stands now, in its order. May ask the system; reads few rows at most."""
+
+    def partitions(self) -> Sequence[Partition]:
+        """At least one; stable ids."""
+        return (Partition(),)
+
+    @abstractmethod
+    def latest(self, partition: Partition) -> Position:
+        """Where an epoch that is planned now may end. For files: each with size, mtime in ns and checksum."""
+
+    @abstractmethod
+    def scan(self, request: ScanRequest) -> Rows:
+        """Exactly the rows of that range. A replayable source gives the same rows at every call.
+
+        Raises DataError SRC-110 where the range can no longer be read as it was planned (a file changed).
+        """
+
+    def takes(self, predicate: exp.Expression) -> bool:  # noqa: ARG002 -- the default takes none
+        """Whether ``scan`` applies exactly this predicate (one conjunct), so that the engine need not."""
+        return False
+
+    def acknowledge(self, positions: Mapping[str, Position]) -> None:  # noqa: B027 -- most sources need none
+        """Tell the system that everything up to these positions (by partition id) is sealed. Idempotent."""
+
+    def close(self) -> None:  # noqa: B027 -- most sources hold nothing
+        """Give back connections and files. Idempotent."""
+
+
+# ---------------------------------------------------------------- sinks
+
+
+class WriteMode(StrEnum):
+    APPEND = "append"
+    OVERWRITE = "overwrite"
+    OVERWRITE_PARTITIONS = "overwrite_partitions"
+    MERGE = "merge"
+
+
+@dataclass(frozen=True, slots=True)
+class SinkId:
+    """Names a marker. Another incarnation is another history: it never collides with old markers."""
+
+    project: str
+    environment: str
+    pipeline: str
+    sink: str
+    incarnation: str
+
+    def __str__(self) -> str:
+        return f"{self.project}/{self.environment}/{self.pipeline}/{self.sink}/{self.incarnation}"
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """One unit of commit as a sink sees it: numbered from 1 without gaps; ``attempt`` is unique per try;
+    ``fence`` grows with every runner that takes the pipeline; ``planned_at`` is the epoch's ``now()``.
+    """
+
+    sink_id: SinkId
+    number: int
+    attempt: str
+    fence: int
+    planned_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class EpochMarker:
+    """The last epoch that is committed in the sink under this sink id; ``receipt`` if the sink kept it."""
+
+    epoch: int
+    fence: int
+    receipt: Receipt | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """What one writer left in the sink's staging area: serialisable, so that another process can commit it."""
+
+    rows: int
+    bytes: int
+    payload: Mapping[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What a commit did: rows sent = inserted + updated + unchanged + ignored_older, or the epoch is not sealed.
+
+    ``deleted`` counts rows that an overwrite replaced, where the sink knows. ``version`` is the sink's own name for the
+    state after this commit (Delta version, snapshot id), "" where it has none.
+    """
+
+    rows: int
+    inserted: int
+    updated: int = 0
+    unchanged: int = 0
+    ignored_older: int = 0
+    deleted: int | None = None
+    bytes: int = 0
+    version: str = ""
+    checksum: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Preparation:
+    """What ``prepare`` would do to the target: for ``plan``, and to refuse before a row is read.
+
+    ``creates`` the target; ``adds`` columns; ``widens`` pairs (old, new); ``ignores`` columns that the target lacks and
+    that will not be written. All empty: the target stays as it is.
+    """
+
+    creates: bool = False
+    adds: tuple[Field, ...] = ()
+    widens: tuple[tuple[Field, Field], ...] = ()
+    ignores: tuple[Field, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FileTarget:
+    """Where an engine writes files by itself: part files into ``folder`` (present, empty, private to this attempt).
+
+    With ``partition_by`` it writes ``folder/col=value/…`` and leaves these columns out of the files iff
+    ``partition_columns_in_files`` is False. ``single`` asks for exactly one file of that name.
+    """
+
+    folder: Path
+    format: FileFormat
+    partition_by: tuple[str, ...] = ()
+    partition_columns_in_files: bool = False
+    single: str | None = None
+    max_file_bytes: int | None = None
+
+
+class Writer(ABC):
+    """One writer of one attempt: exactly one of the three subclasses below, which say how rows are handed over.
+
+    ``stage`` is called once, after all rows; ``abort`` at any time instead, also after ``stage``; both close.
+    Nothing a writer does is visible to readers of the sink.
+    """
+
+    @abstractmethod
+    def stage(self) -> Staged:
+        """Make what was written durable in the staging area and say what it is."""
+
+    @abstractmethod
+    def abort(self) -> None:
+        """Remove what this attempt left, as far as the system answers. Idempotent, raises nothing."""
+
+
+class BatchWriter(Writer):
+    """Takes Arrow record batches of the prepared schema (same names, same order), from one thread."""
+
+    @abstractmethod
+    def write(self, batch: pa.RecordBatch) -> None: ...
+
+
+class FileWriter(Writer):
+    """Lets the engine write files."""
+
+    @abstractmethod
+    def target(self) -> FileTarget: ...
+
+
+class PipeWriter(Writer):
+    """Takes text of ``format`` through a file descriptor that the engine writes to and closes."""
+
+    format: CsvFormat
+
+    @abstractmethod
+    def open(self) -> int:
+        """Start the consumer; the write end. Errors of the consumer are raised by ``stage``."""
+
+
+class Sink(ABC):
+    """Where rows go: data and marker in one atomic act per epoch."""
+
+    @abstractmethod
+    def describe(self) -> Schema | None:
+        """The target's columns as they stand, None where there is no target yet."""
+
+    @abstractmethod
+    def preview(self, schema: Schema) -> Preparation:
+        """What ``prepare`` would do, without doing it.
+
+        Raises ConfigError SNK-110 (a column's type cannot be held), SNK-111 (columns differ and the policy says fail),
+        SNK-112 (a key column is missing).
+        """
+
+    @abstractmethod
+    def prepare(self, schema: Schema) -> None:
+        """Make the target take rows of this schema: create or evolve it by policy. Idempotent. Errors as ``preview``."""
+
+    @abstractmethod
+    def marker(self, sink_id: SinkId) -> EpochMarker | None:
+        """The last epoch committed under this id, read from the sink itself; finishes what a commit left half-visible
+        (renames that a manifest lists) and removes what no commit lists. None: none was ever committed.
+        """
+
+    @abstractmethod
+    def writer(self, epoch: Epoch, schema: Schema) -> Writer:
+        """A writer for one attempt; many may be open at once where the sink declares Capability.PARALLEL."""
+
+    @abstractmethod
+    def commit(self, epoch: Epoch, staged: Sequence[Staged]) -> Receipt:
+        """Data and marker in one atomic act; the only call that readers of the sink can notice.
+
+        A marker that already has this epoch: nothing is written and its receipt is returned. FatalError SNK-120 where
+        the marker is neither this epoch nor the one before, or the fence is newer: somebody else took over.
+        TransientError where the outcome is unclear: the caller reads ``marker``.
+        """
+
+    def table(self) -> Source:
+        """The sink's table as a source (only with Capability.READ_BACK); its latest position is the current version."""
+        from penstock.errors import InternalError
+
+        raise InternalError("INT-900", f"{type(self).__name__} does not declare read_back")
+
+    def close(self) -> None:  # noqa: B027 -- most sinks hold nothing
+        """Give back connections. Idempotent."""

@@ -1,0 +1,63 @@
+"""The parameters that every source and every sink has; a connector's own model derives from one of them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from penstock.connectors.api import WriteMode
+from penstock.fields import Located, Params
+
+Labels = Annotated[
+    dict[str, list[str]],
+    Field(default_factory=dict, description="Sensitivity labels by column, such as {email: [pii]}; they follow it."),
+]
+# Inline {columns: {name: type}} or {file: path}; the document layer turns it into a Schema (document/contracts.py).
+SchemaParam = Annotated[
+    dict[str, Any] | None,
+    Field(
+        default=None, description="The schema it is held to: {columns: {name: type}} or {file: x.avsc|x.schema.json}."
+    ),
+]
+
+
+class SourceParams(Params):
+    """Keys that stand on every source."""
+
+    type: str = Field(description="Which connector reads it.")
+    description: str = Field(default="", description="What it is, for people.")
+    schema_: SchemaParam = Field(default=None, alias="schema")
+    on_new_column: Literal["ignore", "add", "fail"] = Field(
+        default="ignore", description="What a column does that the schema does not name."
+    )
+    on_missing_column: Literal["fail", "null"] = Field(
+        default="fail", description="What happens when a column of the schema is not there."
+    )
+    on_type_change: Literal["fail", "widen"] = Field(
+        default="fail", description="What happens when a column's type is not the schema's."
+    )
+    on_bad_value: Literal["reject", "null", "fail"] = Field(
+        default="reject", description="What a value does that its column's type cannot take."
+    )
+    labels: Labels
+
+
+class SinkParams(Params):
+    """Keys that stand on every sink."""
+
+    type: str = Field(description="Which connector writes it.")
+    from_: str | list[str] = Field(alias="from", description="The node whose rows it takes, or a list (union by name).")
+    description: str = Field(default="", description="What it is, for people.")
+    mode: WriteMode = Field(default=WriteMode.APPEND, description="How rows meet what is there.")
+    keys: list[str] = Field(default_factory=list, description="The columns that tell rows apart, for merge.")
+    order_by: str | None = Field(default=None, description="The column that says which row of a key is newer.")
+    schema_: SchemaParam = Field(default=None, alias="schema")
+    on_schema_change: Literal["fail", "evolve", "ignore"] = Field(
+        default="fail", description="What happens when the rows' columns are not the target's."
+    )
+    allow: list[str] = Field(default_factory=list, description="Labels that may flow into this sink.")
+    allow_empty: bool = Field(default=False, description="Whether an empty input may overwrite the table.")
+
+
+__all__ = ["Labels", "Located", "SchemaParam", "SinkParams", "SourceParams"]

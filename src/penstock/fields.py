@@ -1,0 +1,202 @@
+"""The kinds of values a document's fields take: expressions, durations, sizes, types, secrets.
+
+Each is an annotated type for the pydantic models of connectors, steps and documents; each carries its JSON Schema, so
+that completion in an editor and the reference page say the same as the validator.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable  # noqa: TC003 -- pydantic evaluates the annotations here
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Annotated, Any, Final
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainValidator, WithJsonSchema
+
+from penstock.errors import Location  # noqa: TC001 -- as above
+from penstock.secret import Secret
+
+
+class Located(str):
+    """A text of a document that remembers where it stands; ``place(offset, length)`` finds a part of it."""
+
+    __slots__ = ("at", "place")
+
+    at: Location
+    place: Callable[[int, int], Location]
+
+    @classmethod
+    def of(cls, text: str, at: Location, place: Callable[[int, int], Location]) -> Located:
+        located = cls(text)
+        located.at = at
+        located.place = place
+        return located
+
+
+class Params(BaseModel):
+    """Base of every parameter model: closed keys, frozen."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True, validate_default=False)
+
+
+# ---------------------------------------------------------------- expressions
+
+
+@dataclass(frozen=True, slots=True)
+class ExpressionText:
+    """A SQL scalar expression in DuckDB's dialect, not yet parsed; ``place`` finds a part of it in the document."""
+
+    sql: str
+    place: Callable[[int, int], Location] | None = None
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ExpressionText) and other.sql == self.sql
+
+    def __hash__(self) -> int:
+        return hash(self.sql)
+
+
+def quote_text(text: str) -> str:
+    """A SQL string literal."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _expression(value: object) -> ExpressionText:
+    match value:
+        case ExpressionText():
+            return value
+        case Located():
+            return ExpressionText(str(value), value.place)
+        case str():
+            return ExpressionText(value)
+        case None:
+            return ExpressionText("NULL")
+        case bool():
+            return ExpressionText("TRUE" if value else "FALSE")
+        case int():
+            return ExpressionText(str(value))
+        case float():
+            return ExpressionText(repr(value) if value - value == 0 else f"'{value}'::DOUBLE")
+        case {"text": str() as text, **rest} if not rest:
+            return ExpressionText(quote_text(text))
+        case _:
+            raise ValueError("takes a SQL expression, a number, true, false, null, or {text: ...}")
+
+
+Expression = Annotated[
+    ExpressionText,
+    PlainValidator(_expression),
+    WithJsonSchema(
+        {
+            "title": "SQL expression",
+            "description": "A SQL scalar expression in DuckDB's dialect; text is {text: ...} or SQL-quoted.",
+            "anyOf": [
+                {"type": "string"},
+                {"type": "number"},
+                {"type": "boolean"},
+                {"type": "null"},
+                {
+                    "type": "object",
+                    "properties": {"text": {"type": "string"}},
+                    "required": ["text"],
+                    "additionalProperties": False,
+                },
+            ],
+        }
+    ),
+]
+
+# ---------------------------------------------------------------- durations and sizes
+
+_DURATION: Final = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([a-zA-Z]+)\s*")
+_DURATION_UNITS: Final = {
+    **dict.fromkeys(("ms", "millisecond", "milliseconds"), 0.001),
+    **dict.fromkeys(("s", "sec", "second", "seconds"), 1),
+    **dict.fromkeys(("min", "minute", "minutes"), 60),
+    **dict.fromkeys(("h", "hour", "hours"), 3600),
+    **dict.fromkeys(("d", "day", "days"), 86_400),
+    **dict.fromkeys(("w", "week", "weeks"), 604_800),
+}
+_SIZE: Final = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([kKMGT]i?B|B)\s*")
+_SIZE_UNITS: Final = {
+    "B": 1,
+    **{f"{p}B": 1000**i for i, p in enumerate("kMGT", 1)},
+    "KB": 1000,
+    **{f"{p}iB": 1024**i for i, p in enumerate("KMGT", 1)},
+    "kiB": 1024,
+}
+
+
+def parse_duration(value: object) -> timedelta:
+    """``10 s``, ``7 days``: a number and a unit. Raises ValueError with what is expected."""
+    if isinstance(value, timedelta):
+        return value
+    match = _DURATION.fullmatch(value) if isinstance(value, str) else None
+    if match is None or match[2].lower() not in _DURATION_UNITS:
+        raise ValueError('takes a duration: a number and a unit of ms, s, min, h, days, weeks, such as "10 s"')
+    try:
+        return timedelta(seconds=float(match[1]) * _DURATION_UNITS[match[2].lower()])
+    except OverflowError:
+        raise ValueError("the duration is longer than time itself; at most 999999999 days") from None
+
+
+def parse_size(value: object) -> int:
+    """``64 MiB``, ``2 GB``: bytes. Raises ValueError with what is expected."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    match = _SIZE.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError('takes a size: a number and a unit of B, kB, MB, GB, KiB, MiB, GiB, TiB, such as "64 MiB"')
+    return int(float(match[1]) * _SIZE_UNITS[match[2]])
+
+
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(parse_duration),
+    WithJsonSchema({"type": "string", "pattern": r"^\s*\d+(\.\d+)?\s*[A-Za-z]+\s*$", "examples": ["10 s", "7 days"]}),
+]
+ByteSize = Annotated[
+    int,
+    BeforeValidator(parse_size),
+    WithJsonSchema({"anyOf": [{"type": "string", "examples": ["64 MiB"]}, {"type": "integer", "minimum": 0}]}),
+]
+
+# ---------------------------------------------------------------- secrets
+
+
+def _secret(value: object) -> Secret:
+    if isinstance(value, Secret):
+        return value
+    if isinstance(value, str):
+        return Secret(value)
+    raise ValueError("takes text, usually ${secret.NAME}")
+
+
+SecretText = Annotated[
+    Secret,
+    PlainValidator(_secret),
+    WithJsonSchema({"type": "string", "writeOnly": True, "examples": ["${secret.NAME}"]}),
+]
+
+
+def reveal(value: str | Secret) -> str:
+    """The text of a field that may hold a secret (URLs, headers, queries)."""
+    return value.reveal() if isinstance(value, Secret) else value
+
+
+def _text_or_secret(value: Any) -> str | Secret:
+    if isinstance(value, (str, Secret)):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (int, float)):
+        return str(value)
+    raise ValueError("takes text or a number")
+
+
+TextOrSecret = Annotated[
+    str | Secret,
+    PlainValidator(_text_or_secret),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "number"}, {"type": "boolean"}]}),
+]

@@ -1,0 +1,90 @@
+"""Descriptors of connectors and steps: the one place from which docs, JSON Schema, catalogue and validation come.
+
+A descriptor is found through an entry point (groups ``penstock.sources``, ``penstock.sinks``, ``penstock.steps``) whose
+name is the name in the document; its module is imported when that name is first asked for, and a descriptor's module
+imports no driver.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import cache
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+from penstock.errors import InternalError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from importlib.metadata import EntryPoint
+
+    from pydantic import BaseModel
+
+Group = Literal["sources", "sinks", "steps"]
+GROUPS: tuple[Group, ...] = ("sources", "sinks", "steps")
+
+
+class Capability(StrEnum):
+    """What a connector declares; the conformance suites test each declared one."""
+
+    REPLAYABLE = "replayable"  # scanning the same range again gives the same rows
+    PROJECTION = "projection"  # reads only the columns asked for
+    FILTER = "filter"  # takes a predicate into the read
+    PARALLEL = "parallel"  # has partitions that may be read at the same time
+    NATIVE = "native"  # the engine reads or writes it with its own reader or writer
+    ATOMIC_COMMIT = "atomic_commit"  # data and epoch marker in one act
+    READ_BACK = "read_back"  # a transform may name the sink and read its table
+    TABLE_FAMILY = "table_family"  # takes `tables:`
+    TIME_TRAVEL = "time_travel"  # reads an older version
+
+
+@dataclass(frozen=True, slots=True)
+class Descriptor:
+    """What there is to know about one source, sink or step before it is used.
+
+    ``params`` is a pydantic model (closed set of keys, a description on every field); ``example`` a piece of YAML that
+    validates against it, as it stands under the component's name (or in a list of steps); ``short`` names the field
+    that a step's short form fills; ``make`` builds the thing from validated parameters: a Source or Sink from
+    ``(params, Context)`` (connectors/api.py), a step's nodes from ``(params, Scope)`` (steps/api.py).
+    """
+
+    name: str
+    group: Group
+    summary: str
+    params: type[BaseModel]
+    make: Callable[..., Any]
+    example: str
+    capabilities: frozenset[Capability] = frozenset()
+    modes: tuple[str, ...] = ()  # write modes of a sink, the default first
+    extra: str | None = None  # the optional dependency group it needs: `pip install penstock[extra]`
+    short: str | None = None
+    notes: tuple[str, ...] = field(default=())  # limits a user must know, one sentence each
+
+
+@cache
+def _entry_points(group: Group) -> Mapping[str, EntryPoint]:
+    from importlib.metadata import entry_points
+
+    return {point.name: point for point in entry_points(group=f"penstock.{group}")}
+
+
+def names(group: Group) -> tuple[str, ...]:
+    """All names of a group, sorted; imports nothing."""
+    return tuple(sorted(_entry_points(group)))
+
+
+@cache
+def find(group: Group, name: str) -> Descriptor | None:
+    """The descriptor of that name, its module imported now; None where there is none."""
+    point = _entry_points(group).get(name)
+    if point is None:
+        return None
+    descriptor = cast("Descriptor", point.load())
+    if descriptor.name != name or descriptor.group != group:
+        raise InternalError("INT-900", f'entry point "{name}" of {group} names the descriptor of "{descriptor.name}"')
+    return descriptor
+
+
+def every(group: Group) -> tuple[Descriptor, ...]:
+    """All descriptors of a group, sorted by name, every module imported: for the catalogue and the docs."""
+    return tuple(d for d in (find(group, name) for name in names(group)) if d is not None)
