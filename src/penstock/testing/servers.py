@@ -1,0 +1,235 @@
+"""Real servers for tests: the one module that knows how each is found, started and stopped.
+
+Every server listens on loopback (and a socket in its own folder), keeps its data in a temporary folder, and dies with
+the process that started it, also where that process is killed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+LOCKED_USER: Final = "locked"
+LOCKED_PASSWORD: Final = "correct horse; battery"  # noqa: S105 -- of a throw-away server on loopback
+_DEBIAN: Final = Path("/usr/lib/postgresql")
+_READY_TIMEOUT_S: Final = 60.0
+_STOP_TIMEOUT_S: Final = 30.0
+_PORT_TRIES: Final = 5
+_FAST: Final = {"fsync": "off", "full_page_writes": "off"}
+
+
+@dataclass(frozen=True, slots=True)
+class Unavailable:
+    """Why a server cannot be started on this machine; a fixture skips with this reason."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresInstallation:
+    """Where PostgreSQL's programs lie, and the account that must run them (None: the present one)."""
+
+    programs: Path
+    account: str | None
+
+    @property
+    def version(self) -> str:
+        """Such as ``postgres (PostgreSQL) 15.20 (Debian 15.20-0+deb12u1)``."""
+        return _output([str(self.programs / "postgres"), "--version"]).strip()
+
+
+@dataclass(slots=True)
+class PostgresServer:
+    """A running server. Role ``postgres`` needs no password from loopback; role ``locked`` has the password of that
+    field and must give it (for tests of authentication).
+    """
+
+    port: int
+    folder: Path
+    installation: PostgresInstallation
+    host: str = "127.0.0.1"
+    user: str = "postgres"
+    locked_user: str = LOCKED_USER
+    locked_password: str = LOCKED_PASSWORD
+    _process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+
+    @property
+    def running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def url(self, database: str = "postgres") -> str:
+        """A connection URL without a password, over TCP."""
+        return f"postgresql://{self.user}@{self.host}:{self.port}/{database}"
+
+    def sql(self, statement: str, *, database: str = "postgres") -> str:
+        """What psql prints for a statement (unaligned, no header): for set-up and for looking at effects."""
+        return _output(
+            [
+                str(self.installation.programs / "psql"),
+                *("-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1"),
+                *("-h", str(self.folder), "-p", str(self.port), "-U", self.user, "-d", database, "-c", statement),
+            ]
+        ).rstrip("\n")
+
+    def log(self) -> str:
+        """The server's log so far."""
+        return (self.folder / "log").read_text(errors="replace")
+
+    def crash(self) -> None:
+        """Stop as a power cut of the process would: no shutdown checkpoint, clients are cut off."""
+        self._stop(signal.SIGQUIT)
+
+    def stop(self) -> None:
+        """Stop quickly and cleanly; running transactions are rolled back. Idempotent."""
+        self._stop(signal.SIGINT)
+
+    def start(self, settings: Mapping[str, str] | None = None) -> None:
+        """Start on the folder and port it has; returns when it takes connections."""
+        values = {
+            "listen_addresses": self.host,
+            "unix_socket_directories": str(self.folder),
+            "max_connections": "60",
+            **_FAST,
+            **(settings or {}),
+        }
+        command = [str(self.installation.programs / "postgres"), "-D", str(self.folder / "data"), "-p", str(self.port)]
+        for name, value in values.items():
+            command += ["-c", f"{name}={value}"]
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(  # noqa: S603 -- the server's own program, fixed arguments
+                _as_account(self.installation.account, command), stdout=log, stderr=log, cwd=self.folder
+            )
+        self._await_ready()
+
+    def _await_ready(self) -> None:
+        deadline = time.monotonic() + _READY_TIMEOUT_S
+        while not self._says_ready():
+            if not self.running or time.monotonic() > deadline:
+                self._stop(signal.SIGKILL)
+                raise RuntimeError(f"postgres did not start: {self.log()[-2000:]}")
+            time.sleep(0.02)
+
+    def _says_ready(self) -> bool:
+        try:
+            lines = (self.folder / "data" / "postmaster.pid").read_text().splitlines()
+        except FileNotFoundError:
+            return False
+        return len(lines) > 7 and lines[7].strip() == "ready" and lines[0] == str(self._server_pid())  # noqa: PLR2004 -- the state's line
+
+    def _server_pid(self) -> int | None:
+        return self._process.pid if self._process is not None else None
+
+    def _stop(self, signum: signal.Signals) -> None:
+        process = self._process
+        if process is None:
+            return
+        if process.poll() is None:
+            process.send_signal(signum)
+            try:
+                process.wait(_STOP_TIMEOUT_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        self._process = None
+
+
+def find_postgres() -> PostgresInstallation | Unavailable:
+    """The newest PostgreSQL of Debian's packages, or the one on the PATH."""
+    found = sorted(_DEBIAN.glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
+    on_path = shutil.which("initdb")
+    if not found and on_path is None:
+        return Unavailable("PostgreSQL is not installed (apt-get install postgresql)")
+    programs = found[-1].parent if found else Path(on_path or "").resolve().parent
+    if os.geteuid() != 0:
+        return PostgresInstallation(programs, None)
+    if shutil.which("setpriv") is None:
+        return Unavailable("PostgreSQL refuses to run as root and setpriv (util-linux) is missing")
+    try:
+        pwd.getpwnam("postgres")
+    except KeyError:
+        return Unavailable('PostgreSQL refuses to run as root and the account "postgres" is missing')
+    return PostgresInstallation(programs, "postgres")
+
+
+@contextlib.contextmanager
+def postgres(
+    installation: PostgresInstallation, *, settings: Mapping[str, str] | None = None
+) -> Iterator[PostgresServer]:
+    """A fresh cluster, started, and removed at the end. ``settings`` are server parameters over the fast defaults
+    (no fsync: data need not outlive the machine's power).
+    """
+    folder = Path(tempfile.mkdtemp(prefix="penstock-pg-"))
+    try:
+        _give_to(installation.account, folder)
+        _initialise(installation, folder)
+        server = _start_on_free_port(installation, folder, settings or {})
+        try:
+            server.sql(f"CREATE ROLE {server.locked_user} LOGIN PASSWORD '{server.locked_password}'")
+            yield server
+        finally:
+            server.stop()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _initialise(installation: PostgresInstallation, folder: Path) -> None:
+    data = folder / "data"
+    arguments = ["-D", str(data), "-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"]
+    _output(_as_account(installation.account, [str(installation.programs / "initdb"), *arguments]))
+    rules = data / "pg_hba.conf"
+    rules.write_text(f"host all {LOCKED_USER} 127.0.0.1/32 scram-sha-256\n" + rules.read_text())
+
+
+def _start_on_free_port(
+    installation: PostgresInstallation, folder: Path, settings: Mapping[str, str]
+) -> PostgresServer:
+    """Another process may take a port between the look and the start: then another one is tried."""
+    for remaining in range(_PORT_TRIES - 1, -1, -1):
+        server = PostgresServer(port=_free_port(), folder=folder, installation=installation)
+        try:
+            server.start(settings)
+        except RuntimeError:
+            if not remaining or "Address already in use" not in server.log():
+                raise
+        else:
+            return server
+    raise AssertionError("unreachable")  # pragma: no cover
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _give_to(account: str | None, folder: Path) -> None:
+    if account is not None:
+        shutil.chown(folder, account, account)
+        folder.chmod(0o755)  # the test process must reach the socket and the log
+
+
+def _as_account(account: str | None, command: list[str]) -> list[str]:
+    """The command under that account, ended by the kernel (SIGQUIT: at once, without a checkpoint) with our process."""
+    switch = [] if account is None else [f"--reuid={account}", f"--regid={account}", "--clear-groups"]
+    setpriv = shutil.which("setpriv")
+    return list(command) if setpriv is None else [setpriv, *switch, "--pdeathsig", "QUIT", *command]
+
+
+def _output(command: list[str]) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd="/", timeout=120)  # noqa: S603 -- as above
+    if done.returncode != 0:
+        raise RuntimeError(f"{Path(command[0]).name} failed: {done.stderr.strip()}")
+    return done.stdout

@@ -1,0 +1,35 @@
+"""Fixtures that several rooms of tests share: real servers, one of each per worker process."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from penstock.testing.servers import PostgresServer
+
+_DATABASE_NUMBERS = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """A real PostgreSQL for the whole session of this worker; the test skips, visibly, where there is none."""
+    from penstock.testing.servers import Unavailable, find_postgres, postgres
+
+    installation = find_postgres()
+    if isinstance(installation, Unavailable):
+        pytest.skip(installation.reason)
+    with postgres(installation) as server:
+        yield server
+
+
+@pytest.fixture
+def postgres_database(postgres_server: PostgresServer) -> str:
+    """The name of a fresh, empty database of that server."""
+    name = f"test_{next(_DATABASE_NUMBERS)}"
+    postgres_server.sql(f"CREATE DATABASE {name}")
+    return name
