@@ -25,6 +25,137 @@ class ErrorCode:
 _ROWS: tuple[tuple[str, ErrorClass, str, str], ...] = (
     # -- DOC: reading documents
     ("DOC-100", "ConfigError", "file cannot be read", "The document does not exist or may not be read."),
+    (
+        "DOC-101",
+        "ConfigError",
+        "document too large",
+        "A document has at most 1 MiB; split it, or move data out of it into files.",
+    ),
+    (
+        "DOC-102",
+        "ConfigError",
+        "document is not UTF-8",
+        "The bytes of the document are not UTF-8 text; save the file in UTF-8, with or without byte order mark.",
+    ),
+    (
+        "DOC-103",
+        "ConfigError",
+        "character not allowed",
+        "A control character, or a line separator that editors count differently, stands in the document; write it as an escape in double quotes.",
+    ),
+    ("DOC-104", "ConfigError", "document is empty", "The document holds nothing but white space and comments."),
+    ("DOC-105", "ConfigError", "syntax error", "The document is neither valid YAML nor JSON at this place."),
+    (
+        "DOC-106",
+        "ConfigError",
+        "tab as indentation",
+        "YAML indents with spaces only; a tab stands where the indentation is.",
+    ),
+    (
+        "DOC-107",
+        "ConfigError",
+        "document ends too early",
+        "A quote, bracket, brace or key is opened and the document ends before it is closed: perhaps the file was cut.",
+    ),
+    (
+        "DOC-108",
+        "ConfigError",
+        "nested too deeply",
+        "Lists and maps are nested deeper than 50 levels, aliases included.",
+    ),
+    ("DOC-109", "ConfigError", "too many values", "The document holds more than 100,000 keys and values."),
+    (
+        "DOC-110",
+        "ConfigError",
+        "unknown alias",
+        "An alias (`*name`) names no anchor (`&name`) before it; a text that starts with `*` needs quotes.",
+    ),
+    (
+        "DOC-111",
+        "ConfigError",
+        "aliases expand too far",
+        "With every alias written out the document would be larger than its bounds: 100,000 values, 4 MiB of text.",
+    ),
+    (
+        "DOC-112",
+        "ConfigError",
+        "alias inside itself",
+        "An alias stands inside the value that its anchor names, so that it would never end.",
+    ),
+    ("DOC-113", "ConfigError", "duplicate key", "A map holds the same key twice; remove or rename one of them."),
+    (
+        "DOC-114",
+        "ConfigError",
+        "key is not a text",
+        "A key is a number, a boolean, null, a list or a map; put it in quotes where a text is meant.",
+    ),
+    (
+        "DOC-115",
+        "ConfigError",
+        "tag not allowed",
+        "A value carries a YAML tag (`!name`); types come from the fields, never from tags.",
+    ),
+    (
+        "DOC-116",
+        "ConfigError",
+        "several documents",
+        "The file holds more than one document (`---`); a file is one document.",
+    ),
+    (
+        "DOC-117",
+        "ConfigError",
+        "merge key",
+        "Merge keys (`<<`) are not supported; environments merge over the base, aliases may stand as values.",
+    ),
+    (
+        "DOC-118",
+        "ConfigError",
+        "number out of range",
+        "A number is too large for a 64-bit float, or longer than 1,000 characters.",
+    ),
+    (
+        "DOC-119",
+        "ConfigError",
+        "character not allowed in a text",
+        "An escape stands for NUL or for half of a surrogate pair, which no text may hold.",
+    ),
+    # -- SNK: writing, every sink
+    (
+        "SNK-110",
+        "ConfigError",
+        "column cannot be held",
+        "The sink's system has no place for a column of this type or name.",
+    ),
+    (
+        "SNK-111",
+        "ConfigError",
+        "columns differ from the target's",
+        "The rows have a column or a type that the target has not, and on_schema_change does not allow to change it.",
+    ),
+    (
+        "SNK-112",
+        "ConfigError",
+        "key column missing",
+        "A column named in keys, order_by or partition_by is not among the rows' columns.",
+    ),
+    (
+        "SNK-113",
+        "ConfigError",
+        "names collide",
+        "Two columns have names that differ only in case, which the target takes for one.",
+    ),
+    (
+        "SNK-114",
+        "DataError",
+        "empty input would overwrite",
+        "The input has no rows and the mode is overwrite. State allow_empty: true where that is meant.",
+    ),
+    (
+        "SNK-120",
+        "FatalError",
+        "epoch does not follow the marker",
+        "The sink's marker is neither at this epoch nor the one before it, or a newer runner took over; nothing was written.",
+    ),
     # -- INT: our own bugs
     ("INT-900", "InternalError", "invariant broken", "Penstock found itself in a state that its own rules exclude."),
 )
