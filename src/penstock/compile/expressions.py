@@ -1,0 +1,201 @@
+"""From the text of an expression to a checked tree: one scalar expression, its columns found and quoted.
+
+Parsing places the text behind ``SELECT``, so that a column called "comment" or "date" is not taken for a statement, and
+then insists that nothing but one expression came of it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NoReturn
+
+import sqlglot
+from sqlglot import exp
+from sqlglot.errors import ParseError, SqlglotError
+
+from penstock.errors import ConfigError, nearest
+from penstock.graph.nodes import SortKey
+from penstock.graph.select import column as column_of
+from penstock.graph.select import identifier
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from penstock.errors import Location
+    from penstock.fields import ExpressionText
+    from penstock.steps.api import Allows
+    from penstock.types import Schema
+
+_SELECT: Final = "SELECT "
+_ORDER: Final = "SELECT 1 ORDER BY "
+# Functions that make several rows of one: only the step `explode` may.
+_ROW_MAKERS: Final = frozenset({"unnest", "explode", "posexplode", "generate_subscripts"})
+
+
+def parse(text: ExpressionText) -> exp.Expr:
+    """One expression without an alias. Raises ConfigError CMP-207."""
+    select = _parsed(_SELECT, text)
+    found = select.expressions
+    if len(found) != 1 or _beyond(select, {"expressions"}) or isinstance(found[0], exp.Alias):
+        _refuse(text, "CMP-207", "one expression is wanted here, without an alias or a clause", len(_SELECT))
+    tree: exp.Expr = found[0]
+    return tree.pop()
+
+
+def parse_order(text: ExpressionText) -> tuple[SortKey, ...]:
+    """``a, b desc nulls first``: nulls last unless said. Raises ConfigError CMP-207."""
+    select = _parsed(_ORDER, text)
+    clause = select.args.get("order")
+    if not isinstance(clause, exp.Order) or _beyond(select, {"expressions", "order"}):
+        _refuse(text, "CMP-207", "an order is wanted here, such as `price desc`", len(_ORDER))
+    return tuple(
+        SortKey(item.this.copy(), descending=bool(item.args.get("desc")), nulls_first=_nulls_first(item, text))
+        for item in clause.expressions
+    )
+
+
+def _nulls_first(item: exp.Expr, text: ExpressionText) -> bool:
+    # The parser fills nulls_first with the dialect's default; only what the author wrote counts.
+    return bool(item.args.get("nulls_first")) and "nulls first" in " ".join(text.sql.lower().split())
+
+
+def _parsed(prefix: str, text: ExpressionText) -> exp.Select:
+    try:
+        trees = sqlglot.parse(prefix + text.sql, dialect="duckdb")
+    except SqlglotError as error:
+        place = error.errors[0] if isinstance(error, ParseError) and error.errors else {}
+        words = str(place.get("description") or error).splitlines()[0].strip().rstrip(".")
+        _refuse(text, "CMP-207", "the expression cannot be parsed", len(prefix), words, place.get("highlight"))
+    tree = trees[0] if len(trees) == 1 else None
+    if not isinstance(tree, exp.Select):
+        _refuse(text, "CMP-207", "one expression is wanted here", len(prefix))
+    return tree
+
+
+def _beyond(select: exp.Select, allowed: set[str]) -> bool:
+    return any(value for name, value in select.args.items() if name not in allowed)
+
+
+def _refuse(
+    text: ExpressionText, code: str, message: str, _prefix: int, detail: str | None = None, near: str | None = None
+) -> NoReturn:
+    offset = text.sql.find(near) if near else 0
+    at = text.place(max(offset, 0), len(near) if near and offset >= 0 else len(text.sql)) if text.place else None
+    raise ConfigError(code, message, at=at, detail=detail)
+
+
+# ---------------------------------------------------------------- columns and what is allowed
+
+
+def resolve(
+    tree: exp.Expr, text: ExpressionText, schemas: Mapping[str, Schema], owner: str, *, allows: Allows = "scalar"
+) -> exp.Expr:
+    """The tree with every column found in ``schemas`` (by alias; one schema under "" for a single input) and quoted.
+
+    Raises ConfigError CMP-203 (no such column), CMP-204 (ambiguous), CMP-208 (a construct that may not stand here).
+    """
+    _check_constructs(tree, text, allows)
+
+    def find(node: exp.Expr) -> exp.Expr:
+        return _column(node, text, schemas, owner) if isinstance(node, exp.Column) and not _bound(node) else node
+
+    return tree.transform(find)
+
+
+def place_of(node: exp.Expr, text: ExpressionText) -> Location | None:
+    """Where a part of the expression stands in the document."""
+    if text.place is None:
+        return None
+    for part in node.find_all(exp.Identifier, exp.Func, bfs=True):
+        start, end = part.meta.get("start"), part.meta.get("end")
+        if start is not None and end is not None:
+            shift = len(_SELECT) if start >= len(_SELECT) else 0
+            return text.place(start - shift, end - start + 1)
+    return text.place(0, len(text.sql))
+
+
+def _check_constructs(tree: exp.Expr, text: ExpressionText, allows: Allows) -> None:
+    for node in tree.walk():
+        what = _forbidden(node, allows)
+        if what is not None:
+            message, hint = what
+            raise ConfigError("CMP-208", message, at=place_of(node, text), hint=hint)
+
+
+def _forbidden(node: exp.Expr, allows: Allows) -> tuple[str, str | None] | None:
+    match node:
+        case exp.Query():
+            return "a subquery cannot stand in an expression", "write a transform with `sql:`, or a `join` step"
+        case exp.Placeholder() | exp.Parameter():
+            return "a placeholder of SQL cannot stand in an expression", "use ${param.NAME}"
+        case exp.Star() if not isinstance(node.parent, exp.Count):
+            return "`*` cannot stand in an expression", "name the columns"
+        case exp.Window() if allows != "window":
+            return "a window function cannot stand here", "use the step `window`"
+        case exp.AggFunc() if allows == "scalar":
+            return "an aggregate cannot stand here", "use the step `aggregate`, or `window`"
+        case exp.Explode() | exp.Unnest():
+            return "an expression gives one value per row", "use the step `explode`"
+        case exp.Anonymous() if node.name.lower() in _ROW_MAKERS:
+            return "an expression gives one value per row", "use the step `explode`"
+    return None
+
+
+def _bound(node: exp.Column) -> bool:
+    """Whether the name is a parameter of a lambda around it."""
+    name = node.name
+    parent = node.parent
+    while parent is not None:
+        if isinstance(parent, exp.Lambda) and any(item.name == name for item in parent.expressions):
+            return True
+        parent = parent.parent
+    return False
+
+
+def _column(node: exp.Column, text: ExpressionText, schemas: Mapping[str, Schema], owner: str) -> exp.Expr:
+    parts = [part.name for part in node.parts]
+    head, alias = parts[0], parts[0]
+    qualified = len(parts) > 1 and alias in schemas and alias != ""
+    if qualified:
+        exact = _find(parts[1], {alias: schemas[alias]}, node, text, owner)
+        rest = parts[2:]
+    else:
+        exact = _find(head, schemas, node, text, owner)
+        rest = parts[1:]
+    found: exp.Expr = column_of(exact[1], exact[0] or None)
+    for part in rest:
+        found = exp.Dot(this=found, expression=identifier(part))
+    return found
+
+
+def _find(
+    name: str, schemas: Mapping[str, Schema], node: exp.Column, text: ExpressionText, owner: str
+) -> tuple[str, str]:
+    """(alias, exact name) of the one column that is meant."""
+    exact = [(alias, name) for alias, schema in schemas.items() if name in schema.names]
+    folded = [(a, n) for a, schema in schemas.items() for n in schema.names if n.casefold() == name.casefold()]
+    for found in (exact, folded):
+        if len(found) == 1:
+            return found[0]
+        if found:
+            places = " and ".join(f"{alias}.{column}" if alias else column for alias, column in found)
+            raise ConfigError(
+                "CMP-204", f'column "{name}" is ambiguous', at=place_of(node, text), detail=f"it may be {places}."
+            )
+    known = [n for schema in schemas.values() for n in schema.names]
+    raise missing_column(name, known, owner, place_of(node, text), bare=text.sql.strip() == name)
+
+
+def missing_column(name: str, known: list[str], owner: str, at: Location | None, *, bare: bool = False) -> ConfigError:
+    """CMP-203 with the nearest name; a bare word that is near nothing was perhaps meant as text."""
+    near = nearest(name, known)
+    hint = f'did you mean "{near}"?' if near else None
+    if hint is None and bare:
+        hint = f"a text is written {{text: {name}}} or in SQL quotes"
+    listed = ", ".join(known[:20]) + (", …" if len(known) > 20 else "")  # noqa: PLR2004 -- as many as a line holds
+    return ConfigError(
+        "CMP-203",
+        f'column "{name}" does not exist in "{owner}"',
+        at=at,
+        detail=f'"{owner}" has the columns {listed}.' if known else f'"{owner}" has no columns.',
+        hint=hint,
+    )

@@ -1,0 +1,171 @@
+"""The graph under construction: what a step sees of it, and how each node is typed when it is added."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NoReturn
+
+from penstock.compile.expressions import missing_column, parse, parse_order, resolve
+from penstock.compile.typing import type_node
+from penstock.errors import ConfigError, Location, Problem, nearest
+from penstock.fields import ExpressionText, Located
+from penstock.graph.nodes import Column, SortKey
+from penstock.graph.select import column as column_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from sqlglot import exp
+
+    from penstock.engines.api import Engine
+    from penstock.fields import NamedExpression
+    from penstock.graph import Node
+    from penstock.steps.api import Allows
+    from penstock.types import LogicalType, Schema
+
+
+@dataclass(slots=True)
+class Builder:
+    """Nodes so far, in order, and the node that each name of the document stands for."""
+
+    engine: Engine
+    pipeline: str
+    nodes: dict[str, Node] = field(default_factory=dict)
+    outputs: dict[str, str] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+
+    def schema_of(self, node_id: str) -> Schema:
+        schema = self.nodes[node_id].schema
+        if schema is None:
+            raise AssertionError(node_id)
+        return schema
+
+    def add(self, node: Node) -> str:
+        """Types the node against its inputs and keeps it. Raises located ConfigErrors (compile/typing.py)."""
+        inputs = {name: self.schema_of(name) for name in node.inputs}
+        self.nodes[node.id] = dataclasses.replace(node, schema=type_node(node, inputs, self.engine))
+        return node.id
+
+    def unique_id(self, wanted: str) -> str:
+        if wanted not in self.nodes:
+            return wanted
+        number = 2
+        while f"{wanted}_{number}" in self.nodes:
+            number += 1
+        return f"{wanted}_{number}"
+
+    def warn(self, code: str, message: str, at: Location | None, hint: str | None = None) -> None:
+        self.problems.append(Problem(code, message, at=at, hint=hint, severity="warning"))
+
+
+@dataclass(slots=True)
+class StepScope:
+    """Implements ``steps.api.Scope`` for one step of one transform."""
+
+    builder: Builder
+    owner: str  # the transform's name
+    label: str  # the step's
+    input: str
+    at: Location | None
+    resolve_name: Callable[[str, Location | None], str]
+
+    @property
+    def schema(self) -> Schema:
+        return self.builder.schema_of(self.input)
+
+    @property
+    def seed(self) -> int:
+        import zlib
+
+        return zlib.crc32(f"{self.builder.pipeline}/{self.owner}/{self.label}".encode())
+
+    def node_id(self, part: str = "") -> str:
+        return self.builder.unique_id(".".join(filter(None, (self.owner, self.label, part))))
+
+    def add(self, node: Node) -> str:
+        return self.builder.add(node if node.at else dataclasses.replace(node, at=self.at))
+
+    def schema_of(self, node_id: str) -> Schema:
+        return self.builder.schema_of(node_id)
+
+    def resolve(self, name: str) -> str:
+        return self.resolve_name(name, name.at if isinstance(name, Located) else self.at)
+
+    def expression(
+        self, text: ExpressionText, *, allows: Allows = "scalar", schemas: Mapping[str, Schema] | None = None
+    ) -> exp.Expr:
+        return resolve(parse(text), text, schemas or {"": self.schema}, self.owner, allows=allows)
+
+    def expressions(self, columns: Sequence[NamedExpression], *, allows: Allows = "scalar") -> tuple[Column, ...]:
+        found: list[Column] = []
+        problems: list[Problem] = []
+        for item in columns:
+            at = item.value.place(0, len(item.value.sql)) if item.value.place else self.at
+            try:
+                found.append(Column(item.name, self.expression(item.value, allows=allows), at))
+            except ConfigError as error:
+                problems.extend(error.problems)
+        if problems:
+            raise ConfigError.of(problems)
+        return tuple(found)
+
+    def sort_keys(self, texts: Sequence[ExpressionText]) -> tuple[SortKey, ...]:
+        keys: list[SortKey] = []
+        for text in texts:
+            for key in parse_order(text):
+                value = resolve(key.value, text, {"": self.schema}, self.owner)
+                keys.append(dataclasses.replace(key, value=value))
+        return tuple(keys)
+
+    def column(self, name: str) -> exp.Column:
+        names = self.schema.names
+        if name in names:
+            return column_of(name)
+        folded = [known for known in names if known.casefold() == name.casefold()]
+        if len(folded) == 1:
+            return column_of(folded[0])
+        raise missing_column(name, list(names), self.owner, name.at if isinstance(name, Located) else self.at)
+
+    def carried(self, schema: Schema | None = None, *, without: Sequence[str] = ()) -> tuple[Column, ...]:
+        fields = schema if schema is not None else self.schema
+        return tuple(Column(item.name, column_of(item.name)) for item in fields if item.name not in without)
+
+    def type(self, text: str) -> tuple[LogicalType, bool]:
+        from penstock.types import parse_type
+
+        return parse_type(str(text), at=text.at if isinstance(text, Located) else self.at)
+
+    def literal(self, text: ExpressionText) -> exp.Expr:
+        from penstock.types import Schema
+
+        return self.expression(text, schemas={"": Schema(())})
+
+    def fail(
+        self, code: str, message: str, *, at: object = None, detail: str | None = None, hint: str | None = None
+    ) -> NoReturn:
+        raise ConfigError(code, message, at=_place(at) or self.at, detail=detail, hint=hint)
+
+
+def _place(at: object) -> Location | None:
+    match at:
+        case Location():
+            return at
+        case Located():
+            return at.at
+        case ExpressionText() if at.place is not None:
+            return at.place(0, len(at.sql))
+        case _:
+            return None
+
+
+def unknown_node(name: str, known: Sequence[str], at: Location | None) -> ConfigError:
+    """CMP-201 with the nearest name."""
+    near = nearest(name, known)
+    return ConfigError(
+        "CMP-201",
+        f'there is no node "{name}"',
+        at=at,
+        hint=f'did you mean "{near}"?' if near else None,
+        detail=f"known nodes: {', '.join(known)}." if known else None,
+    )

@@ -1,0 +1,195 @@
+"""The type of every column of every node, from the engine's own binder; binder errors become located problems.
+
+A node is bound as a whole. Only when that fails are its expressions bound one by one, to name the one that is wrong.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, NoReturn
+
+from sqlglot import exp
+
+from penstock.compile.nullability import nullable_columns
+from penstock.engines.api import BindError
+from penstock.errors import ConfigError
+from penstock.graph.nodes import (
+    Aggregate,
+    Check,
+    Column,
+    Explode,
+    Filter,
+    Join,
+    Project,
+    Python,
+    Query,
+    Read,
+    Sort,
+    Table,
+)
+from penstock.graph.select import column, identifier, relation, to_select
+from penstock.types import Schema
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from penstock.engines.api import Engine
+    from penstock.errors import Location
+    from penstock.graph import Node
+
+_KIND_CODES = {
+    "column": "CMP-203",
+    "ambiguous": "CMP-204",
+    "function": "CMP-205",
+    "type": "CMP-206",
+    "aggregate": "CMP-208",
+    "window": "CMP-208",
+    "syntax": "CMP-207",
+    "table": "CMP-201",
+    "forbidden": "CMP-226",
+    "other": "CMP-206",
+}
+
+
+def type_node(node: Node, inputs: Mapping[str, Schema], engine: Engine) -> Schema:
+    """The node's columns: names as the node says, types from the engine, nullability derived, labels not yet.
+
+    Raises ConfigError CMP-203 to CMP-209, CMP-226.
+    """
+    match node:
+        case Read() | Table():
+            return _required(node)
+        case Python():
+            return node.declared
+    _check_names(node)
+    query = _guarded(node) if isinstance(node, Project) else to_select(node)
+    try:
+        typed = engine.schema_of(query, inputs)
+    except BindError as error:
+        _explain(node, inputs, engine, error)
+    if isinstance(node, Project):
+        typed = Schema(typed.fields[:-1])
+    _check_duplicates(node, typed.names)
+    return nullable_columns(node, typed, inputs)
+
+
+def _required(node: Read | Table) -> Schema:
+    if node.schema is None:
+        raise AssertionError(node.id)
+    return node.schema
+
+
+def _guarded(node: Project) -> exp.Query:
+    """The projection beside an ungrouped column, so that the binder refuses an aggregate that the parser did not know."""
+    guard = exp.alias_(exp.Literal.number(1), identifier("__row"))
+    source = exp.select("*", guard).from_(relation(node.input)).subquery("__rows")
+    select = to_select(node)
+    select.set("from_", exp.From(this=source))
+    select.append("expressions", column("__row"))
+    return select
+
+
+def _check_names(node: Node) -> None:
+    match node:
+        case Project(columns=columns) | Join(columns=columns):
+            named = columns
+        case Aggregate(by=by, measures=measures):
+            named = (*by, *measures)
+        case Explode():
+            extra = [Column(name, node.value, node.at) for name in (node.as_, node.position) if name is not None]
+            named = (*node.columns, *extra)
+        case _:
+            return
+    seen: dict[str, Column] = {}
+    for item in named:
+        before = seen.setdefault(item.name.casefold(), item)
+        if before is not item:
+            same = before.name == item.name
+            raise ConfigError(
+                "CMP-209",
+                f'there would be two columns "{item.name}"'
+                if same
+                else f'"{before.name}" and "{item.name}" differ only in case',
+                at=item.at or before.at or node.at,
+                hint="give one of them another name",
+            )
+
+
+def _check_duplicates(node: Node, names: tuple[str, ...]) -> None:
+    folded: dict[str, str] = {}
+    for name in names:
+        if name.casefold() in folded:
+            raise ConfigError(
+                "CMP-209",
+                f'the query gives two columns "{folded[name.casefold()]}" and "{name}"',
+                at=node.at,
+                hint="give one of them another name",
+            )
+        folded[name.casefold()] = name
+
+
+# ---------------------------------------------------------------- explaining what the binder refused
+
+
+def _explain(node: Node, inputs: Mapping[str, Schema], engine: Engine, whole: BindError) -> NoReturn:
+    for part, at in _parts(node):
+        try:
+            engine.schema_of(part, inputs)
+        except BindError as error:
+            raise _located(error, at or node.at) from None
+    raise _located(whole, node.at)
+
+
+def _parts(node: Node) -> Iterator[tuple[exp.Query, Location | None]]:
+    """One query per expression of the node, with its place."""
+    match node:
+        case Project():
+            for item in node.columns:
+                yield _guarded(dataclasses.replace(node, columns=(item,))), item.at
+        case Aggregate():
+            for item in node.by:
+                yield to_select(dataclasses.replace(node, by=(item,), measures=())), item.at
+            for item in node.measures:
+                yield to_select(dataclasses.replace(node, measures=(item,))), item.at
+        case Join():
+            yield to_select(dataclasses.replace(node, columns=node.columns[:1])), node.at
+            for item in node.columns:
+                yield to_select(dataclasses.replace(node, columns=(item,))), item.at
+        case Check():
+            for cause in node.causes:
+                yield to_select(dataclasses.replace(node, causes=(cause,))), node.at
+        case Sort():
+            for key in node.keys:
+                yield to_select(dataclasses.replace(node, keys=(key,))), node.at
+        case Filter() | Query() | Explode():
+            return
+        case _:
+            return
+
+
+def _located(error: BindError, at: Location | None) -> ConfigError:
+    subject = error.subject or "?"
+    near = error.candidates[0] if error.candidates else None
+    hint = f'did you mean "{near}"?' if near else None
+    match error.kind:
+        case "column":
+            message = f'column "{subject}" does not exist here'
+        case "ambiguous":
+            message = f'column "{subject}" is ambiguous'
+        case "function":
+            message = f'there is no function "{subject}"'
+        case "table":
+            message = f'there is no node "{subject}"'
+        case "aggregate":
+            message = "an aggregate cannot stand beside a value of a single row"
+            hint = "use the step `aggregate`, or `window`"
+        case "window":
+            message = "a window function cannot stand here"
+            hint = "use the step `window`"
+        case "syntax":
+            message = "the query cannot be parsed"
+        case "forbidden":
+            message = f'"{subject}" may not be used in a document'
+        case "type" | "other":
+            message = "the expression cannot be typed"
+    return ConfigError(_KIND_CODES[error.kind], message, at=at, detail=error.text, hint=hint)

@@ -1,0 +1,44 @@
+"""A ``schema:`` of a document: inline columns, or a file in Avro's or JSON Schema's form."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from penstock.document.tree import Mapping, Scalar
+from penstock.errors import ConfigError, Problem
+from penstock.types import Field, Schema, parse_type
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from penstock.document.tree import Node
+
+
+def read_contract(node: Node, read_file: Callable[[str], bytes]) -> Schema:
+    """The schema, in the order of the document. Raises ConfigError DOC-220 (form), DOC-221 (file), DOC-400.. (types)."""
+    if isinstance(node, Mapping) and tuple(node.entries) == ("columns",):
+        columns = node.entries["columns"].value
+        if isinstance(columns, Mapping) and columns.entries:
+            return _inline(columns)
+    raise ConfigError(
+        "DOC-220",
+        "a schema is {columns: {name: type}} or {file: path}",
+        at=node.at,
+        hint='write `schema: {columns: {day: date, price: "decimal(12,4)?"}}`',
+    )
+
+
+def _inline(columns: Mapping) -> Schema:
+    fields: list[Field] = []
+    problems: list[Problem] = []
+    for name, entry in columns.entries.items():
+        text = entry.value.text if isinstance(entry.value, Scalar) else ""
+        try:
+            kind, nullable = parse_type(text, at=entry.value.at)
+        except ConfigError as error:
+            problems.extend(error.problems)
+        else:
+            fields.append(Field(name, kind, nullable=nullable))
+    if problems:
+        raise ConfigError.of(problems)
+    return Schema(tuple(fields))

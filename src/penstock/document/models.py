@@ -1,0 +1,100 @@
+"""A pipeline document after validation: frozen, typed, each part with its place; nothing is resolved yet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
+
+from penstock.fields import ByteSize, Params
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from penstock.connectors.params import SinkParams, SourceParams
+    from penstock.errors import Location
+    from penstock.fields import Located
+    from penstock.registry import Descriptor
+    from penstock.types import Schema
+
+Guarantee = Literal["exactly_once", "at_least_once", "at_most_once"]
+
+
+class RunSettings(Params):
+    """``run:`` of a document, of penstock.yml, of an environment."""
+
+    engine: Literal["duckdb"] = Field(default="duckdb", description="What runs the pipeline.")
+    guarantee: Guarantee | None = Field(
+        default=None, description="The delivery guarantee that is asked for; less is refused before a row moves."
+    )
+    memory: ByteSize | None = Field(default=None, description="Memory the engine may use; default half of the machine.")
+    threads: int | None = Field(default=None, ge=1, le=1024, description="Threads of the engine; default all cores.")
+    temp: ByteSize | None = Field(default=None, description="Disk space for what does not fit into memory.")
+
+
+class ParamSpec(Params):
+    """One entry of ``params:``; the type is one of the document's types."""
+
+    type: str = Field(default="string", description="Its type, such as date or decimal(12,4).")
+    default: str | int | float | bool | None = Field(default=None, description="Used where none is given.")
+    description: str = Field(default="", description="What it is, for people.")
+
+
+@dataclass(frozen=True, slots=True)
+class SourceUse:
+    """A source of the document. ``contract`` is its ``schema:``, read."""
+
+    name: str
+    at: Location
+    descriptor: Descriptor
+    params: SourceParams
+    contract: Schema | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SinkUse:
+    """A sink of the document; ``inputs`` are the names under ``from``."""
+
+    name: str
+    at: Location
+    descriptor: Descriptor
+    params: SinkParams
+    inputs: tuple[Located, ...]
+    contract: Schema | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StepUse:
+    """A step in a transform; ``label`` is its ``name:`` or the step's own name."""
+
+    descriptor: Descriptor
+    params: Params
+    at: Location
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Transform:
+    """``from`` and ``steps``, or one ``sql`` SELECT over node names."""
+
+    name: str
+    at: Location
+    inputs: tuple[Located, ...] = ()
+    steps: tuple[StepUse, ...] = ()
+    sql: Located | None = None
+    contract: Schema | None = None
+    labels: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """The whole document. Names are unique over sources, transforms and sinks; insertion order is the document's."""
+
+    name: str
+    file: str
+    sources: Mapping[str, SourceUse]
+    transforms: Mapping[str, Transform]
+    sinks: Mapping[str, SinkUse]
+    run: RunSettings
+    description: str = ""

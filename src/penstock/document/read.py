@@ -1,0 +1,335 @@
+"""From a positioned tree to a validated document, with all its errors at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeVar, cast
+
+from penstock.document.contracts import read_contract
+from penstock.document.models import Pipeline, RunSettings, SinkUse, SourceUse, StepUse, Transform
+from penstock.document.tree import Mapping, Scalar, Sequence, locate
+from penstock.document.validation import located, validate
+from penstock.errors import ConfigError, Problem, nearest
+from penstock.fields import Located
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from penstock.connectors.params import SinkParams, SourceParams
+    from penstock.document.tree import Node
+    from penstock.errors import Location
+    from penstock.fields import Params
+    from penstock.registry import Descriptor, Group
+    from penstock.types import Schema
+
+import re
+
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
+_KEYS = ("pipeline", "description", "params", "sources", "transforms", "sinks", "run")
+_TRANSFORM_KEYS = ("from", "steps", "sql", "schema", "labels", "description")
+_BESIDE_A_STEP = ("name", "description")
+Found = TypeVar("Found")
+
+
+@dataclass(slots=True)
+class Catalogue:
+    """The two functions of ``penstock.registry`` that reading needs; handed in, for tests and for embedders."""
+
+    find: Callable[[Group, str], Descriptor | None]
+    names: Callable[[Group], tuple[str, ...]]
+
+
+@dataclass(slots=True)
+class _Reader:
+    """Collects problems while it reads; every method returns None where its part is beyond use."""
+
+    catalogue: Catalogue
+    connections: Mapping | None
+    read_file: Callable[[str], bytes]
+    problems: list[Problem] = field(default_factory=list)
+
+    def problem(
+        self, code: str, message: str, at: Location, hint: str | None = None, detail: str | None = None
+    ) -> None:
+        self.problems.append(Problem(code, message, at=at, hint=hint, detail=detail))
+
+    # ------------------------------------------------------------ the document
+
+    def pipeline(self, root: Node, file: str) -> Pipeline | None:
+        if not isinstance(root, Mapping):
+            self.problem("DOC-200", "a pipeline document is a map", root.at, hint="start with `pipeline: name`")
+            return None
+        self.closed(root, _KEYS, "a pipeline document")
+        name = self.name_of_pipeline(root)
+        run, problems = validate(RunSettings, root.get("run") or Mapping({}, root.at), "run")
+        self.problems.extend(problems)
+        sources = self.section(root, "sources", self.source)
+        transforms = self.section(root, "transforms", self.transform)
+        sinks = self.section(root, "sinks", self.sink)
+        self.unique(root)
+        if name is None or run is None:
+            return None
+        description = root.get("description")
+        return Pipeline(
+            name=name,
+            file=file,
+            sources=sources,
+            transforms=transforms,
+            sinks=sinks,
+            run=run,
+            description=str(description.value) if isinstance(description, Scalar) else "",
+        )
+
+    def name_of_pipeline(self, root: Mapping) -> str | None:
+        node = root.get("pipeline")
+        if node is None:
+            self.problem("DOC-202", 'the document has no "pipeline"', root.at, hint="give it a name: `pipeline: name`")
+            return None
+        if not isinstance(node, Scalar) or not isinstance(node.value, str) or not _NAME.fullmatch(node.value):
+            self.problem("DOC-204", "a pipeline's name is a lower-case word", node.at, hint="use a-z, 0-9 and _")
+            return None
+        return node.value
+
+    def section(
+        self, root: Mapping, title: str, read: Callable[[str, Mapping, Location], Found | None]
+    ) -> dict[str, Found]:
+        node = root.get(title)
+        if node is None or (isinstance(node, Scalar) and node.value is None):
+            return {}
+        if not isinstance(node, Mapping):
+            self.problem("DOC-203", f'"{title}" is a map of names', node.at)
+            return {}
+        found: dict[str, Found] = {}
+        for name, entry in node.entries.items():
+            at = entry.key.at
+            if not _NAME.fullmatch(name):
+                self.problem("DOC-204", f'"{name}" is not a name', at, hint="use lower-case letters, digits and _")
+            if not isinstance(entry.value, Mapping):
+                self.problem("DOC-203", f'"{name}" is a map of settings', entry.value.at)
+                continue
+            result = read(name, entry.value, at)
+            if result is not None:
+                found[name] = result
+        return found
+
+    def unique(self, root: Mapping) -> None:
+        seen: dict[str, str] = {}
+        for title in ("sources", "transforms", "sinks"):
+            node = root.get(title)
+            for name, entry in node.entries.items() if isinstance(node, Mapping) else ():
+                if name in seen:
+                    self.problem(
+                        "DOC-205",
+                        f'the name "{name}" stands twice: under {seen[name]} and under {title}',
+                        entry.key.at,
+                        hint="names are unique over sources, transforms and sinks",
+                    )
+                seen.setdefault(name, title)
+
+    def closed(self, node: Mapping, known: tuple[str, ...], owner: str) -> None:
+        for name, entry in node.entries.items():
+            if name not in known:
+                near = nearest(name, known)
+                self.problem(
+                    "DOC-201",
+                    f'{owner} has no key "{name}"',
+                    entry.key.at,
+                    hint=f'did you mean "{near}"?' if near else None,
+                    detail=f"known keys: {', '.join(known)}.",
+                )
+
+    # ------------------------------------------------------------ sources and sinks
+
+    def source(self, name: str, node: Mapping, at: Location) -> SourceUse | None:
+        read = self.component("sources", name, node, at)
+        if read is None:
+            return None
+        descriptor, params = read
+        return SourceUse(name, at, descriptor, cast("SourceParams", params), self.contract(node))
+
+    def sink(self, name: str, node: Mapping, at: Location) -> SinkUse | None:
+        read = self.component("sinks", name, node, at)
+        if read is None:
+            return None
+        descriptor, params = read
+        sink = cast("SinkParams", params)
+        if sink.mode not in descriptor.modes:
+            self.problem(
+                "DOC-207",
+                f'{descriptor.name} does not know the mode "{sink.mode}"',
+                locate(node, ("mode",)),
+                detail=f"it knows {', '.join(descriptor.modes)}.",
+            )
+        return SinkUse(name, at, descriptor, sink, tuple(self.inputs(node)), self.contract(node))
+
+    def component(self, group: Group, name: str, node: Mapping, at: Location) -> tuple[Descriptor, Params] | None:
+        kind = node.get("type")
+        if not isinstance(kind, Scalar) or not isinstance(kind.value, str):
+            self.problem("DOC-202", f'"{name}" has no "type"', kind.at if kind else at, hint=self.types_hint(group))
+            return None
+        descriptor = self.catalogue.find(group, kind.value)
+        if descriptor is None:
+            near = nearest(kind.value, self.catalogue.names(group))
+            other = "sinks" if group == "sources" else "sources"
+            known_there = kind.value in self.catalogue.names(cast("Group", other))
+            self.problem(
+                "DOC-206",
+                f'there is no type "{kind.value}" among the {group}',
+                kind.at,
+                hint=f'did you mean "{near}"?' if near else self.types_hint(group),
+                detail=f'"{kind.value}" is known among the {other} only.' if known_there else None,
+            )
+            return None
+        whole = self.with_connection(node, kind.value)
+        if whole is None:
+            return None
+        params, problems = validate(descriptor.params, whole, f'"{name}"')
+        self.problems.extend(problems)
+        return (descriptor, cast("Params", params)) if params is not None else None
+
+    def types_hint(self, group: Group) -> str:
+        return f"known types: {', '.join(self.catalogue.names(group))}"
+
+    def with_connection(self, node: Mapping, kind: str) -> Mapping | None:
+        """The component with the named connection's map in the place of its name."""
+        from penstock.document.tree import Entry
+
+        use = node.entries.get("connection")
+        if use is None or not isinstance(use.value, Scalar) or not isinstance(use.value.value, str):
+            return node
+        known = self.connections.entries if self.connections else {}
+        entry = known.get(use.value.value)
+        if entry is None or not isinstance(entry.value, Mapping):
+            near = nearest(use.value.value, known)
+            self.problem(
+                "DOC-208",
+                f'there is no connection "{use.value.value}"',
+                use.value.at,
+                hint=f'did you mean "{near}"?' if near else "write it under `connections:` in penstock.yml, or inline",
+                detail=f"known connections: {', '.join(known)}." if known else None,
+            )
+            return None
+        stated = entry.value.get("type")
+        if isinstance(stated, Scalar) and stated.value != kind:
+            self.problem(
+                "DOC-209",
+                f'the connection "{use.value.value}" is for {stated.value}, not for {kind}',
+                use.value.at,
+            )
+            return None
+        settings = {name: item for name, item in entry.value.entries.items() if name != "type"}
+        replaced = Entry(use.key, Mapping(settings, entry.value.at))
+        return Mapping({**node.entries, "connection": replaced}, node.at)
+
+    def contract(self, node: Mapping) -> Schema | None:
+        schema = node.get("schema")
+        if schema is None:
+            return None
+        try:
+            return read_contract(schema, self.read_file)
+        except ConfigError as error:
+            self.problems.extend(error.problems)
+            return None
+
+    def inputs(self, node: Mapping) -> Iterator[Located]:
+        value = node.get("from")
+        items = value.items if isinstance(value, Sequence) else (value,)
+        for item in items:
+            text = located(item) if isinstance(item, Scalar) else None
+            if isinstance(text, Located):
+                yield text
+            elif item is not None:
+                self.problem("DOC-203", '"from" is the name of a node, or a list of names', item.at)
+
+    # ------------------------------------------------------------ transforms
+
+    def transform(self, name: str, node: Mapping, at: Location) -> Transform | None:
+        self.closed(node, _TRANSFORM_KEYS, "a transform")
+        sql, source = node.get("sql"), node.get("from")
+        if (sql is None) == (source is None):
+            what = 'has both "from" and "sql"' if sql is not None else 'has neither "from" nor "sql"'
+            self.problem(
+                "DOC-210", f'"{name}" {what}', at, hint="a transform is `from` and `steps`, or one `sql` SELECT"
+            )
+            return None
+        labels = located(node.get("labels"))
+        common = {"contract": self.contract(node), "labels": self.labels(labels, node)}
+        if sql is not None:
+            text = located(sql)
+            if not isinstance(text, Located):
+                self.problem("DOC-203", '"sql" is one SELECT', sql.at)
+                return None
+            if "steps" in node.entries:
+                self.problem("DOC-210", f'"{name}" has both "sql" and "steps"', node.entries["steps"].key.at)
+            return Transform(name, at, sql=text, **common)  # type: ignore[arg-type]  # typed one line above
+        return Transform(name, at, inputs=tuple(self.inputs(node)), steps=tuple(self.steps(node)), **common)  # type: ignore[arg-type]
+
+    def labels(self, value: object, node: Mapping) -> dict[str, frozenset[str]]:
+        if value is None:
+            return {}
+        if isinstance(value, dict) and all(isinstance(item, list) for item in value.values()):
+            return {str(name): frozenset(str(label) for label in item) for name, item in value.items()}
+        self.problem("DOC-203", '"labels" is a map of columns to lists of labels', locate(node, ("labels",)))
+        return {}
+
+    def steps(self, node: Mapping) -> Iterator[StepUse]:
+        steps = node.get("steps")
+        if steps is None or (isinstance(steps, Scalar) and steps.value is None):
+            return
+        if not isinstance(steps, Sequence):
+            self.problem("DOC-203", '"steps" is a list', steps.at)
+            return
+        for item in steps.items:
+            use = self.step(item)
+            if use is not None:
+                yield use
+
+    def step(self, node: Node) -> StepUse | None:
+        if not isinstance(node, Mapping):
+            self.problem("DOC-211", "a step is a map with one key, its name", node.at)
+            return None
+        kinds = [name for name in node.entries if name not in _BESIDE_A_STEP]
+        if len(kinds) != 1:
+            self.problem(
+                "DOC-211",
+                f"a step is a map with one key, its name; here stand {', '.join(kinds) or 'none'}",
+                node.at,
+                hint="begin each step with a dash of its own",
+            )
+            return None
+        entry = node.entries[kinds[0]]
+        descriptor = self.catalogue.find("steps", kinds[0])
+        if descriptor is None:
+            near = nearest(kinds[0], self.catalogue.names("steps"))
+            self.problem(
+                "DOC-212",
+                f'there is no step "{kinds[0]}"',
+                entry.key.at,
+                hint=f'did you mean "{near}"?' if near else f"known steps: {', '.join(self.catalogue.names('steps'))}",
+            )
+            return None
+        params, problems = validate(descriptor.params, entry.value, f'step "{kinds[0]}"')
+        self.problems.extend(problems)
+        label = node.get("name")
+        text = label.value if isinstance(label, Scalar) and isinstance(label.value, str) else kinds[0]
+        return StepUse(descriptor, cast("Params", params), entry.key.at, text) if params is not None else None
+
+
+def read_pipeline(
+    root: Node,
+    file: str,
+    *,
+    catalogue: Catalogue,
+    connections: Mapping | None = None,
+    read_file: Callable[[str], bytes],
+) -> Pipeline:
+    """The document, validated. ``connections`` is the project's map (environment merged, templates replaced);
+    ``read_file`` reads a schema file by its path in the document.
+
+    Raises ConfigError with every problem of the document, codes DOC-200 and following.
+    """
+    reader = _Reader(catalogue, connections, read_file)
+    pipeline = reader.pipeline(root, file)
+    if reader.problems or pipeline is None:
+        raise ConfigError.of(reader.problems)
+    return pipeline

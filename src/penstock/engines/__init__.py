@@ -1,0 +1,1 @@
+"""Engines run graphs; they do not know each other."""

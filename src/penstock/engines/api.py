@@ -1,0 +1,156 @@
+"""What an engine does: it types a query without rows, and it runs a graph from inputs to writers, counting every node."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    import pyarrow as pa
+    from sqlglot import exp
+
+    from penstock.connectors.api import Rows, Staged, Writer
+    from penstock.graph import Graph
+    from penstock.types import Schema
+
+BindKind = Literal[
+    "column", "function", "ambiguous", "type", "table", "aggregate", "window", "syntax", "forbidden", "other"
+]
+
+
+class BindError(Exception):
+    """The engine could not type a query; the compiler turns it into a located ConfigError.
+
+    ``kind`` says why; ``subject`` is the name in question (a column, a function), ``candidates`` near names the engine
+    knows, ``text`` the engine's own words.
+    """
+
+    def __init__(self, kind: BindKind, text: str, subject: str | None = None, candidates: tuple[str, ...] = ()) -> None:
+        super().__init__(text)
+        self.kind = kind
+        self.text = text
+        self.subject = subject
+        self.candidates = candidates
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a run may use of the machine. ``temp_bytes`` None: as much as the disk gives."""
+
+    memory_bytes: int
+    threads: int
+    temp_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NodeCounts:
+    """Rows of one node, exact: ``into`` by input id, ``out``; ``unmatched`` rows of a join by input id; ``empty`` rows of
+    an explode whose list was empty or null; ``rejected`` rows at a source that never became rows (counted in ``into``
+    under the node's own id).
+    """
+
+    into: Mapping[str, int]
+    out: int
+    unmatched: Mapping[str, int] = field(default_factory=dict)
+    empty: int = 0
+    rejected: int = 0
+
+
+class RejectStore(Protocol):
+    """Where an engine puts rejected records while it runs (the ledger's reject store)."""
+
+    def write(self, node: str, batch: pa.RecordBatch) -> None:
+        """A batch with the columns of ``connectors.api.REJECT_COLUMNS``; called from any thread of the engine."""
+        ...
+
+
+class Progress(Protocol):
+    """Told now and then how far a pass is; called from the main thread, at most some times a second."""
+
+    def __call__(self, fraction: float | None, rows: int | None) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """One walk over a part of the graph: from its leaves to its Write nodes.
+
+    ``materialize`` are the ids of nodes that several consumers share and that are computed once into a temporary table.
+    ``counted`` False asks for no counts (preview).
+    """
+
+    graph: Graph
+    materialize: frozenset[str] = frozenset()
+    counted: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a pass did: what each sink's writers staged, by sink name, and the counts by node id."""
+
+    staged: Mapping[str, tuple[Staged, ...]]
+    counts: Mapping[str, NodeCounts]
+
+
+class Engine(ABC):
+    """Runs graphs. One instance per run; not thread-safe; ``close`` frees memory and removes its temporary folder."""
+
+    name: str
+
+    @abstractmethod
+    def schema_of(self, query: exp.Query, inputs: Mapping[str, Schema]) -> Schema:
+        """The columns of a query over empty relations of these schemas (by the table names the query uses).
+
+        Reads nothing. Raises BindError. Nullability is not decided here: every column comes back nullable.
+        """
+
+    @abstractmethod
+    def run(
+        self,
+        work: Pass,
+        *,
+        inputs: Mapping[str, Sequence[Rows]],
+        outputs: Mapping[str, Writer],
+        rejects: RejectStore,
+        progress: Progress | None = None,
+    ) -> Outcome:
+        """Runs a pass: ``inputs`` by id of Read and Table nodes (one Rows per partition), ``outputs`` by sink name.
+
+        Every writer is staged when this returns; on any error every writer is aborted, nothing half-written is left
+        behind, and one of the five error classes is raised. May be called again with the same inputs.
+        """
+
+    @abstractmethod
+    def sample(self, graph: Graph, node: str, inputs: Mapping[str, Sequence[Rows]], rows: int) -> pa.Table:
+        """The first rows of a node, nothing written, no rejects kept."""
+
+    @abstractmethod
+    def interrupt(self) -> None:
+        """Stop what runs, from another thread or a signal handler's; ``run`` then raises KeyboardInterrupt."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Idempotent."""
+
+
+class EngineFactory(Protocol):
+    """Makes an engine: ``scratch`` is its private folder, ``readable`` the folders and files its SQL may read."""
+
+    def __call__(self, limits: Limits, scratch: Path, readable: Sequence[Path]) -> Engine: ...
+
+
+__all__ = [
+    "BindError",
+    "BindKind",
+    "Engine",
+    "EngineFactory",
+    "Limits",
+    "NodeCounts",
+    "Outcome",
+    "Pass",
+    "Progress",
+    "RejectStore",
+]

@@ -1,0 +1,273 @@
+"""The relational nodes: a closed set, frozen; every expression is a SQLGlot tree in DuckDB's dialect.
+
+A node's id is ``transform.step`` (``prices.filter``, the second one ``prices.filter_2``), or the source's or sink's name.
+Expressions of nodes with one input name its columns without a qualifier; a join's qualify them with ``left``/``right``
+aliases; a query names its inputs as tables. Treat trees as immutable: copy before changing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sqlglot import exp
+
+    from penstock.errors import Location
+    from penstock.types import Schema
+
+
+class NodeKind(StrEnum):
+    """How a node's rows are accounted (architecture.md §6)."""
+
+    READ = "read"
+    TABLE = "table"
+    PROJECT = "project"  # in = out
+    FILTER = "filter"  # in = out + filtered
+    DEDUPLICATE = "deduplicate"  # in = out + deduplicated
+    CHECK = "check"  # in = out + rejected
+    JOIN = "join"  # in per input, out, unmatched per side
+    AGGREGATE = "aggregate"  # in = sum of group sizes
+    EXPLODE = "explode"  # in, out, empty
+    UNION = "union"  # sum of in = out
+    SORT = "sort"  # in = out
+    LIMIT = "limit"  # in = out + filtered
+    SAMPLE = "sample"  # in = out + filtered
+    QUERY = "query"  # in per input, out
+    PYTHON = "python"  # in, out
+    WRITE = "write"  # in = rows sent
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """An output column and where its value comes from."""
+
+    name: str
+    value: exp.Expr
+    at: Location | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SortKey:
+    value: exp.Expr
+    descending: bool = False
+    nulls_first: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """One reason to reject a row: ``violated`` true means rejected, null and false mean kept.
+
+    ``code`` is stable ("cast", "null_key", "ambiguous_key", a rule's name); ``message`` is a SQL text expression over the
+    row, computed for rejected rows only.
+    """
+
+    code: str
+    violated: exp.Expr
+    message: exp.Expr
+    column: str | None = None
+    on_fail: Literal["reject", "fail"] = "reject"
+
+
+JoinKind: TypeAlias = Literal["inner", "left", "right", "full", "cross", "semi", "anti", "asof", "asof_left"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Node:
+    id: str
+    at: Location | None = field(default=None, kw_only=True, compare=False)
+    schema: Schema | None = field(default=None, kw_only=True)  # filled by the typing pass
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        return ()
+
+
+@dataclass(frozen=True, slots=True)
+class _OneInput(_Node):
+    input: str
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        return (self.input,)
+
+
+@dataclass(frozen=True, slots=True)
+class Read(_Node):
+    """All columns of a source's range. ``columns`` None: all; ``predicate`` was pushed into the read."""
+
+    source: str
+    columns: tuple[str, ...] | None = None
+    predicate: exp.Expr | None = None
+    kind = NodeKind.READ
+
+
+@dataclass(frozen=True, slots=True)
+class Table(_Node):
+    """A sink's table as of this epoch's own commit."""
+
+    sink: str
+    columns: tuple[str, ...] | None = None
+    predicate: exp.Expr | None = None
+    kind = NodeKind.TABLE
+
+
+@dataclass(frozen=True, slots=True)
+class Project(_OneInput):
+    """One row out per row in; values may use window functions. Columns in order, complete."""
+
+    columns: tuple[Column, ...]
+    kind = NodeKind.PROJECT
+
+
+@dataclass(frozen=True, slots=True)
+class Filter(_OneInput):
+    """Keeps rows for which the condition is true; ``why`` says how the others are accounted.
+
+    The condition of a deduplication may use window functions.
+    """
+
+    condition: exp.Expr
+    why: Literal["filter", "deduplicate"] = "filter"
+
+    @property
+    def kind(self) -> NodeKind:
+        return NodeKind(self.why)
+
+
+@dataclass(frozen=True, slots=True)
+class Check(_OneInput):
+    """Sends rows with at least one violated cause to rejects, and passes the others on unchanged."""
+
+    causes: tuple[Cause, ...]
+    kind = NodeKind.CHECK
+
+
+@dataclass(frozen=True, slots=True)
+class Join(_Node):
+    """``on`` qualifies columns by ``left_alias`` and ``right_alias``; so do the values of ``columns``."""
+
+    left: str
+    right: str
+    how: JoinKind
+    on: exp.Expr | None
+    columns: tuple[Column, ...]
+    left_alias: str = "this"
+    right_alias: str = "that"
+    kind = NodeKind.JOIN
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        return (self.left, self.right)
+
+
+@dataclass(frozen=True, slots=True)
+class Aggregate(_OneInput):
+    """One row per group; without ``by`` exactly one row. ``having`` is not offered: filter afterwards."""
+
+    by: tuple[Column, ...]
+    measures: tuple[Column, ...]
+    kind = NodeKind.AGGREGATE
+
+
+@dataclass(frozen=True, slots=True)
+class Explode(_OneInput):
+    """One row out per element of the list ``value``; ``keep_empty`` keeps rows whose list is empty or null once, with
+    null. ``columns`` are carried along; the element stands in ``as_``, its 1-based place in ``position``.
+    """
+
+    value: exp.Expr
+    as_: str
+    columns: tuple[Column, ...]
+    position: str | None = None
+    keep_empty: bool = False
+    kind = NodeKind.EXPLODE
+
+
+@dataclass(frozen=True, slots=True)
+class Union(_Node):
+    """All rows of all inputs. Each input is projected to the same columns beforehand; duplicates stay."""
+
+    members: tuple[str, ...]
+    kind = NodeKind.UNION
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        return self.members
+
+
+@dataclass(frozen=True, slots=True)
+class Sort(_OneInput):
+    keys: tuple[SortKey, ...]
+    kind = NodeKind.SORT
+
+
+@dataclass(frozen=True, slots=True)
+class Limit(_OneInput):
+    """The first ``rows`` rows, by the order of a Sort directly below it if there is one."""
+
+    rows: int
+    kind = NodeKind.LIMIT
+
+
+@dataclass(frozen=True, slots=True)
+class Sample(_OneInput):
+    """Exactly ``rows`` rows (reservoir), or about ``percent`` of them (Bernoulli), repeatable by ``seed``."""
+
+    seed: int
+    rows: int | None = None
+    percent: float | None = None
+    kind = NodeKind.SAMPLE
+
+
+@dataclass(frozen=True, slots=True)
+class Query(_Node):
+    """One SELECT of the user's. ``tables`` maps the names it uses (``this``, node names) to node ids."""
+
+    tables: Mapping[str, str]
+    query: exp.Query
+    kind = NodeKind.QUERY
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        return tuple(self.tables.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Python(_OneInput):
+    """A function from Arrow batch to Arrow batch with a declared schema; ``function`` is ``module:name``."""
+
+    function: str
+    declared: Schema
+    whole_table: bool = False
+    kind = NodeKind.PYTHON
+
+
+@dataclass(frozen=True, slots=True)
+class Write(_OneInput):
+    """Rows sent to a sink."""
+
+    sink: str
+    kind = NodeKind.WRITE
+
+
+Node: TypeAlias = (
+    Read
+    | Table
+    | Project
+    | Filter
+    | Check
+    | Join
+    | Aggregate
+    | Explode
+    | Union
+    | Sort
+    | Limit
+    | Sample
+    | Query
+    | Python
+    | Write
+)

@@ -1,0 +1,189 @@
+"""Every node as one SELECT in DuckDB's dialect: the meaning that all engines share.
+
+An engine puts these together (as common table expressions), transpiles them, or adds what it needs for counting; it
+does not invent another meaning.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, assert_never, cast
+
+from sqlglot import exp
+
+from penstock.graph.nodes import (
+    Aggregate,
+    Check,
+    Column,
+    Explode,
+    Filter,
+    Join,
+    Limit,
+    Node,
+    Project,
+    Python,
+    Query,
+    Read,
+    Sample,
+    Sort,
+    SortKey,
+    Table,
+    Union,
+    Write,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from penstock.graph.nodes import Cause
+
+
+def identifier(name: str) -> exp.Identifier:
+    """A quoted name: any text is safe in it."""
+    return exp.Identifier(this=name, quoted=True)
+
+
+def column(name: str, table: str | None = None) -> exp.Column:
+    """A reference to a column by its exact name."""
+    return exp.Column(this=identifier(name), table=identifier(table) if table else None)
+
+
+def relation(name: str) -> exp.Table:
+    """A reference to a relation by its exact name."""
+    return exp.Table(this=identifier(name))
+
+
+def to_select(node: Node, name: Callable[[str], exp.Table] = relation) -> exp.Query:
+    """The node's rows as a SELECT over its inputs; ``name`` gives the table that stands for an input id.
+
+    Leaves (Read, Table), Python and Write are the engine's affair: for them this is ``SELECT * FROM itself`` or
+    ``SELECT * FROM its input``.
+    """
+    match node:
+        case Read() | Table() | Python():
+            return exp.select("*").from_(name(node.id))
+        case Write():
+            return exp.select("*").from_(name(node.input))
+        case Project():
+            return exp.select(*projections(node.columns)).from_(name(node.input))
+        case Filter():
+            return keep(exp.select("*").from_(name(node.input)), node.condition)
+        case Check():
+            return keep(exp.select("*").from_(name(node.input)), exp.Not(this=violated(node.causes)))
+        case Join():
+            return _join(node, name)
+        case Aggregate():
+            return _aggregate(node, name)
+        case Explode():
+            return _explode(node, name)
+        case Union():
+            return _union([name(member) for member in node.members])
+        case Sort():
+            return exp.select("*").from_(name(node.input)).order_by(*[order(key) for key in node.keys])
+        case Limit():
+            return exp.select("*").from_(name(node.input)).limit(node.rows)
+        case Sample():
+            return _sample(node, name)
+        case Query():
+            return _query(node, name)
+    assert_never(node)
+
+
+def projections(columns: Sequence[Column]) -> list[exp.Expr]:
+    return [exp.alias_(item.value.copy(), identifier(item.name)) for item in columns]
+
+
+def order(key: SortKey) -> exp.Ordered:
+    return exp.Ordered(this=key.value.copy(), desc=key.descending, nulls_first=key.nulls_first)
+
+
+def violated(causes: Sequence[Cause]) -> exp.Expr:
+    """True where at least one cause is violated; never null."""
+    conditions = [exp.func("coalesce", cause.violated.copy(), exp.false()) for cause in causes]
+    return exp.Paren(this=exp.or_(*conditions)) if conditions else exp.false()
+
+
+def keep(select: exp.Select, condition: exp.Expr) -> exp.Select:
+    """The rows for which the condition is true; one with window functions goes to QUALIFY."""
+    if condition.find(exp.Window):
+        select.set("qualify", exp.Qualify(this=condition.copy()))
+        return select
+    return select.where(condition.copy())
+
+
+def sample_hash(columns: Sequence[str], seed: int) -> exp.Expr:
+    """A number of the row's content and the seed: the same for the same row whatever the threads and the order."""
+    return exp.Anonymous(this="hash", expressions=[exp.Literal.number(seed), *(column(name) for name in columns)])
+
+
+def _join(node: Join, name: Callable[[str], exp.Table]) -> exp.Select:
+    left = exp.alias_(name(node.left), identifier(node.left_alias), table=True)
+    right = exp.alias_(name(node.right), identifier(node.right_alias), table=True)
+    join = exp.Join(this=right, on=node.on.copy() if node.on is not None else None)
+    match node.how:
+        case "inner":
+            join.set("kind", "INNER")
+        case "left" | "right" | "full":
+            join.set("side", node.how.upper())
+        case "cross" | "semi" | "anti":
+            join.set("kind", node.how.upper())
+        case "asof":
+            join.set("method", "ASOF")
+        case "asof_left":
+            join.set("method", "ASOF")
+            join.set("side", "LEFT")
+        case _:
+            assert_never(node.how)
+    select = exp.select(*projections(node.columns)).from_(left)
+    select.append("joins", join)
+    return select
+
+
+def _aggregate(node: Aggregate, name: Callable[[str], exp.Table]) -> exp.Select:
+    select = exp.select(*projections((*node.by, *node.measures))).from_(name(node.input))
+    # By place: a key's alias may be the name of another column of the input.
+    return select.group_by(*[exp.Literal.number(i) for i in range(1, len(node.by) + 1)]) if node.by else select
+
+
+def _explode(node: Explode, name: Callable[[str], exp.Table]) -> exp.Select:
+    values = node.value.copy()
+    if node.keep_empty:
+        some = exp.GT(this=exp.Anonymous(this="len", expressions=[values.copy()]), expression=exp.Literal.number(0))
+        values = exp.Case(ifs=[exp.If(this=some, true=values)], default=exp.Array(expressions=[exp.null()]))
+    parts = projections(node.columns)
+    parts.append(exp.alias_(exp.Anonymous(this="unnest", expressions=[values]), identifier(node.as_)))
+    if node.position is not None:
+        places = exp.Anonymous(this="generate_subscripts", expressions=[values.copy(), exp.Literal.number(1)])
+        parts.append(exp.alias_(places, identifier(node.position)))
+    return exp.select(*parts).from_(name(node.input))
+
+
+def _union(tables: Sequence[exp.Table]) -> exp.Query:
+    query: exp.Query = exp.select("*").from_(tables[0])
+    for table in tables[1:]:
+        query = exp.Union(this=query, expression=exp.select("*").from_(table), distinct=False)
+    return query
+
+
+def _sample(node: Sample, name: Callable[[str], exp.Table]) -> exp.Select:
+    columns = node.schema.names if node.schema is not None else ()
+    number = sample_hash(columns, node.seed)
+    select = exp.select("*").from_(name(node.input))
+    if node.rows is not None:
+        return select.order_by(exp.Ordered(this=number, nulls_first=False)).limit(node.rows)
+    part = exp.Mod(this=number, expression=exp.Literal.number(1_000_000))
+    return select.where(exp.LT(this=part, expression=exp.Literal.number(round((node.percent or 0) * 10_000))))
+
+
+def _query(node: Query, name: Callable[[str], exp.Table]) -> exp.Query:
+    def replace(tree: exp.Expr) -> exp.Expr:
+        if isinstance(tree, exp.Table) and not tree.args.get("db") and tree.name in node.tables:
+            target = name(node.tables[tree.name])
+            alias = tree.args.get("alias") or exp.TableAlias(this=identifier(tree.name))
+            target.set("alias", alias)
+            for part in ("joins", "sample", "pivots"):
+                target.set(part, tree.args.get(part))
+            return target
+        return tree
+
+    query = node.query.copy().transform(replace)
+    return cast("exp.Query", query)

@@ -1,0 +1,1 @@
+"""The durable memory of runs, epochs, receipts, balances, rejects and schemas."""

@@ -1,0 +1,1 @@
+"""One file per step: its parameters and how it becomes graph nodes."""
