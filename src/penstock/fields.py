@@ -84,28 +84,23 @@ def _expression(value: object) -> ExpressionText:
             raise ValueError("takes a SQL expression, a number, true, false, null, or {text: ...}")
 
 
-Expression = Annotated[
-    ExpressionText,
-    PlainValidator(_expression),
-    WithJsonSchema(
+_EXPRESSION_SCHEMA: Final[dict[str, Any]] = {
+    "title": "SQL expression",
+    "description": "A SQL scalar expression in DuckDB's dialect; text is {text: ...} or SQL-quoted.",
+    "anyOf": [
+        {"type": "string"},
+        {"type": "number"},
+        {"type": "boolean"},
+        {"type": "null"},
         {
-            "title": "SQL expression",
-            "description": "A SQL scalar expression in DuckDB's dialect; text is {text: ...} or SQL-quoted.",
-            "anyOf": [
-                {"type": "string"},
-                {"type": "number"},
-                {"type": "boolean"},
-                {"type": "null"},
-                {
-                    "type": "object",
-                    "properties": {"text": {"type": "string"}},
-                    "required": ["text"],
-                    "additionalProperties": False,
-                },
-            ],
-        }
-    ),
-]
+            "type": "object",
+            "properties": {"text": {"type": "string"}},
+            "required": ["text"],
+            "additionalProperties": False,
+        },
+    ],
+}
+Expression = Annotated[ExpressionText, PlainValidator(_expression), WithJsonSchema(_EXPRESSION_SCHEMA)]
 
 # ---------------------------------------------------------------- durations and sizes
 
@@ -199,4 +194,104 @@ TextOrSecret = Annotated[
     str | Secret,
     PlainValidator(_text_or_secret),
     WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "number"}, {"type": "boolean"}]}),
+]
+
+# ---------------------------------------------------------------- names and maps of columns
+
+
+def _name(value: object) -> str:
+    if isinstance(value, str) and value:
+        return value  # a Located stays one: pydantic's own str would forget the place
+    raise ValueError("takes a name")
+
+
+Name = Annotated[str, PlainValidator(_name), WithJsonSchema({"type": "string", "minLength": 1})]
+
+
+@dataclass(frozen=True, slots=True)
+class NamedExpression:
+    """``new: expression``."""
+
+    name: str
+    value: ExpressionText
+
+
+def column_reference(name: str) -> ExpressionText:
+    """The expression that is just this column, whatever characters its name has."""
+    quoted = '"' + name.replace('"', '""') + '"'
+    return ExpressionText(quoted, name.place if isinstance(name, Located) else None)
+
+
+def _column_map(value: object) -> tuple[NamedExpression, ...]:
+    if not isinstance(value, dict) or not value:
+        raise ValueError("takes a map of columns, new: expression")
+    return tuple(NamedExpression(_name(name), _expression(text)) for name, text in value.items())
+
+
+def _column_list(value: object) -> tuple[NamedExpression, ...]:
+    if isinstance(value, str):
+        value = [value]
+    if isinstance(value, dict):
+        return _column_map(value)
+    if not isinstance(value, list) or not value:
+        raise ValueError("takes a list of columns, each a name or {new: expression}, or one map of them")
+    found: list[NamedExpression] = []
+    for item in value:
+        if isinstance(item, dict):
+            found.extend(_column_map(item))
+        else:
+            found.append(NamedExpression(_name(item), column_reference(_name(item))))
+    return tuple(found)
+
+
+_MAP_SCHEMA: Final = {"type": "object", "minProperties": 1, "additionalProperties": _EXPRESSION_SCHEMA}
+ColumnMap = Annotated[
+    tuple[NamedExpression, ...],
+    PlainValidator(_column_map),
+    WithJsonSchema({**_MAP_SCHEMA, "description": "new: expression"}),
+]
+ColumnList = Annotated[
+    tuple[NamedExpression, ...],
+    PlainValidator(_column_list),
+    WithJsonSchema(
+        {
+            "description": "Column names, or new: expression.",
+            "anyOf": [
+                {"type": "string"},
+                {"type": "array", "minItems": 1, "items": {"anyOf": [{"type": "string"}, _MAP_SCHEMA]}},
+                _MAP_SCHEMA,
+            ],
+        }
+    ),
+]
+
+
+def _names(value: object) -> tuple[str, ...]:
+    if isinstance(value, str):
+        value = [value]
+    if not isinstance(value, (list, tuple)) or not value:
+        raise ValueError("takes a list of column names")
+    return tuple(_name(item) for item in value)
+
+
+Names = Annotated[
+    tuple[str, ...],
+    PlainValidator(_names),
+    WithJsonSchema(
+        {"anyOf": [{"type": "string"}, {"type": "array", "minItems": 1, "items": {"type": "string"}}]},
+    ),
+]
+
+
+def _expressions(value: object) -> tuple[ExpressionText, ...]:
+    if not isinstance(value, (list, tuple)):
+        value = [value]
+    return tuple(_expression(item) for item in value)
+
+
+# `a desc`, `lower(b) asc nulls first`: parsed by the compiler as an ORDER BY list.
+SortTexts = Annotated[
+    tuple[ExpressionText, ...],
+    PlainValidator(_expressions),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "minItems": 1, "items": {"type": "string"}}]}),
 ]

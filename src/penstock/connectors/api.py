@@ -152,7 +152,7 @@ class Files:
     schema: Schema
     bad_values: Literal["reject", "null", "fail"] = "reject"
     union_by_name: bool = False
-    constants: Mapping[str, Mapping[str, exp.Expression]] = field(default_factory=dict)
+    constants: Mapping[str, Mapping[str, exp.Expr]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +195,7 @@ class ScanRequest:
     after: Position | None
     upto: Position
     columns: tuple[str, ...] | None = None
-    predicate: exp.Expression | None = None
+    predicate: exp.Expr | None = None
 
 
 class Source(ABC):
@@ -220,7 +220,7 @@ class Source(ABC):
         Raises DataError SRC-110 where the range can no longer be read as it was planned (a file changed).
         """
 
-    def takes(self, predicate: exp.Expression) -> bool:  # noqa: ARG002 -- the default takes none
+    def takes(self, predicate: exp.Expr) -> bool:  # noqa: ARG002 -- the default takes none
         """Whether ``scan`` applies exactly this predicate (one conjunct), so that the engine need not."""
         return False
 
