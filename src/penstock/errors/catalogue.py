@@ -156,6 +156,49 @@ _ROWS: tuple[tuple[str, ErrorClass, str, str], ...] = (
         "epoch does not follow the marker",
         "The sink's marker is neither at this epoch nor the one before it, or a newer runner took over; nothing was written.",
     ),
+    # -- DOC-400..419: types, columns, schemas
+    ("DOC-400", "ConfigError", "not a type", "The text is not a type as a document writes it; the caret shows where."),
+    ("DOC-401", "ConfigError", "unknown type name", "No type has that name; the hint names the one that is meant."),
+    (
+        "DOC-402",
+        "ConfigError",
+        "wrong type parameters",
+        "A type has parameters that it does not take, lacks some, or they are out of range.",
+    ),
+    (
+        "DOC-403",
+        "ConfigError",
+        "type too deep or too long",
+        "A type nests deeper than 32 levels, or its text is longer than 1 MiB.",
+    ),
+    (
+        "DOC-404",
+        "ConfigError",
+        "impossible name",
+        "A column or a struct's field is named by nothing, twice, with a NUL character or with broken Unicode.",
+    ),
+    ("DOC-405", "ConfigError", "misplaced ?", "The mark for nullable stands where null can never stand, or twice."),
+    (
+        "DOC-406",
+        "ConfigError",
+        "Arrow type without a counterpart",
+        "Data arrives with an Arrow type that no logical type holds; cast it where it comes from.",
+    ),
+    (
+        "DOC-407",
+        "ConfigError",
+        "engine type without a counterpart",
+        "An expression has a type of the engine that no logical type holds, such as a union; cast it.",
+    ),
+    (
+        "DOC-408",
+        "ConfigError",
+        "names differ in case only",
+        "Two fields of a struct have names that the engine takes for one; rename one of them.",
+    ),
+    ("DOC-410", "ConfigError", "repeated column", "A schema would have two columns of one name."),
+    ("DOC-411", "ConfigError", "no such column", "A column is asked for that the schema does not have."),
+    ("DOC-412", "ConfigError", "not a schema", "JSON that should hold a schema has another shape."),
     # -- INT: our own bugs
     ("INT-900", "InternalError", "invariant broken", "Penstock found itself in a state that its own rules exclude."),
 )

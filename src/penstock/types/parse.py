@@ -77,7 +77,7 @@ class _Parser:
         self._depth = 0
         if len(text) > MAX_LENGTH:
             self._fail("DOC-403", f"the type is longer than {MAX_LENGTH} characters", 0, 0)
-        self._cursor = Cursor(tokens_of(text, lambda message, offset, length: self._syntax(message, offset, length)))
+        self._cursor = Cursor(tokens_of(text, self._syntax))
 
     def parse(self) -> tuple[LogicalType, bool]:
         logical = self._type()
@@ -111,7 +111,7 @@ class _Parser:
                 self._no_parameters(token)
                 return _PRIMITIVES[name]
             case _:
-                self._unknown(token)
+                return self._unknown(token)
 
     def _decimal(self, token: Token) -> Decimal:
         if not self._cursor.took("("):
@@ -230,8 +230,8 @@ class _Parser:
         self._syntax(f"{expected} {found}", token.offset, token.length)
 
     def _syntax(self, message: str, offset: int, length: int) -> NoReturn:
-        shown = self._text if len(self._text) <= 80 else f"{self._text[:77]}..."
-        self._fail("DOC-400", message, offset, length, detail=f"at character {offset + 1} of the type {shown!r}")
+        shown = self._text[max(0, offset - 40) : offset + 40]
+        self._fail("DOC-400", message, offset, length, detail=f"at character {offset + 1} of the type, near {shown!r}")
 
     def _fail(
         self, code: str, message: str, offset: int, length: int, *, hint: str | None = None, detail: str | None = None

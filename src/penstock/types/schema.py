@@ -103,7 +103,7 @@ class Schema:
         place = self._places.get(name)
         if place is None:
             near = nearest(name, self.names)
-            shown = ", ".join(self.names[:20]) + (", ..." if len(self) > 20 else "")
+            shown = ", ".join(self.names[:20]) + (", ..." if self.names[20:] else "")
             raise ConfigError(
                 "DOC-411",
                 f'there is no column "{name}"',
@@ -179,9 +179,15 @@ class Schema:
 
 def _field_of(column: object) -> Field:
     match column:
-        case {"name": str() as name, "type": str() as text, "nullable": bool() as nullable, "labels": list() as labels}:
+        case {
+            "name": str() as name,
+            "type": str() as text,
+            "nullable": bool() as nullable,
+            "labels": list() as labels,
+            **rest,
+        }:
             logical, marked = parse_type(text)
-            if not marked and len(column) == 4 and all(isinstance(label, str) for label in labels):
+            if not (marked or rest) and all(isinstance(label, str) for label in labels):
                 return Field(name, logical, nullable, frozenset(labels))
     raise ConfigError(
         "DOC-412", "a column in JSON has exactly name, type, nullable and labels", detail=f"found {str(column)[:200]!r}"
