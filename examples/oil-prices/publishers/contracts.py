@@ -5,7 +5,13 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from .market import Market
-from .trading_days import american_holidays, business_days_before, exchange_holidays, month_end
+from .trading_days import (
+    american_holidays,
+    exchange_holidays,
+    month_end,
+    trading_day_until,
+    trading_days_before,
+)
 
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 FIRST_TRADE = date(2005, 1, 3)
@@ -33,17 +39,18 @@ class Contract:
 def brent_expiry(year: int, month: int) -> date:
     """The last trading day of the second month before delivery."""
     before = month_before(*month_before(year, month))
-    return business_days_before(month_end(*before), 0, exchange_holidays)
+    return trading_day_until(month_end(*before), exchange_holidays)
 
 
 def wti_expiry(year: int, month: int) -> date:
-    """Three trading days before the 25th of the month before delivery, counted from a trading day."""
-    return business_days_before(date(*month_before(year, month), 25), 3, american_holidays)
+    """Three trading days before the 25th of the month before delivery, or before the trading day that precedes it."""
+    near = trading_day_until(date(*month_before(year, month), 25), american_holidays)
+    return trading_days_before(near, 3, american_holidays)
 
 
 def gasoil_expiry(year: int, month: int) -> date:
     """Two trading days before the 14th of the month of delivery."""
-    return business_days_before(date(year, month, 14), 2, exchange_holidays)
+    return trading_days_before(date(year, month, 14), 2, exchange_holidays)
 
 
 def month_before(year: int, month: int) -> tuple[int, int]:

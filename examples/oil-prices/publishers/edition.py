@@ -11,8 +11,8 @@ FIRST_DAY = date(1986, 1, 2)
 class Edition:
     """State of all publications at one moment.
 
-    Two editions of one seed agree on every day that both hold: a later `through` only adds rows (and fills the
-    ".." of IEA's late reporters), a higher `revision` only adds ICE's revision files 1 to `revision`.
+    Two editions of one seed agree on every day that both hold: a later `through` only adds rows (and fills what
+    IEA's late reporters left open), a higher `revision` only adds ICE's revision files 1 to `revision`.
     """
 
     seed: int = 1986

@@ -109,12 +109,15 @@ def trading_days(first: date, last: date, holidays: Holidays) -> list[date]:
     return [day for day in weekdays(first, last) if day not in holidays(day.year)]
 
 
-def business_days_before(day: date, count: int, holidays: Holidays) -> date:
-    """`count` trading days before `day`; a `day` without trading counts from the trading day before it."""
+def trading_day_until(day: date, holidays: Holidays) -> date:
+    """`day` itself where it trades, else the trading day before it."""
     while not is_open(day, holidays):
         day -= ONE_DAY
+    return day
+
+
+def trading_days_before(day: date, count: int, holidays: Holidays) -> date:
+    """The trading day that lies `count` trading days before `day`, which need not trade itself."""
     for _ in range(count):
-        day -= ONE_DAY
-        while not is_open(day, holidays):
-            day -= ONE_DAY
+        day = trading_day_until(day - ONE_DAY, holidays)
     return day
