@@ -1,0 +1,134 @@
+"""Trying again: exponential backoff with full jitter, within a budget of attempts and of seconds.
+
+What may be tried again is the caller's knowledge; it is said by returning :class:`Again` (or, in the simple form, by
+raising TransientError). Any other exception passes through at once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from penstock.errors import TransientError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from random import Random
+
+    from tenacity import RetryCallState
+
+    from penstock.clock import Clock
+
+T = TypeVar("T")
+_LARGEST_EXPONENT: Final = 60  # beyond it 2**n times any base exceeds any cap
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """``attempts`` counts the first call. The wait before attempt n+1 is drawn evenly from 0 to
+    ``min(longest_wait_seconds, first_wait_seconds * 2**(n-1))``; a wait that the system asks for is honoured as a lower
+    bound, cut to ``longest_asked_wait_seconds``. A wait that would end after ``total_seconds`` is not begun.
+    """
+
+    attempts: int = 5
+    total_seconds: float = 300.0
+    first_wait_seconds: float = 0.5
+    longest_wait_seconds: float = 30.0
+    longest_asked_wait_seconds: float = 120.0
+
+    def wait_seconds(self, attempt: int, asked: float | None, random: Random) -> float:
+        """The wait after attempt ``attempt`` (from 1) failed."""
+        ceiling = min(self.longest_wait_seconds, self.first_wait_seconds * 2 ** min(attempt - 1, _LARGEST_EXPONENT))
+        drawn = random.uniform(0, ceiling)
+        return drawn if asked is None else max(drawn, min(asked, self.longest_asked_wait_seconds))
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """An attempt that failed and may be repeated; ``after_seconds`` is what the system asked for, if it did."""
+
+    error: TransientError
+    after_seconds: float | None = None
+
+
+def call_with_retry(
+    attempt: Callable[[int], T | Again],
+    policy: RetryPolicy,
+    *,
+    clock: Clock,
+    random: Random,
+    sleep: Callable[[float], None] | None = None,
+) -> T:
+    """Call ``attempt(1)``, ``attempt(2)``, … until one returns something else than :class:`Again`, and return that.
+
+    ``sleep`` replaces ``clock.sleep`` where a wait must be interruptible. Raises the last attempt's TransientError, its
+    detail completed by how often and how long it was tried, once the budget is spent.
+    """
+    from tenacity import Retrying, retry_if_result
+
+    started = clock.monotonic()
+
+    def wait(state: RetryCallState) -> float:
+        return policy.wait_seconds(state.attempt_number, _failure(state).after_seconds, random)
+
+    def stop(state: RetryCallState) -> bool:
+        elapsed = clock.monotonic() - started
+        return state.attempt_number >= policy.attempts or elapsed + state.upcoming_sleep > policy.total_seconds
+
+    def give_up(state: RetryCallState) -> T:
+        raise _given_up(_failure(state).error, state.attempt_number, clock.monotonic() - started)
+
+    number = 0
+
+    def once() -> T | Again:
+        nonlocal number
+        number += 1
+        return attempt(number)
+
+    retrying = Retrying(
+        sleep=sleep or clock.sleep,
+        wait=wait,
+        stop=stop,
+        retry=retry_if_result(lambda result: isinstance(result, Again)),
+        retry_error_callback=give_up,
+    )
+    result = retrying(once)
+    assert not isinstance(result, Again)
+    return result
+
+
+def retry_transient(
+    function: Callable[[], T],
+    policy: RetryPolicy,
+    *,
+    clock: Clock,
+    random: Random,
+    sleep: Callable[[float], None] | None = None,
+) -> T:
+    """The simple form: every TransientError of ``function`` may be tried again, without a wait that the system asks for."""
+
+    def attempt(_: int) -> T | Again:
+        try:
+            return function()
+        except TransientError as error:
+            return Again(error)
+
+    return call_with_retry(attempt, policy, clock=clock, random=random, sleep=sleep)
+
+
+def _failure(state: RetryCallState) -> Again:
+    assert state.outcome is not None
+    failure = state.outcome.result()
+    assert isinstance(failure, Again)
+    return failure
+
+
+def _given_up(error: TransientError, attempts: int, seconds: float) -> TransientError:
+    if attempts == 1:
+        return error
+    problem = error.problems[0]
+    tried = f"tried {attempts} times in {seconds:.1f} s"
+    detail = f"{problem.detail}; {tried}" if problem.detail else tried
+    given_up = TransientError(problem.code, problem.message, at=problem.at, detail=detail, hint=problem.hint)
+    given_up.problems = (replace(given_up.problems[0], severity=problem.severity), *error.problems[1:])
+    return given_up
