@@ -4,7 +4,7 @@ Call order of a source, all from the thread that runs the epoch unless said: ``d
 (ranges are then written durably), ``scan`` (as often as needed over the same range; the engine may pull the batches
 from a thread of its own), ``acknowledge`` strictly after the seal, ``close``.
 Call order of a sink: ``describe``, ``marker``, ``prepare``, ``writer``, the writer's calls, ``commit``, ``close``; after
-a restart ``marker`` and then perhapsa redo.
+a restart ``marker`` and then perhaps a redo.
 Every method raises only the classes of ``penstock.errors``; a driver's exception never escapes.
 """
 
@@ -77,6 +77,7 @@ class CsvFormat:
     header: bool | None = None
     encoding: str = "utf-8"
     null_values: tuple[str, ...] = ("",)
+    quoted_nulls: bool = True  # whether a null text in quotes is null too, or the text itself
     skip_lines: int = 0
     comment: str | None = None
     date_format: str | None = None
@@ -310,7 +311,8 @@ class Preparation:
     """What ``prepare`` would do to the target: for ``plan``, and to refuse before a row is read.
 
     ``creates`` the target; ``adds`` columns; ``widens`` pairs (old, new); ``ignores`` columns that the target lacks and
-    that will not be written. All empty: the target stays as it is.
+    that will not be written: the caller leaves them out of what it hands to ``writer``. All empty: the target stays as
+    it is. A column of the target that the rows lack is no difference: it stays (merge), or is null in the new rows.
     """
 
     creates: bool = False
@@ -324,7 +326,8 @@ class FileTarget:
     """Where an engine writes files by itself: part files into ``folder`` (present, empty, private to this attempt).
 
     With ``partition_by`` it writes ``folder/col=value/…`` and leaves these columns out of the files iff
-    ``partition_columns_in_files`` is False. ``single`` asks for exactly one file of that name.
+    ``partition_columns_in_files`` is False. ``single`` asks for exactly one file of that name, else names are the
+    engine's and end in ``.{extension}``: an ending that no reader looks for while the file is not committed.
     """
 
     folder: Path
@@ -332,6 +335,7 @@ class FileTarget:
     partition_by: tuple[str, ...] = ()
     partition_columns_in_files: bool = False
     single: str | None = None
+    extension: str = "staged"
     max_file_bytes: int | None = None
 
 
@@ -363,6 +367,11 @@ class FileWriter(Writer):
 
     @abstractmethod
     def target(self) -> FileTarget: ...
+
+    def counted(self, rows: Mapping[str, int]) -> None:  # noqa: B027 -- a writer may count by itself
+        """Rows per file, by path relative to the target's folder, as the engine counted them while it wrote (DuckDB:
+        COPY ... RETURN_STATS). Called once before ``stage``, or never: the writer then counts for itself, slower.
+        """
 
 
 class PipeWriter(Writer):
