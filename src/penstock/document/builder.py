@@ -96,6 +96,8 @@ class Builder:
         if isinstance(self._next(), StreamEndEvent):
             self._stop("DOC-104", "the document is empty", Location(self._source.file, 1, 1, 1, self._source.line(1)))
         node = self._node(self._next(), 1)
+        if isinstance(node, Scalar) and not node.text and not node.quoted:
+            self._stop("DOC-104", "the document is empty", node.at)
         self._take(DocumentEndEvent)
         after = self._next()
         if isinstance(after, DocumentStartEvent):
@@ -277,6 +279,8 @@ class Builder:
         line, column = start.line, start.column
         if event.anchor or event.tag:
             line, column = self._behind_properties(line, column)
+        if style == "plain" and not event.value:
+            return self._before(line, column)
         if style not in {"literal", "folded"}:
             return self._span(line, column, end.line, end.column)
         text = self._source.line(line + 1)
@@ -284,6 +288,14 @@ class Builder:
         if text[at.end_column - 1 : at.end_column].strip(" "):  # the two parsers disagree about what may stand there
             self._report("DOC-105", f'a space is missing behind "{text[column : at.end_column - 1]}"', at)
         return at
+
+    def _before(self, line: int, column: int) -> Location:
+        """The last character before there that is not white space: where a value is missing, the parsers differ."""
+        while line > 0 and not self._source.line(line + 1)[:column].strip():
+            line, column = line - 1, MAX_EXPANDED_CHARACTERS
+        text = self._source.line(line + 1)
+        stop = len(text[:column].rstrip())
+        return Location(self._source.file, line + 1, max(1, stop), stop + 1, text)
 
     def _behind_properties(self, line: int, column: int) -> tuple[int, int]:
         """The first character behind anchors, tags, comments and white space from there on."""

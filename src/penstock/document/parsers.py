@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, Protocol, cast
 from yaml.parser import Parser
 from yaml.reader import Reader
 from yaml.scanner import Scanner, ScannerError
+from yaml.tokens import ScalarToken
 
 try:
     from yaml._yaml import CParser as _CParser
@@ -52,6 +53,34 @@ class PureParser(Reader, Scanner, Parser):
             if not self.flow_level:
                 self.allow_simple_key = True
 
+    def scan_plain(self) -> ScalarToken:
+        start_mark = end_mark = self.get_mark()
+        indent = self.indent + 1
+        text: list[str] = []
+        blanks: list[str] = []
+        while self.peek() != "#" and (length := self._plain_length(start_mark)):
+            self.allow_simple_key = False
+            text += [*blanks, self.prefix(length)]
+            self.forward(length)
+            end_mark = self.get_mark()
+            blanks = self.scan_plain_spaces(indent, start_mark)
+            if not blanks or (not self.flow_level and self.column < indent):
+                break
+        return ScalarToken("".join(text), True, start_mark, end_mark)
+
+    def _plain_length(self, start_mark: Mark) -> int:
+        """Characters up to white space or what ends a plain scalar; ``?`` does not, unlike in PyYAML's own."""
+        ends = ",[]{}" if self.flow_level else ""
+        length = 0
+        while (character := self.peek(length)) not in "\0 \t\n" + ends:
+            following = self.peek(length + 1)
+            if character == ":" and following in "\0 \t\n":
+                break
+            if character == ":" and self.flow_level and following in "?,[]{}":
+                raise ScannerError("while scanning a plain scalar", start_mark, "found unexpected ':'", self.get_mark())
+            length += 1
+        return length
+
     def scan_plain_spaces(self, indent: int, start_mark: Mark) -> list[str]:
         length = 0
         while self.peek(length) in " \t":
@@ -73,6 +102,11 @@ class PureParser(Reader, Scanner, Parser):
                 self.forward()
         return ["\n"] * breaks or [" "]
 
+    def scan_block_scalar_ignored_line(self, start_mark: Mark) -> None:
+        while self.peek() in " \t":
+            self.forward()
+        super().scan_block_scalar_ignored_line(start_mark)
+
     def scan_block_scalar_indentation(self) -> tuple[list[str], int, Mark]:
         chunks, indent, end_mark = super().scan_block_scalar_indentation()
         self._refuse_tab_before(self.column + 1, "while scanning a block scalar", end_mark)
@@ -84,7 +118,7 @@ class PureParser(Reader, Scanner, Parser):
         return chunks, end_mark
 
     def _skip_line_break(self) -> bool:
-        found = self.peek() == "\n"  # the only line break there is in a cleaned text
+        found: bool = self.peek() == "\n"  # the only line break there is in a cleaned text
         if found:
             self.forward()
         return found

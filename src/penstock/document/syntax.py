@@ -11,20 +11,28 @@ from penstock.errors import Location, Problem
 if TYPE_CHECKING:
     from penstock.document.trace import Source
 
+_LAYOUT: Final = "check the indentation, and the quotes before it."
 # Part of the parser's words (both parsers share it) -> message, detail.
 _KNOWN: Final[tuple[tuple[str, str, str | None], ...]] = (
-    ("mapping values are not allowed", 'a ":" stands where no key may stand', 'a text with ": " in it needs quotes.'),
+    (
+        "mapping values are not allowed",
+        'a ":" stands where no key may stand',
+        'a text with ": " in it needs quotes; or the line before lacks its ":".',
+    ),
+    ("entries are not allowed", 'a list entry ("- ") cannot stand here', "a list starts on a line of its own."),
+    ("node content", "a value is missing here", None),
+    ("<document start>", "this stands behind the end of the document", None),
     ("could not find expected ':'", 'a ":" is missing after this key', None),
     ("scanning an alias", 'the "*" names no anchor', 'a text that starts with "*" needs quotes.'),
     ("scanning an anchor", 'the "&" is not followed by a name', 'a text that starts with "&" needs quotes.'),
     ("unknown escape character", "the escape after the backslash is unknown", "single quotes leave it as it is."),
     ("while parsing a flow mapping", 'a "," or "}" is missing here', 'texts with [ ] { } , ":" need quotes in it.'),
     ("while parsing a flow sequence", 'a "," or "]" is missing here', 'texts with [ ] { } , ":" need quotes in it.'),
-    ("while parsing a block mapping", "this line does not fit into the map around it", "check its indentation."),
+    ("while parsing a block mapping", "this does not fit into the map around it", _LAYOUT),
     (
         "while parsing a block collection",
-        "this line does not fit into the list around it",
-        "check its indentation.",
+        "this does not fit into the list around it",
+        _LAYOUT,
     ),
 )
 
@@ -70,7 +78,9 @@ def _explain_words(words: str, source: Source, at: Location) -> Problem:
 
 def _truncated(error: MarkedYAMLError, source: Source, end: Location) -> Problem:
     opened = error.context_mark
-    at = _location(source, opened.line, opened.column) if opened else end
+    if opened is None:
+        return Problem("DOC-107", "the document ends where a value is expected", at=end)
+    at = _location(source, opened.line, opened.column)
     what = _CONTEXT.get(error.context or "", "a value")
     return Problem("DOC-107", f"the document ends inside {what}", at=at, detail="it starts here and is not closed.")
 
