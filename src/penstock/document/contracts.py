@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from penstock.document.schema_files import read_schema_file
 from penstock.document.tree import Mapping, Scalar
 from penstock.errors import ConfigError, Problem
 from penstock.types import Field, Schema, parse_type
@@ -20,6 +21,10 @@ def read_contract(node: Node, read_file: Callable[[str], bytes]) -> Schema:
         columns = node.entries["columns"].value
         if isinstance(columns, Mapping) and columns.entries:
             return _inline(columns)
+    if isinstance(node, Mapping) and tuple(node.entries) == ("file",):
+        path = node.entries["file"].value
+        if isinstance(path, Scalar) and isinstance(path.value, str):
+            return read_schema_file(path.value, read_file, path.at)
     raise ConfigError(
         "DOC-220",
         "a schema is {columns: {name: type}} or {file: path}",

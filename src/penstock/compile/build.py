@@ -1,0 +1,163 @@
+"""From the document to the typed graph: names resolved in the order of their needs, steps expanded, every node typed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from penstock.compile.contract import enforce
+from penstock.compile.merge_rules import reduce_to_keys
+from penstock.compile.query import read_query
+from penstock.compile.scope import Builder, StepScope, unknown_node
+from penstock.compile.union import union_by_name
+from penstock.errors import ConfigError, Location, Problem
+from penstock.graph import Graph
+from penstock.graph.nodes import Query, Read, Table, Write
+from penstock.registry import Capability
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from penstock.compile.facts import Facts
+    from penstock.document.models import Pipeline, SinkUse, SourceUse, Transform
+    from penstock.engines.api import Engine
+
+
+class _FailedInputError(Exception):
+    """An input could not be built; its own problem is recorded already, so this node says nothing."""
+
+
+@dataclass(slots=True)
+class _Build:
+    pipeline: Pipeline
+    facts: Facts
+    builder: Builder
+    errors: list[Problem] = field(default_factory=list)
+    underway: list[str] = field(default_factory=list)
+    failed: set[str] = field(default_factory=set)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return (*self.pipeline.sources, *self.pipeline.transforms, *self.pipeline.sinks)
+
+    def everything(self) -> None:
+        for name in self.names:
+            self.attempt(name)
+
+    def attempt(self, name: str) -> None:
+        try:
+            if name in self.pipeline.sinks:
+                self.sink(self.pipeline.sinks[name])
+            else:
+                self.node(name, None)
+        except ConfigError as error:
+            self.errors.extend(error.problems)
+            self.failed.add(name)
+        except _FailedInputError:
+            self.failed.add(name)
+
+    def node(self, name: str, at: Location | None) -> str:
+        """The id of the node that stands for a name, built now if it was not yet."""
+        if name in self.failed:
+            raise _FailedInputError
+        if name in self.builder.outputs:
+            return self.builder.outputs[name]
+        if name not in self.names:
+            raise unknown_node(name, self.names, at)
+        if name in self.underway:
+            circle = [*self.underway[self.underway.index(name) :], name]
+            raise ConfigError("CMP-202", f"the nodes {' -> '.join(circle)} need each other", at=at)
+        self.underway.append(name)
+        try:
+            return self._build(name, at)
+        except ConfigError as error:
+            self.errors.extend(error.problems)
+            self.failed.add(name)
+            raise _FailedInputError from None
+        finally:
+            self.underway.pop()
+
+    def _build(self, name: str, at: Location | None) -> str:
+        if name in self.pipeline.sources:
+            node_id = self.source(self.pipeline.sources[name])
+        elif name in self.pipeline.transforms:
+            node_id = self.transform(self.pipeline.transforms[name])
+        else:
+            node_id = self.table(self.pipeline.sinks[name], at)
+        self.builder.outputs[name] = node_id
+        return node_id
+
+    # ------------------------------------------------------------ sources
+
+    def source(self, use: SourceUse) -> str:
+        physical = self.facts.sources.get(use.name)
+        if physical is None:
+            raise _FailedInputError
+        read = self.builder.add(Read(use.name, source=use.name, at=use.at, schema=physical.relaxed()))
+        contract = use.contract or self.facts.recorded.get(use.name)
+        if contract is None:
+            return read
+        return enforce(self.builder, read, contract, owner=use.name, policy=use.params, at=use.at)
+
+    # ------------------------------------------------------------ transforms
+
+    def transform(self, use: Transform) -> str:
+        current = self.query(use) if use.sql is not None else self.inputs(use.name, use.inputs, use.at)
+        for step in use.steps:
+            scope = StepScope(self.builder, use.name, step.label, current, step.at, self.node)
+            current = str(step.descriptor.make(step.params, scope))
+        if use.contract is not None:
+            current = enforce(self.builder, current, use.contract, owner=use.name, at=use.at)
+        return current
+
+    def inputs(self, owner: str, names: Sequence[str], at: Location) -> str:
+        ids = [self.node(str(name), getattr(name, "at", at)) for name in names]
+        return (
+            ids[0] if len(ids) == 1 else union_by_name(self.builder, self.builder.unique_id(f"{owner}.union"), ids, at)
+        )
+
+    def query(self, use: Transform) -> str:
+        if use.sql is None:
+            raise AssertionError(use.name)
+        parsed = read_query(use.sql, self.names)
+        tables = {name: self.node(name, place) for name, place in parsed.tables.items()}
+        return self.builder.add(
+            Query(self.builder.unique_id(f"{use.name}.sql"), tables=tables, query=parsed.tree, at=use.sql.at)
+        )
+
+    # ------------------------------------------------------------ sinks
+
+    def table(self, use: SinkUse, at: Location | None) -> str:
+        """The sink's table as an input: what stands there now and what this pipeline sends."""
+        if Capability.READ_BACK not in use.descriptor.capabilities:
+            raise ConfigError(
+                "CMP-223",
+                f'the sink "{use.name}" cannot be read back: {use.descriptor.name} is write-only',
+                at=at,
+                hint="read the node that the sink takes its rows from",
+            )
+        written = self.sink(use)
+        sent = self.builder.schema_of(written)
+        target = self.facts.targets.get(use.name)
+        after = sent if target is None else target.with_fields(item for item in sent if item.name not in target)
+        return self.builder.add(Table(f"{use.name}.table", sink=use.name, at=use.at, schema=after.relaxed()))
+
+    def sink(self, use: SinkUse) -> str:
+        if use.name in self.builder.nodes:
+            return use.name
+        current = self.inputs(use.name, use.inputs, use.at)
+        if use.contract is not None:
+            current = enforce(self.builder, current, use.contract, owner=use.name, at=use.at)
+        if use.params.mode == "merge":
+            current = reduce_to_keys(self.builder, use, current)
+        return self.builder.add(Write(use.name, input=current, sink=use.name, at=use.at))
+
+
+def build(pipeline: Pipeline, facts: Facts, engine: Engine) -> tuple[Graph, tuple[Problem, ...]]:
+    """The typed graph and the warnings. Raises ConfigError with every error of the document (codes CMP-…)."""
+    builder = Builder(engine, pipeline.name)
+    work = _Build(pipeline, facts, builder)
+    work.everything()
+    if work.errors:
+        raise ConfigError.of(dict.fromkeys(work.errors))
+    return Graph(tuple(builder.nodes.values()), dict(builder.outputs)), tuple(builder.problems)

@@ -1,0 +1,156 @@
+"""Holding a node to a schema: missing and new columns by policy, values cast, bad values and nulls to rejects."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from sqlglot import exp
+
+from penstock.errors import ConfigError, Problem
+from penstock.graph.nodes import Cause, Check, Column, Project
+from penstock.graph.select import column
+from penstock.types.compatibility import can_hold
+from penstock.types.duckdb import to_duckdb
+
+if TYPE_CHECKING:
+    from penstock.compile.scope import Builder
+    from penstock.connectors.params import SourceParams
+    from penstock.errors import Location
+    from penstock.types import Field, Schema
+
+
+def enforce(
+    builder: Builder,
+    node_id: str,
+    contract: Schema,
+    *,
+    owner: str,
+    policy: SourceParams | None = None,
+    at: Location | None = None,
+) -> str:
+    """The node's rows with exactly the contract's columns and types (and new ones where the policy adds them).
+
+    A source is held by its own policies; a transform or a sink (``policy`` None) must have the columns, and a value that
+    does not fit is a reject. Raises ConfigError CMP-230 (missing), CMP-231 (new), CMP-232 (another type).
+    """
+    found = builder.schema_of(node_id)
+    _check_columns(owner, found, contract, policy, at)
+    mode = policy.on_bad_value if policy is not None else "reject"
+    causes = [cause for item in contract if (have := found.get(item.name)) for cause in _causes(item, have, mode)]
+    if causes:
+        node_id = builder.add(
+            Check(builder.unique_id(f"{owner}.schema.check"), input=node_id, causes=tuple(causes), at=at)
+        )
+    extra = [item for item in found if item.name not in contract] if _adds(policy) else []
+    columns = (*(_value(item, found.get(item.name), mode) for item in contract), *_carried(extra))
+    if tuple(item.name for item in columns) == found.names and all(_same(item, found) for item in contract):
+        return node_id
+    return builder.add(Project(builder.unique_id(f"{owner}.schema"), input=node_id, columns=columns, at=at))
+
+
+def _adds(policy: SourceParams | None) -> bool:
+    return policy is not None and policy.on_new_column == "add"
+
+
+def _carried(fields: list[Field]) -> tuple[Column, ...]:
+    return tuple(Column(item.name, column(item.name)) for item in fields)
+
+
+def _same(item: Field, found: Schema) -> bool:
+    have = found.get(item.name)
+    return have is not None and have.type == item.type
+
+
+def _check_columns(
+    owner: str, found: Schema, contract: Schema, policy: SourceParams | None, at: Location | None
+) -> None:
+    problems: list[Problem] = []
+    missing = [item.name for item in contract if item.name not in found]
+    if missing and (policy is None or policy.on_missing_column == "fail"):
+        problems.append(
+            Problem(
+                "CMP-230",
+                f'"{owner}" lacks {_listed(missing)} of its schema',
+                at=at,
+                detail=f"it has {', '.join(found.names)}.",
+                hint="on_missing_column: null takes null for it" if policy is not None else None,
+            )
+        )
+    new = [item.name for item in found if item.name not in contract]
+    if new and policy is not None and policy.on_new_column == "fail":
+        problems.append(
+            Problem(
+                "CMP-231",
+                f'"{owner}" has {_listed(new)}, which its schema does not name',
+                at=at,
+                hint="on_new_column: ignore leaves it out, add takes it",
+            )
+        )
+    if policy is not None and policy.on_type_change == "fail":
+        problems.extend(_type_changes(owner, found, contract, at))
+    if problems:
+        raise ConfigError.of(problems)
+
+
+def _type_changes(owner: str, found: Schema, contract: Schema, at: Location | None) -> list[Problem]:
+    """Columns whose type holds values that the contract's type cannot; text is parsed, not a change."""
+    return [
+        Problem(
+            "CMP-232",
+            f'column "{item.name}" of "{owner}" is {have.type}, its schema says {item.type}',
+            at=at,
+            hint="on_type_change: widen casts it, and rejects the values that do not fit",
+        )
+        for item in contract
+        if (have := found.get(item.name)) is not None and not _parsed(have) and not can_hold(item.type, have.type)
+    ]
+
+
+def _parsed(have: Field) -> bool:
+    return str(have.type) in {"string", "json"}
+
+
+def _listed(names: list[str]) -> str:
+    return ("the column " if len(names) == 1 else "the columns ") + ", ".join(f'"{name}"' for name in names)
+
+
+def _causes(item: Field, have: Field, mode: str) -> list[Cause]:
+    value = column(item.name)
+    causes: list[Cause] = []
+    lossless = have.type == item.type or (not _parsed(have) and can_hold(item.type, have.type))
+    on_fail: Literal["reject", "fail"] = "fail" if mode == "fail" else "reject"
+    if not lossless and mode != "null":
+        cast = exp.TryCast(this=value.copy(), to=to_duckdb(item.type))
+        bad = exp.and_(not_null(value), is_null(cast))
+        causes.append(Cause("bad_value", bad, shown(item.name, f"is no {item.type}"), item.name, on_fail))
+    if not item.nullable and (have.nullable or (not lossless and mode == "null")):
+        message = exp.Literal.string(f'"{item.name}" is null, and its schema does not allow that')
+        causes.append(Cause("null_value", is_null(value), message, item.name, on_fail))
+    return causes
+
+
+def is_null(value: exp.Expr) -> exp.Expr:
+    return exp.Is(this=value.copy(), expression=exp.null())
+
+
+def not_null(value: exp.Expr) -> exp.Expr:
+    return exp.Not(this=is_null(value))
+
+
+def shown(name: str, words: str) -> exp.Expr:
+    """The message ``"name" is no date: the value``, the value cut to what a person reads."""
+    text = exp.Cast(this=column(name), to=exp.DataType.build("text"))
+    cut = exp.Left(this=text, expression=exp.Literal.number(100))
+    return exp.Concat(expressions=[exp.Literal.string(f'"{name}" {words}: '), cut], safe=True, coalesce=True)
+
+
+def _value(item: Field, have: Field | None, mode: str) -> Column:
+    if have is None:
+        return Column(item.name, exp.Cast(this=exp.null(), to=to_duckdb(item.type)))
+    if have.type == item.type:
+        return Column(item.name, column(item.name))
+    kind = exp.TryCast if mode == "null" or not can_hold(item.type, have.type) else exp.Cast
+    return Column(item.name, kind(this=column(item.name), to=to_duckdb(item.type)))
+
+
+__all__ = ["enforce", "is_null", "not_null", "shown"]

@@ -1,0 +1,104 @@
+"""What a merge sink is promised: one row per key, no key null (document.md, Write modes).
+
+Before the sink: rows with a null key are rejected; identical rows of a key collapse; of differing ones the newest by
+``order_by`` stays, and where that does not decide, every row of the key is rejected as ambiguous.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlglot import exp
+
+from penstock.compile.contract import is_null
+from penstock.errors import ConfigError
+from penstock.graph.nodes import Cause, Check, Column, Filter, Project
+from penstock.graph.select import column, sample_hash
+
+if TYPE_CHECKING:
+    from penstock.compile.scope import Builder
+    from penstock.document.models import SinkUse
+
+_HASH, _RANK, _LOWEST, _HIGHEST = "__merge_hash", "__merge_rank", "__merge_lowest", "__merge_highest"
+
+
+def reduce_to_keys(builder: Builder, use: SinkUse, node_id: str) -> str:
+    """The nodes between a merge sink and its input. Raises ConfigError CMP-222 where a key or order_by is missing."""
+    schema = builder.schema_of(node_id)
+    keys, order_by = tuple(use.params.keys), use.params.order_by
+    if not keys:
+        raise ConfigError(
+            "CMP-222", f'the sink "{use.name}" merges, but names no keys', at=use.at, hint="add `keys: [...]`"
+        )
+    for name in (*keys, *((order_by,) if order_by else ())):
+        if name not in schema:
+            from penstock.compile.expressions import missing_column
+
+            raise missing_column(name, list(schema.names), use.name, use.at)
+    nullable = [name for name in keys if schema[name].nullable]
+    if nullable:
+        causes = tuple(
+            Cause("null_key", is_null(column(name)), exp.Literal.string(f'the key "{name}" is null'), name)
+            for name in nullable
+        )
+        node_id = builder.add(Check(f"{use.name}.null_keys", input=node_id, causes=causes, at=use.at))
+    return _one_per_key(builder, use, node_id, keys, order_by)
+
+
+def _one_per_key(builder: Builder, use: SinkUse, node_id: str, keys: tuple[str, ...], order_by: str | None) -> str:
+    names = builder.schema_of(node_id).names
+    carried = tuple(Column(name, column(name)) for name in names)
+    order = (
+        exp.Order(expressions=[exp.Ordered(this=column(order_by), desc=True, nulls_first=False)]) if order_by else None
+    )
+    # Equal rows have equal hashes; 64 bits make two different ones of a key equal once in 10^19 times.
+    ranked = Project(
+        f"{use.name}.rank",
+        input=node_id,
+        columns=(
+            *carried,
+            Column(_HASH, sample_hash(names, 0)),
+            Column(
+                _RANK,
+                _over(exp.Anonymous(this="rank", expressions=[]), keys, order) if order else exp.Literal.number(1),
+            ),
+        ),
+        at=use.at,
+    )
+    node_id = builder.add(ranked)
+    newest = exp.EQ(this=column(_RANK), expression=exp.Literal.number(1))
+    bounds = Project(
+        f"{use.name}.bounds",
+        input=node_id,
+        columns=(
+            *carried,
+            Column(_RANK, column(_RANK)),
+            Column(
+                _LOWEST,
+                _over(exp.Filter(this=exp.Min(this=column(_HASH)), expression=exp.Where(this=newest.copy())), keys),
+            ),
+            Column(
+                _HIGHEST,
+                _over(exp.Filter(this=exp.Max(this=column(_HASH)), expression=exp.Where(this=newest.copy())), keys),
+            ),
+        ),
+        at=use.at,
+    )
+    node_id = builder.add(bounds)
+    differ = exp.NEQ(this=column(_LOWEST), expression=column(_HIGHEST))
+    message = exp.Literal.string(f"several rows have the key ({', '.join(keys)}) and nothing says which is newer")
+    node_id = builder.add(
+        Check(f"{use.name}.ambiguous_keys", input=node_id, causes=(Cause("ambiguous_key", differ, message),), at=use.at)
+    )
+    by_rank = exp.Order(expressions=[exp.Ordered(this=column(_RANK), nulls_first=False)])
+    first = exp.EQ(this=_over(exp.RowNumber(), keys, by_rank), expression=exp.Literal.number(1))
+    node_id = builder.add(
+        Filter(f"{use.name}.one_per_key", input=node_id, condition=first, why="deduplicate", at=use.at)
+    )
+    return builder.add(Project(f"{use.name}.rows", input=node_id, columns=carried, at=use.at))
+
+
+def _over(function: exp.Expr, keys: tuple[str, ...], order: exp.Order | None = None) -> exp.Window:
+    return exp.Window(
+        this=function, partition_by=[column(name) for name in keys], order=order.copy() if order else None
+    )

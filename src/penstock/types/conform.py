@@ -1,0 +1,128 @@
+"""Casts Arrow data from the many forms in which it arrives to the one form of its logical type.
+
+Whole columns at a time; a column that has its form already is passed on without a copy.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from penstock.errors import ConfigError, DataError
+from penstock.types import logical as lt
+from penstock.types.arrow import to_arrow, type_from_arrow
+from penstock.types.compatibility import can_hold
+
+if TYPE_CHECKING:
+    from penstock.types.logical import LogicalType
+    from penstock.types.schema import Schema
+
+_NANOSECONDS: Final = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
+_UUID_TEXT: Final = r"^(?:[0-9A-Fa-f]{32}|[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12})$"
+_UUID_DIGITS: Final = 32
+
+
+def conform(batch: pa.RecordBatch, schema: Schema) -> pa.RecordBatch:
+    """The columns of ``schema``, by name and in its order, each in the form that ``to_arrow`` gives; others are left out.
+
+    Values keep their meaning: wider types are welcome, text is taken as it is for ``json`` (its syntax is not checked)
+    and parsed for a top-level ``uuid``, nothing else is parsed, rounded or cut.
+    Raises ConfigError: DOC-411 a column is missing, DOC-406 its Arrow type can never be the wanted one. Raises DataError:
+    DOC-413 a value does not fit (digits below a microsecond, text that is no uuid), DOC-414 a null where none may be.
+    """
+    form = to_arrow(schema)
+    given = {name: place for place, name in enumerate(batch.schema.names)}
+    columns = []
+    for field in schema:
+        if field.name not in given:
+            raise ConfigError("DOC-411", f'the column "{field.name}" is missing', detail=f"there are {_shown(given)}")
+        array = conform_array(batch.column(given[field.name]), field.type, name=field.name)
+        if array.null_count and not field.nullable:
+            raise DataError(
+                "DOC-414",
+                f'the column "{field.name}" holds null, and may not',
+                detail=f"{array.null_count} of {len(array)} rows",
+            )
+        columns.append(array)
+    return pa.RecordBatch.from_arrays(columns, schema=form) if columns else _columnless(batch.num_rows)
+
+
+def conform_array(array: pa.Array, wanted: LogicalType, *, name: str) -> pa.Array:
+    """One column; ``name`` is for messages. Errors as ``conform``, but for nulls, which are let through at the top."""
+    form = to_arrow(wanted)
+    if array.type.equals(form, check_metadata=False) and not _named_otherwise(array.type, form):
+        return array
+    plain = _decoded(array)
+    try:
+        return _cast(plain, wanted, form, name)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise DataError(
+            "DOC-413",
+            f'a value of the column "{name}" does not fit the type {wanted}',
+            detail=f"the values come as {array.type}; {_reason(error)}",
+        ) from None
+
+
+def _cast(array: pa.Array, wanted: LogicalType, form: pa.DataType, name: str) -> pa.Array:
+    if pa.types.is_null(array.type):
+        return pa.nulls(len(array), form)
+    given = type_from_arrow(array.type)
+    if wanted == lt.UUID and given == lt.STRING:
+        return _uuids(array)
+    if not (can_hold(lt.relaxed(wanted), given) or (wanted == lt.JSON and given == lt.STRING)):
+        raise ConfigError(
+            "DOC-406",
+            f'the column "{name}" has the Arrow type {array.type}, which cannot become {wanted}',
+            hint="cast it where the data comes from, or state another type",
+        )
+    if pa.types.is_duration(array.type):
+        return _intervals(array)
+    return array.cast(form)
+
+
+def _decoded(array: pa.Array) -> pa.Array:
+    """Without the encodings that pyarrow's casts do not look through."""
+    if pa.types.is_run_end_encoded(array.type):
+        array = pc.run_end_decode(array)
+    return array.dictionary_decode() if pa.types.is_dictionary(array.type) else array
+
+
+def _named_otherwise(one: pa.DataType, other: pa.DataType) -> bool:
+    """Arrow takes lists for equal whatever their elements are called; readers of files do not."""
+    return str(one) != str(other)
+
+
+def _uuids(array: pa.Array) -> pa.Array:
+    """Text in the two usual spellings as 16 bytes each: the hexadecimal digits of the whole column are decoded at once."""
+    text = array.cast(pa.large_string())
+    if pc.any(pc.invert(pc.match_substring_regex(text, _UUID_TEXT))).as_py():
+        raise pa.ArrowInvalid("text that is no uuid")
+    digits = pc.fill_null(pc.replace_substring(text, "-", ""), "0" * _UUID_DIGITS)
+    joined = pc.binary_join(pa.LargeListArray.from_arrays([0, len(digits)], digits), "")[0].as_py()
+    storage = pa.Array.from_buffers(pa.binary(16), len(text), [None, pa.py_buffer(bytes.fromhex(joined))])
+    masked = pc.if_else(text.is_valid(), storage, pa.scalar(None, pa.binary(16)))
+    return pa.ExtensionArray.from_storage(pa.uuid(), masked)
+
+
+def _intervals(array: pa.Array) -> pa.Array:
+    """Durations as intervals of no months, no days and these nanoseconds, laid out 4, 4 and 8 bytes wide."""
+    counts = pc.multiply_checked(array.cast(pa.int64()), _NANOSECONDS[array.type.unit])
+    nanoseconds = counts.view(pa.binary(8)).cast(pa.binary())
+    laid_out = pc.binary_join_element_wise(pa.scalar(bytes(8)), nanoseconds, pa.scalar(b""))
+    return laid_out.cast(pa.binary(16)).view(pa.month_day_nano_interval())
+
+
+def _columnless(rows: int) -> pa.RecordBatch:
+    """No columns, but still that many rows."""
+    return pa.RecordBatch.from_struct_array(pa.array([{}] * rows, pa.struct([])))
+
+
+def _reason(error: pa.ArrowException) -> str:
+    """What Arrow says up to the first value: values may be sensitive."""
+    return str(error).split(":", 1)[0].split("\n", 1)[0][:200]
+
+
+def _shown(names: dict[str, int]) -> str:
+    return ", ".join(list(names)[:20]) or "no columns at all"
