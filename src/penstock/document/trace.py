@@ -93,7 +93,7 @@ def _block_lines(source: Source, at: Location) -> Iterator[_Piece]:
     """The lines of a ``>`` block, without the white space around them."""
     for number in range(at.line + 1, len(source.lines) + 1):
         line = source.line(number)
-        content = line.strip()
+        content = line.strip(" \t")
         if content:
             yield number, line.index(content) + 1, len(content), content
 
@@ -115,6 +115,8 @@ def _quoted_pieces(source: Source, at: Location, style: Style) -> Iterator[_Piec
         position = start if number == at.line else len(line) - len(line.lstrip(" \t"))
         while position < len(line):
             width, meaning = _unit(line, position, style)
+            if width == 1 and line[position] == ("'" if style == "single" else '"'):
+                return
             if meaning:
                 yield number, position + 1, width, meaning
             position += width
