@@ -1,0 +1,231 @@
+"""What the ledger remembers, as data, and what it can be asked. Every store passes the same conformance suite.
+
+All times are UTC. Every record is keyed by (project, environment, pipeline): environments share nothing. Writes are
+durable when a method returns. Methods raise FatalError LED-1xx (damaged, newer version), TransientError LED-150 (busy).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime, timedelta
+
+    from penstock.connectors.api import Json, Position, Receipt
+    from penstock.types import Schema
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class PipelineKey:
+    project: str
+    environment: str
+    pipeline: str
+
+    def __str__(self) -> str:
+        return f"{self.project}/{self.environment}/{self.pipeline}"
+
+
+class EpochStatus(StrEnum):
+    PLANNED = "planned"  # ranges are durable; sinks may or may not have it
+    SEALED = "sealed"
+    ABANDONED = "abandoned"  # no sink had it; its number was planned anew
+
+
+class RunStatus(StrEnum):
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """What an epoch reads of one partition of a source (or of a sink's table): (after, upto]."""
+
+    source: str
+    partition: str
+    after: Position | None
+    upto: Position
+
+
+@dataclass(frozen=True, slots=True)
+class EpochRecord:
+    """One epoch: numbered from 1 per incarnation, without gaps among the sealed ones. ``attempt`` is the latest try."""
+
+    key: PipelineKey
+    incarnation: str
+    number: int
+    attempt: str
+    fence: int
+    run_id: str
+    plan_hash: str
+    ranges: tuple[Range, ...]
+    planned_at: datetime
+    status: EpochStatus = EpochStatus.PLANNED
+    sealed_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RejectFile:
+    """One file of rejected rows of one node, and how many rows it has per (code, column): a row rejected for several
+    reasons counts in each group, and once in ``rows``. ``path`` is relative to the state folder.
+    """
+
+    node: str
+    path: str
+    rows: int
+    checksum: str
+    groups: Mapping[tuple[str, str | None], int]
+    labels: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class NodeBalance:
+    """The account of one node in one epoch; ``kind`` is a graph.NodeKind. Columns of document.md's ``run --json``."""
+
+    node: str
+    kind: str
+    into: Mapping[str, int]
+    out: int
+    filtered: int = 0
+    deduplicated: int = 0
+    rejected: int = 0
+    unmatched: Mapping[str, int] = field(default_factory=dict)
+    empty: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Seal:
+    """All that sealing an epoch writes, in one transaction: positions are saved by nothing else."""
+
+    epoch: EpochRecord
+    receipts: Mapping[str, Receipt]
+    balance: Sequence[NodeBalance]
+    rejects: Sequence[RejectFile]
+    schemas: Mapping[str, Schema]  # by source: the contract from now on, where none was recorded
+    sealed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """One call of ``penstock run``; ``summary`` is what ``run --json`` printed, without secrets and without data."""
+
+    run_id: str
+    key: PipelineKey
+    status: RunStatus
+    started_at: datetime
+    ended_at: datetime | None = None
+    engine: str = ""
+    guarantee: str = ""
+    plan_hash: str = ""
+    summary: Mapping[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to run a pipeline: ``fence`` is larger than that of every earlier holder."""
+
+    key: PipelineKey
+    holder: str
+    fence: int
+    incarnation: str
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RejectEntry:
+    """A reject file as the index has it; ``status`` is "kept" (its epoch was sealed) or "aborted"."""
+
+    run_id: str
+    epoch: int
+    attempt: str
+    status: str
+    file: RejectFile
+    at: datetime
+
+
+class Ledger(Protocol):
+    """The durable memory. One instance per process; methods may be called from any thread."""
+
+    def take(self, key: PipelineKey, holder: str, now: datetime, duration: timedelta) -> Lease:
+        """The lease, its fence one more than ever before; the incarnation is made at the first call.
+
+        Raises FatalError LED-110 naming the holder while another holder's lease has not expired.
+        """
+        ...
+
+    def renew(self, lease: Lease, now: datetime, duration: timedelta) -> Lease:
+        """Raises FatalError LED-111 where somebody else holds it by now."""
+        ...
+
+    def release(self, lease: Lease) -> None:
+        """Idempotent; a lease that somebody else holds by now stays theirs."""
+        ...
+
+    def new_incarnation(self, lease: Lease) -> str:
+        """Forget the checkpoint: a new history whose first epoch is 1; the old one's records stay."""
+        ...
+
+    def begin_run(self, run: RunRecord) -> None: ...
+
+    def end_run(self, run: RunRecord) -> None:
+        """Replaces the record of that run_id."""
+        ...
+
+    def runs(self, *, key: PipelineKey | None = None, limit: int = 50) -> Sequence[RunRecord]:
+        """Newest first."""
+        ...
+
+    def run(self, run_id: str) -> RunRecord | None:
+        """By id, or by a prefix of it that fits one run only."""
+        ...
+
+    def last_epoch(self, key: PipelineKey, incarnation: str) -> EpochRecord | None:
+        """The epoch with the highest number that is planned or sealed; its ``attempt`` is the latest."""
+        ...
+
+    def epochs(self, run_id: str) -> Sequence[EpochRecord]: ...
+
+    def plan_epoch(self, epoch: EpochRecord) -> None:
+        """Ranges are durable when this returns. The number is that of the last sealed one plus 1; an unsealed record of
+        the same number is replaced (its own becomes abandoned). Raises FatalError LED-112 on any other number, and
+        LED-111 where the fence is not the newest.
+        """
+        ...
+
+    def retry_epoch(self, epoch: EpochRecord) -> None:
+        """The same number and ranges with a new attempt, fence and run. Raises as ``plan_epoch``."""
+        ...
+
+    def seal(self, seal: Seal) -> None:
+        """One transaction. Sealing the same attempt again does nothing. Raises LED-111, LED-112."""
+        ...
+
+    def abort(self, epoch: EpochRecord, rejects: Sequence[RejectFile], at: datetime) -> None:
+        """Keeps the rejects of an attempt that failed, marked aborted; the epoch stays planned."""
+        ...
+
+    def positions(self, key: PipelineKey, incarnation: str) -> Mapping[tuple[str, str], Position]:
+        """The last sealed position by (source, partition)."""
+        ...
+
+    def schemas(self, key: PipelineKey) -> Mapping[str, Schema]:
+        """The recorded contract by source."""
+        ...
+
+    def balance(self, run_id: str) -> Mapping[int, Sequence[NodeBalance]]:
+        """By epoch number."""
+        ...
+
+    def receipts(self, run_id: str) -> Mapping[int, Mapping[str, Receipt]]:
+        """By epoch number, by sink."""
+        ...
+
+    def rejects(self, key: PipelineKey | None = None, *, run_id: str | None = None) -> Sequence[RejectEntry]:
+        """Newest first."""
+        ...
+
+    def close(self) -> None: ...
