@@ -37,6 +37,10 @@ Position: TypeAlias = Mapping[str, Json]
 # ---------------------------------------------------------------- what is handed to a connector when it is made
 
 
+def pass_by(point: str) -> None:
+    """What a crash point does where nobody asked for faults: nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """What a connector may know of its surroundings.
@@ -44,6 +48,8 @@ class Context:
     ``resolve`` turns a path of the document into an absolute one and refuses what the project does not allow;
     ``scratch`` is a private folder, present, removed after the run. ``contract`` is the schema that the document or the
     ledger states for a source, or None; ``env`` is not offered: secrets and variables are already in the parameters.
+    ``reached`` is told the name of each crash point that a sink passes (``files.staged``); it does nothing unless a test
+    or a torture run asks for faults, and whatever it raises is the crash.
     """
 
     name: str
@@ -51,6 +57,7 @@ class Context:
     scratch: Path
     clock: Clock
     contract: Contract | None = None
+    reached: Callable[[str], None] = pass_by
 
 
 @dataclass(frozen=True, slots=True)
@@ -368,7 +375,7 @@ class FileWriter(Writer):
     @abstractmethod
     def target(self) -> FileTarget: ...
 
-    def counted(self, rows: Mapping[str, int]) -> None:  # noqa: B027 -- a writer may count by itself
+    def counted(self, rows: Mapping[str, int]) -> None:
         """Rows per file, by path relative to the target's folder, as the engine counted them while it wrote (DuckDB:
         COPY ... RETURN_STATS). Called once before ``stage``, or never: the writer then counts for itself, slower.
         """

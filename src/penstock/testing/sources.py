@@ -18,7 +18,7 @@ from penstock.registry import Capability
 from penstock.testing import data
 from penstock.testing.compare import assert_same
 from penstock.testing.delivery import pull
-from penstock.testing.schemas import schema_of
+from penstock.types.arrow import from_arrow
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -112,7 +112,7 @@ class _Description(SourceConformance):
     def test_describe_names_columns_and_types_in_order(self) -> None:
         self.load(ROWS)
         described = self.source().describe()
-        expected = schema_of(self.as_read(ROWS).schema)
+        expected = from_arrow(self.as_read(ROWS).schema)
         assert [(column.name, column.type) for column in described] == [(c.name, c.type) for c in expected]
 
     def test_a_scan_delivers_the_described_schema(self) -> None:

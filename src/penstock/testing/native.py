@@ -1,0 +1,175 @@
+"""DuckDB's own readers and writers of files, as an engine uses them, in the smallest form that serves the suites."""
+
+from __future__ import annotations
+
+import csv
+import io
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, assert_never
+
+import duckdb
+import pyarrow as pa
+from sqlglot import exp
+
+from penstock.connectors.api import CsvFormat, JsonFormat, ParquetFormat
+from penstock.types.arrow import to_arrow
+from penstock.types.duckdb import to_duckdb, to_duckdb_text
+
+if TYPE_CHECKING:
+    from penstock.connectors.api import FileFormat, Files
+    from penstock.types import Schema
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """A hive layout of several files."""
+
+    partition_by: tuple[str, ...]
+    extension: str
+    in_files: bool
+
+
+def connection() -> duckdb.DuckDBPyConnection:
+    """A new embedded database in UTC."""
+    made = duckdb.connect(config={"threads": "1"})
+    made.execute("SET TimeZone = 'UTC'")
+    return made
+
+
+def _name(name: str) -> exp.Identifier:
+    return exp.to_identifier(name, quoted=True)
+
+
+def _arguments(**given: exp.Expr) -> list[exp.Expr]:
+    return [exp.EQ(this=exp.to_identifier(name), expression=value) for name, value in given.items()]
+
+
+def _texts(*texts: str) -> exp.Array:
+    return exp.Array(expressions=[exp.Literal.string(text) for text in texts])
+
+
+# ---------------------------------------------------------------- writing
+
+
+def _option(name: str, value: exp.Expr | str | bool) -> exp.CopyParameter:  # noqa: FBT001 -- an option's value
+    return exp.CopyParameter(
+        this=exp.var(name), expression=value if isinstance(value, exp.Expr) else exp.convert(value)
+    )
+
+
+def _columns(names: tuple[str, ...]) -> exp.Tuple:
+    return exp.Tuple(expressions=[exp.column(_name(name)) for name in names])
+
+
+def _options(form: FileFormat) -> list[exp.CopyParameter]:
+    match form:
+        case ParquetFormat():
+            codec = {"auto": "zstd", "none": "uncompressed"}.get(form.compression, form.compression)
+            version = exp.var(form.version.upper())
+            return [_option("format", "parquet"), _option("parquet_version", version), _option("compression", codec)]
+        case JsonFormat():
+            return [_option("format", "json"), _option("compression", form.compression or "none")]
+        case CsvFormat():
+            return [
+                _option("format", "csv"),
+                _option("header", form.header is not False),
+                _option("delimiter", form.delimiter or ","),
+                _option("quote", form.quote or '"'),
+                _option("escape", form.escape or form.quote or '"'),
+                _option("nullstr", form.null_values[0]),
+                _option("compression", form.compression or "none"),
+            ]
+    assert_never(form)
+
+
+def copy(table: pa.Table, path: str, form: FileFormat, layout: Layout | None = None) -> dict[str, int]:
+    """Write the table to a file, or below a folder where a layout is given; rows by path."""
+    options = [*_options(form), _option("return_stats", True)]
+    if layout is not None:
+        options += [_option("partition_by", _columns(layout.partition_by)), _option("overwrite_or_ignore", True)]
+        options += [_option("write_partition_columns", layout.in_files), _option("file_extension", layout.extension)]
+    query = exp.select("*").from_(_name("delivered"))
+    for name in form.sort_by if isinstance(form, ParquetFormat) else ():
+        query = query.order_by(exp.column(_name(name)))
+    statement = exp.Copy(this=query.subquery(), kind=False, files=[exp.Literal.string(path)], params=options)
+    with closing(connection()) as database:
+        database.register("delivered", table)
+        written = database.execute(statement.sql("duckdb")).fetchall()
+    return {str(row[0]): int(row[1]) for row in written}
+
+
+# ---------------------------------------------------------------- reading
+
+
+def read(files: Files, *, seekable: bool = True) -> pa.Table:
+    """All rows of the files, in the schema's columns and types; no files, no rows."""
+    if not files.paths:
+        return to_arrow(files.schema).empty_table()
+    with closing(connection()) as database:
+        parts = [
+            database.sql(_select(files, path, seekable=seekable).sql("duckdb")).to_arrow_table() for path in files.paths
+        ]
+    return pa.concat_tables(parts)
+
+
+def _select(files: Files, path: str, *, seekable: bool) -> exp.Select:
+    constants = files.constants.get(path, {})
+    stored = files.schema.without(name for name in constants)
+    chosen = [
+        exp.alias_(exp.cast(constants.get(f.name, exp.column(_name(f.name))), to_duckdb(f.type)), f.name, quoted=True)
+        for f in files.schema
+    ]
+    return exp.select(*chosen).from_(exp.Table(this=_reader(files.format, path, stored, seekable=seekable)))
+
+
+def _reader(form: FileFormat, path: str, stored: Schema, *, seekable: bool) -> exp.Expr:
+    listed = _texts(path)
+    match form:
+        case ParquetFormat():
+            return exp.Anonymous(this="read_parquet", expressions=[listed, *_arguments(hive_partitioning=exp.false())])
+        case JsonFormat():
+            layout = exp.Literal.string("newline_delimited" if form.layout == "lines" else "array")
+            given = _arguments(
+                columns=_typed(stored),
+                format=layout,
+                compression=_codec(form.compression),
+                hive_partitioning=exp.false(),
+            )
+            return exp.Anonymous(this="read_json", expressions=[listed, *given])
+        case CsvFormat():
+            in_order = stored.select(_header(form, path)) if form.header and seekable else stored
+            return exp.Anonymous(this="read_csv", expressions=[listed, *_csv(form, in_order)])
+    assert_never(form)
+
+
+def _codec(compression: str | None) -> exp.Expr:
+    return exp.Literal.string(compression or "none")
+
+
+def _typed(schema: Schema) -> exp.Expr:
+    pairs = [(_name(f.name), exp.Literal.string(to_duckdb_text(f.type))) for f in schema]
+    return exp.Struct(expressions=[exp.PropertyEQ(this=name, expression=kind) for name, kind in pairs])
+
+
+def _csv(form: CsvFormat, in_order: Schema) -> list[exp.Expr]:
+    return _arguments(
+        columns=_typed(in_order),
+        header=exp.convert(bool(form.header)),
+        delim=exp.Literal.string(form.delimiter or ","),
+        quote=exp.Literal.string(form.quote or '"'),
+        escape=exp.Literal.string(form.escape or form.quote or '"'),
+        nullstr=_texts(*form.null_values),
+        allow_quoted_nulls=exp.convert(form.quoted_nulls),
+        compression=_codec(form.compression),
+        auto_detect=exp.false(),
+        hive_partitioning=exp.false(),
+    )
+
+
+def _header(form: CsvFormat, path: str) -> list[str]:
+    """The names in the file's first record."""
+    with pa.OSFile(path) as file:
+        stream = pa.CompressedInputStream(file, form.compression) if form.compression in ("gzip", "zstd") else file
+        text = io.StringIO(stream.read().decode(), newline="")
+    return next(csv.reader(text, delimiter=form.delimiter or ",", quotechar=form.quote or '"'))
