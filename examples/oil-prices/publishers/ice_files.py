@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum, unique
+from functools import cache
 from itertools import groupby
 from random import Random
 
@@ -177,6 +178,7 @@ def corrected_by(record: Settlement, numbers: Random) -> Settlement:
     return record._replace(price=round(record.price + shift, digits), change=round(record.change + shift, digits))
 
 
+@cache
 def published(day: date, at: time) -> bytes:
     return f"{day.isoformat()}T{at.isoformat()}Z".encode()
 
@@ -191,6 +193,7 @@ def printed(record: Settlement, revised_at: bytes) -> bytes:
     ).encode() + revised_at
 
 
+@cache
 def printed_day(day: date, year: int) -> str:
     """03-Jan-2005 in the files up to 2012, 1/2/2013 (month, day, year, not padded) since."""
     if year <= LAST_YEAR_OF_NAMED_MONTHS:

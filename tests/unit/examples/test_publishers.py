@@ -14,6 +14,7 @@ from collections import Counter
 from datetime import date, datetime
 from functools import cache
 from pathlib import Path
+from random import Random
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -21,7 +22,7 @@ from publishers.__main__ import main
 from publishers.contracts import brent_expiry, gasoil_expiry, wti_expiry
 from publishers.edition import Edition
 from publishers.eia_api import answer
-from publishers.ice_files import BROKEN, Breakage
+from publishers.ice_files import BROKEN, Breakage, corrected_by
 from publishers.market import market
 from publishers.opec import BASKET_PATH, NAMESPACE
 from publishers.publications import REGISTER_PATH, Publications, publish, write_files
@@ -424,6 +425,11 @@ def test_a_revision_gives_settlements_of_2023_another_price_and_a_later_stamp(pu
         assert all(
             first[key]["SETTLEMENT PRICE"] != row["SETTLEMENT PRICE"] for key, row in zip(keys, rows, strict=True)
         )
+
+
+def test_a_correction_is_another_price_even_where_a_share_of_it_is_less_than_a_tick(published):
+    meant = published.broken[0].meant._replace(price=0.01)
+    assert corrected_by(meant, Random(1)).price != meant.price
 
 
 def test_a_later_day_only_adds_rows_to_what_was_published(early, published):
