@@ -331,6 +331,13 @@ _ROWS: tuple[tuple[str, ErrorClass, str, str], ...] = (
     ("DOC-410", "ConfigError", "repeated column", "A schema would have two columns of one name."),
     ("DOC-411", "ConfigError", "no such column", "A column is asked for that the schema does not have."),
     ("DOC-412", "ConfigError", "not a schema", "JSON that should hold a schema has another shape."),
+    (
+        "DOC-413",
+        "DataError",
+        "value does not fit its type",
+        "A value of a column cannot be taken over exactly, such as a timestamp with digits below a microsecond.",
+    ),
+    ("DOC-414", "DataError", "null where none may be", "A column, or a place inside its values, holds null and may not."),
     # -- INT: our own bugs
     ("INT-900", "InternalError", "invariant broken", "Penstock found itself in a state that its own rules exclude."),
 )

@@ -5,7 +5,7 @@ Whole columns at a time; a column that has its form already is passed on without
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, assert_never
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -14,10 +14,11 @@ from penstock.errors import ConfigError, DataError
 from penstock.types import logical as lt
 from penstock.types.arrow import to_arrow, type_from_arrow
 from penstock.types.compatibility import can_hold
+from penstock.types.logical import Decimal, List, Map, Primitive, Struct
 
 if TYPE_CHECKING:
     from penstock.types.logical import LogicalType
-    from penstock.types.schema import Schema
+    from penstock.types.schema import Field, Schema
 
 _NANOSECONDS: Final = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
 _UUID_TEXT: Final = r"^(?:[0-9A-Fa-f]{32}|[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12})$"
@@ -33,20 +34,44 @@ def conform(batch: pa.RecordBatch, schema: Schema) -> pa.RecordBatch:
     DOC-413 a value does not fit (digits below a microsecond, text that is no uuid), DOC-414 a null where none may be.
     """
     form = to_arrow(schema)
-    given = {name: place for place, name in enumerate(batch.schema.names)}
-    columns = []
-    for field in schema:
-        if field.name not in given:
-            raise ConfigError("DOC-411", f'the column "{field.name}" is missing', detail=f"there are {_shown(given)}")
-        array = conform_array(batch.column(given[field.name]), field.type, name=field.name)
-        if array.null_count and not field.nullable:
-            raise DataError(
-                "DOC-414",
-                f'the column "{field.name}" holds null, and may not',
-                detail=f"{array.null_count} of {len(array)} rows",
-            )
-        columns.append(array)
+    places = {name: place for place, name in enumerate(batch.schema.names)}
+    columns = [_column(batch, places, field) for field in schema]
     return pa.RecordBatch.from_arrays(columns, schema=form) if columns else _columnless(batch.num_rows)
+
+
+def _column(batch: pa.RecordBatch, places: dict[str, int], field: Field) -> pa.Array:
+    place = places.get(field.name)
+    if place is None:
+        raise ConfigError("DOC-411", f'the column "{field.name}" is missing', detail=f"there are {_shown(places)}")
+    array = conform_array(batch.column(place), field.type, name=field.name)
+    if _has_forbidden_null(array, field.type, nullable=field.nullable):
+        detail = f"its type is {field.spelling}"
+        raise DataError("DOC-414", f'the column "{field.name}" holds null where none may be', detail=detail)
+    return array
+
+
+def _has_forbidden_null(array: pa.Array, logical: LogicalType, *, nullable: bool) -> bool:
+    """Arrow's own casts look into structs only, and its constructors nowhere."""
+    if array.null_count:
+        if not nullable:
+            return True
+        array = array.drop_null()
+    match logical:
+        case List():
+            return _has_forbidden_null(array.flatten(), logical.element, nullable=logical.element_nullable)
+        case Map():
+            start, end = array.offsets[0].as_py(), array.offsets[-1].as_py()
+            keys, values = (part.slice(start, end - start) for part in (array.keys, array.items))
+            return _has_forbidden_null(keys, logical.key, nullable=False) or _has_forbidden_null(
+                values, logical.value, nullable=logical.value_nullable
+            )
+        case Struct():
+            parts = zip(array.flatten(), logical.fields, strict=True)
+            return any(_has_forbidden_null(part, field.type, nullable=field.nullable) for part, field in parts)
+        case Primitive() | Decimal():
+            return False
+        case _:
+            assert_never(logical)
 
 
 def conform_array(array: pa.Array, wanted: LogicalType, *, name: str) -> pa.Array:
@@ -57,7 +82,9 @@ def conform_array(array: pa.Array, wanted: LogicalType, *, name: str) -> pa.Arra
     plain = _decoded(array)
     try:
         return _cast(plain, wanted, form, name)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+    except pa.ArrowNotImplementedError:
+        raise _impossible(array.type, wanted, name) from None
+    except pa.ArrowInvalid as error:
         raise DataError(
             "DOC-413",
             f'a value of the column "{name}" does not fit the type {wanted}',
@@ -72,14 +99,18 @@ def _cast(array: pa.Array, wanted: LogicalType, form: pa.DataType, name: str) ->
     if wanted == lt.UUID and given == lt.STRING:
         return _uuids(array)
     if not (can_hold(lt.relaxed(wanted), given) or (wanted == lt.JSON and given == lt.STRING)):
-        raise ConfigError(
-            "DOC-406",
-            f'the column "{name}" has the Arrow type {array.type}, which cannot become {wanted}',
-            hint="cast it where the data comes from, or state another type",
-        )
+        raise _impossible(array.type, wanted, name)
     if pa.types.is_duration(array.type):
         return _intervals(array)
     return array.cast(form)
+
+
+def _impossible(given: pa.DataType, wanted: LogicalType, name: str) -> ConfigError:
+    return ConfigError(
+        "DOC-406",
+        f'the column "{name}" has the Arrow type {given}, which cannot become {wanted}',
+        hint="cast it where the data comes from, or state another type",
+    )
 
 
 def _decoded(array: pa.Array) -> pa.Array:
@@ -96,11 +127,11 @@ def _named_otherwise(one: pa.DataType, other: pa.DataType) -> bool:
 
 def _uuids(array: pa.Array) -> pa.Array:
     """Text in the two usual spellings as 16 bytes each: the hexadecimal digits of the whole column are decoded at once."""
-    text = array.cast(pa.large_string())
+    text = array.cast(pa.string())
     if pc.any(pc.invert(pc.match_substring_regex(text, _UUID_TEXT))).as_py():
         raise pa.ArrowInvalid("text that is no uuid")
     digits = pc.fill_null(pc.replace_substring(text, "-", ""), "0" * _UUID_DIGITS)
-    joined = pc.binary_join(pa.LargeListArray.from_arrays([0, len(digits)], digits), "")[0].as_py()
+    joined = pc.binary_join(pa.ListArray.from_arrays([0, len(digits)], digits), "")[0].as_py()
     storage = pa.Array.from_buffers(pa.binary(16), len(text), [None, pa.py_buffer(bytes.fromhex(joined))])
     masked = pc.if_else(text.is_valid(), storage, pa.scalar(None, pa.binary(16)))
     return pa.ExtensionArray.from_storage(pa.uuid(), masked)

@@ -5,6 +5,7 @@ DuckDB knows no nullability inside a type: what comes back from it is nullable t
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NoReturn, assert_never
 
 from sqlglot import exp
@@ -66,7 +67,13 @@ _NAMES: Final[dict[str, LogicalType]] = {
     "UUID": lt.UUID,
     **dict.fromkeys(("BLOB", "BYTEA", "BINARY", "VARBINARY"), lt.BINARY),
     **dict.fromkeys(("JSON", "VARIANT"), lt.JSON),
+    "GEOMETRY": lt.BINARY,
     **dict.fromkeys(("TIMETZ", "BIT", "BITSTRING", "BIGNUM", "ENUM", "NULL"), lt.STRING),
+}
+_ROUNDING: Final = frozenset({"TIMESTAMP_NS", "TIMESTAMPTZ_NS", "TIME_NS"})
+_DIFFERING: Final = _ROUNDING | {
+    *("HUGEINT", "UHUGEINT", "INT128", "UINT128", "TIMESTAMP_S", "TIMESTAMP_MS", "VARIANT", "GEOMETRY"),
+    *("TIMETZ", "BIT", "BITSTRING", "BIGNUM", "ENUM", "NULL"),
 }
 _ZONED: Final[dict[str, LogicalType]] = {"TIME": lt.STRING, "TIMESTAMP": lt.TIMESTAMPTZ}
 
@@ -109,7 +116,7 @@ def _definition(field: StructField) -> exp.ColumnDef:
 def _check_case(names: Iterable[str]) -> None:
     seen: dict[str, str] = {}
     for name in names:
-        other = seen.setdefault(name.lower(), name)
+        other = seen.setdefault(lt.fold_case(name), name)
         if other is not name:
             raise ConfigError(
                 "DOC-408",
@@ -119,32 +126,52 @@ def _check_case(names: Iterable[str]) -> None:
             )
 
 
+@dataclass(frozen=True, slots=True)
+class EngineType:
+    """A type as DuckDB prints it. ``differs``: its values need a cast to ``to_duckdb(type)``, which fails for a value that
+    does not fit; ``rounds``: that cast fails for none, but rounds what lies below a microsecond without a word.
+    """
+
+    type: LogicalType
+    differs: bool
+    rounds: bool
+
+
 def from_duckdb(text: str) -> LogicalType:
     """The logical type of what DuckDB 2 prints: DESCRIBE, ``str(relation.types[0])``. Every nested place is nullable.
 
-    Wider than the logical type, so that a value can fail a cast to it: HUGEINT, UHUGEINT (decimal(38,0)), TIMESTAMP_NS,
-    TIMESTAMPTZ_NS, TIME_NS (digits below a microsecond), TIMESTAMP_S, TIMESTAMP_MS (years beyond microseconds' range).
-    As their text: ENUM, BIT, BIGNUM, TIME WITH TIME ZONE; VARIANT as json; fixed-size arrays as lists; "NULL" as string.
-    Raises ConfigError DOC-407 for a type without a logical one (UNION, GEOMETRY, unnamed structs, types of extensions)
-    and for text that is no type.
+    Errors as :func:`read_duckdb`, which tells more.
     """
-    parser = _Parser(text)
-    return parser.parse()
+    return read_duckdb(text).type
+
+
+def read_duckdb(text: str) -> EngineType:
+    """The logical type of what DuckDB 2 prints, and whether it is just that.
+
+    Wider than the logical type are HUGEINT, UHUGEINT (decimal(38,0)), TIMESTAMP_NS, TIMESTAMPTZ_NS, TIME_NS (these round),
+    TIMESTAMP_S, TIMESTAMP_MS. As their text: ENUM, BIT, BIGNUM, TIME WITH TIME ZONE; VARIANT as json; GEOMETRY as binary
+    (WKB); fixed-size arrays as lists; "NULL" as string.
+    Raises ConfigError DOC-407 for a type without a logical one (UNION, TUPLE, types of extensions) and for text that is
+    no type, DOC-403 for one too deep.
+    """
+    return _Parser(text).parse()
 
 
 class _Parser:
-    """One call of from_duckdb; recursive descent, depth bounded by the types themselves and by a count."""
+    """One call of read_duckdb; recursive descent, depth bounded by the types themselves and by a count."""
 
     def __init__(self, text: str) -> None:
         self._text = text
         self._depth = 0
+        self._differs = False
+        self._rounds = False
         self._cursor = Cursor(tokens_of(text, lambda message, _offset, _length: self._refuse(message)))
 
-    def parse(self) -> LogicalType:
+    def parse(self) -> EngineType:
         logical = self._type()
         if self._cursor.current.sort is not Sort.END:
             self._refuse()
-        return logical
+        return EngineType(logical, self._differs, self._rounds)
 
     def _type(self) -> LogicalType:
         self._depth += 1
@@ -155,6 +182,7 @@ class _Parser:
         while self._cursor.took("["):
             if self._cursor.current.sort is Sort.NUMBER:
                 self._cursor.take()
+                self._differs = True
             self._expect("]")
             logical = List(logical)
         return logical
@@ -178,11 +206,14 @@ class _Parser:
         logical = _NAMES.get(name)
         if logical is None:
             self._refuse()
+        self._differs |= name in _DIFFERING
+        self._rounds |= name in _ROUNDING
         if name in _ZONED and self._cursor.at_word("WITH"):
             for word in ("WITH", "TIME", "ZONE"):
                 if not self._cursor.at_word(word):
                     self._refuse()
                 self._cursor.take()
+            self._differs |= name == "TIME"
             return _ZONED[name]
         if self._cursor.at_mark("("):
             self._skip_parameters()

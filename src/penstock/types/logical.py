@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 MAX_DEPTH: Final = 32
 MAX_PRECISION: Final = 38
 
+_ASCII_LOWER: Final = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
+
 
 class Kind(StrEnum):
     """The types without parameters, by their name in a document.
@@ -232,6 +234,11 @@ def check_name(name: str, *, of: str) -> None:
         raise ConfigError("DOC-404", f"the name of {of}, {name!r}, contains a NUL character")
     if any("\ud800" <= character <= "\udfff" for character in name):
         raise ConfigError("DOC-404", f"the name of {of}, {name!r}, contains half of a surrogate pair")
+
+
+def fold_case(name: str) -> str:
+    """The name as DuckDB and SQLite compare names: ASCII letters in lower case, all others as they are."""
+    return name.translate(_ASCII_LOWER)
 
 
 def first_repeated(names: Iterator[str]) -> str | None:

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import TypedDict
 
 from penstock.errors import ConfigError, Location, nearest
-from penstock.types.logical import LogicalType, check_name, first_repeated, relaxed, spell
+from penstock.types.logical import LogicalType, check_name, first_repeated, fold_case, relaxed, spell
 from penstock.types.parse import parse_type
 
 
@@ -114,9 +114,9 @@ class Schema:
         return place
 
     def case_collisions(self) -> tuple[tuple[str, str], ...]:
-        """Pairs of names that differ in case only: DuckDB takes them for one name."""
+        """Pairs of names that differ in the case of ASCII letters only: DuckDB and SQLite take them for one name."""
         first: dict[str, str] = {}
-        pairs = ((first.setdefault(name.casefold(), name), name) for name in self.names)
+        pairs = ((first.setdefault(fold_case(name), name), name) for name in self.names)
         return tuple((one, other) for one, other in pairs if one != other)
 
     # ------------------------------------------------------------ deriving
