@@ -1,0 +1,130 @@
+"""What every sink decides before it commits and before it changes its target, in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Literal
+
+from penstock.connectors.api import EpochMarker, Preparation, WriteMode
+from penstock.errors import ConfigError, DataError, FatalError, nearest
+from penstock.types import Field, Schema
+from penstock.types.compatibility import can_hold, widen
+
+if TYPE_CHECKING:
+    from penstock.connectors.api import Epoch
+
+Policy = Literal["fail", "evolve", "ignore"]
+
+# Why the system has no place for a column, in words that follow 'column "x" of type t cannot be held: '; None: it has.
+Objection = Callable[[Field], str | None]
+
+
+def is_committed(marker: EpochMarker | None, epoch: Epoch) -> bool:
+    """Whether the marker already stands at this epoch, so that the commit has nothing to do.
+
+    Raises FatalError SNK-120 where the epoch neither follows the marker nor equals it, or the marker's fence is newer.
+    """
+    last, fence = (marker.epoch, marker.fence) if marker else (0, 0)
+    if fence > epoch.fence:
+        raise FatalError(
+            "SNK-120",
+            f'sink "{epoch.sink_id.sink}" has been taken over by another run',
+            detail=f"its marker has fence {fence}, this run holds {epoch.fence}",
+        )
+    if epoch.number not in (last, last + 1):
+        raise FatalError(
+            "SNK-120",
+            f'epoch {epoch.number} does not follow what sink "{epoch.sink_id.sink}" has committed',
+            detail=f"its marker stands at epoch {last}" if marker else "it has no marker of this incarnation",
+        )
+    return marker is not None and epoch.number == last
+
+
+def refuse_empty(mode: WriteMode, rows: int, *, allow_empty: bool, sink: str) -> None:
+    """Raises DataError SNK-114 where no rows would overwrite a whole table and nobody said that this is meant."""
+    if mode is WriteMode.OVERWRITE and rows == 0 and not allow_empty:
+        raise DataError(
+            "SNK-114",
+            f'the input of sink "{sink}" is empty and would overwrite its table',
+            hint="state allow_empty: true if an empty table is meant",
+        )
+
+
+def compare(
+    target: Schema | None,
+    rows: Schema,
+    *,
+    policy: Policy,
+    needed: Iterable[str] = (),
+    objection: Objection | None = None,
+    sink: str = "",
+) -> Preparation:
+    """What has to change so that the target takes these rows.
+
+    ``needed`` are columns that must be among the rows' (keys, order_by, partition_by). A column of the target that the
+    rows lack is no difference. Raises ConfigError SNK-110, SNK-111, SNK-112, SNK-113.
+    """
+    _check_needed(rows, needed, sink)
+    for column in rows:
+        reason = objection(column) if objection else None
+        if reason:
+            raise ConfigError("SNK-110", f'column "{column.name}" of type {column.type} cannot be held: {reason}')
+    _check_case(target, rows, sink)
+    if target is None:
+        return Preparation(creates=True)
+    adds = tuple(column for column in rows if column.name not in target)
+    if policy == "ignore":
+        _widened(target, rows, sink, may_widen=False)
+        return Preparation(ignores=adds)
+    if adds and policy == "fail":
+        names = ", ".join(f'"{column.name}"' for column in adds)
+        raise ConfigError(
+            "SNK-111",
+            f'sink "{sink}" has no column {names}',
+            detail=f"its columns are {', '.join(target.names)}",
+            hint="state on_schema_change: evolve to add columns, or ignore to leave them out",
+        )
+    return Preparation(adds=adds, widens=_widened(target, rows, sink, may_widen=policy == "evolve"))
+
+
+def evolved(target: Schema | None, rows: Schema, change: Preparation) -> Schema:
+    """The target's columns after the change."""
+    if target is None:
+        return rows
+    return target.with_fields([*(new for _, new in change.widens), *change.adds])
+
+
+def _check_needed(rows: Schema, needed: Iterable[str], sink: str) -> None:
+    for name in needed:
+        if name not in rows:
+            near = nearest(name, rows.names)
+            raise ConfigError(
+                "SNK-112",
+                f'sink "{sink}" needs column "{name}", which is not among its rows\' columns',
+                detail=f"the columns are {', '.join(rows.names)}",
+                hint=f'did you mean "{near}"?' if near else None,
+            )
+
+
+def _check_case(target: Schema | None, rows: Schema, sink: str) -> None:
+    collisions = (target.with_fields(rows) if target else rows).case_collisions()
+    if collisions:
+        one, other = collisions[0]
+        raise ConfigError("SNK-113", f'columns "{one}" and "{other}" of sink "{sink}" differ only in case')
+
+
+def _widened(target: Schema, rows: Schema, sink: str, *, may_widen: bool) -> tuple[tuple[Field, Field], ...]:
+    changes = []
+    for column in rows:
+        old = target.get(column.name)
+        if old is None or can_hold(old.type, column.type):
+            continue
+        wider = widen(old.type, column.type)
+        if wider is None or not may_widen:
+            raise ConfigError(
+                "SNK-111",
+                f'column "{column.name}" of sink "{sink}" has the type {old.type}, not {column.type}',
+                hint="state on_schema_change: evolve to widen it" if wider and not may_widen else None,
+            )
+        changes.append((old, Field(old.name, wider, nullable=old.nullable, labels=old.labels)))
+    return tuple(changes)
