@@ -36,7 +36,9 @@ def _never_null(node: Node, inputs: Mapping[str, Schema]) -> frozenset[str]:
     match node:
         case Filter():
             return _certain(inputs[node.input]) | _tested(node.condition)
-        case Check() | Sort() | Limit() | Sample() | Write():
+        case Check():
+            return _certain(inputs[node.input]) | _passed(node)
+        case Sort() | Limit() | Sample() | Write():
             return _certain(inputs[node.input])
         case Project():
             return _values(node.columns, inputs[node.input])
@@ -90,6 +92,16 @@ def _tested(condition: exp.Expr) -> frozenset[str]:
             if isinstance(test, exp.Is) and isinstance(test.expression, exp.Null) and isinstance(test.this, exp.Column):
                 found.add(test.this.name)
     return frozenset(found)
+
+
+def _passed(node: Check) -> frozenset[str]:
+    """Columns of the causes ``column IS NULL``: a row with null there went to rejects."""
+    tests = (cause.violated.unnest() for cause in node.causes)
+    return frozenset(
+        test.this.name
+        for test in tests
+        if isinstance(test, exp.Is) and isinstance(test.expression, exp.Null) and isinstance(test.this, exp.Column)
+    )
 
 
 def never_null(tree: exp.Expr, column_never_null: Callable[[str, str], bool]) -> bool:

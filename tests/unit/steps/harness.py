@@ -1,0 +1,333 @@
+"""Runs steps without the engine: a document over rows of a test, compiled, then each node's SELECT in plain DuckDB.
+
+    ran = run("- filter: a > 1", {"a": "int64?"}, [{"a": 1}, {"a": 2}])
+    ran.rows, ran.schema, ran.rejected, ran.counts, ran.sql
+
+Whatever runs here is checked on the way: the columns that compiling told of every node are those that DuckDB gives, and
+a column told to be never null never is.
+"""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import pyarrow as pa
+from sqlglot import exp
+
+from penstock import registry
+from penstock.compile.build import build
+from penstock.compile.facts import Facts
+from penstock.connectors.params import SourceParams
+from penstock.document.loader import load
+from penstock.document.read import Catalogue, read_pipeline
+from penstock.engines.api import Engine
+from penstock.engines.duckdb.binder import schema_of
+from penstock.errors import ConfigError, Problem
+from penstock.graph.nodes import Cause, Check, Column, Python, Read
+from penstock.graph.select import identifier, projections, relation, to_select
+from penstock.registry import Descriptor
+from penstock.types.arrow import to_arrow
+from penstock.types.duckdb import from_duckdb
+
+if TYPE_CHECKING:
+    from penstock.graph import Graph, Node
+    from penstock.types import Schema
+
+Rows = Sequence[Mapping[str, Any]] | pa.Table
+Columns = Mapping[str, str]
+
+_MEMORY = Descriptor(
+    name="memory",
+    group="sources",
+    summary="Rows of a test.",
+    params=SourceParams,
+    make=lambda *_: None,
+    example="type: memory",
+)
+# As the engine runs (architecture.md §5): our compiler owns pushdown.
+_SETTINGS = (
+    "SET disabled_optimizers='filter_pushdown,join_filter_pushdown,join_order'",
+    "SET TimeZone='UTC'",
+    "SET arrow_lossless_conversion=true",
+    "SET threads=1",
+)
+
+
+def connect() -> duckdb.DuckDBPyConnection:
+    connection = duckdb.connect()
+    for setting in _SETTINGS:
+        connection.execute(setting)
+    return connection
+
+
+@dataclass(frozen=True)
+class Other:
+    """Another source of the document, beside ``rows``."""
+
+    columns: Columns
+    rows: Rows = ()
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """A row that a Check sent to rejects for one of its causes; one of several reasons stands several times."""
+
+    node: str
+    code: str
+    column: str | None
+    message: str
+    row: dict[str, Any]
+    on_fail: str
+
+
+@dataclass(frozen=True)
+class Ran:
+    """``counts`` and ``sql`` by node id; ``nodes`` are those of the transform ``result``, in order."""
+
+    rows: list[dict[str, Any]]
+    schema: Schema
+    table: pa.Table
+    rejected: list[Rejected]
+    counts: dict[str, int]
+    sql: dict[str, str]
+    graph: Graph
+    warnings: tuple[Problem, ...] = ()
+
+    @property
+    def nodes(self) -> list[Node]:
+        return [node for node in self.graph.nodes if node.id.startswith("result")]
+
+    @property
+    def types(self) -> dict[str, str]:
+        """Column names to the document's spelling: ``{"a": "int64?"}``."""
+        return {item.name: item.spelling for item in self.schema}
+
+
+@dataclass
+class TypingEngine(Engine):
+    """An engine for compiling only: DuckDB's binder."""
+
+    connection: duckdb.DuckDBPyConnection = field(default_factory=connect)
+    name = "typing"
+
+    def schema_of(self, query: exp.Query, inputs: Mapping[str, Schema]) -> Schema:
+        return schema_of(self.connection, query, inputs)
+
+    def run(self, *_: object, **__: object) -> Any:
+        raise AssertionError("compiling moves no rows")
+
+    def sample(self, *_: object, **__: object) -> Any:
+        raise AssertionError("compiling moves no rows")
+
+    def interrupt(self) -> None:
+        self.connection.interrupt()
+
+    def close(self) -> None:
+        self.connection.close()
+
+
+# ---------------------------------------------------------------- documents
+
+
+def document(steps: str, columns: Columns, others: Mapping[str, Other] | None = None) -> str:
+    """A pipeline whose transform ``result`` reads the source ``rows`` through these steps (YAML text, a list)."""
+    sources = {"rows": columns, **{name: other.columns for name, other in (others or {}).items()}}
+    lines = ["pipeline: test", "sources:"]
+    for name, types in sources.items():
+        lines.append(f"  {name}:")
+        lines.append("    type: memory")
+        lines.append(f"    schema: {{columns: {json.dumps(dict(types), ensure_ascii=False)}}}")
+    lines += ["transforms:", "  result:", "    from: rows", "    steps:"]
+    return "\n".join(lines) + "\n" + textwrap.indent(textwrap.dedent(steps).strip(), " " * 6) + "\n"
+
+
+def compile_document(text: str, engine: Engine | None = None) -> tuple[Graph, tuple[Problem, ...]]:
+    """Any document whose sources are of type ``memory``; each source is found to have the columns of its schema."""
+    pipeline = read_pipeline(load(text, "test.yml"), "test.yml", catalogue=catalogue(), read_file=_no_files)
+    sources = {name: use.contract for name, use in pipeline.sources.items() if use.contract is not None}
+    return build(pipeline, Facts(sources=sources), engine or TypingEngine())
+
+
+def compile_steps(steps: str, columns: Columns, others: Mapping[str, Other] | None = None) -> Graph:
+    return compile_document(document(steps, columns, others))[0]
+
+
+def problems(steps: str, columns: Columns, others: Mapping[str, Other] | None = None) -> list[Problem]:
+    """What is wrong with the steps; empty where they compile."""
+    try:
+        compile_document(document(steps, columns, others))
+    except ConfigError as error:
+        return list(error.problems)
+    return []
+
+
+def problem(steps: str, columns: Columns, others: Mapping[str, Other] | None = None) -> Problem:
+    """The one thing that is wrong."""
+    (found,) = problems(steps, columns, others)
+    return found
+
+
+def catalogue() -> Catalogue:
+    """The installed steps, and the one source of the tests."""
+
+    def find(group: registry.Group, name: str) -> Descriptor | None:
+        if group == "sources":
+            return _MEMORY if name == "memory" else None
+        return registry.find(group, name)
+
+    return Catalogue(find, lambda group: ("memory",) if group == "sources" else registry.names(group))
+
+
+def _no_files(path: str) -> bytes:
+    raise AssertionError(path)
+
+
+# ---------------------------------------------------------------- running
+
+
+def run(steps: str, columns: Columns, rows: Rows = (), others: Mapping[str, Other] | None = None) -> Ran:
+    """The rows that the steps make of ``rows``."""
+    data = {"rows": rows, **{name: other.rows for name, other in (others or {}).items()}}
+    return run_document(document(steps, columns, others), data)
+
+
+def run_document(text: str, data: Mapping[str, Rows], output: str = "result") -> Ran:
+    """A whole document over the rows of its sources; rows of the node that ``output`` stands for."""
+    engine = TypingEngine()
+    try:
+        graph, warnings = compile_document(text, engine)
+        return _Run(graph, engine.connection, data).outcome(graph.outputs[output], warnings)
+    finally:
+        engine.close()
+
+
+@dataclass
+class _Run:
+    graph: Graph
+    connection: duckdb.DuckDBPyConnection
+    data: Mapping[str, Rows]
+    selects: dict[str, exp.Query] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
+    rejected: list[Rejected] = field(default_factory=list)
+
+    def outcome(self, output: str, warnings: tuple[Problem, ...]) -> Ran:
+        for node in self.graph.nodes:
+            self.node(node)
+        table = self.fetch(relation_of(output))
+        schema = self.graph[output].schema
+        assert schema is not None
+        sql = {name: query.sql(dialect="duckdb") for name, query in self.selects.items()}
+        return Ran(table.to_pylist(), schema, table, self.rejected, self.counts, sql, self.graph, warnings)
+
+    def node(self, node: Node) -> None:
+        match node:
+            case Read():
+                self.leaf(node.id, table_of(self.data[node.source], node.schema))
+            case Python():
+                self.leaf(node.id, self.call(node))
+            case _:
+                self.selects[node.id] = to_select(node)
+        if isinstance(node, Check):
+            for cause in node.causes:
+                self.check(node, cause)
+        self.counts[node.id] = self.verify(node)
+
+    def leaf(self, name: str, table: pa.Table) -> None:
+        """``table`` as what the node's id means."""
+        self.connection.register("__arrow", table)
+        made = exp.Create(
+            this=relation(f"leaf:{name}"), kind="TABLE", expression=exp.select("*").from_(relation("__arrow"))
+        )
+        self.connection.execute(made.sql(dialect="duckdb"))
+        self.connection.unregister("__arrow")
+        self.selects[name] = exp.select("*").from_(relation(f"leaf:{name}"))
+
+    def call(self, node: Python) -> pa.Table:
+        from penstock.steps.python_function import apply
+
+        table = self.fetch(relation_of(node.input))
+        batches = apply(node.function, table.to_batches(), node.declared, whole_table=node.whole_table, at=node.at)
+        return pa.Table.from_batches(list(batches), schema=to_arrow(node.declared))
+
+    def check(self, node: Check, cause: Cause) -> None:
+        extra = (Column("__message", cause.message), Column("__violated", cause.violated))
+        query = exp.select("*", *projections(extra)).from_(relation(node.input))
+        wrapped = exp.select("*").from_(query.subquery("__checked")).where(exp.column("__violated", quoted=True))
+        for row in self.fetch(wrapped).to_pylist():
+            message = row.pop("__message")
+            del row["__violated"]
+            self.rejected.append(Rejected(node.id, cause.code, cause.column, message, row, cause.on_fail))
+
+    def fetch(self, query: exp.Select) -> pa.Table:
+        return self.connection.sql(self.statement(query)).to_arrow_table()
+
+    def statement(self, query: exp.Select) -> str:
+        """The query over all nodes so far, each a common table expression."""
+        whole = query.copy()
+        ctes = [
+            exp.CTE(this=select.copy(), alias=exp.TableAlias(this=identifier(name)))
+            for name, select in self.selects.items()
+        ]
+        whole.set("with_", exp.With(expressions=ctes))
+        return whole.sql(dialect="duckdb")
+
+    def verify(self, node: Node) -> int:
+        """Rows of the node; its columns are as told, also in what is never null."""
+        found = self.connection.sql(self.statement(relation_of(node.id)))
+        assert node.schema is not None
+        told = [(item.name, item.type) for item in node.schema.relaxed()]
+        assert [(n, from_duckdb(str(t))) for n, t in zip(found.columns, found.types, strict=True)] == told, node.id
+        table = self.fetch(relation_of(node.id))
+        for item in node.schema:
+            nulls = table.column(node.schema.index(item.name)).null_count
+            assert item.nullable or nulls == 0, f"{node.id}: {item.name} is told to be never null"
+        return int(table.num_rows)
+
+
+def relation_of(node_id: str) -> exp.Select:
+    return exp.select("*").from_(relation(node_id))
+
+
+def table_of(rows: Rows, schema: Schema | None) -> pa.Table:
+    assert schema is not None
+    if isinstance(rows, pa.Table):
+        return rows
+    return pa.Table.from_pylist([dict(row) for row in rows], schema=to_arrow(schema))
+
+
+# ---------------------------------------------------------------- fixtures
+
+FIXTURES = Path(__file__).parents[2] / "fixtures" / "steps"
+_BORDER = "\n=====\n"
+
+
+def fixture_parts(path: Path) -> tuple[str, str]:
+    """The document and what is expected of it, of a file ``document =====  nodes or problems``."""
+    before, _, after = path.read_text(encoding="utf-8").partition(_BORDER)
+    return before + "\n", after
+
+
+def compiled_text(text: str) -> str:
+    """Every node but the sources' as ``-- id: kind``, its columns and its SQL; or all problems as people see them."""
+    try:
+        graph, warnings = compile_document(text)
+    except ConfigError as error:
+        return f"{error}\n"
+    shown = [_node_text(node) for node in graph.nodes if not isinstance(node, Read)]
+    return "\n".join([*shown, *(f"{problem.render()}\n" for problem in warnings)])
+
+
+def _node_text(node: Node) -> str:
+    columns = ", ".join(str(item) for item in node.schema or ())
+    lines = [f"-- {node.id}: {node.kind}", f"-- {columns}", to_select(node).sql(dialect="duckdb", pretty=True)]
+    if isinstance(node, Check):
+        for cause in node.causes:
+            message = cause.message.sql(dialect="duckdb")
+            lines.append(f"-- {cause.on_fail} {cause.code} of {cause.column}: {message}")
+    return "\n".join(lines) + "\n"
