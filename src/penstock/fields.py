@@ -21,17 +21,31 @@ from penstock.secret import Secret
 class Located(str):
     """A text of a document that remembers where it stands; ``place(offset, length)`` finds a part of it."""
 
-    __slots__ = ("at", "place")
+    __slots__ = ("_sql", "at", "place")
 
     at: Location
     place: Callable[[int, int], Location]
+    _sql: Callable[[], Located] | None
 
     @classmethod
-    def of(cls, text: str, at: Location, place: Callable[[int, int], Location]) -> Located:
+    def of(
+        cls,
+        text: str,
+        at: Location,
+        place: Callable[[int, int], Location],
+        *,
+        sql: Callable[[], Located] | None = None,
+    ) -> Located:
+        """``sql`` gives the same text with its replaced placeholders written as SQL literals, where it has any."""
         located = cls(text)
         located.at = at
         located.place = place
+        located._sql = sql
         return located
+
+    def for_sql(self) -> Located:
+        """The text as SQL: a value that took a placeholder's place is a literal of its type, never a piece of SQL."""
+        return self._sql() if self._sql is not None else self
 
 
 class Params(BaseModel):
@@ -67,7 +81,8 @@ def _expression(value: object) -> ExpressionText:
         case ExpressionText():
             return value
         case Located():
-            return ExpressionText(str(value), value.place)
+            text = value.for_sql()
+            return ExpressionText(str(text), text.place)
         case str():
             return ExpressionText(value)
         case None:

@@ -261,8 +261,16 @@ class _Reader:
                 return None
             if "steps" in node.entries:
                 self.problem("DOC-210", f'"{name}" has both "sql" and "steps"', node.entries["steps"].key.at)
-            return Transform(name, at, sql=text, **common)  # type: ignore[arg-type]  # typed one line above
+            query = self.query(text)
+            return Transform(name, at, sql=query, **common) if query is not None else None  # type: ignore[arg-type]  # typed one line above
         return Transform(name, at, inputs=tuple(self.inputs(node)), steps=tuple(self.steps(node)), **common)  # type: ignore[arg-type]
+
+    def query(self, text: Located) -> Located | None:
+        try:
+            return text.for_sql()
+        except ConfigError as error:
+            self.problems.extend(error.problems)
+            return None
 
     def labels(self, value: object, node: Mapping) -> dict[str, frozenset[str]]:
         if value is None:

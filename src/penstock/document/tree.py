@@ -7,7 +7,7 @@ Made by ``loader.load``; ``plain`` gives ordinary data for validation, ``locate`
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from penstock.document.trace import Source, trace
 from penstock.errors import Location
@@ -25,16 +25,21 @@ if TYPE_CHECKING:
     Value: TypeAlias = "bool | int | float | str | Decimal | date | datetime | time | Secret | None"
 
 Path: TypeAlias = tuple[str | int, ...]
+_MAX_TRACED: Final = 100_000  # characters of a text in which parts are looked for
 
 
 @dataclass(frozen=True, slots=True)
 class Replacement:
-    """A placeholder that was replaced: half-open spans in ``Scalar.text`` and in the text of ``Scalar.value``."""
+    """A placeholder that was replaced: half-open spans in ``Scalar.text`` and in the text that came of it.
+
+    ``value`` is what took its place; the ``$`` of an escaped ``$${`` is such a part too, and its value is "$".
+    """
 
     start: int
     end: int
     value_start: int
     value_end: int
+    value: Value = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,9 +171,9 @@ def offset_location(scalar: Scalar, offset: int, length: int = 1) -> Location:
 
     Offsets count characters of the value as the program sees it: unquoted, unfolded, placeholders replaced (a part
     inside a replaced placeholder gives the whole placeholder). An offset past the end gives the last character; a
-    scalar without a document behind it gives its own place.
+    scalar without a document behind it, or one of more than 100,000 characters, gives its own place.
     """
-    if scalar.origin is None:
+    if scalar.origin is None or len(scalar.text) > _MAX_TRACED:
         return scalar.at
     start, placeholder = _before_replacement(scalar, max(0, offset))
     places = trace(scalar.origin, scalar.text, scalar.at, scalar.style)

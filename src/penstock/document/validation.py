@@ -6,9 +6,12 @@ from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from penstock.document.sql_text import as_sql
+from penstock.document.template import text_of
 from penstock.document.tree import Mapping, Scalar, Sequence, find, locate, offset_location
-from penstock.errors import Problem, nearest
+from penstock.errors import ConfigError, Problem, nearest
 from penstock.fields import Located
+from penstock.secret import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,19 +39,28 @@ def located(node: Node | None) -> object:
 
 
 def _text(node: Scalar) -> object:
-    if not isinstance(node.value, str):
+    """A replaced placeholder stays text whatever its value's type is: the field that takes it types it."""
+    if isinstance(node.value, Secret) or node.value is None or not (node.replacements or isinstance(node.value, str)):
         return node.value
 
     def place(offset: int, length: int) -> Location:
         return offset_location(node, offset, length)
 
-    return Located.of(node.value, node.at, place)
+    def sql() -> Located:
+        written = as_sql(node)
+        return Located.of(
+            text_of(written.value), node.at, lambda offset, length: offset_location(written, offset, length)
+        )
+
+    return Located.of(text_of(node.value), node.at, place, sql=sql if node.replacements else None)
 
 
 def validate(model: type[Model], node: Node, owner: str) -> tuple[Model | None, list[Problem]]:
     """The model made of the tree, or None and everything that is wrong with it (DOC-201, DOC-202, DOC-203)."""
     try:
         return model.model_validate(located(node)), []
+    except ConfigError as error:  # a placeholder where SQL has no quoting for it
+        return None, list(error.problems)
     except ValidationError as error:
         details = error.errors(include_url=False, include_input=False, include_context=False)
         return None, list(_problems(details, model, node, owner))

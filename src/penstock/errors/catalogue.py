@@ -119,6 +119,63 @@ _ROWS: tuple[tuple[str, ErrorClass, str, str], ...] = (
         "character not allowed in a text",
         "An escape stands for NUL or for half of a surrogate pair, which no text may hold.",
     ),
+    (
+        "DOC-150",
+        "ConfigError",
+        "placeholder not understood",
+        "A `${` starts something that is no placeholder, or is not closed; placeholders are `${env.NAME}`, `${param.NAME}`, `${secret.NAME}`, and `$${` stands for `${` itself.",
+    ),
+    ("DOC-151", "ConfigError", "unknown kind of placeholder", "Placeholders are of the kinds env, param and secret."),
+    (
+        "DOC-152",
+        "ConfigError",
+        "unknown parameter",
+        "A placeholder names a parameter that the document does not declare under `params`, or stands in a parameter's default.",
+    ),
+    (
+        "DOC-153",
+        "ConfigError",
+        "environment variable not set",
+        "A placeholder names an environment variable that is not set, or whose bytes are not UTF-8.",
+    ),
+    (
+        "DOC-154",
+        "ConfigError",
+        "text too long after replacement",
+        "With its placeholders replaced a text has more than 1 MiB, or the document more than 4 MiB.",
+    ),
+    ("DOC-155", "ConfigError", "placeholder in a key", "Placeholders stand in values; keys are written out."),
+    (
+        "DOC-156",
+        "ConfigError",
+        "null inside a text",
+        "A parameter without a value stands inside a longer text; give it a value, or a default.",
+    ),
+    (
+        "DOC-157",
+        "ConfigError",
+        "placeholder inside SQL quotes",
+        "In SQL a placeholder is a value; it can stand inside '...' and \"...\", but not inside $$...$$, E'...' or a comment's end.",
+    ),
+    (
+        "DOC-158",
+        "ConfigError",
+        "wrong value of a parameter",
+        "The value given for a parameter is not of its declared type.",
+    ),
+    (
+        "DOC-159",
+        "ConfigError",
+        "parameter not declared",
+        "A value is given for a parameter that the document does not declare.",
+    ),
+    (
+        "DOC-160",
+        "ConfigError",
+        "wrong declaration of a parameter",
+        "An entry of `params` has an unknown key or type, or a name that is no lower-case word.",
+    ),
+    ("DOC-161", "ConfigError", "parameter without a value", "A parameter has neither a given value nor a default."),
     # -- NET: outgoing requests
     (
         "NET-100",
@@ -337,7 +394,123 @@ _ROWS: tuple[tuple[str, ErrorClass, str, str], ...] = (
         "value does not fit its type",
         "A value of a column cannot be taken over exactly, such as a timestamp with digits below a microsecond.",
     ),
-    ("DOC-414", "DataError", "null where none may be", "A column, or a place inside its values, holds null and may not."),
+    (
+        "DOC-414",
+        "DataError",
+        "null where none may be",
+        "A column, or a place inside its values, holds null and may not.",
+    ),
+    # -- SRC: reading, every source
+    (
+        "SRC-110",
+        "DataError",
+        "range cannot be read as planned",
+        "What the range was planned over has changed or is gone, so that reading it would give other rows.",
+    ),
+    # -- SRC-250..269: Delta Lake tables, read
+    (
+        "SRC-250",
+        "ConfigError",
+        "no Delta table there",
+        "The folder is not there or holds no Delta log; check the path.",
+    ),
+    (
+        "SRC-251",
+        "ConfigError",
+        "Delta log cannot be read",
+        "The table's log is damaged, or may not be read; the detail says what the reader found.",
+    ),
+    (
+        "SRC-252",
+        "ConfigError",
+        "no such version",
+        "The table never had that version, did not exist at that time, or its log entries have been cleaned up.",
+    ),
+    (
+        "SRC-253",
+        "ConfigError",
+        "Delta feature not supported",
+        "The table uses a type or a reader feature of Delta that cannot be read here.",
+    ),
+    (
+        "SRC-254",
+        "DataError",
+        "file outside the table",
+        "The table's log, or a link in its folder, names a file outside the folder; such a file is never read.",
+    ),
+    (
+        "SRC-255",
+        "ConfigError",
+        "position not understood",
+        "A recorded position has another form than this version writes; the range cannot be read again.",
+    ),
+    (
+        "SRC-256",
+        "ConfigError",
+        "Delta library missing",
+        "Delta tables need the optional dependencies: pip install 'penstock[delta]'.",
+    ),
+    # -- SNK-250..269: Delta Lake tables, written
+    (
+        "SNK-250",
+        "ConfigError",
+        "table cannot be written",
+        "The table uses a feature of Delta (constraints, generated columns, change data feed, append-only ...) that this way of writing would break.",
+    ),
+    (
+        "SNK-251",
+        "ConfigError",
+        "partitions differ",
+        "The sink's partition_by is not how the table is partitioned, or the mode needs a partitioned table.",
+    ),
+    (
+        "SNK-252",
+        "DataError",
+        "value cannot name a partition",
+        "A partition column holds a text that Delta would read back as null: the empty one.",
+    ),
+    (
+        "SNK-253",
+        "DataError",
+        "null in a column that is never null",
+        "The table declares a column as never null and the rows have a null there.",
+    ),
+    (
+        "SNK-254",
+        "DataError",
+        "keys of a merge not unique",
+        "The rows of one merge hold a key twice, or a null in a key column; nothing was written.",
+    ),
+    (
+        "SNK-255",
+        "TransientError",
+        "commits of others in the way",
+        "Other writers committed to the table each time this one tried; nothing was written.",
+    ),
+    (
+        "SNK-256",
+        "TransientError",
+        "commit failed",
+        "The commit did not happen, for the reason in the detail; the table is as it was.",
+    ),
+    (
+        "SNK-257",
+        "TransientError",
+        "file system refuses",
+        "The file system did not take a file: no space, no right, or an I/O error; nothing was committed.",
+    ),
+    (
+        "SNK-258",
+        "FatalError",
+        "staged files are gone",
+        "What a writer staged is not there any more: another run of the pipeline cleaned up. Nothing was committed; run again.",
+    ),
+    (
+        "SNK-259",
+        "FatalError",
+        "receipt is gone",
+        "The epoch is committed, but the log entry that tells what it did has been cleaned up.",
+    ),
     # -- INT: our own bugs
     ("INT-900", "InternalError", "invariant broken", "Penstock found itself in a state that its own rules exclude."),
 )
