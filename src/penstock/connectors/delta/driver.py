@@ -1,0 +1,88 @@
+"""The one door to deltalake: its import, and its exceptions as ours.
+
+| deltalake raises | we raise |
+|---|---|
+| TableNotFoundError | ConfigError SRC-250, or None from :func:`find` |
+| DeltaProtocolError | ConfigError SRC-253 |
+| CommitFailedError | nothing: ``commit`` reads the marker and decides |
+| DeltaError, ValueError while a table is opened | ConfigError SRC-251 |
+| any of them while it is written | TransientError SNK-256, unless the marker says that it worked |
+| OSError | TransientError SNK-257 |
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from penstock.errors import ConfigError, TransientError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from deltalake import DeltaTable
+
+
+def require() -> None:
+    """ConfigError SRC-256 where the optional dependency is not installed."""
+    try:
+        import deltalake  # noqa: F401
+    except ImportError as missing:
+        raise ConfigError(
+            "SRC-256",
+            "Delta tables need the optional dependencies that are not installed",
+            detail=str(missing),
+            hint="pip install 'penstock[delta]'",
+        ) from None
+
+
+def find(root: Path, version: int | None = None) -> DeltaTable | None:
+    """A new handle on the table's newest version, or on ``version``; None where there is no table.
+
+    Raises ConfigError SRC-251 (the log cannot be read), SRC-253 (it needs a feature that deltalake lacks).
+    """
+    require()
+    from deltalake import DeltaTable
+    from deltalake.exceptions import TableNotFoundError
+
+    if not (root / "_delta_log").is_dir():
+        return None
+    try:
+        with opening(root):
+            return DeltaTable(root, version=version)
+    except TableNotFoundError:
+        return None
+
+
+@contextmanager
+def opening(root: Path) -> Iterator[None]:
+    """Classifies what deltalake raises while a table is opened; TableNotFoundError passes."""
+    from deltalake.exceptions import DeltaError, DeltaProtocolError, TableNotFoundError
+
+    try:
+        yield
+    except TableNotFoundError:
+        raise
+    except DeltaProtocolError as error:
+        raise ConfigError("SRC-253", f'the Delta table "{root.name}" cannot be read', detail=brief(error)) from None
+    except (DeltaError, ValueError, OSError) as error:
+        raise ConfigError(
+            "SRC-251", f'the log of the Delta table "{root.name}" cannot be read', detail=brief(error)
+        ) from None
+
+
+@contextmanager
+def touching(root: Path) -> Iterator[None]:
+    """Turns what the file system refuses (no space, no right, an I/O error) into TransientError SNK-257."""
+    try:
+        yield
+    except OSError as error:
+        raise TransientError(
+            "SNK-257", f'the file system refused to write the Delta table "{root.name}"', detail=str(error)
+        ) from error
+
+
+def brief(error: BaseException) -> str:
+    """The first line: what follows is the library's own backtrace."""
+    return str(error).strip().split("\n", 1)[0][:500]

@@ -1,0 +1,67 @@
+"""The parameters of Delta sources and sinks, as documents write them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, model_validator
+
+from penstock.connectors.api import WriteMode
+from penstock.connectors.params import SinkParams, SourceParams
+
+
+def _in_utc(value: object) -> object:
+    """ISO 8601 text without a zone is UTC (document.md)."""
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value)
+        except ValueError:
+            raise ValueError('takes a time in ISO 8601, such as "2024-01-31T12:00:00Z"') from None
+    if isinstance(value, datetime) and value.tzinfo is None:
+        return value.replace(tzinfo=UTC)
+    return value
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_in_utc), AfterValidator(lambda value: value.astimezone(UTC))]
+
+
+class DeltaSourceParams(SourceParams):
+    """A Delta table, as it stands now or as it once stood."""
+
+    path: str = Field(min_length=1, description="The table's folder, relative to the project.")
+    version: int | None = Field(
+        default=None, ge=0, description="Read this version of the table instead of the newest one."
+    )
+    timestamp: Moment | None = Field(
+        default=None,
+        description="Read the version that was current at this time (ISO 8601, UTC unless a zone stands there).",
+    )
+
+    @model_validator(mode="after")
+    def _one_way_to_travel(self) -> DeltaSourceParams:
+        if self.version is not None and self.timestamp is not None:
+            raise ValueError("version and timestamp both say which state to read; keep one")
+        return self
+
+
+class DeltaSinkParams(SinkParams):
+    """A Delta table that is created where it is not there yet."""
+
+    path: str = Field(min_length=1, description="The table's folder, relative to the project.")
+    partition_by: list[str] = Field(
+        default_factory=list,
+        description="Columns whose values divide the table into folders; empty: as the table is, or not at all.",
+    )
+    compression: Literal["zstd", "snappy", "lz4", "none"] = Field(
+        default="zstd", description="How the pages of its Parquet files are compressed."
+    )
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> DeltaSinkParams:
+        if self.mode is WriteMode.MERGE and not self.keys:
+            raise ValueError("mode merge needs keys: the columns that tell rows apart")
+        for name, columns in (("keys", self.keys), ("partition_by", self.partition_by)):
+            if len(set(columns)) != len(columns):
+                raise ValueError(f"{name} names a column twice")
+        return self

@@ -1,0 +1,87 @@
+"""Which files can hold rows for which a predicate over partition columns is true, and which predicates are such."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import TYPE_CHECKING, Final
+
+from sqlglot import exp
+
+from penstock.connectors.delta.literals import column, identifier
+from penstock.types.duckdb import to_duckdb
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from penstock.connectors.delta.table import DataFile, Snapshot
+
+# What a predicate may consist of: nothing that reads other tables, calls functions, or answers differently next time.
+_ALLOWED: Final = (
+    exp.Column,
+    exp.Identifier,
+    exp.Literal,
+    exp.Boolean,
+    exp.Null,
+    exp.Paren,
+    exp.And,
+    exp.Or,
+    exp.Not,
+    exp.EQ,
+    exp.NEQ,
+    exp.LT,
+    exp.LTE,
+    exp.GT,
+    exp.GTE,
+    exp.NullSafeEQ,
+    exp.NullSafeNEQ,
+    exp.Is,
+    exp.In,
+    exp.Between,
+    exp.Neg,
+    exp.Cast,
+    exp.DataType,
+    exp.DataTypeParam,
+)
+
+
+def decides(predicate: exp.Expr, partition_by: Collection[str]) -> bool:
+    """Whether the values of these columns alone decide the predicate."""
+    names = {found.name for found in predicate.find_all(exp.Column)}
+    plain = all(isinstance(node, _ALLOWED) for node in predicate.walk())
+    return plain and bool(names) and names <= set(partition_by)
+
+
+def conjuncts(predicate: exp.Expr) -> list[exp.Expr]:
+    """The parts that must all be true."""
+    inner = predicate.unnest()
+    return [part for side in inner.flatten() for part in conjuncts(side)] if isinstance(inner, exp.And) else [inner]
+
+
+def kept(snapshot: Snapshot, predicate: exp.Expr) -> tuple[DataFile, ...]:
+    """The files in whose rows the decidable parts of the predicate are true, in the table's order."""
+    parts = [part for part in conjuncts(predicate) if decides(part, snapshot.partition_by)]
+    if not parts or not snapshot.files:
+        return snapshot.files
+    import duckdb
+    import pyarrow as pa
+
+    values = snapshot.actions.column("partition").combine_chunks().flatten()
+    listed = pa.table([pa.array(range(len(snapshot.files))), *values], names=["", *_names(snapshot)])
+    query = exp.select(column("")).from_(exp.Table(this=identifier("listed")))
+    typed = {
+        name: exp.Cast(this=column(name), to=to_duckdb(snapshot.schema[name].type)) for name in snapshot.partition_by
+    }
+    for part in parts:
+        query = query.where(part.transform(lambda node: _typed(node, typed)))
+    with closing(duckdb.connect(config={"threads": "1", "TimeZone": "UTC"})) as connection:
+        connection.register("listed", listed)
+        chosen = {place for (place,) in connection.execute(query.sql(dialect="duckdb")).fetchall()}
+    return tuple(file for place, file in enumerate(snapshot.files) if place in chosen)
+
+
+def _names(snapshot: Snapshot) -> list[str]:
+    return [field.name for field in snapshot.actions.schema.field("partition").type]
+
+
+def _typed(node: exp.Expr, typed: dict[str, exp.Cast]) -> exp.Expr:
+    return typed[node.name].copy() if isinstance(node, exp.Column) else node

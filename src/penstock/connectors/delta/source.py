@@ -1,0 +1,148 @@
+"""Reading a Delta table: one version, its files handed to the engine's own reader."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from penstock.connectors.api import Batches, Chunk, Context, Files, ParquetFormat, Partition, Source
+from penstock.connectors.delta import pruning
+from penstock.connectors.delta.driver import opening
+from penstock.connectors.delta.literals import value_of
+from penstock.connectors.delta.params import DeltaSourceParams
+from penstock.connectors.delta.table import at_time, at_version, check_present, missing, newest
+from penstock.errors import ConfigError, InternalError
+from penstock.registry import Capability, Descriptor
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from sqlglot import exp
+
+    from penstock.connectors.api import Position, Rows, ScanRequest
+    from penstock.connectors.delta.table import DataFile, Snapshot
+    from penstock.types import Schema
+
+_POSITION_VERSION: Final = 1
+
+
+class DeltaSource(Source):
+    """A table at a version, a time, or as it stands when ``latest`` is asked. Holds one opened version at a time.
+
+    Position: ``{"v": 1, "version": N}``, all rows of version N of the table.
+    """
+
+    def __init__(self, params: DeltaSourceParams, context: Context) -> None:
+        self._params = params
+        self._root: Path = context.resolve(params.path).resolve()
+        self._open: Snapshot | None = None
+
+    def describe(self) -> Schema:
+        """The columns of the version that ``latest`` names. Raises ConfigError SRC-250 to SRC-253, SRC-256."""
+        return self._reopen().schema
+
+    def latest(self, partition: Partition) -> Position:  # noqa: ARG002 -- a table has one
+        """The version asked for, or the newest. Errors as ``describe``."""
+        return {"v": _POSITION_VERSION, "version": self._reopen().version}
+
+    def takes(self, predicate: exp.Expr) -> bool:
+        """A condition on partition columns alone, made of comparisons and constants; none where deltalake scans."""
+        snapshot = self._open or self._reopen()
+        return pruning.decides(predicate, snapshot.partition_by) and not snapshot.needs_scan
+
+    def scan(self, request: ScanRequest) -> Rows:
+        """The rows of version ``upto``; ``after`` must be None.
+
+        Files for the engine's reader; where the table uses deletion vectors or column mapping, batches of deltalake's
+        own scan, which is slower. Raises ConfigError SRC-252, SRC-253, SRC-255 and DataError SRC-110, SRC-254.
+        """
+        if request.after is not None:
+            raise InternalError("INT-900", "a delta source is read in full and was asked for a part")
+        snapshot = self._at(request.upto)
+        schema = snapshot.schema if request.columns is None else snapshot.schema.select(request.columns)
+        if snapshot.needs_scan:
+            check_present(self._root, snapshot.files)
+            return _scanned(snapshot, schema, request.upto)
+        files = snapshot.files if request.predicate is None else pruning.kept(snapshot, request.predicate)
+        check_present(self._root, files)
+        if not files:
+            return Batches(schema, lambda: iter(()))
+        return Files(
+            format=ParquetFormat(),
+            paths=tuple(str(self._root / file.path) for file in files),
+            schema=schema,
+            union_by_name=True,
+            constants={str(self._root / file.path): _constants(file, schema) for file in files},
+        )
+
+    def close(self) -> None:
+        self._open = None
+
+    def _reopen(self) -> Snapshot:
+        """The version of the document; without one the newest, looked up anew each time."""
+        params = self._params
+        if params.version is not None:
+            self._open = self._open or at_version(self._root, params.version)
+        elif params.timestamp is not None:
+            self._open = self._open or at_time(self._root, params.timestamp)
+        else:
+            self._open = newest(self._root)
+        if self._open is None:
+            raise missing(self._root)
+        return self._open
+
+    def _at(self, position: Position) -> Snapshot:
+        match position:
+            case {"v": 1, "version": int() as version}:
+                pass
+            case _:
+                raise ConfigError("SRC-255", "a position was not written by this version of the delta source")
+        if self._open is None or self._open.version != version:
+            self._open = at_version(self._root, version)
+        return self._open
+
+
+def _constants(file: DataFile, schema: Schema) -> Mapping[str, exp.Expr]:
+    """The values of the partition columns that are read; the files do not hold them."""
+    return {name: value_of(value, schema[name].type) for name, value in file.partition.items() if name in schema}
+
+
+def _scanned(snapshot: Snapshot, schema: Schema, position: Position) -> Batches:
+    """What deltalake's own reader delivers, which knows deletion vectors and column mapping."""
+
+    def batches() -> Iterator[Chunk]:
+        import pyarrow as pa
+
+        from penstock.types.arrow import to_arrow
+
+        wanted = to_arrow(schema)
+        with opening(snapshot.root):
+            for batch in pa.RecordBatchReader.from_stream(snapshot.handle.scan(columns=list(schema.names))):
+                yield Chunk(batch.select(wanted.names).cast(wanted), position)
+
+    return Batches(schema, batches)
+
+
+SOURCE: Final = Descriptor(
+    name="delta",
+    group="sources",
+    summary="A Delta Lake table on a local file system, as it stands or as it once stood.",
+    params=DeltaSourceParams,
+    make=DeltaSource,
+    example="type: delta\npath: lake/prices\n",
+    capabilities=frozenset(
+        {
+            Capability.REPLAYABLE,
+            Capability.PROJECTION,
+            Capability.FILTER,
+            Capability.NATIVE,
+            Capability.TIME_TRAVEL,
+        }
+    ),
+    extra="delta",
+    notes=(
+        "Conditions on partition columns alone decide which files are read.",
+        "A table that uses deletion vectors or column mapping is read by deltalake instead of the engine, slower.",
+        "An old version can be read until its files are vacuumed or its log entries are cleaned up.",
+    ),
+)

@@ -1,0 +1,236 @@
+"""One version of a Delta table: its protocol, its columns, its files with the values of their partitions."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote
+
+from penstock.connectors.delta.driver import find, opening
+from penstock.connectors.delta.schema import from_delta
+from penstock.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from datetime import datetime
+    from pathlib import Path
+
+    import pyarrow as pa
+    from deltalake import DeltaTable
+
+    from penstock.types import Schema
+
+# Reader features under which a data file is plain Parquet with the columns that the log names.
+_PLAIN: Final = frozenset({"timestampNtz", "vacuumProtocolCheck", "v2Checkpoint", "variantType", "variantType-preview"})
+# Reader features under which deltalake's own scan must be used, where the table makes use of them.
+_SCANNED: Final = frozenset({"deletionVectors", "columnMapping"})
+_FOREIGN: Final = re.compile(r"(?!file://)[A-Za-z][A-Za-z0-9+.-]*://")
+_MAPPED: Final = 2  # reader version 2 is column mapping
+
+
+@dataclass(frozen=True, slots=True)
+class DataFile:
+    """A live file: ``path`` relative to the table's folder as it lies on disk, ``rows`` where the log says so.
+
+    ``partition`` holds the values of the partition columns as Python values.
+    """
+
+    path: str
+    size: int
+    rows: int | None
+    partition: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A table at one version. Everything is read from ``handle``, which must not be moved to another version.
+
+    ``root`` is absolute and free of links.
+    """
+
+    root: Path
+    handle: DeltaTable
+
+    @property
+    def version(self) -> int:
+        return self.handle.version()
+
+    @cached_property
+    def schema(self) -> Schema:
+        """All columns, those of the partitions among them. Raises ConfigError SRC-253."""
+        return from_delta(self.handle.schema().to_json())
+
+    @cached_property
+    def partition_by(self) -> tuple[str, ...]:
+        return tuple(self.handle.metadata().partition_columns)
+
+    @cached_property
+    def configuration(self) -> Mapping[str, str]:
+        return self.handle.metadata().configuration
+
+    @cached_property
+    def actions(self) -> pa.Table:
+        """One row per live file: path (as in the log), size_bytes, num_records, and structs min, max, null_count,
+        partition where the log has any; values have the columns' types.
+        """
+        import pyarrow as pa
+
+        return pa.table(self.handle.get_add_actions(flatten=False))
+
+    @cached_property
+    def paths(self) -> tuple[str, ...]:
+        """The files in the order of ``actions``, relative to the table's folder as they lie on disk.
+
+        Raises DataError SRC-254 for one that lies elsewhere.
+        """
+        return tuple(_inside(self.root, text) for text in self.actions.column("path").to_pylist())
+
+    @cached_property
+    def files(self) -> tuple[DataFile, ...]:
+        """The live files in the order of ``actions``. Raises DataError SRC-254."""
+        sizes = self.actions.column("size_bytes").to_pylist()
+        rows = self.actions.column("num_records").to_pylist()
+        partitions = self.actions.column("partition").to_pylist() if self.partition_by else [{}] * len(sizes)
+        return tuple(map(DataFile, self.paths, sizes, rows, partitions))
+
+    @cached_property
+    def reader_features(self) -> frozenset[str]:
+        protocol = self.handle.protocol()
+        named = frozenset(protocol.reader_features or ())
+        return named | {"columnMapping"} if protocol.min_reader_version == _MAPPED else named
+
+    @cached_property
+    def needs_scan(self) -> bool:
+        """Whether the data files do not say by themselves which rows and columns the table has.
+
+        Raises ConfigError SRC-253 for a feature that neither way of reading knows.
+        """
+        unknown = self.reader_features - _PLAIN - _SCANNED
+        if unknown:
+            names = ", ".join(sorted(unknown))
+            raise ConfigError("SRC-253", f'the Delta table "{self.root.name}" needs the feature {names} to be read')
+        if self.configuration.get("delta.columnMapping.mode", "none") != "none":
+            return True
+        return "deletionVectors" in self.reader_features and self._has_deletions()
+
+    def _has_deletions(self) -> bool:
+        with opening(self.root):
+            return any(batch.num_rows for batch in self.handle.deletion_vectors())
+
+
+def newest(root: Path) -> Snapshot | None:
+    """The table as it stands; None where there is none. Errors as :func:`driver.find`."""
+    handle = find(root)
+    return None if handle is None else Snapshot(root, handle)
+
+
+def at_version(root: Path, version: int) -> Snapshot:
+    """The table as of a version.
+
+    Raises ConfigError SRC-250 (no table), SRC-252 (that version never was, or its log is gone).
+    """
+    from deltalake.exceptions import TableNotFoundError
+
+    current = newest(root)
+    if current is None:
+        raise missing(root)
+    if current.version == version:
+        return current
+    if version <= current.version:
+        try:
+            handle = find(root, version)
+        except (ConfigError, TableNotFoundError):
+            handle = None
+        if handle is not None and handle.version() == version:
+            return Snapshot(root, handle)
+    raise ConfigError(
+        "SRC-252",
+        f'the Delta table "{root.name}" has no version {version} to read',
+        detail=f"its newest version is {current.version}; old ones go when the log is cleaned up",
+    )
+
+
+def at_time(root: Path, moment: datetime) -> Snapshot:
+    """The version that was current at ``moment``, by the time at which its log entry was written.
+
+    Raises ConfigError SRC-250, SRC-251, SRC-252 (the table, or what is left of its log, begins later).
+    """
+    handle = find(root)
+    if handle is None:
+        raise missing(root)
+    with opening(root):
+        handle.load_as_version(moment)
+    # deltalake gives the oldest version for every time before it.
+    if _written_at(root, handle.version()) > moment.timestamp():
+        raise ConfigError(
+            "SRC-252",
+            f'the Delta table "{root.name}" has no version as old as {moment.isoformat()}',
+            detail=f"its oldest readable version is {handle.version()}",
+        )
+    return Snapshot(root, handle)
+
+
+def missing(root: Path) -> ConfigError:
+    """SRC-250, to be raised."""
+    return ConfigError("SRC-250", f'there is no Delta table at "{root.name}"', detail=f"looked in {root}")
+
+
+def log_file(root: Path, version: int) -> Path:
+    """The log entry of a version."""
+    return root / "_delta_log" / f"{version:020}.json"
+
+
+def _written_at(root: Path, version: int) -> float:
+    try:
+        return log_file(root, version).stat().st_mtime
+    except OSError:
+        return float("inf")
+
+
+def _inside(root: Path, logged: str) -> str:
+    """A file's path relative to the root, as it lies on disk; the log has it percent-encoded."""
+    text = unquote(logged)
+    path = os.path.normpath(os.path.join(root, text.removeprefix("file://")))  # noqa: PTH118 -- pathlib keeps ".."
+    if not path.startswith(f"{root}{os.sep}") or _FOREIGN.match(text):
+        raise _outside(root, text)
+    return os.path.relpath(path, root)
+
+
+def check_present(root: Path, files: Iterable[DataFile]) -> None:
+    """DataError SRC-110 where a file is gone or has another size, SRC-254 where a link leads out of the table."""
+    trusted = {root}
+    for file in files:
+        full = root / file.path
+        if full.parent not in trusted:
+            _check_links(root, full.parent, file.path)
+            trusted.add(full.parent)
+        try:
+            found = full.lstat()
+            if stat.S_ISLNK(found.st_mode):
+                _check_links(root, full, file.path)
+                found = full.stat()
+            length = found.st_size
+        except OSError:
+            length = -1
+        if length != file.size:
+            raise DataError(
+                "SRC-110",
+                f'a file of the Delta table "{root.name}" is not as the log says',
+                detail=f"{file.path}: {'it is gone' if length < 0 else f'{length} bytes instead of {file.size}'}",
+                hint="read the newest version: a vacuum removes the files of old ones",
+            )
+
+
+def _check_links(root: Path, path: Path, named: str) -> None:
+    if not path.resolve().is_relative_to(root):
+        raise _outside(root, named)
+
+
+def _outside(root: Path, path: str) -> DataError:
+    return DataError(
+        "SRC-254", f'the Delta table "{root.name}" names a file outside its folder', detail=f"{path!r} is not read"
+    )
