@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from penstock.compile.contract import enforce
+from penstock.compile.facts import FactsNeededError, MissingFactError
 from penstock.compile.merge_rules import reduce_to_keys
 from penstock.compile.query import read_query
 from penstock.compile.scope import Builder, StepScope, unknown_node
@@ -53,7 +54,7 @@ class _Build:
         except ConfigError as error:
             self.errors.extend(error.problems)
             self.failed.add(name)
-        except _FailedInputError:
+        except (_FailedInputError, MissingFactError):
             self.failed.add(name)
 
     def node(self, name: str, at: Location | None) -> str:
@@ -72,6 +73,9 @@ class _Build:
             return self._build(name, at)
         except ConfigError as error:
             self.errors.extend(error.problems)
+            self.failed.add(name)
+            raise _FailedInputError from None
+        except MissingFactError:
             self.failed.add(name)
             raise _FailedInputError from None
         finally:
@@ -102,19 +106,25 @@ class _Build:
     # ------------------------------------------------------------ transforms
 
     def transform(self, use: Transform) -> str:
-        current = self.query(use) if use.sql is not None else self.inputs(use.name, use.inputs, use.at)
+        members: tuple[str, ...] = (self.query(use),) if use.sql is not None else self.members(use.inputs, use.at)
         for step in use.steps:
-            scope = StepScope(self.builder, use.name, step.label, current, step.at, self.node)
-            current = str(step.descriptor.make(step.params, scope))
+            scope = StepScope(self.builder, use.name, step.label, members, step.at, self.node)
+            members = (str(step.descriptor.make(step.params, scope)),)
+        current = self.united(use.name, members, use.at)
         if use.contract is not None:
             current = enforce(self.builder, current, use.contract, owner=use.name, at=use.at)
         return current
 
+    def members(self, names: Sequence[str], at: Location) -> tuple[str, ...]:
+        return tuple(self.node(str(name), getattr(name, "at", at)) for name in names)
+
+    def united(self, owner: str, members: tuple[str, ...], at: Location) -> str:
+        if len(members) == 1:
+            return members[0]
+        return union_by_name(self.builder, self.builder.unique_id(f"{owner}.union"), members, at)
+
     def inputs(self, owner: str, names: Sequence[str], at: Location) -> str:
-        ids = [self.node(str(name), getattr(name, "at", at)) for name in names]
-        return (
-            ids[0] if len(ids) == 1 else union_by_name(self.builder, self.builder.unique_id(f"{owner}.union"), ids, at)
-        )
+        return self.united(owner, self.members(names, at), at)
 
     def query(self, use: Transform) -> str:
         if use.sql is None:
@@ -154,10 +164,14 @@ class _Build:
 
 
 def build(pipeline: Pipeline, facts: Facts, engine: Engine) -> tuple[Graph, tuple[Problem, ...]]:
-    """The typed graph and the warnings. Raises ConfigError with every error of the document (codes CMP-…)."""
-    builder = Builder(engine, pipeline.name)
+    """The typed graph and the warnings. Raises ConfigError with every error of the document (codes CMP-…); else, where
+    something has to be read first, FactsNeededError.
+    """
+    builder = Builder(engine, pipeline.name, facts=facts)
     work = _Build(pipeline, facts, builder)
     work.everything()
     if work.errors:
         raise ConfigError.of(dict.fromkeys(work.errors))
+    if builder.requests:
+        raise FactsNeededError(builder.requests)
     return Graph(tuple(builder.nodes.values()), dict(builder.outputs)), tuple(builder.problems)

@@ -1,16 +1,37 @@
-"""What compiling may know of the world: gathered by the service, handed in, never asked for by a pass."""
+"""What compiling may know of the world: gathered by the service, handed in, never asked for by a pass.
+
+Most facts can be gathered before compiling. Some depend on the document itself: a pivot without declared ``values`` has
+the columns that its data say. For these, compiling stops with ``FactsNeededError`` and its requests; the service
+
+1. runs each request's graph (``engine.sample(request.graph, request.node, inputs, request.rows)``, the ranges of the
+   inputs being those that the epoch will read) and takes the column ``value`` of the result,
+2. compiles again with ``facts.with_values({request.key: values, ...})``,
+
+until compiling needs nothing more: each round answers at least one step, and a step is asked about once. Where reading is
+not allowed (``validate`` offline) the values that the ledger recorded for the key may stand in, else
+``FactsNeededError.as_error()`` is what the author reads. Compiling stays a pure function: the same facts give the same
+graph, or the same requests.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from penstock.errors import ConfigError, Problem
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from sqlglot import exp
 
+    from penstock.errors import Location, PenstockError
+    from penstock.graph import Graph
     from penstock.types import Schema
+
+# A table of more columns than this is no table that somebody meant to make.
+MAX_PIVOT_VALUES = 1000
 
 
 def _takes_nothing(_source: str, _predicate: exp.Expr) -> bool:
@@ -21,10 +42,54 @@ def _takes_nothing(_source: str, _predicate: exp.Expr) -> bool:
 class Facts:
     """``sources``: columns of each source as it stands now. ``targets``: columns of each sink's table, None or absent
     where there is none yet. ``recorded``: what the ledger has as the contract of a source without one.
-    ``takes(source, predicate)``: whether the source's read applies exactly this conjunct.
+    ``takes(source, predicate)``: whether the source's read applies exactly this conjunct. ``pivot_values``: distinct
+    values as text, by the id of the pivot's node, in any order, null as None.
     """
 
     sources: Mapping[str, Schema] = field(default_factory=dict)
     targets: Mapping[str, Schema | None] = field(default_factory=dict)
     recorded: Mapping[str, Schema] = field(default_factory=dict)
     takes: Callable[[str, exp.Expr], bool] = _takes_nothing
+    pivot_values: Mapping[str, Sequence[str | None]] = field(default_factory=dict)
+
+    def with_values(self, found: Mapping[str, Sequence[str | None]]) -> Facts:
+        """These facts and the answers to requests."""
+        return dataclasses.replace(self, pivot_values={**self.pivot_values, **found})
+
+
+@dataclass(frozen=True, slots=True)
+class DistinctRequest:
+    """Asks for all rows of ``node``: one column ``value`` (string, nullable), each value once, unordered.
+
+    ``graph`` is all that it takes, from Read nodes up. ``rows`` is how many to ask for: one more than a pivot may have.
+    """
+
+    key: str
+    graph: Graph
+    node: str
+    at: Location | None = None
+    rows: int = MAX_PIVOT_VALUES + 1
+
+
+class MissingFactError(Exception):
+    """A step stopped since its request must be answered first; the builder has recorded it."""
+
+
+class FactsNeededError(Exception):
+    """Nothing is wrong with the document so far, but compiling cannot go on before the requests are answered."""
+
+    def __init__(self, requests: Sequence[DistinctRequest]) -> None:
+        super().__init__(f"{len(requests)} facts must be read first")
+        self.requests = tuple(requests)
+
+    def as_error(self) -> PenstockError:
+        """For a caller that may not read: ConfigError CMP-290 with every place."""
+        return ConfigError.of(
+            Problem(
+                "CMP-290",
+                "the values of the pivot are found by a first read, and nothing may be read here",
+                at=request.at,
+                hint="declare them: `values: [...]`",
+            )
+            for request in self.requests
+        )

@@ -7,11 +7,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NoReturn
 
 from penstock.compile.expressions import missing_column, parse, parse_order, resolve
+from penstock.compile.facts import DistinctRequest, Facts, MissingFactError
 from penstock.compile.typing import type_node
+from penstock.compile.union import union_by_name
+from penstock.engines.api import BindError
 from penstock.errors import ConfigError, Location, Problem, nearest
 from penstock.fields import ExpressionText, Located
-from penstock.graph.nodes import Column, SortKey
+from penstock.graph import Graph
+from penstock.graph.nodes import Aggregate, Column, SortKey
 from penstock.graph.select import column as column_of
+from penstock.graph.select import identifier, relation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -34,6 +39,8 @@ class Builder:
     nodes: dict[str, Node] = field(default_factory=dict)
     outputs: dict[str, str] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+    facts: Facts = field(default_factory=Facts)
+    requests: list[DistinctRequest] = field(default_factory=list)
 
     def schema_of(self, node_id: str) -> Schema:
         schema = self.nodes[node_id].schema
@@ -55,6 +62,28 @@ class Builder:
             number += 1
         return f"{wanted}_{number}"
 
+    def ask_for_values(self, key: str, input_id: str, value: exp.Expr, at: Location | None) -> NoReturn:
+        """Records what has to be read first (compile/facts.py). Raises MissingFactError, or ConfigError CMP-290 where
+        no first read can know the values.
+        """
+        from sqlglot import exp
+
+        text = exp.Cast(this=value.copy(), to=exp.DataType.build("text"))
+        wanted = Aggregate(self.unique_id(f"{key}.values"), input=input_id, by=(Column("value", text),), measures=())
+        node_id = self.add(wanted)
+        graph = Graph(tuple(self.nodes.values()))
+        part = graph.only(graph.upstream(node_id))
+        if part.tables:
+            raise ConfigError(
+                "CMP-290",
+                "the values cannot be found by a first read",
+                at=at,
+                detail=f'they come from the table of "{part.tables[0].sink}", to which this epoch adds.',
+                hint="declare them: `values: [...]`",
+            )
+        self.requests.append(DistinctRequest(key, part, node_id, at))
+        raise MissingFactError(key)
+
     def warn(self, code: str, message: str, at: Location | None, hint: str | None = None) -> None:
         self.problems.append(Problem(code, message, at=at, hint=hint, severity="warning"))
 
@@ -66,9 +95,20 @@ class StepScope:
     builder: Builder
     owner: str  # the transform's name
     label: str  # the step's
-    input: str
+    members: tuple[str, ...]
     at: Location | None
     resolve_name: Callable[[str, Location | None], str]
+    united: str | None = None
+
+    @property
+    def input(self) -> str:
+        if len(self.members) == 1:
+            return self.members[0]
+        if self.united is None:
+            self.united = union_by_name(
+                self.builder, self.builder.unique_id(f"{self.owner}.union"), self.members, self.at
+            )
+        return self.united
 
     @property
     def schema(self) -> Schema:
@@ -135,6 +175,30 @@ class StepScope:
         from penstock.types import parse_type
 
         return parse_type(str(text), at=text.at if isinstance(text, Located) else self.at)
+
+    def type_of(self, tree: exp.Expr, schemas: Mapping[str, Schema] | None = None) -> LogicalType | None:
+        from sqlglot import exp
+
+        inputs = schemas or {"this": self.schema}
+        first, *others = inputs
+        select = exp.select(exp.alias_(tree.copy(), identifier("value"))).from_(relation(first))
+        for other in others:
+            select = select.join(relation(other), join_type="cross")
+        try:
+            return self.builder.engine.schema_of(select, inputs).fields[0].type
+        except BindError:
+            return None
+
+    def query(self, text: Located) -> exp.Query:
+        from penstock.compile.query import read_query
+
+        return read_query(text, ("this",)).tree
+
+    def distinct(self, key: str, value: exp.Expr) -> tuple[str | None, ...]:
+        known = self.builder.facts.pivot_values.get(key)
+        if known is None:
+            self.builder.ask_for_values(key, self.input, value, self.at)
+        return tuple(sorted(known, key=lambda text: (text is None, text or "")))
 
     def literal(self, text: ExpressionText) -> exp.Expr:
         from penstock.types import Schema

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from sqlglot import exp
 
     from penstock.errors import Location
-    from penstock.fields import ExpressionText, NamedExpression
+    from penstock.fields import ExpressionText, Located, NamedExpression
     from penstock.graph import Node
     from penstock.graph.nodes import Column, SortKey
     from penstock.types import LogicalType, Schema
@@ -29,6 +29,14 @@ class Scope(Protocol):
     @property
     def input(self) -> str:
         """The id of the node whose rows come in."""
+        ...
+
+    @property
+    def members(self) -> tuple[str, ...]:
+        """The ids of the nodes under ``from`` where this is the first step of a transform; else just the input's.
+
+        Several of them are united by name when ``input`` is asked for.
+        """
         ...
 
     @property
@@ -89,6 +97,22 @@ class Scope(Protocol):
 
     def type(self, text: str) -> tuple[LogicalType, bool]:
         """A type of the document and whether it is marked nullable."""
+        ...
+
+    def type_of(self, tree: exp.Expr, schemas: dict[str, Schema] | None = None) -> LogicalType | None:
+        """The type of a checked expression over the input (``schemas`` by alias for a join); None where the engine
+        refuses it: adding its node will say why.
+        """
+        ...
+
+    def query(self, text: Located) -> exp.Query:
+        """One SELECT by its syntax tree that reads the table ``this`` and nothing else."""
+        ...
+
+    def distinct(self, key: str, value: exp.Expr) -> tuple[str | None, ...]:
+        """The distinct values of an expression over the input, as DuckDB writes them as text, sorted, null last: found
+        by a first read, the answer kept under ``key`` (the step's last node). Leaves the step while they are not known.
+        """
         ...
 
     def literal(self, text: ExpressionText) -> exp.Expr:
