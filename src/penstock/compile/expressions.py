@@ -155,6 +155,8 @@ def _column(node: exp.Column, text: ExpressionText, schemas: Mapping[str, Schema
     parts = [part.name for part in node.parts]
     head, alias = parts[0], parts[0]
     qualified = len(parts) > 1 and alias in schemas and alias != ""
+    if len(parts) > 1 and not qualified and "" not in schemas:
+        _check_alias(alias, node, text, schemas)
     if qualified:
         exact = _find(parts[1], {alias: schemas[alias]}, node, text, owner)
         rest = parts[2:]
@@ -165,6 +167,21 @@ def _column(node: exp.Column, text: ExpressionText, schemas: Mapping[str, Schema
     for part in rest:
         found = exp.Dot(this=found, expression=identifier(part))
     return found
+
+
+def _check_alias(alias: str, node: exp.Column, text: ExpressionText, schemas: Mapping[str, Schema]) -> None:
+    """``alias.name`` where no side has that alias, and no column of that name whose field it could be: CMP-281."""
+    columns = {name.casefold() for schema in schemas.values() for name in schema.names}
+    if alias.casefold() in columns:
+        return
+    near = nearest(alias, schemas)
+    raise ConfigError(
+        "CMP-281",
+        f'there is no side "{alias}" in this join',
+        at=place_of(node, text),
+        detail=f"its sides are {' and '.join(schemas)}.",
+        hint=f'did you mean "{near}"?' if near else None,
+    )
 
 
 def _find(

@@ -30,9 +30,6 @@ if TYPE_CHECKING:
     from penstock.graph import Graph
     from penstock.types import Schema
 
-# A table of more columns than this is no table that somebody meant to make.
-MAX_PIVOT_VALUES = 1000
-
 
 def _takes_nothing(_source: str, _predicate: exp.Expr) -> bool:
     return False
@@ -61,14 +58,15 @@ class Facts:
 class DistinctRequest:
     """Asks for all rows of ``node``: one column ``value`` (string, nullable), each value once, unordered.
 
-    ``graph`` is all that it takes, from Read nodes up. ``rows`` is how many to ask for: one more than a pivot may have.
+    ``graph`` is all that it takes, from Read nodes up. ``rows`` is how many to ask for, one more than the
+    step takes.
     """
 
     key: str
     graph: Graph
     node: str
+    rows: int
     at: Location | None = None
-    rows: int = MAX_PIVOT_VALUES + 1
 
 
 class MissingFactError(Exception):

@@ -62,7 +62,7 @@ class Builder:
             number += 1
         return f"{wanted}_{number}"
 
-    def ask_for_values(self, key: str, input_id: str, value: exp.Expr, at: Location | None) -> NoReturn:
+    def ask_for_values(self, key: str, input_id: str, value: exp.Expr, rows: int, at: Location | None) -> NoReturn:
         """Records what has to be read first (compile/facts.py). Raises MissingFactError, or ConfigError CMP-290 where
         no first read can know the values.
         """
@@ -81,7 +81,7 @@ class Builder:
                 detail=f'they come from the table of "{part.tables[0].sink}", to which this epoch adds.',
                 hint="declare them: `values: [...]`",
             )
-        self.requests.append(DistinctRequest(key, part, node_id, at))
+        self.requests.append(DistinctRequest(key, part, node_id, rows, at))
         raise MissingFactError(key)
 
     def warn(self, code: str, message: str, at: Location | None, hint: str | None = None) -> None:
@@ -194,10 +194,10 @@ class StepScope:
 
         return read_query(text, ("this",)).tree
 
-    def distinct(self, key: str, value: exp.Expr) -> tuple[str | None, ...]:
+    def distinct(self, key: str, value: exp.Expr, *, most: int) -> tuple[str | None, ...]:
         known = self.builder.facts.pivot_values.get(key)
         if known is None:
-            self.builder.ask_for_values(key, self.input, value, self.at)
+            self.builder.ask_for_values(key, self.input, value, most + 1, self.at)
         return tuple(sorted(known, key=lambda text: (text is None, text or "")))
 
     def literal(self, text: ExpressionText) -> exp.Expr:

@@ -109,9 +109,10 @@ class Scope(Protocol):
         """One SELECT by its syntax tree that reads the table ``this`` and nothing else."""
         ...
 
-    def distinct(self, key: str, value: exp.Expr) -> tuple[str | None, ...]:
+    def distinct(self, key: str, value: exp.Expr, *, most: int) -> tuple[str | None, ...]:
         """The distinct values of an expression over the input, as DuckDB writes them as text, sorted, null last: found
         by a first read, the answer kept under ``key`` (the step's last node). Leaves the step while they are not known.
+        More than ``most`` of them are cut off after one more.
         """
         ...
 

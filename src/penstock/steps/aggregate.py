@@ -1,0 +1,63 @@
+"""One row per group: counts, sums, averages, extremes, quantiles, first and last by an order."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from penstock.fields import ColumnList, ColumnMap
+from penstock.graph.nodes import Aggregate, Column
+from penstock.registry import Descriptor
+from penstock.steps.aggregates import check_grouped, exact, settled
+from penstock.steps.params import StepParams
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from penstock.fields import NamedExpression
+    from penstock.steps.api import Scope
+
+
+class AggregateParams(StepParams):
+    """``by`` and ``measures`` in this order are the columns of the result."""
+
+    by: ColumnList = Field(default=(), description="What makes a group: column names, or new: expression.")
+    measures: ColumnMap = Field(default=(), description="new: an expression of aggregates, such as sum(amount).")
+
+
+def make(params: AggregateParams, scope: Scope) -> str:
+    """One Aggregate: in = sum of group sizes. Null keys are a group of their own."""
+    if not params.by and not params.measures:
+        scope.fail("CMP-288", "an aggregate needs `by` or `measures`", hint="write `measures: {rows: count(*)}`")
+    by = scope.expressions(params.by)
+    measures = measured(params.measures, by, scope)
+    return scope.add(Aggregate(scope.node_id(), input=scope.input, by=by, measures=measures))
+
+
+def measured(named: Sequence[NamedExpression], by: Sequence[Column], scope: Scope) -> tuple[Column, ...]:
+    """The measures as columns whose values do not depend on the order of rows."""
+    found = scope.expressions(named, allows="aggregate")
+    for item in found:
+        check_grouped(item, by, scope)
+    return tuple(dataclasses.replace(item, value=exact(settled(item.value, scope, item.at), scope)) for item in found)
+
+
+AGGREGATE = Descriptor(
+    name="aggregate",
+    group="steps",
+    summary="Makes one row of each group.",
+    params=AggregateParams,
+    make=make,
+    example='aggregate: {by: [crude], measures: {days: "count(distinct price_date)", last: "last(price order by price_date)"}}',
+    notes=(
+        "Null keys form a group of their own; without `by` the result is one row, also of an empty input.",
+        (
+            "first and last take their order inside: `first(price order by day)`; rows that the order leaves equal are "
+            "told apart by their other columns, so that every run gives the same row."
+        ),
+        "Lists and joined texts without an order come in the order of their values; any_value is the smallest one.",
+        "A sum of integers is decimal(38,0). Sums and averages of floats may differ in the last digit from run to run.",
+    ),
+)
