@@ -35,7 +35,9 @@ def fill(writer: Writer, table: pa.Table) -> None:
             for batch in batches_of(table):
                 writer.write(batch)
         case FileWriter():
-            writer.counted(_copy(table, writer.target()))
+            counts = _copy(table, writer.target())
+            if counts is not None:
+                writer.counted(counts)
         case PipeWriter():
             write_end = writer.open()
             try:
@@ -46,13 +48,13 @@ def fill(writer: Writer, table: pa.Table) -> None:
             raise AssertionError(f"{type(writer).__name__} is none of BatchWriter, FileWriter, PipeWriter")
 
 
-def _copy(table: pa.Table, target: FileTarget) -> dict[str, int]:
+def _copy(table: pa.Table, target: FileTarget) -> dict[str, int] | None:
     if target.partition_by:
         options = native.Layout(target.partition_by, target.extension, in_files=target.partition_columns_in_files)
         counts = native.copy(table, str(target.folder), target.format, options)
     else:
         counts = native.copy(table, str(target.folder / (target.single or f"part-0.{target.extension}")), target.format)
-    return {os.path.relpath(path, target.folder): rows for path, rows in counts.items()}
+    return counts and {os.path.relpath(path, target.folder): rows for path, rows in counts.items()}
 
 
 def pull(rows: Rows) -> tuple[pa.Table, int]:

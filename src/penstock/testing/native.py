@@ -69,7 +69,8 @@ def _options(form: FileFormat) -> list[exp.CopyParameter]:
             version = exp.var(form.version.upper())
             return [_option("format", "parquet"), _option("parquet_version", version), _option("compression", codec)]
         case JsonFormat():
-            return [_option("format", "json"), _option("compression", form.compression or "none")]
+            options = [_option("format", "json"), _option("compression", form.compression or "none")]
+            return [*options, _option("array", True)] if form.layout == "array" else options
         case CsvFormat():
             return [
                 _option("format", "csv"),
@@ -83,9 +84,13 @@ def _options(form: FileFormat) -> list[exp.CopyParameter]:
     assert_never(form)
 
 
-def copy(table: pa.Table, path: str, form: FileFormat, layout: Layout | None = None) -> dict[str, int]:
-    """Write the table to a file, or below a folder where a layout is given; rows by path."""
-    options = [*_options(form), _option("return_stats", True)]
+def copy(table: pa.Table, path: str, form: FileFormat, layout: Layout | None = None) -> dict[str, int] | None:
+    """Write the table to a file, or below a folder where a layout is given.
+
+    Rows by path; None where the engine does not tell (several files of a format other than Parquet).
+    """
+    counts = isinstance(form, ParquetFormat)
+    options = [*_options(form), *([_option("return_stats", True)] if counts else [])]
     if layout is not None:
         options += [_option("partition_by", _columns(layout.partition_by)), _option("overwrite_or_ignore", True)]
         options += [_option("write_partition_columns", layout.in_files), _option("file_extension", layout.extension)]
@@ -96,7 +101,9 @@ def copy(table: pa.Table, path: str, form: FileFormat, layout: Layout | None = N
     with closing(connection()) as database:
         database.register("delivered", table)
         written = database.execute(statement.sql("duckdb")).fetchall()
-    return {str(row[0]): int(row[1]) for row in written}
+    if counts:
+        return {str(row[0]): int(row[1]) for row in written}
+    return {path: int(written[0][0])} if layout is None else None
 
 
 # ---------------------------------------------------------------- reading
@@ -115,7 +122,7 @@ def read(files: Files, *, seekable: bool = True) -> pa.Table:
 
 def _select(files: Files, path: str, *, seekable: bool) -> exp.Select:
     constants = files.constants.get(path, {})
-    stored = files.schema.without(name for name in constants)
+    stored = files.schema.without(name for name in constants if name in files.schema)
     chosen = [
         exp.alias_(exp.cast(constants.get(f.name, exp.column(_name(f.name))), to_duckdb(f.type)), f.name, quoted=True)
         for f in files.schema
@@ -134,6 +141,7 @@ def _reader(form: FileFormat, path: str, stored: Schema, *, seekable: bool) -> e
                 columns=_typed(stored),
                 format=layout,
                 compression=_codec(form.compression),
+                maximum_object_size=exp.Literal.number(1 << 28),
                 hive_partitioning=exp.false(),
             )
             return exp.Anonymous(this="read_json", expressions=[listed, *given])
@@ -162,6 +170,7 @@ def _csv(form: CsvFormat, in_order: Schema) -> list[exp.Expr]:
         nullstr=_texts(*form.null_values),
         allow_quoted_nulls=exp.convert(form.quoted_nulls),
         compression=_codec(form.compression),
+        max_line_size=exp.Literal.number(1 << 26),
         auto_detect=exp.false(),
         hive_partitioning=exp.false(),
     )

@@ -1,0 +1,256 @@
+"""The sink of files, whatever their format: a folder of part files, or one file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from penstock.connectors.api import Preparation, Receipt, Sink, WriteMode
+from penstock.connectors.commits import compare, evolved, is_committed, refuse_empty
+from penstock.connectors.files.commit import disk
+from penstock.connectors.files.commit.log import PARTS, Log
+from penstock.connectors.files.commit.names import HOME, STAGED, attempt_folder, file_home, sink_key
+from penstock.connectors.files.commit.publish import publish
+from penstock.connectors.files.foreign import refuse_foreign
+from penstock.connectors.files.manifests import Delivery, manifest_of
+from penstock.connectors.files.sink_params import FileSinkParams, is_one_file
+from penstock.connectors.files.writer import StagedPart, StagingWriter
+from penstock.errors import ConfigError, FatalError, InternalError
+from penstock.types import Schema
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from penstock.connectors.api import Context, Epoch, EpochMarker, FileFormat, SinkId, Source, Staged
+    from penstock.connectors.commits import Objection
+    from penstock.connectors.files.commit.records import State
+
+# The boundaries that a sink of files passes, in order; Context.reached is told each.
+CRASH_POINTS: Final = (
+    "files.opened",
+    "files.written",
+    "files.staged",
+    "files.manifest_written",
+    "files.committed",
+    "files.old_removed",
+    "files.part_placed",
+    "files.placed",
+    "files.published",
+    "files.snapshot_written",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class FileKind:
+    """What a format brings: ``extension`` of committed files, ``objection`` to columns it cannot hold, ``needed``
+    columns, ``one_per_writer`` where the engine is asked for one file, ``ordered`` where columns are found by place,
+    ``unreadable`` why a column would not be read back exactly.
+    """
+
+    name: str
+    form: FileFormat
+    extension: str
+    objection: Objection
+    needed: tuple[str, ...] = ()
+    one_per_writer: bool = True
+    ordered: bool = False
+    unreadable: Objection | None = None
+    max_file_bytes: int | None = None
+
+
+class FileSink(Sink):
+    """Promises to readers that list the folder: no row before its commit, none twice, no old rows beside those that
+    replaced them. While a commit is published they may see a part of it; ``table`` always reads a whole version.
+    """
+
+    def __init__(self, params: FileSinkParams, context: Context, kind: FileKind) -> None:
+        self._params = params
+        self._kind = kind
+        self._reached = context.reached
+        path = context.resolve(params.path)
+        self._one_file = path.name if is_one_file(params.path) else None
+        self._root: Path = path.parent if self._one_file else path
+        home = self._root / HOME
+        self._log = Log(home / file_home(path.name) if self._one_file else home)
+        self._prepared: Schema | None = None
+        self._attempts: set[str] = set()
+
+    # ------------------------------------------------------------ the target
+
+    def describe(self) -> Schema | None:
+        with disk.classified(self._root):
+            state = self._log.state()
+        return state.schema_at(state.version)
+
+    def preview(self, schema: Schema) -> Preparation:
+        """Also raises ConfigError SNK-135 (files of others), SNK-136 (the folder's layout is another), SNK-137 (no
+        column is left for the files), SNK-138 (columns found by place stand in another order).
+        """
+        with disk.classified(self._root):
+            state = self._log.state()
+            self._check_layout(state, schema)
+            change = self._change(state, schema)
+            if self._params.mode is not WriteMode.APPEND and not self._one_file and not self._log.unpublished(state):
+                refuse_foreign(self._root, state, self._kind.extension, self._params.path)
+        return change
+
+    def prepare(self, schema: Schema) -> None:
+        """Makes the folders, so that a path that cannot be written is known before a row is read."""
+        change = self.preview(schema)
+        with disk.classified(self._root):
+            if self._one_file and (self._root / self._one_file).is_dir():
+                raise ConfigError("SNK-132", f'"{self._params.path}" cannot be written', detail="it is a folder")
+            disk.ensure_folder(self._log.home)
+        self._prepared = schema.without(column.name for column in change.ignores)
+
+    def _change(self, state: State, schema: Schema) -> Preparation:
+        return compare(
+            state.schema_at(state.version),
+            schema,
+            policy=self._params.on_schema_change,
+            needed=(*self._params.partition_by, *self._kind.needed),
+            objection=self._kind.objection,
+            sink=self._params.path,
+        )
+
+    def _check_layout(self, state: State, schema: Schema) -> None:
+        path, partition_by = self._params.path, tuple(self._params.partition_by)
+        if state.version and (state.form, state.partition_by) != (self._kind.name, partition_by):
+            was = f"{state.form}, partitioned by {', '.join(state.partition_by) or 'nothing'}"
+            raise ConfigError(
+                "SNK-136",
+                f'the files of "{path}" are of another format or partitioned otherwise',
+                detail=f"it is {was}",
+            )
+        if partition_by and not set(schema.names) - set(partition_by):
+            raise ConfigError("SNK-137", f'partition_by of "{path}" names every column, and none is left for the files')
+        old = state.schema_at(state.version)
+        if self._kind.ordered and old is not None and self._params.mode is not WriteMode.OVERWRITE:
+            names = evolved(old, schema, Preparation(adds=tuple(c for c in schema if c.name not in old))).names
+            if schema.names != names:
+                raise ConfigError(
+                    "SNK-138",
+                    f'the files of "{path}" have no header, and the columns come in another order',
+                    detail=f"the files have {', '.join(old.names)}, the rows {', '.join(schema.names)}",
+                )
+
+    # ------------------------------------------------------------ writing
+
+    def marker(self, sink_id: SinkId) -> EpochMarker | None:
+        """Raises FatalError SNK-131 (the log is damaged)."""
+        with disk.classified(self._root):
+            state = self._published()
+            self._log.clean(sink_id, keep=self._attempts)
+        mark = state.marks.get(sink_key(sink_id))
+        return mark.marker() if mark else None
+
+    def writer(self, epoch: Epoch, schema: Schema) -> StagingWriter:
+        """Raises FatalError SNK-120 where a newer runner has opened a writer for this sink id."""
+        with disk.classified(self._root):
+            self._log.raise_fence(epoch)
+            attempt = self._log.staging(epoch.sink_id) / attempt_folder(epoch)
+            folder = self._log.new_part(attempt)
+        self._attempts.add(attempt.name)
+        self._reached("files.opened")
+        single = self._one_file is not None or (self._kind.one_per_writer and not self._params.partition_by)
+        return StagingWriter(
+            log=self._log,
+            epoch=epoch,
+            attempt=attempt,
+            folder=folder,
+            form=self._kind.form,
+            schema=schema,
+            partition_by=tuple(self._params.partition_by),
+            single=f"rows.{STAGED}" if single else None,
+            max_file_bytes=None if single else self._kind.max_file_bytes,
+            reached=self._reached,
+        )
+
+    def commit(self, epoch: Epoch, staged: Sequence[Staged]) -> Receipt:
+        """Also raises DataError SNK-114 (an empty input would overwrite)."""
+        parts = [StagedPart.of(item) for item in staged]
+        rows = sum(item.rows for item in staged)
+        with disk.classified(self._root):
+            while True:
+                state = self._published()
+                mark = state.marks.get(sink_key(epoch.sink_id))
+                attempt = self._log.staging(epoch.sink_id) / attempt_folder(epoch)
+                if is_committed(mark.marker() if mark else None, epoch) and mark:
+                    self._forget(attempt)
+                    return mark.receipt.receipt()
+                refuse_empty(self._params.mode, rows, allow_empty=self._params.allow_empty, sink=epoch.sink_id.sink)
+                if self._append(epoch, attempt, state, parts):
+                    break
+            self._reached("files.committed")
+            state = self._published()
+            if self._log.snapshot(state):
+                self._reached("files.snapshot_written")
+        return state.marks[sink_key(epoch.sink_id)].receipt.receipt()
+
+    def _append(self, epoch: Epoch, attempt: Path, state: State, parts: Sequence[StagedPart]) -> bool:
+        """Whether this attempt is now the version after ``state``."""
+        self._check_staged(epoch, attempt, parts)
+        rows_schema = self._rows_schema(parts)
+        delivery = Delivery(
+            epoch=epoch,
+            attempt=attempt.name,
+            mode=self._params.mode,
+            form=self._kind.name,
+            extension=self._kind.extension,
+            one_file=self._one_file,
+            partition_by=tuple(self._params.partition_by),
+            columns=self._columns(state, rows_schema),
+        )
+        manifest = manifest_of(delivery, state, parts)
+        self._log.write_manifest(attempt, manifest)
+        self._log.raise_fence(epoch)
+        self._reached("files.manifest_written")
+        try:
+            return self._log.append(attempt, manifest.version)
+        except FileNotFoundError:
+            raise self._thrown_out(epoch) from None
+
+    def _rows_schema(self, parts: Sequence[StagedPart]) -> Schema | None:
+        if parts:
+            return Schema.from_json(parts[0].columns)
+        return self._prepared
+
+    def _columns(self, state: State, rows: Schema | None) -> Schema:
+        """The target's columns after this commit. An overwrite leaves no file with columns that its rows lack."""
+        old = state.schema_at(state.version)
+        if rows is None:
+            return old or Schema()
+        change = self._change(state, rows)
+        new = evolved(old, rows.without(column.name for column in change.ignores), change)
+        return new.select(rows.names) if self._params.mode is WriteMode.OVERWRITE else new
+
+    def _check_staged(self, epoch: Epoch, attempt: Path, parts: Sequence[StagedPart]) -> None:
+        for part in parts:
+            if part.attempt != attempt.name:
+                raise InternalError("INT-900", f"what was staged belongs to {part.attempt}, not to {attempt.name}")
+            missing = [file.path for file in part.files if not (attempt / PARTS / file.path).is_file()]
+            if missing:
+                raise self._thrown_out(epoch, detail=f"{len(missing)} staged files are gone")
+
+    def _thrown_out(self, epoch: Epoch, detail: str = "what it staged is gone") -> FatalError:
+        return FatalError("SNK-120", f'sink "{epoch.sink_id.sink}" has been taken over by another run', detail=detail)
+
+    def _forget(self, attempt: Path) -> None:
+        self._attempts.discard(attempt.name)
+        if attempt.is_dir():
+            self._log.discard(attempt)
+
+    def _published(self) -> State:
+        """The newest state, once everything it lists lies where readers look."""
+        state = self._log.state()
+        for manifest in self._log.unpublished(state):
+            publish(self._log, self._root, manifest, self._reached)
+        return state
+
+    # ------------------------------------------------------------ reading
+
+    def table(self) -> Source:
+        from penstock.connectors.files.table import FileTable
+
+        return FileTable(self._log, self._root, self._kind, self._params.path)

@@ -1,0 +1,127 @@
+"""What a sink of files has committed, as a source: one version of the log, its files read by the engine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from sqlglot import exp
+
+from penstock.connectors.api import Batches, Files, Source
+from penstock.errors import ConfigError, DataError, InternalError
+from penstock.types.duckdb import to_duckdb
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from penstock.connectors.api import Partition, Position, Rows, ScanRequest
+    from penstock.connectors.files.commit.log import Log
+    from penstock.connectors.files.commit.records import Entry, State
+    from penstock.connectors.files.sink import FileKind
+    from penstock.types import LogicalType, Schema
+
+_POSITION_VERSION: Final = 1
+
+
+class FileTable(Source):
+    """Position: ``{"v": 1, "version": N}``, all rows of version N; version 0 has none. A version can be read until a
+    later commit replaces files.
+    """
+
+    def __init__(self, log: Log, root: Path, kind: FileKind, named: str) -> None:
+        self._log = log
+        self._root = root
+        self._kind = kind
+        self._named = named
+
+    def describe(self) -> Schema:
+        """Raises ConfigError SRC-170 where nothing was ever committed."""
+        state = self._log.state()
+        return self._schema(state, state.version)
+
+    def latest(self, partition: Partition) -> Position:  # noqa: ARG002 -- a table has one
+        return {"v": _POSITION_VERSION, "version": self._log.state().version}
+
+    def scan(self, request: ScanRequest) -> Rows:
+        """Raises ConfigError SRC-172 (a column cannot be read exactly), DataError SRC-110 where files of that version were replaced, are gone, or have another size."""
+        if request.after is not None:
+            raise InternalError("INT-900", "a sink's table is read in full and was asked for a part")
+        version = self._version(request.upto)
+        state = self._log.state()
+        whole = self._schema(state, version)
+        schema = whole if request.columns is None else whole.select(request.columns)
+        self._check_readable(schema)
+        entries = self._entries(state, version)
+        if not entries:
+            return Batches(schema, lambda: iter(()))
+        paths = [str(self._root / entry.path) for entry in entries]
+        constants = [self._constants(state, entry, schema) for entry in entries]
+        return Files(
+            format=self._kind.form,
+            paths=tuple(paths),
+            schema=schema,
+            bad_values="fail",
+            union_by_name=True,
+            constants={path: values for path, values in zip(paths, constants, strict=True) if values},
+        )
+
+    def _schema(self, state: State, version: int) -> Schema:
+        schema = state.schema_at(version)
+        if schema is None:
+            raise ConfigError(
+                "SRC-170", f'nothing has been committed to "{self._named}" yet, so that it has no columns'
+            )
+        return schema
+
+    def _check_readable(self, schema: Schema) -> None:
+        for column in schema:
+            reason = self._kind.unreadable(column) if self._kind.unreadable else None
+            if reason:
+                raise ConfigError(
+                    "SRC-172",
+                    f'column "{column.name}" of "{self._named}" cannot be read back exactly',
+                    detail=reason,
+                    hint="write Parquet where the rows are to be read again",
+                )
+
+    def _version(self, position: Position) -> int:
+        match position:
+            case {"v": 1, "version": int() as version}:
+                return version
+        raise ConfigError("SRC-171", "a position was not written by this version of the table of a file sink")
+
+    def _entries(self, state: State, version: int) -> Sequence[Entry]:
+        if not state.last_removal <= version <= state.version:
+            detail = f"its version is now {state.version}, and version {state.last_removal} replaced files"
+            raise DataError("SRC-110", f'version {version} of "{self._named}" can no longer be read', detail=detail)
+        entries = [entry for entry in state.live if entry.version <= version and entry.rows]
+        for entry in entries:
+            self._check(entry)
+        return entries
+
+    def _check(self, entry: Entry) -> None:
+        try:
+            size = (self._root / entry.path).stat().st_size
+        except OSError:
+            size = -1
+        if size != entry.bytes:
+            raise DataError(
+                "SRC-110",
+                f'a file of "{self._named}" is not as it was committed',
+                detail=f"{entry.path}: {'it is gone' if size < 0 else f'{size} bytes instead of {entry.bytes}'}",
+            )
+
+    def _constants(self, state: State, entry: Entry, schema: Schema) -> Mapping[str, exp.Expr]:
+        """Values of partition columns, and null for columns that came later than the file."""
+        partition = dict(zip(state.partition_by, entry.partition, strict=True))
+        held = state.shapes[entry.shape]
+        return {
+            column.name: _literal(partition.get(column.name), column.type)
+            for column in schema
+            if column.name not in held
+        }
+
+
+def _literal(value: str | None, logical: LogicalType) -> exp.Expr:
+    text = exp.Null() if value is None else exp.Literal.string(value)
+    return exp.cast(text, to_duckdb(logical))
