@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 import pyarrow as pa
 import pytest
-from deltalake import write_deltalake
+from deltalake import DeltaTable, write_deltalake
 
 from penstock.connectors.api import Context
-from penstock.connectors.delta.params import DeltaSourceParams
-from penstock.connectors.delta.schema import stored_schema
-from penstock.connectors.delta.source import SOURCE, DeltaSource
+from penstock.connectors.delta.params import DeltaSinkParams, DeltaSourceParams
+from penstock.connectors.delta.schema import from_delta, stored_schema
+from penstock.connectors.delta.sink import SINK, DeltaSink
+from penstock.connectors.delta.source import SOURCE, make_source
 from penstock.testing.clock import FakeClock
+from penstock.testing.sinks import SinkOptions, SinkSuite
 from penstock.testing.sources import SourceSuite
 from penstock.types.arrow import from_arrow, to_arrow
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from penstock.connectors.api import Sink
+    from penstock.connectors.delta.source import DeltaSource
 
 
 def context(folder: Path) -> Context:
@@ -53,10 +60,62 @@ class TestDeltaSource(SourceSuite):
         write_deltalake(self.folder / "table", kept(table), mode="append")
 
     def make(self) -> DeltaSource:
-        return DeltaSource(DeltaSourceParams(type="delta", path="table"), context(self.folder))
+        return make_source(DeltaSourceParams(type="delta", path="table"), context(self.folder))
 
     def make_missing(self) -> DeltaSource:
-        return DeltaSource(DeltaSourceParams(type="delta", path="nowhere"), context(self.folder))
+        return make_source(DeltaSourceParams(type="delta", path="nowhere"), context(self.folder))
 
     def as_read(self, table: pa.Table) -> pa.Table:
         return kept(table)
+
+
+class TestDeltaSink(SinkSuite):
+    descriptor = SINK
+    refuses = ("time", "interval")
+    refused_partition_values = ("",)
+
+    @pytest.fixture(autouse=True)
+    def _folder(self, tmp_path: Path) -> None:
+        self.folder = tmp_path
+
+    def make(self, options: SinkOptions) -> Sink:
+        params = DeltaSinkParams(
+            type="delta",
+            path="table",
+            mode=options.mode,
+            keys=list(options.keys),
+            order_by=options.order_by,
+            partition_by=list(options.partition_by),
+            on_schema_change=options.on_schema_change,
+            allow_empty=options.allow_empty,
+            **{"from": "rows"},
+        )
+        return DeltaSink(params, context(self.folder))
+
+    def read_back(self, schema: pa.Schema) -> pa.Table | None:  # noqa: ARG002 -- the log tells the types
+        if not DeltaTable.is_deltatable(str(self.folder / "table")):
+            return None
+        return pa.table(DeltaTable(self.folder / "table").scan()).cast(read_schema(self.folder / "table"))
+
+    def leftovers(self) -> list[str]:
+        table = self.folder / "table"
+        if not table.exists():
+            return []
+        ever = {
+            json.loads(line)["add"]["path"]
+            for entry in (table / "_delta_log").glob("*.json")
+            for line in entry.read_text().splitlines()
+            if line.startswith('{"add"')
+        }
+        here = {
+            quote(str(path.relative_to(table)), safe="/!$&'()+,-.:;=@_~") for path in table.rglob("*") if path.is_file()
+        }
+        folders = {path.name for path in table.iterdir() if path.is_dir() and not any(path.iterdir())}
+        return [*sorted(path for path in here - ever if not path.startswith("_delta_log/")), *folders]
+
+    def as_stored(self, table: pa.Table) -> pa.Table:
+        return kept(table)
+
+
+def read_schema(path: Path) -> pa.Schema:
+    return to_arrow(from_delta(DeltaTable(path).schema().to_json()))

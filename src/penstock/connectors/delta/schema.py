@@ -144,6 +144,14 @@ def _spell(logical: LogicalType) -> Any:
             assert_never(logical)
 
 
+def widened_delta(text: str, target: Schema) -> str:
+    """The JSON of a table's schema with the types of ``target``; what else it says of its columns stays."""
+    told = json.loads(text)
+    for column in told["fields"]:
+        column["type"] = _spell(target[column["name"]].type)
+    return json.dumps(told)
+
+
 def from_delta(text: str) -> Schema:
     """The columns of a Delta schema's JSON, nullability as it stands there.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from penstock.connectors.api import Batches, Chunk, Context, Files, ParquetFormat, Partition, Source
+from penstock.connectors.api import Batches, Chunk, Files, ParquetFormat, Partition, Source
 from penstock.connectors.delta import pruning
 from penstock.connectors.delta.driver import opening
 from penstock.connectors.delta.literals import value_of
@@ -15,11 +15,12 @@ from penstock.registry import Capability, Descriptor
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from datetime import datetime
     from pathlib import Path
 
     from sqlglot import exp
 
-    from penstock.connectors.api import Position, Rows, ScanRequest
+    from penstock.connectors.api import Context, Position, Rows, ScanRequest
     from penstock.connectors.delta.table import DataFile, Snapshot
     from penstock.types import Schema
 
@@ -32,9 +33,11 @@ class DeltaSource(Source):
     Position: ``{"v": 1, "version": N}``, all rows of version N of the table.
     """
 
-    def __init__(self, params: DeltaSourceParams, context: Context) -> None:
-        self._params = params
-        self._root: Path = context.resolve(params.path).resolve()
+    def __init__(self, root: Path, version: int | None = None, moment: datetime | None = None) -> None:
+        """``root`` is absolute and free of links; at most one of ``version`` and ``moment``."""
+        self._root = root
+        self._version = version
+        self._moment = moment
         self._open: Snapshot | None = None
 
     def describe(self) -> Schema:
@@ -80,11 +83,10 @@ class DeltaSource(Source):
 
     def _reopen(self) -> Snapshot:
         """The version of the document; without one the newest, looked up anew each time."""
-        params = self._params
-        if params.version is not None:
-            self._open = self._open or at_version(self._root, params.version)
-        elif params.timestamp is not None:
-            self._open = self._open or at_time(self._root, params.timestamp)
+        if self._version is not None:
+            self._open = self._open or at_version(self._root, self._version)
+        elif self._moment is not None:
+            self._open = self._open or at_time(self._root, self._moment)
         else:
             self._open = newest(self._root)
         if self._open is None:
@@ -123,12 +125,17 @@ def _scanned(snapshot: Snapshot, schema: Schema, position: Position) -> Batches:
     return Batches(schema, batches)
 
 
+def make_source(params: DeltaSourceParams, context: Context) -> DeltaSource:
+    """The source that a document describes."""
+    return DeltaSource(context.resolve(params.path).resolve(), params.version, params.timestamp)
+
+
 SOURCE: Final = Descriptor(
     name="delta",
     group="sources",
     summary="A Delta Lake table on a local file system, as it stands or as it once stood.",
     params=DeltaSourceParams,
-    make=DeltaSource,
+    make=make_source,
     example="type: delta\npath: lake/prices\n",
     capabilities=frozenset(
         {

@@ -90,6 +90,11 @@ class Snapshot:
         return tuple(_inside(self.root, text) for text in self.actions.column("path").to_pylist())
 
     @cached_property
+    def logged_paths(self) -> frozenset[str]:
+        """The files as the log spells them."""
+        return frozenset(self.actions.column("path").to_pylist())
+
+    @cached_property
     def files(self) -> tuple[DataFile, ...]:
         """The live files in the order of ``actions``. Raises DataError SRC-254."""
         sizes = self.actions.column("size_bytes").to_pylist()

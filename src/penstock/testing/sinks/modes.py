@@ -65,10 +65,18 @@ class Overwrite(SinkConformance):
 
     def test_hostile_partition_values_survive(self) -> None:
         self.needs(WriteMode.OVERWRITE_PARTITIONS)
-        values = [(at, value) for at, value in enumerate(data.PARTITION_VALUES)]
+        values = [(at, v) for at, v in enumerate(data.PARTITION_VALUES) if v not in self.refused_partition_values]
         table = rows(*values, names=(data.ID, "part"))
         deliver(self.sink(BY_PART), epoch(1), table)
         self.assert_holds(table)
         again = rows(*[(100 + at, value) for at, value in values], names=(data.ID, "part"))
         deliver(self.sink(BY_PART), epoch(2), again)
         self.assert_holds(again)
+
+    def test_a_partition_value_that_cannot_be_held_is_refused(self) -> None:
+        self.needs(WriteMode.OVERWRITE_PARTITIONS)
+        for value in self.refused_partition_values:
+            table = rows((1, value), names=(data.ID, "part"))
+            with pytest.raises(DataError):
+                deliver(self.sink(BY_PART), epoch(1), table)
+            self.assert_holds(table.slice(0, 0))

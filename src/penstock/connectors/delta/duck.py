@@ -1,0 +1,127 @@
+"""Our own DuckDB, for what a commit has to compute: merges, and rows whose types are not the table's."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlglot import exp
+
+from penstock.connectors.delta.literals import column
+from penstock.errors import InternalError, TransientError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    import duckdb
+
+    from penstock.connectors.api import ParquetFormat
+
+_MEMORY: Final = "1GB"
+_LOOK_S: Final = 0.05
+
+
+class Duck:
+    """A database of its own in memory, in UTC; spills into the folder it is given. Owned by one thread."""
+
+    def __init__(self, scratch: Path) -> None:
+        import duckdb
+
+        self._connection: duckdb.DuckDBPyConnection = duckdb.connect(
+            config={
+                "memory_limit": _MEMORY,
+                "temp_directory": str(scratch / "delta-spill"),
+                "preserve_insertion_order": False,
+                "autoinstall_known_extensions": False,
+                "autoload_known_extensions": False,
+            }
+        )
+        self._connection.execute("SET TimeZone = 'UTC'")
+
+    def rows(self, statement: exp.Expr) -> list[tuple[Any, ...]]:
+        """Runs a statement that gives few rows. An interrupt ends it at once: it runs on a thread of its own.
+
+        Raises TransientError SNK-257 (disk, memory).
+        """
+        text = statement.sql(dialect="duckdb")
+        found: list[list[tuple[Any, ...]]] = []
+        failed: list[BaseException] = []
+
+        def work() -> None:
+            try:
+                found.append(self._connection.execute(text).fetchall())
+            except BaseException as error:  # noqa: BLE001 -- raised again on the caller's thread
+                failed.append(error)
+
+        worker = threading.Thread(target=work, name="delta-duckdb")
+        worker.start()
+        try:
+            while worker.is_alive():
+                worker.join(_LOOK_S)
+        except BaseException:
+            while worker.is_alive():
+                self._connection.interrupt()
+                worker.join(_LOOK_S)
+            raise
+        if failed:
+            raise _translated(failed[0]) from failed[0]
+        return found[0]
+
+    def register(self, name: str, table: object) -> None:
+        """An Arrow table under a name."""
+        self._connection.register(name, table)
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+@contextmanager
+def duck(scratch: Path) -> Iterator[Duck]:
+    made = Duck(scratch)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def _translated(error: BaseException) -> BaseException:
+    import duckdb
+
+    match error:
+        case duckdb.IOException() | duckdb.OutOfMemoryException():
+            return TransientError(
+                "SNK-257", "the rows of a Delta table could not be written", detail=str(error).split("\n", 1)[0][:300]
+            )
+        case duckdb.Error():
+            return InternalError(
+                "INT-900", "DuckDB refused a statement of the delta sink", detail=str(error).split("\n", 1)[0][:300]
+            )
+        case _:
+            return error
+
+
+# ---------------------------------------------------------------- writing files
+
+
+def copy(query: exp.Query, folder: Path, form: ParquetFormat, partition_by: Sequence[str]) -> exp.Copy:
+    """``COPY (query) TO folder``: Parquet files below a present, empty folder."""
+    options = [
+        _option("format", "parquet"),
+        _option("compression", "uncompressed" if form.compression == "none" else form.compression),
+        _option("parquet_version", exp.var(form.version.upper())),
+        _option("file_extension", "staged"),
+        _option("overwrite_or_ignore", True),
+    ]
+    if partition_by:
+        names = exp.Tuple(expressions=[column(name) for name in partition_by])
+        options += [_option("partition_by", names), _option("write_partition_columns", False)]
+    else:
+        options.append(_option("per_thread_output", True))
+    return exp.Copy(this=query.subquery(), kind=False, files=[exp.Literal.string(str(folder))], params=options)
+
+
+def _option(name: str, value: exp.Expr | str | bool) -> exp.CopyParameter:  # noqa: FBT001 -- an option's value
+    tree = value if isinstance(value, exp.Expr) else exp.convert(value)
+    return exp.CopyParameter(this=exp.var(name), expression=tree)

@@ -1,0 +1,64 @@
+"""What our commits say of themselves in the table's log: who, which epoch, which files, and the receipt."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from penstock.connectors.api import Receipt
+from penstock.connectors.delta.layout import app_id
+from penstock.connectors.delta.table import log_file
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from penstock.connectors.api import Epoch
+
+_KEY: Final = "penstock"  # in the log entry's commitInfo
+_BEGINNING: Final = '{"commitInfo"'
+
+
+@dataclass(frozen=True, slots=True)
+class CommitRecord:
+    """One of our commits: ``placed`` names the notes whose files it took; ``receipt`` has the version."""
+
+    attempt: str
+    placed: tuple[str, ...]
+    receipt: Receipt
+
+
+def to_metadata(epoch: Epoch, receipt: Receipt, placed: Sequence[str]) -> dict[str, Any]:
+    """What deltalake is to write into commitInfo."""
+    told = {
+        "app": app_id(epoch.sink_id),
+        "epoch": epoch.number,
+        "fence": epoch.fence,
+        "attempt": epoch.attempt,
+        "placed": list(placed),
+        "receipt": asdict(receipt),
+    }
+    return {_KEY: told}
+
+
+def commit_of(root: Path, newest: int, app: str, epoch: int) -> CommitRecord | None:
+    """The commit of an epoch, looked for from the newest version back; None where its log entry is gone."""
+    for version in range(newest, -1, -1):
+        told = _told(log_file(root, version))
+        if told is None:
+            return None
+        if told.get("app") == app and told.get("epoch") == epoch:
+            return CommitRecord(told["attempt"], tuple(told["placed"]), Receipt(**told["receipt"]))
+    return None
+
+
+def _told(path: Path) -> dict[str, Any] | None:
+    """What a log entry holds of ours, perhaps nothing; None where the entry is gone."""
+    try:
+        with path.open(encoding="utf-8") as lines:
+            line = next((line for line in lines if line.startswith(_BEGINNING)), "{}")
+            told = json.loads(line).get("commitInfo", {}).get(_KEY)
+    except FileNotFoundError:
+        return None
+    return told if isinstance(told, dict) else {}

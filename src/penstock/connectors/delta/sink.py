@@ -1,0 +1,264 @@
+"""Writing a Delta table: append, overwrite, overwrite_partitions, merge, each epoch exactly once."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from penstock.connectors.api import Epoch, EpochMarker, ParquetFormat, Preparation, Sink, WriteMode
+from penstock.connectors.commits import compare, evolved, is_committed, refuse_empty
+from penstock.connectors.delta import layout
+from penstock.connectors.delta.changes import Try
+from penstock.connectors.delta.commit import evolve, keep_log, make_durable, marker_of, swap
+from penstock.connectors.delta.disk import make_folders
+from penstock.connectors.delta.driver import touching
+from penstock.connectors.delta.features import check_writable
+from penstock.connectors.delta.params import DeltaSinkParams
+from penstock.connectors.delta.schema import stored_schema
+from penstock.connectors.delta.source import DeltaSource
+from penstock.connectors.delta.staging import Attempt, clear, gone
+from penstock.connectors.delta.table import newest
+from penstock.connectors.delta.writer import DeltaWriter, Part, Shape
+from penstock.errors import ConfigError, FatalError, InternalError, TransientError
+from penstock.registry import Capability, Descriptor
+from penstock.types import Schema
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from penstock.connectors.api import Context, Receipt, SinkId, Source, Staged, Writer
+    from penstock.connectors.delta.table import Snapshot
+    from penstock.types import Field
+
+CRASH_POINTS: Final = (
+    *("delta.staged", "delta.claimed", "delta.evolved", "delta.computed", "delta.placed", "delta.committed"),
+    "delta.durable",
+)
+_TRIES: Final = 25
+_PAUSE_S: Final = 0.02
+
+
+class DeltaSink(Sink):
+    """One table. Nothing is created or changed before ``commit``: ``prepare`` only remembers and refuses."""
+
+    def __init__(self, params: DeltaSinkParams, context: Context) -> None:
+        self._params = params
+        self._context = context
+        self._root: Path = context.resolve(params.path).resolve()
+        self._form = ParquetFormat(compression=params.compression, version="v1")
+        self._prepared: Schema | None = None
+
+    # ------------------------------------------------------------ the target
+
+    def describe(self) -> Schema | None:
+        table = newest(self._root)
+        return None if table is None else table.schema
+
+    def preview(self, schema: Schema) -> Preparation:
+        """Raises, beside the errors of the contract, ConfigError SNK-250, SNK-251, SRC-251, SRC-253, SRC-256."""
+        return self._difference(newest(self._root), schema)
+
+    def prepare(self, schema: Schema) -> None:
+        """Checks; the table is created or changed by the commit. Errors as ``preview``."""
+        self._difference(newest(self._root), schema)
+        self._prepared = schema
+
+    def _difference(self, table: Snapshot | None, schema: Schema) -> Preparation:
+        params = self._params
+        partition_by = self._partition_by(table)
+        if table is not None:
+            check_writable(table, params.mode)
+        rows = stored_schema(schema)
+        order_by = (params.order_by,) if params.order_by else ()
+
+        def objection(field: Field) -> str | None:
+            if field.name in partition_by and not layout.can_partition(field.type):
+                return "a Delta table cannot be divided by values of that type"
+            return None
+
+        change = compare(
+            None if table is None else table.schema,
+            rows,
+            policy=params.on_schema_change,
+            needed=(*params.keys, *order_by, *partition_by),
+            objection=objection,
+            sink=self._context.name,
+        )
+        if set(rows.names) <= set(partition_by):
+            raise ConfigError("SNK-251", f'sink "{self._context.name}" would have no column beside its partitions')
+        return change
+
+    def _partition_by(self, table: Snapshot | None) -> tuple[str, ...]:
+        """As the table is partitioned, or shall be. Raises ConfigError SNK-251."""
+        wanted = tuple(self._params.partition_by)
+        found = wanted if table is None else table.partition_by
+        if wanted and wanted != found:
+            shown = ", ".join(found) or "not at all"
+            raise ConfigError(
+                "SNK-251",
+                f'the table of sink "{self._context.name}" is not partitioned by {", ".join(wanted)}',
+                detail=f"it is partitioned by {shown}" if found else "it is not partitioned at all",
+            )
+        if self._params.mode is WriteMode.OVERWRITE_PARTITIONS and not found:
+            raise ConfigError(
+                "SNK-251",
+                f'sink "{self._context.name}" overwrites partitions and has none',
+                hint="state partition_by",
+            )
+        return found
+
+    def _shape(self, table: Snapshot | None, schema: Schema) -> tuple[Shape, Preparation]:
+        """``schema`` without the columns that the policy leaves out. Errors as ``preview``."""
+        change = self._difference(table, schema)
+        rows = schema.without(column.name for column in change.ignores)
+        kept = evolved(None if table is None else table.schema, stored_schema(rows), change)
+        if table is None:
+            kept = kept.relaxed()
+        return Shape(self._params.mode, rows, kept, self._partition_by(table), self._form), change
+
+    # ------------------------------------------------------------ epochs
+
+    def marker(self, sink_id: SinkId) -> EpochMarker | None:
+        """Removes what attempts that ended left behind. Raises ConfigError SRC-251, TransientError SNK-257."""
+        table = newest(self._root)
+        with touching(self._root):
+            clear(self._root, sink_id, table)
+        return marker_of(table, sink_id)
+
+    def writer(self, epoch: Epoch, schema: Schema) -> Writer:
+        """Errors as ``preview``, TransientError SNK-257."""
+        shape, _ = self._shape(newest(self._root), schema)
+        self._prepared = schema
+        with touching(self._root):
+            make_folders([self._root], Path(self._root.anchor))
+            attempt = Attempt.begin(self._root, epoch)
+        return DeltaWriter(attempt, shape, self._context.scratch, self._context.reached)
+
+    def commit(self, epoch: Epoch, staged: Sequence[Staged]) -> Receipt:
+        """Data, marker and fence in one entry of the log.
+
+        Raises FatalError SNK-120, SNK-258, SNK-259, DataError SNK-114, SNK-253, SNK-254, TransientError SNK-255 to
+        SNK-257, and as ``preview`` where the table has changed since.
+        """
+        parts = [Part.from_payload(one.payload) for one in staged]
+        table = newest(self._root)
+        done = self._receipt(table, epoch)
+        if done is not None:
+            self._discard(epoch, parts, table)
+            return done
+        params = self._params
+        refuse_empty(
+            params.mode, sum(one.rows for one in staged), allow_empty=params.allow_empty, sink=self._context.name
+        )
+        with ExitStack() as held, touching(self._root):
+            attempts = [self._claim(held, epoch, part) for part in parts]
+            self._context.reached("delta.claimed")
+            return self._commit(epoch, list(zip(attempts, parts, strict=True)))
+
+    def _commit(self, epoch: Epoch, staged: list[tuple[Attempt, Part]]) -> Receipt:
+        """Try until nobody is in the way; all attempts are held."""
+        for number in range(_TRIES):
+            table = newest(self._root)
+            done = self._receipt(table, epoch)
+            if done is None:
+                done = self._once(table, epoch, staged, number)
+            if done is not None:
+                for attempt, _ in staged:
+                    with suppress(OSError):
+                        attempt.finish()
+                return done
+            self._context.clock.sleep(_PAUSE_S * min(number, 5))
+        raise TransientError(
+            "SNK-255",
+            f'other writers were in the way of sink "{self._context.name}" {_TRIES} times',
+            detail=f'they commit to the Delta table "{self._root.name}"',
+        )
+
+    def _once(
+        self, table: Snapshot | None, epoch: Epoch, staged: list[tuple[Attempt, Part]], number: int
+    ) -> Receipt | None:
+        """One compare-and-swap; None where another writer was first, or columns were added before it."""
+        reached = self._context.reached
+        schema = self._schema_of([part for _, part in staged])
+        shape, preparation = self._shape(table, schema)
+        if table is not None and preparation.adds:
+            adds = Schema(tuple(preparation.adds)).relaxed()
+            evolve(table, adds, f'columns could not be added to the Delta table "{self._root.name}"')
+            reached("delta.evolved")
+            return None
+        this = Try(self._params, self._context, epoch, staged, table, shape, number)
+        change, receipt = this.compute(widens=bool(preparation.widens))
+        reached("delta.placed")
+        done = swap(self._root, table, change, epoch=epoch, receipt=receipt, now=self._context.clock.now())
+        if done is None:
+            this.undo()
+            return None
+        reached("delta.committed")
+        make_durable(self._root, int(done.version))
+        reached("delta.durable")
+        keep_log(self._root, int(done.version))
+        return done
+
+    def _schema_of(self, parts: Sequence[Part]) -> Schema:
+        schemas = {part.schema for part in parts} or ({self._prepared} if self._prepared else set())
+        if len(schemas) != 1:
+            raise InternalError("INT-900", f"a commit has rows of {len(schemas)} schemas and takes those of one")
+        return next(iter(schemas))
+
+    def _receipt(self, table: Snapshot | None, epoch: Epoch) -> Receipt | None:
+        """The receipt of the epoch if it is committed. Raises FatalError SNK-120, SNK-259."""
+        if not is_committed(marker_of(table, epoch.sink_id, told=False), epoch):
+            return None
+        marker = marker_of(table, epoch.sink_id)
+        if marker is None or marker.receipt is None:
+            raise FatalError(
+                "SNK-259",
+                f'epoch {epoch.number} of sink "{epoch.sink_id.sink}" is committed, and its receipt is gone',
+                detail=f'the log of the Delta table "{self._root.name}" does not go back that far any more',
+            )
+        return marker.receipt
+
+    def _claim(self, held: ExitStack, epoch: Epoch, part: Part) -> Attempt:
+        """Raises FatalError SNK-258."""
+        attempt = Attempt.claim(self._root, layout.sink_folder(self._root, epoch.sink_id) / part.folder)
+        if attempt is None:
+            raise gone(part.folder)
+        held.callback(attempt.release)
+        return attempt
+
+    def _discard(self, epoch: Epoch, parts: Sequence[Part], table: Snapshot | None) -> None:
+        """Remove what was staged for an epoch that is committed already, as far as nobody holds it."""
+        for part in parts:
+            folder = layout.sink_folder(self._root, epoch.sink_id) / part.folder
+            with suppress(OSError):
+                attempt = Attempt.claim(self._root, folder)
+                if attempt is not None:
+                    attempt.remove(table)
+
+    def table(self) -> Source:
+        """The table as it stands; a recorded position is a version of it."""
+        return DeltaSource(self._root)
+
+
+SINK: Final = Descriptor(
+    name="delta",
+    group="sinks",
+    summary="A Delta Lake table on a local file system, created where it is not there yet.",
+    params=DeltaSinkParams,
+    make=DeltaSink,
+    example=(
+        "type: delta\nfrom: prices\npath: lake/prices\nmode: merge\nkeys: [series, day]\norder_by: revised_at\n"
+        "partition_by: [region]\n"
+    ),
+    capabilities=frozenset({Capability.NATIVE, Capability.ATOMIC_COMMIT, Capability.READ_BACK, Capability.PARALLEL}),
+    modes=("append", "overwrite", "overwrite_partitions", "merge"),
+    extra="delta",
+    notes=(
+        "Unsigned integers are kept in the next larger signed type (uint64 as decimal(20,0)), uuid and json as string.",
+        "Columns of type time and interval are refused: Delta has no such types.",
+        "A partition column is never the empty text, which Delta reads as null; floats, binary and nested types do not partition.",
+        "Adding columns (on_schema_change: evolve) is a log entry of its own before the data's; widening a type rewrites the table.",
+        "Tables with constraints, generated columns, a change data feed or deletion vectors are not written.",
+    ),
+)

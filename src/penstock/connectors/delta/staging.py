@@ -1,0 +1,244 @@
+"""What a writer leaves before the commit: a folder that one process at a time holds, and a note of what it placed.
+
+Soundness of cleaning up: whoever writes into an attempt, places its files or commits them holds the lock on its folder,
+and so does whoever removes it. So files that a commit is about to name can not be removed by another run, and a commit
+finds its files there or says that they are gone (SNK-258). A lock ends with its process, however that ends.
+
+Files are placed (renamed to where the log will name them) only after ``placed.json`` says so durably, and the attempt's
+folder goes only after the log entry is durable: at any time the log and that note tell which files nobody names.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import weakref
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from penstock.connectors.delta.disk import make_folders, remove_empty, sync_folder, write_durably
+from penstock.connectors.delta.layout import STAGING, app_id, file_stem, sink_folder
+from penstock.connectors.delta.log import commit_of
+from penstock.errors import FatalError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from penstock.connectors.api import Epoch, SinkId
+    from penstock.connectors.delta.table import Snapshot
+
+_PLACED: Final = "placed.json"
+ROWS: Final = "rows"  # where the engine writes
+
+
+@dataclass(frozen=True, slots=True)
+class NewFile:
+    """A data file that is written and not yet named by the log.
+
+    ``path`` is relative to the folder it lies in now or, once placed, to the table's. ``partition`` and ``stats`` are as
+    the log takes them.
+    """
+
+    path: str
+    size: int
+    rows: int
+    partition: Mapping[str, str | None]
+    stats: str
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+class Attempt:
+    """The folder of one writer of one attempt, locked until ``release``."""
+
+    def __init__(self, root: Path, folder: Path, descriptor: int) -> None:
+        self.root = root
+        self.folder = folder
+        # A writer that is dropped without a word gives its lock back too.
+        self._held = weakref.finalize(self, os.close, descriptor)
+
+    @classmethod
+    def begin(cls, root: Path, epoch: Epoch) -> Attempt:
+        """A new folder with an empty ``rows`` in it. Raises OSError."""
+        area = sink_folder(root, epoch.sink_id)
+        serial = 0
+        while True:
+            area.mkdir(parents=True, exist_ok=True)
+            folder = area / f"{file_stem(epoch)}-{serial}"
+            try:
+                folder.mkdir()
+            except FileExistsError:
+                serial += 1
+                continue
+            except FileNotFoundError:  # another run removed the empty area
+                continue
+            descriptor = _lock(folder)
+            if descriptor is not None:
+                (folder / ROWS).mkdir()
+                return cls(root, folder, descriptor)
+            serial += 1
+
+    @classmethod
+    def claim(cls, root: Path, folder: Path) -> Attempt | None:
+        """Take over what was staged; None where it is gone or somebody else holds it."""
+        descriptor = _lock(folder)
+        return None if descriptor is None else cls(root, folder, descriptor)
+
+    def release(self) -> None:
+        """Idempotent."""
+        self._held()
+
+    # ------------------------------------------------------------ placing
+
+    def place(self, files: Sequence[NewFile], epoch: Epoch, *, source: str = ROWS) -> list[NewFile]:
+        """Rename the files of a subfolder to where the log will name them, durably; as they then are.
+
+        May be called again after a failure, or for another subfolder. Raises OSError, FatalError SNK-258.
+        """
+        if not files:
+            return []
+        finals = self._finals(files, source)
+        note = {"app": app_id(epoch.sink_id), "epoch": epoch.number, "files": [file.path for file in finals]}
+        known = self._note_path(source)
+        if not known.exists():
+            write_durably(known, json.dumps(note).encode())
+        make_folders({(self.root / file.path).parent for file in finals}, self.root)
+        for old, new in zip(files, finals, strict=True):
+            self._move(self.folder / source / old.path, self.root / new.path)
+        for parent in {(self.root / file.path).parent for file in finals} | {self.root}:
+            sync_folder(parent)
+        return finals
+
+    def unplace(self, source: str) -> None:
+        """Remove what was placed from a subfolder and is in no log. Raises OSError."""
+        note = self._note_path(source)
+        _remove_files(self.root, _files_of(note))
+        note.unlink(missing_ok=True)
+
+    def _finals(self, files: Sequence[NewFile], source: str) -> list[NewFile]:
+        """The attempt's folder has a name that no other has, so have its files."""
+        finals = []
+        for number, file in enumerate(files):
+            place = file.path.rpartition("/")[0]
+            name = f"{self.note_of(source)}-{number:04}.parquet"
+            path = f"{place}/{name}" if place else name
+            finals.append(NewFile(path, file.size, file.rows, file.partition, file.stats))
+        return finals
+
+    def note_of(self, source: str = ROWS) -> str:
+        """Names, in the log, what was placed from a subfolder."""
+        return f"{self.folder.name}-{source}"
+
+    def _note_path(self, source: str) -> Path:
+        return self.folder / f"{source}.{_PLACED}"
+
+    def _move(self, old: Path, new: Path) -> None:
+        if old.exists():
+            old.replace(new)
+        elif not new.exists():
+            raise gone(self.folder.name)
+
+    def fresh(self, source: str) -> Path:
+        """A present, empty subfolder; what an earlier try placed from it, and the log does not name, is removed.
+
+        Only for an epoch that the log does not have. Raises OSError.
+        """
+        self.unplace(source)
+        folder = self.folder / source
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        return folder
+
+    # ------------------------------------------------------------ the end
+
+    def finish(self) -> None:
+        """Remove the folder of an attempt whose commit is durable; releases. Raises OSError."""
+        shutil.rmtree(self.folder)
+        self.release()
+        remove_empty(self.folder.parent, self.root)
+
+    def remove(self, table: Snapshot | None) -> None:
+        """Remove the folder, and files that it placed and the table's log does not name; releases. Raises OSError."""
+        for note in sorted(self.folder.glob(f"*.{_PLACED}")):
+            if not _committed(table, self, note):
+                _remove_files(self.root, _files_of(note))
+        self.finish()
+
+
+def gone(name: str) -> FatalError:
+    """SNK-258, to be raised."""
+    return FatalError(
+        "SNK-258",
+        "what was staged for this commit is not there any more",
+        detail=f"{STAGING}/…/{name}: another run of the pipeline removed it",
+    )
+
+
+def clear(root: Path, sink_id: SinkId, table: Snapshot | None) -> None:
+    """Remove what attempts of this sink left that no process holds. Raises OSError."""
+    for folder in _attempts(sink_folder(root, sink_id)):
+        attempt = Attempt.claim(root, folder)
+        if attempt is not None:
+            attempt.remove(table)
+
+
+def _attempts(area: Path) -> Iterable[Path]:
+    try:
+        return sorted(area.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return ()
+
+
+def _lock(folder: Path) -> int | None:
+    """A descriptor that holds the lock; None where it is held, or the folder is not there (any more)."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # Whoever held it before may have removed it.
+        if os.fstat(descriptor).st_ino == folder.lstat().st_ino:
+            return descriptor
+    except OSError:
+        pass
+    os.close(descriptor)
+    return None
+
+
+def _committed(table: Snapshot | None, attempt: Attempt, note: Path) -> bool:
+    """Whether the files of a note are, or may be, named by the table's log."""
+    told = _read(note)
+    if told is None or table is None:
+        return False
+    last = table.handle.transaction_version(told["app"])
+    if last is None or last < told["epoch"]:
+        return False
+    record = commit_of(table.root, table.version, told["app"], told["epoch"])
+    # Without the log entry, which is cleaned up after weeks, nobody can tell: the files stay.
+    return record is None or attempt.note_of(note.name.removesuffix(f".{_PLACED}")) in record.placed
+
+
+def _read(note: Path) -> dict[str, Any] | None:
+    """None where it is not there or was cut off while it was written: nothing was placed then."""
+    try:
+        told: dict[str, Any] = json.loads(note.read_bytes())
+    except (ValueError, FileNotFoundError):
+        return None
+    return told
+
+
+def _files_of(note: Path) -> list[str]:
+    told = _read(note)
+    return list(told["files"]) if told else []
+
+
+def _remove_files(root: Path, paths: Iterable[str]) -> None:
+    for path in paths:
+        full = root / path
+        full.unlink(missing_ok=True)
+        remove_empty(full.parent, root)

@@ -1,0 +1,179 @@
+"""The writer of one attempt: the engine writes Parquet files, which become the table's own without being read again.
+
+Where a column's type in the rows is not the table's (unsigned integers, uuid, a type that is wider in the table), the
+rows are written once more by our own DuckDB; in a merge the commit does that.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from penstock.connectors.api import FileTarget, FileWriter, ParquetFormat, Staged, WriteMode
+from penstock.connectors.delta.disk import sync_file
+from penstock.connectors.delta.driver import touching
+from penstock.connectors.delta.duck import copy, duck
+from penstock.connectors.delta.layout import folder_of, partition_of
+from penstock.connectors.delta.relations import same_in_files, staged_rows
+from penstock.connectors.delta.staging import ROWS, Attempt, NewFile
+from penstock.connectors.delta.statistics import Footer, to_log
+from penstock.connectors.delta.table import newest
+from penstock.errors import DataError, InternalError, PenstockError
+from penstock.types import Schema
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from penstock.connectors.api import Json
+
+CONVERTED: Final = "converted"
+_PAYLOAD_VERSION: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What a writer writes: ``rows`` as they come from the engine, ``target`` the table's columns after the commit."""
+
+    mode: WriteMode
+    rows: Schema
+    target: Schema
+    partition_by: tuple[str, ...]
+    form: ParquetFormat
+
+    @property
+    def as_it_comes(self) -> bool:
+        """Whether the engine's files can be the table's."""
+        return all(same_in_files(field.type, self.target[field.name].type) for field in self.rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What one writer staged, as it travels: the files of subfolder ``source`` of an attempt's folder."""
+
+    folder: str
+    source: str
+    schema: Schema
+    files: tuple[NewFile, ...]
+
+    def to_payload(self) -> dict[str, Json]:
+        return {
+            "v": _PAYLOAD_VERSION,
+            "folder": self.folder,
+            "source": self.source,
+            "schema": [dict(column) for column in self.schema.to_json()],  # type: ignore[arg-type]  # labels are texts
+            "files": [file.to_json() for file in self.files],
+        }
+
+    @classmethod
+    def from_payload(cls, payload: Mapping[str, Any]) -> Part:
+        """Raises InternalError INT-900 for what no writer gave."""
+        if payload.get("v") != _PAYLOAD_VERSION:
+            raise InternalError("INT-900", "what is to be committed was not staged by a delta writer of this version")
+        files = tuple(NewFile(**file) for file in payload["files"])
+        return cls(payload["folder"], payload["source"], Schema.from_json(payload["schema"]), files)
+
+
+class DeltaWriter(FileWriter):
+    """Holds the attempt's lock until it is staged or aborted."""
+
+    def __init__(self, attempt: Attempt, shape: Shape, scratch: Path, reached: Callable[[str], None]) -> None:
+        self._attempt = attempt
+        self._shape = shape
+        self._scratch = scratch
+        self._reached = reached
+
+    def target(self) -> FileTarget:
+        shape = self._shape
+        native = shape.as_it_comes and shape.mode is not WriteMode.MERGE
+        return FileTarget(
+            folder=self._attempt.folder / ROWS,
+            format=shape.form if native else ParquetFormat(compression="lz4", version="v1", bloom_filter=False),
+            partition_by=shape.partition_by if native else (),
+        )
+
+    def stage(self) -> Staged:
+        """Raises DataError SNK-252, SNK-253, TransientError SNK-257."""
+        try:
+            with touching(self._attempt.root):
+                part = self._staged()
+            self._reached("delta.staged")
+        finally:
+            self._attempt.release()
+        return Staged(sum(file.rows for file in part.files), sum(file.size for file in part.files), part.to_payload())
+
+    def _staged(self) -> Part:
+        shape, source = self._shape, ROWS
+        folder = self._attempt.folder
+        # A merge takes the rows as they are; it writes files of its own.
+        merging = shape.mode is WriteMode.MERGE
+        if not merging and not shape.as_it_comes:
+            source = CONVERTED
+            self._convert(folder / ROWS, folder / CONVERTED)
+        files = collect(folder / source, shape.target, () if merging else shape.partition_by)
+        _check_nulls([folder / source / file.path for file in files], shape)
+        return Part(folder.name, source, shape.rows, files)
+
+    def _convert(self, rows: Path, converted: Path) -> None:
+        shape = self._shape
+        converted.mkdir()
+        paths = [path for path in sorted(rows.iterdir()) if path.is_file()]
+        with duck(self._scratch) as own:
+            query = staged_rows(paths, shape.rows, shape.target)
+            own.rows(copy(query, converted, shape.form, shape.partition_by))
+        for path in paths:
+            path.unlink()
+
+    def abort(self) -> None:
+        """Leaves what a commit has already placed to the next ``marker``, where another holds it."""
+        root, folder = self._attempt.root, self._attempt.folder
+        self._attempt.release()
+        with suppress(OSError, PenstockError):
+            claimed = Attempt.claim(root, folder)
+            if claimed is not None:
+                claimed.remove(newest(root))
+
+
+def collect(folder: Path, target: Schema, partition_by: tuple[str, ...]) -> tuple[NewFile, ...]:
+    """The Parquet files below a folder, durable, with what the log is to say of them; empty ones are removed.
+
+    Raises OSError, DataError SNK-252.
+    """
+    types = {name: target[name].type for name in partition_by}
+    inner = Schema(tuple(field for field in target if field.name not in types))
+    files = []
+    for path in sorted(_files_below(folder)):
+        footer = Footer(path)
+        if footer.rows == 0:
+            path.unlink()
+            continue
+        sync_file(path)
+        relative = path.relative_to(folder).as_posix()
+        partition = partition_of(folder_of(partition_by, relative), types)
+        files.append(NewFile(relative, path.stat().st_size, footer.rows, partition, to_log(footer, inner)))
+    return tuple(files)
+
+
+def _files_below(folder: Path) -> Iterable[Path]:
+    for top, _, names in os.walk(folder):
+        for name in names:
+            yield Path(top, name)
+
+
+def _check_nulls(paths: Iterable[Path], shape: Shape) -> None:
+    """Raises DataError SNK-253 where a column of the table that is never null has one in these rows."""
+    merging = shape.mode is WriteMode.MERGE
+    strict = [field.name for field in shape.target if not field.nullable and (field.name in shape.rows or not merging)]
+    if not strict:
+        return
+    for footer in map(Footer, paths):
+        for name in strict:
+            if name not in shape.partition_by and footer.nulls(name) != 0:
+                raise null_in(name)
+
+
+def null_in(name: str) -> DataError:
+    """SNK-253, to be raised."""
+    return DataError("SNK-253", f'column "{name}" is never null in the Delta table, and the rows have a null there')
