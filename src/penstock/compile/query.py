@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -10,6 +11,8 @@ from sqlglot import exp
 from sqlglot.errors import ParseError, SqlglotError
 
 from penstock.errors import ConfigError, nearest
+from penstock.graph.select import identifier
+from penstock.types.logical import fold_case
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,88 +21,137 @@ if TYPE_CHECKING:
     from penstock.fields import Located
 
 # Table functions that only make rows of their arguments; every other one could read files or settings.
-_HARMLESS: Final = frozenset({"unnest", "range", "generate_series", "values"})
+_HARMLESS: Final = frozenset({"unnest", "range", "generate_series", "values", "json_each", "json_tree"})
+# What a SELECT may begin with; anything else is not even parsed.
+_BEGINNINGS: Final = frozenset({"SELECT", "WITH", "FROM", "("})
+_STATEMENTS: Final = (exp.DML, exp.DDL, exp.Command, exp.Into, exp.Describe, exp.Summarize, exp.Show, exp.Lock)
+_RELATIONS: Final = (exp.Table, exp.Subquery, exp.Unnest, exp.Lateral, exp.Values)
+_TABLE_PARTS: Final = frozenset({"this", "alias", "joins", "laterals", "pivots", "sample"})
 
 
 @dataclass(frozen=True, slots=True)
 class ParsedQuery:
-    """``tables``: every name of the document that it reads, with the place of the first mention."""
+    """``tables``: every name of the document that it reads, with the place of the first mention. In the tree each of them
+    stands as the document spells it.
+    """
 
     tree: exp.Query
     tables: Mapping[str, Location | None]
 
 
 def read_query(text: Located, known: Sequence[str]) -> ParsedQuery:
-    """Raises ConfigError CMP-207 (not parsed), CMP-224 (not one SELECT), CMP-225 (unknown table), CMP-226 (a table
-    function that may read what the pipeline does not declare), CMP-213 (a WITH that hides a node's name).
+    """Raises ConfigError CMP-207 (not parsed), CMP-208 (a placeholder of SQL), CMP-213 (a WITH that hides a node's name),
+    CMP-224 (not one SELECT), CMP-225 (unknown table), CMP-226 (a table function, file or schema that the pipeline does
+    not declare).
     """
     tree = _parse(text)
-    local = _with_names(tree, text, known)
+    _check_relations(tree, text)
+    nodes = {fold_case(name): name for name in known}
+    local = _with_names(tree, text, nodes)
     tables: dict[str, Location | None] = {}
     for table in tree.find_all(exp.Table):
         name = _table_name(table, text)
-        if name is None or (name in local and name not in known):
+        if name is None or fold_case(name) in local:
             continue
-        if name not in known:
-            near = nearest(name, known)
-            raise ConfigError(
-                "CMP-225",
-                f'there is no node "{name}"',
-                at=place_in(table, text),
-                hint=f'did you mean "{near}"?' if near else None,
-                detail=f"known nodes: {', '.join(known)}.",
-            )
-        tables.setdefault(name, place_in(table, text))
+        exact = nodes.get(fold_case(name))
+        if exact is None:
+            raise _unknown(name, known, place_in(table, text))
+        tables.setdefault(exact, place_in(table, text))
+        if exact != name:
+            table.set("this", identifier(exact))
     return ParsedQuery(tree, tables)
+
+
+def _unknown(name: str, known: Sequence[str], at: Location) -> ConfigError:
+    near = nearest(name, known)
+    return ConfigError(
+        "CMP-225",
+        f'there is no node "{name}"',
+        at=at,
+        hint=f'did you mean "{near}"?' if near else None,
+        detail=f"a query reads nodes of the document: {', '.join(known)}.",
+    )
 
 
 def _parse(text: Located) -> exp.Query:
     try:
+        tokens = sqlglot.tokenize(str(text), dialect="duckdb")
+        if tokens and tokens[0].text.upper() not in _BEGINNINGS:
+            raise ConfigError("CMP-224", "`sql` is one SELECT, and begins with it", at=text.at)
         trees = [tree for tree in sqlglot.parse(str(text), dialect="duckdb") if tree is not None]
-    except SqlglotError as error:
+    except (SqlglotError, RecursionError) as error:
         first = error.errors[0] if isinstance(error, ParseError) and error.errors else {}
         near = str(first.get("highlight") or "")
         offset = max(text.find(near), 0) if near else 0
-        words = str(first.get("description") or error).splitlines()[0].strip().rstrip(".")
+        words = re.sub(r" (?:but got|for) <.*", "", str(first.get("description") or error).splitlines()[0])
         raise ConfigError(
-            "CMP-207", "the query cannot be parsed", at=text.place(offset, max(len(near), 1)), detail=words
+            "CMP-207",
+            "the query cannot be parsed",
+            at=text.place(offset, max(len(near), 1)),
+            detail=words.strip().rstrip("."),
         ) from None
     if len(trees) != 1 or not isinstance(trees[0], exp.Query):
         raise ConfigError("CMP-224", "`sql` is one SELECT, nothing before and nothing after it", at=text.at)
-    for kind in (exp.DML, exp.DDL, exp.Command, exp.Into):
-        found = trees[0].find(kind)
-        if found is not None and not isinstance(found, exp.Query):
-            raise ConfigError("CMP-224", "`sql` only selects: it changes nothing", at=place_in(found, text))
+    found = next((part for part in trees[0].find_all(*_STATEMENTS) if not isinstance(part, exp.Query)), None)
+    if found is not None:
+        raise ConfigError("CMP-224", "`sql` only selects: it changes and describes nothing", at=place_in(found, text))
     return trees[0]
 
 
-def _with_names(tree: exp.Query, text: Located, known: Sequence[str]) -> frozenset[str]:
+def _check_relations(tree: exp.Query, text: Located) -> None:
+    """Nothing but tables, subqueries and lists stands where rows come from; no value comes from outside."""
+    for part in tree.find_all(exp.From, exp.Join):
+        if not isinstance(part.this, _RELATIONS):
+            raise _may_not_be_read(part, text)
+    for part in tree.find_all(exp.Placeholder, exp.Parameter):
+        raise ConfigError(
+            "CMP-208",
+            "a placeholder of SQL cannot stand in a query",
+            at=place_in(part, text),
+            hint="use ${param.NAME}",
+        )
+
+
+def _with_names(tree: exp.Query, text: Located, nodes: Mapping[str, str]) -> frozenset[str]:
     names = set()
     for part in tree.find_all(exp.CTE):
-        if part.alias in known:
+        name = fold_case(part.alias)
+        if name in nodes:
             raise ConfigError(
                 "CMP-213",
                 f'the WITH name "{part.alias}" hides the node of that name',
                 at=place_in(part.args.get("alias") or part, text),
                 hint="give it another name",
             )
-        names.add(part.alias)
+        if "." in name:  # as the names of nodes inside a statement have
+            raise ConfigError(
+                "CMP-213",
+                f'the WITH name "{part.alias}" holds a dot',
+                at=place_in(part, text),
+                hint="leave out the dot",
+            )
+        names.add(name)
     return frozenset(names)
 
 
 def _table_name(table: exp.Table, text: Located) -> str | None:
     """The bare name; None for a harmless table function."""
     inner = table.this
-    if isinstance(inner, exp.Identifier) and not table.args.get("db"):
+    plain = not any(value for name, value in table.args.items() if name not in _TABLE_PARTS)
+    if isinstance(inner, exp.Identifier) and plain and not {"/", "."} & set(inner.name):
         return inner.name
     if isinstance(inner, (exp.Func, exp.Unnest)):
         called = inner.name if isinstance(inner, exp.Anonymous) else inner.sql_name()
         if called.lower() in _HARMLESS:
             return None
-    raise ConfigError(
+    raise _may_not_be_read(table, text)
+
+
+def _may_not_be_read(part: exp.Expr, text: Located) -> ConfigError:
+    return ConfigError(
         "CMP-226",
-        f'"{table.sql(dialect="duckdb")[:60]}" may not be read here',
-        at=place_in(table, text),
+        f'"{part.sql(dialect="duckdb")[:60]}" may not be read here',
+        at=place_in(part, text),
         detail="a query reads nodes of the document; files and systems are sources.",
     )
 

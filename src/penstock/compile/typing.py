@@ -12,7 +12,7 @@ from sqlglot import exp
 
 from penstock.compile.nullability import nullable_columns
 from penstock.engines.api import BindError
-from penstock.errors import ConfigError
+from penstock.errors import ConfigError, PenstockError
 from penstock.graph.nodes import (
     Aggregate,
     Check,
@@ -67,6 +67,8 @@ def type_node(node: Node, inputs: Mapping[str, Schema], engine: Engine) -> Schem
         typed = engine.schema_of(query, inputs)
     except BindError as error:
         _explain(node, inputs, engine, error)
+    except ConfigError as error:
+        raise _placed(error, node) from None
     if isinstance(node, Project):
         typed = Schema(typed.fields[:-1])
     _check_duplicates(node, typed.names)
@@ -113,6 +115,20 @@ def _check_names(node: Node) -> None:
                 at=item.at or before.at or node.at,
                 hint="give one of them another name",
             )
+
+
+def _placed(error: ConfigError, node: Node) -> PenstockError:
+    """What the engine's columns cannot be (two of one name, a type that no document has), at the place of the node."""
+    if error.code == "DOC-410":
+        hint = "give one of them another name"
+        return ConfigError(
+            "CMP-209",
+            "the query gives two columns of one name",
+            at=node.at,
+            detail=error.problems[0].message,
+            hint=hint,
+        )
+    return ConfigError.of(dataclasses.replace(problem, at=problem.at or node.at) for problem in error.problems)
 
 
 def _check_duplicates(node: Node, names: tuple[str, ...]) -> None:
