@@ -70,13 +70,19 @@ class ExpressionText:
     def __hash__(self) -> int:
         return hash(self.sql)
 
+    @property
+    def at(self) -> Location | None:
+        """The whole of it."""
+        return self.place(0, len(self.sql)) if self.place else None
+
 
 def quote_text(text: str) -> str:
     """A SQL string literal."""
     return "'" + text.replace("'", "''") + "'"
 
 
-def _expression(value: object) -> ExpressionText:
+def read_expression(value: object) -> ExpressionText:
+    """A field's value as an expression. Raises ValueError with what is expected."""
     match value:
         case ExpressionText():
             return value
@@ -115,7 +121,7 @@ _EXPRESSION_SCHEMA: Final[dict[str, Any]] = {
         },
     ],
 }
-Expression = Annotated[ExpressionText, PlainValidator(_expression), WithJsonSchema(_EXPRESSION_SCHEMA)]
+Expression = Annotated[ExpressionText, PlainValidator(read_expression), WithJsonSchema(_EXPRESSION_SCHEMA)]
 
 # ---------------------------------------------------------------- durations and sizes
 
@@ -240,7 +246,7 @@ def column_reference(name: str) -> ExpressionText:
 def _column_map(value: object) -> tuple[NamedExpression, ...]:
     if not isinstance(value, dict) or not value:
         raise ValueError("takes a map of columns, new: expression")
-    return tuple(NamedExpression(_name(name), _expression(text)) for name, text in value.items())
+    return tuple(NamedExpression(_name(name), read_expression(text)) for name, text in value.items())
 
 
 def _column_list(value: object) -> tuple[NamedExpression, ...]:
@@ -301,8 +307,15 @@ Names = Annotated[
 def _expressions(value: object) -> tuple[ExpressionText, ...]:
     if not isinstance(value, (list, tuple)):
         value = [value]
-    return tuple(_expression(item) for item in value)
+    return tuple(read_expression(item) for item in value)
 
+
+def _null_word(value: object) -> object:
+    return "null" if value is None else value
+
+
+# Before a Literal with the word "null": YAML reads `on_error: null` as null itself.
+NullWord: Final = BeforeValidator(_null_word)
 
 # `a desc`, `lower(b) asc nulls first`: parsed by the compiler as an ORDER BY list.
 SortTexts = Annotated[

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from penstock.connectors.api import WriteMode
-from penstock.fields import Located, Params
+from penstock.fields import Located, NullWord, Params
 
 Labels = Annotated[
     dict[str, list[str]],
@@ -31,13 +31,13 @@ class SourceParams(Params):
     on_new_column: Literal["ignore", "add", "fail"] = Field(
         default="ignore", description="What a column does that the schema does not name."
     )
-    on_missing_column: Literal["fail", "null"] = Field(
+    on_missing_column: Annotated[Literal["fail", "null"], NullWord] = Field(
         default="fail", description="What happens when a column of the schema is not there."
     )
     on_type_change: Literal["fail", "widen"] = Field(
         default="fail", description="What happens when a column's type is not the schema's."
     )
-    on_bad_value: Literal["reject", "null", "fail"] = Field(
+    on_bad_value: Annotated[Literal["reject", "null", "fail"], NullWord] = Field(
         default="reject", description="What a value does that its column's type cannot take."
     )
     labels: Labels

@@ -43,11 +43,12 @@ class NodeKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """An output column and where its value comes from."""
+    """An output column and where its value comes from; ``never_null``: whoever made it has proved that it never is."""
 
     name: str
     value: exp.Expr
     at: Location | None = None
+    never_null: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,9 +141,13 @@ class Filter(_OneInput):
 
 @dataclass(frozen=True, slots=True)
 class Check(_OneInput):
-    """Sends rows with at least one violated cause to rejects, and passes the others on unchanged."""
+    """Sends rows with at least one violated cause to rejects, and passes the others on unchanged.
+
+    ``record`` are the columns that a reject shows, None: all; the others are the compiler's own.
+    """
 
     causes: tuple[Cause, ...]
+    record: tuple[str, ...] | None = None
     kind = NodeKind.CHECK
 
 
@@ -238,11 +243,15 @@ class Query(_Node):
 
 @dataclass(frozen=True, slots=True)
 class Python(_OneInput):
-    """A function from Arrow batch to Arrow batch with a declared schema; ``function`` is ``module:name``."""
+    """A function from Arrow batch to Arrow batch with a declared schema; ``function`` is ``module:name``.
+
+    ``whole_table``: it gets all rows at once, of at most ``max_bytes`` in Arrow's memory (steps/python_function.py).
+    """
 
     function: str
     declared: Schema
     whole_table: bool = False
+    max_bytes: int | None = None
     kind = NodeKind.PYTHON
 
 

@@ -1,12 +1,16 @@
-"""The base of a step's parameters: how the short form becomes the named one."""
+"""The base of a step's parameters: how the short form becomes the named one; and what several steps ask for."""
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import model_validator
+from pydantic import WithJsonSchema, model_validator
 
-from penstock.fields import Params
+from penstock.fields import NullWord, Params
+
+OnError = Annotated[
+    Literal["reject", "null", "fail"], NullWord, WithJsonSchema({"enum": ["reject", "null", "fail", None]})
+]
 
 
 class StepParams(Params):

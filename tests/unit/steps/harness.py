@@ -191,18 +191,25 @@ def _no_files(path: str) -> bytes:
 # ---------------------------------------------------------------- running
 
 
-def run(steps: str, columns: Columns, rows: Rows = (), others: Mapping[str, Other] | None = None) -> Ran:
-    """The rows that the steps make of ``rows``."""
+def run(
+    steps: str,
+    columns: Columns,
+    rows: Rows = (),
+    others: Mapping[str, Other] | None = None,
+    *,
+    folder: Path | None = None,
+) -> Ran:
+    """The rows that the steps make of ``rows``; ``folder`` is the project's, for python steps."""
     data = {"rows": rows, **{name: other.rows for name, other in (others or {}).items()}}
-    return run_document(document(steps, columns, others), data)
+    return run_document(document(steps, columns, others), data, folder=folder)
 
 
-def run_document(text: str, data: Mapping[str, Rows], output: str = "result") -> Ran:
+def run_document(text: str, data: Mapping[str, Rows], output: str = "result", *, folder: Path | None = None) -> Ran:
     """A whole document over the rows of its sources; rows of the node that ``output`` stands for."""
     engine = TypingEngine()
     try:
         graph, warnings = compile_document(text, engine)
-        return _Run(graph, engine.connection, data).outcome(graph.outputs[output], warnings)
+        return _Run(graph, engine.connection, data, folder).outcome(graph.outputs[output], warnings)
     finally:
         engine.close()
 
@@ -212,6 +219,7 @@ class _Run:
     graph: Graph
     connection: duckdb.DuckDBPyConnection
     data: Mapping[str, Rows]
+    folder: Path | None = None
     selects: dict[str, exp.Query] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
     rejected: list[Rejected] = field(default_factory=list)
@@ -249,11 +257,12 @@ class _Run:
         self.selects[name] = exp.select("*").from_(relation(f"leaf:{name}"))
 
     def call(self, node: Python) -> pa.Table:
-        from penstock.steps.python_function import apply
+        from penstock.steps.python_function import apply, load_function
 
+        assert self.folder is not None
         table = self.fetch(relation_of(node.input))
-        batches = apply(node.function, table.to_batches(), node.declared, whole_table=node.whole_table, at=node.at)
-        return pa.Table.from_batches(list(batches), schema=to_arrow(node.declared))
+        made = apply(node, load_function(node, self.folder), table.to_batches(), table.schema, folder=self.folder)
+        return pa.Table.from_batches(list(made), schema=to_arrow(node.declared))
 
     def check(self, node: Check, cause: Cause) -> None:
         extra = (Column("__message", cause.message), Column("__violated", cause.violated))
