@@ -41,6 +41,14 @@ class ParamSpec(Params):
     description: str = Field(default="", description="What it is, for people.")
 
 
+class FilesConnection(Params):
+    """A connection of the type ``files``: a folder of this machine that pipelines may name by absolute paths."""
+
+    type: Literal["files"] = Field(description="A root for absolute paths.")
+    root: str = Field(min_length=1, description="The folder, absolute; what lies beneath it may be read and written.")
+    description: str = Field(default="", description="What it is, for people.")
+
+
 @dataclass(frozen=True, slots=True)
 class SourceUse:
     """A source of the document. ``contract`` is its ``schema:``, read."""

@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar, cast
 
+from pydantic import BaseModel
+
 from penstock.document.contracts import read_contract
+from penstock.document.extras import missing_distributions
 from penstock.document.models import Pipeline, RunSettings, SinkUse, SourceUse, StepUse, Transform
-from penstock.document.tree import Mapping, Scalar, Sequence, locate
-from penstock.document.validation import located, validate
+from penstock.document.tree import Entry, Mapping, Scalar, Sequence, find, locate
+from penstock.document.validation import located, unknown_keys, validate
 from penstock.errors import ConfigError, Problem, nearest
 from penstock.fields import Located
+from penstock.secret import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from penstock.connectors.params import SinkParams, SourceParams
-    from penstock.document.tree import Node
+    from penstock.document.tree import Node, Path
     from penstock.errors import Location
     from penstock.fields import Params
     from penstock.registry import Descriptor, Group
     from penstock.types import Schema
-
-import re
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 _KEYS = ("pipeline", "description", "params", "sources", "transforms", "sinks", "run")
@@ -37,6 +40,18 @@ class Catalogue:
 
     find: Callable[[Group, str], Descriptor | None]
     names: Callable[[Group], tuple[str, ...]]
+    missing: Callable[[str], tuple[str, ...]] = missing_distributions  # what an optional extra needs and is not there
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What came of reading: the pipeline unless it is beyond use, all problems in the order they were found, and the
+    places of all values in fields declared secret, whether or not they were written as ``${secret.X}``.
+    """
+
+    pipeline: Pipeline | None
+    problems: tuple[Problem, ...]
+    secret_places: frozenset[Location]
 
 
 @dataclass(slots=True)
@@ -47,6 +62,7 @@ class _Reader:
     connections: Mapping | None
     read_file: Callable[[str], bytes]
     problems: list[Problem] = field(default_factory=list)
+    secret_places: set[Location] = field(default_factory=set)
 
     def problem(
         self, code: str, message: str, at: Location, hint: str | None = None, detail: str | None = None
@@ -61,7 +77,8 @@ class _Reader:
             return None
         self.closed(root, _KEYS, "a pipeline document")
         name = self.name_of_pipeline(root)
-        run, problems = validate(RunSettings, root.get("run") or Mapping({}, root.at), "run")
+        description = self.description(root)
+        run, problems = validate(RunSettings, self.given(root, "run") or Mapping({}, root.at), "run")
         self.problems.extend(problems)
         sources = self.section(root, "sources", self.source)
         transforms = self.section(root, "transforms", self.transform)
@@ -69,7 +86,6 @@ class _Reader:
         self.unique(root)
         if name is None or run is None:
             return None
-        description = root.get("description")
         return Pipeline(
             name=name,
             file=file,
@@ -77,8 +93,14 @@ class _Reader:
             transforms=transforms,
             sinks=sinks,
             run=run,
-            description=str(description.value) if isinstance(description, Scalar) else "",
+            description=description,
         )
+
+    def description(self, node: Mapping) -> str:
+        text = node.get("description")
+        if text is not None and not isinstance(text, Scalar):
+            self.problem("DOC-203", '"description" is a text', text.at)
+        return text.text if isinstance(text, Scalar) else ""
 
     def name_of_pipeline(self, root: Mapping) -> str | None:
         node = root.get("pipeline")
@@ -90,11 +112,17 @@ class _Reader:
             return None
         return node.value
 
+    @staticmethod
+    def given(node: Mapping, name: str) -> Node | None:
+        """What stands under the key; an empty value counts as none."""
+        value = node.get(name)
+        return None if isinstance(value, Scalar) and value.value is None else value
+
     def section(
         self, root: Mapping, title: str, read: Callable[[str, Mapping, Location], Found | None]
     ) -> dict[str, Found]:
-        node = root.get(title)
-        if node is None or (isinstance(node, Scalar) and node.value is None):
+        node = self.given(root, title)
+        if node is None:
             return {}
         if not isinstance(node, Mapping):
             self.problem("DOC-203", f'"{title}" is a map of names', node.at)
@@ -127,16 +155,7 @@ class _Reader:
                 seen.setdefault(name, title)
 
     def closed(self, node: Mapping, known: tuple[str, ...], owner: str) -> None:
-        for name, entry in node.entries.items():
-            if name not in known:
-                near = nearest(name, known)
-                self.problem(
-                    "DOC-201",
-                    f'{owner} has no key "{name}"',
-                    entry.key.at,
-                    hint=f'did you mean "{near}"?' if near else None,
-                    detail=f"known keys: {', '.join(known)}.",
-                )
+        self.problems.extend(unknown_keys(node, known, owner))
 
     # ------------------------------------------------------------ sources and sinks
 
@@ -169,31 +188,47 @@ class _Reader:
             return None
         descriptor = self.catalogue.find(group, kind.value)
         if descriptor is None:
-            near = nearest(kind.value, self.catalogue.names(group))
-            other = "sinks" if group == "sources" else "sources"
-            known_there = kind.value in self.catalogue.names(cast("Group", other))
-            self.problem(
-                "DOC-206",
-                f'there is no type "{kind.value}" among the {group}',
-                kind.at,
-                hint=f'did you mean "{near}"?' if near else self.types_hint(group),
-                detail=f'"{kind.value}" is known among the {other} only.' if known_there else None,
-            )
+            self.unknown_type(group, kind.value, kind.at)
             return None
+        self.check_installed(descriptor, kind.at)
         whole = self.with_connection(node, kind.value)
         if whole is None:
             return None
         params, problems = validate(descriptor.params, whole, f'"{name}"')
         self.problems.extend(problems)
-        return (descriptor, cast("Params", params)) if params is not None else None
+        if params is None:
+            return None
+        places = (find(whole, path) for path in secret_paths(params))
+        self.secret_places.update(found.at for found in places if found is not None)
+        return descriptor, cast("Params", params)
+
+    def unknown_type(self, group: Group, kind: str, at: Location) -> None:
+        near = nearest(kind, self.catalogue.names(group))
+        other: Group = "sinks" if group == "sources" else "sources"
+        known_there = kind in self.catalogue.names(other)
+        self.problem(
+            "DOC-206",
+            f'there is no type "{kind}" among the {group}',
+            at,
+            hint=f'did you mean "{near}"?' if near else self.types_hint(group),
+            detail=f'"{kind}" is known among the {other} only.' if known_there else None,
+        )
+
+    def check_installed(self, descriptor: Descriptor, at: Location) -> None:
+        missing = self.catalogue.missing(descriptor.extra) if descriptor.extra else ()
+        if missing:
+            self.problem(
+                "DOC-214",
+                f'the type "{descriptor.name}" needs what is not installed: {", ".join(missing)}',
+                at,
+                hint=f"run `pip install 'penstock[{descriptor.extra}]'`",
+            )
 
     def types_hint(self, group: Group) -> str:
         return f"known types: {', '.join(self.catalogue.names(group))}"
 
     def with_connection(self, node: Mapping, kind: str) -> Mapping | None:
         """The component with the named connection's map in the place of its name."""
-        from penstock.document.tree import Entry
-
         use = node.entries.get("connection")
         if use is None or not isinstance(use.value, Scalar) or not isinstance(use.value.value, str):
             return node
@@ -233,6 +268,8 @@ class _Reader:
 
     def inputs(self, node: Mapping) -> Iterator[Located]:
         value = node.get("from")
+        if isinstance(value, Sequence) and not value.items:
+            self.problem("DOC-203", '"from" names no node', value.at)
         items = value.items if isinstance(value, Sequence) else (value,)
         for item in items:
             text = located(item) if isinstance(item, Scalar) else None
@@ -281,8 +318,8 @@ class _Reader:
         return {}
 
     def steps(self, node: Mapping) -> Iterator[StepUse]:
-        steps = node.get("steps")
-        if steps is None or (isinstance(steps, Scalar) and steps.value is None):
+        steps = self.given(node, "steps")
+        if steps is None:
             return
         if not isinstance(steps, Sequence):
             self.problem("DOC-203", '"steps" is a list', steps.at)
@@ -323,6 +360,38 @@ class _Reader:
         return StepUse(descriptor, cast("Params", params), entry.key.at, text) if params is not None else None
 
 
+def secret_paths(value: object, path: Path = ()) -> Iterator[Path]:
+    """The paths, as the document writes them, of all secrets in validated parameters."""
+    match value:
+        case Secret():
+            yield path
+        case BaseModel():
+            for name, info in type(value).model_fields.items():
+                yield from secret_paths(getattr(value, name), (*path, info.alias or name))
+        case dict():
+            for name, item in value.items():
+                yield from secret_paths(item, (*path, name))
+        case list() | tuple():
+            for index, item in enumerate(value):
+                yield from secret_paths(item, (*path, index))
+
+
+def read(
+    root: Node,
+    file: str,
+    *,
+    catalogue: Catalogue,
+    connections: Mapping | None = None,
+    read_file: Callable[[str], bytes],
+) -> Reading:
+    """The document, validated. ``connections`` is the project's map (environment merged, templates replaced);
+    ``read_file`` reads a schema file by its path in the document. Problems have the codes DOC-200 and following.
+    """
+    reader = _Reader(catalogue, connections, read_file)
+    pipeline = reader.pipeline(root, file)
+    return Reading(pipeline, tuple(reader.problems), frozenset(reader.secret_places))
+
+
 def read_pipeline(
     root: Node,
     file: str,
@@ -331,13 +400,8 @@ def read_pipeline(
     connections: Mapping | None = None,
     read_file: Callable[[str], bytes],
 ) -> Pipeline:
-    """The document, validated. ``connections`` is the project's map (environment merged, templates replaced);
-    ``read_file`` reads a schema file by its path in the document.
-
-    Raises ConfigError with every problem of the document, codes DOC-200 and following.
-    """
-    reader = _Reader(catalogue, connections, read_file)
-    pipeline = reader.pipeline(root, file)
-    if reader.problems or pipeline is None:
-        raise ConfigError.of(reader.problems)
-    return pipeline
+    """As ``read``. Raises ConfigError with every problem of the document."""
+    reading = read(root, file, catalogue=catalogue, connections=connections, read_file=read_file)
+    if reading.problems or reading.pipeline is None:
+        raise ConfigError.of(reading.problems)
+    return reading.pipeline

@@ -7,6 +7,7 @@ required, type, format).
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from penstock.errors import ConfigError
@@ -33,10 +34,11 @@ _JSON_FORMATS: Final = {"date": "date", "date-time": "timestamptz", "time": "tim
 def read_schema_file(path: str, read_file: Callable[[str], bytes], at: Location | None) -> Schema:
     """The columns of one row. ``read_file`` gives the bytes by the document's path.
 
-    Raises ConfigError DOC-221 where the file is no such schema, or says what Penstock has no type for.
+    Raises ConfigError DOC-221 where the file is no such schema, or says what Penstock has no type for, and what
+    ``read_file`` raises.
     """
     try:
-        content = json.loads(read_file(path))
+        content = json.loads(_content(path, read_file, at))
     except (ValueError, RecursionError) as error:
         raise ConfigError("DOC-221", f'the schema file "{path}" is not JSON', at=at, detail=str(error)[:200]) from None
     reader = _Reader(path, at)
@@ -45,6 +47,13 @@ def read_schema_file(path: str, read_file: Callable[[str], bytes], at: Location 
     if path.endswith(".json"):
         return reader.json_schema(content)
     raise reader.refuse("its name ends neither in .avsc nor in .schema.json")
+
+
+def _content(path: str, read_file: Callable[[str], bytes], at: Location | None) -> bytes:
+    try:
+        return read_file(path)
+    except ConfigError as error:  # which knows the file, and not who names it
+        raise ConfigError.of(replace(problem, at=problem.at or at) for problem in error.problems) from None
 
 
 class _Reader:

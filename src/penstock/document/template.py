@@ -60,18 +60,40 @@ class Values:
     environment: AbstractMapping[str, str]
     secrets: SecretSource
     params: AbstractMapping[str, Value] | None = field(default_factory=dict)
+    broken: Collection[str] = ()  # parameters without a usable value, for which a problem stands already
+
+
+@dataclass(frozen=True)
+class Filled:
+    """A tree with its placeholders replaced, and what is wrong with those that were not.
+
+    ``unresolved`` are the places of the scalars that hold such a placeholder: what is said about their values is no
+    news.
+    """
+
+    node: Node
+    problems: tuple[Problem, ...]
+    unresolved: frozenset[Location]
 
 
 def fill(node: Node, values: Values) -> Node:
     """The tree with every placeholder replaced; places are kept.
 
-    Raises ConfigError with all that is wrong: DOC-150 to DOC-156, DOC-190 for a missing secret.
+    Raises ConfigError with all that is wrong: DOC-150 to DOC-156, DOC-190 for a missing secret, or what reading the
+    secrets raised.
     """
+    filled = try_fill(node, values)
+    if filled.problems:
+        raise ConfigError.of(filled.problems)
+    return filled.node
+
+
+def try_fill(node: Node, values: Values) -> Filled:
+    """As ``fill``, with the problems in the result."""
     filler = _Filler(values)
     filled = filler.node(node)
-    if filler.problems:
-        raise ConfigError.of(dict.fromkeys(filler.problems))  # an alias repeats what is wrong with its anchor
-    return filled
+    problems = dict.fromkeys(filler.problems)  # an alias repeats what is wrong with its anchor
+    return Filled(filled, tuple(problems), frozenset(filler.unresolved))
 
 
 def secret_paths(node: Node) -> tuple[Path, ...]:
@@ -102,8 +124,10 @@ class _Filler:
     def __init__(self, values: Values) -> None:
         self.problems: list[Problem] = []
         self._values = values
+        self.unresolved: set[Location] = set()
         self._total = 0
         self._wrong = 0
+        self._store_error: str | None = None
 
     def node(self, node: Node) -> Node:
         match node:
@@ -125,12 +149,15 @@ class _Filler:
     def _scalar(self, scalar: Scalar) -> Scalar:
         if not isinstance(scalar.value, str) or "${" not in scalar.value:
             return scalar
-        parts = [part for match in _PART.finditer(scalar.value) if (part := self._part(scalar, match)) is not None]
-        filled = _assemble(scalar, parts)
+        parts = [self._part(scalar, match) for match in _PART.finditer(scalar.value)]
+        if None in parts:
+            self.unresolved.add(scalar.at)
+        filled = _assemble(scalar, [part for part in parts if part is not None])
         size = len(text_of(filled.value))
         self._total += size
         if size > MAX_TEXT_CHARACTERS or self._total > MAX_TOTAL_CHARACTERS:
             self._problem("DOC-154", "the text is too long with its placeholders replaced", lambda: scalar.at)
+            self.unresolved.add(scalar.at)
             return scalar
         return filled
 
@@ -151,6 +178,8 @@ class _Filler:
             )
             return None
         wrong = self._wrong
+        if named[1] == "param" and named[2] in self._values.broken:
+            return None
         value = self._value(named[1], named[2], at)
         if value is None and match[0] != scalar.value and self._wrong == wrong:
             self._problem("DOC-156", f'the parameter "{named[2]}" is null and cannot stand inside a text', at)
@@ -196,9 +225,13 @@ class _Filler:
         return params[name]
 
     def _secret(self, name: str, at: _Place) -> Value:
-        secret = self._values.secrets.get(name)
+        try:
+            secret = self._values.secrets.get(name)
+            near = nearest(name, self._values.secrets.names()) if secret is None else None
+        except ConfigError as error:  # the store itself: said once, at the first secret that needs it
+            self._store_is_unreadable(error, at)
+            return None
         if secret is None:
-            near = nearest(name, self._values.secrets.names())
             self._problem(
                 "DOC-190",
                 f'there is no secret "{name}"',
@@ -208,6 +241,12 @@ class _Filler:
                 hint=f"run `penstock secrets set {name}`",
             )
         return secret
+
+    def _store_is_unreadable(self, error: ConfigError, at: _Place) -> None:
+        self._wrong += 1
+        if self._store_error is None:
+            self._store_error = error.code
+            self.problems.extend(replace(problem, at=problem.at or at()) for problem in error.problems)
 
     def _unknown(self, code: str, message: str, name: str, known: Collection[str], at: _Place) -> None:
         near = nearest(name, known)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+import re
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -56,47 +57,115 @@ def _text(node: Scalar) -> object:
 
 
 def validate(model: type[Model], node: Node, owner: str) -> tuple[Model | None, list[Problem]]:
-    """The model made of the tree, or None and everything that is wrong with it (DOC-201, DOC-202, DOC-203)."""
+    """The model made of the tree, or None and everything that is wrong with it (DOC-201, DOC-202, DOC-203, DOC-213)."""
     try:
         return model.model_validate(located(node)), []
     except ConfigError as error:  # a placeholder where SQL has no quoting for it
         return None, list(error.problems)
     except ValidationError as error:
-        details = error.errors(include_url=False, include_input=False, include_context=False)
-        return None, list(_problems(details, model, node, owner))
+        details = error.errors(include_url=False, include_input=False)
+        return None, [_problem(detail, model, node, owner) for detail in _told(details, node)]
 
 
-def _problems(details: list[ErrorDetails], model: type[BaseModel], node: Node, owner: str) -> Iterator[Problem]:
-    for detail in details:
-        path = tuple(detail["loc"])
-        name = str(path[-1]) if path else ""
-        match detail["type"]:
-            case "extra_forbidden":
-                known = _keys_beside(model, path)
-                near = nearest(name, known)
-                yield Problem(
-                    "DOC-201",
-                    f'{owner} has no key "{name}"',
-                    at=locate(node, path, key=True),
-                    detail=f"known keys: {', '.join(known)}." if known else None,
-                    hint=f'did you mean "{near}"?' if near else None,
-                )
-            case "missing":
-                yield Problem("DOC-202", f'{owner} needs "{name}"', at=locate(node, path))
-            case _:
-                yield Problem(
-                    "DOC-203", f"{_subject(owner, node, path)} {_words(detail['msg'])}", at=locate(node, path)
-                )
+def unknown_keys(node: Mapping, known: tuple[str, ...], owner: str) -> Iterator[Problem]:
+    """DOC-201 for each key that is not among the known ones."""
+    for name, entry in node.entries.items():
+        if name not in known:
+            near = nearest(name, known)
+            yield Problem(
+                "DOC-201",
+                f'{owner} has no key "{name}"',
+                at=entry.key.at,
+                detail=f"known keys: {', '.join(known)}.",
+                hint=f'did you mean "{near}"?' if near else None,
+            )
 
 
-def _subject(owner: str, node: Node, path: tuple[str | int, ...]) -> str:
-    """The deepest part of the path that the author wrote: pydantic puts the tags of a union into it too."""
-    known = [str(part) for part in path if isinstance(part, str) and find(node, path[: path.index(part) + 1])]
-    return f'"{known[-1]}" of {owner}' if known else owner
+def _told(details: list[ErrorDetails], node: Node) -> Iterator[ErrorDetails]:
+    """Without what pydantic says of the other alternatives of a union: of each place the deepest, the first of equals."""
+    places = [_present(node, detail["loc"]) for detail in details]
+    for index, (detail, place) in enumerate(zip(details, places, strict=True)):
+        if detail["type"] in {"extra_forbidden", "missing"} or not any(
+            (other[: len(place)] == place and len(other) > len(place)) or (other == place and position < index)
+            for position, other in enumerate(places)
+        ):
+            yield detail
 
 
-def _words(message: str) -> str:
-    text = message.removeprefix("Value error, ").removeprefix("Input ")
+def _present(node: Node, path: tuple[str | int, ...]) -> tuple[str | int, ...]:
+    """The parts of the path that the author wrote: pydantic puts the tags of a union into it too."""
+    known: tuple[str | int, ...] = ()
+    for part in path:
+        if find(node, (*known, part)) is not None:
+            known = (*known, part)
+    return known
+
+
+def _problem(detail: ErrorDetails, model: type[BaseModel], node: Node, owner: str) -> Problem:
+    path = detail["loc"]
+    name = str(path[-1]) if path else ""
+    match detail["type"]:
+        case "extra_forbidden":
+            known = _keys_beside(model, path)
+            near = nearest(name, known)
+            return Problem(
+                "DOC-201",
+                f'{owner} has no key "{name}"',
+                at=locate(node, path, key=True),
+                detail=f"known keys: {', '.join(known)}." if known else None,
+                hint=f'did you mean "{near}"?' if near else None,
+            )
+        case "missing":
+            needed = (*_present(node, path[:-1]), name)
+            return Problem("DOC-202", f'{owner} needs "{_dotted(needed)}"', at=locate(node, path))
+        case _:
+            return _wrong_value(detail, node, owner)
+
+
+def _wrong_value(detail: ErrorDetails, node: Node, owner: str) -> Problem:
+    place = _present(node, detail["loc"])
+    found = find(node, place)
+    subject = f'"{_dotted(place)}" of {owner}' if place else owner
+    at = locate(node, place)
+    if isinstance(found, Scalar) and isinstance(found.value, Secret):
+        return Problem(
+            "DOC-213",
+            f"{subject} cannot hold a secret",
+            at=at,
+            detail="secrets stand in fields that are declared secret, in URLs, headers and queries.",
+        )
+    expected = re.findall("'([^']*)'", str(detail.get("ctx", {}).get("expected") or _tags(detail)))
+    near = nearest(found.text, expected) if isinstance(found, Scalar) else None
+    return Problem("DOC-203", f"{subject} {_words(detail)}", at=at, hint=f'did you mean "{near}"?' if near else None)
+
+
+def _tags(detail: ErrorDetails) -> str:
+    return str(detail.get("ctx", {}).get("expected_tags", ""))
+
+
+def _dotted(path: tuple[str | int, ...]) -> str:
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).removeprefix(".")
+
+
+# Pydantic speaks of dictionaries and instances; a document has maps, lists and texts.
+_WORDS: Final = {
+    "model_type": "is a map of settings", "model_attributes_type": "is a map of settings", "dict_type": "is a map",
+    "list_type": "is a list", "tuple_type": "is a list", "string_type": "is a text", "int_type": "is a whole number",
+    "int_parsing": "is a whole number", "int_from_float": "is a whole number", "float_type": "is a number",
+    "float_parsing": "is a number", "bool_type": "is true or false", "bool_parsing": "is true or false",
+    "none_required": "has no value",
+}  # fmt: skip
+
+
+def _words(detail: ErrorDetails) -> str:
+    known = _WORDS.get(detail["type"])
+    if known is not None:
+        return known
+    if detail["type"] == "union_tag_invalid":
+        return f"is none of {_tags(detail)}"
+    if detail["type"] == "union_tag_not_found":
+        return f"needs {detail.get('ctx', {}).get('discriminator', 'a kind')}"
+    text = detail["msg"].removeprefix("Value error, ").removeprefix("Input ")
     return text[:1].lower() + text[1:]
 
 

@@ -1,0 +1,129 @@
+"""Paths of a document: beneath the project, or beneath a root that somebody who may do so has named.
+
+No ``..``, no link out of the root, and no other place of the machine: security.md, 5.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from penstock.errors import ConfigError
+
+if TYPE_CHECKING:
+    from penstock.errors import Location
+
+MAX_FILE_BYTES: Final = 1024 * 1024  # of a schema file
+
+_URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+_MAX_SHOWN: Final = 80
+_MAX_CHARACTERS: Final = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Paths:
+    """``root`` is the project's folder; ``allowed`` are further roots: of `files` connections and of --allow-path.
+
+    All of them are absolute and real: made by ``Paths.of``.
+    """
+
+    root: Path
+    allowed: tuple[Path, ...] = ()
+
+    @classmethod
+    def of(cls, root: Path, allowed: tuple[Path, ...] = ()) -> Paths:
+        """With every root as the system knows it, links followed; they need not exist."""
+        return cls(_real(root), tuple(_real(path) for path in allowed))
+
+    def resolve(self, text: str, at: Location | None = None) -> Path:
+        """The absolute path that a document's path or pattern (``data/*.csv``) stands for; it need not exist.
+
+        Of a pattern everything before its first wildcard is checked; pass what it matched through here as well: an
+        absolute path is taken where it lies beneath a root.
+        Raises ConfigError: DOC-230 not a path, DOC-231 with ``..``, DOC-232 beneath no root, DOC-233 out through a link.
+        """
+        self._check_form(text, at)
+        path = Path(text)
+        if not path.is_absolute():
+            return self._inside(self.root / path, self.root, text, at)
+        for root in (self.root, *self.allowed):
+            if path.is_relative_to(root):
+                return self._inside(path, root, text, at)
+        real = _real(path)  # /tmp/project may be a link to /private/tmp/project
+        for root in (self.root, *self.allowed):
+            if real.is_relative_to(root):
+                return real
+        raise ConfigError(
+            "DOC-232",
+            f'the path "{_shorten(text)}" lies outside the project',
+            at=at,
+            detail=f"the roots are {', '.join(str(root) for root in (self.root, *self.allowed))}.",
+            hint="name its folder as the root of a `files` connection, or allow it with --allow-path",
+        )
+
+    def read(self, text: str, at: Location | None = None) -> bytes:
+        """The content of a small file that a document names. Raises as ``resolve``, and DOC-234 where it cannot be read."""
+        path = self.resolve(text, at)
+        try:
+            with path.open("rb") as file:
+                content = file.read(MAX_FILE_BYTES + 1)
+        except OSError as error:
+            detail = f"{error.strerror}."
+            raise ConfigError("DOC-234", f'cannot read "{_shorten(text)}"', at=at, detail=detail) from None
+        if len(content) > MAX_FILE_BYTES:
+            raise ConfigError("DOC-234", f'"{_shorten(text)}" is larger than {MAX_FILE_BYTES} bytes', at=at)
+        return content
+
+    def _check_form(self, text: str, at: Location | None) -> None:
+        if not text or "\0" in text or len(text) > _MAX_CHARACTERS or text.isspace():
+            raise ConfigError("DOC-230", f'"{_shorten(text)}" is not a path', at=at)
+        if _URL.match(text):
+            raise ConfigError(
+                "DOC-230", f'"{_shorten(text)}" is a URL', at=at, detail="a path names a file of this machine."
+            )
+        if ".." in Path(text).parts:
+            raise ConfigError(
+                "DOC-231",
+                f'the path "{_shorten(text)}" goes up with ".."',
+                at=at,
+                hint="write the path from the project's folder on, or from a root that is allowed",
+            )
+
+    def _inside(self, path: Path, root: Path, text: str, at: Location | None) -> Path:
+        fixed = _fixed_part(path)
+        real = _real(fixed)
+        if not any(real.is_relative_to(allowed) for allowed in (root, self.root, *self.allowed)):
+            raise ConfigError(
+                "DOC-233",
+                f'the path "{_shorten(text)}" leaves its root through a link',
+                at=at,
+                detail=f"it leads out of {root}.",
+            )
+        return path
+
+
+def _fixed_part(path: Path) -> Path:
+    """What stands before the first part with a wildcard in it; a file that is really called so counts as fixed."""
+    if os.path.lexists(path):
+        return path
+    fixed = Path(path.anchor)
+    for part in path.parts[1:]:
+        if any(mark in part for mark in "*?[") and not os.path.lexists(fixed / part):
+            break
+        fixed /= part
+    return fixed
+
+
+def _real(path: Path) -> Path:
+    try:
+        return Path(os.path.realpath(path))
+    except (OSError, ValueError):  # a name too long for the system
+        raise ConfigError("DOC-230", f'"{_shorten(str(path))}" is not a path') from None
+
+
+def _shorten(text: str) -> str:
+    shown = "".join(character if character.isprintable() else "?" for character in text)
+    return shown if len(shown) <= _MAX_SHOWN else f"{shown[:_MAX_SHOWN]}..."

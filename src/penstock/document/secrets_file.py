@@ -1,0 +1,178 @@
+"""The project's encrypted secrets file, and the key that opens it: what ``penstock secrets set|list|rm`` work on."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from secrets import token_bytes
+from typing import TYPE_CHECKING, Final
+
+from penstock.document.envelope import (
+    KEY_BYTES,
+    MAX_SECRET_CHARACTERS,
+    Key,
+    OpenEnvelope,
+    UnusableError,
+    key_of,
+    new_envelope,
+    open_envelope,
+    read_envelope,
+    spell_key,
+    write_envelope,
+)
+from penstock.document.private_files import alone, read_private, write_private
+from penstock.errors import ConfigError, nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from penstock.document.envelope import Envelope
+    from penstock.secret import Secret
+
+FILE: Final = "secrets.enc"  # in the project's folder: may be committed
+KEY_FILE: Final = "secrets.key"  # in the project's state folder: never committed
+KEY_VARIABLE: Final = "PENSTOCK_KEY"
+
+_IMPOSSIBLE: Final = re.compile("[\0\ud800-\udfff]")
+_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
+
+
+@dataclass(slots=True)
+class SecretsFile:
+    """``file`` and ``key_file`` need not exist; ``variables`` may hold the key as PENSTOCK_KEY, which goes first.
+
+    Reading keeps what it opened; a change is read anew, written in one act, and serialised over processes.
+    """
+
+    project: str
+    file: Path
+    key_file: Path
+    variables: Mapping[str, str]
+    random: Callable[[int], bytes] = token_bytes
+    _opened: OpenEnvelope | None = field(default=None, repr=False)
+
+    @classmethod
+    def of(cls, root: Path, state: Path, project: str, variables: Mapping[str, str]) -> SecretsFile:
+        return cls(project, root / FILE, state / KEY_FILE, variables)
+
+    def names(self) -> tuple[str, ...]:
+        """The names, sorted; needs no key. Raises ConfigError DOC-191 where the file is no secrets file."""
+        envelope = self._envelope()
+        return tuple(sorted(envelope.boxes)) if envelope is not None else ()
+
+    def get(self, name: str) -> Secret | None:
+        """The secret; None where there is no file or no such name.
+
+        Raises ConfigError: DOC-191 no secrets file, DOC-192 altered or another project's, DOC-193 the key file may be
+        read by others, DOC-194 there is no key, DOC-195 no key as written, DOC-196 another key.
+        """
+        if self._opened is None:
+            envelope = self._envelope()
+            if envelope is None or name not in envelope.boxes:
+                return None
+            self._opened = self._open(envelope)
+        try:
+            return self._opened.get(name)
+        except UnusableError as error:
+            raise self._altered(error) from None
+
+    def put(self, name: str, secret: Secret) -> None:
+        """Set or replace it; makes file and key where there are none. Raises as ``get``, and DOC-197 for name or text."""
+        self._check(name, secret)
+        with alone(self.key_file.with_suffix(".lock")):
+            envelope = self._envelope()
+            key = self._key() or self._new_key(envelope)
+            opened = self._open(envelope, key) if envelope is not None else new_envelope(self.project, self.random)
+            self._write(opened.put(name, secret), key)
+
+    def remove(self, name: str) -> None:
+        """Raises as ``get``, and ConfigError DOC-190 where there is none of that name."""
+        with alone(self.key_file.with_suffix(".lock")):
+            envelope = self._envelope()
+            if envelope is None or name not in envelope.boxes:
+                near = nearest(name, self.names())
+                raise ConfigError(
+                    "DOC-190", f'there is no secret "{name}"', hint=f'did you mean "{near}"?' if near else None
+                )
+            key = self._needed_key()
+            self._write(self._open(envelope, key).without(name), key)
+
+    def change_key(self, key: Key) -> None:
+        """Wrap the data key anew; no secret is touched. The caller puts the key where it is found from now on."""
+        with alone(self.key_file.with_suffix(".lock")):
+            envelope = self._envelope()
+            if envelope is not None:
+                self._write(self._open(envelope), key)
+
+    # ------------------------------------------------------------ inside
+
+    def _envelope(self) -> Envelope | None:
+        content = read_private(self.file, shared=True)
+        if content is None:
+            return None
+        try:
+            envelope = read_envelope(content)
+        except UnusableError as error:
+            raise ConfigError("DOC-191", f'"{self.file}" cannot be used', detail=f"{error}.") from None
+        if envelope.project != self.project:
+            raise ConfigError(
+                "DOC-192",
+                f'"{self.file}" belongs to the project "{envelope.project}", not to "{self.project}"',
+                hint="set the secrets of this project anew; they are bound to its name",
+            )
+        return envelope
+
+    def _open(self, envelope: Envelope, key: Key | None = None) -> OpenEnvelope:
+        key = key or self._needed_key()
+        if key.id != envelope.key_id:
+            raise ConfigError(
+                "DOC-196",
+                f'the key does not open "{self.file}"',
+                detail=f"the file was written with the key {envelope.key_id}, the one at hand is {key.id}.",
+            )
+        try:
+            return open_envelope(envelope, key, self.random)
+        except UnusableError as error:
+            raise self._altered(error) from None
+
+    def _altered(self, error: UnusableError) -> ConfigError:
+        return ConfigError("DOC-192", f'"{self.file}" cannot be trusted', detail=f"{error}.")
+
+    def _write(self, opened: OpenEnvelope, key: Key) -> None:
+        write_private(self.file, write_envelope(opened.close(key)))
+        self._opened = opened
+
+    def _key(self) -> Key | None:
+        text = self.variables.get(KEY_VARIABLE)
+        if text:
+            return key_of(text, f"the variable {KEY_VARIABLE}")
+        content = read_private(self.key_file)
+        return key_of(content.decode("ascii", "replace"), f'"{self.key_file}"') if content is not None else None
+
+    def _needed_key(self) -> Key:
+        key = self._key()
+        if key is None:
+            raise ConfigError(
+                "DOC-194",
+                f'there is no key for "{self.file}"',
+                detail=f'neither the variable {KEY_VARIABLE} nor the file "{self.key_file}" is there.',
+            )
+        return key
+
+    def _new_key(self, envelope: Envelope | None) -> Key:
+        if envelope is not None:
+            return self._needed_key()
+        key = Key(self.random(KEY_BYTES))
+        write_private(self.key_file, spell_key(key).encode() + b"\n")
+        return key
+
+    def _check(self, name: str, secret: Secret) -> None:
+        if not _NAME.fullmatch(name):
+            raise ConfigError("DOC-197", f'"{name}" is not a name of a secret', hint="use letters, digits and _")
+        same = next((known for known in self.names() if known.lower() == name.lower() and known != name), None)
+        if same is not None:
+            raise ConfigError("DOC-197", f'"{name}" and "{same}" differ in case only', detail="variables have no case.")
+        text = secret.reveal()
+        if not text or len(text) > MAX_SECRET_CHARACTERS or _IMPOSSIBLE.search(text):
+            raise ConfigError("DOC-197", f'the text of "{name}" is empty, too long, or holds a NUL or no valid Unicode')
