@@ -13,13 +13,13 @@ from sqlglot import exp
 from penstock.compile.contract import is_null
 from penstock.errors import ConfigError
 from penstock.graph.nodes import Cause, Check, Column, Filter, Project
-from penstock.graph.select import column, sample_hash
+from penstock.graph.select import column, sample_hash, unused_name
 
 if TYPE_CHECKING:
     from penstock.compile.scope import Builder
     from penstock.document.models import SinkUse
 
-_HASH, _RANK, _LOWEST, _HIGHEST = "__merge_hash", "__merge_rank", "__merge_lowest", "__merge_highest"
+_OWN = ("__merge_hash", "__merge_rank", "__merge_lowest", "__merge_highest")
 
 
 def reduce_to_keys(builder: Builder, use: SinkUse, node_id: str) -> str:
@@ -47,6 +47,7 @@ def reduce_to_keys(builder: Builder, use: SinkUse, node_id: str) -> str:
 
 def _one_per_key(builder: Builder, use: SinkUse, node_id: str, keys: tuple[str, ...], order_by: str | None) -> str:
     names = builder.schema_of(node_id).names
+    hashed, rank, lowest, highest = (unused_name(name, names) for name in _OWN)
     carried = tuple(Column(name, column(name)) for name in names)
     order = (
         exp.Order(expressions=[exp.Ordered(this=column(order_by), desc=True, nulls_first=False)]) if order_by else None
@@ -57,40 +58,46 @@ def _one_per_key(builder: Builder, use: SinkUse, node_id: str, keys: tuple[str, 
         input=node_id,
         columns=(
             *carried,
-            Column(_HASH, sample_hash(names, 0)),
+            Column(hashed, sample_hash(names, 0)),
             Column(
-                _RANK,
+                rank,
                 _over(exp.Anonymous(this="rank", expressions=[]), keys, order) if order else exp.Literal.number(1),
             ),
         ),
         at=use.at,
     )
     node_id = builder.add(ranked)
-    newest = exp.EQ(this=column(_RANK), expression=exp.Literal.number(1))
+    newest = exp.EQ(this=column(rank), expression=exp.Literal.number(1))
     bounds = Project(
         f"{use.name}.bounds",
         input=node_id,
         columns=(
             *carried,
-            Column(_RANK, column(_RANK)),
+            Column(rank, column(rank)),
             Column(
-                _LOWEST,
-                _over(exp.Filter(this=exp.Min(this=column(_HASH)), expression=exp.Where(this=newest.copy())), keys),
+                lowest,
+                _over(exp.Filter(this=exp.Min(this=column(hashed)), expression=exp.Where(this=newest.copy())), keys),
             ),
             Column(
-                _HIGHEST,
-                _over(exp.Filter(this=exp.Max(this=column(_HASH)), expression=exp.Where(this=newest.copy())), keys),
+                highest,
+                _over(exp.Filter(this=exp.Max(this=column(hashed)), expression=exp.Where(this=newest.copy())), keys),
             ),
         ),
         at=use.at,
     )
     node_id = builder.add(bounds)
-    differ = exp.NEQ(this=column(_LOWEST), expression=column(_HIGHEST))
+    differ = exp.NEQ(this=column(lowest), expression=column(highest))
     message = exp.Literal.string(f"several rows have the key ({', '.join(keys)}) and nothing says which is newer")
     node_id = builder.add(
-        Check(f"{use.name}.ambiguous_keys", input=node_id, causes=(Cause("ambiguous_key", differ, message),), at=use.at)
+        Check(
+            f"{use.name}.ambiguous_keys",
+            input=node_id,
+            causes=(Cause("ambiguous_key", differ, message),),
+            record=names,
+            at=use.at,
+        )
     )
-    by_rank = exp.Order(expressions=[exp.Ordered(this=column(_RANK), nulls_first=False)])
+    by_rank = exp.Order(expressions=[exp.Ordered(this=column(rank), nulls_first=False)])
     first = exp.EQ(this=_over(exp.RowNumber(), keys, by_rank), expression=exp.Literal.number(1))
     node_id = builder.add(
         Filter(f"{use.name}.one_per_key", input=node_id, condition=first, why="deduplicate", at=use.at)

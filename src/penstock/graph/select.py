@@ -32,7 +32,7 @@ from penstock.graph.nodes import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from penstock.graph.nodes import Cause
 
@@ -50,6 +50,14 @@ def column(name: str, table: str | None = None) -> exp.Column:
 def relation(name: str) -> exp.Table:
     """A reference to a relation by its exact name."""
     return exp.Table(this=identifier(name))
+
+
+def unused_name(wanted: str, taken: Iterable[str]) -> str:
+    """``wanted``, longer where a column has that name already (the case of letters does not count)."""
+    known = {name.casefold() for name in taken}
+    while wanted.casefold() in known:
+        wanted += "_"
+    return wanted
 
 
 def to_select(node: Node, name: Callable[[str], exp.Table] = relation) -> exp.Query:

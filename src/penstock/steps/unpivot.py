@@ -9,7 +9,7 @@ from sqlglot import exp
 
 from penstock.fields import Name, Names
 from penstock.graph.nodes import Column, Explode, Project
-from penstock.graph.select import column, identifier
+from penstock.graph.select import column, identifier, unused_name
 from penstock.registry import Descriptor
 from penstock.steps.params import StepParams
 from penstock.types.compatibility import widen
@@ -37,7 +37,13 @@ def make(params: UnpivotParams, scope: Scope) -> str:
     pairs = exp.Array(expressions=[_pair(name, common) for name in names])
     kept = scope.carried(without=names)
     exploded = scope.add(
-        Explode(scope.node_id("pairs"), input=scope.input, value=pairs, as_=_free(scope.schema.names), columns=kept)
+        Explode(
+            scope.node_id("pairs"),
+            input=scope.input,
+            value=pairs,
+            as_=unused_name(_PAIR, scope.schema.names),
+            columns=kept,
+        )
     )
     pair = scope.schema_of(exploded).names[-1]
     parts = (
@@ -70,13 +76,6 @@ def _pair(name: str, common: LogicalType) -> exp.Expr:
 
 def _part(pair: str, key: str) -> exp.Expr:
     return exp.Anonymous(this="struct_extract", expressions=[column(pair), exp.Literal.string(key)])
-
-
-def _free(taken: tuple[str, ...]) -> str:
-    name = _PAIR
-    while name in taken:
-        name += "_"
-    return name
 
 
 UNPIVOT = Descriptor(

@@ -221,6 +221,7 @@ class _Run:
     data: Mapping[str, Rows]
     folder: Path | None = None
     selects: dict[str, exp.Query] = field(default_factory=dict)
+    texts: dict[str, str] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
     rejected: list[Rejected] = field(default_factory=list)
 
@@ -278,13 +279,10 @@ class _Run:
 
     def statement(self, query: exp.Select) -> str:
         """The query over all nodes so far, each a common table expression."""
-        whole = query.copy()
-        ctes = [
-            exp.CTE(this=select.copy(), alias=exp.TableAlias(this=identifier(name)))
-            for name, select in self.selects.items()
-        ]
-        whole.set("with_", exp.With(expressions=ctes))
-        return whole.sql(dialect="duckdb")
+        for name, select in self.selects.items():
+            if name not in self.texts:
+                self.texts[name] = f"{identifier(name).sql(dialect='duckdb')} AS ({select.sql(dialect='duckdb')})"
+        return f"WITH {', '.join(self.texts.values())} {query.sql(dialect='duckdb')}"
 
     def verify(self, node: Node) -> int:
         """Rows of the node; its columns are as told, also in what is never null."""
@@ -292,7 +290,7 @@ class _Run:
         assert node.schema is not None
         told = [(item.name, item.type) for item in node.schema.relaxed()]
         assert [(n, from_duckdb(str(t))) for n, t in zip(found.columns, found.types, strict=True)] == told, node.id
-        table = self.fetch(relation_of(node.id))
+        table = found.to_arrow_table()
         for item in node.schema:
             nulls = table.column(node.schema.index(item.name)).null_count
             assert item.nullable or nulls == 0, f"{node.id}: {item.name} is told to be never null"

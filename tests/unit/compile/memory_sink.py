@@ -1,0 +1,69 @@
+"""A sink for tests of compiling: documents with it are compiled, and the rows that would be sent to it are computed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import harness
+from harness import Ran, Rows, TypingEngine
+
+from penstock.compile.build import build
+from penstock.compile.facts import Facts
+from penstock.connectors.params import SinkParams
+from penstock.document.loader import load
+from penstock.document.read import Catalogue, read_pipeline
+from penstock.registry import Capability, Descriptor
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from penstock.document.models import Pipeline
+    from penstock.registry import Group
+    from penstock.types import Schema
+
+_SINKS = {
+    name: Descriptor(
+        name=name,
+        group="sinks",
+        summary="Takes rows of a test.",
+        params=SinkParams,
+        make=lambda *_: None,
+        example=f"type: {name}",
+        modes=("append", "merge"),
+        capabilities=capabilities,
+    )
+    for name, capabilities in (("table", frozenset({Capability.READ_BACK})), ("drain", frozenset()))
+}
+
+
+def read(text: str) -> Pipeline:
+    """Sources of type memory; sinks of type table, which can be read back, and drain, which cannot."""
+    known = harness.catalogue()
+
+    def find(group: Group, name: str) -> Descriptor | None:
+        return _SINKS.get(name) if group == "sinks" else known.find(group, name)
+
+    names = Catalogue(find, lambda group: tuple(_SINKS) if group == "sinks" else known.names(group))
+    return read_pipeline(load(text, "test.yml"), "test.yml", catalogue=names, read_file=lambda _: b"")
+
+
+def run(
+    text: str,
+    data: Mapping[str, Rows],
+    output: str,
+    *,
+    sources: Mapping[str, Schema] | None = None,
+    facts: Facts | None = None,
+) -> Ran:
+    """The rows of a node or, by a sink's name, those sent to it. ``sources``: columns that are found instead of those of
+    the document's schemas.
+    """
+    pipeline = read(text)
+    contracts = {name: use.contract for name, use in pipeline.sources.items() if use.contract is not None}
+    engine = TypingEngine()
+    try:
+        graph, warnings = build(pipeline, facts or Facts(sources={**contracts, **(sources or {})}), engine)
+        target = output if output in pipeline.sinks else graph.outputs[output]
+        return harness._Run(graph, engine.connection, data).outcome(target, warnings)
+    finally:
+        engine.close()
