@@ -1,0 +1,229 @@
+"""COPY ... TO STDOUT into pipes: one connection and one thread per part, all of them in one snapshot."""
+
+from __future__ import annotations
+
+import os
+import select
+import threading
+from contextlib import suppress
+from fcntl import F_SETPIPE_SZ, fcntl
+from typing import TYPE_CHECKING, Final
+
+from penstock.connectors.postgres.driver import translated
+from penstock.errors import PenstockError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import psycopg
+    from psycopg import sql
+    from psycopg.pq.abc import PGconn, PGresult
+
+    from penstock.connectors.postgres.pool import Connections
+
+PIPE_BYTES: Final = 1 << 20
+MESSAGES_PER_WRITE: Final = 2048
+_BEGIN: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"
+
+
+class ReaderGoneError(Exception):
+    """The engine closed its end of a pipe: it wants no more rows."""
+
+
+class CopyPipes:
+    """What stands behind a Pipe: ``open`` and ``finish`` may be called again one after the other, each pair a new snapshot.
+
+    ``check`` runs in the snapshot before anything is read.
+    """
+
+    def __init__(
+        self,
+        connections: Connections,
+        statements: Sequence[sql.Composable],
+        check: Callable[[psycopg.Connection], None] | None = None,
+    ) -> None:
+        self._connections = connections
+        self._statements = statements
+        self._check = check
+        self._leader: psycopg.Connection | None = None
+        self._threads: list[threading.Thread] = []
+        self._errors: list[BaseException] = []
+
+    def open(self) -> Sequence[int]:
+        """The read ends, for the engine to close. Raises what the first connection raises."""
+        self._errors = []
+        leader = self._leader = self._connections.take()
+        try:
+            with translated(self._connections.place, "opening a snapshot"):
+                leader.execute(_BEGIN)
+                if self._check is not None:
+                    self._check(leader)
+                snapshot = _exported(leader) if len(self._statements) > 1 else None
+        except BaseException:
+            self._drop_leader()
+            raise
+        ends = [_pipe() for _ in self._statements]
+        self._threads = [
+            threading.Thread(
+                target=self._produce, args=(statement, write_end, snapshot), name="penstock-postgres-copy", daemon=True
+            )
+            for statement, (_, write_end) in zip(self._statements, ends, strict=True)
+        ]
+        for thread in self._threads:
+            thread.start()
+        return [read_end for read_end, _ in ends]
+
+    def finish(self) -> None:
+        """Waits for the producers, which end at once where the read ends are closed; raises the first of their errors."""
+        for thread in self._threads:
+            thread.join()
+        self._threads = []
+        self._drop_leader()
+        errors, self._errors = self._errors, []
+        if errors:
+            raise errors[0]
+
+    def _drop_leader(self) -> None:
+        leader, self._leader = self._leader, None
+        if leader is not None:
+            self._connections.give_back(leader)
+
+    def _produce(self, statement: sql.Composable, write_end: int, snapshot: str | None) -> None:
+        try:
+            if snapshot is None and self._leader is not None:
+                self._copy(self._leader, statement, write_end)
+            else:
+                self._copy_in(snapshot or "", statement, write_end)
+        except ReaderGoneError:
+            pass
+        except BaseException as error:  # noqa: BLE001 -- handed to the thread that calls finish
+            self._errors.append(error)
+        finally:
+            os.close(write_end)
+
+    def _copy_in(self, snapshot: str, statement: sql.Composable, write_end: int) -> None:
+        from psycopg import sql
+
+        connection = self._connections.take()
+        try:
+            with translated(self._connections.place, "joining a snapshot"):
+                connection.execute(_BEGIN)
+                connection.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(sql.Literal(snapshot)))
+            self._copy(connection, statement, write_end)
+        except BaseException:
+            self._connections.discard(connection)
+            raise
+        self._connections.give_back(connection)
+
+    def _copy(self, connection: psycopg.Connection, statement: sql.Composable, write_end: int) -> None:
+        """Whole rows only: what a failure leaves in the pipe ends at a row's end."""
+        try:
+            with translated(self._connections.place, "reading rows"):
+                drain(connection.pgconn, statement.as_bytes(connection), write_end)
+        except (ReaderGoneError, PenstockError):
+            _cancel(connection)
+            raise
+
+
+def _exported(leader: psycopg.Connection) -> str:
+    row = leader.execute("SELECT pg_catalog.pg_export_snapshot()").fetchone()
+    return str(row[0]) if row else ""
+
+
+def _pipe() -> tuple[int, int]:
+    read_end, write_end = os.pipe()
+    with suppress(OSError):  # an account's limit on pipe memory: the default size serves as well
+        fcntl(write_end, F_SETPIPE_SZ, PIPE_BYTES)
+    return read_end, write_end
+
+
+def _cancel(connection: psycopg.Connection) -> None:
+    """End what the server still does, then the connection."""
+    import psycopg
+
+    with suppress(psycopg.Error, PenstockError):
+        connection.cancel_safe(timeout=5.0)
+    with suppress(psycopg.Error):
+        connection.close()
+
+
+# ---------------------------------------------------------------- one stream
+
+
+def drain(pgconn: PGconn, statement: bytes, write_end: int) -> None:
+    """Run COPY TO STDOUT and write what it gives into the pipe.
+
+    Raises psycopg.Error and ReaderGoneError.
+    """
+    from psycopg import pq
+
+    wait = _Wait(pgconn.socket, write_end)
+    pgconn.send_query(statement)
+    pgconn.flush()
+    result = _result(pgconn, wait)
+    if result is not None and result.status == pq.ExecStatus.COPY_OUT:
+        while _pump(pgconn, wait, write_end):
+            pass
+        result = _result(pgconn, wait)
+    while result is not None:
+        if result.status != pq.ExecStatus.COMMAND_OK:
+            raise _error(result)
+        result = _result(pgconn, wait)
+
+
+class _Wait:
+    """Waits until the server sent something, and notices that the reader of the pipe is gone."""
+
+    def __init__(self, socket: int, write_end: int) -> None:
+        self._poll = select.poll()
+        self._poll.register(socket, select.POLLIN)
+        self._poll.register(write_end, 0)
+        self._write_end = write_end
+
+    def __call__(self) -> None:
+        for descriptor, event in self._poll.poll():
+            if descriptor == self._write_end and event & (select.POLLERR | select.POLLHUP):
+                raise ReaderGoneError
+
+
+def _result(pgconn: PGconn, wait: _Wait) -> PGresult | None:
+    while pgconn.is_busy():
+        wait()
+        pgconn.consume_input()
+    return pgconn.get_result()
+
+
+def _pump(pgconn: PGconn, wait: _Wait, write_end: int) -> bool:
+    """What has arrived, in large pieces; False at the end of the copy.
+
+    The protocol has one message per row and libpq one call per message; the loop around that call does not show in
+    measurements (0.85 s of processor per million rows with it, 0.9 s with an iterator chain without bytecode).
+    """
+    get, size = pgconn.get_copy_data, 1
+    while size > 0:
+        taken: list[bytes | memoryview] = []
+        for _ in range(MESSAGES_PER_WRITE):
+            size, message = get(1)
+            if size <= 0:
+                break
+            taken.append(message)
+        _write(write_end, b"".join(taken))
+    if size == 0:
+        wait()
+        pgconn.consume_input()
+    return size == 0
+
+
+def _write(write_end: int, data: bytes) -> None:
+    left = memoryview(data)
+    try:
+        while left:
+            left = left[os.write(write_end, left) :]
+    except BrokenPipeError:
+        raise ReaderGoneError from None
+
+
+def _error(result: PGresult) -> psycopg.Error:
+    from psycopg import errors
+
+    return errors.error_from_result(result)

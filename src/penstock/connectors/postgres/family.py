@@ -1,0 +1,137 @@
+"""Many tables in one source: which they are, and each of them as a source of its own; the descriptor of both."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Final, LiteralString
+
+from penstock.connectors.postgres.names import OWN_PREFIX, TableName, parse_name
+from penstock.connectors.postgres.params import PostgresSourceParams, TableEntry
+from penstock.connectors.postgres.pool import Connections
+from penstock.connectors.postgres.source import PostgresSource
+from penstock.errors import ConfigError
+from penstock.registry import Capability, Descriptor
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from penstock.connectors.api import Context
+
+_LIST: Final[LiteralString] = """
+SELECT n.nspname, c.relname, n.nspname = current_schema(),
+       coalesce((SELECT array_agg(a.attname ORDER BY array_position(i.indkey::int2[], a.attnum))
+                 FROM pg_catalog.pg_index i
+                 JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum = ANY(i.indkey)
+                 WHERE i.indrelid = c.oid AND i.indisprimary), '{}')
+FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT c.relispartition
+AND n.nspname <> 'information_schema' AND n.nspname NOT LIKE 'pg\\_%'
+AND NOT starts_with(c.relname, %s)
+ORDER BY n.nspname, c.relname
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One table of a family. ``name`` as ``{table}`` shows it and positions are kept under: ``schema.table``;
+    ``keys`` as the document says, else the primary key's columns, else none.
+    """
+
+    name: str
+    table: TableName
+    keys: tuple[str, ...] = ()
+
+
+class PostgresFamily:
+    """``tables: [{name: sales.orders, keys: [id]}, "sales.*"]``. The members share one set of connections.
+
+    ``members`` asks the server which tables the names and patterns mean now; ``source`` gives one of them as a source,
+    with describe, latest, scan of its own; ``close`` ends all of them.
+    """
+
+    def __init__(self, params: PostgresSourceParams, context: Context) -> None:
+        self._params = params
+        self._context = context
+        self._connections = Connections(params.connection, "SRC", context.clock)
+
+    def members(self) -> tuple[Member, ...]:
+        """Sorted by name, each once; what is named beats what a pattern matches. Partitions, system tables and
+        Penstock's own are never matched by a pattern.
+
+        Raises ConfigError SRC-203 (a name that is no table), SRC-208 (a pattern that matches none).
+        """
+        with self._connections.connection("listing tables") as connection:
+            rows = connection.execute(_LIST, (OWN_PREFIX,)).fetchall()
+        there = [
+            (Member(f"{schema}.{name}", TableName(schema, name), tuple(keys)), in_path)
+            for schema, name, in_path, keys in rows
+        ]
+        found: dict[str, Member] = {}
+        for entry in sorted(self._entries(), key=lambda one: _is_pattern(one.name), reverse=True):
+            for member in _matching(entry, there):
+                found[member.name] = member
+        return tuple(found[name] for name in sorted(found))
+
+    def source(self, member: Member) -> PostgresSource:
+        """One table; closing it leaves the family's connections open."""
+        quoted = ".".join(
+            '"' + part.replace('"', '""') + '"' for part in (member.table.schema or "", member.table.name)
+        )
+        params = self._params.model_copy(update={"tables": None, "table": quoted})
+        return PostgresSource(params, self._context, connections=self._connections)
+
+    def close(self) -> None:
+        """Give back the connections. Idempotent."""
+        self._connections.close()
+
+    def _entries(self) -> list[TableEntry]:
+        return [e if isinstance(e, TableEntry) else TableEntry(name=e) for e in self._params.tables or ()]
+
+
+def _is_pattern(name: str) -> bool:
+    return "*" in name or "?" in name
+
+
+def _matching(entry: TableEntry, there: Sequence[tuple[Member, bool]]) -> list[Member]:
+    wanted = parse_name(entry.name, "SRC")
+    pattern = _is_pattern(entry.name)
+    matches = [member for member, in_path in there if _means(wanted, member.table, pattern=pattern, in_path=in_path)]
+    if not matches:
+        code, what = ("SRC-208", "matches no table") if pattern else ("SRC-203", "is no table or view")
+        raise ConfigError(code, f'"{entry.name}", named in tables, {what}')
+    return [Member(m.name, m.table, tuple(entry.keys) or m.keys) for m in matches]
+
+
+def _means(wanted: TableName, table: TableName, *, pattern: bool, in_path: bool) -> bool:
+    """Without a schema, the first of the search path is meant."""
+    if not pattern:
+        return table.name == wanted.name and (in_path if wanted.schema is None else table.schema == wanted.schema)
+    in_schema = in_path if wanted.schema is None else fnmatchcase(table.schema or "", wanted.schema)
+    return in_schema and fnmatchcase(table.name, wanted.name)
+
+
+def make(params: PostgresSourceParams, context: Context) -> PostgresSource | PostgresFamily:
+    """A source, or a family where the document says ``tables``."""
+    return PostgresFamily(params, context) if params.tables is not None else PostgresSource(params, context)
+
+
+SOURCE: Final = Descriptor(
+    name="postgres",
+    group="sources",
+    summary="A PostgreSQL table, view or query, or many tables, read in one consistent snapshot.",
+    params=PostgresSourceParams,
+    make=make,
+    example="type: postgres\nconnection: postgresql://reader@localhost:5432/shop\ntable: sales.orders\n",
+    capabilities=frozenset(
+        {Capability.PROJECTION, Capability.FILTER, Capability.NATIVE, Capability.TABLE_FAMILY},
+    ),
+    extra="postgres",
+    notes=(
+        "A live table cannot be read again as it was: with two or more sinks its rows are spooled first.",
+        "numeric without declared digits arrives as exact text, unless `schema:` says which decimal it is.",
+        "Infinite dates and timestamps, and the time 24:00:00, are bad values.",
+        "Enums, ranges, network addresses, composite and extension types arrive as the server prints them.",
+        "Ranges of row places are read in parallel from PostgreSQL 14 on; `split_by` divides by a column instead.",
+    ),
+)

@@ -1,0 +1,58 @@
+"""Names of tables as documents write them: taken as they are, never folded to lower case."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from penstock.errors import ConfigError
+
+if TYPE_CHECKING:
+    from psycopg import sql
+
+    from penstock.connectors.postgres.driver import Area
+
+# PostgreSQL cuts longer names off without a word; so they are refused.
+MAX_NAME_BYTES: Final = 63
+OWN_PREFIX: Final = "_penstock_"
+_PART: Final = r'(?:"(?:[^"]|"")+"|[^".]+)'
+_NAME: Final = re.compile(rf"(?:({_PART})\.)?({_PART})")
+
+
+@dataclass(frozen=True, slots=True)
+class TableName:
+    """``schema`` None: wherever the session's search path finds it."""
+
+    schema: str | None
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.schema}.{self.name}" if self.schema else self.name
+
+    def identifier(self) -> sql.Identifier:
+        from psycopg import sql
+
+        return sql.Identifier(self.schema, self.name) if self.schema else sql.Identifier(self.name)
+
+
+def parse_name(text: str, area: Area) -> TableName:
+    """``table``, ``schema.table``, each part perhaps in double quotes. Raises ConfigError 203."""
+    match = _NAME.fullmatch(text)
+    parts = [_unquoted(part) for part in match.groups() if part is not None] if match else []
+    if not parts or any(too_long(part) or "\0" in part for part in parts):
+        raise ConfigError(
+            f"{area}-203",
+            f'"{text}" is not the name of a table',
+            detail=f"a name has one or two parts of at most {MAX_NAME_BYTES} bytes each",
+            hint='write table or schema.table; a part with dots or quotes stands in double quotes, such as "a.b"',
+        )
+    return TableName(parts[0] if len(parts) > 1 else None, parts[-1])
+
+
+def too_long(name: str) -> bool:
+    return len(name.encode()) > MAX_NAME_BYTES
+
+
+def _unquoted(part: str) -> str:
+    return part[1:-1].replace('""', '"') if part.startswith('"') else part

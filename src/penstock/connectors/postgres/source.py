@@ -1,0 +1,203 @@
+"""Reading a table, a view or a query: COPY in one snapshot, in parts, into pipes that the engine reads."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Final
+
+from penstock.connectors.api import Context, CsvFormat, Partition, Pipe, Source
+from penstock.connectors.postgres.catalogue import columns_of_result, find_relation
+from penstock.connectors.postgres.copying import CopyPipes
+from penstock.connectors.postgres.names import parse_name
+from penstock.connectors.postgres.pool import Connections
+from penstock.connectors.postgres.predicates import Predicates
+from penstock.connectors.postgres.ranges import by_key, by_place
+from penstock.connectors.postgres.reading import Rendering, logical_of
+from penstock.errors import ConfigError, InternalError, nearest
+from penstock.fields import Located, reveal
+from penstock.types import Field, Schema
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import psycopg
+    from psycopg import sql
+    from sqlglot import exp
+
+    from penstock.connectors.api import Position, ScanRequest
+    from penstock.connectors.postgres.catalogue import PgColumn, Relation
+    from penstock.connectors.postgres.params import PostgresSourceParams
+    from penstock.types import LogicalType
+
+_POSITION_VERSION: Final = 1
+# A row whose only column is null would be an empty line, which readers skip; so null is never an empty text.
+_NULL: Final = "\\N"
+FORMAT: Final = CsvFormat(
+    delimiter=",", quote='"', escape='"', header=False, null_values=(_NULL,), quoted_nulls=False, compression="none"
+)
+
+
+class PostgresSource(Source):
+    """A live table, view or query: read in full, in one snapshot that is taken when the rows are.
+
+    Position: ``{"v": 1, "snapshot": "xmin:xmax:xip", "system": id of the cluster}``, where the server stood when it was
+    asked. A later scan sees a later state: the rows cannot be read again as they were (no Capability.REPLAYABLE).
+    """
+
+    def __init__(
+        self, params: PostgresSourceParams, context: Context, *, connections: Connections | None = None
+    ) -> None:
+        self._params = params
+        self._contract = context.contract.schema if context.contract else None
+        self._bad_values = context.contract.on_bad_value if context.contract else params.on_bad_value
+        self._owns_connections = connections is None
+        self._connections = connections or Connections(params.connection, "SRC", context.clock)
+
+    # ------------------------------------------------------------ what it is
+
+    def describe(self) -> Schema:
+        """Columns in the table's or query's order. Raises ConfigError SRC-112, SRC-203, SRC-204 and what connecting
+        raises.
+        """
+        self.__dict__.pop("_read", None)
+        return self._read.schema
+
+    def latest(self, partition: Partition) -> Position:  # noqa: ARG002 -- there is one
+        """The server's snapshot now."""
+        with self._connections.connection("asking for its position") as connection:
+            row = connection.execute(
+                "SELECT pg_catalog.pg_current_snapshot()::text, system_identifier FROM pg_catalog.pg_control_system()"
+            ).fetchone()
+        snapshot, system = row or ("", 0)
+        return {"v": _POSITION_VERSION, "snapshot": snapshot, "system": str(system)}
+
+    def takes(self, predicate: exp.Expr) -> bool:
+        """Comparisons with constants that mean the same in both dialects; see ``predicates``."""
+        return self._read.predicates.takes(predicate)
+
+    def scan(self, request: ScanRequest) -> Pipe:
+        """All rows as they are when the pipe is opened, in one snapshot."""
+        if request.after is not None:
+            raise InternalError("INT-900", "a postgres source is read in full and was asked for a part")
+        return self._pipe(request, None)
+
+    def close(self) -> None:
+        if self._owns_connections:
+            self._connections.close()
+
+    # ------------------------------------------------------------ how it is read
+
+    @cached_property
+    def _read(self) -> _Read:
+        with self._connections.transaction("describing the source") as connection:
+            connection.execute("SET TRANSACTION READ ONLY")
+            if self._params.table is not None:
+                return self._of_table(connection, self._params.table)
+            return self._of_query(connection)
+
+    def _of_table(self, connection: psycopg.Connection, text: str) -> _Read:
+        relation = find_relation(connection, parse_name(text, "SRC"))
+        if relation is None:
+            raise ConfigError(
+                "SRC-203",
+                f'there is no table or view "{text}"',
+                detail=f"it was looked for on {self._connections.place.name}; names are taken as they are written",
+            )
+        return self._described(relation.columns, relation.identifier(), relation)
+
+    def _of_query(self, connection: psycopg.Connection) -> _Read:
+        """The statement is prepared, which a text of several statements does not survive."""
+        from psycopg import sql
+
+        query = self._params.query
+        text = str(query.for_sql()) if isinstance(query, Located) else reveal(query or "")
+        rows = sql.SQL("(\n{}\n) AS _query").format(_trusted(text))
+        cursor = connection.execute(sql.SQL("SELECT * FROM {} LIMIT 0").format(rows), prepare=True)
+        return self._described(columns_of_result(connection, cursor), rows, None)
+
+    def _described(self, columns: Sequence[PgColumn], rows: sql.Composable, relation: Relation | None) -> _Read:
+        wanted = self._contract
+        typed = [
+            (column, logical_of(column, wanted[column.name].type if wanted and column.name in wanted else None))
+            for column in columns
+        ]
+        return _Read(tuple(typed), rows, relation)
+
+    def _pipe(self, request: ScanRequest, check: Callable[[psycopg.Connection], None] | None) -> Pipe:
+        read = self._read
+        names = request.columns or read.schema.names[: None if request.columns is None else 1]
+        schema = read.schema.select(names)
+        copies = CopyPipes(self._connections, self._statements(read, schema, request.predicate), check)
+        return Pipe(FORMAT, schema, copies.open, copies.finish)
+
+    def _statements(self, read: _Read, schema: Schema, predicate: exp.Expr | None) -> list[sql.Composable]:
+        from psycopg import sql
+
+        rendering = Rendering(self._bad_values)
+        columns = {column.name: (column, logical) for column, logical in read.columns}
+        items = sql.SQL(", ").join([rendering.column(*columns[name]) for name in schema.names])
+        condition = read.predicates.text(predicate) if predicate is not None else None
+        chosen: list[sql.Composable] = [sql.SQL("({})").format(_trusted(condition))] if condition else []
+        statements: list[sql.Composable] = []
+        for part in self._parts(read):
+            kept = [*chosen, part] if part is not None else chosen
+            where = sql.SQL(" WHERE {}").format(sql.SQL(" AND ").join(kept)) if kept else sql.SQL("")
+            statements.append(
+                sql.SQL("COPY (SELECT {} FROM {}{}) TO STDOUT (FORMAT csv, NULL {}, ENCODING 'UTF8')").format(
+                    items, read.rows, where, sql.Literal(_NULL)
+                )
+            )
+        return statements
+
+    def _parts(self, read: _Read) -> list[sql.Composable | None]:
+        with self._connections.connection("dividing the read") as connection:
+            if self._params.split_by is not None:
+                column = read.column(self._params.split_by)
+                return by_key(connection, read.rows, column, self._params.parallel)
+            if read.relation is not None:
+                return by_place(read.relation, self._params.parallel, connection.info.server_version)
+        return [None]
+
+
+class _Read:
+    """A described source: its columns with their types, what stands after FROM, and the relation if it is one."""
+
+    def __init__(
+        self, columns: tuple[tuple[PgColumn, LogicalType], ...], rows: sql.Composable, relation: Relation | None
+    ) -> None:
+        self.columns = columns
+        self.rows = rows
+        self.relation = relation
+        self.schema = _schema(columns)
+        self.predicates = Predicates(columns)
+
+    def column(self, name: str) -> PgColumn:
+        for column, _ in self.columns:
+            if column.name == name:
+                return column
+        near = nearest(name, self.schema.names)
+        raise ConfigError(
+            "SRC-209",
+            f'the column "{name}", named in split_by, is not there',
+            hint=f'did you mean "{near}"?' if near else None,
+        )
+
+
+def _schema(columns: tuple[tuple[PgColumn, LogicalType], ...]) -> Schema:
+    schema = Schema(tuple(Field(column.name, logical, column.nullable) for column, logical in columns))
+    collisions = schema.case_collisions()
+    if collisions:
+        one, other = collisions[0]
+        raise ConfigError(
+            "SRC-112",
+            f'columns "{one}" and "{other}" differ only in case, which the engine takes for one name',
+            hint="read them through a query that renames one of them",
+        )
+    return schema
+
+
+def _trusted(text: str) -> sql.SQL:
+    """Text that is SQL already: the author's own SELECT, or what SQLGlot printed from a tree."""
+    from psycopg import sql
+
+    return sql.SQL(text)
