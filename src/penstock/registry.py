@@ -28,6 +28,7 @@ class Capability(StrEnum):
     """What a connector declares; the conformance suites test each declared one."""
 
     REPLAYABLE = "replayable"  # scanning the same range again gives the same rows
+    SPOOLS = "spools"  # cannot be read again, so it writes what it got to a file first (connectors/api.py, Spooling)
     PROJECTION = "projection"  # reads only the columns asked for
     FILTER = "filter"  # takes a predicate into the read
     PARALLEL = "parallel"  # has partitions that may be read at the same time

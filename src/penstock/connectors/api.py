@@ -95,9 +95,11 @@ class CsvFormat:
 
 @dataclass(frozen=True, slots=True)
 class JsonFormat:
-    """``lines``: one value per line; ``array``: one array of objects, or objects one after another."""
+    """``lines``: one object per line; ``array``: one array of objects; ``values``: objects one after another, broken into
+    lines anywhere.
+    """
 
-    layout: Literal["lines", "array"] = "lines"
+    layout: Literal["lines", "array", "values"] = "lines"
     compression: Literal["none", "gzip", "zstd"] | None = None
 
 
@@ -153,6 +155,9 @@ class Files:
     ``constants`` are columns that no file holds (a partition's value, the table's name): per path, name to SQL literal
     tree. ``excluded`` are row numbers per path that are deleted (Delta deletion vectors).
     ``bad_values`` says what a value does that its column's type cannot take; malformed records are rejects always.
+    ``layouts`` names, per path of a CSV file, the columns it holds in their order (all of them, also those that
+    ``schema`` leaves out); without it the file holds the schema's. ``origins`` says per path what a file is called in
+    the position of a reject, where the path is a private copy.
     """
 
     format: FileFormat
@@ -161,6 +166,8 @@ class Files:
     bad_values: Literal["reject", "null", "fail"] = "reject"
     union_by_name: bool = False
     constants: Mapping[str, Mapping[str, exp.Expr]] = field(default_factory=dict)
+    layouts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    origins: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,6 +244,22 @@ class Source(ABC):
 
     def close(self) -> None:  # noqa: B027 -- most sources hold nothing
         """Give back connections and files. Idempotent."""
+
+
+class Spooling(Source):
+    """A source whose answers cannot be asked for twice (Capability.SPOOLS): what it got is written to files first.
+
+    The run calls ``spool`` in place of ``latest``, once per partition and epoch, before the ranges are written;
+    ``scan`` of such a range reads these files only.
+    """
+
+    @abstractmethod
+    def spool(self, partition: Partition, folder: Path) -> Position:
+        """Writes all there is now into files of ``folder`` (present, empty, private, kept until the epoch is sealed),
+        synced, and says which they are, each with its checksum, by absolute path.
+
+        ``scan`` raises DataError SRC-110 where such a file is gone or altered.
+        """
 
 
 # ---------------------------------------------------------------- sinks

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     import pyarrow as pa
@@ -18,7 +18,17 @@ if TYPE_CHECKING:
     from penstock.types import Schema
 
 BindKind = Literal[
-    "column", "function", "ambiguous", "type", "table", "aggregate", "window", "syntax", "forbidden", "other"
+    "column",
+    "function",
+    "ambiguous",
+    "type",
+    "comparison",
+    "table",
+    "aggregate",
+    "window",
+    "syntax",
+    "forbidden",
+    "other",
 ]
 
 
@@ -67,6 +77,10 @@ class RejectStore(Protocol):
         """A batch with the columns of ``connectors.api.REJECT_COLUMNS``; called from any thread of the engine."""
         ...
 
+    def clear(self, node: str) -> None:
+        """Forget what this attempt wrote of that node so far: it is read anew."""
+        ...
+
 
 class Progress(Protocol):
     """Told now and then how far a pass is; called from the main thread, at most some times a second."""
@@ -79,12 +93,12 @@ class Pass:
     """One walk over a part of the graph: from its leaves to its Write nodes.
 
     ``materialize`` are the ids of nodes that several consumers share and that are computed once into a temporary table.
-    ``counted`` False asks for no counts (preview).
+    ``careful`` are Read nodes whose files had malformed records before: they are read with care from the start.
     """
 
     graph: Graph
     materialize: frozenset[str] = frozenset()
-    counted: bool = True
+    careful: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +107,9 @@ class Outcome:
 
     staged: Mapping[str, tuple[Staged, ...]]
     counts: Mapping[str, NodeCounts]
+
+
+OpenWriter: TypeAlias = "Callable[[], Writer]"
 
 
 class Engine(ABC):
@@ -113,12 +130,13 @@ class Engine(ABC):
         work: Pass,
         *,
         inputs: Mapping[str, Sequence[Rows]],
-        outputs: Mapping[str, Writer],
+        outputs: Mapping[str, OpenWriter],
         rejects: RejectStore,
         progress: Progress | None = None,
     ) -> Outcome:
         """Runs a pass: ``inputs`` by id of Read and Table nodes (one Rows per partition), ``outputs`` by sink name.
 
+        A writer is opened when its turn comes, and once more where its rows must be read anew (the first was aborted).
         Every writer is staged when this returns; on any error every writer is aborted, nothing half-written is left
         behind, and one of the five error classes is raised. May be called again with the same inputs.
         """
@@ -149,6 +167,7 @@ __all__ = [
     "EngineFactory",
     "Limits",
     "NodeCounts",
+    "OpenWriter",
     "Outcome",
     "Pass",
     "Progress",

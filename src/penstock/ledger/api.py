@@ -53,7 +53,11 @@ class Range:
 
 @dataclass(frozen=True, slots=True)
 class EpochRecord:
-    """One epoch: numbered from 1 per incarnation, without gaps among the sealed ones. ``attempt`` is the latest try."""
+    """One epoch: numbered from 1 per incarnation, without gaps among the sealed ones. ``attempt`` is the latest try.
+
+    ``sinks`` says at which number each sink's marker stands once it has this epoch: a sink that joined the pipeline
+    later counts from 1 as well.
+    """
 
     key: PipelineKey
     incarnation: str
@@ -64,6 +68,7 @@ class EpochRecord:
     plan_hash: str
     ranges: tuple[Range, ...]
     planned_at: datetime
+    sinks: Mapping[str, int] = field(default_factory=dict)
     status: EpochStatus = EpochStatus.PLANNED
     sealed_at: datetime | None = None
 
@@ -95,6 +100,14 @@ class NodeBalance:
     rejected: int = 0
     unmatched: Mapping[str, int] = field(default_factory=dict)
     empty: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What the passes of an epoch did so far: durable before a sink commits, so that a restart can seal with it."""
+
+    balance: tuple[NodeBalance, ...] = ()
+    rejects: tuple[RejectFile, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +213,14 @@ class Ledger(Protocol):
         """The same number and ranges with a new attempt, fence and run. Raises as ``plan_epoch``."""
         ...
 
+    def prepare(self, epoch: EpochRecord, account: Account) -> None:
+        """Replaces the account of this attempt. Raises as ``plan_epoch``."""
+        ...
+
+    def prepared(self, epoch: EpochRecord) -> Account:
+        """The account of this attempt; empty where none was written."""
+        ...
+
     def seal(self, seal: Seal) -> None:
         """One transaction. Sealing the same attempt again does nothing. Raises LED-111, LED-112."""
         ...
@@ -210,6 +231,10 @@ class Ledger(Protocol):
 
     def positions(self, key: PipelineKey, incarnation: str) -> Mapping[tuple[str, str], Position]:
         """The last sealed position by (source, partition)."""
+        ...
+
+    def committed(self, key: PipelineKey, incarnation: str) -> Mapping[str, int]:
+        """At which number each sink's marker stands after the last sealed epoch that it was part of."""
         ...
 
     def schemas(self, key: PipelineKey) -> Mapping[str, Schema]:

@@ -1,0 +1,54 @@
+"""Compiling a pipeline: the graph is built and typed, then walked through the passes below, in this order."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from penstock.compile.build import build
+from penstock.compile.guarantee import Delivery, delivery_of
+from penstock.compile.prune import prune
+from penstock.compile.push_filters import push_filters
+from penstock.compile.push_projection import push_projection
+from penstock.compile.warnings import warnings_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from penstock.compile.facts import Facts
+    from penstock.document.models import Pipeline
+    from penstock.engines.api import Engine
+    from penstock.errors import Problem
+    from penstock.graph import Graph
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """``written`` is the graph as the document says it, for lineage and previews; ``graph`` is what runs."""
+
+    pipeline: Pipeline
+    written: Graph
+    graph: Graph
+    delivery: Delivery
+    warnings: tuple[Problem, ...] = ()
+
+
+# Each takes a graph and gives one that means the same.
+OPTIMISING: Final[tuple[Callable[[Graph, Pipeline, Facts], Graph], ...]] = (prune, push_filters, push_projection)
+
+
+def compile_pipeline(pipeline: Pipeline, facts: Facts, engine: Engine, *, optimise: bool = True) -> Compiled:
+    """Raises ConfigError with every error of the document (codes CMP-...)."""
+    written, warnings = build(pipeline, facts, engine)
+    delivery = delivery_of(pipeline)
+    graph = written
+    for change in OPTIMISING if optimise else ():
+        graph = change(graph, pipeline, facts)
+    found = (*warnings, *warnings_of(written, pipeline))
+    return Compiled(pipeline, written, graph, delivery, found)
+
+
+def with_graph(compiled: Compiled, graph: Graph) -> Compiled:
+    """The same pipeline, another graph to run."""
+    return dataclasses.replace(compiled, graph=graph)

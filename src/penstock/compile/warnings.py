@@ -1,0 +1,44 @@
+"""What is no error and still is probably not meant."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from penstock.errors import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from penstock.document.models import Pipeline
+    from penstock.graph import Graph
+
+
+def warnings_of(graph: Graph, pipeline: Pipeline) -> Iterator[Problem]:
+    """CMP-228 a node nobody uses, CMP-229 a full read into `append`."""
+    used = graph.upstream(*(write.id for write in graph.writes)) if graph.writes else frozenset(graph.by_id)
+    places = {name: use.at for name, use in pipeline.sources.items()}
+    places |= {name: use.at for name, use in pipeline.transforms.items()}
+    for name, at in places.items():
+        if graph.outputs.get(name) not in used:
+            yield Problem(
+                "CMP-228",
+                f'nobody uses "{name}"',
+                at=at,
+                hint="name it under `from`, or take it out",
+                severity="warning",
+            )
+    for sink in pipeline.sinks.values():
+        if sink.params.mode == "append" and sink.name in graph.by_id and _reads(graph, sink.name):
+            yield Problem(
+                "CMP-229",
+                f'a second run appends the same rows to "{sink.name}" again',
+                at=sink.at,
+                detail=f"{', '.join(_reads(graph, sink.name))} is read in full each run.",
+                hint="use `mode: merge` with keys, or `mode: overwrite`",
+                severity="warning",
+            )
+
+
+def _reads(graph: Graph, sink: str) -> list[str]:
+    needed = graph.upstream(sink)
+    return [read.source for read in graph.reads if read.id in needed]

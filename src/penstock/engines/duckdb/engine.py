@@ -1,0 +1,130 @@
+"""The embedded engine: a pass becomes one statement per shared node and per sink, counted by DuckDB's own profile."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from penstock.engines.api import Engine, Outcome
+from penstock.engines.duckdb import binder, outputs
+from penstock.engines.duckdb.execution import Execution, Nowhere
+from penstock.engines.duckdb.session import Session, typing_connection
+from penstock.graph.nodes import Python, Sort
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    import duckdb
+    import pyarrow as pa
+    from sqlglot import exp
+
+    from penstock.connectors.api import Rows, Staged, Writer
+    from penstock.engines.api import Limits, OpenWriter, Pass, Progress, RejectStore
+    from penstock.graph import Graph
+    from penstock.types import Schema
+
+
+class DuckDBEngine(Engine):
+    """One embedded database per run. ``readable`` are the folders that its statements may read, and write."""
+
+    name = "duckdb"
+
+    def __init__(self, limits: Limits, scratch: Path, readable: Sequence[Path] = ()) -> None:
+        self._limits = limits
+        self._scratch = scratch
+        self._readable = tuple(readable)
+        self._typing: duckdb.DuckDBPyConnection | None = None
+        self._session: Session | None = None
+
+    def schema_of(self, query: exp.Query, inputs: Mapping[str, Schema]) -> Schema:
+        if self._typing is None:
+            self._typing = typing_connection()
+        return binder.schema_of(self._typing, query, inputs)
+
+    # ------------------------------------------------------------ running
+
+    def run(
+        self,
+        work: Pass,
+        *,
+        inputs: Mapping[str, Sequence[Rows]],
+        outputs: Mapping[str, OpenWriter],
+        rejects: RejectStore,
+        progress: Progress | None = None,
+    ) -> Outcome:
+        run = Execution(self._fresh(work.graph), work.graph, inputs, rejects, progress, careful=work.careful)
+        staged: dict[str, tuple[Staged, ...]] = {}
+        done: list[Writer] = []
+        try:
+            for node in work.graph.nodes:
+                if isinstance(node, Python):
+                    run.python(node)
+                elif node.id in work.materialize:
+                    run.materialize(node.id)
+            for write in work.graph.writes:
+                writer, handed = self._write(run, write.id, outputs[write.sink])
+                done.append(writer)
+                staged[write.sink] = (handed,)
+        except BaseException:
+            for writer in done:
+                writer.abort()
+            raise
+        finally:
+            run.close()
+        return Outcome(staged, run.counts)
+
+    def _write(self, run: Execution, write: str, opened: OpenWriter) -> tuple[Writer, Staged]:
+        schema = run.graph[write].schema
+        if schema is None:
+            raise AssertionError(write)
+
+        def attempt(query: exp.Query) -> Writer:
+            writer = opened()
+            try:
+                outputs.deliver(run.session, query, schema, writer, run.fraction)
+            except BaseException:
+                writer.abort()
+                raise
+            return writer
+
+        def undo(writer: Writer) -> None:
+            writer.abort()
+
+        writer = run.execute(write, attempt, undo)
+        try:
+            return writer, writer.stage()
+        except BaseException:
+            writer.abort()
+            raise
+
+    def sample(self, graph: Graph, node: str, inputs: Mapping[str, Sequence[Rows]], rows: int) -> pa.Table:
+        part = graph.only(graph.upstream(node))
+        run = Execution(self._fresh(part), part, inputs, Nowhere(), None, careful=frozenset(inputs), counts=False)
+        try:
+            for item in part.nodes:
+                if isinstance(item, Python):
+                    run.python(item)
+            return run.table(node, rows)
+        finally:
+            run.close()
+
+    def interrupt(self) -> None:
+        if self._session is not None:
+            self._session.interrupt()
+
+    def close(self) -> None:
+        if self._session is not None:
+            self._session.close()
+        if self._typing is not None:
+            with suppress(Exception):
+                self._typing.close()
+            self._typing = None
+
+    def _fresh(self, graph: Graph) -> Session:
+        """A session for one pass; it keeps the order of rows only where the graph sorts, for that costs memory."""
+        if self._session is not None:
+            self._session.close()
+        ordered = any(isinstance(node, Sort) for node in graph.nodes)
+        self._session = Session(self._limits, self._scratch, self._readable, ordered=ordered)
+        return self._session

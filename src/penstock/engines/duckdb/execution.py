@@ -1,0 +1,246 @@
+"""One walk over a graph: statements one after the other, each with its inputs opened, its counts and rejects taken."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypeVar
+
+from sqlglot import exp
+
+from penstock.engines.api import NodeCounts
+from penstock.engines.duckdb import python_step, rejected
+from penstock.engines.duckdb.errors import translated
+from penstock.engines.duckdb.inputs import Input
+from penstock.engines.duckdb.profile import rows_by_tag
+from penstock.engines.duckdb.statement import Composer, Statement, counts_of
+from penstock.errors import DataError, PenstockError
+from penstock.graph.nodes import Check, Read, Table
+from penstock.graph.select import identifier, relation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    import pyarrow as pa
+
+    from penstock.connectors.api import Rows
+    from penstock.engines.api import Progress, RejectStore
+    from penstock.engines.duckdb.session import Session
+    from penstock.graph import Graph
+    from penstock.graph.nodes import Python
+
+Result = TypeVar("Result")
+
+
+class Nowhere:
+    """A reject store that keeps nothing: for a look at some rows."""
+
+    def write(self, node: str, batch: pa.RecordBatch) -> None: ...
+
+    def clear(self, node: str) -> None: ...
+
+
+class Execution:
+    """The state of one pass. ``counts`` grow as statements end; nodes that were materialized are read from tables."""
+
+    def __init__(
+        self,
+        session: Session,
+        graph: Graph,
+        inputs: Mapping[str, Sequence[Rows]],
+        rejects: RejectStore,
+        progress: Progress | None,
+        *,
+        careful: frozenset[str] = frozenset(),
+        counts: bool = True,
+    ) -> None:
+        self.session = session
+        self.graph = graph
+        self.counts: dict[str, NodeCounts] = {}
+        self._composer = Composer(graph, counts=counts)
+        self._counted = counts
+        self._rejects = rejects
+        self._progress = progress
+        self._tables: dict[str, str] = {}
+        self._settled_checks: set[str] = set()
+        self._inputs = {
+            node.id: Input(node, inputs[node.id], careful=node.id in careful)
+            for node in graph.nodes
+            if isinstance(node, Read | Table)
+        }
+
+    def fraction(self, percent: float) -> None:
+        """What DuckDB says of the running statement: percent, negative while it does not know."""
+        if self._progress is not None:
+            self._progress(percent / 100 if percent >= 0 else None, None)
+
+    # ------------------------------------------------------------ statements
+
+    def execute(self, target: str, attempt: Callable[[exp.Query], Result], undo: Callable[[Result], None]) -> Result:
+        """Runs ``attempt`` with the statement of a node's rows. Where a plain read met a malformed record the attempt
+        is undone and made once more with care.
+        """
+        try:
+            statement = self._opened(target)
+            result = attempt(statement.query)
+            profile = self._profile() if self._counted else ""
+        except DataError:
+            self._abandon(target)
+            if not self._take_care(target):
+                raise
+            return self.execute(target, attempt, undo)
+        except BaseException:
+            self._abandon(target)
+            raise
+        try:
+            rejected_records = self._close(target)
+            if self._counted:
+                self._count(statement, profile, rejected_records)
+                self._take_rejects(statement)
+        except BaseException:
+            undo(result)
+            raise
+        return result
+
+    def _opened(self, target: str) -> Statement:
+        with translated("opening the inputs"):
+            leaves = {name: item.open(self.session, self._keep(item)) for name, item in self._used(target)}
+        return self._composer.statement(target, leaves | self._table_queries())
+
+    def _used(self, target: str) -> list[tuple[str, Input]]:
+        """The inputs that a statement for this node reads."""
+        needed = self._composer.needed(target, self._tables.keys() | self._inputs.keys())
+        return [(name, self._inputs[name]) for name in needed if name in self._inputs and name not in self._tables]
+
+    def _table_queries(self) -> dict[str, exp.Query]:
+        return {name: exp.select("*").from_(relation(table)) for name, table in self._tables.items()}
+
+    def _keep(self, item: Input) -> Callable[[pa.RecordBatch], int]:
+        def keep(batch: pa.RecordBatch) -> int:
+            if not item.settled and batch.num_rows:
+                self._rejects.write(item.node.id, batch)
+            return int(batch.num_rows)
+
+        return keep
+
+    def _abandon(self, target: str) -> None:
+        """A producer's own error is the cause of what the engine said, and is raised instead."""
+        causes: list[PenstockError] = []
+        for _, item in self._used(target):
+            try:
+                item.abandon()
+            except PenstockError as error:
+                causes.append(error)
+        if causes:
+            raise causes[0] from None
+
+    def _take_care(self, target: str) -> bool:
+        """Whether there is an input that could be read with more care, and from now on is."""
+        eased = [item for _, item in self._used(target) if item.can_be_eased]
+        self._close_quietly(eased)
+        for item in eased:
+            item.careful = True
+        for _, item in self._used(target):
+            if not item.settled:
+                self._rejects.clear(item.node.id)
+        return bool(eased)
+
+    def _close_quietly(self, items: Sequence[Input]) -> None:
+        for item in items:
+            with suppress(PenstockError):
+                item.abandon()
+
+    def _close(self, target: str) -> dict[str, int]:
+        found: dict[str, int] = {}
+        for name, item in self._used(target):
+            with translated("collecting malformed records"):
+                found[name] = item.close()
+            item.settled = True
+        return found
+
+    def _profile(self) -> str:
+        return self.session.do(lambda: str(self.session.connection.get_profiling_information()))
+
+    def _count(self, statement: Statement, profile: str, rejected_records: Mapping[str, int]) -> None:
+        counts = counts_of(statement, self.graph, rows_by_tag(profile, statement.tags))
+        for name, found in counts.items():
+            if name in self._tables:
+                continue
+            if name in rejected_records:
+                lost = rejected_records[name]
+                found = replace(found, into={name: found.out + lost}, rejected=lost)  # noqa: PLW2901 -- the same count
+            before = self.counts.get(name)
+            # A limit stops what it reads, so a node that two statements run may have passed fewer rows in one of them.
+            if before is None or before.out < found.out:
+                self.counts[name] = found
+
+    def _take_rejects(self, statement: Statement) -> None:
+        for name in statement.nodes:
+            node = self.graph[name]
+            if not isinstance(node, Check) or name in self._settled_checks or name in self._tables:
+                continue
+            count = self.counts[name]
+            self._settled_checks.add(name)
+            if count.into[node.input] > count.out:
+                self._rejected_by(node)
+
+    def _rejected_by(self, node: Check) -> None:
+        """A second statement, over the same inputs, for the rows that did not pass."""
+        statement = replace(self._composer, counts=False).statement(node.input, self._leaves(node.input))
+        store = rejected.Store(self._rejects, node)
+        query = rejected.rows_of(node, statement.query)
+        try:
+            with translated("collecting rejected rows"):
+                self.session.do(lambda: store.fill(self.session.connection, query), self.fraction)
+        finally:
+            self._close_quietly([item for _, item in self._used(node.input)])
+        store.judge()
+
+    def _leaves(self, target: str) -> dict[str, exp.Query]:
+        with translated("opening the inputs"):
+            inputs = {name: item.open(self.session, self._keep(item)) for name, item in self._used(target)}
+        return inputs | self._table_queries()
+
+    # ------------------------------------------------------------ tables
+
+    def materialize(self, node_id: str) -> None:
+        """Computes a node once into a table that later statements read; DuckDB spills it where memory is short."""
+        if node_id in self._tables:
+            return
+        table = f"penstock_{len(self._tables)}"
+
+        def create(query: exp.Query) -> None:
+            with translated(f'computing "{node_id}"'):
+                self._run(exp.Create(this=exp.Table(this=identifier(table)), kind="TABLE", expression=query))
+
+        def drop(_: None) -> None:
+            self._run(exp.Drop(this=exp.Table(this=identifier(table)), kind="TABLE", exists=True))
+
+        self.execute(node_id, create, drop)
+        self._tables[node_id] = table
+
+    def python(self, node: Python) -> None:
+        """Its input is computed first, then streamed through the function into a table."""
+        self.materialize(node.input)
+        table = f"penstock_{len(self._tables)}"
+        into, out = python_step.run(self.session, node, self._tables[node.input], table)
+        self._tables[node.id] = table
+        self.counts[node.id] = NodeCounts({node.input: into}, out)
+
+    def table(self, node_id: str, rows: int) -> pa.Table:
+        """The first rows of a node."""
+
+        def fetch(query: exp.Query) -> pa.Table:
+            limited = exp.select("*").from_(query.subquery("rows")).limit(rows)
+            with translated(f'reading "{node_id}"'):
+                text = limited.sql(dialect="duckdb")
+                return self.session.do(lambda: self.session.connection.sql(text).to_arrow_table(), self.fraction)
+
+        return self.execute(node_id, fetch, lambda _: None)
+
+    def _run(self, tree: exp.Expr) -> None:
+        text = tree.sql(dialect="duckdb")
+        self.session.do(lambda: self.session.connection.execute(text), self.fraction)
+
+    def close(self) -> None:
+        self._close_quietly(list(self._inputs.values()))

@@ -1,0 +1,191 @@
+"""How rows enter DuckDB: its own readers over files, Arrow batches that it pulls, CSV text from pipes.
+
+Each input is a query that gives exactly the columns of its node. Streams are read once, so an input is opened anew for
+every statement; a record that never became a row goes to the reject store in the first statement only.
+"""
+
+from __future__ import annotations
+
+import threading
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, assert_never
+
+from sqlglot import exp
+
+from penstock.connectors.api import Batches, CsvFormat, Files, JsonFormat, Pipe
+from penstock.engines.duckdb.careful import careful_files, careful_pipe
+from penstock.engines.duckdb.readers import files_query, pipe_query
+from penstock.graph.select import column, relation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    import duckdb
+    import pyarrow as pa
+
+    from penstock.connectors.api import Chunk, Rows
+    from penstock.engines.duckdb.session import Session
+    from penstock.graph.nodes import Read, Table
+
+
+@dataclass(slots=True)
+class Input:
+    """One Read or Table node of a pass: one ``Rows`` per partition.
+
+    ``careful`` reads files such that malformed records become rejects instead of errors, at a price.
+    """
+
+    node: Read | Table
+    parts: Sequence[Rows]
+    careful: bool = False
+    settled: bool = False  # its rejects were taken by an earlier statement
+    _open: list[_Opened] = field(default_factory=list)
+
+    @property
+    def can_be_eased(self) -> bool:
+        """Whether a careful read may take what a fast one refused."""
+        return not self.careful and any(isinstance(part, Files | Pipe) for part in self.parts)
+
+    def open(self, session: Session, keep: Callable[[pa.RecordBatch], int]) -> exp.Query:
+        """The query over all parts; ``keep`` takes rejected records and says how many they were."""
+        self._open = []
+        for place, part in enumerate(self.parts):
+            self._open.append(_opened(session, f"{self.node.id}#{place}", self._read_as(part, session), keep))
+        queries = [self._columns(part.query) for part in self._open]
+        union: exp.Query = queries[0]
+        for query in queries[1:]:
+            union = exp.Union(this=union, expression=query, distinct=False)
+        return union
+
+    def _read_as(self, part: Rows, session: Session) -> Rows:
+        if not self.careful:
+            return part
+        match part:
+            case Files(format=CsvFormat() | JsonFormat()):
+                return careful_files(part, session.workspace())
+            case Pipe():
+                return careful_pipe(part, session.workspace())
+            case _:
+                return part
+
+    def _columns(self, query: exp.Query) -> exp.Query:
+        """Only the node's columns, in its order."""
+        if self.node.columns is None:
+            return query
+        return exp.select(*[column(name) for name in self.node.columns]).from_(query.subquery("part", copy=False))
+
+    def close(self) -> int:
+        """Ends what the statement left open and takes its rejects; the number of records that never became rows.
+
+        Raises what went wrong on a producer's side, which is the cause of anything the engine saw.
+        """
+        rejected = 0
+        opened, self._open = self._open, []
+        for part in opened:
+            rejected += part.close()
+        return rejected
+
+    def abandon(self) -> None:
+        """As ``close`` after a failure: nothing is taken; a producer's error is still raised."""
+        opened, self._open = self._open, []
+        for part in opened:
+            part.abandon()
+
+
+class _Opened:
+    """A part of an input while a statement reads it."""
+
+    query: exp.Query
+
+    def close(self) -> int:
+        return 0
+
+    def abandon(self) -> None: ...
+
+
+def _opened(session: Session, name: str, part: Rows, keep: Callable[[pa.RecordBatch], int]) -> _Opened:
+    match part:
+        case Files():
+            return _OpenFiles(part, session.threads)
+        case Batches():
+            return _OpenStream(session.connection, name, part, keep)
+        case Pipe():
+            return _OpenPipe(part)
+    assert_never(part)
+
+
+class _OpenFiles(_Opened):
+    def __init__(self, files: Files, threads: int) -> None:
+        self.query = files_query(files, threads=threads)
+
+
+class _OpenStream(_Opened):
+    """Arrow batches, pulled by the engine's thread; an error of the source is kept and raised in its place."""
+
+    def __init__(
+        self, connection: duckdb.DuckDBPyConnection, name: str, part: Batches, keep: Callable[[pa.RecordBatch], int]
+    ) -> None:
+        import pyarrow as pa
+
+        from penstock.types.arrow import to_arrow
+
+        self._connection, self._name, self._keep = connection, name, keep
+        self._rejected = 0
+        self._error: BaseException | None = None
+        self._stop = threading.Event()
+        self._chunks = part.open()
+        schema = to_arrow(part.schema)
+        connection.register(name, pa.RecordBatchReader.from_batches(schema, self._pull(schema)))
+        self.query = exp.select("*").from_(relation(name))
+
+    def _pull(self, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+        try:
+            for chunk in self._chunks:
+                if self._stop.is_set():
+                    return
+                self._take_rejects(chunk)
+                if chunk.batch.num_rows:
+                    yield chunk.batch if chunk.batch.schema == schema else chunk.batch.cast(schema)
+        except GeneratorExit:  # the statement needs no more
+            raise
+        except BaseException as error:
+            self._error = error
+            raise
+
+    def _take_rejects(self, chunk: Chunk) -> None:
+        if chunk.rejects is not None and chunk.rejects.num_rows:
+            self._rejected += self._keep(chunk.rejects)
+
+    def close(self) -> int:
+        self.abandon()
+        return self._rejected
+
+    def abandon(self) -> None:
+        self._stop.set()
+        self._connection.unregister(self._name)
+        close = getattr(self._chunks, "close", None)
+        if close is not None:
+            with suppress(ValueError, RuntimeError):  # it runs still, or ran to its end
+                close()
+        if self._error is not None:
+            raise self._error
+
+
+class _OpenPipe(_Opened):
+    def __init__(self, part: Pipe) -> None:
+        self._part = part
+        self._descriptors = tuple(part.open())
+        self.query = pipe_query(part, self._descriptors)
+
+    def close(self) -> int:
+        self.abandon()
+        return 0
+
+    def abandon(self) -> None:
+        import os
+
+        for descriptor in self._descriptors:
+            with suppress(OSError):
+                os.close(descriptor)
+        self._part.finish()

@@ -1,0 +1,189 @@
+"""How a statement's rows leave DuckDB: files that it writes itself, CSV text through a pipe, or Arrow batches."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Final, assert_never
+
+from sqlglot import exp
+
+from penstock.connectors.api import (
+    BatchWriter,
+    CsvFormat,
+    FileFormat,
+    FileWriter,
+    JsonFormat,
+    ParquetFormat,
+    PipeWriter,
+)
+from penstock.engines.duckdb.errors import translated
+from penstock.errors import InternalError
+from penstock.graph.select import column, identifier
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from penstock.connectors.api import FileTarget, Writer
+    from penstock.engines.duckdb.session import Session
+    from penstock.types import Schema
+
+BATCH_ROWS: Final = 100_000
+
+
+def deliver(
+    session: Session, query: exp.Query, schema: Schema, writer: Writer, progress: Callable[[float], None] | None = None
+) -> None:
+    """Runs the query and hands every row to the writer; does not stage. The session's profile is that of the query.
+
+    Raises the five error classes; the caller aborts the writer.
+    """
+    match writer:
+        case FileWriter():
+            _files(session, query, writer, progress)
+        case PipeWriter():
+            _pipe(session, query, writer, progress)
+        case BatchWriter():
+            _batches(session, query, schema, writer, progress)
+        case _:
+            raise InternalError("INT-900", f"{type(writer).__name__} is no kind of writer")
+
+
+# ---------------------------------------------------------------- files
+
+
+def _files(session: Session, query: exp.Query, writer: FileWriter, progress: Callable[[float], None] | None) -> None:
+    target = writer.target()
+    statement = copy(_sorted(query, target.format), _place(target), _file_options(target))
+
+    def write() -> dict[str, int]:
+        rows = session.connection.execute(statement.sql(dialect="duckdb")).fetchall()
+        return {os.path.relpath(str(row[0]), target.folder): int(row[1]) for row in rows}
+
+    with translated("writing files"):
+        writer.counted(session.do(write, progress))
+
+
+def _place(target: FileTarget) -> str:
+    return str(target.folder / target.single) if target.single else str(target.folder)
+
+
+def _sorted(query: exp.Query, form: FileFormat) -> exp.Query:
+    names = form.sort_by if isinstance(form, ParquetFormat) else ()
+    if not names:
+        return query
+    inner = exp.select("*").from_(query.subquery(identifier("__unsorted")))
+    return inner.order_by(*[exp.Ordered(this=column(name), nulls_first=False) for name in names])
+
+
+def copy(query: exp.Query, place: str, options: Sequence[exp.CopyParameter]) -> exp.Copy:
+    """``COPY (query) TO 'place' (options)``."""
+    return exp.Copy(this=query.subquery(), kind=False, files=[exp.Literal.string(place)], params=list(options))
+
+
+def _option(name: str, value: exp.Expr | str | bool | int) -> exp.CopyParameter:  # noqa: FBT001 -- an option's value
+    tree = value if isinstance(value, exp.Expr) else exp.convert(value)
+    return exp.CopyParameter(this=exp.var(name), expression=tree)
+
+
+def _names(names: Sequence[str]) -> exp.Tuple:
+    return exp.Tuple(expressions=[column(name) for name in names])
+
+
+def _file_options(target: FileTarget) -> list[exp.CopyParameter]:
+    options = [*_format_options(target.format), _option("return_stats", True)]
+    if target.single:
+        return options
+    options.append(_option("file_extension", target.extension))
+    options.append(_option("overwrite_or_ignore", True))
+    if target.partition_by:
+        options.append(_option("partition_by", _names(target.partition_by)))
+        options.append(_option("write_partition_columns", target.partition_columns_in_files))
+    elif isinstance(target.format, ParquetFormat) and target.format.sort_by:
+        options.append(_option("file_size_bytes", target.max_file_bytes or 1 << 60))
+    elif target.max_file_bytes:
+        options.append(_option("file_size_bytes", target.max_file_bytes))
+    else:
+        options.append(_option("per_thread_output", True))
+    return options
+
+
+def _format_options(form: FileFormat) -> list[exp.CopyParameter]:
+    match form:
+        case ParquetFormat():
+            return _parquet_options(form)
+        case JsonFormat():
+            options = [_option("format", "json"), _option("compression", form.compression or "none")]
+            return [*options, _option("array", True)] if form.layout == "array" else options
+        case CsvFormat():
+            return _csv_options(form)
+    assert_never(form)
+
+
+def _parquet_options(form: ParquetFormat) -> list[exp.CopyParameter]:
+    codec = {"auto": "zstd", "none": "uncompressed"}.get(form.compression, form.compression)
+    options = [
+        _option("format", "parquet"),
+        _option("compression", codec),
+        _option("parquet_version", exp.var(form.version.upper())),
+    ]
+    if codec == "zstd" and form.compression_level is not None:
+        options.append(_option("compression_level", form.compression_level))
+    if form.row_group_rows is not None:
+        options.append(_option("row_group_size", form.row_group_rows))
+    if not form.bloom_filter:
+        options.append(_option("write_bloom_filter", False))
+    return options
+
+
+def _csv_options(form: CsvFormat) -> list[exp.CopyParameter]:
+    quote = form.quote or '"'
+    options = [
+        _option("format", "csv"),
+        _option("header", form.header is not False),
+        _option("delimiter", form.delimiter or ","),
+        _option("quote", quote),
+        _option("escape", form.escape or quote),
+        _option("nullstr", form.null_values[0] if form.null_values else ""),
+        _option("compression", form.compression or "none"),
+    ]
+    if form.date_format:
+        options.append(_option("dateformat", form.date_format))
+    if form.timestamp_format:
+        options.append(_option("timestampformat", form.timestamp_format))
+    return options
+
+
+# ---------------------------------------------------------------- pipes and batches
+
+
+def _pipe(session: Session, query: exp.Query, writer: PipeWriter, progress: Callable[[float], None] | None) -> None:
+    write_end = writer.open()
+    statement = copy(query, f"/dev/fd/{write_end}", _csv_options(writer.format))
+
+    def write() -> None:
+        try:
+            session.connection.execute(statement.sql(dialect="duckdb"))
+        finally:
+            os.close(write_end)
+
+    with translated("writing to a pipe"):
+        session.do(write, progress)
+
+
+def _batches(
+    session: Session,
+    query: exp.Query,
+    schema: Schema,
+    writer: BatchWriter,
+    progress: Callable[[float], None] | None,
+) -> None:
+    from penstock.types.conform import conform
+
+    def write() -> None:
+        # A relation, not a result: results copy once more on their way to Arrow.
+        reader = session.connection.sql(query.sql(dialect="duckdb")).to_arrow_reader(BATCH_ROWS)
+        for batch in reader:
+            writer.write(conform(batch, schema))
+
+    with translated("delivering rows"):
+        session.do(write, progress)

@@ -1,0 +1,71 @@
+"""A Python step: the rows of a table through a function of Arrow batches into another table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from sqlglot import exp
+
+from penstock.engines.duckdb.errors import translated
+from penstock.engines.python_function import apply, load
+from penstock.graph.select import identifier, relation
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import pyarrow as pa
+
+    from penstock.engines.duckdb.session import Session
+    from penstock.graph.nodes import Python
+
+_BATCH_ROWS: Final = 65_536
+
+
+def run(session: Session, node: Python, source: str, target: str) -> tuple[int, int]:
+    """Rows in and out. The function runs on the statement's thread, so Ctrl-C acts when it returns a batch.
+
+    Raises DataError ENG-314 where the function raises or returns something else than its declared schema.
+    """
+    import pyarrow as pa
+
+    from penstock.types.arrow import to_arrow
+
+    function = load(node.function, node.at)
+    counted = {"in": 0, "out": 0}
+    failed: list[BaseException] = []
+    # A connection executes one statement at a time: the rows to read come over another one.
+    reading = session.connection.cursor()
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        size = None if node.whole_table else _BATCH_ROWS
+        query = exp.select("*").from_(relation(source)).sql(dialect="duckdb")
+        rows = reading.sql(query).to_arrow_reader(_BATCH_ROWS)
+        parts = iter([rows.read_all().combine_chunks().to_batches()]) if size is None else ([one] for one in rows)
+        try:
+            for part in parts:
+                for batch in part:
+                    counted["in"] += batch.num_rows
+                    for result in apply(function, batch, node.declared, node.at):
+                        counted["out"] += result.num_rows
+                        yield result
+        except BaseException as error:
+            failed.append(error)
+            raise
+
+    stream = pa.RecordBatchReader.from_batches(to_arrow(node.declared), batches())
+    name = f"{target}_stream"
+    session.connection.register(name, stream)
+    create = exp.Create(
+        this=exp.Table(this=identifier(target)), kind="TABLE", expression=exp.select("*").from_(relation(name))
+    )
+    try:
+        with translated(f'running the function of "{node.id}"'):
+            session.do(lambda: session.connection.execute(create.sql(dialect="duckdb")))
+    except BaseException:
+        if failed and not isinstance(failed[0], GeneratorExit):
+            raise failed[0] from None
+        raise
+    finally:
+        session.connection.unregister(name)
+        reading.close()
+    return counted["in"], counted["out"]

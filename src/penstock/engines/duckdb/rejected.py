@@ -1,0 +1,100 @@
+"""The rows that a Check refused, as records of the reject store: the row as JSON and every cause."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from sqlglot import exp
+
+from penstock.connectors.api import REJECT_COLUMNS
+from penstock.errors import DataError
+from penstock.graph.select import column, identifier, violated
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+
+    from penstock.engines.api import RejectStore
+    from penstock.graph.nodes import Cause, Check
+
+_ROW: Final = "row"
+_FAILS: Final = "fails"
+_BATCH_ROWS: Final = 50_000
+
+
+def rows_of(node: Check, source: exp.Query) -> exp.Select:
+    """One row per rejected row of ``source``, with the columns of ``REJECT_COLUMNS`` and whether it fails the run."""
+    values: dict[str, exp.Expr] = {
+        "row": _row(node),
+        "causes": exp.Anonymous(
+            this="list_filter",
+            expressions=[
+                exp.Array(expressions=[_record(cause) for cause in node.causes]),
+                exp.Lambda(this=_not_null(exp.column("x")), expressions=[exp.to_identifier("x")]),
+            ],
+        ),
+        _FAILS: violated([cause for cause in node.causes if cause.on_fail == "fail"]),
+    }
+    names = [name for name, _ in REJECT_COLUMNS]
+    nothing = exp.Cast(this=exp.null(), to=exp.DataType.build("text"))
+    columns = [exp.alias_(values.get(name, nothing.copy()), identifier(name)) for name in (*names, _FAILS)]
+    return exp.select(*columns).from_(source.subquery(identifier(_ROW))).where(violated(node.causes))
+
+
+def _row(node: Check) -> exp.Expr:
+    """The row as JSON, without the compiler's own columns."""
+    if node.record is None:
+        return exp.Anonymous(this="to_json", expressions=[exp.column(_ROW, quoted=True)])
+    fields = [exp.PropertyEQ(this=identifier(name), expression=column(name)) for name in node.record]
+    return exp.Anonymous(this="to_json", expressions=[exp.Struct(expressions=fields)])
+
+
+def _record(cause: Cause) -> exp.Expr:
+    """A struct of code, column and message where the cause is violated, else null."""
+    name = exp.Literal.string(cause.column) if cause.column is not None else exp.null()
+    record = exp.Struct(
+        expressions=[
+            exp.PropertyEQ(this=identifier("code"), expression=exp.Literal.string(cause.code)),
+            exp.PropertyEQ(this=identifier("column"), expression=exp.Cast(this=name, to=exp.DataType.build("text"))),
+            exp.PropertyEQ(this=identifier("message"), expression=cause.message.copy()),
+        ]
+    )
+    return exp.Case(ifs=[exp.If(this=violated([cause]), true=record)])
+
+
+def _not_null(value: exp.Expr) -> exp.Expr:
+    return exp.Not(this=exp.Is(this=value, expression=exp.null()))
+
+
+class Store:
+    """Puts rejected rows into the reject store; afterwards says whether one of them ends the run."""
+
+    def __init__(self, rejects: RejectStore, node: Check) -> None:
+        self._rejects, self._node = rejects, node
+        self._failing = 0
+        self._example = ""
+
+    def fill(self, connection: duckdb.DuckDBPyConnection, query: exp.Query) -> None:
+        for batch in connection.sql(query.sql(dialect="duckdb")).to_arrow_reader(_BATCH_ROWS):
+            self._see(batch)
+            self._rejects.write(self._node.id, batch.drop_columns([_FAILS]))
+
+    def _see(self, batch: pa.RecordBatch) -> None:
+        import pyarrow.compute as pc
+
+        failing = batch.filter(batch.column(_FAILS))
+        if failing.num_rows and not self._example:
+            causes = failing.column("causes")[0].as_py()
+            self._example = "; ".join(str(cause["message"]) for cause in causes)
+        self._failing += pc.sum(batch.column(_FAILS), min_count=0).as_py()
+
+    def judge(self) -> None:
+        """Raises DataError ENG-313 where the document says that such a row fails the run."""
+        if self._failing:
+            raise DataError(
+                "ENG-313",
+                f'{self._failing} rows break what "{self._node.id}" demands',
+                at=self._node.at,
+                detail=f"the first: {self._example}",
+                hint="`penstock rejects show` lists them; `reject` in place of `fail` sets such rows aside",
+            )

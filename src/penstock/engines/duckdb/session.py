@@ -1,0 +1,135 @@
+"""One DuckDB connection with its limits and its sandbox; statements run on a worker thread so that Ctrl-C acts at once.
+
+Order matters: limits, then profiling, then what may be read, and last the lock. After it a statement can neither load an
+extension, nor attach a database, nor read or write outside the named folders, nor undo any of this.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import threading
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as NotYetError
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from penstock.engines.duckdb.careful import Workspace
+from penstock.engines.duckdb.profile import DISABLED_OPTIMIZERS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import duckdb
+
+    from penstock.engines.api import Limits
+
+_CAREFUL_SHARE: Final = 4  # of memory, for a database beside this one
+_LOOK_S: Final = 0.05  # how often the main thread looks up for signals and progress
+Result = TypeVar("Result")
+
+
+class Session:
+    """Owned by one engine; used from the thread that made it, which stays free for signals while statements run."""
+
+    def __init__(self, limits: Limits, scratch: Path, allowed: Sequence[Path], *, ordered: bool) -> None:
+        import duckdb
+
+        self._spill = scratch / "spill"
+        self._spill.mkdir(parents=True, exist_ok=True)
+        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="duckdb")
+        self._closed = threading.Event()
+        self._limits, self._scratch = limits, scratch
+        self.connection = duckdb.connect(":memory:", config=_config(limits, self._spill, ordered=ordered))
+        self._secure([*allowed, scratch])
+
+    def _secure(self, allowed: Sequence[Path]) -> None:
+        con = self.connection
+        con.execute("SET TimeZone = 'UTC'")
+        con.execute("SET enable_progress_bar = true")
+        con.execute("SET enable_progress_bar_print = false")
+        con.execute("SET enable_profiling = 'no_output'")
+        con.execute("SET disabled_optimizers = ?", [",".join(name for name in DISABLED_OPTIMIZERS)])
+        con.execute("SET allowed_directories = ?", [[str(path) for path in allowed]])
+        con.execute("SET enable_external_access = false")
+        con.execute("SET lock_configuration = true")
+
+    @property
+    def threads(self) -> int:
+        return self._limits.threads
+
+    def workspace(self) -> Workspace:
+        """What one careful read may use: a quarter of the memory, a folder of its own."""
+        folder = Path(tempfile.mkdtemp(dir=self._scratch, prefix="careful-"))
+        return Workspace(folder, self._limits.threads, self._limits.memory_bytes // _CAREFUL_SHARE)
+
+    def do(self, work: Callable[[], Result], progress: Callable[[float], None] | None = None) -> Result:
+        """Runs ``work`` on the worker thread. A KeyboardInterrupt in the meantime interrupts the statement, waits until
+        it has let go, and is raised again.
+        """
+        future: Future[Result] = self._worker.submit(work)
+        try:
+            return self._wait(future, progress)
+        except BaseException:
+            self._interrupt_until(future)
+            raise
+
+    def _wait(self, future: Future[Result], progress: Callable[[float], None] | None) -> Result:
+        while True:
+            try:
+                return future.result(timeout=_LOOK_S)
+            except NotYetError:
+                if future.done():
+                    return future.result()
+                if progress is not None:
+                    progress(self.connection.query_progress())
+
+    def _interrupt_until(self, future: Future[Result]) -> None:
+        while not future.done():
+            self.connection.interrupt()
+            try:
+                future.exception(timeout=_LOOK_S)
+            except NotYetError:
+                continue
+
+    def interrupt(self) -> None:
+        """From any thread."""
+        self.connection.interrupt()
+
+    def close(self) -> None:
+        """Idempotent; removes what was spilled."""
+        if self._closed.is_set():
+            return
+        self._closed.set()
+        self._worker.shutdown(wait=True, cancel_futures=True)
+        self.connection.close()
+        shutil.rmtree(self._spill, ignore_errors=True)
+
+
+def _config(limits: Limits, spill: Path, *, ordered: bool) -> dict[str, str | bool | int | float | list[str]]:
+    config: dict[str, str | bool | int | float | list[str]] = {
+        "memory_limit": f"{limits.memory_bytes}B",
+        "threads": limits.threads,
+        "temp_directory": str(spill),
+        "preserve_insertion_order": ordered,
+        "autoinstall_known_extensions": False,
+        "autoload_known_extensions": False,
+        "allow_community_extensions": False,
+    }
+    if limits.temp_bytes is not None:
+        config["max_temp_directory_size"] = f"{limits.temp_bytes}B"
+    return config
+
+
+def typing_connection() -> duckdb.DuckDBPyConnection:
+    """A connection that only types queries: it may read nothing at all."""
+    import duckdb
+
+    con = duckdb.connect(
+        ":memory:",
+        config={"threads": 1, "autoinstall_known_extensions": False, "autoload_known_extensions": False},
+    )
+    con.execute("SET TimeZone = 'UTC'")
+    con.execute("SET enable_external_access = false")
+    con.execute("SET lock_configuration = true")
+    return con

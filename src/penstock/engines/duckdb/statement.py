@@ -1,0 +1,192 @@
+"""From a part of the graph to one DuckDB statement: a common table expression per node, each with its counting tags.
+
+A tag is a filter that lets everything pass (or the node's own condition), whose rows DuckDB's profile reports by name
+(profile.py). A node that several others read within the statement is materialized, so that it runs, and counts, once.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sqlglot import exp
+
+from penstock.engines.duckdb.counting import Counted, counted_explode, counted_join, tapped
+from penstock.engines.duckdb.profile import tag_condition
+from penstock.errors import InternalError
+from penstock.graph.nodes import (
+    Aggregate,
+    Check,
+    Explode,
+    Filter,
+    Join,
+    Limit,
+    Project,
+    Python,
+    Query,
+    Read,
+    Sample,
+    Sort,
+    Table,
+    Union,
+    Write,
+)
+from penstock.graph.select import identifier, keep, order, relation, to_select, violated
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from penstock.engines.api import NodeCounts
+    from penstock.graph import Graph, Node
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """``query`` gives the rows of ``target``; ``nodes`` are those it computes, in graph order; ``counted`` has, for each
+    that is counted, its tags.
+    """
+
+    target: str
+    query: exp.Query
+    nodes: tuple[str, ...]
+    counted: Mapping[str, Counted]
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        return tuple(tag for item in self.counted.values() for tag in item.tags)
+
+
+@dataclass(frozen=True, slots=True)
+class Composer:
+    """Builds statements over a graph. With ``counts`` False no tag is set: for rows whose number nobody asks for."""
+
+    graph: Graph
+    counts: bool = True
+
+    def statement(self, target: str, leaves: Mapping[str, exp.Query]) -> Statement:
+        """The rows of ``target``, a node of the graph. ``leaves`` are queries that stand for nodes which need no
+        computing: bound inputs and tables that were materialized before.
+        """
+        needed = self.needed_nodes(target, leaves.keys())
+        uses = _uses(needed, leaves)
+        counted: dict[str, Counted] = {}
+        parts: list[exp.CTE] = []
+        for node in needed:
+            tag = f"n{len(parts)}" if self.counts else None
+            query = leaves[node.id].copy() if node.id in leaves else None
+            part = _part(self.graph, node, query, tag)
+            if part.tags:
+                counted[node.id] = part
+            parts.append(_cte(node.id, part.query, materialized=uses[node.id] > 1))
+        query = exp.select("*").from_(relation(needed[-1].id))
+        query.set("with_", exp.With(expressions=parts))
+        return Statement(target, query, tuple(node.id for node in needed), counted)
+
+    def needed(self, target: str, leaves: Iterable[str]) -> list[str]:
+        """The ids of the nodes that a statement for the target computes or, being leaves, reads."""
+        return [node.id for node in self.needed_nodes(target, leaves)]
+
+    def needed_nodes(self, target: str, leaves: Iterable[str]) -> list[Node]:
+        ends = frozenset(leaves)
+        wanted: set[str] = set()
+        todo = [target]
+        while todo:
+            current = todo.pop()
+            if current not in wanted:
+                wanted.add(current)
+                if current not in ends:
+                    todo.extend(self.graph[current].inputs)
+        return [node for node in self.graph.nodes if node.id in wanted]
+
+
+def _uses(nodes: list[Node], leaves: Mapping[str, exp.Query]) -> Counter[str]:
+    """How often the statement reads each node."""
+    uses: Counter[str] = Counter()
+    for node in nodes:
+        if node.id in leaves:
+            continue
+        if isinstance(node, Query):
+            named = Counter(table.name for table in node.query.find_all(exp.Table))
+            for name, source in node.tables.items():
+                uses[source] += named[name]
+        else:
+            uses.update(node.inputs)
+    return uses
+
+
+def _cte(name: str, query: exp.Query, *, materialized: bool) -> exp.CTE:
+    alias = exp.TableAlias(this=identifier(name))
+    return exp.CTE(this=query, alias=alias, materialized=True if materialized else None)
+
+
+def _part(graph: Graph, node: Node, leaf: exp.Query | None, tag: str | None) -> Counted:
+    """The node's SELECT with its tags; a node that never changes the number of rows needs none."""
+    if leaf is not None:
+        return tapped(leaf, tag)
+    match node:
+        case Filter():
+            return _kept(node, node.condition, tag)
+        case Check():
+            return _kept(node, exp.Not(this=violated(node.causes)), tag)
+        case Join():
+            return counted_join(node, tag) if tag is not None else Counted(to_select(node))
+        case Explode():
+            return counted_explode(node, tag) if tag is not None else Counted(to_select(node))
+        case Project() | Sort() | Union() | Write():
+            return Counted(to_select(node))
+        case Limit():
+            return tapped(_limited(graph, node), tag)
+        case Aggregate() | Sample() | Query():
+            return tapped(to_select(node), tag)
+        case Read() | Table() | Python():
+            raise InternalError("INT-900", f'the node "{node.id}" was not bound before its statement')
+
+
+def _limited(graph: Graph, node: Limit) -> exp.Query:
+    """A limit right above a sort is one operator with it: an order is promised to no other reader of a sort's rows."""
+    below = graph[node.input]
+    query = to_select(node)
+    if isinstance(below, Sort) and isinstance(query, exp.Select):
+        return query.order_by(*[order(key) for key in below.keys], copy=False)
+    return query
+
+
+def _kept(node: Filter | Check, condition: exp.Expr, tag: str | None) -> Counted:
+    """The condition carries the tag; one with a window function is counted above it, which leaves DuckDB its faster
+    plan for the first row of each group.
+    """
+    select = exp.select("*").from_(relation(node.input))
+    if tag is None or condition.find(exp.Window) is not None:
+        return tapped(keep(select, condition), tag)
+    return Counted(select.where(tag_condition(condition, tag), copy=False), out=tag)
+
+
+def counts_of(statement: Statement, graph: Graph, rows: Mapping[str, int]) -> dict[str, NodeCounts]:
+    """The counts of every node that the statement computed, from the rows that its tags saw; a leaf's are its rows out,
+    under no input.
+    """
+    from penstock.engines.api import NodeCounts
+
+    out: dict[str, int] = {}
+    counts: dict[str, NodeCounts] = {}
+    for name in statement.nodes:
+        node, counted = graph[name], statement.counted.get(name)
+        leaf = not all(source in out for source in node.inputs) or not node.inputs
+        into = {} if leaf else {source: out[source] for source in node.inputs}
+        out[name] = sum(into.values()) if counted is None or counted.out is None else rows[counted.out]
+        unmatched = _alone(node, into, out[name]) or ({} if counted is None else counted.unmatched_in(rows))
+        empty = 0 if counted is None else counted.empty_in(rows)
+        counts[name] = NodeCounts(into, out[name], unmatched=unmatched, empty=empty)
+    return counts
+
+
+def _alone(node: Node, into: Mapping[str, int], out: int) -> dict[str, int]:
+    """Rows without a partner of the joins that pass on rows of their left side only."""
+    match node:
+        case Join(how="semi"):
+            return {node.left: into[node.left] - out}
+        case Join(how="anti"):
+            return {node.left: out}
+        case _:
+            return {}

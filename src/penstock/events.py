@@ -1,0 +1,172 @@
+"""Observable facts as typed records; one ``emit`` makes a log line, a count, and tells who listens.
+
+Nothing of a row and no secret is ever part of a fact. Logs go to stderr; their library is imported with the first line
+that is to be written.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar, Final, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Level = Literal["debug", "info", "warning", "error"]
+LEVELS: Final[tuple[Level, ...]] = ("debug", "info", "warning", "error")
+LogFormat = Literal["text", "json"]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Base of all facts; a fact's name in logs and counters is its class's, in snake case."""
+
+    level: ClassVar[Level] = "info"
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted(Event):
+    pipeline: str
+    run_id: str
+    plan_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class EpochPlanned(Event):
+    pipeline: str
+    epoch: int
+    sources: int
+
+
+@dataclass(frozen=True, slots=True)
+class EpochRedone(Event):
+    """An earlier run left this epoch half committed; it gets the same ranges again."""
+
+    level: ClassVar[Level] = "warning"
+    pipeline: str
+    epoch: int
+    committed: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SourceSpooled(Event):
+    source: str
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class PassStarted(Event):
+    number: int
+    of: int
+    sinks: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PassMoved(Event):
+    """How far the running statement is; the only fact that comes often."""
+
+    level: ClassVar[Level] = "debug"
+    number: int
+    fraction: float | None
+    rows: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class PassDone(Event):
+    number: int
+    rows_in: int
+    rows_out: int
+    rejected: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class SinkCommitted(Event):
+    sink: str
+    epoch: int
+    rows: int
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class CommitUnclear(Event):
+    level: ClassVar[Level] = "warning"
+    sink: str
+    epoch: int
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptFailed(Event):
+    level: ClassVar[Level] = "warning"
+    number: int
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class EpochSealed(Event):
+    pipeline: str
+    epoch: int
+    rows_in: int
+    rows_out: int
+    rejected: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnded(Event):
+    pipeline: str
+    run_id: str
+    status: str
+    seconds: float
+
+
+@dataclass(slots=True)
+class Events:
+    """Where facts go. ``level`` is the lowest that is logged; listeners hear everything, on the emitting thread."""
+
+    level: Level = "warning"
+    format: LogFormat = "text"
+    listeners: list[Callable[[Event], None]] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
+    _logger: Callable[[Level, str, dict[str, object]], None] | None = None
+
+    def emit(self, event: Event) -> None:
+        name = _snake(type(event).__name__)
+        self.counts[name] += 1
+        for listener in self.listeners:
+            listener(event)
+        if LEVELS.index(event.level) >= LEVELS.index(self.level):
+            if self._logger is None:
+                self._logger = _structured(self.format)
+            self._logger(event.level, name, dataclasses.asdict(event))
+
+
+def _snake(name: str) -> str:
+    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name).lstrip("_")
+
+
+def _structured(log_format: LogFormat) -> Callable[[Level, str, dict[str, object]], None]:
+    import sys
+
+    import structlog
+
+    if log_format == "json":
+        renderer: structlog.typing.Processor = structlog.processors.JSONRenderer()
+    else:
+        renderer = structlog.dev.ConsoleRenderer(colors=False)
+    logger = structlog.wrap_logger(
+        structlog.PrintLogger(sys.stderr),
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            renderer,
+        ],
+    )
+
+    def write(level: Level, name: str, facts: dict[str, object]) -> None:
+        getattr(logger, level)(name, **facts)
+
+    return write

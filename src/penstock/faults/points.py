@@ -1,0 +1,83 @@
+"""Named crash points: places between two durable steps where a test, or a torture run, makes the process fail.
+
+Off unless asked for. ``PENSTOCK_FAULTS`` holds a comma list of ``point=act`` or ``point@n=act``: at the n-th time the
+point is passed (default the first), ``kill`` ends the process as a power cut would (no handler runs), ``raise`` raises
+FatalError FLT-100, ``lost`` raises TransientError FLT-101 as if the system's answer had been lost, and ``pause``
+stops the process until somebody continues it.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, Literal, get_args
+
+from penstock.errors import ConfigError, FatalError, TransientError, nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Act = Literal["kill", "raise", "lost", "pause"]
+VARIABLE: Final = "PENSTOCK_FAULTS"
+
+# The run's own, in the order in which an epoch passes them. A sink's own are named after its system (`files.staged`).
+RUN_POINTS: Final = (
+    "run.taken",
+    "run.spooled",
+    "run.planned",
+    "run.prepared_sinks",
+    "run.staged",
+    "run.accounted",
+    "run.before_commit",
+    "run.committed",
+    "run.before_seal",
+    "run.sealed",
+    "run.acknowledged",
+)
+
+
+@dataclass(slots=True)
+class Faults:
+    """``acts`` by (point, time it is passed). ``seen`` counts every point that was passed, asked for or not."""
+
+    acts: Mapping[tuple[str, int], Act] = field(default_factory=dict)
+    seen: Counter[str] = field(default_factory=Counter)
+
+    def reached(self, point: str) -> None:
+        self.seen[point] += 1
+        act = self.acts.get((point, self.seen[point]))
+        if act is not None:
+            _act(act, point)
+
+
+def _act(act: Act, point: str) -> None:
+    match act:
+        case "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        case "pause":
+            os.kill(os.getpid(), signal.SIGSTOP)
+        case "raise":
+            raise FatalError("FLT-100", f'the crash point "{point}" was asked to fail')
+        case "lost":
+            raise TransientError("FLT-101", f'the answer at "{point}" was asked to be lost')
+
+
+def parse_faults(text: str) -> Faults:
+    """Raises ConfigError FLT-110 for anything that is not ``point[@n]=act``."""
+    acts: dict[tuple[str, int], Act] = {}
+    for part in filter(None, (item.strip() for item in text.split(","))):
+        name, _, act = part.partition("=")
+        point, _, time = name.partition("@")
+        known = get_args(Act)
+        if not point or act not in known or not (time or "1").isdigit():
+            near = nearest(act, known)
+            raise ConfigError(
+                "FLT-110",
+                f'"{part}" is no crash point and what it does',
+                detail=f"the form is point=act or point@n=act, acts are {', '.join(known)}.",
+                hint=f'did you mean "{near}"?' if near and act not in known else None,
+            )
+        acts[point, int(time or 1)] = act  # type: ignore[assignment]  # checked against the literal's members above
+    return Faults(acts)

@@ -1,0 +1,196 @@
+"""Between the ledger's dataclasses and its rows."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+from penstock.connectors.api import Receipt
+from penstock.ledger.api import (
+    Account,
+    EpochRecord,
+    EpochStatus,
+    NodeBalance,
+    PipelineKey,
+    Range,
+    RejectEntry,
+    RejectFile,
+    RunRecord,
+    RunStatus,
+)
+from penstock.types import Schema
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    from sqlalchemy.engine import RowMapping
+
+    from penstock.ledger.api import Lease, Seal
+
+Row = dict[str, Any]
+
+
+def _key(key: PipelineKey) -> Row:
+    return {"project": key.project, "environment": key.environment, "pipeline": key.pipeline}
+
+
+def _to_key(row: RowMapping) -> PipelineKey:
+    return PipelineKey(row["project"], row["environment"], row["pipeline"])
+
+
+def of_lease(lease: Lease) -> Row:
+    return {
+        **_key(lease.key),
+        "incarnation": lease.incarnation,
+        "fence": lease.fence,
+        "holder": lease.holder,
+        "expires_at": lease.expires_at,
+    }
+
+
+def of_run(run: RunRecord) -> Row:
+    return {
+        "run_id": run.run_id,
+        **_key(run.key),
+        "status": run.status.value,
+        "started_at": run.started_at,
+        "ended_at": run.ended_at,
+        "engine": run.engine,
+        "guarantee": run.guarantee,
+        "plan_hash": run.plan_hash,
+        "summary": run.summary,
+    }
+
+
+def to_run(row: RowMapping) -> RunRecord:
+    return RunRecord(
+        row["run_id"],
+        _to_key(row),
+        RunStatus(row["status"]),
+        row["started_at"],
+        row["ended_at"],
+        row["engine"],
+        row["guarantee"],
+        row["plan_hash"],
+        row["summary"],
+    )
+
+
+def of_epoch(epoch: EpochRecord) -> Row:
+    return {
+        **_key(epoch.key),
+        "incarnation": epoch.incarnation,
+        "number": epoch.number,
+        "attempt": epoch.attempt,
+        "fence": epoch.fence,
+        "run_id": epoch.run_id,
+        "plan_hash": epoch.plan_hash,
+        "ranges": [dataclasses.asdict(item) for item in epoch.ranges],
+        "planned_at": epoch.planned_at,
+        "sinks": dict(epoch.sinks),
+        "status": epoch.status.value,
+        "sealed_at": epoch.sealed_at,
+    }
+
+
+def to_epoch(row: RowMapping) -> EpochRecord:
+    return EpochRecord(
+        _to_key(row),
+        row["incarnation"],
+        row["number"],
+        row["attempt"],
+        row["fence"],
+        row["run_id"],
+        row["plan_hash"],
+        tuple(Range(**item) for item in row["ranges"]),
+        row["planned_at"],
+        row["sinks"],
+        EpochStatus(row["status"]),
+        row["sealed_at"],
+    )
+
+
+def of_seal(seal: Seal) -> Row:
+    sealed = dataclasses.replace(seal.epoch, status=EpochStatus.SEALED, sealed_at=seal.sealed_at)
+    return {
+        **of_epoch(sealed),
+        "receipts": {name: dataclasses.asdict(receipt) for name, receipt in seal.receipts.items()},
+        "balance": [dataclasses.asdict(item) for item in seal.balance],
+    }
+
+
+def of_position(epoch: EpochRecord, item: Range) -> Row:
+    return {
+        **_key(epoch.key),
+        "incarnation": epoch.incarnation,
+        "source": item.source,
+        "partition": item.partition,
+        "position": item.upto,
+    }
+
+
+def of_sink(epoch: EpochRecord, sink: str) -> Row:
+    return {**_key(epoch.key), "incarnation": epoch.incarnation, "sink": sink, "number": epoch.sinks[sink]}
+
+
+def of_account(account: Account) -> Row:
+    return {
+        "balance": [dataclasses.asdict(item) for item in account.balance],
+        "rejects": [_of_file(file) for file in account.rejects],
+    }
+
+
+def to_account(stored: Mapping[str, Any] | None) -> Account:
+    if stored is None:
+        return Account()
+    return Account(tuple(to_balance(stored["balance"])), tuple(_to_file(item) for item in stored["rejects"]))
+
+
+def of_schema(key: PipelineKey, source: str, schema: Schema) -> Row:
+    return {**_key(key), "source": source, "columns": schema.to_json()}
+
+
+def to_schema(row: RowMapping) -> Schema:
+    return Schema.from_json(row["columns"])
+
+
+def to_balance(stored: Sequence[Mapping[str, Any]]) -> list[NodeBalance]:
+    return [NodeBalance(**item) for item in stored]
+
+
+def to_receipts(stored: Mapping[str, Mapping[str, Any]]) -> dict[str, Receipt]:
+    return {name: Receipt(**item) for name, item in stored.items()}
+
+
+def of_reject(epoch: EpochRecord, file: RejectFile, status: str, at: datetime) -> Row:
+    return {
+        **_key(epoch.key),
+        "incarnation": epoch.incarnation,
+        "run_id": epoch.run_id,
+        "epoch": epoch.number,
+        "attempt": epoch.attempt,
+        "status": status,
+        **_of_file(file),
+        "at": at,
+    }
+
+
+def to_reject(row: RowMapping) -> RejectEntry:
+    return RejectEntry(row["run_id"], row["epoch"], row["attempt"], row["status"], _to_file(row), row["at"])
+
+
+def _of_file(file: RejectFile) -> Row:
+    return {
+        "node": file.node,
+        "path": file.path,
+        "rows": file.rows,
+        "checksum": file.checksum,
+        "groups": [[code, column, rows] for (code, column), rows in sorted(file.groups.items(), key=str)],
+        "labels": sorted(file.labels),
+    }
+
+
+def _to_file(row: Mapping[str, Any] | RowMapping) -> RejectFile:
+    groups = {(code, column): rows for code, column, rows in row["groups"]}
+    return RejectFile(row["node"], row["path"], row["rows"], row["checksum"], groups, frozenset(row["labels"]))

@@ -1,0 +1,96 @@
+"""What a run will do, as data: walked by the runtime, printed by ``penstock plan``, compared by tests."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from penstock.compile.guarantee import Delivery
+    from penstock.errors import Problem
+    from penstock.graph import Graph
+
+
+@dataclass(frozen=True, slots=True)
+class Spool:
+    """A source that could not be read a second time is written to a file first; that file is its range."""
+
+    source: str
+    because: str
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """A node that several statements of a pass need: kept in a table, or read twice where that is cheaper."""
+
+    node: str
+    how: Literal["kept", "read again"]
+    because: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """One walk of the engine from ``reads`` and ``tables`` (node ids) to ``sinks``; ``nodes`` in graph order."""
+
+    number: int
+    nodes: tuple[str, ...]
+    reads: tuple[str, ...]
+    tables: tuple[str, ...]
+    sinks: tuple[str, ...]
+    shared: tuple[Shared, ...]
+
+    @property
+    def kept(self) -> frozenset[str]:
+        return frozenset(item.node for item in self.shared if item.how == "kept")
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """One atomic act: the rows that a pass sent to a sink, and the epoch's marker. ``action`` is for people."""
+
+    sink: str
+    type: str
+    mode: str
+    action: str
+
+
+@dataclass(frozen=True, slots=True)
+class Seal:
+    """Receipts, balance and positions into the ledger, in one transaction."""
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledge:
+    """Strictly after the seal: the sources may forget what was read."""
+
+    sources: tuple[str, ...]
+
+
+Stage: TypeAlias = Spool | Pass | Commit | Seal | Acknowledge
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One epoch of a pipeline. ``hash`` is SHA-256 (hex), the same in every process and on every machine."""
+
+    pipeline: str
+    graph: Graph
+    stages: tuple[Stage, ...]
+    delivery: Delivery
+    hash: str
+    sources: Mapping[str, str]  # name to connector
+    warnings: tuple[Problem, ...] = ()
+
+    @property
+    def passes(self) -> tuple[Pass, ...]:
+        return tuple(stage for stage in self.stages if isinstance(stage, Pass))
+
+    @property
+    def commits(self) -> Mapping[str, Commit]:
+        return {stage.sink: stage for stage in self.stages if isinstance(stage, Commit)}
+
+    @property
+    def spools(self) -> Mapping[str, Spool]:
+        return {stage.source: stage for stage in self.stages if isinstance(stage, Spool)}

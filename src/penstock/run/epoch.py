@@ -1,0 +1,322 @@
+"""One epoch from its ranges to its seal: the protocol of epochs.md, step by step."""
+
+from __future__ import annotations
+
+import dataclasses
+import uuid
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from penstock.connectors.api import Epoch, Receipt, SinkId
+from penstock.connectors.resilience.retry import Again, RetryPolicy, call_with_retry
+from penstock.engines import api as engines
+from penstock.errors import TransientError
+from penstock.events import (
+    AttemptFailed,
+    CommitUnclear,
+    EpochPlanned,
+    EpochRedone,
+    EpochSealed,
+    PassDone,
+    PassMoved,
+    PassStarted,
+    SinkCommitted,
+)
+from penstock.graph.nodes import NodeKind
+from penstock.ledger.api import Account, EpochRecord, Seal
+from penstock.ledger.rejects import RejectFiles
+from penstock.run import balance
+from penstock.run.settle import Situation, settle
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+    from random import Random
+
+    from penstock.clock import Clock
+    from penstock.connectors.api import Sink, Source, Staged
+    from penstock.engines.api import Engine
+    from penstock.events import Events
+    from penstock.faults.points import Faults
+    from penstock.graph import Graph
+    from penstock.ledger.api import Lease, Ledger, NodeBalance, PipelineKey, RejectFile
+    from penstock.plan.stages import Pass, Plan
+    from penstock.run.feeds import Feeds
+    from penstock.types import Schema
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """All that an epoch touches; made by the service, used by nobody else."""
+
+    key: PipelineKey
+    run_id: str
+    plan: Plan
+    sources: Mapping[str, Source]
+    sinks: Mapping[str, Sink]
+    feeds: Feeds
+    engine: Engine
+    ledger: Ledger
+    clock: Clock
+    random: Random
+    events: Events
+    faults: Faults
+    state: Path
+    schemas: Mapping[str, Schema]  # by source: what the first seal records as its contract
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
+
+
+@dataclass(frozen=True, slots=True)
+class SealedEpoch:
+    """What came of an epoch. ``redone``: an earlier run had begun it."""
+
+    record: EpochRecord
+    receipts: Mapping[str, Receipt]
+    account: Account
+    redone: bool = False
+
+
+class EpochRunner:
+    """Runs epochs of one pipeline under one lease. Not thread-safe."""
+
+    def __init__(self, around: Surroundings, lease: Lease) -> None:
+        self._around = around
+        self._lease = lease
+
+    # ------------------------------------------------------------ what to do
+
+    def situation(self) -> Situation:
+        """Reads the markers of all sinks. Raises FatalError RUN-110, RUN-111."""
+        around = self._around
+        sealed = around.ledger.committed(around.key, self._lease.incarnation)
+        markers = {name: sink.marker(self._sink_id(name)) for name, sink in around.sinks.items()}
+        last = around.ledger.last_epoch(around.key, self._lease.incarnation)
+        return settle(last, sealed, markers, around.plan.hash)
+
+    def new(self, last: EpochRecord | None) -> SealedEpoch:
+        """Plans an epoch over what the sources have now and runs it."""
+        record = self._planned(last)
+        return self._run(record, committed={})
+
+    def finish(self, situation: Situation) -> SealedEpoch:
+        """Runs the rest of an epoch that an earlier run left, over the same ranges."""
+        around, record = self._around, situation.epoch
+        if record is None:
+            raise AssertionError(situation)
+        before = around.ledger.prepared(record)
+        committed = {name: self._receipt_of(name, before) for name in sorted(situation.committed)}
+        around.events.emit(EpochRedone(around.key.pipeline, record.number, tuple(committed)))
+        again = dataclasses.replace(
+            record,
+            attempt=uuid.uuid4().hex,
+            fence=self._lease.fence,
+            run_id=around.run_id,
+            planned_at=record.planned_at,
+        )
+        around.ledger.retry_epoch(again)
+        around.ledger.prepare(again, before)
+        done = self._run(again, committed=committed, before=before)
+        return dataclasses.replace(done, redone=True)
+
+    # ------------------------------------------------------------ planning
+
+    def _planned(self, last: EpochRecord | None) -> EpochRecord:
+        around = self._around
+        sealed = around.ledger.committed(around.key, self._lease.incarnation)
+        number = 1 if last is None else last.number + (1 if last.sealed_at is not None else 0)
+        attempt = uuid.uuid4().hex
+        around.feeds.forget(keep=None)
+        ranges = around.feeds.ranges(f"{number}-{attempt}")
+        around.faults.reached("run.spooled")
+        record = EpochRecord(
+            around.key,
+            self._lease.incarnation,
+            number,
+            attempt,
+            self._lease.fence,
+            around.run_id,
+            around.plan.hash,
+            ranges,
+            around.clock.now(),
+            {name: sealed.get(name, 0) + 1 for name in around.sinks},
+        )
+        around.ledger.plan_epoch(record)
+        around.faults.reached("run.planned")
+        around.events.emit(EpochPlanned(around.key.pipeline, number, len({item.source for item in ranges})))
+        return record
+
+    # ------------------------------------------------------------ running
+
+    def _run(
+        self, record: EpochRecord, *, committed: Mapping[str, Receipt], before: Account | None = None
+    ) -> SealedEpoch:
+        around = self._around
+        receipts, account = dict(committed), before or Account()
+        for stage in around.plan.passes:
+            pending = tuple(name for name in stage.sinks if name not in receipts)
+            if not pending:
+                continue
+            done, staged = self._with_retry(stage, record, pending)
+            account = _merged(account, done)
+            around.ledger.prepare(record, account)
+            around.faults.reached("run.accounted")
+            sent = {entry.node: entry.out for entry in account.balance}
+            for name in pending:
+                receipts[name] = self._commit(name, record, staged[name], sent[name])
+        return self._seal(record, receipts, account)
+
+    def _with_retry(
+        self, stage: Pass, record: EpochRecord, pending: Sequence[str]
+    ) -> tuple[Account, Mapping[str, Sequence[Staged]]]:
+        """A pass has no effect before it commits, so what was only unreachable is tried again as a whole."""
+
+        def attempt(number: int) -> tuple[Account, Mapping[str, Sequence[Staged]]] | Again:
+            try:
+                return self._pass(stage, record, pending)
+            except TransientError as error:
+                self._around.events.emit(AttemptFailed(number, error.code, error.problems[0].message))
+                return Again(error)
+
+        around = self._around
+        return call_with_retry(attempt, around.retry, clock=around.clock, random=around.random)
+
+    def _pass(
+        self, stage: Pass, record: EpochRecord, pending: Sequence[str]
+    ) -> tuple[Account, Mapping[str, Sequence[Staged]]]:
+        around = self._around
+        part = around.plan.graph.only(around.plan.graph.upstream(*pending))
+        started = around.clock.monotonic()
+        around.events.emit(PassStarted(stage.number, len(around.plan.passes), tuple(pending)))
+        for write in part.writes:
+            around.sinks[write.sink].prepare(_schema(part, write.id))
+        around.faults.reached("run.prepared_sinks")
+        rejects = RejectFiles(around.state, around.key, record.number, record.attempt, self._labels(part))
+        try:
+            outcome = around.engine.run(
+                engines.Pass(part, stage.kept & part.by_id.keys(), self._careful(part)),
+                inputs={
+                    **{node.id: around.feeds.of_read(node, record.ranges) for node in part.reads},
+                    **{node.id: around.feeds.of_table(node) for node in part.tables},
+                },
+                outputs={
+                    write.sink: self._opener(write.sink, record, _schema(part, write.id)) for write in part.writes
+                },
+                rejects=rejects,
+                progress=lambda fraction, rows: around.events.emit(PassMoved(stage.number, fraction, rows)),
+            )
+            files = rejects.finish()
+            entries = balance.account(part, outcome.counts)
+            balance.check(part, entries, files, outcome.staged)
+        except BaseException:
+            around.ledger.abort(record, rejects.finish(), around.clock.now())
+            raise
+        around.faults.reached("run.staged")
+        around.events.emit(_pass_done(stage.number, entries, around.clock.monotonic() - started))
+        return Account(entries, files), outcome.staged
+
+    def _opener(self, name: str, record: EpochRecord, schema: Schema) -> engines.OpenWriter:
+        sink, epoch = self._around.sinks[name], self._epoch(name, record)
+        return lambda: sink.writer(epoch, schema)
+
+    def _careful(self, part: Graph) -> frozenset[str]:
+        """Reads whose last sealed epoch had malformed records start with care: trying fast first would cost more."""
+        around = self._around
+        newest: dict[str, int] = {}
+        for entry in around.ledger.rejects(around.key):
+            newest[entry.file.node] = max(newest.get(entry.file.node, 0), entry.epoch)
+        last = max(newest.values(), default=0)
+        return frozenset(node.id for node in part.reads if newest.get(node.id) == last and last)
+
+    def _labels(self, part: Graph) -> dict[str, frozenset[str]]:
+        return {
+            node.id: frozenset().union(*(item.labels for item in node.schema))
+            for node in part.nodes
+            if node.schema is not None and len(node.schema.names)
+        }
+
+    # ------------------------------------------------------------ committing
+
+    def _commit(self, name: str, record: EpochRecord, staged: Sequence[Staged], sent: int) -> Receipt:
+        around, sink, epoch = self._around, self._around.sinks[name], self._epoch(name, record)
+
+        def attempt(_: int) -> Receipt | Again:
+            try:
+                receipt = sink.commit(epoch, staged)
+                around.faults.reached("run.committed")
+            except TransientError as error:
+                # The answer may be lost while the deed was done: the marker knows.
+                around.events.emit(CommitUnclear(name, record.number, error.code))
+                marker = sink.marker(epoch.sink_id)
+                if marker is not None and marker.epoch == epoch.number:
+                    return marker.receipt or _plain_receipt(sent)
+                return Again(error)
+            return receipt
+
+        around.faults.reached("run.before_commit")
+        receipt = call_with_retry(attempt, around.retry, clock=around.clock, random=around.random)
+        balance.check_receipt(name, sent, receipt)
+        around.events.emit(SinkCommitted(name, record.number, receipt.rows, receipt.version))
+        return receipt
+
+    def _receipt_of(self, name: str, account: Account) -> Receipt:
+        """Of a sink that an earlier run committed: from its marker, else from what was sent."""
+        marker = self._around.sinks[name].marker(self._sink_id(name)) if name in self._around.sinks else None
+        if marker is not None and marker.receipt is not None:
+            return marker.receipt
+        sent = {entry.node: entry.out for entry in account.balance}
+        return _plain_receipt(sent.get(name, 0))
+
+    def _seal(self, record: EpochRecord, receipts: Mapping[str, Receipt], account: Account) -> SealedEpoch:
+        around = self._around
+        around.faults.reached("run.before_seal")
+        now = around.clock.now()
+        around.ledger.seal(Seal(record, receipts, account.balance, account.rejects, around.schemas, now))
+        around.faults.reached("run.sealed")
+        for name, source in around.sources.items():
+            own = {item.partition: item.upto for item in record.ranges if item.source == name}
+            if own:
+                source.acknowledge(own)
+        around.faults.reached("run.acknowledged")
+        around.feeds.forget(keep=None)
+        around.events.emit(EpochSealed(around.key.pipeline, record.number, *totals(account.balance)))
+        return SealedEpoch(dataclasses.replace(record, sealed_at=now), receipts, account)
+
+    def _epoch(self, name: str, record: EpochRecord) -> Epoch:
+        return Epoch(self._sink_id(name), record.sinks[name], record.attempt, record.fence, record.planned_at)
+
+    def _sink_id(self, name: str) -> SinkId:
+        key = self._around.key
+        return SinkId(key.project, key.environment, key.pipeline, name, self._lease.incarnation)
+
+
+# ---------------------------------------------------------------- figures
+
+
+def totals(entries: Sequence[NodeBalance]) -> tuple[int, int, int]:
+    """Rows in (out of the sources, with what was rejected there), out (into the sinks), rejected."""
+    rows_in = sum(sum(entry.into.values()) for entry in entries if entry.kind == NodeKind.READ)
+    rows_out = sum(entry.out for entry in entries if entry.kind == NodeKind.WRITE)
+    return rows_in, rows_out, sum(entry.rejected for entry in entries)
+
+
+def _pass_done(number: int, entries: Sequence[NodeBalance], seconds: float) -> PassDone:
+    return PassDone(number, *totals(entries), seconds)
+
+
+def _plain_receipt(rows: int) -> Receipt:
+    return Receipt(rows=rows, inserted=rows)
+
+
+def _schema(part: Graph, node_id: str) -> Schema:
+    schema = part[node_id].schema
+    if schema is None:
+        raise AssertionError(node_id)
+    return schema
+
+
+def _merged(before: Account, done: Account) -> Account:
+    """Nodes of a pass that was run again have the new figures, and its rejects."""
+    again = {entry.node for entry in done.balance}
+    entries = {entry.node: entry for entry in (*before.balance, *done.balance)}
+    files: list[RejectFile] = [file for file in before.rejects if file.node not in again]
+    return Account(tuple(entries.values()), (*files, *done.rejects))

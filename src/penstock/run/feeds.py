@@ -1,0 +1,182 @@
+"""What goes into an epoch: the ranges of its sources, spooled where they could not be read again, as rows for an engine."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from penstock.connectors.api import Files, FileTarget, FileWriter, ParquetFormat, ScanRequest, Spooling, Staged
+from penstock.engines.api import Pass
+from penstock.errors import DataError, InternalError
+from penstock.events import SourceSpooled
+from penstock.graph import Graph
+from penstock.graph.nodes import Read, Write
+from penstock.ledger.api import Range
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    import pyarrow as pa
+
+    from penstock.connectors.api import Partition, Position, Rows, Sink, Source
+    from penstock.engines.api import Engine
+    from penstock.events import Events
+    from penstock.graph.nodes import Table
+    from penstock.plan.stages import Plan
+
+FOLDER: Final = "spool"
+_VERSION: Final = 1
+_BLOCK: Final = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Feeds:
+    """``folder`` is this pipeline's own place for spooled files, inside the state folder."""
+
+    plan: Plan
+    sources: Mapping[str, Source]
+    sinks: Mapping[str, Sink]
+    engine: Engine
+    folder: Path
+    events: Events
+
+    # ------------------------------------------------------------ ranges
+
+    def ranges(self, name: str) -> tuple[Range, ...]:
+        """Everything that the sources have now; ``name`` (epoch and attempt) names the folder of spooled files."""
+        return tuple(
+            Range(source, part.id, None, self._upto(source, part, self.folder / name / source))
+            for source in dict.fromkeys(read.source for read in self.plan.graph.reads)
+            for part in self.sources[source].partitions()
+        )
+
+    def _upto(self, name: str, part: Partition, folder: Path) -> Position:
+        source = self.sources[name]
+        if name not in self.plan.spools:
+            return source.latest(part)
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        position = source.spool(part, folder) if isinstance(source, Spooling) else self._copied(name, part, folder)
+        _sync(folder)
+        self.events.emit(SourceSpooled(name, sum(item.stat().st_size for item in folder.iterdir())))
+        return position
+
+    def _copied(self, name: str, part: Partition, folder: Path) -> Position:
+        """The range as Parquet files, written by the engine."""
+        source = self.sources[name]
+        schema = source.describe()
+        upto = source.latest(part)
+        graph = Graph(
+            (Read(name, source=name, schema=schema), Write(f"{name}.spool", input=name, sink=name, schema=schema))
+        )
+        writer = _SpoolWriter(folder)
+        rows = [source.scan(ScanRequest(part, None, upto))]
+        self.engine.run(Pass(graph), inputs={name: rows}, outputs={name: lambda: writer}, rejects=_NoRejects(name))
+        files = [[str(path.relative_to(self.folder)), _checksum(path)] for path in sorted(folder.iterdir())]
+        return {"v": _VERSION, "spool": files, "upto": upto}
+
+    def forget(self, keep: str | None) -> None:
+        """Removes the spooled files of all epochs but one."""
+        if self.folder.is_dir():
+            for item in self.folder.iterdir():
+                if item.name != keep:
+                    shutil.rmtree(item, ignore_errors=True)
+
+    # ------------------------------------------------------------ rows
+
+    def of_read(self, node: Read, ranges: Sequence[Range]) -> list[Rows]:
+        """One ``Rows`` per range of the node's source."""
+        source = self.sources[node.source]
+        parts = {part.id: part for part in source.partitions()}
+        found: list[Rows] = []
+        for item in ranges:
+            if item.source != node.source:
+                continue
+            if "spool" in item.upto and not isinstance(source, Spooling):
+                found.append(self._spooled(node, item))
+            else:
+                request = ScanRequest(parts[item.partition], item.after, item.upto, node.columns, node.predicate)
+                found.append(source.scan(request))
+        return found
+
+    def _spooled(self, node: Read, item: Range) -> Files:
+        paths: list[str] = []
+        for name, checksum in _pairs(item.upto):
+            path = self.folder / name
+            if not path.is_file() or _checksum(path) != checksum:
+                raise DataError(
+                    "SRC-110", f'the spooled rows of "{node.source}" are gone or altered', at=node.at, detail=str(name)
+                )
+            paths.append(str(path))
+        if node.schema is None:
+            raise AssertionError(node.id)
+        return Files(ParquetFormat(), tuple(paths), node.schema)
+
+    def of_table(self, node: Table) -> list[Rows]:
+        """The sink's table as it stands now: this epoch's commit, for the plan orders the passes so."""
+        table = self.sinks[node.sink].table()
+        try:
+            return [
+                table.scan(ScanRequest(part, None, table.latest(part), node.columns, node.predicate))
+                for part in table.partitions()
+            ]
+        finally:
+            table.close()
+
+
+class _SpoolWriter(FileWriter):
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def target(self) -> FileTarget:
+        return FileTarget(self._folder, ParquetFormat(), extension="parquet")
+
+    def stage(self) -> Staged:
+        paths = list(self._folder.iterdir())
+        for path in paths:
+            _sync(path)
+        return Staged(rows=0, bytes=sum(path.stat().st_size for path in paths))
+
+    def abort(self) -> None:
+        for path in self._folder.iterdir():
+            path.unlink(missing_ok=True)
+
+
+class _NoRejects:
+    """A source that is copied has typed rows; a record that is none of them would be lost here."""
+
+    def __init__(self, source: str) -> None:
+        self._source = source
+
+    def write(self, node: str, batch: pa.RecordBatch) -> None:
+        raise InternalError("INT-900", f'"{self._source}" rejected {batch.num_rows} records of "{node}" while spooled')
+
+    def clear(self, node: str) -> None: ...
+
+
+def _pairs(position: Position) -> Iterator[tuple[str, str]]:
+    files = position["spool"]
+    assert isinstance(files, list | tuple)
+    for pair in files:
+        assert isinstance(pair, list | tuple)
+        yield str(pair[0]), str(pair[1])
+
+
+def _checksum(path: Path) -> str:
+    import xxhash
+
+    digest = xxhash.xxh3_128()
+    with path.open("rb") as content:
+        while block := content.read(_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

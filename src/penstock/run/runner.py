@@ -1,0 +1,86 @@
+"""A run: take the pipeline, settle what an earlier run left, run an epoch, give the pipeline back."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from penstock.errors import PenstockError
+from penstock.run.epoch import EpochRunner
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from penstock.ledger.api import Lease
+    from penstock.run.epoch import SealedEpoch, Surroundings
+
+LEASE: Final = timedelta(seconds=60)
+_RENEW_S: Final = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The epochs that this run sealed, in order."""
+
+    epochs: tuple[SealedEpoch, ...]
+
+
+def run(around: Surroundings, holder: str, *, full_refresh: bool = False) -> Done:
+    """One batch run. An epoch that an earlier run left is finished first; where every source still stands where that
+    epoch ended there is nothing more to do.
+
+    Raises the five error classes; KeyboardInterrupt passes through, with nothing half-written.
+    """
+    with _leased(around, holder, full_refresh=full_refresh) as lease:
+        around.faults.reached("run.taken")
+        runner = EpochRunner(around, lease)
+        situation = runner.situation()
+        if situation.todo == "nothing":
+            return Done((runner.new(situation.epoch),))
+        finished = runner.finish(situation)
+        if not _has_moved(around, finished):
+            return Done((finished,))
+        return Done((finished, runner.new(finished.record)))
+
+
+def _has_moved(around: Surroundings, finished: SealedEpoch) -> bool:
+    """Whether a source has another end than the finished epoch; one that cannot be read twice is not asked: this run
+    completed the one that was cut off.
+    """
+    ends = {(item.source, item.partition): item.upto for item in finished.record.ranges}
+    for name, source in around.sources.items():
+        if name in around.plan.spools:
+            return False
+        for part in source.partitions():
+            if (name, part.id) in ends and source.latest(part) != ends[name, part.id]:
+                return True
+    return False
+
+
+@contextmanager
+def _leased(around: Surroundings, holder: str, *, full_refresh: bool) -> Iterator[Lease]:
+    """The lease, renewed from a thread of its own while the block runs."""
+    lease = around.ledger.take(around.key, holder, around.clock.now(), LEASE)
+    if full_refresh:
+        around.ledger.new_incarnation(lease)
+        lease = around.ledger.take(around.key, holder, around.clock.now(), LEASE)
+    stop = threading.Event()
+
+    def renew() -> None:
+        # One that fails is tried again in time; a lease that was lost shows at the next write to the ledger.
+        while not stop.wait(_RENEW_S):
+            with suppress(PenstockError):
+                around.ledger.renew(lease, around.clock.now(), LEASE)
+
+    thread = threading.Thread(target=renew, name="penstock-lease", daemon=True)
+    thread.start()
+    try:
+        yield lease
+    finally:
+        stop.set()
+        thread.join()
+        with suppress(PenstockError):
+            around.ledger.release(lease)

@@ -1,0 +1,286 @@
+"""A pipeline file opened for a use case: read, its systems asked for their columns, compiled, planned."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from penstock.compile.facts import Facts, FactsNeededError
+from penstock.compile.pipeline import Compiled, compile_pipeline
+from penstock.connectors.api import Context, Contract, WriteMode, pass_by
+from penstock.document.assembly import Loaded, Settings, load
+from penstock.engines.api import Limits
+from penstock.errors import ConfigError, PenstockError, Problem
+from penstock.ledger.api import PipelineKey
+from penstock.plan.make import make_plan
+from penstock.registry import Capability
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from sqlglot import exp
+
+    from penstock.clock import Clock
+    from penstock.compile.facts import DistinctRequest
+    from penstock.connectors.api import Preparation, Rows, Sink, Source
+    from penstock.document.models import Pipeline, SinkUse, SourceUse
+    from penstock.engines.api import Engine
+    from penstock.errors import Location
+    from penstock.ledger.api import Ledger
+    from penstock.plan.stages import Plan
+    from penstock.types import Schema
+
+LEDGER_FILE: Final = "ledger.db"
+_SHARE_OF_MEMORY: Final = 2  # half of the machine's
+_ROUNDS: Final = 100  # of first reads; each answers at least one step
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A pipeline file and what the caller says about it."""
+
+    file: Path
+    settings: Settings
+    clock: Clock
+    reached: Callable[[str], None] = pass_by
+    full_refresh: bool = False
+
+
+@dataclass(slots=True)
+class Opened:
+    """Everything that a use case may touch; closed by the block that opened it."""
+
+    request: Request
+    loaded: Loaded
+    engine: Engine
+    scratch: Path
+    sources: dict[str, Source] = field(default_factory=dict)
+    sinks: dict[str, Sink] = field(default_factory=dict)
+    facts: Facts = field(default_factory=Facts)
+    problems: list[Problem] = field(default_factory=list)
+    _ledger: Ledger | None = None
+
+    @property
+    def pipeline(self) -> Pipeline:
+        return self.loaded.pipeline
+
+    @property
+    def key(self) -> PipelineKey:
+        project = self.loaded.project
+        return PipelineKey(project.name, project.environment, self.pipeline.name)
+
+    @property
+    def state(self) -> Path:
+        return self.loaded.project.state
+
+    @property
+    def ledger(self) -> Ledger:
+        """Opened, and made where there is none, when it is first asked for."""
+        if self._ledger is None:
+            self._ledger = open_ledger(self.state)
+        return self._ledger
+
+    def recorded(self) -> Mapping[str, Schema]:
+        """The contracts that earlier runs recorded; none where nothing ever ran."""
+        return self.ledger.schemas(self.key) if (self.state / LEDGER_FILE).exists() else {}
+
+    # ------------------------------------------------------------ systems
+
+    def connect(self, *, offline: bool = False) -> None:
+        """Makes every source and sink and asks them for their columns; every failure is a located problem.
+
+        ``offline`` asks only what lies in local files: of another source the declared or recorded columns stand in.
+        """
+        recorded = self.recorded()
+        columns: dict[str, Schema] = {}
+        for name, use in self.pipeline.sources.items():
+            with self._noted(use.at):
+                found = self._source_columns(use, recorded.get(name), offline=offline)
+                if found is not None:
+                    columns[name] = found
+        targets: dict[str, Schema | None] = {}
+        for name, sink_use in self.pipeline.sinks.items():
+            with self._noted(sink_use.at):
+                self.sinks[name] = sink_use.descriptor.make(self._sink_params(sink_use), self._context(name))
+                local = Capability.NATIVE in sink_use.descriptor.capabilities
+                targets[name] = self.sinks[name].describe() if local or not offline else None
+        self.facts = Facts(columns, targets, recorded, self._takes)
+
+    def _source_columns(self, use: SourceUse, recorded: Schema | None, *, offline: bool) -> Schema | None:
+        contract = use.contract or recorded
+        if offline and Capability.NATIVE not in use.descriptor.capabilities:
+            if contract is None:
+                self.problems.append(
+                    Problem(
+                        "CMP-291",
+                        f'the columns of "{use.name}" are not known offline',
+                        at=use.at,
+                        hint="declare its `schema:`, or validate with --connect",
+                        severity="warning",
+                    )
+                )
+            return contract
+        params: Any = use.params
+        held = (
+            Contract(
+                contract,
+                params.on_new_column,
+                params.on_missing_column,
+                params.on_type_change,
+                params.on_bad_value,
+            )
+            if contract is not None
+            else None
+        )
+        source = self.sources[use.name] = use.descriptor.make(use.params, self._context(use.name, held))
+        described: Schema = source.describe()
+        return described
+
+    def _sink_params(self, use: SinkUse) -> object:
+        """A full refresh replaces what is there, whatever the mode."""
+        if self.request.full_refresh and "overwrite" in use.descriptor.modes:
+            return use.params.model_copy(update={"mode": WriteMode.OVERWRITE})
+        return use.params
+
+    def _context(self, name: str, contract: Contract | None = None) -> Context:
+        folder = self.scratch / f"use-{len(self.sources) + len(self.sinks)}"
+        folder.mkdir(exist_ok=True)
+        return Context(name, self.loaded.paths.resolve, folder, self.request.clock, contract, self.request.reached)
+
+    def _takes(self, source: str, predicate: exp.Expr) -> bool:
+        return source in self.sources and self.sources[source].takes(predicate)
+
+    @contextmanager
+    def _noted(self, at: Location) -> Iterator[None]:
+        """A problem without a place gets the component's, and the others are still asked."""
+        try:
+            yield
+        except ConfigError as error:
+            self.problems.extend(replace(item, at=item.at or at) for item in error.problems)
+        except PenstockError as error:
+            error.problems = tuple(replace(item, at=item.at or at) for item in error.problems)
+            raise
+
+    # ------------------------------------------------------------ compiling
+
+    def compile(self, *, may_read: bool = True) -> Compiled:
+        """Raises ConfigError with every problem so far and every one of compiling."""
+        errors = [problem for problem in self.problems if problem.severity == "error"]
+        for _ in range(_ROUNDS):
+            try:
+                compiled = compile_pipeline(self.pipeline, self.facts, self.engine)
+            except FactsNeededError as needed:
+                if not may_read or errors:
+                    raise needed.as_error() from None
+                self.facts = self.facts.with_values({item.key: self._values(item) for item in needed.requests})
+                continue
+            except ConfigError as error:
+                raise ConfigError.of([*errors, *error.problems]) from None
+            if errors:
+                raise ConfigError.of(errors)
+            warnings = tuple(problem for problem in self.problems if problem.severity != "error")
+            return replace(compiled, warnings=(*warnings, *compiled.warnings))
+        raise AssertionError("a first read answered nothing")
+
+    def _values(self, request: DistinctRequest) -> list[str | None]:
+        table = self.engine.sample(request.graph, request.node, self.inputs(request.graph), request.rows)
+        return [value.as_py() for value in table.column("value")]
+
+    def inputs(self, graph: Any) -> dict[str, Sequence[Rows]]:
+        """What the sources and the sinks' tables hold now, by node id: for reads outside of a run."""
+        from penstock.connectors.api import ScanRequest
+
+        found: dict[str, Sequence[Rows]] = {}
+        for node in (*graph.reads, *graph.tables):
+            source = self.sources[node.source] if hasattr(node, "source") else self.sinks[node.sink].table()
+            found[node.id] = [
+                source.scan(ScanRequest(part, None, self._now(source, part), node.columns, node.predicate))
+                for part in source.partitions()
+            ]
+        return found
+
+    def _now(self, source: Source, part: Any) -> Any:
+        from penstock.connectors.api import Spooling
+
+        if isinstance(source, Spooling):
+            folder = Path(tempfile.mkdtemp(dir=self.scratch))
+            return source.spool(part, folder)
+        return source.latest(part)
+
+    def changes(self, compiled: Compiled) -> dict[str, Preparation]:
+        """What preparing each sink would do. Raises ConfigError SNK-11x with the sink's place."""
+        found: dict[str, Preparation] = {}
+        errors: list[Problem] = []
+        for write in compiled.graph.writes:
+            if write.sink not in self.sinks or write.schema is None:
+                continue
+            try:
+                found[write.sink] = self.sinks[write.sink].preview(write.schema)
+            except ConfigError as error:
+                at = self.pipeline.sinks[write.sink].at
+                errors.extend(replace(item, at=item.at or at) for item in error.problems)
+        if errors:
+            raise ConfigError.of(errors)
+        return found
+
+    def plan(self) -> tuple[Compiled, Plan]:
+        compiled = self.compile()
+        return compiled, make_plan(compiled, self.changes(compiled))
+
+    def close(self) -> None:
+        closing: list[Source | Sink] = [*self.sources.values(), *self.sinks.values()]
+        for thing in closing:
+            with suppress(PenstockError):
+                thing.close()
+        self.engine.close()
+        if self._ledger is not None:
+            self._ledger.close()
+        shutil.rmtree(self.scratch, ignore_errors=True)
+
+
+@contextmanager
+def opened(request: Request) -> Iterator[Opened]:
+    """Reads the document and makes the engine; nothing is asked of any system yet."""
+    loaded = load(request.file, request.settings)
+    scratch = Path(tempfile.mkdtemp(prefix="penstock-"))
+    engine = _engine(loaded, scratch)
+    found = Opened(request, loaded, engine, scratch)
+    try:
+        yield found
+    finally:
+        found.close()
+
+
+def _engine(loaded: Loaded, scratch: Path) -> Engine:
+    from penstock.engines.duckdb.engine import DuckDBEngine
+
+    settings = loaded.pipeline.run
+    limits = Limits(
+        memory_bytes=settings.memory or machine_memory() // _SHARE_OF_MEMORY,
+        threads=settings.threads or len(os.sched_getaffinity(0)),
+        temp_bytes=settings.temp,
+    )
+    folder = scratch / "engine"
+    folder.mkdir()
+    readable = (loaded.paths.root, *loaded.paths.allowed, loaded.project.state, scratch, Path("/dev/fd"))
+    return DuckDBEngine(limits, folder, readable)
+
+
+def machine_memory() -> int:
+    """Bytes of memory that this process may use: the machine's, or its control group's where that is less."""
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    limit = Path("/sys/fs/cgroup/memory.max")
+    with suppress(OSError, ValueError):
+        return min(total, int(limit.read_text(encoding="ascii")))
+    return total
+
+
+def open_ledger(state: Path) -> Ledger:
+    from penstock.ledger.sqlite import SqliteLedger
+
+    return SqliteLedger(state / LEDGER_FILE)

@@ -1,0 +1,244 @@
+"""``run``: the pipeline from its document to sealed epochs, and the account of what happened."""
+
+from __future__ import annotations
+
+import os
+import socket
+from dataclasses import dataclass, field
+from random import SystemRandom
+from typing import TYPE_CHECKING, Any
+
+from penstock.errors import PenstockError
+from penstock.events import RunEnded, RunStarted
+from penstock.ledger.api import RunRecord, RunStatus
+from penstock.run.epoch import Surroundings
+from penstock.run.feeds import FOLDER as SPOOL
+from penstock.run.feeds import Feeds
+from penstock.run.runner import run as run_plan
+from penstock.service.opening import opened
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from penstock.compile.pipeline import Compiled
+    from penstock.errors import Problem
+    from penstock.events import Events
+    from penstock.faults.points import Faults
+    from penstock.plan.stages import Plan
+    from penstock.run.epoch import SealedEpoch
+    from penstock.service.opening import Opened, Request
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """What ``run --json`` prints. ``epochs`` are those that this run sealed."""
+
+    pipeline: str
+    run_id: str
+    status: RunStatus
+    engine: str
+    guarantee: str
+    started_at: datetime
+    duration_ms: int
+    epochs: Sequence[SealedEpoch] = ()
+    warnings: Sequence[Problem] = ()
+    problems: Sequence[Problem] = ()
+    error: PenstockError | None = field(default=None, compare=False)
+
+    @property
+    def rejected(self) -> int:
+        return sum(entry.rejected for epoch in self.epochs for entry in epoch.account.balance)
+
+    def by_cause(self) -> list[dict[str, Any]]:
+        """Rejected rows by node, code and column, most first."""
+        totals: dict[tuple[str, str, str | None], int] = {}
+        for epoch in self.epochs:
+            for file in epoch.account.rejects:
+                for (code, column), rows in file.groups.items():
+                    totals[file.node, code, column] = totals.get((file.node, code, column), 0) + rows
+        ordered = sorted(totals.items(), key=lambda item: (-item[1], str(item[0])))
+        return [{"node": node, "cause": code, "column": column, "rows": rows} for (node, code, column), rows in ordered]
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "pipeline": self.pipeline,
+            "run_id": self.run_id,
+            "status": self.status.value,
+            "engine": self.engine,
+            "guarantee": self.guarantee,
+            "started_at": self.started_at.isoformat(),
+            "duration_ms": self.duration_ms,
+            "epochs": [_epoch_json(epoch) for epoch in self.epochs],
+            "balance": _balance_json(self.epochs),
+            "rejects": {"total": self.rejected, "by_cause": self.by_cause()},
+            "warnings": [problem.to_json() for problem in self.warnings],
+            "problems": [problem.to_json() for problem in self.problems],
+        }
+
+
+def _epoch_json(epoch: SealedEpoch) -> dict[str, Any]:
+    return {
+        "epoch": epoch.record.number,
+        "redone": epoch.redone,
+        "ranges": [
+            {"source": item.source, "partition": item.partition, "after": item.after, "upto": item.upto}
+            for item in epoch.record.ranges
+        ],
+        "sinks": {
+            name: {
+                "rows": receipt.rows,
+                "inserted": receipt.inserted,
+                "updated": receipt.updated,
+                "unchanged": receipt.unchanged,
+                "ignored_older": receipt.ignored_older,
+                "deleted": receipt.deleted,
+                "bytes": receipt.bytes,
+                "version": receipt.version,
+            }
+            for name, receipt in epoch.receipts.items()
+        },
+    }
+
+
+def _balance_json(epochs: Sequence[SealedEpoch]) -> dict[str, Any]:
+    """Per node, over all epochs of the run."""
+    found: dict[str, dict[str, Any]] = {}
+    for epoch in epochs:
+        for entry in epoch.account.balance:
+            node = found.setdefault(
+                entry.node,
+                {"kind": entry.kind, "in": 0, "out": 0, "filtered": 0, "deduplicated": 0, "rejected": 0},
+            )
+            node["in"] += sum(entry.into.values())
+            node["out"] += entry.out
+            node["filtered"] += entry.filtered
+            node["deduplicated"] += entry.deduplicated
+            node["rejected"] += entry.rejected
+            for side, rows in entry.unmatched.items():
+                unmatched = node.setdefault("unmatched", {})
+                unmatched[side] = unmatched.get(side, 0) + rows
+            if entry.empty:
+                node["empty"] = node.get("empty", 0) + entry.empty
+    return found
+
+
+# ---------------------------------------------------------------- the use case
+
+
+def run(request: Request, events: Events, faults: Faults) -> RunResult:
+    """Runs the pipeline. Errors of the document are raised (ConfigError, nothing was touched); once a run has a record
+    in the ledger its failure is told in the result.
+    """
+    started, clock = request.clock.now(), request.clock
+    begun = clock.monotonic()
+    with opened(request) as found:
+        found.connect()
+        compiled, plan = found.plan()
+        run_id = new_run_id(started)
+        record = RunRecord(
+            run_id,
+            found.key,
+            RunStatus.RUNNING,
+            started,
+            engine=found.engine.name,
+            guarantee=compiled.delivery.given,
+            plan_hash=plan.hash,
+        )
+        found.ledger.begin_run(record)
+        events.emit(RunStarted(plan.pipeline, run_id, plan.hash))
+        epochs, error = _epochs(_Begun(found, compiled, plan, run_id, events, faults))
+        result = RunResult(
+            plan.pipeline,
+            run_id,
+            _status(error),
+            found.engine.name,
+            compiled.delivery.given,
+            started,
+            round((clock.monotonic() - begun) * 1000),
+            epochs,
+            compiled.warnings,
+            error.problems if isinstance(error, PenstockError) else (),
+            error if isinstance(error, PenstockError) else None,
+        )
+        found.ledger.end_run(
+            RunRecord(
+                run_id,
+                found.key,
+                result.status,
+                started,
+                clock.now(),
+                result.engine,
+                result.guarantee,
+                plan.hash,
+                result.to_json(),
+            )
+        )
+        events.emit(RunEnded(plan.pipeline, run_id, result.status.value, result.duration_ms / 1000))
+    if isinstance(error, KeyboardInterrupt):
+        raise error
+    return result
+
+
+@dataclass(frozen=True, slots=True)
+class _Begun:
+    found: Opened
+    compiled: Compiled
+    plan: Plan
+    run_id: str
+    events: Events
+    faults: Faults
+
+
+def _epochs(begun: _Begun) -> tuple[Sequence[SealedEpoch], BaseException | None]:
+    holder = f"{socket.gethostname()}/{os.getpid()}/{begun.run_id}"
+    try:
+        done = run_plan(_surroundings(begun), holder, full_refresh=begun.found.request.full_refresh)
+    except (PenstockError, KeyboardInterrupt) as error:
+        return (), error
+    return done.epochs, None
+
+
+def _status(error: BaseException | None) -> RunStatus:
+    match error:
+        case None:
+            return RunStatus.DONE
+        case KeyboardInterrupt():
+            return RunStatus.INTERRUPTED
+        case _:
+            return RunStatus.FAILED
+
+
+def _surroundings(begun: _Begun) -> Surroundings:
+    found, compiled, plan = begun.found, begun.compiled, begun.plan
+    key = found.key
+    folder = found.state / SPOOL / key.environment / key.pipeline
+    feeds = Feeds(plan, found.sources, found.sinks, found.engine, folder, begun.events)
+    used = {read.source for read in compiled.graph.reads}
+    undeclared = {name for name, use in found.pipeline.sources.items() if use.contract is None}
+    schemas = {
+        name: schema.relaxed()
+        for name, schema in found.facts.sources.items()
+        if name in undeclared & used and name not in found.facts.recorded
+    }
+    return Surroundings(
+        key,
+        begun.run_id,
+        plan,
+        {name: source for name, source in found.sources.items() if name in used},
+        found.sinks,
+        feeds,
+        found.engine,
+        found.ledger,
+        found.request.clock,
+        SystemRandom(),
+        begun.events,
+        begun.faults,
+        found.state,
+        schemas,
+    )
+
+
+def new_run_id(now: datetime) -> str:
+    """Sorts by time; unique enough to be shortened."""
+    return f"{now:%Y%m%dT%H%M%S}-{SystemRandom().getrandbits(32):08x}"
