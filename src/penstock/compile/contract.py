@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Literal
 
 from sqlglot import exp
 
+from penstock.compile.nested_nulls import has_forbidden_null
 from penstock.errors import ConfigError, Problem
 from penstock.graph.nodes import Cause, Check, Column, Project
 from penstock.graph.select import column
 from penstock.types.compatibility import can_hold
 from penstock.types.duckdb import to_duckdb
+from penstock.types.logical import relaxed
 
 if TYPE_CHECKING:
     from penstock.compile.scope import Builder
@@ -58,7 +60,7 @@ def _carried(fields: list[Field]) -> tuple[Column, ...]:
 
 def _same(item: Field, found: Schema) -> bool:
     have = found.get(item.name)
-    return have is not None and have.type == item.type
+    return have is not None and have.type == relaxed(item.type)
 
 
 def _check_columns(
@@ -102,7 +104,7 @@ def _type_changes(owner: str, found: Schema, contract: Schema, at: Location | No
             hint="on_type_change: widen casts it, and rejects the values that do not fit",
         )
         for item in contract
-        if (have := found.get(item.name)) is not None and not _parsed(have) and not can_hold(item.type, have.type)
+        if (have := found.get(item.name)) is not None and not _holds(item, have) and not _parsed(have)
     ]
 
 
@@ -114,18 +116,27 @@ def _listed(names: list[str]) -> str:
     return ("the column " if len(names) == 1 else "the columns ") + ", ".join(f'"{name}"' for name in names)
 
 
+def _holds(item: Field, have: Field) -> bool:
+    """Whether every value of the column is one of the contract's type; nulls are looked at apart."""
+    return have.type == relaxed(item.type) or can_hold(relaxed(item.type), have.type)
+
+
 def _causes(item: Field, have: Field, mode: str) -> list[Cause]:
     value = column(item.name)
     causes: list[Cause] = []
-    lossless = have.type == item.type or (not _parsed(have) and can_hold(item.type, have.type))
+    lossless = _holds(item, have)
     on_fail: Literal["reject", "fail"] = "fail" if mode == "fail" else "reject"
+    cast = exp.TryCast(this=value.copy(), to=to_duckdb(item.type))
     if not lossless and mode != "null":
-        cast = exp.TryCast(this=value.copy(), to=to_duckdb(item.type))
         bad = exp.and_(not_null(value), is_null(cast))
         causes.append(Cause("bad_value", bad, shown(item.name, f"is no {item.type}"), item.name, on_fail))
-    if not item.nullable and (have.nullable or (not lossless and mode == "null")):
+    becomes_null = not lossless and mode == "null"
+    if not item.nullable and (have.nullable or becomes_null):
         message = exp.Literal.string(f'"{item.name}" is null, and its schema does not allow that')
-        causes.append(Cause("null_value", is_null(value), message, item.name, on_fail))
+        causes.append(Cause("null_value", is_null(cast if becomes_null else value), message, item.name, on_fail))
+    inside = has_forbidden_null(value if have.type == relaxed(item.type) else cast, item.type)
+    if inside is not None:
+        causes.append(Cause("null_value", inside, shown(item.name, "holds a null inside"), item.name, on_fail))
     return causes
 
 
@@ -147,10 +158,11 @@ def shown(name: str, words: str) -> exp.Expr:
 def _value(item: Field, have: Field | None, mode: str) -> Column:
     if have is None:
         return Column(item.name, exp.Cast(this=exp.null(), to=to_duckdb(item.type)))
-    if have.type == item.type:
+    if have.type == relaxed(item.type):
         return Column(item.name, column(item.name))
-    kind = exp.TryCast if mode == "null" or not can_hold(item.type, have.type) else exp.Cast
-    return Column(item.name, kind(this=column(item.name), to=to_duckdb(item.type)))
+    kind = exp.Cast if _holds(item, have) and mode != "null" else exp.TryCast
+    # The check before it let no row pass whose value would be null.
+    return Column(item.name, kind(this=column(item.name), to=to_duckdb(item.type)), never_null=not item.nullable)
 
 
 __all__ = ["enforce", "is_null", "not_null", "shown"]

@@ -51,7 +51,7 @@ class Builder:
     def add(self, node: Node) -> str:
         """Types the node against its inputs and keeps it. Raises located ConfigErrors (compile/typing.py)."""
         inputs = {name: self.schema_of(name) for name in node.inputs}
-        self.nodes[node.id] = dataclasses.replace(node, schema=type_node(node, inputs, self.engine))
+        self.nodes[node.id] = type_node(node, inputs, self.engine)
         return node.id
 
     def unique_id(self, wanted: str) -> str:

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, NoReturn
 
 from sqlglot import exp
 
+from penstock.compile.exact import exact
 from penstock.compile.nullability import nullable_columns
 from penstock.engines.api import BindError
-from penstock.errors import ConfigError, PenstockError
+from penstock.errors import ConfigError, PenstockError, nearest
 from penstock.graph.nodes import (
     Aggregate,
     Check,
@@ -42,8 +43,9 @@ _KIND_CODES = {
     "ambiguous": "CMP-204",
     "function": "CMP-205",
     "type": "CMP-206",
+    "comparison": "CMP-242",
     "aggregate": "CMP-208",
-    "window": "CMP-208",
+    "window": "CMP-241",
     "syntax": "CMP-207",
     "table": "CMP-201",
     "forbidden": "CMP-226",
@@ -51,17 +53,28 @@ _KIND_CODES = {
 }
 
 
-def type_node(node: Node, inputs: Mapping[str, Schema], engine: Engine) -> Schema:
-    """The node's columns: names as the node says, types from the engine, nullability derived, labels not yet.
+def type_node(node: Node, inputs: Mapping[str, Schema], engine: Engine) -> Node:
+    """The node with its columns: names as it says, types from the engine, nullability derived, labels not yet.
 
-    Raises ConfigError CMP-203 to CMP-209, CMP-226.
+    A value of an engine's type that is wider than the logical one is cast (compile/exact.py), so that what is told here is
+    what the next node gets. Raises ConfigError CMP-203 to CMP-209, CMP-226, CMP-241, CMP-242.
     """
     match node:
         case Read() | Table():
-            return _required(node)
+            schema = _required(node)
+            _check_duplicates(node, schema.names)
+            return node
         case Python():
-            return node.declared
+            _check_duplicates(node, node.declared.names)
+            return dataclasses.replace(node, schema=node.declared)
     _check_names(node)
+    typed = _bound(node, inputs, engine)
+    _check_duplicates(node, typed.names)
+    schema = nullable_columns(node, typed, inputs)
+    return dataclasses.replace(exact(node, schema), schema=schema)
+
+
+def _bound(node: Node, inputs: Mapping[str, Schema], engine: Engine) -> Schema:
     query = _guarded(node) if isinstance(node, Project) else to_select(node)
     try:
         typed = engine.schema_of(query, inputs)
@@ -69,10 +82,7 @@ def type_node(node: Node, inputs: Mapping[str, Schema], engine: Engine) -> Schem
         _explain(node, inputs, engine, error)
     except ConfigError as error:
         raise _placed(error, node) from None
-    if isinstance(node, Project):
-        typed = Schema(typed.fields[:-1])
-    _check_duplicates(node, typed.names)
-    return nullable_columns(node, typed, inputs)
+    return Schema(typed.fields[:-1]) if isinstance(node, Project) else typed
 
 
 def _required(node: Read | Table) -> Schema:
@@ -137,7 +147,7 @@ def _check_duplicates(node: Node, names: tuple[str, ...]) -> None:
         if name.casefold() in folded:
             raise ConfigError(
                 "CMP-209",
-                f'the query gives two columns "{folded[name.casefold()]}" and "{name}"',
+                f'there would be two columns, "{folded[name.casefold()]}" and "{name}", which differ only in case',
                 at=node.at,
                 hint="give one of them another name",
             )
@@ -185,7 +195,7 @@ def _parts(node: Node) -> Iterator[tuple[exp.Query, Location | None]]:
 
 def _located(error: BindError, at: Location | None) -> ConfigError:
     subject = error.subject or "?"
-    near = error.candidates[0] if error.candidates else None
+    near = nearest(subject, error.candidates)
     hint = f'did you mean "{near}"?' if near else None
     match error.kind:
         case "column":
@@ -206,6 +216,9 @@ def _located(error: BindError, at: Location | None) -> ConfigError:
             message = "the query cannot be parsed"
         case "forbidden":
             message = f'"{subject}" may not be used in a document'
+        case "comparison":
+            message = "values of these types cannot be compared"
+            hint = "cast one of them"
         case "type" | "other":
             message = "the expression cannot be typed"
     return ConfigError(_KIND_CODES[error.kind], message, at=at, detail=error.text, hint=hint)

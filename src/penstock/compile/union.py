@@ -8,26 +8,36 @@ from sqlglot import exp
 
 from penstock.graph.nodes import Column, Project, Union
 from penstock.graph.select import column
+from penstock.types.duckdb import to_duckdb
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from penstock.compile.scope import Builder
     from penstock.errors import Location
+    from penstock.types import LogicalType
 
 
 def union_by_name(builder: Builder, node_id: str, ids: Sequence[str], at: Location | None) -> str:
     """Columns in the order in which the inputs first name them; an input that has them all is taken as it is."""
-    names: dict[str, None] = {}
+    types: dict[str, LogicalType] = {}
     for member in ids:
-        names.update(dict.fromkeys(builder.schema_of(member).names))
-    aligned = [_aligned(builder, f"{node_id}.{place}", member, tuple(names), at) for place, member in enumerate(ids, 1)]
+        types = {item.name: item.type for item in builder.schema_of(member)} | types
+    order = tuple(dict.fromkeys(name for member in ids for name in builder.schema_of(member).names))
+    wanted = {name: types[name] for name in order}
+    aligned = [_aligned(builder, f"{node_id}.{place}", member, wanted, at) for place, member in enumerate(ids, 1)]
     return builder.add(Union(node_id, members=tuple(aligned), at=at))
 
 
-def _aligned(builder: Builder, node_id: str, member: str, names: tuple[str, ...], at: Location | None) -> str:
+def _aligned(
+    builder: Builder, node_id: str, member: str, wanted: Mapping[str, LogicalType], at: Location | None
+) -> str:
     present = builder.schema_of(member).names
-    if present == names:
+    if present == tuple(wanted):
         return member
-    columns = tuple(Column(name, column(name) if name in present else exp.null()) for name in names)
+    columns = tuple(
+        # A bare null would be text to the next node, and turn the whole column into texts.
+        Column(name, column(name) if name in present else exp.Cast(this=exp.null(), to=to_duckdb(kind)))
+        for name, kind in wanted.items()
+    )
     return builder.add(Project(node_id, input=member, columns=columns, at=at))

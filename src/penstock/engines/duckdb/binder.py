@@ -30,7 +30,8 @@ _PATTERNS: Final[tuple[tuple[BindKind, re.Pattern[str]], ...]] = (
         "window",
         re.compile(r"[Ww]indow functions? (?:are|is) not (?:supported|allowed)|cannot contain window functions"),
     ),
-    ("type", re.compile(r"No function matches|Could not choose a best candidate|Cannot compare|cast", re.IGNORECASE)),
+    ("comparison", re.compile(r"Cannot compare|Cannot mix values of type")),
+    ("type", re.compile(r"No function matches|Could not choose a best candidate|cast", re.IGNORECASE)),
 )
 _CANDIDATE: Final = re.compile(r'Candidate bindings: "(?P<one>[^"]*)"|Did you mean "(?P<two>[^"]*)"')
 
