@@ -1,0 +1,95 @@
+"""Running epochs against a sink as the run loop does, and dying at a named point: by an exception or by SIGKILL."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import pyarrow as pa
+
+from penstock.testing.sinks import deliver, epoch
+from penstock.testing.sinks.deliveries import SINK_ID
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from penstock.connectors.api import Sink
+
+Death = Literal["raise", "kill"]
+
+
+class Crash(BaseException):
+    """Nothing in the code under test may catch it."""
+
+
+@dataclass
+class Reaper:
+    """Dies when ``point`` is passed for the ``nth`` time after it was armed; counts what was passed."""
+
+    point: str
+    death: Death
+    nth: int = 1
+    armed: bool = False
+    passed: int = 0
+
+    def __call__(self, reached: str) -> None:
+        if not self.armed or reached != self.point:
+            return
+        self.passed += 1
+        if self.passed == self.nth:
+            if self.death == "kill":
+                os.kill(os.getpid(), signal.SIGKILL)
+            raise Crash(reached)
+
+
+def rows_of(number: int) -> pa.Table:
+    """The rows of an epoch: ids of its own, one part of its own and one that every epoch has."""
+    ids = [number * 10 + place for place in range(4)]
+    parts = [f"only/{number}", "common", None, "common"]
+    schema = pa.schema(
+        [pa.field("id", pa.int64(), nullable=False), pa.field("part", pa.string()), pa.field("epoch", pa.int64())]
+    )
+    return pa.table([pa.array(ids), pa.array(parts), pa.array([number] * 4)], schema=schema)
+
+
+def run_epochs(
+    make: Callable[[Callable[[str], None]], Sink], last: int, *, fence: int, reaper: Reaper, deadly: int = 2
+) -> None:
+    """What a run does after a start: read the marker, then every epoch up to ``last``; the reaper is armed for one."""
+    sink = make(reaper)
+    try:
+        marker = sink.marker(SINK_ID)
+        for number in range((marker.epoch if marker else 0) + 1, last + 1):
+            reaper.armed = number == deadly
+            deliver(sink, epoch(number, fence=fence, attempt=f"{fence}-{number}"), rows_of(number))
+    finally:
+        sink.close()
+
+
+def _child(make: Any, last: int, fence: int, reaper: Reaper) -> None:
+    run_epochs(make, last, fence=fence, reaper=reaper)
+    os._exit(0)
+
+
+def processes() -> multiprocessing.context.ForkServerContext:
+    """Children start from a process that has imported all and opened nothing."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["crashes", "duckdb", "penstock.testing.sinks", "penstock.testing.native"])
+    return context
+
+
+def die(make: Any, last: int, reaper: Reaper) -> bool:
+    """Run until the reaper strikes; whether it did."""
+    if reaper.death == "raise":
+        try:
+            run_epochs(make, last, fence=1, reaper=reaper)
+        except Crash:
+            return True
+        return False
+    child = processes().Process(target=_child, args=(make, last, 1, reaper))
+    child.start()
+    child.join(60)
+    return child.exitcode == -signal.SIGKILL
