@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from penstock.clock import Clock
 
 TICK_SECONDS: Final = 0.1
+NO_WAIT_SECONDS: Final = 1e-6  # what clocks count in: a shorter wait might never end
 
 
 class Cancellation:
@@ -76,6 +77,6 @@ class Cancellation:
         """Wait on the clock, in ticks, so that a cancelled wait ends within one. Raises TransientError NET-140."""
         end = clock.monotonic() + seconds
         self.check()
-        while (left := end - clock.monotonic()) > 0:
+        while (left := end - clock.monotonic()) >= NO_WAIT_SECONDS:
             clock.sleep(min(left, TICK_SECONDS))
             self.check()

@@ -6,6 +6,8 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from penstock.connectors.resilience.cancel import NO_WAIT_SECONDS
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -53,7 +55,7 @@ class RateLimiter:
     def acquire(self, sleep: Callable[[float], None] | None = None) -> None:
         """Wait until one permit is valid, and longer while the system has asked for a pause."""
         wait = self.reserve()
-        while wait > 0:
+        while wait >= NO_WAIT_SECONDS:
             (sleep or self._clock.sleep)(wait)
             with self._lock:
                 wait = self._paused_until - self._clock.monotonic()

@@ -1,0 +1,272 @@
+"""The one HTTP client of all connectors: guarded, limited, authenticated, retried, redacted."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from random import Random, SystemRandom
+from typing import TYPE_CHECKING, Final
+
+from penstock.connectors.http.config import ApiKeyAuth, BasicAuth, BearerAuth, HttpConnection, OAuth2Auth
+from penstock.connectors.http.credentials import Proof, credentials_of
+from penstock.connectors.http.curl import CurlTransport, Incoming, NotSentError, Outgoing, TlsFiles
+from penstock.connectors.http.guard import Guard, parse_allowed
+from penstock.connectors.http.limits import Limits
+from penstock.connectors.http.messages import Request, Response, check_header
+from penstock.connectors.http.redact import Redactor
+from penstock.connectors.http.redirects import next_hop
+from penstock.connectors.http.resolver import Resolver, SystemResolver
+from penstock.connectors.http.statuses import REDIRECTS, is_answer, judge
+from penstock.connectors.http.urls import Url, join, parse_url
+from penstock.connectors.resilience.cancel import Cancellation
+from penstock.connectors.resilience.rate_limit import Rate, RateLimiter
+from penstock.connectors.resilience.retry import Again, RetryPolicy, call_with_retry
+from penstock.errors import ConfigError, FatalError, PenstockError, Problem, TransientError
+from penstock.fields import reveal
+from penstock.secret import Secret
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from penstock.clock import Clock
+    from penstock.connectors.http.messages import Pairs
+
+_UNAUTHORIZED: Final = 401
+
+
+class HttpClient:
+    """Sends requests to one service. Thread-safe; every method may block, and ``cancel`` ends what blocks.
+
+    ``resolve`` turns a path of the document into an absolute one (certificates). ``close`` is idempotent.
+    """
+
+    def __init__(
+        self,
+        connection: HttpConnection,
+        *,
+        clock: Clock,
+        resolve: Callable[[str], Path] = Path,
+        resolver: Resolver | None = None,
+        random: Random | None = None,
+    ) -> None:
+        self.redact = Redactor(_secrets_of(connection))
+        self._connection = connection
+        self._clock = clock
+        self._random = random or SystemRandom()
+        self._base = parse_url(reveal(connection.base_url), hidden=isinstance(connection.base_url, Secret))
+        self._limits = _limits_of(connection)
+        self._policy = _policy_of(connection)
+        self._guard = Guard(map(parse_allowed, connection.allow_private), resolver or SystemResolver(), clock)
+        self._transport = CurlTransport(self._limits, _tls_files(connection, resolve))
+        self._limiter = RateLimiter(_rate_of(connection), clock)
+        self._credentials = credentials_of(connection.auth, self.send, self.redact, clock)
+        self._cancellation = Cancellation()
+
+    @property
+    def base(self) -> Url:
+        return self._base
+
+    def url_of(self, request: Request) -> Url:
+        """Where the request goes, without the connection's own query and credentials. Errors as ``parse_url``."""
+        url = parse_url(join(self._base, request.path), hidden=self._base.hidden)
+        for _, value in request.query:
+            if isinstance(value, Secret):
+                self.redact.add(value.reveal())
+        return url.with_query([(name, reveal(value)) for name, value in request.query])
+
+    def send(self, request: Request, cancellation: Cancellation | None = None) -> Response:
+        """The answer to a request, after retries, waits and redirects.
+
+        Credentials, headers and query of the connection go to the origin of its base URL and to no other. Raises the
+        codes NET-100 to NET-141; every message is free of secrets. A request that may not be repeated and may have
+        arrived ends in FatalError NET-124.
+        """
+        with self._cancellation.child() as scope, (cancellation or Cancellation()).breaker(scope.cancel):
+            try:
+                return call_with_retry(
+                    lambda _: self._attempt(request, scope),
+                    self._policy,
+                    clock=self._clock,
+                    random=self._random,
+                    sleep=lambda seconds: scope.sleep(seconds, self._clock),
+                )
+            except PenstockError as error:
+                raise self._redacted(error) from None
+
+    def cancel(self) -> None:
+        """End all requests, now and later, with TransientError NET-140. From any thread."""
+        self._cancellation.cancel()
+
+    def close(self) -> None:
+        self._transport.close()
+
+    # ------------------------------------------------------------ one attempt
+
+    def _attempt(self, request: Request, scope: Cancellation) -> Response | Again:
+        self._limiter.acquire(lambda seconds: scope.sleep(seconds, self._clock))
+        proof = Proof() if request.anonymous else self._credentials.proof(scope)
+        outcome = self._exchange(request, proof, scope)
+        if isinstance(outcome, Incoming) and not request.anonymous and self._credentials.refused(proof):
+            outcome = self._exchange(request, self._credentials.proof(scope), scope)
+        if isinstance(outcome, Incoming):
+            raise self._judged(outcome, request, self.url_of(request))
+        if isinstance(outcome, Again) and outcome.after_seconds:
+            self._limiter.pause(min(outcome.after_seconds, self._policy.longest_asked_wait_seconds))
+        return outcome
+
+    def _exchange(self, request: Request, proof: Proof, scope: Cancellation) -> Response | Again | Incoming:
+        """One request with its redirects; an Incoming only for 401."""
+        deadline = self._clock.monotonic() + self._limits.total_seconds
+        url = self.url_of(request)
+        visited: list[Url] = []
+        while True:
+            incoming = self._once(request, url, proof, deadline - self._clock.monotonic(), scope)
+            if isinstance(incoming, Again):
+                return incoming
+            if is_answer(incoming.status, request):
+                return Response(incoming.status, incoming.headers, url, incoming.body)
+            if incoming.status in REDIRECTS:
+                visited.append(url)
+                url, request = next_hop(url, request, incoming, visited, self._limits.max_redirects)
+                continue
+            if incoming.status == _UNAUTHORIZED and "Retry-After" not in incoming.headers:
+                return incoming
+            judged = judge(incoming, request, url, self._clock.now(), self.redact)
+            if isinstance(judged, Again):
+                return judged
+            raise judged
+
+    def _judged(self, incoming: Incoming, request: Request, url: Url) -> PenstockError:
+        judged = judge(incoming, request, url, self._clock.now(), self.redact)
+        assert not isinstance(judged, Again)
+        return judged
+
+    def _once(
+        self, request: Request, url: Url, proof: Proof, left_seconds: float, scope: Cancellation
+    ) -> Incoming | Again:
+        try:
+            addresses = self._guard.admit(url, self._limits.connect_seconds, scope)
+        except TransientError as error:
+            return _again_or_raise(error, scope)
+        trusted = not request.anonymous and url.origin == self._base.origin
+        headers = self._headers(request, proof if trusted else Proof(), trusted=trusted)
+        target = self._with_query(url, proof) if trusted else url
+        try:
+            return self._transport.send(
+                Outgoing(request.method, target, headers, request.body, addresses), max(left_seconds, 0.001), scope
+            )
+        except NotSentError as unsent:
+            return _again_or_raise(unsent.error, scope)
+        except TransientError as error:
+            scope.check()
+            if request.may_repeat:
+                return Again(error)
+            problem = error.problems[0]
+            message = f"{problem.message}; whether {request.method} {url.path} took effect is not known"
+            raise FatalError("NET-124", message, detail=problem.detail) from None
+
+    def _headers(self, request: Request, proof: Proof, *, trusted: bool) -> tuple[tuple[str, str], ...]:
+        pairs: list[tuple[str, str | Secret]] = list(request.headers)
+        if trusted:
+            stated = {name.lower() for name, _ in pairs}
+            pairs += [pair for pair in self._connection.headers.items() if pair[0].lower() not in stated]
+            proving = {name.lower() for name, _ in proof.headers}
+            pairs = [pair for pair in pairs if pair[0].lower() not in proving] + list(proof.headers)
+        for name, value in pairs:
+            check_header(name, value)
+            if isinstance(value, Secret):
+                self.redact.add(value.reveal())
+        return tuple((name, reveal(value)) for name, value in pairs)
+
+    def _with_query(self, url: Url, proof: Proof) -> Url:
+        """With the connection's parameters and key, where the URL does not have them already (a link may)."""
+        stated = url.query_names()
+        pairs = [pair for pair in (*_flat(self._connection.query), *proof.query) if pair[0] not in stated]
+        return url.with_query([(name, reveal(value)) for name, value in pairs])
+
+    def _redacted(self, error: PenstockError) -> PenstockError:
+        error.problems = tuple(_redacted(problem, self.redact) for problem in error.problems)
+        error.args = (error.problems[0].code, error.problems[0].message)
+        return error
+
+
+def _again_or_raise(error: TransientError, scope: Cancellation) -> Again:
+    """What failed on the way may be tried again, but not what we ended ourselves."""
+    scope.check()
+    return Again(error)
+
+
+def _redacted(problem: Problem, redact: Redactor) -> Problem:
+    return replace(
+        problem,
+        message=redact(problem.message),
+        detail=redact(problem.detail) if problem.detail else None,
+        hint=redact(problem.hint) if problem.hint else None,
+    )
+
+
+def _flat(query: dict[str, str | Secret | list[str | Secret]]) -> Pairs:
+    pairs: list[tuple[str, str | Secret]] = []
+    for name, value in query.items():
+        pairs += [(name, item) for item in value] if isinstance(value, list) else [(name, value)]
+    return tuple(pairs)
+
+
+def _secrets_of(connection: HttpConnection) -> Iterable[str]:
+    values = [connection.base_url, *connection.headers.values(), *(value for _, value in _flat(connection.query))]
+    yield from (value.reveal() for value in values if isinstance(value, Secret))
+    match connection.auth:
+        case ApiKeyAuth(value=key):
+            yield key.reveal()
+        case BasicAuth(password=password):
+            yield password.reveal()
+        case BearerAuth(token=token):
+            yield token.reveal()
+        case OAuth2Auth() as auth:
+            yield auth.client_secret.reveal()
+            yield from (value.reveal() for value in auth.parameters.values() if isinstance(value, Secret))
+        case None:
+            return
+
+
+def _limits_of(connection: HttpConnection) -> Limits:
+    timeouts = connection.timeouts
+    return Limits(
+        connect_seconds=timeouts.connect.total_seconds(),
+        idle_seconds=max(1, -int(-timeouts.idle.total_seconds() // 1)),
+        total_seconds=timeouts.total.total_seconds(),
+        max_response_bytes=connection.max_response_bytes,
+        max_redirects=connection.max_redirects,
+    )
+
+
+def _policy_of(connection: HttpConnection) -> RetryPolicy:
+    retries = connection.retries
+    return RetryPolicy(
+        attempts=retries.attempts,
+        total_seconds=retries.total.total_seconds(),
+        first_wait_seconds=retries.first_wait.total_seconds(),
+        longest_wait_seconds=retries.longest_wait.total_seconds(),
+        longest_asked_wait_seconds=retries.longest_asked_wait.total_seconds(),
+    )
+
+
+def _rate_of(connection: HttpConnection) -> Rate | None:
+    limit = connection.rate_limit
+    return Rate(limit.requests, limit.per.total_seconds(), limit.burst) if limit else None
+
+
+def _tls_files(connection: HttpConnection, resolve: Callable[[str], Path]) -> TlsFiles:
+    """Raises ConfigError NET-117 for a file that is not there."""
+    tls = connection.tls
+
+    def absolute(given: str | None) -> str | None:
+        if given is None:
+            return None
+        path = resolve(given)
+        if not path.is_file():
+            raise ConfigError("NET-117", f'there is no file "{given}", which tls of the connection names')
+        return str(path)
+
+    password = tls.key_password.reveal() if tls.key_password else None
+    return TlsFiles(absolute(tls.ca_file), absolute(tls.cert_file), absolute(tls.key_file), password)
