@@ -90,7 +90,7 @@ class _Reader:
     def parameter(self, name: str, node: Mapping, filled: Filled, at: Location) -> None:
         # The default is typed below, by the declared type and not by how it looks.
         bare = Mapping({key: entry for key, entry in node.entries.items() if key != "default"}, node.at)
-        spec, problems = validate(ParamSpec, bare, f'parameter "{name}"')
+        spec, problems = validate(ParamSpec, bare, f'parameter "{name}"', at=at)
         self.problems.extend(replace(problem, code="DOC-160") for problem in problems)
         typed = self._type(spec.type, node) if spec is not None else None
         if typed is None:

@@ -194,7 +194,7 @@ class _Reader:
         whole = self.with_connection(node, kind.value)
         if whole is None:
             return None
-        params, problems = validate(descriptor.params, whole, f'"{name}"')
+        params, problems = validate(descriptor.params, whole, f'"{name}"', at=at)
         self.problems.extend(problems)
         if params is None:
             return None
@@ -353,7 +353,7 @@ class _Reader:
                 hint=f'did you mean "{near}"?' if near else f"known steps: {', '.join(self.catalogue.names('steps'))}",
             )
             return None
-        params, problems = validate(descriptor.params, entry.value, f'step "{kinds[0]}"')
+        params, problems = validate(descriptor.params, entry.value, f'step "{kinds[0]}"', at=entry.key.at)
         self.problems.extend(problems)
         label = node.get("name")
         text = label.value if isinstance(label, Scalar) and isinstance(label.value, str) else kinds[0]

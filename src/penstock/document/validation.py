@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -56,15 +57,26 @@ def _text(node: Scalar) -> object:
     return Located.of(text_of(node.value), node.at, place, sql=sql if node.replacements else None)
 
 
-def validate(model: type[Model], node: Node, owner: str) -> tuple[Model | None, list[Problem]]:
-    """The model made of the tree, or None and everything that is wrong with it (DOC-201, DOC-202, DOC-203, DOC-213)."""
+def validate(
+    model: type[Model], node: Node, owner: str, *, at: Location | None = None
+) -> tuple[Model | None, list[Problem]]:
+    """The model made of the tree, or None and everything that is wrong with it (DOC-201, DOC-202, DOC-203, DOC-213).
+
+    ``at`` is the place of the key that names the tree: there stands what is wrong with a map as a whole.
+    """
     try:
         return model.model_validate(located(node)), []
     except ConfigError as error:  # a placeholder where SQL has no quoting for it
         return None, list(error.problems)
     except ValidationError as error:
         details = error.errors(include_url=False, include_input=False)
-        return None, [_problem(detail, model, node, owner) for detail in _told(details, node)]
+        problems = [_problem(detail, model, node, owner) for detail in _told(details, node)]
+        return None, [_at_the_key(problem, node, at) for problem in problems]
+
+
+def _at_the_key(problem: Problem, node: Node, at: Location | None) -> Problem:
+    whole = isinstance(node, Mapping) and problem.at == node.at
+    return replace(problem, at=at) if whole and at is not None else problem
 
 
 def unknown_keys(node: Mapping, known: tuple[str, ...], owner: str) -> Iterator[Problem]:

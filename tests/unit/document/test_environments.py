@@ -1,6 +1,6 @@
 """Maps laid over maps: what stays, what is replaced, and where each value comes from."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from penstock.document.environments import Layer, merge, values_of
@@ -71,6 +71,7 @@ _MAPS = st.recursive(
 )
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.dictionaries(st.sampled_from("abc"), _MAPS), st.dictionaries(st.sampled_from("abc"), _MAPS))
 def test_merging_is_what_a_few_lines_over_plain_data_say(base, over):
     import json

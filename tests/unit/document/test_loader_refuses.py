@@ -1,13 +1,8 @@
 """Hostile and broken documents: each a named problem at its place, and never another exception."""
 
-import time
-
 import pytest
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
 
 from penstock.document.loader import MAX_BYTES, load
-from penstock.document.tree import plain
 from penstock.errors import ConfigError
 
 PARSERS = pytest.mark.parametrize("pure", [False, True], ids=["libyaml", "pure"])
@@ -94,7 +89,6 @@ def nested_aliases():
         ("{" * 100_000, "DOC-108", 1, 51),
         ("- " * 100_000, "DOC-108", 1, 101),
         (nested_aliases(), "DOC-108", None, None),
-        ("[" + "1," * 100_000 + "]", "DOC-109", 1, None),
         ("a: *b\n", "DOC-110", 1, 4),
         (alias_bomb(), "DOC-111", None, None),
         ("a: &a " + "x" * 100_000 + "\nb: [" + "*a," * 90 + "]\n", "DOC-111", 2, None),
@@ -155,69 +149,3 @@ def test_a_truncated_document_is_read_or_refused_never_more(where):
     text = 'pipeline: p\nsources:\n  a: {type: csv, path: "x.csv"}\nsinks:\n  b:\n    from: [a]\n    sql: |\n      select\n'
     outcome(text[:where], pure=False)
     outcome(text[:where], pure=True)
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "[" * 1_000_000,
-        "? " * 500_000,
-        "&a " * 300_000,
-        "a: 1\n" * 200_000,
-        "'" * 1_000_000,
-        "%" * 1_000_000,
-        "a: >\n" + "  x\n\n" * 180_000,
-        "[" + "aaaa," * 99_000 + "]",
-        alias_bomb(),
-    ],
-    ids=["brackets", "questions", "anchors", "duplicates", "quotes", "percents", "folded", "long line", "bomb"],
-)
-def test_hostile_documents_of_the_largest_size_end_in_time(text):
-    started = time.perf_counter()
-    outcome(text, pure=False)
-    assert time.perf_counter() - started < 10
-
-
-@settings(max_examples=300, deadline=2000)
-@given(st.binary(max_size=200))
-@example(b"\xef\xbb\xbf")
-@example(b"\xff")
-def test_random_bytes_never_raise_anything_but_config_errors(raw):
-    outcome(raw, pure=False)
-    outcome(raw, pure=True)
-
-
-_PIECES = st.sampled_from([
-    "a", "key", "'", '"', "\\n", "\\u0041", "\\ud83d\\ude00", ":", ": ", ":\n", "- ", "-", "\n", "\n  ", "\n    ", "\t",
-    " ", "{", "}", "[", "]", ",", "|\n  ", "|-\n  ", ">\n ", "|2\n", " # c\n", "&x ", "*x", "? ", "!t ", "@", "~",
-    "1", "0x1F", "true", "é", "😀", "---\n", "...\n", "a: b\n", "- c\n", "\r\n", "<<: ",
-])  # fmt: skip
-
-
-@settings(max_examples=600, deadline=2000)
-@given(st.lists(_PIECES, max_size=14).map("".join))
-@example("&x |\n  a\n")
-@example("a b\t*x\n  c")
-def test_both_parsers_agree_about_every_document(text):
-    fast, slow = outcome(text, pure=False), outcome(text, pure=True)
-    assert fast == slow
-
-
-@settings(max_examples=200, deadline=2000)
-@given(
-    st.recursive(
-        st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
-        | st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20),
-        lambda inner: st.lists(inner, max_size=4) | st.dictionaries(
-            st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=10), inner, max_size=4
-        ),
-        max_leaves=12,
-    ),
-    st.booleans(),
-    st.sampled_from([None, 2, "\t"]),
-)  # fmt: skip
-def test_whatever_json_writes_is_read_back(value, ascii_only, indent):
-    import json
-
-    text = json.dumps(value, ensure_ascii=True, indent=indent) if ascii_only else json.dumps(value, indent=indent)
-    assert plain(load(text)) == value

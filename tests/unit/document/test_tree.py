@@ -170,7 +170,7 @@ _WORDS = st.lists(
 )
 
 
-@settings(max_examples=400, deadline=2000)
+@settings(max_examples=120, deadline=2000)
 @given(_WORDS.map("".join), st.sampled_from(["literal", "folded", "single", "double", "plain"]))
 @example("a", "literal")
 def test_every_character_is_found_where_it_stands(text, style):
