@@ -13,6 +13,7 @@ import json
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,7 +60,9 @@ _SETTINGS = (
 )
 
 
+@cache
 def connect() -> duckdb.DuckDBPyConnection:
+    """One connection for all tests of a process: opening one takes longer than what most tests do with it."""
     connection = duckdb.connect()
     for setting in _SETTINGS:
         connection.execute(setting)
@@ -129,7 +132,7 @@ class TypingEngine(Engine):
         self.connection.interrupt()
 
     def close(self) -> None:
-        self.connection.close()
+        """The connection is that of all tests."""
 
 
 # ---------------------------------------------------------------- documents
@@ -207,11 +210,8 @@ def run(
 def run_document(text: str, data: Mapping[str, Rows], output: str = "result", *, folder: Path | None = None) -> Ran:
     """A whole document over the rows of its sources; rows of the node that ``output`` stands for."""
     engine = TypingEngine()
-    try:
-        graph, warnings = compile_document(text, engine)
-        return _Run(graph, engine.connection, data, folder).outcome(graph.outputs[output], warnings)
-    finally:
-        engine.close()
+    graph, warnings = compile_document(text, engine)
+    return _Run(graph, engine.connection, data, folder).outcome(graph.outputs[output], warnings)
 
 
 @dataclass
@@ -224,17 +224,23 @@ class _Run:
     texts: dict[str, str] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
     rejected: list[Rejected] = field(default_factory=list)
+    leaves: list[str] = field(default_factory=list)
+
+    def clear(self) -> None:
+        for name in self.leaves:
+            self.connection.execute(exp.Drop(tables=[relation(name)], kind="TABLE").sql(dialect="duckdb"))
 
     def outcome(self, output: str, warnings: tuple[Problem, ...]) -> Ran:
-        for node in self.graph.nodes:
-            self.node(node)
-        table = self.fetch(relation_of(output))
+        try:
+            table = {node.id: self.node(node) for node in self.graph.nodes}[output]
+        finally:
+            self.clear()
         schema = self.graph[output].schema
         assert schema is not None
         sql = {name: query.sql(dialect="duckdb") for name, query in self.selects.items()}
         return Ran(table.to_pylist(), schema, table, self.rejected, self.counts, sql, self.graph, warnings)
 
-    def node(self, node: Node) -> None:
+    def node(self, node: Node) -> pa.Table:
         match node:
             case Read():
                 self.leaf(node.id, table_of(self.data[node.source], node.schema))
@@ -245,7 +251,9 @@ class _Run:
         if isinstance(node, Check):
             for cause in node.causes:
                 self.check(node, cause)
-        self.counts[node.id] = self.verify(node)
+        table = self.verify(node)
+        self.counts[node.id] = table.num_rows
+        return table
 
     def leaf(self, name: str, table: pa.Table) -> None:
         """``table`` as what the node's id means."""
@@ -254,6 +262,7 @@ class _Run:
             this=relation(f"leaf:{name}"), kind="TABLE", expression=exp.select("*").from_(relation("__arrow"))
         )
         self.connection.execute(made.sql(dialect="duckdb"))
+        self.leaves.append(f"leaf:{name}")
         self.connection.unregister("__arrow")
         self.selects[name] = exp.select("*").from_(relation(f"leaf:{name}"))
 
@@ -284,8 +293,8 @@ class _Run:
                 self.texts[name] = f"{identifier(name).sql(dialect='duckdb')} AS ({select.sql(dialect='duckdb')})"
         return f"WITH {', '.join(self.texts.values())} {query.sql(dialect='duckdb')}"
 
-    def verify(self, node: Node) -> int:
-        """Rows of the node; its columns are as told, also in what is never null."""
+    def verify(self, node: Node) -> pa.Table:
+        """The rows of the node; its columns are as told, also in what is never null."""
         found = self.connection.sql(self.statement(relation_of(node.id)))
         assert node.schema is not None
         told = [(item.name, item.type) for item in node.schema.relaxed()]
@@ -294,7 +303,7 @@ class _Run:
         for item in node.schema:
             nulls = table.column(node.schema.index(item.name)).null_count
             assert item.nullable or nulls == 0, f"{node.id}: {item.name} is told to be never null"
-        return int(table.num_rows)
+        return table
 
 
 def relation_of(node_id: str) -> exp.Select:
