@@ -131,8 +131,8 @@ class Try:
         source = f"widened-{self.number}"
         home, folder = self._fresh(source)
         check_present(table.root, rest)
-        rows = table_rows(table, rest, shape.target, alias="t", names=shape.target.names, number=None)
         with duck(self.context.scratch) as own:
+            rows = table_rows(own, table, rest, shape.target, alias="t")
             own.rows(copy(all_of(rows), folder, shape.form, shape.partition_by))
         files = self._written(home, source)
         return replace(change, adds=(*change.adds, *files), placed=(*change.placed, home.note_of(source)), whole=True)

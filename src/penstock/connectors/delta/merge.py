@@ -13,8 +13,8 @@ from sqlglot import exp
 
 from penstock.connectors.delta.candidates import Extent, candidates
 from penstock.connectors.delta.duck import copy
-from penstock.connectors.delta.literals import column, identifier
-from penstock.connectors.delta.relations import free_name, staged_rows, table_rows
+from penstock.connectors.delta.literals import column, identifier, value_of
+from penstock.connectors.delta.relations import free_name, named, renamed, staged_rows, table_rows
 from penstock.errors import DataError
 
 if TYPE_CHECKING:
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from penstock.types import Schema
 
 INSERTED, UPDATED, UNCHANGED, OLDER = "inserted", "updated", "unchanged", "older"
-_CAME: Final = "came"
-_JOINED: Final = "joined"
+_CAME: Final = "came"  # view: the rows that came, in the target's types
+_JOINED: Final = "joined"  # table: per row that came its keys, its outcome, the table's columns that did not come
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,23 @@ class Merge:
     target: Schema
     partition_by: tuple[str, ...]
     form: ParquetFormat
+
+    @property
+    def unsent(self) -> tuple[str, ...]:
+        return tuple(name for name in self.target.names if name not in self.rows)
+
+    @property
+    def outcome(self) -> str:
+        """The name of the column that says what a row came to."""
+        return free_name("outcome", self.target.names)
+
+    @property
+    def number(self) -> str:
+        """The name of the column that says in which file a row lies."""
+        return free_name("number", self.target.names)
+
+    def same_key(self, one: str, other: str) -> exp.Expr:
+        return exp.and_(*[exp.EQ(this=column(key, one), expression=column(key, other)) for key in self.keys])
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,31 +73,28 @@ def merge(duck: Duck, work: Merge, staged: Sequence[Path], table: Snapshot | Non
 
     Nothing is written where nothing changes. Raises DataError SNK-254.
     """
-    outcome, number = (free_name(name, work.target.names) for name in ("outcome", "number"))
-    duck.rows(_create(_CAME, staged_rows(staged, work.rows, work.target)))
+    duck.rows(_create(_CAME, "VIEW", staged_rows(duck, staged, work.rows, work.target)))
     extent = _checked(duck, work)
     files = candidates(table, extent) if table is not None else ()
-    duck.rows(_create(_JOINED, _join(work, table, files, outcome, number)))
-    counts = _count(duck, outcome)
+    if table is None or not files:
+        if extent.rows:
+            duck.rows(copy(_all_new(work), folder, work.form, work.partition_by))
+        return Merged({INSERTED: extent.rows}, ())
+    duck.rows(_create(_JOINED, "TABLE", _join(duck, work, table, files)))
+    counts = _count(duck, work)
     if sum(counts.values()) != extent.rows:
         raise _ambiguous(work, "the table holds a key of these rows more than once")
-    changing = [files[at] for at in _touched(duck, outcome, number)]
+    changing = [files[at] for at in _touched(duck, work)]
     if counts.get(UPDATED) or counts.get(INSERTED):
-        duck.rows(copy(_rewritten(work, table, changing, outcome), folder, work.form, work.partition_by))
+        everything = counts.get(UPDATED, 0) + counts.get(INSERTED, 0) == extent.rows
+        query = _rewritten(duck, work, table, changing, everything=everything)
+        duck.rows(copy(query, folder, work.form, work.partition_by))
     return Merged(counts, tuple(changing))
 
 
-def _create(name: str, query: exp.Query) -> exp.Create:
-    return exp.Create(
-        this=exp.Table(this=identifier(name)),
-        kind="TABLE",
-        expression=query,
-        properties=exp.Properties(expressions=[exp.TemporaryProperty()]),
-    )
-
-
-def _named(name: str) -> exp.Table:
-    return exp.Table(this=identifier(name))
+def _create(name: str, kind: str, query: exp.Query) -> exp.Create:
+    temporary = exp.Properties(expressions=[exp.TemporaryProperty()])
+    return exp.Create(this=named(name), kind=kind, expression=query, properties=temporary)
 
 
 # ---------------------------------------------------------------- what came
@@ -96,7 +110,7 @@ def _checked(duck: Duck, work: Merge) -> Extent:
         exp.Anonymous(this="count_if", expressions=[nulls]),
         exp.Count(this=exp.Distinct(expressions=[key])),
         *bounds,
-    ).from_(_named(_CAME))
+    ).from_(named(_CAME))
     ((rows, empty, distinct, *found),) = duck.rows(query)
     if empty:
         raise _ambiguous(work, f"{empty} of {rows} rows have a null in a key column")
@@ -111,7 +125,7 @@ def _folders(duck: Duck, names: Sequence[str]) -> dict[str, frozenset[Any]]:
     """The values of key columns that divide the table."""
     found = {}
     for name in names:
-        query = exp.select(column(name)).distinct().from_(_named(_CAME))
+        query = exp.select(column(name)).distinct().from_(named(_CAME))
         found[name] = frozenset(value for (value,) in duck.rows(query))
     return found
 
@@ -124,75 +138,76 @@ def _ambiguous(work: Merge, detail: str) -> DataError:
 # ---------------------------------------------------------------- what there is
 
 
-def _join(work: Merge, table: Snapshot | None, files: Sequence[DataFile], outcome: str, number: str) -> exp.Select:
+def _join(duck: Duck, work: Merge, table: Snapshot, files: Sequence[DataFile]) -> exp.Select:
     """One row per row that came and, where its key is there, per row of the table that has it."""
-    sent = [exp.alias_(column(name, "c"), identifier(name), quoted=True) for name in work.rows.names]
-    came = exp.alias_(_named(_CAME), "c", table=True)
-    if table is None or not files:
-        fresh = exp.alias_(exp.Literal.string(INSERTED), identifier(outcome), quoted=True)
-        none = exp.alias_(exp.Cast(this=exp.null(), to=exp.DataType.build("bigint")), identifier(number), quoted=True)
-        return exp.select(*sent, *[_absent(work, name) for name in _unsent(work)], fresh, none).from_(came)
-    there = table_rows(table, files, work.target, alias="t", names=work.target.names, number=number)
-    kept = [exp.alias_(column(name, "t"), identifier(name), quoted=True) for name in _unsent(work)]
-    same = exp.and_(*[exp.EQ(this=column(key, "c"), expression=column(key, "t")) for key in work.keys])
-    told = exp.alias_(_outcome(work, number), identifier(outcome), quoted=True)
-    place = exp.alias_(column(number, "t"), identifier(number), quoted=True)
-    return exp.select(*sent, *kept, told, place).from_(came).join(there, on=same, join_type="left")
+    there = table_rows(duck, table, files, work.target, alias="t", number=work.number)
+    keys = [renamed(column(key, "c"), key) for key in work.keys]
+    kept = [renamed(column(name, "t"), name) for name in work.unsent]
+    told = [renamed(_outcome(work), work.outcome), renamed(column(work.number, "t"), work.number)]
+    came = exp.alias_(named(_CAME), "c", table=True)
+    return exp.select(*keys, *kept, *told).from_(came).join(there, on=work.same_key("c", "t"), join_type="left")
 
 
-def _unsent(work: Merge) -> list[str]:
-    return [name for name in work.target.names if name not in work.rows]
-
-
-def _absent(work: Merge, name: str) -> exp.Expr:
-    from penstock.connectors.delta.literals import value_of
-
-    return exp.alias_(value_of(None, work.target[name].type), identifier(name), quoted=True)
-
-
-def _outcome(work: Merge, number: str) -> exp.Case:
-    found = exp.Case().when(exp.Is(this=column(number, "t"), expression=exp.null()), exp.Literal.string(INSERTED))
+def _outcome(work: Merge) -> exp.Case:
+    found = exp.Case().when(exp.Is(this=column(work.number, "t"), expression=exp.null()), exp.Literal.string(INSERTED))
     if work.order_by:
         came, there = column(work.order_by, "c"), column(work.order_by, "t")
         earlier = exp.or_(exp.Is(this=came, expression=exp.null()), exp.LT(this=came.copy(), expression=there))
         is_set = exp.not_(exp.Is(this=there.copy(), expression=exp.null()))
         found = found.when(exp.and_(is_set, earlier), exp.Literal.string(OLDER))
     sent = [name for name in work.rows.names if name not in work.keys]
+    if not sent:
+        return found.else_(exp.Literal.string(UNCHANGED))
     equal = [exp.NullSafeEQ(this=column(name, "c"), expression=column(name, "t")) for name in sent]
-    if equal:
-        found = found.when(exp.and_(*equal), exp.Literal.string(UNCHANGED))
-        return found.else_(exp.Literal.string(UPDATED))
-    return found.else_(exp.Literal.string(UNCHANGED))
+    return found.when(exp.and_(*equal), exp.Literal.string(UNCHANGED)).else_(exp.Literal.string(UPDATED))
 
 
-def _count(duck: Duck, outcome: str) -> dict[str, int]:
-    query = exp.select(column(outcome), exp.Count(this=exp.Star())).from_(_named(_JOINED)).group_by(column(outcome))
+def _count(duck: Duck, work: Merge) -> dict[str, int]:
+    outcome = column(work.outcome)
+    query = exp.select(outcome, exp.Count(this=exp.Star())).from_(named(_JOINED)).group_by(outcome.copy())
     return {str(name): int(rows) for name, rows in duck.rows(query)}
 
 
-def _touched(duck: Duck, outcome: str, number: str) -> list[int]:
-    query = exp.select(column(number)).distinct().from_(_named(_JOINED)).where(_is(outcome, UPDATED))
+def _touched(duck: Duck, work: Merge) -> list[int]:
+    query = exp.select(column(work.number)).distinct().from_(named(_JOINED)).where(_came_to(work, UPDATED))
     return sorted(int(place) for (place,) in duck.rows(query))
 
 
-def _is(outcome: str, *wanted: str) -> exp.In:
-    return exp.In(this=column(outcome), expressions=[exp.Literal.string(name) for name in wanted])
+def _came_to(work: Merge, *outcomes: str) -> exp.In:
+    return exp.In(this=column(work.outcome), expressions=[exp.Literal.string(name) for name in outcomes])
 
 
 # ---------------------------------------------------------------- what there will be
 
 
-def _rewritten(work: Merge, table: Snapshot | None, files: Sequence[DataFile], outcome: str) -> exp.Query:
-    """New and changed rows, and the other rows of the files that are replaced, in the target's columns."""
-    names = work.target.names
-    changed = (
-        exp.select(*[column(name) for name in names]).from_(_named(_JOINED)).where(_is(outcome, INSERTED, UPDATED))
-    )
-    if table is None or not files:
+def _all_new(work: Merge) -> exp.Select:
+    """The rows that came in the target's columns, null where none came."""
+    chosen = [
+        renamed(column(field.name) if field.name in work.rows else value_of(None, field.type), field.name)
+        for field in work.target
+    ]
+    return exp.select(*chosen).from_(named(_CAME))
+
+
+def _rewritten(duck: Duck, work: Merge, table: Snapshot, files: Sequence[DataFile], *, everything: bool) -> exp.Query:
+    """New and changed rows, and the other rows of the files that are replaced, in the target's columns.
+
+    ``everything``: every row that came is new or changed.
+    """
+    changed = _changed(work, everything=everything)
+    if not files:
         return changed
-    old = table_rows(table, files, work.target, alias="t", names=names, number=None)
-    newer = exp.select(*[column(key) for key in work.keys]).from_(_named(_JOINED)).where(_is(outcome, UPDATED))
-    same = exp.and_(*[exp.EQ(this=column(key, "n"), expression=column(key, "t")) for key in work.keys])
-    rest = exp.select(*[column(name, "t") for name in names]).from_(old)
-    rest = rest.join(newer.subquery(identifier("n")), on=same, join_type="anti")
+    old = table_rows(duck, table, files, work.target, alias="t")
+    newer = exp.select(*[column(key) for key in work.keys]).from_(named(_JOINED)).where(_came_to(work, UPDATED))
+    rest = exp.select(*[column(name, "t") for name in work.target.names]).from_(old)
+    rest = rest.join(newer.subquery(identifier("n")), on=work.same_key("n", "t"), join_type="anti")
     return exp.union(rest, changed, distinct=False)
+
+
+def _changed(work: Merge, *, everything: bool) -> exp.Select:
+    if everything and not work.unsent:
+        return _all_new(work)
+    chosen = [column(name, "c" if name in work.rows else "j") for name in work.target.names]
+    come = exp.alias_(named(_CAME), "c", table=True)
+    told = exp.select("*").from_(named(_JOINED)).where(_came_to(work, INSERTED, UPDATED)).subquery(identifier("j"))
+    return exp.select(*chosen).from_(come).join(told, on=work.same_key("c", "j"))

@@ -6,15 +6,17 @@ from typing import TYPE_CHECKING, Final
 
 from sqlglot import exp
 
-from penstock.connectors.delta.literals import column, identifier, parquet, value_of
+from penstock.connectors.delta.literals import column, escaped, identifier, parquet, value_of
+from penstock.errors import ConfigError
 from penstock.types import STRING, Field, Kind, Primitive, Schema
-from penstock.types.duckdb import to_duckdb
+from penstock.types.duckdb import from_duckdb, to_duckdb
 from penstock.types.logical import fold_case
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
+    from penstock.connectors.delta.duck import Duck
     from penstock.connectors.delta.table import DataFile, Snapshot
     from penstock.types import LogicalType
 
@@ -34,53 +36,86 @@ def same_in_files(written: LogicalType, kept: LogicalType) -> bool:
     return written == kept or (written == Primitive(Kind.JSON) and kept == STRING)
 
 
-def staged_rows(paths: Sequence[Path], rows: Schema, target: Schema) -> exp.Select:
+def all_of(rows: exp.Query) -> exp.Select:
+    """All columns of a subquery."""
+    return exp.select("*").from_(rows)
+
+
+def named(name: str) -> exp.Table:
+    """A table or view of our own."""
+    return exp.Table(this=identifier(name))
+
+
+def renamed(tree: exp.Expr, name: str) -> exp.Alias:
+    """``tree AS "name"``."""
+    return exp.Alias(this=tree, alias=identifier(name))
+
+
+def staged_rows(duck: Duck, paths: Sequence[Path], rows: Schema, target: Schema) -> exp.Select:
     """Rows as the engine wrote them, in the target's types; the columns of ``rows``, in its order."""
-    chosen = [
-        exp.alias_(_converted(field, target[field.name].type), identifier(field.name), quoted=True) for field in rows
-    ]
-    source = parquet([str(path) for path in paths], rows) if paths else None
-    query = exp.select(*chosen)
-    return query.from_(exp.Table(this=source)) if source else query.from_(_no_rows(rows))
+    if not paths:
+        nothing = [renamed(value_of(None, target[field.name].type), field.name) for field in rows]
+        return exp.select(*nothing).where(exp.false())
+    chosen = [renamed(_converted(field, target[field.name].type), field.name) for field in rows]
+    return exp.select(*chosen).from_(exp.Table(this=_reader(duck, paths, rows)))
 
 
 def _converted(field: Field, wanted: LogicalType) -> exp.Expr:
-    if same_in_files(field.type, wanted) and field.type == wanted:
-        return column(field.name)
-    # By way of text where there is none between the two: an uuid.
-    return exp.Cast(this=column(field.name), to=to_duckdb(wanted))
-
-
-def _no_rows(schema: Schema) -> exp.Subquery:
-    chosen = [exp.alias_(value_of(None, field.type), identifier(field.name), quoted=True) for field in schema]
-    return exp.select(*chosen).where(exp.false()).subquery(identifier("nothing"))
+    return column(field.name) if field.type == wanted else exp.Cast(this=column(field.name), to=to_duckdb(wanted))
 
 
 def table_rows(
-    table: Snapshot, files: Sequence[DataFile], target: Schema, *, alias: str, names: Sequence[str], number: str | None
+    duck: Duck,
+    table: Snapshot,
+    files: Sequence[DataFile],
+    target: Schema,
+    *,
+    alias: str,
+    number: str | None = None,
 ) -> exp.Subquery:
-    """Columns ``names`` of these files of the table, in the target's types, as a subquery of that name.
+    """The target's columns of these files of the table, in the target's types, as a subquery of that name.
 
     ``number``: the name of one more column, the place of a row's file in ``files``.
     """
     kept = table.schema
     inner = Schema(tuple(field for field in kept if field.name not in table.partition_by))
-    listed = exp.Table(this=parquet([str(table.root / file.path) for file in files], inner))
+    reader = _reader(duck, [table.root / file.path for file in files], inner)
     chosen: list[exp.Expr] = []
-    for name in names:
-        wanted = target[name].type
-        if name in table.partition_by:
-            tree = _by_file([file.partition.get(name) for file in files], wanted)
-        elif name not in kept:
-            tree = value_of(None, wanted)
-        elif kept[name].type == wanted:
-            tree = column(name)
+    for wanted in target:
+        if wanted.name in table.partition_by:
+            tree = _by_file([file.partition.get(wanted.name) for file in files], wanted.type)
+        elif wanted.name not in kept:
+            tree = value_of(None, wanted.type)
         else:
-            tree = exp.Cast(this=column(name), to=to_duckdb(wanted))
-        chosen.append(exp.alias_(tree, identifier(name), quoted=True))
+            tree = _converted(kept[wanted.name], wanted.type)
+        chosen.append(renamed(tree, wanted.name))
     if number is not None:
-        chosen.append(exp.alias_(column(FILE), identifier(number), quoted=True))
-    return exp.select(*chosen).from_(listed).subquery(identifier(alias))
+        chosen.append(renamed(column(FILE), number))
+    return exp.select(*chosen).from_(exp.Table(this=reader)).subquery(identifier(alias))
+
+
+def _reader(duck: Duck, paths: Sequence[Path], schema: Schema) -> exp.Anonymous:
+    """``read_parquet`` that gives at least these columns in these types.
+
+    Naming the columns' types makes the reader cast and skip less (1.7 times the processor time of a merge's join), so
+    it is done only where the files, taken together, are not that already.
+    """
+    options = {"union_by_name": exp.true(), "hive_partitioning": exp.false()}
+    listed = exp.Array(expressions=[exp.Literal.string(escaped(str(path))) for path in paths])
+    arguments = [exp.EQ(this=exp.to_identifier(name), expression=option) for name, option in options.items()]
+    plain = exp.Anonymous(this="read_parquet", expressions=[listed, *arguments])
+    found = duck.rows(exp.Describe(this=exp.select("*").from_(exp.Table(this=plain.copy()))))
+    types = {str(name): str(text) for name, text, *_ in found}
+    if all(_is(types.get(field.name), field.type) for field in schema.relaxed()):
+        return plain
+    return parquet([str(path) for path in paths], schema)
+
+
+def _is(text: str | None, logical: LogicalType) -> bool:
+    try:
+        return text is not None and from_duckdb(text) == logical
+    except ConfigError:
+        return False
 
 
 def _by_file(values: Sequence[object], logical: LogicalType) -> exp.Expr:
@@ -90,8 +125,3 @@ def _by_file(values: Sequence[object], logical: LogicalType) -> exp.Expr:
     listed = exp.Array(expressions=[value_of(value, logical) for value in values])
     place = exp.Add(this=column(FILE), expression=exp.Literal.number(1))
     return exp.Anonymous(this="list_extract", expressions=[listed, place])
-
-
-def all_of(rows: exp.Subquery) -> exp.Select:
-    """All columns of a subquery."""
-    return exp.select("*").from_(rows)

@@ -121,7 +121,7 @@ class DeltaWriter(FileWriter):
         converted.mkdir()
         paths = [path for path in sorted(rows.iterdir()) if path.is_file()]
         with duck(self._scratch) as own:
-            query = staged_rows(paths, shape.rows, shape.target)
+            query = staged_rows(own, paths, shape.rows, shape.target)
             own.rows(copy(query, converted, shape.form, shape.partition_by))
         for path in paths:
             path.unlink()
