@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from sqlglot import exp
 
 from penstock.errors import ConfigError
-from penstock.graph.nodes import Aggregate, Column, Join, Project
+from penstock.graph.nodes import Aggregate, Column, Join, Project, Query
+from penstock.graph.select import column, identifier
 from penstock.types.duckdb import read_duckdb, to_duckdb
 from penstock.types.logical import MAX_PRECISION, Decimal, children
 
@@ -28,8 +29,21 @@ def exact(node: Node, schema: Schema) -> Node:
             return dataclasses.replace(node, columns=_exact(node.columns, schema))
         case Aggregate():
             return dataclasses.replace(node, by=_exact(node.by, schema), measures=_exact(node.measures, schema))
+        case Query():
+            return dataclasses.replace(node, query=_exact_query(node.query, schema))
         case _:
             return node
+
+
+def _exact_query(query: exp.Query, schema: Schema) -> exp.Query:
+    """The author's SELECT, with a SELECT of casts around it where one of its columns may differ."""
+    bare = any(isinstance(item.unalias().unnest(), exp.Null) for item in query.selects)
+    if not (bare or any(_mentions_whole(item.type) for item in schema) or _casts_oddly(query)):
+        return query
+    casts = [
+        exp.alias_(exp.Cast(this=column(item.name), to=to_duckdb(item.type)), identifier(item.name)) for item in schema
+    ]
+    return exp.select(*casts).from_(query.subquery(identifier("__typed")))
 
 
 def _exact(columns: tuple[Column, ...], schema: Schema) -> tuple[Column, ...]:

@@ -6,12 +6,14 @@ then insists that nothing but one expression came of it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import sqlglot
 from sqlglot import exp
 from sqlglot.errors import ParseError, SqlglotError
 
+from penstock.compile.comparisons import check_comparisons
+from penstock.compile.lambdas import is_bound, with_arrows
 from penstock.errors import ConfigError, nearest
 from penstock.graph.nodes import SortKey
 from penstock.graph.select import column as column_of
@@ -29,27 +31,35 @@ _SELECT: Final = "SELECT "
 _ORDER: Final = "SELECT 1 ORDER BY "
 # Functions that make several rows of one: only the step `explode` may.
 _ROW_MAKERS: Final = frozenset({"unnest", "explode", "posexplode", "generate_subscripts"})
+# Deeper trees are past what the engine's parser and our own walks take.
+MAX_DEPTH: Final = 150
 
 
 def parse(text: ExpressionText) -> exp.Expr:
-    """One expression without an alias. Raises ConfigError CMP-207."""
+    """One expression without an alias. Raises ConfigError CMP-207 (not one expression), CMP-245 (nested too deeply)."""
     select = _parsed(_SELECT, text)
     found = select.expressions
     if len(found) != 1 or _beyond(select, {"expressions"}) or isinstance(found[0], exp.Alias):
-        _refuse(text, "CMP-207", "one expression is wanted here, without an alias or a clause", len(_SELECT))
+        _refuse(text, "one expression is wanted here, without an alias or a clause")
     tree: exp.Expr = found[0]
-    return tree.pop()
+    return with_arrows(_settled(tree.pop(), text, len(_SELECT)), text)
 
 
 def parse_order(text: ExpressionText) -> tuple[SortKey, ...]:
-    """``a, b desc nulls first``: nulls last unless said. Raises ConfigError CMP-207."""
+    """``a, b desc nulls first``: nulls last unless said. Raises ConfigError CMP-207, CMP-245."""
     select = _parsed(_ORDER, text)
     clause = select.args.get("order")
     if not isinstance(clause, exp.Order) or _beyond(select, {"expressions", "order"}):
-        _refuse(text, "CMP-207", "an order is wanted here, such as `price desc`", len(_ORDER))
-    return tuple(
-        SortKey(item.this.copy(), descending=bool(item.args.get("desc")), nulls_first=_nulls_first(item, text))
-        for item in clause.expressions
+        _refuse(text, "an order is wanted here, such as `price desc`")
+    return tuple(_sort_key(item, text) for item in clause.expressions)
+
+
+def _sort_key(item: exp.Expr, text: ExpressionText) -> SortKey:
+    value = item.this.copy() if isinstance(item, exp.Ordered) else item.copy()
+    return SortKey(
+        with_arrows(_settled(value, text, len(_ORDER)), text),
+        descending=bool(item.args.get("desc")),
+        nulls_first=_nulls_first(item, text),
     )
 
 
@@ -63,12 +73,50 @@ def _parsed(prefix: str, text: ExpressionText) -> exp.Select:
         trees = sqlglot.parse(prefix + text.sql, dialect="duckdb")
     except SqlglotError as error:
         place = error.errors[0] if isinstance(error, ParseError) and error.errors else {}
-        words = str(place.get("description") or error).splitlines()[0].strip().rstrip(".")
-        _refuse(text, "CMP-207", "the expression cannot be parsed", len(prefix), words, place.get("highlight"))
+        words = (
+            str(place.get("description") or "a quote or a comment is not closed").splitlines()[0].strip().rstrip(".")
+        )
+        if words.startswith("Required keyword"):  # names a class of the parser's
+            words = "something is missing here"
+        _refuse(text, "the expression cannot be parsed", words, _span(prefix + text.sql, place, len(prefix)))
+    except RecursionError:
+        _too_deep(text)
     tree = trees[0] if len(trees) == 1 else None
     if not isinstance(tree, exp.Select):
-        _refuse(text, "CMP-207", "one expression is wanted here", len(prefix))
+        _refuse(text, "one expression is wanted here")
     return tree
+
+
+def _span(sql: str, place: Mapping[str, Any], prefix: int) -> tuple[int, int] | None:
+    """Offset and length, in the expression, of what the parser stumbled over; it tells where that ends."""
+    line, column, token = place.get("line"), place.get("col"), str(place.get("highlight") or "")
+    if not isinstance(line, int) or not isinstance(column, int) or not token:
+        return None
+    start = sum(len(text) + 1 for text in sql.split("\n")[: line - 1]) + column - len(token) - prefix
+    return (max(start, 0), len(token))
+
+
+def _settled(tree: exp.Expr, text: ExpressionText, prefix: int) -> exp.Expr:
+    """Without comments, and with places that count from the expression's first character."""
+    stack = [(tree, 1)]
+    while stack:
+        node, depth = stack.pop()
+        if depth > MAX_DEPTH:
+            _too_deep(text)
+        node.comments = None
+        for name in ("start", "end"):
+            if name in node.meta:
+                node.meta[name] -= prefix
+        same = isinstance(node, exp.Connector)  # a chain of and, or is flat for the engine
+        stack.extend((part, depth + (not (same and type(part) is type(node)))) for part in node.iter_expressions())
+    return tree
+
+
+def _too_deep(text: ExpressionText) -> NoReturn:
+    at = text.place(0, len(text.sql)) if text.place else None
+    raise ConfigError(
+        "CMP-245", "the expression is nested too deeply", at=at, hint="compute parts of it in a `derive` step before"
+    ) from None
 
 
 def _beyond(select: exp.Select, allowed: set[str]) -> bool:
@@ -76,11 +124,11 @@ def _beyond(select: exp.Select, allowed: set[str]) -> bool:
 
 
 def _refuse(
-    text: ExpressionText, code: str, message: str, _prefix: int, detail: str | None = None, near: str | None = None
+    text: ExpressionText, message: str, detail: str | None = None, span: tuple[int, int] | None = None
 ) -> NoReturn:
-    offset = text.sql.find(near) if near else 0
-    at = text.place(max(offset, 0), len(near) if near and offset >= 0 else len(text.sql)) if text.place else None
-    raise ConfigError(code, message, at=at, detail=detail)
+    start, length = span or (0, len(text.sql))
+    at = text.place(start, length) if text.place else None
+    raise ConfigError("CMP-207", message, at=at, detail=detail) from None
 
 
 # ---------------------------------------------------------------- columns and what is allowed
@@ -91,14 +139,18 @@ def resolve(
 ) -> exp.Expr:
     """The tree with every column found in ``schemas`` (by alias; one schema under "" for a single input) and quoted.
 
-    Raises ConfigError CMP-203 (no such column), CMP-204 (ambiguous), CMP-208 (a construct that may not stand here).
+    Raises ConfigError CMP-203 (no such column), CMP-204 (ambiguous), CMP-208, CMP-240, CMP-241, CMP-243, CMP-244 (what may
+    not stand here), CMP-242 (a comparison of types that have nothing to do with each other; joins check their own).
     """
     _check_constructs(tree, text, allows)
 
     def find(node: exp.Expr) -> exp.Expr:
-        return _column(node, text, schemas, owner) if isinstance(node, exp.Column) and not _bound(node) else node
+        return _column(node, text, schemas, owner) if isinstance(node, exp.Column) and not is_bound(node) else node
 
-    return tree.transform(find)
+    found = tree.transform(find)
+    if set(schemas) == {""}:
+        check_comparisons(found, schemas[""], lambda node: place_of(node, text))
+    return found
 
 
 def place_of(node: exp.Expr, text: ExpressionText) -> Location | None:
@@ -108,8 +160,7 @@ def place_of(node: exp.Expr, text: ExpressionText) -> Location | None:
     for part in node.find_all(exp.Identifier, exp.Func, bfs=True):
         start, end = part.meta.get("start"), part.meta.get("end")
         if start is not None and end is not None:
-            shift = len(_SELECT) if start >= len(_SELECT) else 0
-            return text.place(start - shift, end - start + 1)
+            return text.place(start, end - start + 1)
     return text.place(0, len(text.sql))
 
 
@@ -117,38 +168,38 @@ def _check_constructs(tree: exp.Expr, text: ExpressionText, allows: Allows) -> N
     for node in tree.walk():
         what = _forbidden(node, allows)
         if what is not None:
-            message, hint = what
-            raise ConfigError("CMP-208", message, at=place_of(node, text), hint=hint)
+            code, message, hint = what
+            raise ConfigError(code, message, at=place_of(node, text), hint=hint)
 
 
-def _forbidden(node: exp.Expr, allows: Allows) -> tuple[str, str | None] | None:
+def _forbidden(node: exp.Expr, allows: Allows) -> tuple[str, str, str | None] | None:
+    """Code, message and hint."""
     match node:
-        case exp.Query():
-            return "a subquery cannot stand in an expression", "write a transform with `sql:`, or a `join` step"
-        case exp.Placeholder() | exp.Parameter():
-            return "a placeholder of SQL cannot stand in an expression", "use ${param.NAME}"
+        case exp.Query() | exp.From() | exp.Values():
+            return (
+                "CMP-240",
+                "a subquery cannot stand in an expression",
+                "write a transform with `sql:`, or a `join` step",
+            )
+        case exp.Placeholder() | exp.Parameter() | exp.SessionParameter() | exp.PositionalColumn():
+            return (
+                "CMP-244",
+                "a placeholder of SQL cannot stand in an expression",
+                "use ${param.NAME}, or a column's name",
+            )
+        case exp.Columns():
+            return "CMP-244", "`columns(...)` cannot stand in an expression", "name the columns"
         case exp.Star() if not isinstance(node.parent, exp.Count):
-            return "`*` cannot stand in an expression", "name the columns"
+            return "CMP-244", "`*` cannot stand in an expression", "name the columns"
         case exp.Window() if allows != "window":
-            return "a window function cannot stand here", "use the step `window`"
+            return "CMP-241", "a window function cannot stand here", "use the step `window`"
         case exp.AggFunc() if allows == "scalar":
-            return "an aggregate cannot stand here", "use the step `aggregate`, or `window`"
+            return "CMP-208", "an aggregate cannot stand here", "use the step `aggregate`, or `window`"
         case exp.Explode() | exp.Unnest():
-            return "an expression gives one value per row", "use the step `explode`"
+            return "CMP-243", "an expression gives one value per row", "use the step `explode`"
         case exp.Anonymous() if node.name.lower() in _ROW_MAKERS:
-            return "an expression gives one value per row", "use the step `explode`"
+            return "CMP-243", "an expression gives one value per row", "use the step `explode`"
     return None
-
-
-def _bound(node: exp.Column) -> bool:
-    """Whether the name is a parameter of a lambda around it."""
-    name = node.name
-    parent = node.parent
-    while parent is not None:
-        if isinstance(parent, exp.Lambda) and any(item.name == name for item in parent.expressions):
-            return True
-        parent = parent.parent
-    return False
 
 
 def _column(node: exp.Column, text: ExpressionText, schemas: Mapping[str, Schema], owner: str) -> exp.Expr:
