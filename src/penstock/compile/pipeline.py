@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from penstock.compile.build import build
 from penstock.compile.guarantee import Delivery, delivery_of
+from penstock.compile.labels import label
 from penstock.compile.prune import prune
 from penstock.compile.push_filters import push_filters
 from penstock.compile.push_projection import push_projection
@@ -40,15 +40,11 @@ OPTIMISING: Final[tuple[Callable[[Graph, Pipeline, Facts], Graph], ...]] = (prun
 
 def compile_pipeline(pipeline: Pipeline, facts: Facts, engine: Engine, *, optimise: bool = True) -> Compiled:
     """Raises ConfigError with every error of the document (codes CMP-...)."""
-    written, warnings = build(pipeline, facts, engine)
+    built, warnings = build(pipeline, facts, engine)
+    written = label(built, pipeline)
     delivery = delivery_of(pipeline)
     graph = written
     for change in OPTIMISING if optimise else ():
         graph = change(graph, pipeline, facts)
     found = (*warnings, *warnings_of(written, pipeline))
     return Compiled(pipeline, written, graph, delivery, found)
-
-
-def with_graph(compiled: Compiled, graph: Graph) -> Compiled:
-    """The same pipeline, another graph to run."""
-    return dataclasses.replace(compiled, graph=graph)

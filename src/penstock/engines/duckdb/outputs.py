@@ -57,10 +57,14 @@ def _files(session: Session, query: exp.Query, writer: FileWriter, progress: Cal
 
     def write() -> dict[str, int]:
         rows = session.connection.execute(statement.sql(dialect="duckdb")).fetchall()
-        return {os.path.relpath(str(row[0]), target.folder): int(row[1]) for row in rows}
+        if isinstance(target.format, ParquetFormat):
+            return {os.path.relpath(str(row[0]), target.folder): int(row[1]) for row in rows}
+        return {target.single: int(rows[0][0])} if target.single else {}  # a folder's rows are told for all its files
 
     with translated("writing files"):
-        writer.counted(session.do(write, progress))
+        counted = session.do(write, progress)
+    if counted or isinstance(target.format, ParquetFormat):
+        writer.counted(counted)
 
 
 def _place(target: FileTarget) -> str:
@@ -90,7 +94,9 @@ def _names(names: Sequence[str]) -> exp.Tuple:
 
 
 def _file_options(target: FileTarget) -> list[exp.CopyParameter]:
-    options = [*_format_options(target.format), _option("return_stats", True)]
+    options = _format_options(target.format)
+    if isinstance(target.format, ParquetFormat):
+        options.append(_option("return_stats", True))
     if target.single:
         return options
     options.append(_option("file_extension", target.extension))

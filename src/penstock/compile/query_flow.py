@@ -1,0 +1,139 @@
+"""The flow of a user's SELECT: its names qualified, then scope by scope from the inside out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+from sqlglot import exp
+from sqlglot.errors import SqlglotError
+from sqlglot.optimizer.qualify import qualify
+from sqlglot.optimizer.scope import Scope, build_scope
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from penstock.compile.flow import Flow
+    from penstock.graph import Graph
+    from penstock.graph.nodes import Query
+
+Places: TypeAlias = frozenset[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A SELECT's columns in order, and what decides its rows."""
+
+    columns: tuple[tuple[str, Places], ...]
+    rows: Places
+
+    @property
+    def by_name(self) -> Mapping[str, Places]:
+        return dict(self.columns)
+
+
+def query_flow(node: Query, graph: Graph) -> Flow:
+    """Where the query is beyond this analysis, every column comes from every column of every input."""
+    from penstock.compile.flow import Flow
+
+    names = node.schema.names if node.schema is not None else ()
+    try:
+        part = _Walk(node, graph).part(_scope(node, graph))
+    except (SqlglotError, KeyError, RecursionError):
+        part = None
+    if part is None or tuple(name for name, _ in part.columns) != names:
+        every = frozenset((source, name) for source in node.inputs for name in _columns_of(graph, source))
+        return Flow(dict.fromkeys(names, every), {}, every)
+    return Flow(part.by_name, {}, part.rows)
+
+
+def _columns_of(graph: Graph, node_id: str) -> tuple[str, ...]:
+    schema = graph[node_id].schema
+    return schema.names if schema is not None else ()
+
+
+def _scope(node: Query, graph: Graph) -> Scope:
+    schema: dict[str, object] = {}
+    for name, source in node.tables.items():
+        schema[name] = dict.fromkeys(_columns_of(graph, source), "TEXT")
+    tree = qualify(
+        node.query.copy(), schema=schema, dialect="duckdb", quote_identifiers=False, validate_qualify_columns=False
+    )
+    scope = build_scope(tree)
+    if scope is None:
+        raise KeyError(node.id)
+    return scope
+
+
+class _Walk:
+    def __init__(self, node: Query, graph: Graph) -> None:
+        self._node, self._graph = node, graph
+        self._done: dict[int, _Part] = {}
+
+    def part(self, scope: Scope) -> _Part:
+        if id(scope) not in self._done:
+            self._done[id(scope)] = self._union(scope) if scope.set_operation_scopes else self._select(scope)
+        return self._done[id(scope)]
+
+    def _union(self, scope: Scope) -> _Part:
+        parts = [self.part(member) for member in scope.set_operation_scopes]
+        names = [name for name, _ in parts[0].columns]
+        columns = tuple(
+            (name, frozenset().union(*(part.columns[place][1] for part in parts))) for place, name in enumerate(names)
+        )
+        rows: Places = frozenset().union(*(part.rows for part in parts))
+        if isinstance(scope.expression, exp.Intersect | exp.Except) or scope.expression.args.get("distinct"):
+            rows = rows.union(*(places for _, places in columns))
+        return _Part(columns, rows)
+
+    def _select(self, scope: Scope) -> _Part:
+        select = scope.expression
+        if not isinstance(select, exp.Select) or scope.udtf_scopes or scope.lateral_sources:
+            raise KeyError(type(select).__name__)
+        nested = [self.part(inner) for inner in scope.subquery_scopes]
+        beneath: Places = frozenset().union(*(self._rows_of(source) for _, source in self._sources(scope)))
+        inner: Places = frozenset().union(*(part.rows.union(*(p for _, p in part.columns)) for part in nested))
+        columns = []
+        for item in select.expressions:
+            found = self._places(item, scope)
+            columns.append((item.alias_or_name, found | inner if item.find(exp.Subquery, exp.Query) else found))
+        rows = beneath | inner | self._deciding(select, scope)
+        return _Part(tuple(columns), rows)
+
+    def _deciding(self, select: exp.Select, scope: Scope) -> Places:
+        """Everything but the projections: where, join, group, having, qualify, order, distinct; and their windows."""
+        parts = [value for key, value in select.args.items() if key not in {"expressions", "from_", "with_"} and value]
+        trees = [tree for part in parts for tree in (part if isinstance(part, list) else [part])]
+        found: Places = frozenset().union(*(self._places(tree, scope) for tree in trees if isinstance(tree, exp.Expr)))
+        if select.args.get("distinct"):
+            found = found.union(*(self._places(item, scope) for item in select.expressions))
+        return found
+
+    def _sources(self, scope: Scope) -> Iterator[tuple[str, object]]:
+        for name, source in scope.sources.items():
+            if name in scope.selected_sources:
+                yield name, source
+
+    def _rows_of(self, source: object) -> Places:
+        return self.part(source).rows if isinstance(source, Scope) else frozenset()
+
+    def _places(self, tree: exp.Expr, scope: Scope) -> Places:
+        found: set[tuple[str, str]] = set()
+        for column in tree.find_all(exp.Column):
+            source = self._source_of(column.table, scope)
+            if isinstance(source, Scope):
+                found |= self.part(source).by_name.get(column.name, frozenset())
+            elif isinstance(source, exp.Table) and source.name in self._node.tables:
+                found.add((self._node.tables[source.name], column.name))
+            else:
+                raise KeyError(column.name)
+        return frozenset(found)
+
+    def _source_of(self, name: str, scope: Scope) -> object:
+        """A correlated column belongs to a scope around."""
+        current: Scope | None = scope
+        while current is not None:
+            if name in current.sources:
+                return current.sources[name]
+            current = current.parent
+        return None

@@ -1,0 +1,269 @@
+"""``validate``, ``plan``, ``preview``, ``lineage``: what can be known of a pipeline without changing anything."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from penstock.compile.lineage import Lineage, lineage_of
+from penstock.errors import ConfigError, Problem, nearest
+from penstock.graph.nodes import Project, Read, Table, Write
+from penstock.graph.select import to_select
+from penstock.plan.stages import Acknowledge, Commit, Pass, Seal, Spool
+from penstock.service.opening import opened
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import pyarrow as pa
+
+    from penstock.compile.pipeline import Compiled
+    from penstock.document.environments import MergedValue
+    from penstock.graph import Graph, Node
+    from penstock.ledger.api import EpochRecord
+    from penstock.plan.stages import Plan, Stage
+    from penstock.service.opening import Opened, Request
+
+
+# ---------------------------------------------------------------- validate
+
+
+@dataclass(frozen=True, slots=True)
+class Validation:
+    """``problems`` are errors and warnings, in document order; ``values`` everything in force with its origin."""
+
+    ok: bool
+    problems: tuple[Problem, ...]
+    values: tuple[MergedValue, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        return {"ok": self.ok, "problems": [problem.to_json() for problem in self.problems]}
+
+
+def validate(request: Request, *, connect: bool = False) -> Validation:
+    """Never raises ConfigError: what is wrong is the answer. ``connect`` also asks the systems for their columns."""
+    try:
+        with opened(request) as found:
+            found.connect(offline=not connect)
+            compiled = found.compile(may_read=connect)
+            if connect:
+                found.changes(compiled)
+            return Validation(ok=True, problems=compiled.warnings, values=found.loaded.values)
+    except ConfigError as error:
+        return Validation(ok=False, problems=error.problems)
+
+
+# ---------------------------------------------------------------- plan
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """A plan, and what the ledger knows of the pipeline. ``ranges`` by source, as a run now would read them."""
+
+    plan: Plan
+    compiled: Compiled
+    last: EpochRecord | None
+    news: tuple[str, ...]
+
+    def to_json(self, *, sql: bool = True) -> dict[str, Any]:
+        delivery = self.plan.delivery
+        return {
+            "pipeline": self.plan.pipeline,
+            "plan_hash": self.plan.hash,
+            "guarantee": {"asked": delivery.asked, "given": delivery.given, "because": delivery.because},
+            "stages": [_stage_json(stage) for stage in self.plan.stages],
+            "nodes": {node.id: _node_json(node, sql=sql) for node in self.plan.graph.nodes},
+            "sinks": {
+                name: {"type": commit.type, "mode": commit.mode, "action": commit.action}
+                for name, commit in self.plan.commits.items()
+            },
+            "last_epoch": self.last.number if self.last is not None else None,
+            "news": list(self.news),
+            "warnings": [problem.to_json() for problem in self.plan.warnings],
+        }
+
+
+def plan(request: Request) -> Explained:
+    """Raises ConfigError with every problem; asks the systems for their columns, writes nothing."""
+    from penstock.service.opening import LEDGER_FILE
+
+    with opened(request) as found:
+        found.connect()
+        compiled, made = found.plan()
+        last = None
+        if (found.state / LEDGER_FILE).exists():
+            runs = found.ledger.runs(key=found.key, limit=1)
+            epochs = found.ledger.epochs(runs[0].run_id) if runs else ()
+            last = epochs[-1] if epochs else None
+        return Explained(made, compiled, last, tuple(_news(found, last, made)))
+
+
+def _news(found: Opened, last: EpochRecord | None, made: Plan) -> list[str]:
+    """What is different from what was seen last time."""
+    news = []
+    if last is not None and last.plan_hash != made.hash:
+        news.append("the pipeline has changed since its last run")
+    for name, recorded in found.facts.recorded.items():
+        now = found.facts.sources.get(name)
+        if now is None:
+            continue
+        added = [item.name for item in now if item.name not in recorded]
+        gone = [item.name for item in recorded if item.name not in now]
+        if added:
+            news.append(f'"{name}" has new columns: {", ".join(added)}')
+        if gone:
+            news.append(f'"{name}" lacks columns: {", ".join(gone)}')
+    return news
+
+
+def _stage_json(stage: Stage) -> dict[str, Any]:
+    match stage:
+        case Spool():
+            return {"stage": "spool", "source": stage.source, "because": stage.because}
+        case Pass():
+            return {
+                "stage": "pass",
+                "number": stage.number,
+                "reads": list(stage.reads),
+                "tables": list(stage.tables),
+                "sinks": list(stage.sinks),
+                "shared": [{"node": item.node, "how": item.how, "because": item.because} for item in stage.shared],
+            }
+        case Commit():
+            return {"stage": "commit", "sink": stage.sink, "mode": stage.mode, "action": stage.action}
+        case Seal():
+            return {"stage": "seal"}
+        case Acknowledge():
+            return {"stage": "acknowledge", "sources": list(stage.sources)}
+
+
+def _node_json(node: Node, *, sql: bool) -> dict[str, Any]:
+    columns = [
+        {
+            "name": item.name,
+            "type": str(item.type),
+            "nullable": item.nullable,
+            "labels": sorted(item.labels),
+        }
+        for item in node.schema or ()
+    ]
+    found: dict[str, Any] = {"kind": node.kind.value, "inputs": list(node.inputs), "columns": columns}
+    if sql:
+        found["sql"] = statements_of(node)
+    if isinstance(node, Read | Table) and node.predicate is not None:
+        found["pushed"] = node.predicate.sql(dialect="duckdb")
+    return found
+
+
+def statements_of(node: Node) -> dict[str, str]:
+    """The node's SELECT in DuckDB's dialect and, transpiled, in Spark's."""
+    query = to_select(node)
+    return {name: query.sql(dialect=name, pretty=True) for name in ("duckdb", "spark")}
+
+
+# ---------------------------------------------------------------- preview
+
+
+def preview(request: Request, name: str, rows: int) -> pa.Table:
+    """The first rows of a source, a transform, a step (``transform.step``) or what a sink would get; nothing is written.
+
+    Raises ConfigError CMP-201 with the nearest name.
+    """
+    with opened(request) as found:
+        found.connect()
+        compiled = found.compile()
+        graph = compiled.written
+        node_id = _node_of(name, graph)
+        part = graph.only(graph.upstream(node_id))
+        return found.engine.sample(part, node_id, found.inputs(part), rows)
+
+
+def _node_of(name: str, graph: Graph) -> str:
+    if name in graph.by_id and not isinstance(graph[name], Read):
+        return name
+    if name in graph.outputs:
+        return graph.outputs[name]
+    if name in graph.by_id:
+        return name
+    known = [*graph.outputs, *graph.by_id]
+    near = nearest(name, known)
+    raise ConfigError(
+        "CMP-201",
+        f'there is no node "{name}"',
+        hint=f'did you mean "{near}"?' if near else None,
+        detail=f"known nodes: {', '.join(dict.fromkeys(known))}.",
+    )
+
+
+# ---------------------------------------------------------------- lineage
+
+
+@dataclass(frozen=True, slots=True)
+class Traced:
+    """``columns`` by node and column, for the document's own names: sources, transforms, sinks."""
+
+    pipeline: str
+    lineage: Lineage
+    edges: tuple[tuple[str, str], ...]
+    kinds: Mapping[str, str]
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "pipeline": self.pipeline,
+            "edges": [list(edge) for edge in self.edges],
+            "nodes": {
+                name: {
+                    column: {
+                        "from": [f"{origin.node}.{origin.column}" for origin in sorted(found.values)],
+                        "decided_by": [f"{origin.node}.{origin.column}" for origin in sorted(found.predicates)],
+                    }
+                    for column, found in columns.items()
+                }
+                for name, columns in self.lineage.items()
+            },
+        }
+
+
+def lineage(request: Request, *, connect: bool = True) -> Traced:
+    with opened(request) as found:
+        found.connect(offline=not connect)
+        compiled = found.compile(may_read=connect)
+        graph = compiled.written
+        every = lineage_of(graph)
+        names = {**graph.outputs, **{write.sink: write.id for write in graph.writes}}
+        pipeline = found.pipeline
+        kinds = {
+            **dict.fromkeys(pipeline.sources, "source"),
+            **dict.fromkeys(pipeline.transforms, "transform"),
+            **dict.fromkeys(pipeline.sinks, "sink"),
+        }
+        return Traced(
+            pipeline.name,
+            {name: every[names[name]] for name in kinds if name in names},
+            tuple(_edges(graph, kinds)),
+            kinds,
+        )
+
+
+def _edges(graph: Graph, kinds: Mapping[str, str]) -> Sequence[tuple[str, str]]:
+    """Between the document's names: who reads whom."""
+    owner = {node.id: _owner(node, kinds) for node in graph.nodes}
+    found = [
+        (owner[source], owner[node.id])
+        for node in graph.nodes
+        for source in node.inputs
+        if owner[source] != owner[node.id]
+    ]
+    return list(dict.fromkeys(found))
+
+
+def _owner(node: Node, kinds: Mapping[str, str]) -> str:
+    match node:
+        case Read():
+            return node.source
+        case Table() | Write():
+            return node.sink
+        case Project() if node.id.partition(".")[0] not in kinds:
+            return node.id
+        case _:
+            return node.id.partition(".")[0]

@@ -1,0 +1,107 @@
+"""``runs`` and ``rejects``: what the ledger of a project remembers."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from penstock.document.assembly import project_of
+from penstock.errors import ConfigError
+from penstock.ledger.rejects import read, total_by_cause
+from penstock.service.opening import LEDGER_FILE, open_ledger
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    import pyarrow as pa
+
+    from penstock.connectors.api import Receipt
+    from penstock.document.assembly import Settings
+    from penstock.ledger.api import EpochRecord, Ledger, NodeBalance, RejectEntry, RunRecord
+
+
+@dataclass(frozen=True, slots=True)
+class RunDetails:
+    run: RunRecord
+    epochs: Sequence[EpochRecord]
+    receipts: Mapping[int, Mapping[str, Receipt]]
+    balance: Mapping[int, Sequence[NodeBalance]]
+
+
+@contextmanager
+def _ledger(settings: Settings) -> Iterator[tuple[Ledger | None, Path]]:
+    """The project's ledger, None where nothing ever ran; asking makes none."""
+    state = project_of(None, settings).state
+    if not (state / LEDGER_FILE).exists():
+        yield None, state
+        return
+    ledger = open_ledger(state)
+    try:
+        yield ledger, state
+    finally:
+        ledger.close()
+
+
+def list_runs(settings: Settings, *, limit: int, pipeline: str | None = None) -> Sequence[RunRecord]:
+    """Newest first."""
+    with _ledger(settings) as (ledger, _):
+        runs = ledger.runs(limit=limit if pipeline is None else 1_000_000) if ledger is not None else ()
+        return [run for run in runs if pipeline in {None, run.key.pipeline}][:limit]
+
+
+def show_run(settings: Settings, run_id: str | None) -> RunDetails:
+    """The run of that id, or of a prefix that fits one; None: the newest. Raises ConfigError LED-130."""
+    with _ledger(settings) as (ledger, _):
+        run = None
+        if ledger is not None:
+            newest = ledger.runs(limit=1)
+            run = ledger.run(run_id) if run_id is not None else (newest[0] if newest else None)
+        if ledger is None or run is None:
+            raise ConfigError(
+                "LED-130",
+                f'there is no run "{run_id}"' if run_id else "nothing has been run yet",
+                hint="`penstock runs list` shows what there is",
+            )
+        return RunDetails(run, ledger.epochs(run.run_id), ledger.receipts(run.run_id), ledger.balance(run.run_id))
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """Reject files of one run, newest first, and where their contents lie."""
+
+    run_id: str | None
+    entries: Sequence[RejectEntry]
+    state: Path
+
+    def by_cause(self) -> list[dict[str, Any]]:
+        """Rows by node, cause and column, most first."""
+        totals = sorted(total_by_cause(self.entries).items(), key=lambda item: (-item[1], str(item[0])))
+        return [{"node": node, "cause": code, "column": column, "rows": rows} for (node, code, column), rows in totals]
+
+    def batches(self) -> Iterator[tuple[RejectEntry, pa.RecordBatch]]:
+        """The rejected records themselves. Raises DataError LED-120."""
+        for entry in self.entries:
+            for batch in read(self.state, entry):
+                yield entry, batch
+
+
+def rejects(settings: Settings, *, run_id: str | None = None, node: str | None = None) -> Rejected:
+    """Of one run (an id or its prefix), by default of the newest that has any."""
+    with _ledger(settings) as (ledger, state):
+        if ledger is None:
+            return Rejected(run_id, (), state)
+        run = ledger.run(run_id) if run_id is not None else None
+        if run_id is not None and run is None:
+            raise ConfigError("LED-130", f'there is no run "{run_id}"', hint="`penstock runs list` shows what there is")
+        entries = ledger.rejects(run_id=run.run_id if run is not None else None)
+        chosen = run.run_id if run is not None else (entries[0].run_id if entries else None)
+        found = [
+            entry for entry in entries if entry.run_id == chosen and (node is None or _is_of(entry.file.node, node))
+        ]
+        return Rejected(chosen, found, state)
+
+
+def _is_of(node_id: str, name: str) -> bool:
+    return node_id == name or node_id.startswith(f"{name}.")
