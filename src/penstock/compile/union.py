@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
+from penstock.errors import ConfigError
 from penstock.graph.nodes import Column, Project, Union
 from penstock.graph.select import column
 from penstock.types.duckdb import to_duckdb
+from penstock.types.families import comparable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
 def union_by_name(builder: Builder, node_id: str, ids: Sequence[str], at: Location | None) -> str:
     """Columns in the order in which the inputs first name them; an input that has them all is taken as it is."""
+    _check_kinds(builder, ids, at)
     types: dict[str, LogicalType] = {}
     for member in ids:
         types = {item.name: item.type for item in builder.schema_of(member)} | types
@@ -27,6 +30,21 @@ def union_by_name(builder: Builder, node_id: str, ids: Sequence[str], at: Locati
     wanted = {name: types[name] for name in order}
     aligned = [_aligned(builder, f"{node_id}.{place}", member, wanted, at) for place, member in enumerate(ids, 1)]
     return builder.add(Union(node_id, members=tuple(aligned), at=at))
+
+
+def _check_kinds(builder: Builder, ids: Sequence[str], at: Location | None) -> None:
+    """CMP-300 where a column is of different kinds in two of the inputs: the engine would make texts of it."""
+    first: dict[str, tuple[str, LogicalType]] = {}
+    for member in ids:
+        for item in builder.schema_of(member):
+            before, kind = first.setdefault(item.name, (member, item.type))
+            if not comparable(kind, item.type):
+                raise ConfigError(
+                    "CMP-300",
+                    f'the column "{item.name}" is {kind} in "{before}" and {item.type} in "{member}"',
+                    at=at,
+                    hint="cast one of them in a step before",
+                )
 
 
 def _aligned(

@@ -10,7 +10,7 @@ from pydantic import Field
 from penstock.fields import ColumnList, ColumnMap
 from penstock.graph.nodes import Aggregate, Column
 from penstock.registry import Descriptor
-from penstock.steps.aggregates import check_grouped, exact, settled
+from penstock.steps.aggregates import check_grouped, settled
 from penstock.steps.params import StepParams
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def measured(named: Sequence[NamedExpression], by: Sequence[Column], scope: Scop
     found = scope.expressions(named, allows="aggregate")
     for item in found:
         check_grouped(item, by, scope)
-    return tuple(dataclasses.replace(item, value=exact(settled(item.value, scope, item.at), scope)) for item in found)
+    return tuple(dataclasses.replace(item, value=settled(item.value, scope, item.at)) for item in found)
 
 
 AGGREGATE = Descriptor(

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Final, NoReturn
 from sqlglot import exp
 
 from penstock.steps.ties import tie_break
-from penstock.types.logical import MAX_PRECISION, Decimal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -151,15 +150,7 @@ def _refuse(name: str, scope: Scope, at: object) -> NoReturn:
     )
 
 
-# ---------------------------------------------------------------- types and places
-
-
-def exact(value: exp.Expr, scope: Scope) -> exp.Expr:
-    """DuckDB sums integers into an integer of 128 bits, which is no type of a document: it becomes decimal(38,0)."""
-    widest = Decimal(MAX_PRECISION, 0)
-    if isinstance(value, exp.Cast) or scope.type_of(value) != widest:
-        return value
-    return exp.Cast(this=value, to=exp.DataType.build(f"DECIMAL({MAX_PRECISION}, 0)", dialect="duckdb"))
+# ---------------------------------------------------------------- columns of their own
 
 
 def check_grouped(measure: Column, by: Sequence[Column], scope: Scope) -> None:

@@ -19,10 +19,8 @@ Mode: TypeAlias = Literal["ROWS", "RANGE", "GROUPS"]
 Side: TypeAlias = Literal["PRECEDING", "FOLLOWING"]
 
 _FRAME: Final = re.compile(r"(?:(?P<mode>rows|range|groups) )?(?:between (?P<start>.+?) and (?P<end>.+)|(?P<only>.+))")
-_BOUND: Final = re.compile(
-    r"(?P<edge>unbounded|current row)?(?:interval )?'?(?P<number>\d+(?:\.\d+)?)?'?(?: (?P<unit>[a-z]+)'?)?"
-    r"(?P<side>(?: |^)(?:preceding|following))?"
-)
+_SIDES: Final[dict[str, Side]] = {"preceding": "PRECEDING", "following": "FOLLOWING"}
+_NUMBER: Final = re.compile(r"\d+(?:\.\d+)?")
 _UNITS: Final = frozenset({"second", "minute", "hour", "day", "week", "month", "quarter", "year"})
 
 
@@ -87,22 +85,17 @@ def _counted(bound: Bound) -> Bound:
 
 
 def _bound(words: str, text: str, scope: Scope) -> Bound:
-    match = _BOUND.fullmatch(words)
-    side: Side | None = None
-    if match is None:
-        _not_understood(text, scope)
-    if match["side"]:
-        side = "PRECEDING" if match["side"].strip() == "preceding" else "FOLLOWING"
-    unit = match["unit"].removesuffix("s") if match["unit"] else None
-    match (match["edge"], match["number"], side, unit):
-        case ("current row", None, None, None):
+    parts = words.removeprefix("interval ").replace("'", "").split()
+    unit = parts[1].removesuffix("s") if len(parts) == 3 else None  # noqa: PLR2004 -- number, unit, side
+    match parts:
+        case ["current", "row"]:
             return Bound()
-        case ("unbounded", None, "PRECEDING" | "FOLLOWING", None):
-            return Bound(side)
-        case (None, str() as number, "PRECEDING" | "FOLLOWING", None | "row"):
-            return Bound(side, number, unit)
-        case (None, str() as number, "PRECEDING" | "FOLLOWING", str()) if unit in _UNITS:
-            return Bound(side, number, unit)
+        case ["unbounded", "preceding" | "following" as side]:
+            return Bound(_SIDES[side])
+        case [number, *_, "preceding" | "following" as side] if _NUMBER.fullmatch(number) and (
+            len(parts) == 2 or unit in _UNITS | {"row"}  # noqa: PLR2004 -- number, side
+        ):
+            return Bound(_SIDES[side], number, unit)
         case _:
             return _not_understood(text, scope)
 

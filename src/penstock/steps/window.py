@@ -12,7 +12,7 @@ from penstock.fields import ColumnList, ColumnMap, Name, SortTexts
 from penstock.graph.nodes import Column, Project
 from penstock.graph.select import order as ordered
 from penstock.registry import Descriptor
-from penstock.steps.aggregates import WINDOW_ONLY, exact, innermost, is_aggregate, outermost, settled
+from penstock.steps.aggregates import WINDOW_ONLY, innermost, is_aggregate, outermost, settled
 from penstock.steps.frames import Frame, check_frame, parse_frame
 from penstock.steps.params import StepParams
 from penstock.steps.ties import tie_break
@@ -65,11 +65,10 @@ def make(params: WindowParams, scope: Scope) -> str:
     partition = tuple(item.value for item in scope.expressions(params.partition_by))
     over = _Over(partition, tuple(ordered(key) for key in keys), frame)
     computed = tuple(
-        dataclasses.replace(item, value=exact(_windowed(item, over, scope), scope))
+        dataclasses.replace(item, value=_windowed(item, over, scope))
         for item in scope.expressions(params.columns, allows="window")
     )
-    replaced = [item.name for item in computed]
-    return scope.add(Project(scope.node_id(), input=scope.input, columns=(*scope.carried(without=replaced), *computed)))
+    return scope.add(Project(scope.node_id(), input=scope.input, columns=(*scope.carried(), *computed)))
 
 
 def _windowed(item: Column, over: _Over, scope: Scope) -> exp.Expr:

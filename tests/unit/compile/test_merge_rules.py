@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import memory_sink
 import pytest
-from harness import Ran
 
 from penstock.errors import ConfigError, Problem
+
+if TYPE_CHECKING:
+    from harness import Ran
 
 _COLUMNS = "{id: int64?, part: string?, price: float64?, seen: timestamp?}"
 
