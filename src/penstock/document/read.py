@@ -12,7 +12,7 @@ from penstock.document.contracts import read_contract
 from penstock.document.extras import missing_distributions
 from penstock.document.models import Pipeline, RunSettings, SinkUse, SourceUse, StepUse, Transform
 from penstock.document.tree import Entry, Mapping, Scalar, Sequence, find, locate
-from penstock.document.validation import located, unknown_keys, validate
+from penstock.document.validation import located, present, unknown_keys, validate
 from penstock.errors import ConfigError, Problem, nearest
 from penstock.fields import Located
 from penstock.secret import Secret
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from penstock.types import Schema
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
+_URL = re.compile("://")
 _KEYS = ("pipeline", "description", "params", "sources", "transforms", "sinks", "run")
 _TRANSFORM_KEYS = ("from", "steps", "sql", "schema", "labels", "description")
 _BESIDE_A_STEP = ("name", "description")
@@ -198,8 +199,8 @@ class _Reader:
         self.problems.extend(problems)
         if params is None:
             return None
-        places = (find(whole, path) for path in secret_paths(params))
-        self.secret_places.update(found.at for found in places if found is not None)
+        places = (find(whole, present(whole, path)) for path in secret_paths(params))
+        self.secret_places.update(found.at for found in places if isinstance(found, Scalar))
         return descriptor, cast("Params", params)
 
     def unknown_type(self, group: Group, kind: str, at: Location) -> None:
@@ -231,6 +232,8 @@ class _Reader:
         """The component with the named connection's map in the place of its name."""
         use = node.entries.get("connection")
         if use is None or not isinstance(use.value, Scalar) or not isinstance(use.value.value, str):
+            return node
+        if _URL.search(use.value.value):  # written inline, as far as the connector takes one text for it
             return node
         known = self.connections.entries if self.connections else {}
         entry = known.get(use.value.value)

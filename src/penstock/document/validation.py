@@ -95,7 +95,7 @@ def unknown_keys(node: Mapping, known: tuple[str, ...], owner: str) -> Iterator[
 
 def _told(details: list[ErrorDetails], node: Node) -> Iterator[ErrorDetails]:
     """Without what pydantic says of the other alternatives of a union: of each place the deepest, the first of equals."""
-    places = [_present(node, detail["loc"]) for detail in details]
+    places = [present(node, detail["loc"]) for detail in details]
     for index, (detail, place) in enumerate(zip(details, places, strict=True)):
         if detail["type"] in {"extra_forbidden", "missing"} or not any(
             (other[: len(place)] == place and len(other) > len(place)) or (other == place and position < index)
@@ -104,7 +104,7 @@ def _told(details: list[ErrorDetails], node: Node) -> Iterator[ErrorDetails]:
             yield detail
 
 
-def _present(node: Node, path: tuple[str | int, ...]) -> tuple[str | int, ...]:
+def present(node: Node, path: tuple[str | int, ...]) -> tuple[str | int, ...]:
     """The parts of the path that the author wrote: pydantic puts the tags of a union into it too."""
     known: tuple[str | int, ...] = ()
     for part in path:
@@ -128,14 +128,14 @@ def _problem(detail: ErrorDetails, model: type[BaseModel], node: Node, owner: st
                 hint=f'did you mean "{near}"?' if near else None,
             )
         case "missing":
-            needed = (*_present(node, path[:-1]), name)
+            needed = (*present(node, path[:-1]), name)
             return Problem("DOC-202", f'{owner} needs "{_dotted(needed)}"', at=locate(node, path))
         case _:
             return _wrong_value(detail, node, owner)
 
 
 def _wrong_value(detail: ErrorDetails, node: Node, owner: str) -> Problem:
-    place = _present(node, detail["loc"])
+    place = present(node, detail["loc"])
     found = find(node, place)
     subject = f'"{_dotted(place)}" of {owner}' if place else owner
     at = locate(node, place)
@@ -187,7 +187,7 @@ def _keys_beside(model: type[BaseModel], path: tuple[str | int, ...]) -> tuple[s
     for part in path[:-1]:
         field = _fields(current).get(str(part)) if current else None
         annotation = field.annotation if field else None
-        current = _model_in(annotation) if annotation is not None else current
+        current = model_in(annotation) if annotation is not None else current
     return tuple(_fields(current)) if current else ()
 
 
@@ -195,9 +195,10 @@ def _fields(model: type[BaseModel] | None) -> dict[str, FieldInfo]:
     return {field.alias or name: field for name, field in model.model_fields.items()} if model else {}
 
 
-def _model_in(annotation: object) -> type[BaseModel] | None:
+def model_in(annotation: object) -> type[BaseModel] | None:
+    """The first model in an annotation such as ``Annotated[Model | None, ...]``."""
     from typing import get_args
 
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
-    return next((found for part in get_args(annotation) if (found := _model_in(part))), None)
+    return next((found for part in get_args(annotation) if (found := model_in(part))), None)

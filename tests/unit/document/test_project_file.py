@@ -73,9 +73,10 @@ def test_a_minimal_and_an_empty_valued_project(home):
 
 def test_an_environment_named_default_is_laid_over_the_base(home):
     home.write(
-        "penstock.yml", "project: x\nconnections: {a: {b: 1}}\nenvironments: {default: {connections: {a: {b: 2}}}}"
+        "penstock.yml",
+        "project: x\nconnections: {a: {type: x, b: 1}}\nenvironments: {default: {connections: {a: {b: 2}}}}",
     )
-    assert plain(open_project(home.root).connections.node) == {"a": {"b": 2}}
+    assert plain(open_project(home.root).connections.node) == {"a": {"type": "x", "b": 2}}
 
 
 def test_an_unknown_environment_is_named_with_the_nearest(home):
@@ -108,7 +109,8 @@ def test_a_project_file_of_another_name_is_not_passed_over_in_silence(home, name
         ("project: x\nconections: {}", ["DOC-201"]),
         ("project: x\nconnections: [a]", ["DOC-203"]),
         ("project: x\nconnections: {a: b}", ["DOC-203"]),
-        ("project: x\nconnections: {A: {}}", ["DOC-204"]),
+        ("project: x\nconnections: {A: {type: x}}", ["DOC-204"]),
+        ("project: x\nconnections: {a: {b: c}}", ["DOC-202"]),
         ("project: x\nenvironments: {Prod: {}}", ["DOC-204"]),
         ("project: x\nenvironments: {prod: x}", ["DOC-203"]),
         ("project: x\nenvironments: {prod: {conections: {}}}", ["DOC-201"]),

@@ -268,3 +268,9 @@ def test_whatever_the_document_says_it_is_taken_or_refused_with_known_codes(tiny
         assert problem.code in CATALOGUE
         assert problem.at is not None
         assert problem.render()
+
+
+def test_a_url_in_a_connections_place_is_no_name(tiny):
+    problem = only("pipeline: p\nsources: {a: {type: web, path: x, connection: 'web://me:hunter2@x'}}", tiny)
+    assert problem.code == "DOC-203"
+    assert "hunter2" not in problem.message

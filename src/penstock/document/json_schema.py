@@ -1,0 +1,375 @@
+"""The JSON Schema (2020-12) of documents, for completion in editors and for the reference: made from descriptors and
+models, so that it says what the validator says.
+
+It is looser than the validator in one way (expressions, names and types are texts; what refers to what is not checked)
+and as strict in all others: a document that the validator takes is valid, and an unknown key is not.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
+
+from penstock.document.models import FilesConnection, ParamSpec, RunSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from pydantic import BaseModel
+
+    from penstock.connectors.api import Json
+    from penstock.registry import Descriptor
+
+DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
+
+_Schema: TypeAlias = dict[str, Any]
+
+_NAME: Final = {"type": "string", "pattern": "^[a-z][a-z0-9_]{0,62}$"}
+_TEXT: Final = {"type": ["string", "null"]}
+_NAMES: Final = {"anyOf": [_NAME, {"type": "array", "minItems": 1, "items": _NAME}]}
+_PLACEHOLDER: Final = {
+    "type": "string",
+    "pattern": r"\$\{(env|param|secret)\.[A-Za-z_][A-Za-z0-9_]*\}",
+    "description": "A value from the environment, a parameter or a secret.",
+}
+_CONTRACT: Final = {
+    "description": "The columns, in order, with their types; `?` marks a nullable one.",
+    "anyOf": [
+        {
+            "type": "object",
+            "properties": {
+                "columns": {"type": "object", "minProperties": 1, "additionalProperties": {"type": "string"}}
+            },
+            "required": ["columns"],
+            "additionalProperties": False,
+            "examples": [{"columns": {"day": "date", "price": "decimal(12,4)?"}}],
+        },
+        {
+            "type": "object",
+            "properties": {"file": {"type": "string", "description": "An Avro (.avsc) or JSON Schema (.json) file."}},
+            "required": ["file"],
+            "additionalProperties": False,
+        },
+    ],
+}
+_CONNECTION_TEXT: Final = {
+    "description": "A connection of the project file by its name, or a URL that says it all.",
+    "anyOf": [_NAME, {"type": "string", "pattern": "://"}, {"$ref": "#/$defs/placeholder"}],
+}
+_SCALARS: Final = {"integer", "number", "boolean"}
+_ABOUT: Final[tuple[str, ...]] = ("title", "description", "default", "examples", "writeOnly")
+_ISO_DURATION: Final = re.compile(r"-?P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?)?")
+
+
+def document_schema(descriptors: Iterable[Descriptor]) -> Mapping[str, Json]:
+    """The schema of pipeline documents and of project files, one for both: a file with ``project``, ``connections`` or
+    ``environments`` is a project file. Deterministic; ``descriptors`` are those of all groups, in any order.
+    """
+    builder = _Builder(sorted(descriptors, key=lambda item: (item.group, item.name)))
+    return cast("Mapping[str, Json]", builder.whole())
+
+
+class _Builder:
+    def __init__(self, descriptors: Sequence[Descriptor]) -> None:
+        self._descriptors = descriptors
+        self._definitions: dict[str, _Schema] = {}
+
+    def whole(self) -> _Schema:
+        self._define("placeholder", _PLACEHOLDER)
+        self._define("schema", _CONTRACT)
+        self._define("run", self._model(RunSettings, "run"))
+        self._define("param", self._model(ParamSpec, "param"))
+        self._define("source", self._components("sources"))
+        self._define("sink", self._components("sinks"))
+        self._define("step", self._step())
+        self._define("connection", self._connection())
+        self._define("pipeline", _pipeline())
+        self._define("project", _project())
+        used = _needed(("project", "pipeline"), self._definitions)
+        return {
+            "$schema": DIALECT,
+            "title": "Penstock documents",
+            "if": {"type": "object", "anyOf": [{"required": [key]} for key in _PROJECT_KEYS]},
+            "then": _reference("project"),
+            "else": _reference("pipeline"),
+            "$defs": {name: self._definitions[name] for name in sorted(used)},
+        }
+
+    def _define(self, name: str, schema: _Schema) -> None:
+        self._definitions[name] = schema
+
+    def _group(self, group: str) -> list[Descriptor]:
+        return [item for item in self._descriptors if item.group == group]
+
+    def _model(self, model: type[BaseModel], prefix: str) -> _Schema:
+        """A model's own schema; what it refers to becomes definitions of the whole, named after ``prefix``."""
+        schema = model.model_json_schema(by_alias=True, ref_template=f"#/$defs/{prefix}.{{model}}")
+        for name, definition in schema.pop("$defs", {}).items():
+            self._define(f"{prefix}.{name}", _loosened(definition))
+        return _loosened(schema)
+
+    # ------------------------------------------------------------ sources, sinks, connections
+
+    def _components(self, group: str) -> _Schema:
+        found = self._group(group)
+        for item in found:
+            self._define(f"{group}.{item.name}", self._component(item))
+        return {
+            "type": "object",
+            "required": ["type"],
+            "properties": {"type": {"enum": [item.name for item in found], "description": "What it is."}},
+            "allOf": [_when_type(item.name, _reference(f"{group}.{item.name}")) for item in found],
+        }
+
+    def _component(self, descriptor: Descriptor) -> _Schema:
+        schema = self._model(descriptor.params, f"{descriptor.group}.{descriptor.name}")
+        properties = schema["properties"]
+        properties["type"] = {"const": descriptor.name, "description": descriptor.summary}
+        if "schema" in properties:
+            properties["schema"] = _or_null(_reference("schema"))
+        if "connection" in properties:
+            properties["connection"] = _either(_CONNECTION_TEXT, properties["connection"])
+        if descriptor.modes and "mode" in properties:
+            properties["mode"] = _mode(descriptor, properties["mode"])
+        return {**_about(descriptor, _example(descriptor)), **schema}
+
+    def _connection(self) -> _Schema:
+        """By type, without what is required: an environment may add it."""
+        kinds = {"files": self._model(FilesConnection, "connections.files")}
+        for item in (*self._group("sources"), *self._group("sinks")):
+            model = _connection_model(item)
+            if model is not None and item.name not in kinds:
+                kinds[item.name] = self._model(model, f"connections.{item.name}")
+        for name, schema in kinds.items():
+            schema.pop("required", None)
+            schema["properties"] = {**schema["properties"], "type": {"const": name, "description": "What it is for."}}
+            self._define(f"connections.{name}", schema)
+        return {
+            "type": "object",
+            "required": ["type"],
+            "properties": {"type": {"enum": sorted(kinds), "description": "What it is for."}},
+            "allOf": [_when_type(name, _reference(f"connections.{name}")) for name in sorted(kinds)],
+        }
+
+    # ------------------------------------------------------------ steps
+
+    def _step(self) -> _Schema:
+        found = self._group("steps")
+        for item in found:
+            self._define(f"steps.{item.name}", self._step_form(item))
+        beside = {"name": _TEXT, "description": _TEXT}
+        return {
+            "type": "object",
+            "description": "A map with one key, the step's name.",
+            "properties": {**{item.name: _reference(f"steps.{item.name}") for item in found}, **beside},
+            "oneOf": [{"required": [item.name]} for item in found],
+            "additionalProperties": False,
+        }
+
+    def _step_form(self, descriptor: Descriptor) -> _Schema:
+        """The named parameters, or the value of the short form; where a map is always that value, only this."""
+        schema = self._model(descriptor.params, f"steps.{descriptor.name}")
+        about = _about(descriptor, _example(descriptor))
+        short = getattr(descriptor.params, "short", None) or descriptor.short
+        if short is None:
+            return {**about, **schema}
+        alone = schema["properties"][short]
+        whole = getattr(descriptor.params, "whole", False)
+        return {**about, "anyOf": [alone] if whole else [alone, schema]}
+
+
+# ---------------------------------------------------------------- documents
+
+_PROJECT_KEYS: Final = ("project", "connections", "environments")
+
+
+def _pipeline() -> _Schema:
+    return {
+        "type": "object",
+        "required": ["pipeline"],
+        "additionalProperties": False,
+        "properties": {
+            "pipeline": {**_NAME, "description": "The pipeline's name; renaming it makes another pipeline of it."},
+            "description": {**_TEXT, "description": "What it does, for people."},
+            "params": _map_of("param", "What a run may be given: --param name=value."),
+            "sources": _map_of("source", "Where rows come from, by name."),
+            "transforms": {**_map_of("step", "What is done with them, by name."), "additionalProperties": _transform()},
+            "sinks": _map_of("sink", "Where rows go, by name."),
+            "run": _or_null(_reference("run")),
+        },
+    }
+
+
+def _transform() -> _Schema:
+    labels = {"type": "object", "additionalProperties": {"type": "array", "items": {"type": "string"}}}
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "oneOf": [{"required": ["from"]}, {"required": ["sql"], "not": {"required": ["steps"]}}],
+        "properties": {
+            "from": {**_NAMES, "description": "The node whose rows it takes, or a list of them (union by name)."},
+            "steps": {"type": ["array", "null"], "items": _reference("step"), "description": "Steps, in order."},
+            "sql": {"type": "string", "description": "One SELECT over node names, instead of `from` and `steps`."},
+            "schema": _or_null(_reference("schema")),
+            "labels": {**_or_null(labels), "description": "Sensitivity labels by column, such as {email: [pii]}."},
+            "description": {**_TEXT, "description": "What it is, for people."},
+        },
+    }
+
+
+def _project() -> _Schema:
+    overlay = {"type": ["object", "null"], "additionalProperties": {"type": "object"}}
+    environment = {
+        "type": ["object", "null"],
+        "additionalProperties": False,
+        "properties": {
+            "connections": {**overlay, "description": "What is laid over the connections, by key."},
+            "run": _or_null(_reference("run")),
+            "description": {**_TEXT, "description": "What it is, for people."},
+        },
+    }
+    return {
+        "type": "object",
+        "required": ["project"],
+        "additionalProperties": False,
+        "properties": {
+            "project": {**_NAME, "description": "The project's name; renaming it makes other pipelines of all of its."},
+            "description": {**_TEXT, "description": "What it is, for people."},
+            "connections": _map_of("connection", "How systems are reached, by name."),
+            "environments": {
+                "type": ["object", "null"],
+                "propertyNames": _NAME,
+                "additionalProperties": environment,
+                "description": "What differs where, by name: --env, or PENSTOCK_ENV.",
+            },
+            "run": _or_null(_reference("run")),
+        },
+    }
+
+
+# ---------------------------------------------------------------- pieces
+
+
+def _needed(names: Iterable[str], definitions: Mapping[str, _Schema]) -> set[str]:
+    """These names and those of everything that they refer to, however far."""
+    found: set[str] = set()
+    waiting = list(names)
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting.extend(_referred(definitions[name]))
+    return found
+
+
+def _referred(schema: Any) -> Iterator[str]:
+    match schema:
+        case dict():
+            if isinstance(schema.get("$ref"), str):
+                yield schema["$ref"].removeprefix("#/$defs/")
+            for item in schema.values():
+                yield from _referred(item)
+        case list():
+            for item in schema:
+                yield from _referred(item)
+
+
+def _reference(name: str) -> _Schema:
+    return {"$ref": f"#/$defs/{name}"}
+
+
+def _map_of(name: str, description: str) -> _Schema:
+    return {
+        "type": ["object", "null"],
+        "propertyNames": _NAME,
+        "additionalProperties": _reference(name),
+        "description": description,
+    }
+
+
+def _or_null(schema: _Schema) -> _Schema:
+    return _either(schema, {"type": "null"})
+
+
+def _either(first: _Schema, second: _Schema) -> _Schema:
+    return {**{key: second[key] for key in _ABOUT if key in second}, "anyOf": [first, second]}
+
+
+def _when_type(name: str, then: _Schema) -> _Schema:
+    return {"if": {"properties": {"type": {"const": name}}, "required": ["type"]}, "then": then}
+
+
+def _mode(descriptor: Descriptor, stated: _Schema) -> _Schema:
+    about = {key: stated[key] for key in _ABOUT if key in stated}
+    return {**about, "anyOf": [{"enum": list(descriptor.modes)}, _reference("placeholder")]}
+
+
+def _about(descriptor: Descriptor, example: Json) -> _Schema:
+    return {"description": " ".join((descriptor.summary, *descriptor.notes)), "examples": [example]}
+
+
+def _example(descriptor: Descriptor) -> Json:
+    """The descriptor's example as data; of a step what stands under its name."""
+    from penstock.document.loader import load
+    from penstock.document.tree import plain
+
+    data = cast("Json", plain(load(descriptor.example, f"the example of {descriptor.name}")))
+    if descriptor.group != "steps":
+        return data
+    first = data[0] if isinstance(data, list) else data
+    return first[descriptor.name] if isinstance(first, dict) else None
+
+
+def _connection_model(descriptor: Descriptor) -> type[BaseModel] | None:
+    from penstock.document.validation import model_in
+
+    field = descriptor.params.model_fields.get("connection")
+    return model_in(field.annotation) if field is not None else None
+
+
+def _loosened(schema: _Schema) -> _Schema:
+    """With a placeholder wherever a number, a truth value, or one of several words stands; in a document's own form."""
+    made = {key: _loosened_part(key, value) for key, value in schema.items() if key not in {"title", "discriminator"}}
+    if "enum" in made and "null" in made["enum"] and None not in made["enum"]:
+        made["enum"] = [*made["enum"], None]  # YAML reads the word as null itself
+        made.pop("type", None)
+    if made.get("writeOnly"):
+        made.pop("default", None)
+    if isinstance(made.get("default"), str) and "pattern" in made:
+        made["default"] = _duration(made["default"])
+    if _needs_placeholder(made):
+        about = {key: made.pop(key) for key in _ABOUT if key in made}
+        return {**about, "anyOf": [made, _reference("placeholder")]}
+    return made
+
+
+def _needs_placeholder(schema: _Schema) -> bool:
+    kinds = schema.get("type", ())
+    kinds = [kinds] if isinstance(kinds, str) else kinds
+    restricted = any(key in schema for key in ("enum", "pattern", "format"))
+    return restricted or (bool(_SCALARS.intersection(kinds)) and "string" not in kinds)
+
+
+def _loosened_part(key: str, value: Any) -> Any:
+    match key, value:
+        case (("properties" | "patternProperties" | "dependentSchemas"), dict()):
+            return {name: _loosened(item) for name, item in value.items()}
+        case (("items" | "additionalProperties" | "not" | "if" | "then" | "else"), dict()):
+            return _loosened(value)
+        case (("anyOf" | "oneOf" | "allOf" | "prefixItems"), list()):
+            return [_loosened(item) for item in value]
+        case _:
+            return value
+
+
+def _duration(text: str) -> str:
+    """Pydantic writes ISO 8601 (``PT90S``), a document ``90 s``."""
+    match = _ISO_DURATION.fullmatch(text)
+    if match is None:
+        return text
+    days, hours, minutes, seconds = (float(part or 0) for part in match.groups())
+    total = ((days * 24 + hours) * 60 + minutes) * 60 + seconds
+    for unit, length in (("days", 86_400), ("h", 3_600), ("min", 60), ("s", 1)):
+        if total >= length and total % length == 0:
+            return f"{int(total // length)} {unit}"
+    return f"{total * 1000:g} ms"
