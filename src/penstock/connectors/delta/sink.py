@@ -160,13 +160,13 @@ class DeltaSink(Sink):
         """Try until nobody is in the way; all attempts are held."""
         for number in range(_TRIES):
             table = newest(self._root)
-            done = self._receipt(table, epoch)
-            if done is None:
-                done = self._once(table, epoch, staged, number)
+            overtaken = self._receipt(table, epoch)
+            done = overtaken or self._once(table, epoch, staged, number)
             if done is not None:
                 for attempt, _ in staged:
                     with suppress(OSError):
-                        attempt.finish()
+                        # What was placed before another was first is in no log.
+                        attempt.remove(table) if overtaken else attempt.finish()
                 return done
             self._context.clock.sleep(_PAUSE_S * min(number, 5))
         raise TransientError(
