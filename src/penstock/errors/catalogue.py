@@ -1027,6 +1027,12 @@ _ROWS: tuple[tuple[str, ErrorClass, str, str], ...] = (
         "not a condition",
         "A filter's expression gives a value that is neither true nor false, such as a number.",
     ),
+    (
+        "CMP-247",
+        "ConfigError",
+        "not a regular expression",
+        "A pattern is not what RE2 understands; look-ahead and back references do not exist there.",
+    ),
     ("CMP-250", "ConfigError", "renamed twice", "`rename` gives one column two names; a copy is made by `derive`."),
     ("CMP-251", "ConfigError", "not text", "A step that works on text names a column of another type."),
     ("CMP-252", "ConfigError", "no text column", "A step that works on every text column finds none."),

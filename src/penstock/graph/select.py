@@ -153,16 +153,30 @@ def _aggregate(node: Aggregate, name: Callable[[str], exp.Table]) -> exp.Select:
 
 
 def _explode(node: Explode, name: Callable[[str], exp.Table]) -> exp.Select:
-    values = node.value.copy()
-    if node.keep_empty:
-        some = exp.GT(this=exp.Anonymous(this="len", expressions=[values.copy()]), expression=exp.Literal.number(0))
-        values = exp.Case(ifs=[exp.If(this=some, true=values)], default=exp.Array(expressions=[exp.null()]))
+    values = _or_one_null(node, node.value.copy())
     parts = projections(node.columns)
     parts.append(exp.alias_(exp.Anonymous(this="unnest", expressions=[values]), identifier(node.as_)))
     if node.position is not None:
-        places = exp.Anonymous(this="generate_subscripts", expressions=[values.copy(), exp.Literal.number(1)])
-        parts.append(exp.alias_(places, identifier(node.position)))
+        parts.append(exp.alias_(_places(node), identifier(node.position)))
     return exp.select(*parts).from_(name(node.input))
+
+
+def _or_one_null(node: Explode, values: exp.Expr) -> exp.Expr:
+    """``values``, or one null where the list is empty or null and its row is kept."""
+    if not node.keep_empty:
+        return values
+    count = exp.Anonymous(this="len", expressions=[node.value.copy()])
+    some = exp.GT(this=count, expression=exp.Literal.number(0))
+    return exp.Case(ifs=[exp.If(this=some, true=values)], default=exp.Array(expressions=[exp.null()]))
+
+
+def _places(node: Explode) -> exp.Expr:
+    """1 to the number of elements; null for a kept row without one."""
+    if not node.keep_empty:
+        return exp.Anonymous(this="generate_subscripts", expressions=[node.value.copy(), exp.Literal.number(1)])
+    count = exp.Anonymous(this="len", expressions=[node.value.copy()])
+    places = exp.Anonymous(this="generate_series", expressions=[exp.Literal.number(1), count])
+    return exp.Anonymous(this="unnest", expressions=[_or_one_null(node, places)])
 
 
 def _union(tables: Sequence[exp.Table]) -> exp.Query:

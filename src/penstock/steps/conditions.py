@@ -9,6 +9,7 @@ from sqlglot import exp
 
 from penstock.errors import nearest
 from penstock.steps.literals import Value, literal
+from penstock.steps.patterns import check_pattern
 from penstock.types.families import Family, family
 from penstock.types.logical import STRING
 
@@ -130,6 +131,8 @@ def _comparison_tree(scope: Scope, condition: Comparison) -> exp.Expr:
     values = [
         literal(scope, value, kind if op not in _TAKES_TEXT else STRING, of=column.name) for value in condition.values
     ]
+    if op == "matches" and isinstance(condition.values[0], str):
+        check_pattern(scope, condition.values[0])
     match op:
         case "is_null":
             return exp.Is(this=column, expression=exp.null())

@@ -13,6 +13,7 @@ from penstock.graph.select import column
 from penstock.registry import Descriptor
 from penstock.steps.literals import Scalar, Value, literal
 from penstock.steps.params import StepParams
+from penstock.steps.patterns import check_pattern
 from penstock.steps.rewrite import rewrite, text_columns
 
 if TYPE_CHECKING:
@@ -83,6 +84,8 @@ def _replaced(params: ReplaceParams, scope: Scope, name: str) -> exp.Expr:
             for find, text in pairs:
                 value = exp.Anonymous(this="replace", expressions=[value, find, text])
         case "pattern":
+            for item, _ in params.replacements:
+                check_pattern(scope, item if isinstance(item, str) else str(item))
             for find, text in pairs:
                 value = exp.Anonymous(this="regexp_replace", expressions=[value, find, text, exp.Literal.string("g")])
     return value
