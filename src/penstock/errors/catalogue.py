@@ -519,6 +519,64 @@ _ROWS: tuple[tuple[str, ErrorClass, str, str], ...] = (
         "order of columns differs",
         "Files without a header tell columns apart by their place only; select the columns in the order of the files.",
     ),
+    # -- SNK-170..199: SQLite, written
+    (
+        "SNK-170",
+        "ConfigError",
+        "SQLite file cannot be written",
+        "The SQLite file, or its folder, cannot be opened or may not be written.",
+    ),
+    (
+        "SNK-171",
+        "TransientError",
+        "SQLite file locked",
+        "Another process held the SQLite file for longer than lock_wait.",
+    ),
+    (
+        "SNK-172",
+        "FatalError",
+        "not a SQLite file",
+        "The file holds something else, or is damaged; nothing was written to it. Restore it, or name another path.",
+    ),
+    ("SNK-173", "FatalError", "no room for the SQLite file", "The disk is full; the transaction was rolled back."),
+    ("SNK-174", "TransientError", "writing SQLite failed", "The file system answered with an error that may pass."),
+    (
+        "SNK-175",
+        "DataError",
+        "table does not take the rows",
+        "A constraint or a limit of the SQLite table refuses a row, and with it the epoch.",
+    ),
+    (
+        "SNK-176",
+        "ConfigError",
+        "statement refused",
+        "SQLite refused a statement on the table, such as for too many columns; the detail is its own.",
+    ),
+    (
+        "SNK-177",
+        "DataError",
+        "day out of range",
+        "SQLite keeps days and times as ISO 8601 text, which reaches from the year 1 to 9999.",
+    ),
+    ("SNK-178", "ConfigError", "target is a view", "Rows are written to tables; the name is that of a view."),
+    (
+        "SNK-179",
+        "ConfigError",
+        "order_by cannot be compared",
+        "SQLite keeps the column's numbers as text, which does not sort as they do; order by a time or a whole number.",
+    ),
+    (
+        "SNK-180",
+        "ConfigError",
+        "keys not unique in the table",
+        "The rows that are in the table already are not told apart by the keys of the merge.",
+    ),
+    (
+        "SNK-181",
+        "DataError",
+        "keys not unique in the rows",
+        "A merge was handed rows whose key is null or comes twice.",
+    ),
     # -- DOC-400..419: types, columns, schemas
     ("DOC-400", "ConfigError", "not a type", "The text is not a type as a document writes it; the caret shows where."),
     ("DOC-401", "ConfigError", "unknown type name", "No type has that name; the hint names the one that is meant."),
@@ -763,6 +821,37 @@ _ROWS: tuple[tuple[str, ErrorClass, str, str], ...] = (
         "ConfigError",
         "target needs a column",
         "The target has a column that may not be null and has no default, and the rows do not bring it.",
+    ),
+    (
+        "SRC-173",
+        "ConfigError",
+        "SQLite file cannot be read",
+        "There is no such file, or it may not be read.",
+    ),
+    (
+        "SRC-174",
+        "TransientError",
+        "reading SQLite failed",
+        "Another process held the file for longer than lock_wait, or the file system answered with an error that may pass.",
+    ),
+    (
+        "SRC-175",
+        "FatalError",
+        "not a SQLite file",
+        "The file holds something else, or is damaged.",
+    ),
+    ("SRC-176", "ConfigError", "no such table", "The SQLite file has no table or view of that name."),
+    (
+        "SRC-177",
+        "ConfigError",
+        "query refused",
+        "The query is not one SELECT in SQLite's dialect, or SQLite refused it; the detail says why.",
+    ),
+    (
+        "SRC-178",
+        "DataError",
+        "value does not fit",
+        "A value of the SQLite table is not one of its column's type.",
     ),
     # -- SRC-250..269: Delta Lake tables, read
     (

@@ -1,0 +1,100 @@
+"""What a SQLite file remembers of commits: the marker per sink id, its newest runner, the version of each table.
+
+All of it is read and written inside the transaction that it is about, but for the fence, which is taken before.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Final
+
+from penstock.connectors.api import EpochMarker, Receipt
+from penstock.errors import FatalError
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    from penstock.connectors.api import Epoch, SinkId
+
+OWN_TABLES: Final = ("_penstock_commits", "_penstock_runners", "_penstock_tables")
+_CREATE: Final = (
+    """CREATE TABLE IF NOT EXISTS _penstock_commits (
+        project TEXT NOT NULL, environment TEXT NOT NULL, pipeline TEXT NOT NULL, sink TEXT NOT NULL,
+        incarnation TEXT NOT NULL, epoch INTEGER NOT NULL, fence INTEGER NOT NULL, receipt TEXT NOT NULL,
+        PRIMARY KEY (project, environment, pipeline, sink, incarnation)) WITHOUT ROWID""",
+    """CREATE TABLE IF NOT EXISTS _penstock_runners (
+        project TEXT NOT NULL, environment TEXT NOT NULL, pipeline TEXT NOT NULL, sink TEXT NOT NULL,
+        incarnation TEXT NOT NULL, fence INTEGER NOT NULL,
+        PRIMARY KEY (project, environment, pipeline, sink, incarnation)) WITHOUT ROWID""",
+    "CREATE TABLE IF NOT EXISTS _penstock_tables (name TEXT PRIMARY KEY, version INTEGER NOT NULL) WITHOUT ROWID",
+)
+_THERE: Final = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = ?"
+_READ_MARK: Final = """SELECT epoch, fence, receipt FROM _penstock_commits
+    WHERE project = ? AND environment = ? AND pipeline = ? AND sink = ? AND incarnation = ?"""
+_WRITE_MARK: Final = """INSERT INTO _penstock_commits VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT (project, environment, pipeline, sink, incarnation)
+    DO UPDATE SET epoch = excluded.epoch, fence = excluded.fence, receipt = excluded.receipt"""
+_READ_FENCE: Final = """SELECT fence FROM _penstock_runners
+    WHERE project = ? AND environment = ? AND pipeline = ? AND sink = ? AND incarnation = ?"""
+_RAISE_FENCE: Final = """INSERT INTO _penstock_runners VALUES (?, ?, ?, ?, ?, ?)
+    ON CONFLICT (project, environment, pipeline, sink, incarnation)
+    DO UPDATE SET fence = max(fence, excluded.fence)"""
+_READ_VERSION: Final = "SELECT version FROM _penstock_tables WHERE name = ?"
+_NEXT_VERSION: Final = """INSERT INTO _penstock_tables VALUES (?, 1)
+    ON CONFLICT (name) DO UPDATE SET version = version + 1 RETURNING version"""
+
+
+def _key(sink_id: SinkId) -> tuple[str, str, str, str, str]:
+    return sink_id.project, sink_id.environment, sink_id.pipeline, sink_id.sink, sink_id.incarnation
+
+
+def _is_there(connection: sqlite3.Connection, table: str) -> bool:
+    return bool(connection.execute(_THERE, (table,)).fetchone()[0])
+
+
+def create(connection: sqlite3.Connection) -> None:
+    """Idempotent."""
+    for statement in _CREATE:
+        connection.execute(statement)
+
+
+def read(connection: sqlite3.Connection, sink_id: SinkId) -> EpochMarker | None:
+    if not _is_there(connection, "_penstock_commits"):
+        return None
+    found = connection.execute(_READ_MARK, _key(sink_id)).fetchone()
+    return None if found is None else EpochMarker(found[0], found[1], Receipt(**json.loads(found[2])))
+
+
+def write(connection: sqlite3.Connection, epoch: Epoch, receipt: Receipt) -> None:
+    row = (*_key(epoch.sink_id), epoch.number, epoch.fence, json.dumps(asdict(receipt)))
+    connection.execute(_WRITE_MARK, row)
+
+
+def check_fence(connection: sqlite3.Connection, epoch: Epoch) -> bool:
+    """Whether this runner is known as the newest. Raises FatalError SNK-120 where there is a newer one."""
+    found = connection.execute(_READ_FENCE, _key(epoch.sink_id)).fetchone()
+    newest = -1 if found is None else int(found[0])
+    if newest > epoch.fence:
+        raise FatalError(
+            "SNK-120",
+            f'sink "{epoch.sink_id.sink}" has been taken over by another run',
+            detail=f"it writes with fence {newest}, this run holds {epoch.fence}",
+        )
+    return newest == epoch.fence
+
+
+def raise_fence(connection: sqlite3.Connection, epoch: Epoch) -> None:
+    connection.execute(_RAISE_FENCE, (*_key(epoch.sink_id), epoch.fence))
+
+
+def version(connection: sqlite3.Connection, table: str) -> int:
+    """How many commits the table has seen."""
+    if not _is_there(connection, "_penstock_tables"):
+        return 0
+    found = connection.execute(_READ_VERSION, (table,)).fetchone()
+    return 0 if found is None else int(found[0])
+
+
+def next_version(connection: sqlite3.Connection, table: str) -> int:
+    return int(connection.execute(_NEXT_VERSION, (table,)).fetchone()[0])

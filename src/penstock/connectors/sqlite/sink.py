@@ -1,0 +1,255 @@
+"""Writing a table of a SQLite file: rows, marker and the table's version in one transaction."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final, assert_never
+
+from penstock.connectors.api import Preparation, Receipt, Sink, WriteMode
+from penstock.connectors.commits import compare, is_committed, refuse_empty
+from penstock.connectors.sqlite import catalog, commits, statements
+from penstock.connectors.sqlite.affinity import is_ordered, objection
+from penstock.connectors.sqlite.driver import open_for_writing, run, transaction, writing
+from penstock.connectors.sqlite.names import attempt_file, key_index, staged_of
+from penstock.connectors.sqlite.params import SqliteSinkParams
+from penstock.connectors.sqlite.writer import ArrowWriter, StagedRows
+from penstock.errors import ConfigError, DataError
+from penstock.registry import Capability, Descriptor
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from penstock.connectors.api import Context, Epoch, EpochMarker, SinkId, Source, Staged
+    from penstock.types import Schema
+
+# The boundaries that the sink passes, in order; Context.reached is told each.
+CRASH_POINTS: Final = ("sqlite.staged", "sqlite.rows_written", "sqlite.marked", "sqlite.committed")
+
+
+class SqliteSink(Sink):
+    """One table of one file; several sinks may share the file, each with transactions of its own."""
+
+    def __init__(self, params: SqliteSinkParams, context: Context) -> None:
+        self._params = params
+        self._context = context
+        self._path: Path = context.resolve(params.path)
+        self._open: sqlite3.Connection | None = None
+        self._attempts: set[str] = set()
+
+    # ------------------------------------------------------------ the target
+
+    def describe(self) -> Schema | None:
+        """Raises ConfigError SNK-178 where the table is a view."""
+        if not self._path.exists():
+            return None
+        with writing(self._params.path):
+            return self._describe(self._connection())
+
+    def _describe(self, connection: sqlite3.Connection) -> Schema | None:
+        found = catalog.find(connection, self._params.table)
+        if found is None:
+            return None
+        if found.is_view:
+            raise ConfigError("SNK-178", f'"{self._params.table}" of "{self._params.path}" is a view, not a table')
+        return catalog.stored_schema(connection, found.name)
+
+    def preview(self, schema: Schema) -> Preparation:
+        """Also raises ConfigError SNK-179: SQLite does not order the values of order_by as their type does."""
+        return self._change(self.describe(), schema)
+
+    def _change(self, target: Schema | None, schema: Schema) -> Preparation:
+        order_by = self._params.order_by
+        change = compare(
+            target,
+            schema,
+            policy=self._params.on_schema_change,
+            needed=(*self._params.keys, *((order_by,) if order_by else ())),
+            objection=objection,
+            sink=self._params.table,
+        )
+        if order_by and not is_ordered(schema[order_by].type):
+            kept = f"it is {schema[order_by].type}, which is kept as text"
+            raise ConfigError("SNK-179", f'rows cannot be ordered by "{order_by}" in SQLite', detail=kept)
+        for old, new in change.widens:
+            detail = f"its type is {old.type}, the rows have {new.type}; SQLite cannot change a column's type"
+            raise ConfigError(
+                "SNK-111", f'column "{old.name}" of sink "{self._params.table}" cannot be widened', detail=detail
+            )
+        return change
+
+    def prepare(self, schema: Schema) -> None:
+        """Also raises ConfigError SNK-180: the table's rows are not told apart by the keys."""
+        with writing(self._params.path):
+            connection = self._connection()
+            with transaction(connection):
+                change = self._change(self._describe(connection), schema)
+                commits.create(connection)
+                if change.creates:
+                    run(connection, statements.create(self._params.table, schema))
+                for column in change.adds:
+                    run(connection, statements.add_column(self._params.table, column))
+                if self._params.mode is WriteMode.MERGE:
+                    self._index_keys(connection)
+
+    def _index_keys(self, connection: sqlite3.Connection) -> None:
+        import sqlite3
+
+        table, keys = self._params.table, self._params.keys
+        try:
+            run(connection, statements.unique_index(table, key_index(table, keys), keys))
+        except sqlite3.IntegrityError as error:
+            named = ", ".join(keys)
+            raise ConfigError(
+                "SNK-180", f'rows that are in "{table}" are not told apart by {named}', detail=str(error)
+            ) from None
+
+    # ------------------------------------------------------------ writing
+
+    def marker(self, sink_id: SinkId) -> EpochMarker | None:
+        for path in staged_of(self._context.scratch, sink_id):
+            if path.name not in self._attempts:
+                path.unlink(missing_ok=True)
+        if not self._path.exists():
+            return None
+        with writing(self._params.path):
+            return commits.read(self._connection(), sink_id)
+
+    def writer(self, epoch: Epoch, schema: Schema) -> ArrowWriter:
+        """Raises FatalError SNK-120 where a newer runner has opened a writer for this sink id."""
+        with writing(self._params.path):
+            connection = self._connection()
+            with transaction(connection):
+                commits.create(connection)
+                if not commits.check_fence(connection, epoch):
+                    commits.raise_fence(connection, epoch)
+        path = attempt_file(self._context.scratch, epoch)
+        self._attempts.add(path.name)
+        return ArrowWriter(path, schema, self._context.reached)
+
+    def commit(self, epoch: Epoch, staged: Sequence[Staged]) -> Receipt:
+        """Also raises DataError SNK-114 (an empty input would overwrite), SNK-175 (a constraint of the table), SNK-181
+        (a key is null or comes twice).
+        """
+        parts = [StagedRows.of(item) for item in staged]
+        with writing(self._params.path):
+            connection = self._connection()
+            with transaction(connection):
+                receipt = self._commit(connection, epoch, parts, sum(item.bytes for item in staged))
+            self._context.reached("sqlite.committed")
+        for part in parts:
+            part.path.unlink(missing_ok=True)
+        return receipt
+
+    def _commit(self, connection: sqlite3.Connection, epoch: Epoch, parts: Sequence[StagedRows], size: int) -> Receipt:
+        commits.create(connection)
+        marker = commits.read(connection, epoch.sink_id)
+        if is_committed(marker, epoch) and marker and marker.receipt:
+            return marker.receipt
+        commits.check_fence(connection, epoch)
+        rows = sum(part.rows for part in parts)
+        refuse_empty(self._params.mode, rows, allow_empty=self._params.allow_empty, sink=epoch.sink_id.sink)
+        counts = self._write(connection, parts, rows)
+        self._context.reached("sqlite.rows_written")
+        version = commits.next_version(connection, self._params.table)
+        receipt = replace(counts, rows=rows, bytes=size, version=str(version))
+        commits.write(connection, epoch, receipt)
+        self._context.reached("sqlite.marked")
+        return receipt
+
+    def _write(self, connection: sqlite3.Connection, parts: Sequence[StagedRows], rows: int) -> Receipt:
+        table = self._params.table
+        match self._params.mode:
+            case WriteMode.APPEND:
+                self._insert(connection, parts, table)
+                return Receipt(rows, inserted=rows)
+            case WriteMode.OVERWRITE:
+                there = catalog.find(connection, table)
+                deleted = run(connection, statements.delete_all(table)).rowcount if there else 0
+                self._insert(connection, parts, table)
+                return Receipt(rows, inserted=rows, deleted=deleted)
+            case WriteMode.MERGE:
+                return self._merge(connection, parts, rows)
+            case WriteMode.OVERWRITE_PARTITIONS:
+                raise ConfigError("SNK-176", "SQLite has no partitions to overwrite")
+            case _:
+                assert_never(self._params.mode)
+
+    def _insert(
+        self, connection: sqlite3.Connection, parts: Sequence[StagedRows], table: str, *, temporary: bool = False
+    ) -> None:
+        for part in parts:
+            statement = statements.insert(table, part.schema.names, temporary=temporary).sql(dialect="sqlite")
+            for columns in part.batches():
+                connection.executemany(statement, zip(*columns, strict=True))
+
+    def _merge(self, connection: sqlite3.Connection, parts: Sequence[StagedRows], rows: int) -> Receipt:
+        if not rows:
+            return Receipt(0, inserted=0)
+        table, keys, order_by = self._params.table, self._params.keys, self._params.order_by
+        schema = parts[0].schema
+        values = [name for name in schema.names if name not in keys]
+        connection.execute(statements.DROP_STAGE)
+        run(connection, statements.create(statements.STAGE, schema, temporary=True))
+        self._insert(connection, parts, statements.STAGE, temporary=True)
+        self._check_keys(connection)
+        matched, older, unchanged = run(connection, statements.count_matches(table, keys, values, order_by)).fetchone()
+        if values:
+            run(connection, statements.update_matches(table, keys, values, order_by))
+        run(connection, statements.insert_new(table, schema.names, keys))
+        connection.execute(statements.DROP_STAGE)
+        return Receipt(
+            rows,
+            inserted=rows - matched,
+            updated=matched - older - unchanged,
+            unchanged=unchanged,
+            ignored_older=older,
+        )
+
+    def _check_keys(self, connection: sqlite3.Connection) -> None:
+        nulls, repeated = run(connection, statements.count_bad_keys(self._params.keys)).fetchone()
+        if nulls or repeated:
+            raise DataError(
+                "SNK-181",
+                f'rows for "{self._params.table}" are not told apart by {", ".join(self._params.keys)}',
+                detail=f"{nulls} have a null key, {repeated} repeat one",
+            )
+
+    # ------------------------------------------------------------ reading, and the connection
+
+    def table(self) -> Source:
+        from penstock.connectors.sqlite.source import SqliteTable
+
+        return SqliteTable(self._path, self._params.table, self._params.lock_wait)
+
+    def _connection(self) -> sqlite3.Connection:
+        if self._open is None:
+            self._open = open_for_writing(self._path, wait_s=self._params.lock_wait.total_seconds())
+        return self._open
+
+    def close(self) -> None:
+        if self._open is not None:
+            self._open.close()
+            self._open = None
+
+
+SINK: Final = Descriptor(
+    name="sqlite",
+    group="sinks",
+    summary="A table of a SQLite file, for serving results to applications.",
+    params=SqliteSinkParams,
+    make=SqliteSink,
+    example="type: sqlite\nfrom: prices\npath: out/serving.db\ntable: prices\nmode: merge\nkeys: [symbol, day]\n",
+    capabilities=frozenset({Capability.PARALLEL, Capability.ATOMIC_COMMIT, Capability.READ_BACK}),
+    modes=(WriteMode.APPEND.value, WriteMode.OVERWRITE.value, WriteMode.MERGE.value),
+    notes=(
+        "Decimals and uint64 are kept as text, exactly; SQLite's own arithmetic on them needs a cast.",
+        "Dates and times are ISO 8601 text, timestamps with six digits after the second, timestamptz in UTC with +00:00.",
+        "NaN is kept as the text NaN, since SQLite would make it null; -0.0 becomes 0.0.",
+        "The declared type of a column says what its values are, so that reading the table back gives the same types.",
+        "A column's type cannot be widened; intervals and nested values are refused: cast them to json or string.",
+        "Merge makes a unique index on the keys.",
+        "The tables _penstock_commits, _penstock_runners and _penstock_tables are the sink's memory of commits.",
+    ),
+)

@@ -1,0 +1,140 @@
+"""The statements on tables whose names come from documents, as trees in SQLite's dialect."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from sqlglot import exp
+
+from penstock.connectors.sqlite.affinity import declared
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from penstock.types import Field, Schema
+
+STAGE: Final = "_penstock_stage"
+DROP_STAGE: Final = "DROP TABLE IF EXISTS temp._penstock_stage"
+_OLD: Final = "t"
+_NEW: Final = "s"
+
+
+def name(text: str) -> exp.Identifier:
+    return exp.to_identifier(text, quoted=True)
+
+
+def table(text: str, *, temporary: bool = False) -> exp.Table:
+    return exp.Table(this=name(text), db=name("temp" if temporary else "main"))
+
+
+def _of(side: str, column: str) -> exp.Column:
+    return exp.column(name(column), table=side)
+
+
+def _definition(column: Field) -> exp.ColumnDef:
+    return exp.ColumnDef(
+        this=name(column.name), kind=exp.DataType(this=exp.DType.USERDEFINED, kind=declared(column.type))
+    )
+
+
+def create(text: str, schema: Schema, *, temporary: bool = False) -> exp.Create:
+    columns = exp.Schema(this=table(text, temporary=temporary), expressions=[_definition(column) for column in schema])
+    return exp.Create(this=columns, kind="TABLE")
+
+
+def add_column(text: str, column: Field) -> exp.Alter:
+    return exp.Alter(this=table(text), kind="TABLE", actions=[_definition(column)])
+
+
+def unique_index(text: str, index: str, keys: Sequence[str]) -> exp.Create:
+    """An index by which a merge finds the row of a key."""
+    columns = [exp.Ordered(this=exp.column(name(key)), nulls_first=True) for key in keys]
+    made = exp.Index(
+        this=exp.Table(this=name(index), db=name("main")),
+        table=exp.Table(this=name(text)),
+        params=exp.IndexParameters(columns=columns),
+    )
+    return exp.Create(this=made, kind="INDEX", unique=True, exists=True)
+
+
+def select_from(relation: exp.Table, columns: Sequence[str]) -> exp.Select:
+    return exp.select(*(exp.column(name(column)) for column in columns)).from_(relation)
+
+
+def delete_all(text: str) -> exp.Delete:
+    return exp.Delete(this=table(text))
+
+
+def insert(text: str, columns: Sequence[str], *, temporary: bool = False) -> exp.Insert:
+    """One row of placeholders, in the order of the columns."""
+    row = exp.Tuple(expressions=[exp.Placeholder() for _ in columns])
+    into = exp.Schema(this=table(text, temporary=temporary), expressions=[name(column) for column in columns])
+    return exp.Insert(this=into, expression=exp.Values(expressions=[row]))
+
+
+# ---------------------------------------------------------------- merge
+
+
+def _same_key(keys: Sequence[str]) -> exp.Expr:
+    return exp.and_(*[exp.EQ(this=_of(_OLD, key), expression=_of(_NEW, key)) for key in keys])
+
+
+def _older(order_by: str | None) -> exp.Expr:
+    """Whether the new row is older than the row it meets; never null. A row without a time is older than any with one."""
+    if order_by is None:
+        return exp.Literal.number(0)
+    old, new = _of(_OLD, order_by), _of(_NEW, order_by)
+    later = exp.or_(exp.Is(this=new, expression=exp.Null()), exp.GT(this=old.copy(), expression=new.copy()))
+    return exp.paren(exp.and_(exp.Not(this=exp.Is(this=old, expression=exp.Null())), later))
+
+
+def _same_values(columns: Sequence[str]) -> exp.Expr:
+    """Whether nothing would change; never null."""
+    if not columns:
+        return exp.Literal.number(1)
+    return exp.paren(exp.and_(*[exp.Is(this=_of(_OLD, column), expression=_of(_NEW, column)) for column in columns]))
+
+
+def _joined(query: exp.Select, text: str, keys: Sequence[str]) -> exp.Select:
+    stage = exp.alias_(table(STAGE, temporary=True), _NEW, table=True)
+    return query.from_(stage).join(exp.alias_(table(text), _OLD, table=True), on=_same_key(keys))
+
+
+def count_matches(text: str, keys: Sequence[str], values: Sequence[str], order_by: str | None) -> exp.Select:
+    """One row: matched, of these older, of the others unchanged."""
+    older, same = _older(order_by), _same_values(values)
+    kept = exp.and_(exp.Not(this=older.copy()), same)
+    total = [exp.Coalesce(this=exp.Sum(this=part), expressions=[exp.Literal.number(0)]) for part in (older, kept)]
+    return _joined(exp.select(exp.Count(this=exp.Star()), *total), text, keys)
+
+
+def count_bad_keys(keys: Sequence[str]) -> exp.Select:
+    """One row: rows with a null key, and how many rows more than keys there are."""
+    columns = [exp.column(name(key)) for key in keys]
+    null = exp.or_(*[exp.Is(this=column.copy(), expression=exp.Null()) for column in columns])
+    nulls = exp.Coalesce(this=exp.Sum(this=exp.paren(null)), expressions=[exp.Literal.number(0)])
+    distinct = exp.select(*columns).distinct().from_(table(STAGE, temporary=True))
+    keys_there = exp.select(exp.Count(this=exp.Star())).from_(distinct.subquery("k"))
+    repeated = exp.Sub(this=exp.Count(this=exp.Star()), expression=keys_there.subquery())
+    return exp.select(nulls, repeated).from_(table(STAGE, temporary=True))
+
+
+def update_matches(text: str, keys: Sequence[str], values: Sequence[str], order_by: str | None) -> exp.Update:
+    """Only the sent columns, only rows that differ, only by newer ones."""
+    changes = [exp.EQ(this=exp.column(name(column)), expression=_of(_NEW, column)) for column in values]
+    differing = exp.and_(exp.Not(this=_older(order_by)), exp.Not(this=_same_values(values)))
+    stage = exp.alias_(table(STAGE, temporary=True), _NEW, table=True)
+    return exp.Update(
+        this=exp.alias_(table(text), _OLD, table=True),
+        expressions=changes,
+        from_=exp.From(this=stage),
+        where=exp.Where(this=exp.and_(_same_key(keys), differing)),
+    )
+
+
+def insert_new(text: str, columns: Sequence[str], keys: Sequence[str]) -> exp.Insert:
+    there = exp.select("1").from_(exp.alias_(table(text), _OLD, table=True)).where(_same_key(keys))
+    stage = exp.alias_(table(STAGE, temporary=True), _NEW, table=True)
+    rows = exp.select(*(_of(_NEW, column) for column in columns)).from_(stage)
+    into = exp.Schema(this=table(text), expressions=[name(column) for column in columns])
+    return exp.Insert(this=into, expression=rows.where(exp.Not(this=exp.Exists(this=there))))

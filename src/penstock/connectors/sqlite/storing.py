@@ -1,0 +1,104 @@
+"""Arrow columns in the form in which SQLite keeps them: whole numbers, floats, text, bytes.
+
+| type | kept as |
+|---|---|
+| decimal | text with all its places, `-0.50`; uint64 as text too |
+| date, time | text: `2024-01-31`, `23:59:59.999999` |
+| timestamp | text: `2024-01-31T23:59:59.000001`, six digits always, so that text sorts as time |
+| timestamptz | the same in UTC, followed by `+00:00` |
+| uuid, json | text |
+| boolean | 0 and 1 |
+| float | REAL; NaN as the text `NaN`, since SQLite would make it null; -0.0 becomes 0.0 |
+"""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlglot import exp
+
+from penstock.errors import DataError
+from penstock.types import DATE, FLOAT32, FLOAT64, JSON, TIME, TIMESTAMP, TIMESTAMPTZ, UINT64, UUID, Decimal
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from penstock.types import Field, LogicalType, Schema
+
+NAN: Final = "NaN"
+# Days and microseconds since 1970 of the years 1 to 9999: what ISO 8601 writes with four digits.
+_DAYS: Final = (-719_162, 2_932_896)
+_DAY_US: Final = 86_400_000_000
+_MOMENTS: Final = (_DAYS[0] * _DAY_US, (_DAYS[1] + 1) * _DAY_US - 1)
+
+
+def stored(batch: pa.RecordBatch, schema: Schema) -> pa.RecordBatch:
+    """The columns as SQLite keeps them. Raises DataError SNK-177 for a date or time outside the years 1 to 9999."""
+    import duckdb
+    import pyarrow as pa
+
+    for column in schema:
+        _check_years(batch.column(schema.index(column.name)), column)
+    trees = [_expression(column) for column in schema]
+    if all(isinstance(tree, exp.Column) for tree in trees):
+        return batch
+    query = exp.select(*(exp.alias_(tree, c.name, quoted=True) for tree, c in zip(trees, schema, strict=True)))
+    with closing(duckdb.connect(config={"threads": "1"})) as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        connection.register("batch", batch)
+        table = connection.sql(query.from_("batch").sql("duckdb")).to_arrow_table()
+    flat = table.combine_chunks().to_batches()
+    return flat[0] if flat else pa.RecordBatch.from_pylist([], schema=table.schema)
+
+
+def values_of(column: pa.Array, logical: LogicalType) -> list[Any]:
+    """The values of a stored column, for the driver."""
+    import pyarrow.compute as pc
+
+    values: list[Any] = column.to_pylist()
+    if logical in (FLOAT32, FLOAT64) and pc.any(pc.is_nan(column)).as_py():
+        return [NAN if value != value else value for value in values]  # noqa: PLR0124 -- NaN by definition
+    return values
+
+
+def _expression(column: Field) -> exp.Expr:
+    value = exp.column(exp.to_identifier(column.name, quoted=True))
+    match column.type:
+        case Decimal():
+            return _with_leading_zero(exp.cast(value, exp.DType.VARCHAR))
+        case logical if logical == TIMESTAMP:
+            return _moment(value, "%Y-%m-%dT%H:%M:%S.%f")
+        case logical if logical == TIMESTAMPTZ:
+            return _moment(value, "%Y-%m-%dT%H:%M:%S.%f+00:00")
+        case logical if logical in (DATE, TIME, UUID, UINT64, JSON):
+            return exp.cast(value, exp.DType.VARCHAR)
+        case _:
+            return value
+
+
+def _moment(value: exp.Expr, form: str) -> exp.Expr:
+    return exp.Anonymous(this="strftime", expressions=[value, exp.Literal.string(form)])
+
+
+def _with_leading_zero(text: exp.Expr) -> exp.Expr:
+    """The engine writes .5 where all digits stand behind the point."""
+    pattern, replacement = exp.Literal.string(r"^(-?)\."), exp.Literal.string(r"\10.")
+    return exp.Anonymous(this="regexp_replace", expressions=[text, pattern, replacement])
+
+
+def _check_years(column: pa.Array, field: Field) -> None:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if field.type == DATE:
+        bounds, counted = _DAYS, column.view(pa.int32())
+    elif field.type in (TIMESTAMP, TIMESTAMPTZ):
+        bounds, counted = _MOMENTS, column.view(pa.int64())
+    else:
+        return
+    found = pc.min_max(counted).as_py()
+    if found["min"] is not None and (found["min"] < bounds[0] or found["max"] > bounds[1]):
+        raise DataError(
+            "SNK-177", f'column "{field.name}" holds a day outside the years 1 to 9999, which SQLite cannot hold'
+        )
