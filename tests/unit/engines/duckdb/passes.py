@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
@@ -19,10 +17,15 @@ from penstock.document.loader import load
 from penstock.document.read import Catalogue, read_pipeline
 from penstock.engines.api import Limits, NodeCounts, Pass
 from penstock.engines.duckdb.engine import DuckDBEngine
-from penstock.graph import Graph
 from penstock.registry import Descriptor
-from penstock.types import Schema
 from penstock.types.arrow import to_arrow
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from penstock.graph import Graph
+    from penstock.types import Schema
 
 SOURCE = Descriptor(
     name="memory", group="sources", summary="Rows.", params=SourceParams, make=lambda *_: None, example="type: memory"
