@@ -5,6 +5,7 @@ Every problem carries a stable code (``errors/catalogue.py``) and is rendered in
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -23,6 +24,8 @@ __all__ = [
     "TransientError",
     "nearest",
 ]
+
+_PASSWORD_IN_URL = re.compile(r"(://[^/@\s:]*:)([^@/\s]+)(?=@)")
 
 Severity = Literal["error", "warning", "info"]
 
@@ -91,7 +94,10 @@ class Problem:
 
 
 def _window(text: str, column: int, limit: int = 120) -> tuple[str, int]:
-    """The part of a long line around ``column`` (0-based), with control characters blanked, and the column in it."""
+    """The part of a long line around ``column`` (0-based), and the column in it; what must not show is blanked: control
+    characters, and the passwords of URLs.
+    """
+    text = _PASSWORD_IN_URL.sub(lambda match: match[1] + "*" * len(match[2]), text)
     start = 0 if column < limit else column - limit // 2
     part = text[start : start + limit]
     return "".join(c if c.isprintable() else " " for c in part), column - start

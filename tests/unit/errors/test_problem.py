@@ -47,3 +47,11 @@ def test_errors_survive_pickling_with_all_problems():
 @pytest.mark.parametrize(("name", "expected"), [("Nmae", "name"), ("zzz", None)])
 def test_nearest_name(name, expected):
     assert nearest(name, ["name", "other"]) == expected
+
+
+def test_a_shown_line_hides_the_password_of_a_url_and_keeps_the_caret():
+    line = "connection: postgres://me:hunter2@host/db  wrong"
+    text = Problem("DOC-100", "m", at=Location("f", 1, 44, 49, line)).render()
+    assert "hunter2" not in text
+    assert "postgres://me:*******@host/db  wrong\n" in text
+    assert text.splitlines()[-1].index("^") - 4 == line.index("wrong")
