@@ -36,12 +36,13 @@ def _check_kinds(builder: Builder, ids: Sequence[str], at: Location | None) -> N
     """CMP-300 where a column is of different kinds in two of the inputs: the engine would make texts of it."""
     first: dict[str, tuple[str, LogicalType]] = {}
     for member in ids:
+        owner = member.partition(".")[0]
         for item in builder.schema_of(member):
-            before, kind = first.setdefault(item.name, (member, item.type))
+            before, kind = first.setdefault(item.name, (owner, item.type))
             if not comparable(kind, item.type):
                 raise ConfigError(
                     "CMP-300",
-                    f'the column "{item.name}" is {kind} in "{before}" and {item.type} in "{member}"',
+                    f'the column "{item.name}" is {kind} in "{before}" and {item.type} in "{owner}"',
                     at=at,
                     hint="cast one of them in a step before",
                 )

@@ -11,6 +11,7 @@ from penstock.fields import ColumnList, ColumnMap
 from penstock.graph.nodes import Aggregate, Column
 from penstock.registry import Descriptor
 from penstock.steps.aggregates import check_grouped, settled
+from penstock.steps.collect import each
 from penstock.steps.params import StepParams
 
 if TYPE_CHECKING:
@@ -38,10 +39,12 @@ def make(params: AggregateParams, scope: Scope) -> str:
 
 def measured(named: Sequence[NamedExpression], by: Sequence[Column], scope: Scope) -> tuple[Column, ...]:
     """The measures as columns whose values do not depend on the order of rows."""
-    found = scope.expressions(named, allows="aggregate")
-    for item in found:
+
+    def measure(item: Column) -> Column:
         check_grouped(item, by, scope)
-    return tuple(dataclasses.replace(item, value=settled(item.value, scope, item.at)) for item in found)
+        return dataclasses.replace(item, value=settled(item.value, scope, item.at))
+
+    return each(scope.expressions(named, allows="aggregate"), measure)
 
 
 AGGREGATE = Descriptor(

@@ -11,6 +11,7 @@ from penstock.fields import Expression, ExpressionText, Located, Name
 from penstock.graph.nodes import Column, Filter, Join
 from penstock.graph.select import column
 from penstock.registry import Descriptor
+from penstock.steps.collect import each
 from penstock.steps.join_condition import LEFT, Sides, asof_keys, check_types, equal_columns, equality, named
 from penstock.steps.params import StepParams
 from penstock.steps.ties import first_of
@@ -156,8 +157,9 @@ def _check_shape(params: JoinParams, scope: Scope) -> None:
 
 def _additions(params: JoinParams, sides: Sides, scope: Scope) -> tuple[Column, ...]:
     taken = {fold_case(name): name for name in sides.left.names}
-    found: list[Column] = []
-    for new, old in params.add:
+
+    def added(pair: tuple[str, str]) -> Column:
+        new, old = pair
         before = taken.setdefault(fold_case(new), new)
         if before is not new:
             scope.fail(
@@ -167,8 +169,9 @@ def _additions(params: JoinParams, sides: Sides, scope: Scope) -> tuple[Column, 
                 hint=f"give the added one a name of its own: `add: {{{sides.alias}_{old}: {old}}}`",
             )
         at = new.at if isinstance(new, Located) else scope.at
-        found.append(Column(new, column(named(old, sides.right, sides.to, scope), sides.alias), at))
-    return tuple(found)
+        return Column(new, column(named(old, sides.right, sides.to, scope), sides.alias), at)
+
+    return each(params.add, added)
 
 
 def _with_keys(columns: list[Column], pairs: dict[str, str], kind: Kind, alias: str) -> list[Column]:

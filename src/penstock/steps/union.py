@@ -48,11 +48,12 @@ def _by_position(scope: Scope) -> str:
     """The names are those of the first; the types those that the engine finds for each place."""
     schemas = [scope.schema_of(member) for member in scope.members]
     names = schemas[0].names
+    first = _owner(scope.members[0])
     for member, schema in zip(scope.members[1:], schemas[1:], strict=True):
         if len(schema) != len(names):
             scope.fail(
                 "CMP-299",
-                f'"{scope.members[0]}" has {len(names)} columns, "{member}" has {len(schema)}',
+                f'"{first}" has {len(names)} columns, "{_owner(member)}" has {len(schema)}',
                 detail=f"{', '.join(names)} against {', '.join(schema.names)}.",
                 hint="select the same columns on each side, or unite by name",
             )
@@ -60,12 +61,17 @@ def _by_position(scope: Scope) -> str:
             if not comparable(mine.type, theirs.type):
                 scope.fail(
                     "CMP-300",
-                    f'"{mine.name}" of "{scope.members[0]}" and "{theirs.name}" of "{member}" cannot stand in one '
+                    f'"{mine.name}" of "{first}" and "{theirs.name}" of "{_owner(member)}" cannot stand in one '
                     f"column: {mine.type} and {theirs.type}",
                     hint="cast one of them, or put the columns in the same order",
                 )
     aligned = [_named(scope, place, names) for place in range(len(schemas))]
     return scope.add(Union(scope.node_id(), members=tuple(aligned)))
+
+
+def _owner(node_id: str) -> str:
+    """The name in the document of the node that a member stands for."""
+    return node_id.partition(".")[0]
 
 
 def _named(scope: Scope, place: int, names: Sequence[str]) -> str:

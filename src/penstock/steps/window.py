@@ -13,6 +13,7 @@ from penstock.graph.nodes import Column, Project
 from penstock.graph.select import order as ordered
 from penstock.registry import Descriptor
 from penstock.steps.aggregates import WINDOW_ONLY, innermost, is_aggregate, outermost, settled
+from penstock.steps.collect import each
 from penstock.steps.frames import Frame, check_frame, parse_frame
 from penstock.steps.params import StepParams
 from penstock.steps.ties import tie_break
@@ -64,10 +65,8 @@ def make(params: WindowParams, scope: Scope) -> str:
         check_frame(frame, keys, params.frame, scope)
     partition = tuple(item.value for item in scope.expressions(params.partition_by))
     over = _Over(partition, tuple(ordered(key) for key in keys), frame)
-    computed = tuple(
-        dataclasses.replace(item, value=_windowed(item, over, scope))
-        for item in scope.expressions(params.columns, allows="window")
-    )
+    columns = scope.expressions(params.columns, allows="window")
+    computed = each(columns, lambda item: dataclasses.replace(item, value=_windowed(item, over, scope)))
     return scope.add(Project(scope.node_id(), input=scope.input, columns=(*scope.carried(), *computed)))
 
 
@@ -103,7 +102,7 @@ def _settle(window: exp.Window, item: Column, scope: Scope) -> None:
     if isinstance(function, _RANKS) or not keys:
         ties: tuple[exp.Ordered, ...] = ()
     else:
-        ties = tie_break(scope.schema, [key.this for key in keys])
+        ties = tie_break(scope.schema, [*window.args.get("partition_by", ()), *(key.this for key in keys)])
     if isinstance(function, _FRAMED) and spec is not None and not by_row:
         # Along a distance the order has one key: the tie is broken inside the call.
         function.set("this", exp.Order(this=function.this, expressions=[key.copy() for key in (*keys, *ties)]))
@@ -126,17 +125,11 @@ WINDOW = Descriptor(
   columns: {average: avg(price), before: lag(price), number: row_number()}""",
     notes=(
         "A function written without OVER gets the step's; one with its own OVER (…) keeps it.",
-        (
-            "A frame includes both its ends: `6 days preceding` is seven calendar days. lag, lead, ranks and row_number "
-            "take no frame."
-        ),
-        (
-            "Without `frame` an aggregate runs from the first row to the current one and its equals, or without `order_by` "
-            "over the whole partition."
-        ),
-        (
-            "Rows that the order leaves equal are told apart by their other columns, so that every run gives the same; "
-            "ranks count them as equal."
-        ),
+        "A frame includes both its ends: `6 days preceding` is seven days. lag, lead, ranks, row_number take no frame.",
+        "Preceding and following are meant along the order: with `day desc` the preceding days are the later ones.",
+        "Without `frame` an aggregate runs from the first row to the current one and its equals.",
+        "Without `order_by` an aggregate looks at the whole partition.",
+        "Rows that the order leaves equal are told apart by their other columns, the same way in every run.",
+        "Ranks count rows that the order leaves equal as equal.",
     ),
 )

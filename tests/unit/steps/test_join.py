@@ -210,7 +210,7 @@ def test_asof_takes_no_list() -> None:
         ("{to: geo, on: [id], add: {NAME: city}}", "CMP-285", "give the added one a name of its own: `add: {geo_city: city}`"),
         ("{to: geo, on: [id], add: [city, {City: city}]}", "CMP-285", "give the added one a name of its own: `add: {geo_city: city}`"),
         ("{to: geo, on: id = this.id}", "CMP-204", None),
-        ("{to: geo, on: [id], add: [town, cty]}", "CMP-203", None),
+        ("{to: geo, on: [id], add: [cty]}", "CMP-203", 'did you mean "city"?'),
         ("{to: geo, on: [idd]}", "CMP-203", 'did you mean "id"?'),
         ("{to: geo, on: [name]}", "CMP-203", None),
         ("{to: geos, on: [id]}", "CMP-201", 'did you mean "geo"?'),
