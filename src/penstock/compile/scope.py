@@ -145,10 +145,20 @@ class StepScope:
             try:
                 found.append(Column(item.name, self.expression(item.value, allows=allows), at))
             except ConfigError as error:
-                problems.extend(error.problems)
+                problems.extend(self._turned(item, problem) for problem in error.problems)
         if problems:
             raise ConfigError.of(problems)
         return tuple(found)
+
+    def _turned(self, item: NamedExpression, problem: Problem) -> Problem:
+        """With the hint for a map that was written the other way round, ``old: new``."""
+        value = item.value.sql.strip()
+        seems_new = value.isidentifier() and value not in self.schema.names
+        seems_old = item.name in self.schema.names or not item.name.replace(" ", "").isidentifier()
+        if problem.code != "CMP-203" or not (seems_new and seems_old):
+            return problem
+        hint = f"the map reads new: from; write `{value}: {item.name}`"
+        return dataclasses.replace(problem, hint=hint)
 
     def sort_keys(self, texts: Sequence[ExpressionText]) -> tuple[SortKey, ...]:
         keys: list[SortKey] = []

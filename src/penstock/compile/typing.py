@@ -75,7 +75,7 @@ def type_node(node: Node, inputs: Mapping[str, Schema], engine: Engine) -> Node:
 
 
 def _bound(node: Node, inputs: Mapping[str, Schema], engine: Engine) -> Schema:
-    query = _guarded(node) if isinstance(node, Project) else to_select(node)
+    query = _guarded(node, inputs) if isinstance(node, Project) else to_select(node)
     try:
         typed = engine.schema_of(query, inputs)
     except BindError as error:
@@ -91,14 +91,24 @@ def _required(node: Read | Table) -> Schema:
     return node.schema
 
 
-def _guarded(node: Project) -> exp.Query:
+def _guarded(node: Project, inputs: Mapping[str, Schema]) -> exp.Query:
     """The projection beside an ungrouped column, so that the binder refuses an aggregate that the parser did not know."""
-    guard = exp.alias_(exp.Literal.number(1), identifier("__row"))
+    name = _unused({*inputs[node.input].names, *(item.name for item in node.columns)})
+    guard = exp.alias_(exp.Literal.number(1), identifier(name))
     source = exp.select("*", guard).from_(relation(node.input)).subquery("__rows")
     select = to_select(node)
     select.set("from_", exp.From(this=source))
-    select.append("expressions", column("__row"))
+    select.append("expressions", column(name))
     return select
+
+
+def _unused(names: set[str]) -> str:
+    """A name that differs from all of these by more than case."""
+    folded = {name.casefold() for name in names}
+    name = "__row"
+    while name in folded:
+        name += "_"
+    return name
 
 
 def _check_names(node: Node) -> None:
@@ -158,7 +168,7 @@ def _check_duplicates(node: Node, names: tuple[str, ...]) -> None:
 
 
 def _explain(node: Node, inputs: Mapping[str, Schema], engine: Engine, whole: BindError) -> NoReturn:
-    for part, at in _parts(node):
+    for part, at in _parts(node, inputs):
         try:
             engine.schema_of(part, inputs)
         except BindError as error:
@@ -166,12 +176,12 @@ def _explain(node: Node, inputs: Mapping[str, Schema], engine: Engine, whole: Bi
     raise _located(whole, node.at)
 
 
-def _parts(node: Node) -> Iterator[tuple[exp.Query, Location | None]]:
+def _parts(node: Node, inputs: Mapping[str, Schema]) -> Iterator[tuple[exp.Query, Location | None]]:
     """One query per expression of the node, with its place."""
     match node:
         case Project():
             for item in node.columns:
-                yield _guarded(dataclasses.replace(node, columns=(item,))), item.at
+                yield _guarded(dataclasses.replace(node, columns=(item,)), inputs), item.at
         case Aggregate():
             for item in node.by:
                 yield to_select(dataclasses.replace(node, by=(item,), measures=())), item.at
