@@ -144,8 +144,16 @@ _FLOAT32: Final = (*_FLOATS, 2.0**-149, 3.4028234663852886e38)
 
 
 def _decimals(precision: int, scale: int) -> list[Decimal | None]:
-    limit = Decimal(10**precision - 1).scaleb(-scale)
-    return [limit, -limit, Decimal(0), Decimal(1).scaleb(-scale), (-Decimal(1)).scaleb(-scale), Decimal(1), None]
+    limit = Decimal((0, (9,) * precision, -scale))  # exact: arithmetic would round to 28 digits
+    return [
+        limit,
+        limit.copy_negate(),
+        Decimal(0),
+        Decimal(1).scaleb(-scale),
+        (-Decimal(1)).scaleb(-scale),
+        Decimal(1),
+        None,
+    ]
 
 
 DATES: Final = (
@@ -201,7 +209,7 @@ def _columns() -> dict[str, pa.Array]:
     made["float32"] = pa.array(_FLOAT32, pa.float32())
     made["float64"] = pa.array(_FLOAT64, pa.float64())
     for precision, scale in ((4, 2), (18, 4), (38, 0), (38, 10), (38, 38)):
-        values = [v for v in _decimals(precision, scale) if v is None or abs(v) < Decimal(10) ** (precision - scale)]
+        values = [v for v in _decimals(precision, scale) if not v or v.adjusted() < precision - scale]
         made[f"decimal({precision},{scale})"] = pa.array(values, pa.decimal128(precision, scale))
     made["date"] = pa.array(DATES, pa.date32())
     made["time"] = pa.array(TIMES, pa.time64("us"))

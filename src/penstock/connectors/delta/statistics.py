@@ -1,7 +1,7 @@
 """What a Parquet file's footer says of its rows, in the form in which Delta's log keeps it.
 
 Readers leave files out by these numbers, so a bound that is not certain is left out: that of a column with NaN (which
-Spark takes for the largest number), of text that is cut, of a value that JSON or Python cannot hold.
+Spark takes for the largest number), of a text that no cut bounds, of a value that JSON or Python cannot hold.
 """
 
 from __future__ import annotations
