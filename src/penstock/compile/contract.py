@@ -67,15 +67,16 @@ def _check_columns(
     owner: str, found: Schema, contract: Schema, policy: SourceParams | None, at: Location | None
 ) -> None:
     problems: list[Problem] = []
-    missing = [item.name for item in contract if item.name not in found]
-    if missing and (policy is None or policy.on_missing_column == "fail"):
+    takes_null = policy is not None and policy.on_missing_column == "null"
+    missing = [item.name for item in contract if item.name not in found and not (takes_null and item.nullable)]
+    if missing:
         problems.append(
             Problem(
                 "CMP-230",
                 f'"{owner}" lacks {_listed(missing)} of its schema',
                 at=at,
                 detail=f"it has {', '.join(found.names)}.",
-                hint="on_missing_column: null takes null for it" if policy is not None else None,
+                hint=_missing_hint(policy, takes_null=takes_null),
             )
         )
     new = [item.name for item in found if item.name not in contract]
@@ -92,6 +93,12 @@ def _check_columns(
         problems.extend(_type_changes(owner, found, contract, at))
     if problems:
         raise ConfigError.of(problems)
+
+
+def _missing_hint(policy: SourceParams | None, *, takes_null: bool) -> str | None:
+    if takes_null:
+        return "a column that may be null is marked with `?` in the schema"
+    return "on_missing_column: null takes null for it" if policy is not None else None
 
 
 def _type_changes(owner: str, found: Schema, contract: Schema, at: Location | None) -> list[Problem]:
