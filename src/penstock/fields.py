@@ -159,7 +159,7 @@ def parse_duration(value: object) -> timedelta:
 
 def parse_size(value: object) -> int:
     """``64 MiB``, ``2 GB``: bytes. Raises ValueError with what is expected."""
-    if isinstance(value, int) and not isinstance(value, bool):
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
         return value
     match = _SIZE.fullmatch(value) if isinstance(value, str) else None
     if match is None:

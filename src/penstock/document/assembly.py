@@ -131,7 +131,8 @@ class _Assembly:
             connections=connections,
             read_file=paths.read,
         )
-        self._problems.extend(self._news(reading.problems, project_is_whole=not project_problems))
+        no_connections = bool(project_problems) and not project.connections.node.entries
+        self._problems.extend(self._news(reading.problems, project_is_whole=not no_connections))
         if self._problems or reading.pipeline is None:
             raise ConfigError.of(dict.fromkeys(self._problems))
         in_force = (

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from penstock.document.schema_files import read_schema_file
+from penstock.document.template import text_of
 from penstock.document.tree import Mapping, Scalar
 from penstock.errors import ConfigError, Problem
+from penstock.secret import Secret
 from penstock.types import Field, Schema, parse_type
 
 if TYPE_CHECKING:
@@ -37,13 +40,17 @@ def _inline(columns: Mapping) -> Schema:
     fields: list[Field] = []
     problems: list[Problem] = []
     for name, entry in columns.entries.items():
-        text = entry.value.text if isinstance(entry.value, Scalar) else ""
         try:
-            kind, nullable = parse_type(text, at=entry.value.at)
-        except ConfigError as error:
-            problems.extend(error.problems)
-        else:
+            kind, nullable = parse_type(_text(entry.value), at=entry.value.at)
             fields.append(Field(name, kind, nullable=nullable))
+        except ConfigError as error:
+            problems.extend(replace(problem, at=problem.at or entry.key.at) for problem in error.problems)
     if problems:
         raise ConfigError.of(problems)
     return Schema(tuple(fields))
+
+
+def _text(node: Node) -> str:
+    if not isinstance(node, Scalar) or isinstance(node.value, Secret):
+        return ""
+    return text_of(node.value) if node.replacements else node.text

@@ -1,8 +1,8 @@
 """The JSON Schema (2020-12) of documents, for completion in editors and for the reference: made from descriptors and
 models, so that it says what the validator says.
 
-It is looser than the validator in one way (expressions, names and types are texts; what refers to what is not checked)
-and as strict in all others: a document that the validator takes is valid, and an unknown key is not.
+It is looser than the validator where form is not all (expressions and types are texts; what refers to what is not
+looked at), and stricter only in that a number or a truth value in quotes is a text.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from penstock.errors import ConfigError
 from penstock.types import Field, Schema, parse_type
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from penstock.errors import Location
 
@@ -64,15 +64,22 @@ class _Reader:
     def refuse(self, why: str) -> ConfigError:
         return ConfigError("DOC-221", f'the schema file "{self.path}" cannot be used', at=self.at, detail=f"{why}.")
 
-    def schema(self, columns: Mapping[str, str]) -> Schema:
-        return Schema(tuple(Field(name, *parse_type(text, at=self.at)) for name, text in columns.items()))
+    def schema(self, columns: Sequence[tuple[str, str]]) -> Schema:
+        try:
+            fields = []
+            for name, text in columns:
+                kind, nullable = parse_type(text, at=self.at)
+                fields.append(Field(name, kind, nullable=nullable))
+            return Schema(tuple(fields))
+        except ConfigError as error:  # of a name, or of two that are the same
+            raise ConfigError.of(replace(problem, at=self.at) for problem in error.problems) from None
 
     # ------------------------------------------------------------ Avro
 
     def avro(self, content: object) -> Schema:
         if not isinstance(content, dict) or content.get("type") != "record":
             raise self.refuse("its outermost type is no record")
-        return self.schema(dict(self.avro_fields(content)))
+        return self.schema(self.avro_fields(content))
 
     def avro_fields(self, record: Mapping[str, Any]) -> list[tuple[str, str]]:
         fields = record.get("fields")
@@ -119,7 +126,7 @@ class _Reader:
     def json_schema(self, content: object) -> Schema:
         if not isinstance(content, dict):
             raise self.refuse("it is no JSON Schema of an object")
-        return self.schema(dict(self.properties(content)))
+        return self.schema(self.properties(content))
 
     def properties(self, content: Mapping[str, Any]) -> list[tuple[str, str]]:
         properties, required = content.get("properties"), content.get("required", [])

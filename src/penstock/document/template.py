@@ -220,7 +220,8 @@ class _Filler:
             self._problem("DOC-152", "a parameter's default cannot stand for another parameter", at)
             return None
         if name not in params:
-            self._unknown("DOC-152", f'there is no parameter "{name}"', name, params, at)
+            known = [*params, *self._values.broken]
+            self._unknown("DOC-152", f'there is no parameter "{name}"', name, known, at)
             return None
         return params[name]
 

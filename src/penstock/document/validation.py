@@ -70,8 +70,18 @@ def validate(
         return None, list(error.problems)
     except ValidationError as error:
         details = error.errors(include_url=False, include_input=False)
-        problems = [_problem(detail, model, node, owner) for detail in _told(details, node)]
+        strange = _strange_parameters(details, model, node, owner)
+        problems = strange or [_problem(detail, model, node, owner) for detail in _told(details, node)]
         return None, [_at_the_key(problem, node, at) for problem in problems]
+
+
+def _strange_parameters(details: list[ErrorDetails], model: type[BaseModel], node: Node, owner: str) -> list[Problem]:
+    """A map with a wrong key was taken for the short form's value, which is no map: then the key is what is wrong."""
+    short = getattr(model, "short", None)
+    taken_whole = any(detail["loc"] == (short,) and detail["type"].endswith("_type") for detail in details)
+    if not taken_whole or not isinstance(node, Mapping):
+        return []
+    return list(unknown_keys(node, tuple(_fields(model)), owner))
 
 
 def _at_the_key(problem: Problem, node: Node, at: Location | None) -> Problem:
@@ -136,23 +146,25 @@ def _problem(detail: ErrorDetails, model: type[BaseModel], node: Node, owner: st
 
 def _wrong_value(detail: ErrorDetails, node: Node, owner: str) -> Problem:
     place = present(node, detail["loc"])
+    if detail["type"] == "union_tag_invalid":
+        place = present(node, (*place, _context(detail, "discriminator").strip("'")))
     found = find(node, place)
     subject = f'"{_dotted(place)}" of {owner}' if place else owner
-    at = locate(node, place)
     if isinstance(found, Scalar) and isinstance(found.value, Secret):
         return Problem(
             "DOC-213",
             f"{subject} cannot hold a secret",
-            at=at,
+            at=found.at,
             detail="secrets stand in fields that are declared secret, in URLs, headers and queries.",
         )
-    expected = re.findall("'([^']*)'", str(detail.get("ctx", {}).get("expected") or _tags(detail)))
+    expected = re.findall("'([^']*)'", _context(detail, "expected") or _context(detail, "expected_tags"))
     near = nearest(found.text, expected) if isinstance(found, Scalar) else None
-    return Problem("DOC-203", f"{subject} {_words(detail)}", at=at, hint=f'did you mean "{near}"?' if near else None)
+    hint = f'did you mean "{near}"?' if near else None
+    return Problem("DOC-203", f"{subject} {_words(detail)}", at=locate(node, place), hint=hint)
 
 
-def _tags(detail: ErrorDetails) -> str:
-    return str(detail.get("ctx", {}).get("expected_tags", ""))
+def _context(detail: ErrorDetails, name: str) -> str:
+    return str(detail.get("ctx", {}).get(name, ""))
 
 
 def _dotted(path: tuple[str | int, ...]) -> str:
@@ -161,11 +173,11 @@ def _dotted(path: tuple[str | int, ...]) -> str:
 
 # Pydantic speaks of dictionaries and instances; a document has maps, lists and texts.
 _WORDS: Final = {
-    "model_type": "is a map of settings", "model_attributes_type": "is a map of settings", "dict_type": "is a map",
-    "list_type": "is a list", "tuple_type": "is a list", "string_type": "is a text", "int_type": "is a whole number",
-    "int_parsing": "is a whole number", "int_from_float": "is a whole number", "float_type": "is a number",
-    "float_parsing": "is a number", "bool_type": "is true or false", "bool_parsing": "is true or false",
-    "none_required": "has no value",
+    "model_type": "takes a map of settings", "model_attributes_type": "takes a map of settings",
+    "dict_type": "takes a map", "list_type": "takes a list", "tuple_type": "takes a list", "string_type": "takes a text",
+    "int_type": "takes a whole number", "int_parsing": "takes a whole number", "int_from_float": "takes a whole number",
+    "float_type": "takes a number", "float_parsing": "takes a number", "bool_type": "takes true or false",
+    "bool_parsing": "takes true or false", "none_required": "takes no value",
 }  # fmt: skip
 
 
@@ -174,10 +186,12 @@ def _words(detail: ErrorDetails) -> str:
     if known is not None:
         return known
     if detail["type"] == "union_tag_invalid":
-        return f"is none of {_tags(detail)}"
+        return f"takes {_context(detail, 'expected_tags')}"
     if detail["type"] == "union_tag_not_found":
-        return f"needs {detail.get('ctx', {}).get('discriminator', 'a kind')}"
+        return f"needs {_context(detail, 'discriminator')}"
     text = detail["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    if text.startswith("should be "):
+        text = f"takes {text.removeprefix('should be ')}"
     return text[:1].lower() + text[1:]
 
 

@@ -1,5 +1,6 @@
 """Tiny descriptors, so that these tests know every key, and a project on disk."""
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 import pytest
@@ -115,8 +116,10 @@ class Home:
         file.write_text(text, encoding="utf-8")
         return file
 
-    def load(self, text=None, *, name="pipelines/p.yml", variables=None, missing=everything_is_installed, **settings):
-        file = self.write(name, text) if text is not None else self.root / name
+    def load(
+        self, text=None, *, name=Path("pipelines/p.yml"), variables=None, missing=everything_is_installed, **settings
+    ):
+        file = self.write(name, text) if text is not None else name
         return load(file, Settings(variables or {}, catalogue=catalogue(missing), **settings))
 
     def problems(self, text=None, **settings):

@@ -183,7 +183,7 @@ def test_a_document_that_is_no_map_is_refused(home, text):
 
 
 def test_a_file_that_is_not_there_is_named(home):
-    (problem,) = home.problems(name="nowhere.yml")
+    (problem,) = home.problems(name=Path("nowhere.yml"))
     assert (problem.code, "nowhere.yml" in problem.message) == ("DOC-100", True)
 
 
