@@ -49,9 +49,13 @@ class Located(str):
 
 
 class Params(BaseModel):
-    """Base of every parameter model: closed keys, frozen."""
+    """Base of every parameter model: closed keys, frozen. Its validator is built when first used: a connector has many
+    models, and a run uses few of them.
+    """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True, validate_default=False)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, arbitrary_types_allowed=True, validate_default=False, defer_build=True
+    )
 
 
 # ---------------------------------------------------------------- expressions
