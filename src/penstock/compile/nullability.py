@@ -30,7 +30,18 @@ _STRICT = (
     exp.Paren, exp.DPipe, exp.Upper, exp.Lower, exp.Between, exp.Like, exp.ILike, exp.Trim, exp.Length,
     exp.RegexpReplace, exp.NullSafeEQ, exp.NullSafeNEQ, exp.Interval,
 )  # fmt: skip
-_STRICT_FUNCTIONS = frozenset({"nfc_normalize", "replace", "starts_with", "suffix", "contains", "regexp_matches"})
+_STRICT_FUNCTIONS = frozenset(
+    {
+        "nfc_normalize",
+        "replace",
+        "regexp_replace",
+        "string_split",
+        "starts_with",
+        "suffix",
+        "contains",
+        "regexp_matches",
+    }
+)
 _NEVER = (exp.Is, exp.NullSafeEQ, exp.NullSafeNEQ)
 # Without a row they give zero, over a window or not.
 _COUNTS = (exp.Count, exp.CountIf, exp.RowNumber, exp.Rank, exp.DenseRank, exp.ApproxDistinct)
