@@ -1,0 +1,94 @@
+"""The door: files or a pipe in, batches with their rejects out."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from penstock.connectors.api import Batches, Chunk, CsvFormat, Files, JsonFormat
+from penstock.engines.duckdb.careful.csv import read_csv
+from penstock.engines.duckdb.careful.json import read_lines, read_values
+from penstock.errors import DataError, InternalError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import pyarrow as pa
+
+    from penstock.connectors.api import Pipe, Position
+    from penstock.engines.duckdb.careful.workspace import Workspace
+
+_POSITION: Final[Position] = {"v": 1}  # a careful read does not resume: an attempt that fails starts anew
+
+
+def careful_files(files: Files, workspace: Workspace) -> Batches:
+    """Rows of CSV or JSON files with the columns of ``files.schema`` (nullable), and their rejects, file by file, in the order of the records.
+
+    ``open`` may be called again and gives the same. Causes: ``malformed``, ``too_few_columns``, ``too_many_columns``,
+    ``bad_quote``, ``bad_encoding``, ``record_too_long``, and with ``bad_values`` not "null" ``bad_value``. A position is
+    ``{"file", "record", "byte"}``: the record's number from 1 at the top of the file, a header among them, and where it
+    begins; ``byte`` is absent where the bytes read are not those of the file (a private copy).
+    Raises, while it is read, DataError ENG-331 (a bad value, and ``bad_values`` is "fail"), ENG-332 (a JSON document
+    that is cut off or broken, so that its records cannot be told apart); what DuckDB raises of files that cannot be
+    read is passed on.
+    """
+
+    def chunks() -> Iterator[Chunk]:
+        with workspace.opened():
+            for path in files.paths:
+                for batch, rejects in _file(files, path, workspace):
+                    if rejects is not None and files.bad_values == "fail":
+                        _refuse_bad_values(rejects)
+                    yield Chunk(batch, _POSITION, rejects)
+
+    return Batches(files.schema.relaxed(), chunks)
+
+
+def _file(files: Files, path: str, workspace: Workspace) -> Iterator[tuple[pa.RecordBatch, pa.RecordBatch | None]]:
+    match files.format:
+        case CsvFormat() as form:
+            return read_csv(files, form, path, workspace)
+        case JsonFormat(layout="lines") as form:
+            return read_lines(files, form, path, workspace)
+        case JsonFormat() as form:
+            return read_values(files, form, path, workspace)
+        case _:
+            raise InternalError("INT-900", "a Parquet file has no records that could be malformed")
+
+
+def careful_pipe(pipe: Pipe, workspace: Workspace) -> Batches:
+    """As :func:`careful_files`, over a pipe that is opened anew; positions name the part of the pipe, from 1."""
+
+    def chunks() -> Iterator[Chunk]:
+        import os
+
+        descriptors = pipe.open()
+        paths = tuple(f"/dev/fd/{descriptor}" for descriptor in descriptors)
+        files = Files(
+            replace(pipe.format, header=bool(pipe.format.header)),
+            paths,
+            pipe.schema,
+            origins={path: f"part {place}" for place, path in enumerate(paths, 1)},
+        )
+        try:
+            yield from careful_files(files, workspace).open()
+        finally:
+            for descriptor in descriptors:
+                os.close(descriptor)
+        pipe.finish()
+
+    return Batches(pipe.schema.relaxed(), chunks)
+
+
+def _refuse_bad_values(rejects: pa.RecordBatch) -> None:
+    for row in rejects.to_pylist():
+        for cause in row["causes"]:
+            if cause["code"] == "bad_value":
+                place = json.loads(row["position"])
+                raise DataError(
+                    "ENG-331",
+                    f"a value cannot be taken: {cause['message']}",
+                    detail=f'record {place["record"]} of "{place["file"]}"',
+                    hint="on_bad_value: reject puts such records aside",
+                )

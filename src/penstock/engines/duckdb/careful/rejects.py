@@ -1,0 +1,98 @@
+"""Rejected records in the form of ``connectors.api.REJECT_COLUMNS``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from sqlglot import exp
+
+from penstock.connectors.api import REJECT_COLUMNS
+from penstock.graph.select import identifier
+from penstock.types import Schema
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import duckdb
+    import pyarrow as pa
+
+SCHEMA: Final = Schema.of(REJECT_COLUMNS)
+SHOWN_CHARACTERS: Final = 100
+BATCH_ROWS: Final = 10_000
+
+
+def text(value: str) -> exp.Literal:
+    return exp.Literal.string(value)
+
+
+def call(name: str, *arguments: exp.Expr) -> exp.Anonymous:
+    return exp.Anonymous(this=name, expressions=list(arguments))
+
+
+def null_text() -> exp.Expr:
+    return exp.Cast(this=exp.null(), to=exp.DataType.build("text"))
+
+
+def struct(**values: exp.Expr) -> exp.Struct:
+    return exp.Struct(
+        expressions=[exp.PropertyEQ(this=identifier(name), expression=value) for name, value in values.items()]
+    )
+
+
+def cause(code: exp.Expr, column: exp.Expr, message: exp.Expr) -> exp.Struct:
+    return struct(code=code, column=column, message=message)
+
+
+def shown(value: exp.Expr) -> exp.Expr:
+    """A value cut to what a person reads."""
+    return call("left", value, exp.Literal.number(SHOWN_CHARACTERS))
+
+
+def position(file: str, record: exp.Expr, byte: exp.Expr | None) -> exp.Expr:
+    """JSON text: where a record stands."""
+    values = {"file": text(file), "record": record}
+    if byte is not None:
+        values["byte"] = byte
+    return exp.Cast(this=call("to_json", struct(**values)), to=exp.DataType.build("text"))
+
+
+def reject_query(place: exp.Expr, raw: exp.Expr, causes: exp.Expr) -> exp.Select:
+    """A SELECT of the four columns, still without FROM."""
+    values = {"position": place, "row": null_text(), "raw": raw, "causes": causes}
+    return exp.select(*[exp.alias_(value, identifier(name)) for name, value in values.items()])
+
+
+def collect(database: duckdb.DuckDBPyConnection, query: exp.Query) -> list[pa.RecordBatch]:
+    """What such a query finds, in bounded batches."""
+    from penstock.types.conform import conform
+
+    found = database.sql(query.sql(dialect="duckdb")).to_arrow_reader(BATCH_ROWS)
+    return [conform(batch, SCHEMA) for batch in found if batch.num_rows]
+
+
+def no_rows(schema: Schema) -> pa.RecordBatch:
+    """A batch without rows, beside which rejects travel."""
+    import pyarrow as pa
+
+    from penstock.types.arrow import to_arrow
+
+    form = to_arrow(schema)
+    return pa.RecordBatch.from_arrays([pa.array([], field.type) for field in form], schema=form)
+
+
+def made(
+    positions: Sequence[str], raws: Sequence[str], causes: Sequence[Sequence[dict[str, str | None]]]
+) -> pa.RecordBatch:
+    """The few that are found here and not by a query."""
+    import pyarrow as pa
+
+    from penstock.types.arrow import to_arrow
+
+    form = to_arrow(SCHEMA)
+    columns = [
+        pa.array(list(positions), pa.string()).cast(form.field("position").type),
+        pa.nulls(len(positions), pa.string()).cast(form.field("row").type),
+        pa.array(list(raws), pa.string()),
+        pa.array([list(item) for item in causes], form.field("causes").type),
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=form)

@@ -1,0 +1,60 @@
+"""The private database of a careful read."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from penstock.errors import InternalError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    import duckdb
+
+
+@dataclass(slots=True)
+class Workspace:
+    """What a careful read may use: a folder that is present and private, threads, memory. Not for two reads at a time."""
+
+    scratch: Path
+    threads: int = 1
+    memory_bytes: int = 512 * 2**20
+    _database: duckdb.DuckDBPyConnection | None = None
+
+    @property
+    def database(self) -> duckdb.DuckDBPyConnection:
+        """The one of the read that is going on."""
+        if self._database is None:
+            raise InternalError("INT-900", "a careful read is used outside its block")
+        return self._database
+
+    @contextmanager
+    def opened(self) -> Iterator[None]:
+        self._database = self.connect(self.threads)
+        try:
+            yield
+        finally:
+            self._database.close()
+            self._database = None
+
+    def connect(self, threads: int) -> duckdb.DuckDBPyConnection:
+        """A database of its own, which runs nothing but statements of ours."""
+        import duckdb
+
+        made = duckdb.connect(
+            ":memory:",
+            config={
+                "threads": threads,
+                "memory_limit": f"{self.memory_bytes}B",
+                "temp_directory": str(self.scratch),
+                "autoinstall_known_extensions": False,
+                "autoload_known_extensions": False,
+            },
+        )
+        made.execute("SET TimeZone = 'UTC'")
+        # The first would parse JSON twice, the second compute for all rows what a CASE asks of few.
+        made.execute("SET disabled_optimizers = 'filter_pushdown,common_subexpressions'")
+        return made
