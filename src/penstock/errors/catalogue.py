@@ -896,6 +896,12 @@ _ROWS: tuple[tuple[str, ErrorClass, str, str], ...] = (
         "Delta library missing",
         "Delta tables need the optional dependencies: pip install 'penstock[delta]'.",
     ),
+    (
+        "SRC-257",
+        "ConfigError",
+        "path that Delta cannot take",
+        "The Delta library cannot open a table whose path holds one of [ ] | ^ % \\ or a control character.",
+    ),
     # -- SNK-250..269: Delta Lake tables, written
     (
         "SNK-250",
@@ -956,6 +962,98 @@ _ROWS: tuple[tuple[str, ErrorClass, str, str], ...] = (
         "FatalError",
         "receipt is gone",
         "The epoch is committed, but the log entry that tells what it did has been cleaned up.",
+    ),
+    # -- SRC-270..299: web services, read
+    (
+        "SRC-270",
+        "ConfigError",
+        "position not understood",
+        "A recorded position of a web service was written by another version of the connector: start anew with --full-refresh.",
+    ),
+    (
+        "SRC-271",
+        "DataError",
+        "page is not JSON",
+        "An answer is empty, HTML, cut off, in another encoding than it says, or holds what JSON does not know (NaN). Nothing of the listing was taken.",
+    ),
+    (
+        "SRC-272",
+        "DataError",
+        "no records in a page",
+        "An answer is JSON and has no list of records at the place that the document names, or no total where one should be.",
+    ),
+    (
+        "SRC-273",
+        "DataError",
+        "listing goes in a circle",
+        "A page leads to a page that was read before, or the same page comes again: the paging does not fit the service.",
+    ),
+    (
+        "SRC-274",
+        "ConfigError",
+        "next page elsewhere",
+        "A page names a next page at another scheme, host or port, and paginate.allow_origins does not name it.",
+    ),
+    (
+        "SRC-275",
+        "TransientError",
+        "listing changed while it was read",
+        "The service announced another number of records than its pages hold. Nothing was taken; read it again.",
+    ),
+    (
+        "SRC-276",
+        "DataError",
+        "too many pages",
+        "The listing has more pages than max_pages allows: perhaps it has no end, or larger pages are needed.",
+    ),
+    (
+        "SRC-277",
+        "DataError",
+        "value does not fit its type",
+        "A record holds a value that its column's type cannot take, or is no object, and on_bad_value says fail.",
+    ),
+    (
+        "SRC-278",
+        "TransientError",
+        "spool cannot be written",
+        "The file system did not take the fetched pages: no space, no right, or an I/O error.",
+    ),
+    (
+        "SRC-279",
+        "ConfigError",
+        "columns not known",
+        "The first page of a listing holds no records, so that nothing says which columns there are; state a schema.",
+    ),
+    # -- SNK-270..289: web services, written
+    (
+        "SNK-270",
+        "DataError",
+        "value has no JSON form",
+        "A column holds NaN or an infinite number, which JSON cannot say; filter or replace such values.",
+    ),
+    (
+        "SNK-271",
+        "FatalError",
+        "records refused",
+        "The service refused a request for what it is. The detail says how many requests it took before; a new run sends all of the epoch again, with the same keys.",
+    ),
+    (
+        "SNK-272",
+        "TransientError",
+        "records not all sent",
+        "The service stopped answering before all records were sent. Running again sends them with the same Idempotency-Keys.",
+    ),
+    (
+        "SNK-273",
+        "FatalError",
+        "staged records are gone",
+        "The rendered records of a writer are not there any more. Nothing more was sent; run again.",
+    ),
+    (
+        "SNK-274",
+        "TransientError",
+        "records cannot be staged",
+        "The file system did not take the rendered records: no space, no right, or an I/O error. Nothing was sent.",
     ),
     # -- CMP-200..279: names, expressions, schemas, row-wise steps
     (

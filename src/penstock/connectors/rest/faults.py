@@ -1,0 +1,270 @@
+"""Which records are none, and which values do not fit their types: found by a second, exact query over a group.
+
+Beside each typed value stands the value as JSON: one that is there in JSON and not in the typed form did not fit. Inside
+lists, maps and structs the same is asked of every place.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal, assert_never
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from sqlglot import exp
+
+from penstock.connectors.api import REJECT_COLUMNS
+from penstock.connectors.rest.database import NUMBER, PAGES
+from penstock.connectors.rest.path import pointer
+from penstock.connectors.rest.shape import from_json, identifier, records_of, structure_of
+from penstock.errors import DataError
+from penstock.types import FLOAT32, FLOAT64, JSON, STRING, Schema
+from penstock.types.conform import conform
+from penstock.types.logical import Decimal, List, Map, Primitive, Struct
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from penstock.connectors.rest.database import Database
+    from penstock.connectors.rest.path import Path
+    from penstock.connectors.rest.spool import Group
+    from penstock.types.logical import LogicalType
+
+_SHOWN: Final = 100
+REJECTS: Final = Schema.of(REJECT_COLUMNS)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """``rows`` are the 0-based places of rejected records in the group; ``nulled`` by column the places whose value is
+    to be null.
+    """
+
+    rows: pa.Array
+    rejects: pa.RecordBatch | None
+    nulled: Mapping[str, pa.Array]
+
+    def applied_to(self, table: pa.Table) -> pa.Table:
+        """The table without rejected rows, and without values that do not fit."""
+        places = pa.array(range(table.num_rows), pa.int64()) if len(self.rows) or self.nulled else None
+        for name, rows in self.nulled.items():
+            values = table.column(name).combine_chunks()
+            kept = pc.if_else(pc.is_in(places, rows), pa.scalar(None, values.type), values)
+            table = table.set_column(table.schema.get_field_index(name), table.schema.field(name), kept)
+        return table.filter(pc.invert(pc.is_in(places, self.rows))) if len(self.rows) else table
+
+
+class Faults:
+    """Looks through the records of a group for what does not fit ``schema``."""
+
+    def __init__(self, place: Path, schema: Schema, policy: Literal["reject", "null", "fail"]) -> None:
+        self._place = place
+        self._schema = schema
+        self._policy = policy
+        self._fallible = [column for column in schema if column.type not in {STRING, JSON}]
+
+    def find(self, database: Database, group: Group, relations: Mapping[str, pa.Table]) -> Found:
+        """Raises DataError SRC-277 for the first fault where the policy is fail."""
+        table = database.table(self._query(group), relations)
+        starts = _starts(group)
+        rows = pc.add(pc.take(starts, table.column("page_at")), table.column("at")).combine_chunks()
+        nulled: dict[str, pa.Array] = {}
+        gone = table.column("is_none").combine_chunks()
+        if self._policy == "null":
+            for at, column in enumerate(self._fallible):
+                nulled[column.name] = rows.filter(table.column(f"bad{at}").combine_chunks())
+        else:
+            gone = pa.array([True] * len(rows), pa.bool_())
+        rejected = table.filter(gone)
+        if rejected.num_rows and self._policy == "fail":
+            raise _failure(rejected)
+        return Found(rows.filter(gone), _rejects(rejected), {k: v for k, v in nulled.items() if len(v)})
+
+    def _query(self, group: Group) -> exp.Select:
+        """One row per faulty record: page and record (0-based), whether it is none, per column whether it is bad, and
+        the columns of a reject.
+        """
+        record, typed = exp.column("record"), exp.column("typed")
+        listed = records_of(self._place, group.shape, "JSON")
+        numbered = exp.select(
+            exp.column(NUMBER),
+            exp.alias_(exp.func("unnest", listed), "record"),
+            exp.alias_(_call("generate_subscripts", listed.copy(), exp.Literal.number(1)), "ordinal"),
+        ).from_(PAGES)
+        parsed = exp.select("*", exp.alias_(from_json(record, structure_of(self._schema)), "typed")).from_(
+            numbered.subquery("numbered")
+        )
+        is_none = _is_no(record, "OBJECT")
+        bad = [
+            _bad(_member(record, column.name), exp.Dot(this=typed, expression=identifier(column.name)), column.type, 0)
+            for column in self._fallible
+        ]
+        flags = [exp.alias_(flag, f"bad{at}") for at, flag in enumerate(bad)]
+        flagged = exp.select("*", exp.alias_(is_none, "is_none"), *flags).from_(parsed.subquery("parsed"))
+        faulty = exp.or_("is_none", *(exp.column(f"bad{at}") for at in range(len(bad))))
+        first = exp.Literal.number(group.entries[0].number)
+        return (
+            exp.select(
+                exp.alias_(exp.Sub(this=exp.column(NUMBER), expression=first), "page_at"),
+                exp.alias_(exp.Sub(this=exp.column("ordinal"), expression=exp.Literal.number(1)), "at"),
+                "is_none",
+                *(f"bad{at}" for at in range(len(bad))),
+                exp.alias_(_position(), "position"),
+                exp.alias_(_when(exp.Not(this=exp.column("is_none")), exp.cast(record, "text")), "row"),
+                exp.alias_(_when(exp.column("is_none"), _text_of(record)), "raw"),
+                exp.alias_(self._causes(), "causes"),
+            )
+            .from_(flagged.subquery("flagged"))
+            .where(faulty)
+        )
+
+    def _causes(self) -> exp.Expr:
+        none = _cause("not_an_object", exp.null(), exp.Literal.string("a record of the listing is no JSON object"))
+        causes = [_when(exp.column("is_none"), none)]
+        for at, column in enumerate(self._fallible):
+            shown = exp.Left(
+                this=_text_of(_member(exp.column("record"), column.name)), expression=exp.Literal.number(_SHOWN)
+            )
+            message = exp.Concat(
+                expressions=[exp.Literal.string(f'"{column.name}" is no {column.type}: '), shown],
+                safe=True,
+                coalesce=True,
+            )
+            cause = _cause("bad_value", exp.Literal.string(column.name), message)
+            met = exp.and_(exp.Not(this=exp.column("is_none")), exp.column(f"bad{at}"))
+            causes.append(_when(met, cause))
+        each = exp.to_identifier("cause")
+        present = exp.Lambda(
+            this=exp.Not(this=exp.Is(this=exp.column("cause"), expression=exp.null())), expressions=[each]
+        )
+        return _call("list_filter", exp.Array(expressions=causes), present)
+
+
+# ---------------------------------------------------------------- pieces of SQL
+
+
+def _call(name: str, *arguments: exp.Expr) -> exp.Expr:
+    return exp.Anonymous(this=name, expressions=list(arguments))
+
+
+def _when(condition: exp.Expr, value: exp.Expr) -> exp.Expr:
+    return exp.Case(ifs=[exp.If(this=condition, true=value)])
+
+
+def _member(record: exp.Expr, name: str) -> exp.Expr:
+    return _call("json_extract", record.copy(), exp.Literal.string(pointer((name,))))
+
+
+def _kind(value: exp.Expr) -> exp.Expr:
+    """``NULL`` for JSON's null and for what is not there."""
+    return _call("coalesce", _call("json_type", value.copy()), exp.Literal.string("NULL"))
+
+
+def _is_no(value: exp.Expr, kind: str) -> exp.Expr:
+    return exp.NEQ(this=_kind(value), expression=exp.Literal.string(kind))
+
+
+def _text_of(value: exp.Expr) -> exp.Expr:
+    """JSON as text; what is not there as ``null``."""
+    return _call("coalesce", exp.cast(value.copy(), "text"), exp.Literal.string("null"))
+
+
+def _position() -> exp.Expr:
+    parts = [exp.Literal.string("page"), exp.column(NUMBER), exp.Literal.string("record"), exp.column("ordinal")]
+    return exp.cast(_call("json_object", *parts), "text")
+
+
+def _cause(code: str, column: exp.Expr, message: exp.Expr) -> exp.Expr:
+    members = {"code": exp.Literal.string(code), "column": exp.cast(column, "text"), "message": message}
+    return exp.Struct(
+        expressions=[exp.PropertyEQ(this=identifier(name), expression=value) for name, value in members.items()]
+    )
+
+
+def _bad(raw: exp.Expr, typed: exp.Expr, kind: LogicalType, level: int) -> exp.Expr:
+    """Whether the JSON value is there, and did not become what it should in the typed one."""
+    there = _is_no(raw, "NULL")
+    lost: exp.Expr = exp.Is(this=typed.copy(), expression=exp.null())
+    match kind:
+        case Primitive() | Decimal():
+            if kind in {STRING, JSON}:
+                return exp.false()
+            if kind in {FLOAT32, FLOAT64}:
+                finite = _call("coalesce", _call("isfinite", typed.copy()), exp.true())
+                lost = exp.paren(exp.or_(lost, exp.and_(exp.Not(this=finite), _is_no(raw, "VARCHAR"))))
+            return exp.paren(exp.and_(there, lost))
+        case List():
+            inside = _any_place(typed.copy(), kind.element, level, lambda at: _call("json_extract", raw.copy(), at))
+            wrong = exp.or_(_is_no(raw, "ARRAY"), lost, inside)
+        case Map():
+            members = _call("json_extract", raw.copy(), exp.Literal.string("$.*"))
+            inside = _any_place(
+                _call("map_values", typed.copy()),
+                kind.value,
+                level,
+                lambda at: exp.Bracket(this=members.copy(), expressions=[_next(at)], offset=1),
+            )
+            wrong = exp.or_(_is_no(raw, "OBJECT"), lost, inside)
+        case Struct():
+            parts = [
+                _bad(_member(raw, f.name), exp.Dot(this=typed.copy(), expression=identifier(f.name)), f.type, level)
+                for f in kind.fields
+            ]
+            wrong = exp.or_(_is_no(raw, "OBJECT"), lost, *parts)
+        case _:
+            assert_never(kind)
+    return exp.paren(exp.and_(there, exp.paren(wrong)))
+
+
+def _next(at: exp.Expr) -> exp.Expr:
+    return exp.Add(this=at, expression=exp.Literal.number(1))
+
+
+def _any_place(
+    values: exp.Expr,
+    kind: LogicalType,
+    level: int,
+    raw_at: Callable[[exp.Expr], exp.Expr],
+) -> exp.Expr:
+    """Whether any place of a list is bad; the list is the JSON's own length, which the typed one has as well."""
+    if kind in {STRING, JSON}:
+        return exp.false()
+    name = f"at{level}"
+    at = exp.column(name)
+    inside = _bad(raw_at(at.copy()), _call("list_extract", values, _next(at.copy())), kind, level + 1)
+    length = _call("coalesce", _call("len", values.copy()), exp.Literal.number(0))
+    tested = _call(
+        "list_transform", _call("range", length), exp.Lambda(this=inside, expressions=[exp.to_identifier(name)])
+    )
+    return _call("coalesce", _call("list_bool_or", tested), exp.false())
+
+
+# ---------------------------------------------------------------- outcomes
+
+
+def _starts(group: Group) -> pa.Array:
+    """The place of each page's first record among the group's records."""
+    starts = [0]
+    for entry in group.entries:
+        starts.append(starts[-1] + entry.records)
+    return pa.array(starts[:-1], pa.int64())
+
+
+def _rejects(table: pa.Table) -> pa.RecordBatch:
+    columns = table.select(list(REJECTS.names)).combine_chunks().to_batches()
+    empty = pa.RecordBatch.from_pylist([], schema=table.select(list(REJECTS.names)).schema)
+    return conform(pa.concat_batches(columns) if columns else empty, REJECTS)
+
+
+def _failure(rejected: pa.Table) -> DataError:
+    position = rejected.column("position")[0].as_py()
+    cause = rejected.column("causes")[0].as_py()[0]
+    return DataError(
+        "SRC-277",
+        str(cause["message"]),
+        detail=f"at {position}; {rejected.num_rows} records of these pages are like that",
+        hint="on_bad_value: reject sets such records aside, null takes null for such values",
+    )
+
+
+__all__ = ["REJECTS", "Faults", "Found"]

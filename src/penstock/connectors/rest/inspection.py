@@ -1,0 +1,121 @@
+"""What pages say of themselves, many at a time: DuckDB parses them on its own threads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from sqlglot import exp
+
+from penstock.connectors.rest.database import PAGES, TEXT, Database, pages_table
+from penstock.connectors.rest.pages import not_json, strict_objection
+from penstock.connectors.rest.path import pointer, shown
+from penstock.errors import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from penstock.connectors.rest.pages import Page
+    from penstock.connectors.rest.path import Path
+
+
+class Shape(StrEnum):
+    """What stands at the place of the records."""
+
+    ARRAY = "array"  # a list of records
+    OBJECT = "object"  # one record
+    NOTHING = "nothing"  # null, or no content at all: no records
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """``records`` counts what stands in the list, records or not; ``values`` by JSON pointer, as text."""
+
+    shape: Shape
+    records: int
+    values: Mapping[str, str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class ReadPage:
+    """A page and what it says."""
+
+    page: Page
+    contents: Contents
+
+
+class Inspector:
+    """Reads shape, number of records and some values of pages. One thread at a time."""
+
+    def __init__(self, database: Database, records: Path, wanted: Sequence[str], redact: Callable[[str], str]) -> None:
+        self._database = database
+        self._records = records
+        self._wanted = tuple(wanted)
+        self._redact = redact
+        self._query = _query(pointer(records), self._wanted)
+
+    def inspect(self, pages: Sequence[Page]) -> list[Contents]:
+        """Raises DataError SRC-271 (a page is no JSON), SRC-272 (no list of records where one should be)."""
+        full = [page for page in pages if page.body]
+        rows = iter(self._rows(full))
+        return [self._contents(page, next(rows)) if page.body else _NO_CONTENT for page in pages]
+
+    def inspect_one(self, page: Page) -> ReadPage:
+        """Errors as ``inspect``."""
+        return ReadPage(page, *self.inspect([page]))
+
+    def _rows(self, pages: Sequence[Page]) -> list[tuple[object, ...]]:
+        import duckdb
+
+        if not pages:
+            return []
+        try:
+            return self._database.rows(self._query, {PAGES: pages_table([page.body for page in pages])})
+        except duckdb.Error as error:
+            raise self._malformed(pages, error) from None
+
+    def _malformed(self, pages: Sequence[Page], error: Exception) -> DataError:
+        import duckdb
+
+        for page in pages:
+            reason = strict_objection(page.body)
+            if reason is not None:
+                return not_json(page.number, reason, page.body, self._redact)
+        for page in pages:
+            try:
+                self._database.rows(self._query, {PAGES: pages_table([page.body])})
+            except duckdb.Error:
+                return not_json(page.number, "is JSON that the engine cannot read", page.body, self._redact)
+        return DataError("SRC-271", "pages are not valid JSON", detail=type(error).__name__)
+
+    def _contents(self, page: Page, row: tuple[object, ...]) -> Contents:
+        kind, length, *texts = row
+        values = {place: None if text is None else str(text) for place, text in zip(self._wanted, texts, strict=True)}
+        match kind:
+            case "ARRAY":
+                return Contents(Shape.ARRAY, int(str(length)), values)
+            case "OBJECT":
+                return Contents(Shape.OBJECT, 1, values)
+            case "NULL":
+                return Contents(Shape.NOTHING, 0, values)
+            case _:
+                what = "nothing" if kind is None else "a single value"
+                raise DataError(
+                    "SRC-272",
+                    f'page {page.number} has {what} at "{shown(self._records)}", where its records should be',
+                    detail=not_json(page.number, "", page.body, self._redact).problems[0].detail,
+                )
+
+
+_NO_CONTENT = Contents(Shape.NOTHING, 0, {})
+
+
+def _query(records: str, wanted: Sequence[str]) -> exp.Select:
+    text = exp.column(TEXT)
+    place = [exp.Literal.string(records)] if records else []
+    return exp.select(
+        exp.Anonymous(this="json_type", expressions=[text, *place]),
+        exp.Anonymous(this="json_array_length", expressions=[text, *place]),
+        *(exp.Anonymous(this="json_extract_string", expressions=[text, exp.Literal.string(item)]) for item in wanted),
+    ).from_(PAGES)

@@ -1,0 +1,163 @@
+"""A listing, page by page in its order: one at a time where each names the next, several at once where all are known."""
+
+from __future__ import annotations
+
+import json
+from itertools import islice
+from typing import TYPE_CHECKING, Final
+
+from penstock.connectors.http.messages import Request
+from penstock.connectors.resilience.cancel import Cancellation
+from penstock.connectors.resilience.parallel import in_order
+from penstock.connectors.rest.inspection import Inspector, ReadPage
+from penstock.connectors.rest.pages import page_of
+from penstock.connectors.rest.paging import Progress, Said, pager_of
+from penstock.connectors.rest.path import parse_path
+from penstock.errors import DataError, TransientError
+from penstock.secret import Secret
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable, Iterator
+
+    from penstock.connectors.http.client import HttpClient
+    from penstock.connectors.http.messages import Pairs
+    from penstock.connectors.rest.database import Database
+    from penstock.connectors.rest.pages import Page
+    from penstock.connectors.rest.paging import Pager, Step
+    from penstock.connectors.rest.params import RestSourceParams
+
+_INSPECTED_AT_ONCE: Final = 16
+
+
+class Listing:
+    """Fetches the pages of one source. Used from one thread; fetches on up to ``concurrency`` others."""
+
+    def __init__(self, params: RestSourceParams, client: HttpClient, database: Database) -> None:
+        self._params = params
+        self._client = client
+        self._database = database
+        self._records = parse_path(params.records)
+
+    def first(self) -> ReadPage:
+        """The first page alone."""
+        pager = self._pager()
+        return self._inspector(pager).inspect_one(self._fetch(1, pager.first(), Cancellation()))
+
+    def pages(self, first: ReadPage | None = None) -> Generator[ReadPage]:
+        """All pages in order, each once; ``first`` is taken for the first one where it is given.
+
+        Raises what the client raises; DataError SRC-271, SRC-272 (a page is none), SRC-273 (a circle), SRC-276 (too many
+        pages); ConfigError SRC-274 (a link leads elsewhere); TransientError SRC-275 (it changed while it was read).
+        """
+        pager = self._pager()
+        inspector = self._inspector(pager)
+        latest = first or inspector.inspect_one(self._fetch(1, pager.first(), Cancellation()))
+        progress = Progress()
+        self._count(progress, latest)
+        yield latest
+        planned = pager.planned(_said(latest))
+        if planned:
+            self._check_number(1 + len(planned))
+            for latest in self._in_parallel(planned, inspector):
+                self._count(progress, latest)
+                yield latest
+        while (step := pager.next(_said(latest), progress)) is not None:
+            self._check_number(progress.pages + 1)
+            following = inspector.inspect_one(self._fetch(progress.pages + 1, step, Cancellation()))
+            _check_new(latest, following)
+            latest = following
+            self._count(progress, latest)
+            yield latest
+        _check_whole(pager, latest, progress)
+
+    def _in_parallel(self, steps: Iterable[Step], inspector: Inspector) -> Iterator[ReadPage]:
+        numbered = enumerate(steps, start=2)
+        fetched = in_order(
+            lambda item, scope: self._fetch(*item, scope), numbered, concurrency=self._params.concurrency
+        )
+        while group := list(islice(fetched, _INSPECTED_AT_ONCE)):
+            yield from map(ReadPage, group, inspector.inspect(group))
+
+    def _fetch(self, number: int, step: Step, scope: Cancellation) -> Page:
+        return page_of(number, self._client.send(self._request(step), scope), self._client.redact)
+
+    def _request(self, step: Step) -> Request:
+        params = self._params
+        headers: Pairs = tuple(params.headers.items())
+        if not any(name.lower() == "accept" for name, _ in headers):
+            headers = (*headers, ("Accept", "application/json"))
+        if step.link is not None:
+            if step.link.origin != self._client.base.origin:
+                headers = tuple(pair for pair in headers if not isinstance(pair[1], Secret))
+            body = self._body(()) if params.method == "POST" else None
+            return Request(step.link.reveal(), params.method, headers=_typed(headers, body), body=body, repeatable=True)
+        in_body = getattr(params.paginate, "place", "query") == "body"
+        body = self._body(step.parameters if in_body else ()) if params.method == "POST" else None
+        query = _query(params, () if in_body else step.parameters)
+        return Request(
+            params.path, params.method, query=query, headers=_typed(headers, body), body=body, repeatable=True
+        )
+
+    def _body(self, parameters: tuple[tuple[str, str | int], ...]) -> bytes | None:
+        if self._params.body is None and not parameters:
+            return b""
+        return json.dumps({**(self._params.body or {}), **dict(parameters)}).encode()
+
+    def _pager(self) -> Pager:
+        return pager_of(self._params.paginate, self._client.base)
+
+    def _inspector(self, pager: Pager) -> Inspector:
+        return Inspector(self._database, self._records, pager.wanted, self._client.redact)
+
+    def _count(self, progress: Progress, read: ReadPage) -> None:
+        progress.pages += 1
+        progress.records += read.contents.records
+
+    def _check_number(self, pages: int) -> None:
+        if pages > self._params.max_pages:
+            raise DataError(
+                "SRC-276",
+                f"the listing has more than {self._params.max_pages} pages",
+                hint="ask for larger pages, or raise max_pages",
+            )
+
+
+def _query(params: RestSourceParams, paging: tuple[tuple[str, str | int], ...]) -> Pairs:
+    """The document's parameters; those of the paging replace them."""
+    replaced = {name for name, _ in paging}
+    pairs: list[tuple[str, str | Secret]] = []
+    for name, value in params.query.items():
+        if name not in replaced:
+            pairs += [(name, item) for item in value] if isinstance(value, list) else [(name, value)]
+    return (*pairs, *((name, str(value)) for name, value in paging))
+
+
+def _typed(headers: Pairs, body: bytes | None) -> Pairs:
+    if not body or any(name.lower() == "content-type" for name, _ in headers):
+        return headers
+    return (*headers, ("Content-Type", "application/json"))
+
+
+def _said(read: ReadPage) -> Said:
+    return Said(read.contents.records, read.contents.values, read.page.headers, read.page.url)
+
+
+def _check_new(before: ReadPage, now: ReadPage) -> None:
+    """A server that does not know the paging parameter sends its first page for ever."""
+    if now.contents.records and now.page.body == before.page.body:
+        raise DataError(
+            "SRC-273",
+            f"pages {before.page.number} and {now.page.number} are the same, byte by byte",
+            hint="look at paginate: the server seems not to know the parameter",
+        )
+
+
+def _check_whole(pager: Pager, last: ReadPage, progress: Progress) -> None:
+    """What was announced last is what came, or the listing changed between its pages."""
+    announced = pager.announced(_said(last))
+    if announced is not None and announced != progress.records:
+        raise TransientError(
+            "SRC-275",
+            f"the listing says that it has {announced} records, and its {progress.pages} pages have {progress.records}",
+            detail="it changed while it was read, or pages are shorter than the first one",
+        )

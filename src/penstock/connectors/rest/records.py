@@ -1,0 +1,144 @@
+"""From pages to typed rows: one query per group of pages, and a second one only where something may not have fitted."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING, Literal
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from sqlglot import exp
+
+from penstock.connectors.rest.database import PAGES, PLAIN, TEXT, pages_table, pages_view
+from penstock.connectors.rest.exact import needs_exact_numbers, quoted, quoted_with_care
+from penstock.connectors.rest.faults import Faults
+from penstock.connectors.rest.shape import identifier, records_of, structure_of
+from penstock.types import JSON, STRING, Schema
+from penstock.types import logical as lt
+from penstock.types.conform import conform
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from penstock.connectors.rest.database import Database
+    from penstock.connectors.rest.path import Path
+    from penstock.connectors.rest.spool import Group
+
+Policy = Literal["reject", "null", "fail"]
+
+
+class RecordReader:
+    """Turns groups of pages into rows of ``schema`` (all columns nullable) and rejects.
+
+    ``checked`` are the columns that are read and looked at whatever is asked for, so that rejects do not depend on what a
+    later step needs; ``policy`` says what a value does that does not fit.
+    """
+
+    def __init__(self, database: Database, place: Path, schema: Schema, *, checked: Schema, policy: Policy) -> None:
+        self._database = database
+        self._place = place
+        self._schema = schema
+        self._read = schema.with_fields(column for column in checked if column.name not in schema) or checked
+        self._is_exact = needs_exact_numbers(self._read)
+        self._faults = Faults(place, self._read, policy)
+
+    def read(self, group: Group) -> tuple[pa.RecordBatch, pa.RecordBatch | None]:
+        """The rows in order, and what is rejected. Raises DataError SRC-277 where the policy is fail."""
+        table, numbered = self._table(group)
+        rejects = None
+        if self._is_suspicious(table):
+            found = self._faults.find(self._database, group, numbered)
+            table = found.applied_to(table)
+            rejects = found.rejects if found.rejects is not None and found.rejects.num_rows else None
+        return self._conformed(table), rejects
+
+    def _table(self, group: Group) -> tuple[pa.Table, dict[str, pa.Table]]:
+        """All records of the group as columns, and the relation that they were read from."""
+        import duckdb
+
+        query = self._typed(group)
+        if not self._is_exact:
+            relations = {PAGES: pages_view(group.content, group.ends, group.entries[0].number)}
+            return self._named(self._database.table(query, relations)), relations
+        relations = {PAGES: _exact(group, quoted)}
+        try:
+            return self._named(self._database.table(query, relations)), relations
+        except duckdb.Error:
+            relations = {PAGES: _exact(group, quoted_with_care)}
+            return self._named(self._database.table(query, relations)), relations
+
+    def _named(self, table: pa.Table) -> pa.Table:
+        return table.rename_columns(list(self._read.names))
+
+    def _typed(self, group: Group) -> exp.Select:
+        """Columns c0, c1, … in the order of the schema. Values of type json come from the page as it came."""
+        listed = records_of(self._place, group.shape, structure_of(self._read))
+        records = exp.select(exp.alias_(exp.func("unnest", listed), "r")).from_(PAGES)
+        origin = dict.fromkeys(self._read.names, "r")
+        as_json = Schema(tuple(column for column in self._read if column.type == JSON))
+        if self._is_exact and len(as_json):
+            plain = records_of(self._place, group.shape, structure_of(as_json), PLAIN)
+            records = records.select(exp.alias_(exp.func("unnest", plain), "j"))
+            origin |= dict.fromkeys(as_json.names, "j")
+        columns = [
+            exp.alias_(exp.Dot(this=exp.column(origin[name]), expression=identifier(name)), f"c{at}")
+            for at, name in enumerate(self._read.names)
+        ]
+        return exp.select(*columns).from_(records.subquery("records"))
+
+    def _is_suspicious(self, table: pa.Table) -> bool:
+        """Whether a value may be missing because it did not fit, or a record because it was none."""
+        if table.num_rows == 0:
+            return False
+        columns = [(table.column(at), column.type) for at, column in enumerate(self._read)]
+        if any(may_hide(values, kind) for values, kind in columns):
+            return True
+        return _all_null_rows(table)
+
+    def _conformed(self, table: pa.Table) -> pa.RecordBatch:
+        wanted = table.select(list(self._schema.names)) if len(self._schema) else table
+        batches = wanted.combine_chunks().to_batches()
+        empty = pa.RecordBatch.from_pylist([], schema=wanted.schema)
+        return conform(pa.concat_batches(batches) if batches else empty, self._schema)
+
+
+def _exact(group: Group, quote: Callable[[bytes], bytes]) -> pa.Table:
+    bodies = [group.content[start:end] for start, end in pairwise(group.ends)]
+    plain = pages_view(group.content, group.ends, group.entries[0].number)
+    table = pages_table([quote(body) for body in bodies], group.entries[0].number)
+    return table.append_column(PLAIN, plain.column(TEXT))
+
+
+def may_hide(values: pa.ChunkedArray, kind: lt.LogicalType) -> bool:
+    """Whether nulls, or numbers that JSON cannot say, stand anywhere in a column whose type does not take everything."""
+    if kind in {STRING, JSON}:
+        return False
+    return any(_hides(chunk) for chunk in values.chunks)
+
+
+def _hides(values: pa.Array) -> bool:
+    if values.null_count:
+        return True
+    kind = values.type
+    if pa.types.is_floating(kind):
+        return not pc.all(pc.is_finite(values), min_count=0).as_py()
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        return _hides(values.flatten())
+    if pa.types.is_map(kind):
+        return _hides(values.items)
+    if pa.types.is_struct(kind):
+        return any(_hides(part) for part in values.flatten())
+    return False
+
+
+def _all_null_rows(table: pa.Table) -> bool:
+    """A record that is no object has no column."""
+    if any(column.null_count == 0 for column in table.columns):
+        return False
+    empty = table.column(0).is_null()
+    for column in table.columns[1:]:
+        empty = pc.and_(empty, column.is_null())
+    return bool(pc.any(empty).as_py())
+
+
+__all__ = ["Policy", "RecordReader", "may_hide"]

@@ -1,0 +1,43 @@
+"""The place of the records, and their columns, as the structures that DuckDB's ``from_json`` takes."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from sqlglot import exp
+
+from penstock.connectors.rest.database import TEXT
+from penstock.connectors.rest.inspection import Shape
+from penstock.types.duckdb import to_duckdb_text
+
+if TYPE_CHECKING:
+    from penstock.connectors.rest.path import Path
+    from penstock.types import Schema
+
+
+def identifier(name: str) -> exp.Identifier:
+    return exp.to_identifier(name, quoted=True)
+
+
+def structure_of(schema: Schema) -> dict[str, str]:
+    """One record with these columns."""
+    return {column.name: to_duckdb_text(column.type) for column in schema}
+
+
+def records_of(place: Path, shape: Shape, record: dict[str, str] | str, text: str = TEXT) -> exp.Expr:
+    """The records of a page (the column ``text``) as a list of ``record``: its columns' types, or one type for it all."""
+    wanted: object = [record] if shape is Shape.ARRAY else record
+    for name in reversed(place):
+        wanted = {name: wanted}
+    parsed = from_json(exp.column(text), wanted)
+    found = parsed
+    for name in place:
+        found = exp.Dot(this=exp.paren(found, copy=False) if found is parsed else found, expression=identifier(name))
+    return found if shape is Shape.ARRAY else exp.Array(expressions=[found])
+
+
+def from_json(text: exp.Expr, structure: object) -> exp.Expr:
+    """A value that does not fit its type becomes null: whoever calls this looks for such nulls (faults.py)."""
+    literal = exp.Literal.string(json.dumps(structure, ensure_ascii=False))
+    return exp.Anonymous(this="from_json", expressions=[text, literal])
