@@ -80,10 +80,8 @@ def _module(name: str, folder: Path, at: Location | None) -> ModuleType:
             detail=f"looked for {name.replace('.', '/')}.py in {folder}.",
             hint="modules of python steps lie in the project's folder",
         )
-    loaded = sys.modules.get(name)
-    if loaded is not None:
-        if getattr(loaded, "__file__", None) == spec.origin:
-            return loaded
+    loaded = sys.modules.get(name) or _imported(name, folder, at)
+    if getattr(loaded, "__file__", None) != spec.origin:
         raise ConfigError(
             "CMP-264",
             f'another module is called "{name}" too',
@@ -91,7 +89,7 @@ def _module(name: str, folder: Path, at: Location | None) -> ModuleType:
             detail=f"it comes from {getattr(loaded, '__file__', None) or 'Python itself'}.",
             hint="give the project's module another name",
         )
-    return _imported(name, folder, at)
+    return loaded
 
 
 def _find(name: str, folder: Path) -> ModuleSpec | None:
