@@ -6,22 +6,19 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar, cast
 
-from pydantic import BaseModel
-
 from penstock.document.contracts import read_contract
 from penstock.document.extras import missing_distributions
 from penstock.document.models import Pipeline, RunSettings, SinkUse, SourceUse, StepUse, Transform
 from penstock.document.tree import Entry, Mapping, Scalar, Sequence, find, locate
-from penstock.document.validation import located, present, unknown_keys, validate
+from penstock.document.validation import located, present, secret_paths, unknown_keys, validate
 from penstock.errors import ConfigError, Problem, nearest
 from penstock.fields import Located
-from penstock.secret import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from penstock.connectors.params import SinkParams, SourceParams
-    from penstock.document.tree import Node, Path
+    from penstock.document.tree import Node
     from penstock.errors import Location
     from penstock.fields import Params
     from penstock.registry import Descriptor, Group
@@ -361,22 +358,6 @@ class _Reader:
         label = node.get("name")
         text = label.value if isinstance(label, Scalar) and isinstance(label.value, str) else kinds[0]
         return StepUse(descriptor, cast("Params", params), entry.key.at, text) if params is not None else None
-
-
-def secret_paths(value: object, path: Path = ()) -> Iterator[Path]:
-    """The paths, as the document writes them, of all secrets in validated parameters."""
-    match value:
-        case Secret():
-            yield path
-        case BaseModel():
-            for name, info in type(value).model_fields.items():
-                yield from secret_paths(getattr(value, name), (*path, info.alias or name))
-        case dict():
-            for name, item in value.items():
-                yield from secret_paths(item, (*path, name))
-        case list() | tuple():
-            for index, item in enumerate(value):
-                yield from secret_paths(item, (*path, index))
 
 
 def read(

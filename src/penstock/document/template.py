@@ -17,7 +17,7 @@ from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
-from penstock.document.tree import Entry, Mapping, Replacement, Scalar, Sequence, offset_location, walk
+from penstock.document.tree import Entry, Mapping, Replacement, Scalar, Sequence, offset_location
 from penstock.errors import ConfigError, Problem, nearest
 from penstock.secret import Secret
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
     from collections.abc import Mapping as AbstractMapping
 
-    from penstock.document.tree import Node, Path, Value
+    from penstock.document.tree import Node, Value
     from penstock.errors import Location
 
     _Place: TypeAlias = Callable[[], Location]  # found only when something is wrong there: it takes time
@@ -94,11 +94,6 @@ def try_fill(node: Node, values: Values) -> Filled:
     filled = filler.node(node)
     problems = dict.fromkeys(filler.problems)  # an alias repeats what is wrong with its anchor
     return Filled(filled, tuple(problems), frozenset(filler.unresolved))
-
-
-def secret_paths(node: Node) -> tuple[Path, ...]:
-    """The paths of all values that hold a secret, in the order of the document."""
-    return tuple(path for path, scalar in walk(node) if isinstance(scalar.value, Secret))
 
 
 def text_of(value: Value) -> str:

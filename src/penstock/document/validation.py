@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
     from pydantic_core import ErrorDetails
 
-    from penstock.document.tree import Node
+    from penstock.document.tree import Node, Path
     from penstock.errors import Location
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -193,6 +193,22 @@ def _words(detail: ErrorDetails) -> str:
     if text.startswith("should be "):
         text = f"takes {text.removeprefix('should be ')}"
     return text[:1].lower() + text[1:]
+
+
+def secret_paths(value: object, path: Path = ()) -> Iterator[Path]:
+    """The paths, as the document writes them, of all secrets in validated parameters."""
+    match value:
+        case Secret():
+            yield path
+        case BaseModel():
+            for name, info in type(value).model_fields.items():
+                yield from secret_paths(getattr(value, name), (*path, info.alias or name))
+        case dict():
+            for name, item in value.items():
+                yield from secret_paths(item, (*path, name))
+        case list() | tuple():
+            for index, item in enumerate(value):
+                yield from secret_paths(item, (*path, index))
 
 
 def _keys_beside(model: type[BaseModel], path: tuple[str | int, ...]) -> tuple[str, ...]:
