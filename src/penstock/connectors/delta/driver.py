@@ -3,6 +3,8 @@
 | deltalake raises | we raise |
 |---|---|
 | TableNotFoundError | ConfigError SRC-250, or None from :func:`find` |
+| a panic, where the path has a character that it cannot take | ConfigError SRC-257, before it is asked |
+| any other panic while a table is opened | ConfigError SRC-251 |
 | DeltaProtocolError | ConfigError SRC-253 |
 | CommitFailedError | nothing: ``commit`` reads the marker and decides |
 | DeltaError, ValueError while a table is opened | ConfigError SRC-251 |
@@ -13,7 +15,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from penstock.errors import ConfigError, TransientError
 
@@ -22,6 +24,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from deltalake import DeltaTable
+
+
+# In a table's path: deltalake panics, or looks somewhere else.
+_UNOPENABLE: Final = frozenset("[]|^%\\") | {chr(code) for code in (*range(32), 127)}
 
 
 def require() -> None:
@@ -40,9 +46,10 @@ def require() -> None:
 def find(root: Path, version: int | None = None) -> DeltaTable | None:
     """A new handle on the table's newest version, or on ``version``; None where there is no table.
 
-    Raises ConfigError SRC-251 (the log cannot be read), SRC-253 (it needs a feature that deltalake lacks).
+    Raises ConfigError SRC-251 (the log cannot be read), SRC-253 (it needs a feature that deltalake lacks), SRC-257.
     """
     require()
+    _check_path(root)
     from deltalake import DeltaTable
     from deltalake.exceptions import TableNotFoundError
 
@@ -53,6 +60,17 @@ def find(root: Path, version: int | None = None) -> DeltaTable | None:
             return DeltaTable(root, version=version)
     except TableNotFoundError:
         return None
+
+
+def _check_path(root: Path) -> None:
+    found = sorted(_UNOPENABLE & set(str(root)))
+    if found:
+        raise ConfigError(
+            "SRC-257",
+            f"the path of a Delta table has the character {found[0]!r}, which the Delta library cannot take",
+            detail=f"the path is {str(root)!r}",
+            hint="name the folder otherwise",
+        )
 
 
 @contextmanager
@@ -67,6 +85,12 @@ def opening(root: Path) -> Iterator[None]:
     except DeltaProtocolError as error:
         raise ConfigError("SRC-253", f'the Delta table "{root.name}" cannot be read', detail=brief(error)) from None
     except (DeltaError, ValueError, OSError) as error:
+        raise ConfigError(
+            "SRC-251", f'the log of the Delta table "{root.name}" cannot be read', detail=brief(error)
+        ) from None
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":  # which deltalake raises and does not export
+            raise
         raise ConfigError(
             "SRC-251", f'the log of the Delta table "{root.name}" cannot be read', detail=brief(error)
         ) from None

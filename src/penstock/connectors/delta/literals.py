@@ -59,8 +59,11 @@ def parquet(paths: Iterable[str], schema: Schema, **options: exp.Expr) -> exp.An
 
 
 def escaped(path: str) -> str:
-    """A path in which DuckDB sees no pattern."""
-    return "".join(f"[{mark}]" if mark in "*?[" else mark for mark in path)
+    """A path in which DuckDB sees no pattern; only in a pattern is a backslash more than itself."""
+    if not any(mark in path for mark in "*?["):
+        return path
+    marks = {"*": "[*]", "?": "[?]", "[": "[[]", "\\": "\\\\"}
+    return "".join(marks.get(character, character) for character in path)
 
 
 def _columns(schema: Schema) -> exp.ToMap:

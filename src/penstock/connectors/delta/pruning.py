@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from sqlglot import exp
 
 from penstock.connectors.delta.literals import column, identifier
+from penstock.connectors.delta.relations import free_name
 from penstock.types.duckdb import to_duckdb
 
 if TYPE_CHECKING:
@@ -66,17 +67,19 @@ def kept(snapshot: Snapshot, predicate: exp.Expr) -> tuple[DataFile, ...]:
     import pyarrow as pa
 
     values = snapshot.actions.column("partition").combine_chunks().flatten()
-    listed = pa.table([pa.array(range(len(snapshot.files))), *values], names=["", *_names(snapshot)])
-    query = exp.select(column("")).from_(exp.Table(this=identifier("listed")))
+    place = free_name("place", _names(snapshot))
+    listed = pa.table([pa.array(range(len(snapshot.files))), *values], names=[place, *_names(snapshot)])
+    query = exp.select(column(place)).from_(exp.Table(this=identifier("listed")))
     typed = {
         name: exp.Cast(this=column(name), to=to_duckdb(snapshot.schema[name].type)) for name in snapshot.partition_by
     }
     for part in parts:
         query = query.where(part.transform(lambda node: _typed(node, typed)))
-    with closing(duckdb.connect(config={"threads": "1", "TimeZone": "UTC"})) as connection:
+    with closing(duckdb.connect(config={"threads": 1})) as connection:
+        connection.execute("SET TimeZone = 'UTC'")
         connection.register("listed", listed)
-        chosen = {place for (place,) in connection.execute(query.sql(dialect="duckdb")).fetchall()}
-    return tuple(file for place, file in enumerate(snapshot.files) if place in chosen)
+        chosen = {found for (found,) in connection.execute(query.sql(dialect="duckdb")).fetchall()}
+    return tuple(file for number, file in enumerate(snapshot.files) if number in chosen)
 
 
 def _names(snapshot: Snapshot) -> list[str]:
