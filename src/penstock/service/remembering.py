@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from penstock.document.assembly import project_of
 from penstock.errors import ConfigError
@@ -105,3 +105,45 @@ def rejects(settings: Settings, *, run_id: str | None = None, node: str | None =
 
 def _is_of(node_id: str, name: str) -> bool:
     return node_id == name or node_id.startswith(f"{name}.")
+
+
+def export(found: Rejected, out: Path, form: str) -> int:
+    """Writes the records: ``json`` one per line, ``parquet`` as they are kept. How many there were.
+
+    Raises ConfigError LED-131 where the file is there already or cannot be written; a file of which not all could be
+    written is removed.
+    """
+    try:
+        with out.open("xb") as file:
+            return _export_parquet(found, file) if form == "parquet" else _export_lines(found, file)
+    except FileExistsError:
+        raise ConfigError("LED-131", f'"{out}" is there already', hint="name another file") from None
+    except OSError as error:
+        raise ConfigError("LED-131", f'"{out}" cannot be written', detail=f"{error.strerror}.") from None
+
+
+def _export_lines(found: Rejected, file: BinaryIO) -> int:
+    import json
+
+    written = 0
+    for entry, batch in found.batches():
+        for row in batch.to_pylist():
+            line = {"node": entry.file.node, "epoch": entry.epoch, "status": entry.status, **row}
+            file.write(json.dumps(line, ensure_ascii=False).encode() + b"\n")
+            written += 1
+    return written
+
+
+def _export_parquet(found: Rejected, file: BinaryIO) -> int:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    written, writer = 0, None
+    for entry, batch in found.batches():
+        named = batch.add_column(0, "node", pa.array([entry.file.node] * batch.num_rows, pa.string()))
+        writer = writer or pq.ParquetWriter(file, named.schema)
+        writer.write_batch(named)
+        written += named.num_rows
+    if writer is not None:
+        writer.close()
+    return written

@@ -1,0 +1,165 @@
+"""``penstock validate``, ``plan``, ``preview``, ``lineage``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from penstock.cli import options
+
+if TYPE_CHECKING:
+    from penstock.document.environments import MergedValue
+    from penstock.service.inspecting import Validation
+
+
+def register(app: typer.Typer) -> None:
+    for command in (validate, plan, preview, lineage):
+        app.command()(command)
+
+
+def validate(
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="[FILE...]", help="Pipeline files; else the project's.", show_default=False),
+    ] = None,
+    *,
+    param: options.Param = None,
+    env: options.Env = None,
+    allow_path: options.AllowPath = None,
+    connect: Annotated[bool, typer.Option("--connect", help="Ask the systems as well.")] = False,
+    show_merged: Annotated[
+        bool, typer.Option("--show-merged", help="Print every value in force with its origin.")
+    ] = False,
+    json: options.Json = False,
+) -> int:
+    """Everything that is wrong with a document, before a row moves."""
+    from penstock.cli.output import print_json, show, tell
+    from penstock.service import inspecting
+
+    settings = options.settings_of(env, param, allow_path)
+    chosen = files or _project_files(settings)
+    results = {file: inspecting.validate(options.request_of(file, settings), connect=connect) for file in chosen}
+    ok = all(result.ok for result in results.values())
+    if json:
+        problems = [problem.to_json() for result in results.values() for problem in result.problems]
+        print_json({"ok": ok, "problems": problems} | (_merged_json(results) if show_merged else {}))
+        return 0 if ok else 2
+    for file, result in results.items():
+        tell(result.problems)
+        if show_merged:
+            show(*(f"{value.path} = {value.value}  ({_origin(value)})" for value in result.values))
+        if result.ok:
+            show(f"{file}: ok")
+    return 0 if ok else 2
+
+
+def _project_files(settings: object) -> list[Path]:
+    from penstock.document.assembly import Settings, project_of
+    from penstock.errors import ConfigError
+
+    if not isinstance(settings, Settings):
+        raise TypeError(settings)
+    found = list(project_of(None, settings).pipelines())
+    if not found:
+        raise ConfigError(
+            "CLI-103", "there is no pipeline here", hint="name a file, or `penstock init` makes a project"
+        )
+    return found
+
+
+def _merged_json(results: dict[Path, Validation]) -> dict[str, object]:
+    return {
+        "values": {
+            str(file): [{"path": value.path, "value": value.value, "origin": _origin(value)} for value in result.values]
+            for file, result in results.items()
+        }
+    }
+
+
+def _origin(value: MergedValue) -> str:
+    """``file:line:column``, with the environment that laid it over the base."""
+    place = f"{value.at.file}:{value.at.line}:{value.at.column}" if value.at is not None else "--param"
+    return f"{place}, environment {value.environment}" if value.environment else place
+
+
+def plan(
+    file: options.File,
+    *,
+    param: options.Param = None,
+    env: options.Env = None,
+    allow_path: options.AllowPath = None,
+    sql: Annotated[bool, typer.Option("--sql", help="Print the statement per node, for DuckDB and for Spark.")] = False,
+    json: options.Json = False,
+) -> int:
+    """What a run will do: stages, types, guarantee and why, what each sink will do."""
+    from penstock.cli.output import print_json, show, tell
+    from penstock.cli.render.plan import plan_page
+    from penstock.service import inspecting
+
+    explained = inspecting.plan(options.request_of(file, options.settings_of(env, param, allow_path)))
+    if json:
+        print_json(explained.to_json())
+        return 0
+    tell(explained.plan.warnings)
+    show(*plan_page(explained, sql=sql))
+    return 0
+
+
+def preview(
+    file: options.File,
+    node: Annotated[str, typer.Argument(help="A source, a transform, a step (transform.step) or a sink.")],
+    *,
+    rows: Annotated[int, typer.Option("--rows", "-n", min=1, max=10_000, help="How many rows.")] = 10,
+    param: options.Param = None,
+    env: options.Env = None,
+    allow_path: options.AllowPath = None,
+    json: options.Json = False,
+) -> int:
+    """The first rows of any node; nothing is written."""
+    from penstock.cli.output import print_json, show
+    from penstock.cli.render.rows import rows_json, rows_table
+    from penstock.service import inspecting
+
+    request = options.request_of(file, options.settings_of(env, param, allow_path))
+    found = inspecting.preview(request, node, rows)
+    if json:
+        print_json({"node": node, "columns": rows_json(found, columns=True), "rows": rows_json(found)})
+    else:
+        show(rows_table(found))
+    return 0
+
+
+def lineage(
+    file: options.File,
+    *,
+    column: Annotated[
+        str | None, typer.Option("--column", metavar="NODE.COLUMN", help="Only this column.", show_default=False)
+    ] = None,
+    format: Annotated[  # noqa: A002 -- the option's name
+        Literal["text", "mermaid", "openlineage", "json"], typer.Option("--format", help="How it is printed.")
+    ] = "text",
+    offline: Annotated[bool, typer.Option("--offline", help="Ask no system.")] = False,
+    param: options.Param = None,
+    env: options.Env = None,
+    allow_path: options.AllowPath = None,
+    json: options.Json = False,
+) -> int:
+    """Where every column comes from, through values and through what decides rows."""
+    from penstock.cli.output import print_json
+    from penstock.cli.render import lineage as render
+    from penstock.service import inspecting
+
+    request = options.request_of(file, options.settings_of(env, param, allow_path))
+    traced = render.chosen(inspecting.lineage(request, connect=not offline), column)
+    match "json" if json else format:
+        case "json":
+            print_json(traced.to_json())
+        case "mermaid":
+            typer.echo(render.mermaid(traced))
+        case "openlineage":
+            print_json(render.openlineage(traced))
+        case _:
+            typer.echo(render.text(traced))
+    return 0

@@ -1,0 +1,86 @@
+"""Options that several commands have, and what they say together."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from penstock.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from penstock.document.assembly import Settings
+    from penstock.events import Events
+    from penstock.service.opening import Request
+
+LogLevel = Literal["debug", "info", "warning", "error"]
+LogFormat = Literal["text", "json"]
+
+File = Annotated[Path, typer.Argument(help="The pipeline file.", show_default=False)]
+Json = Annotated[bool, typer.Option("--json", help="Print exactly one JSON object to stdout.")]
+Env = Annotated[str | None, typer.Option("--env", help="The environment; else PENSTOCK_ENV.", show_default=False)]
+Param = Annotated[
+    list[str] | None,
+    typer.Option("--param", "-p", metavar="NAME=VALUE", help="A parameter's value.", show_default=False),
+]
+AllowPath = Annotated[
+    list[Path] | None,
+    typer.Option("--allow-path", metavar="DIR", help="A further folder that paths may name.", show_default=False),
+]
+Project = Annotated[
+    Path | None, typer.Option("--project", metavar="DIR", help="The project's folder; else found.", show_default=False)
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Globals:
+    """What stands before the command."""
+
+    log_level: LogLevel = "warning"
+    log_format: LogFormat = "text"
+    quiet: bool = False
+
+    def events(self) -> Events:
+        from penstock.events import Events
+
+        return Events(self.log_level, self.log_format)
+
+
+def globals_of(context: typer.Context) -> Globals:
+    found = context.obj
+    return found if isinstance(found, Globals) else Globals()
+
+
+def settings_of(
+    env: str | None = None,
+    param: Sequence[str] | None = None,
+    allow_path: Sequence[Path] | None = None,
+    project: Path | None = None,
+) -> Settings:
+    """Raises ConfigError CLI-101 for a parameter that is no name=value."""
+    from penstock.document.assembly import Settings
+
+    params = {}
+    for item in param or ():
+        name, equals, value = item.partition("=")
+        if not equals or not name:
+            raise ConfigError("CLI-101", f'"{item}" is no name=value', hint="write --param since=2024-01-01")
+        params[name] = value
+    return Settings(
+        dict(os.environ), params=params, environment=env, project_root=project, allow_paths=tuple(allow_path or ())
+    )
+
+
+def request_of(
+    file: Path, settings: Settings, *, reached: Callable[[str], None] | None = None, full_refresh: bool = False
+) -> Request:
+    from penstock.clock import SystemClock
+    from penstock.connectors.api import pass_by
+    from penstock.service.opening import Request
+
+    return Request(file, settings, SystemClock(), reached or pass_by, full_refresh)

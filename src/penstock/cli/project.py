@@ -1,0 +1,100 @@
+"""``penstock init`` and ``penstock secrets``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from penstock.cli import options
+
+if TYPE_CHECKING:
+    from penstock.document.secrets_file import SecretsFile
+
+SecretName = Annotated[str, typer.Argument(metavar="NAME", help="Its name, as in ${secret.NAME}.")]
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(init)
+    secrets = typer.Typer(help="The project's encrypted secrets.", no_args_is_help=True, rich_markup_mode=None)
+    secrets.command("set")(set_secret)
+    secrets.command("list")(list_secrets)
+    secrets.command("rm")(remove_secret)
+    app.add_typer(secrets, name="secrets")
+
+
+def init(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The project's folder.")] = Path(),
+    *,
+    template: Annotated[str, typer.Option(help="What it begins with: prices or empty.")] = "prices",
+    json: options.Json = False,
+) -> int:
+    """A project that runs at once: penstock.yml, a pipeline with sample data, a schema for completion."""
+    from penstock.cli.output import print_json, show
+    from penstock.service.starting import init as start
+
+    written = start(folder, template)
+    if json:
+        print_json({"folder": str(folder), "files": list(written)})
+        return 0
+    show(*(f"  {name}" for name in written))
+    where = "" if folder == Path() else f"cd {folder} && "
+    show(f"\nnow: {where}penstock run pipelines/*.yml" if template != "empty" else "\nnow write pipelines/*.yml")
+    return 0
+
+
+def _secrets(project: Path | None) -> SecretsFile:
+    import os
+
+    from penstock.document.assembly import project_of, secrets_of
+
+    return secrets_of(project_of(None, options.settings_of(project=project)), dict(os.environ))
+
+
+def set_secret(
+    name: SecretName,
+    *,
+    project: options.Project = None,
+    json: options.Json = False,
+) -> int:
+    """Keep a secret; its value is asked for, or read from stdin where that is no terminal."""
+    import sys
+
+    from penstock.cli.output import print_json, show
+    from penstock.secret import Secret
+
+    if sys.stdin.isatty():
+        value = str(typer.prompt(name, hide_input=True, err=True))
+    else:
+        value = sys.stdin.read().removesuffix("\n")
+    _secrets(project).put(name, Secret(value))
+    if json:
+        print_json({"secret": name})
+    else:
+        show(f"{name} is kept")
+    return 0
+
+
+def list_secrets(*, project: options.Project = None, json: options.Json = False) -> int:
+    """The names of what is kept; values are never shown."""
+    from penstock.cli.output import print_json, show
+
+    names = _secrets(project).names()
+    if json:
+        print_json({"secrets": list(names)})
+    else:
+        show("\n".join(names) if names else "no secrets are kept")
+    return 0
+
+
+def remove_secret(name: SecretName, *, project: options.Project = None, json: options.Json = False) -> int:
+    """Forget a secret."""
+    from penstock.cli.output import print_json, show
+
+    _secrets(project).remove(name)
+    if json:
+        print_json({"removed": name})
+    else:
+        show(f"{name} is forgotten")
+    return 0

@@ -1,0 +1,154 @@
+"""``penstock runs`` and ``penstock rejects``: what the ledger remembers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from penstock.cli import options
+
+if TYPE_CHECKING:
+    from penstock.service.remembering import Rejected
+
+RunId = Annotated[
+    str | None,
+    typer.Option("--run", metavar="ID", help="A run, or how its id begins; else the newest.", show_default=False),
+]
+Node = Annotated[
+    str | None, typer.Option("--node", metavar="NAME", help="Only what this node rejected.", show_default=False)
+]
+
+
+def register(app: typer.Typer) -> None:
+    runs = typer.Typer(help="History and state of runs.", no_args_is_help=True, rich_markup_mode=None)
+    runs.command("list")(list_runs)
+    runs.command("show")(show_run)
+    app.add_typer(runs, name="runs")
+    rejects = typer.Typer(
+        help="The bad rows: grouped by cause, shown, exported.", no_args_is_help=True, rich_markup_mode=None
+    )
+    rejects.command("list")(list_rejects)
+    rejects.command("show")(show_rejects)
+    rejects.command("export")(export_rejects)
+    app.add_typer(rejects, name="rejects")
+
+
+def list_runs(
+    *,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many, newest first.")] = 20,
+    pipeline: Annotated[str | None, typer.Option(help="Only this pipeline.", show_default=False)] = None,
+    project: options.Project = None,
+    json: options.Json = False,
+) -> int:
+    """Runs of this project, newest first."""
+    from penstock.cli.output import print_json, show
+    from penstock.cli.render.history import run_json, runs_table
+    from penstock.service import remembering
+
+    found = remembering.list_runs(options.settings_of(project=project), limit=limit, pipeline=pipeline)
+    if json:
+        print_json({"runs": [run_json(run) for run in found]})
+    elif found:
+        show(runs_table(found))
+    else:
+        show("nothing has been run yet")
+    return 0
+
+
+def show_run(
+    run_id: Annotated[
+        str | None, typer.Argument(help="An id, or how it begins; else the newest.", show_default=False)
+    ] = None,
+    *,
+    project: options.Project = None,
+    json: options.Json = False,
+) -> int:
+    """One run: its epochs, receipts and balance."""
+    from penstock.cli.output import print_json, show
+    from penstock.cli.render.history import details_json, details_page
+    from penstock.service import remembering
+
+    details = remembering.show_run(options.settings_of(project=project), run_id)
+    if json:
+        print_json(details_json(details))
+    else:
+        show(*details_page(details))
+    return 0
+
+
+def list_rejects(
+    *, run: RunId = None, node: Node = None, project: options.Project = None, json: options.Json = False
+) -> int:
+    """Rejected rows grouped by node, cause and column."""
+    from penstock.cli.output import print_json, show
+    from penstock.cli.render.history import causes_table
+
+    found = _rejects(run, node, project)
+    if json:
+        print_json(
+            {
+                "run_id": found.run_id,
+                "total": sum(entry.file.rows for entry in found.entries),
+                "by_cause": found.by_cause(),
+            }
+        )
+    elif found.entries:
+        show(f"run {found.run_id}", causes_table(found))
+    else:
+        show("nothing was rejected")
+    return 0
+
+
+def show_rejects(
+    *,
+    run: RunId = None,
+    node: Node = None,
+    rows: Annotated[int, typer.Option("--rows", "-n", min=1, help="How many records.")] = 20,
+    project: options.Project = None,
+    json: options.Json = False,
+) -> int:
+    """Rejected records: where each came from, what it was, and why."""
+    from penstock.cli.output import print_json, show
+    from penstock.cli.render.history import records, records_page
+
+    found = _rejects(run, node, project)
+    first = list(records(found, rows))
+    if json:
+        print_json({"run_id": found.run_id, "records": first})
+    elif first:
+        show(*records_page(first))
+    else:
+        show("nothing was rejected")
+    return 0
+
+
+def export_rejects(
+    out: Annotated[Path, typer.Argument(help="The file to write; it must not be there yet.")],
+    *,
+    format: Annotated[  # noqa: A002 -- the option's name
+        Literal["json", "parquet"], typer.Option("--format", help="json: one record per line.")
+    ] = "json",
+    run: RunId = None,
+    node: Node = None,
+    project: options.Project = None,
+    json: options.Json = False,
+) -> int:
+    """Write rejected records to a file."""
+    from penstock.cli.output import print_json, show
+    from penstock.service.remembering import export
+
+    found = _rejects(run, node, project)
+    written = export(found, out, format)
+    if json:
+        print_json({"run_id": found.run_id, "file": str(out), "records": written})
+    else:
+        show(f"{written:,} records written to {out}")
+    return 0
+
+
+def _rejects(run: str | None, node: str | None, project: Path | None) -> Rejected:
+    from penstock.service import remembering
+
+    return remembering.rejects(options.settings_of(project=project), run_id=run, node=node)

@@ -1,0 +1,96 @@
+"""The balance sheet of a run: what came in, where it went, and that nothing is missing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from rich.console import RenderableType
+
+    from penstock.ledger.api import NodeBalance
+    from penstock.run.epoch import SealedEpoch
+    from penstock.service.running import RunResult
+
+_LOUD = frozenset({"read", "table", "write", "join", "aggregate", "explode", "union", "query", "python"})
+
+
+def balance_sheet(result: RunResult) -> Iterator[RenderableType]:
+    """Empty where nothing was sealed: the problems are told elsewhere."""
+    for epoch in result.epochs:
+        yield _title(result, epoch)
+        yield _nodes(epoch.account.balance)
+        yield _sinks(epoch)
+    if result.rejected:
+        yield _rejects(result)
+        yield Text("`penstock rejects show` lists them, `penstock rejects export` writes them to a file.", style="dim")
+
+
+def _title(result: RunResult, epoch: SealedEpoch) -> Text:
+    again = ", finished after an earlier run" if epoch.redone else ""
+    return Text.assemble(
+        (f"{result.pipeline}", "bold"),
+        f"  epoch {epoch.record.number} sealed{again}  ",
+        (f"{result.guarantee.replace('_', ' ')}, {result.duration_ms / 1000:.1f} s, run {result.run_id}", "dim"),
+    )
+
+
+def _nodes(entries: Sequence[NodeBalance]) -> Table:
+    """Nodes that change nothing are left out: each hands on what it got."""
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("node")
+    for title in ("in", "out", "filtered", "deduplicated", "rejected", "unmatched"):
+        table.add_column(title, justify="right")
+    for entry in entries:
+        if entry.kind not in _LOUD and not (entry.filtered or entry.deduplicated or entry.rejected):
+            continue
+        unmatched = (
+            " + ".join(f"{rows:,}" for rows in entry.unmatched.values()) if any(entry.unmatched.values()) else ""
+        )
+        table.add_row(
+            Text(entry.node, style="bold" if entry.kind in {"read", "write"} else ""),
+            f"{sum(entry.into.values()):,}",
+            f"{entry.out:,}",
+            _shown(entry.filtered),
+            _shown(entry.deduplicated),
+            Text(_shown(entry.rejected), style="yellow"),
+            unmatched,
+        )
+    return table
+
+
+def _sinks(epoch: SealedEpoch) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("sink")
+    for title in ("rows", "inserted", "updated", "unchanged", "ignored as older", "version"):
+        table.add_column(title, justify="right")
+    for name, receipt in epoch.receipts.items():
+        table.add_row(
+            Text(name, style="bold"),
+            f"{receipt.rows:,}",
+            _shown(receipt.inserted),
+            _shown(receipt.updated),
+            _shown(receipt.unchanged),
+            _shown(receipt.ignored_older),
+            receipt.version,
+        )
+    return table
+
+
+def _rejects(result: RunResult) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("rejected at")
+    table.add_column("cause")
+    table.add_column("column")
+    table.add_column("rows", justify="right")
+    for item in result.by_cause():
+        table.add_row(item["node"], item["cause"], item["column"] or "", Text(f"{item['rows']:,}", style="yellow"))
+    return table
+
+
+def _shown(number: int) -> str:
+    return f"{number:,}" if number else ""

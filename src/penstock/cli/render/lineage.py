@@ -1,0 +1,91 @@
+"""Lineage as text, as a Mermaid graph, as OpenLineage facets."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+
+from penstock.errors import ConfigError, nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from penstock.compile.lineage import Origin
+    from penstock.service.inspecting import Traced
+
+_SHAPES: Final = {"source": ("[(", ")]"), "transform": ("[", "]"), "sink": ("[/", "/]")}
+_FACET: Final = "https://openlineage.io/spec/facets/1-2-0/ColumnLineageDatasetFacet.json"
+
+
+def chosen(traced: Traced, column: str | None) -> Traced:
+    """Only one column, ``node.column``. Raises ConfigError CLI-104 with the nearest name."""
+    if column is None:
+        return traced
+    node, _, name = column.partition(".")
+    if node in traced.lineage and name in traced.lineage[node]:
+        return replace(traced, lineage={node: {name: traced.lineage[node][name]}})
+    known = [f"{owner}.{item}" for owner, columns in traced.lineage.items() for item in columns]
+    near = nearest(column, known)
+    raise ConfigError(
+        "CLI-104", f'there is no column "{column}"', hint=f'did you mean "{near}"?' if near else "write it node.column"
+    )
+
+
+def text(traced: Traced) -> str:
+    return "\n".join(_lines(traced))
+
+
+def _lines(traced: Traced) -> Iterator[str]:
+    for node, columns in traced.lineage.items():
+        if traced.kinds.get(node) == "source":
+            continue
+        yield f"{node} ({traced.kinds.get(node, 'node')})"
+        for name, found in columns.items():
+            yield f"  {name} <- {_listed(found.values) or 'no column'}"
+            if found.predicates:
+                yield f"    decided by {_listed(found.predicates)}"
+        yield ""
+
+
+def _listed(origins: frozenset[Origin]) -> str:
+    return ", ".join(f"{origin.node}.{origin.column}" for origin in sorted(origins))
+
+
+def mermaid(traced: Traced) -> str:
+    lines = ["flowchart LR"]
+    for name, kind in traced.kinds.items():
+        left, right = _SHAPES[kind]
+        lines.append(f'  {name}{left}"{name}"{right}')
+    lines += [f"  {source} --> {target}" for source, target in traced.edges]
+    return "\n".join(lines)
+
+
+def openlineage(traced: Traced) -> dict[str, Any]:
+    """One dataset per sink, with the column lineage facet; namespaces are the pipeline's."""
+    outputs = []
+    for node, columns in traced.lineage.items():
+        if traced.kinds.get(node) != "sink":
+            continue
+        fields = {
+            name: {
+                "inputFields": [
+                    *(_input(traced, origin, "DIRECT", "TRANSFORMATION") for origin in sorted(found.values)),
+                    *(_input(traced, origin, "INDIRECT", "FILTER") for origin in sorted(found.predicates)),
+                ]
+            }
+            for name, found in columns.items()
+        }
+        facet = {"_producer": "penstock", "_schemaURL": _FACET, "fields": fields}
+        outputs.append({"namespace": traced.pipeline, "name": node, "facets": {"columnLineage": facet}})
+    inputs = [{"namespace": traced.pipeline, "name": name} for name, kind in traced.kinds.items() if kind == "source"]
+    return {"job": {"namespace": "penstock", "name": traced.pipeline}, "inputs": inputs, "outputs": outputs}
+
+
+def _input(traced: Traced, origin: Origin, kind: str, subtype: str) -> dict[str, Any]:
+    transformation = {"type": kind, "subtype": subtype, "description": "", "masking": False}
+    return {
+        "namespace": traced.pipeline,
+        "name": origin.node,
+        "field": origin.column,
+        "transformations": [transformation],
+    }

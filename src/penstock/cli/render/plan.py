@@ -1,0 +1,94 @@
+"""A plan for people: what will be read, computed, committed, and under which guarantee; at most a screen."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, assert_never
+
+from rich.padding import Padding
+from rich.syntax import Syntax
+from rich.table import Table
+from rich.text import Text
+
+from penstock.plan.stages import Acknowledge, Commit, Pass, Seal, Spool
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rich.console import RenderableType
+
+    from penstock.plan.stages import Stage
+    from penstock.service.inspecting import Explained
+
+
+def plan_page(explained: Explained, *, sql: bool = False) -> Iterator[RenderableType]:
+    plan = explained.plan
+    delivery = plan.delivery
+    yield Text.assemble((plan.pipeline, "bold"), (f"  plan {plan.hash[:12]}", "dim"))
+    yield Text.assemble((delivery.given.replace("_", " "), "green"), f": {delivery.because}")
+    for item in explained.news:
+        yield Text(f"new: {item}", style="yellow")
+    yield _stages(explained)
+    if sql:
+        yield from _statements(explained)
+
+
+def _stages(explained: Explained) -> Table:
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(style="dim", justify="right")
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    for number, stage in enumerate(explained.plan.stages, start=1):
+        title, facts = _stage(stage, explained)
+        table.add_row(str(number), title, facts)
+    return table
+
+
+def _stage(stage: Stage, explained: Explained) -> tuple[str, str]:
+    match stage:
+        case Spool():
+            return "spool", f"{stage.source}: {stage.because}"
+        case Pass():
+            return "pass", _pass(stage, explained)
+        case Commit():
+            return "commit", f"{stage.sink} ({stage.type}): {stage.action}"
+        case Seal():
+            return "seal", "receipts, balance and positions into the ledger"
+        case Acknowledge():
+            return "acknowledge", ", ".join(stage.sources)
+    assert_never(stage)
+
+
+def _pass(stage: Pass, explained: Explained) -> str:
+    graph = explained.plan.graph
+    reads = [f"{graph[name].id}{_narrowed(name, explained)}" for name in stage.reads]
+    tables = [f"{name.removesuffix('.table')} as committed" for name in stage.tables]
+    lines = [f"{', '.join([*reads, *tables])}  ->  {', '.join(stage.sinks)}"]
+    lines += [f"{item.node}: {item.how}, {item.because}" for item in stage.shared]
+    return "\n".join(lines)
+
+
+def _narrowed(name: str, explained: Explained) -> str:
+    """How much of a source is asked for, where that is not all."""
+    from penstock.graph.nodes import Read
+
+    node, written = explained.plan.graph[name], explained.compiled.written.by_id.get(name)
+    if not isinstance(node, Read):
+        return ""
+    facts = []
+    if node.columns is not None and written is not None and written.schema is not None:
+        facts.append(f"{len(node.columns)} of {len(written.schema.names)} columns")
+    if node.predicate is not None:
+        facts.append(f"where {node.predicate.sql(dialect='duckdb')}")
+    return f" ({', '.join(facts)})" if facts else ""
+
+
+def _statements(explained: Explained) -> Iterator[RenderableType]:
+    from penstock.service.inspecting import statements_of
+
+    for node in explained.plan.graph.nodes:
+        columns = ", ".join(str(item) for item in node.schema or ())
+        yield Text.assemble("\n", (node.id, "bold"), (f"  {node.kind.value}", "dim"))
+        yield Padding(Text(columns, style="dim"), (0, 0, 0, 2))
+        for dialect, statement in statements_of(node).items():
+            yield Padding(Text(dialect, style="dim"), (0, 0, 0, 2))
+            yield Padding(Syntax(statement, "sql", background_color="default"), (0, 0, 0, 4))

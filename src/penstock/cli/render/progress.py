@@ -1,0 +1,81 @@
+"""Progress of a run on stderr: stage, share done, rows, rows per second, rejected. Only where a person looks."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+
+from penstock.events import (
+    EpochPlanned,
+    EpochRedone,
+    EpochSealed,
+    Event,
+    Events,
+    PassDone,
+    PassMoved,
+    PassStarted,
+    SinkCommitted,
+    SourceSpooled,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@contextmanager
+def progress(events: Events) -> Iterator[None]:
+    """Listens to the run's facts while the block runs."""
+    bars = Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        TextColumn("{task.fields[facts]}"),
+        TimeElapsedColumn(),
+        console=Console(stderr=True, highlight=False),
+        transient=True,
+    )
+    with bars:
+        events.listeners.append(_Listener(bars))
+        yield
+
+
+class _Listener:
+    def __init__(self, bars: Progress) -> None:
+        self._bars = bars
+        self._bar: TaskID = bars.add_task("reading the document", total=None, facts="")
+        self._rows = 0
+        self._rejected = 0
+        self._started = time.monotonic()
+
+    def __call__(self, event: Event) -> None:
+        match event:
+            case EpochPlanned(epoch=epoch):
+                self._say(f"epoch {epoch}: ranges written")
+            case EpochRedone(epoch=epoch):
+                self._say(f"epoch {epoch}: finishing what an earlier run left")
+            case SourceSpooled(source=source, bytes=size):
+                self._say(f"spooled {source}, {size / 2**20:.1f} MiB")
+            case PassStarted(number=number, of=of, sinks=sinks):
+                self._say(f"pass {number} of {of}: {', '.join(sinks)}", total=1.0)
+            case PassMoved(fraction=fraction) if fraction is not None:
+                self._bars.update(self._bar, completed=fraction)
+            case PassDone(rows_in=rows, rejected=rejected, seconds=seconds):
+                self._rows += rows
+                self._rejected += rejected
+                speed = f", {rows / seconds:,.0f} rows/s" if seconds > 0 and rows else ""
+                self._say("rows are staged", facts=f"{self._rows:,} rows{speed}, {self._rejected:,} rejected")
+            case SinkCommitted(sink=sink, rows=rows):
+                self._say(f"committed {sink}: {rows:,} rows")
+            case EpochSealed(epoch=epoch):
+                self._say(f"epoch {epoch} sealed")
+            case _:
+                pass
+
+    def _say(self, what: str, *, total: float | None = None, facts: str | None = None) -> None:
+        self._bars.update(self._bar, description=what, total=total, completed=0)
+        if facts is not None:
+            self._bars.update(self._bar, facts=facts)
