@@ -18,6 +18,7 @@ from penstock.errors import ConfigError, nearest
 from penstock.graph.nodes import SortKey
 from penstock.graph.select import column as column_of
 from penstock.graph.select import identifier
+from penstock.types.logical import Struct
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from penstock.errors import Location
     from penstock.fields import ExpressionText
     from penstock.steps.api import Allows
-    from penstock.types import Schema
+    from penstock.types import LogicalType, Schema
 
 _SELECT: Final = "SELECT "
 _ORDER: Final = "SELECT 1 ORDER BY "
@@ -203,20 +204,21 @@ def _forbidden(node: exp.Expr, allows: Allows) -> tuple[str, str, str | None] | 
 
 
 def _column(node: exp.Column, text: ExpressionText, schemas: Mapping[str, Schema], owner: str) -> exp.Expr:
-    parts = [part.name for part in node.parts]
-    head, alias = parts[0], parts[0]
-    qualified = len(parts) > 1 and alias in schemas and alias != ""
-    if len(parts) > 1 and not qualified and "" not in schemas:
-        _check_alias(alias, node, text, schemas)
-    if qualified:
-        exact = _find(parts[1], {alias: schemas[alias]}, node, text, owner)
-        rest = parts[2:]
-    else:
-        exact = _find(head, schemas, node, text, owner)
-        rest = parts[1:]
-    found: exp.Expr = column_of(exact[1], exact[0] or None)
-    for part in rest:
-        found = exp.Dot(this=found, expression=identifier(part))
+    parts = list(node.parts)
+    head = parts[0].name
+    alias = next((known for known in schemas if known and known.casefold() == head.casefold()), None)
+    if alias is not None and len(parts) > 1:
+        parts = parts[1:]
+        schemas = {alias: schemas[alias]}
+    elif len(parts) > 1 and "" not in schemas:
+        _check_alias(head, node, text, schemas)
+    alias, name = _find(parts[0].name, schemas, node, text, owner)
+    found: exp.Expr = column_of(name, alias or None)
+    found.this.meta.update(parts[0].meta)  # its place in the document
+    kind: LogicalType | None = schemas[alias][name].type
+    for part in parts[1:]:
+        kind = _field(kind, part, node, text)
+        found = exp.Dot(this=found, expression=identifier(part.name))
     return found
 
 
@@ -233,6 +235,16 @@ def _check_alias(alias: str, node: exp.Column, text: ExpressionText, schemas: Ma
         detail=f"its sides are {' and '.join(schemas)}.",
         hint=f'did you mean "{near}"?' if near else None,
     )
+
+
+def _field(kind: LogicalType | None, part: exp.Expr, node: exp.Column, text: ExpressionText) -> LogicalType | None:
+    """The type of a struct's field; None where only the engine knows what the dot means."""
+    if not isinstance(kind, Struct):
+        return None
+    for field in kind.fields:
+        if field.name.casefold() == part.name.casefold():
+            return field.type
+    raise missing_column(part.name, [field.name for field in kind.fields], node.parts[0].name, place_of(part, text))
 
 
 def _find(
