@@ -1,0 +1,306 @@
+"""The conformance suite of ledgers: subclass it, say how a ledger is opened, and every promise of ledger/api.py is tried."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from abc import ABC, abstractmethod
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from penstock.connectors.api import Receipt
+from penstock.errors import FatalError
+from penstock.ledger.api import (
+    Account,
+    EpochRecord,
+    EpochStatus,
+    NodeBalance,
+    PipelineKey,
+    Range,
+    RejectFile,
+    RunRecord,
+    RunStatus,
+    Seal,
+)
+from penstock.types import INT64, STRING, Field, Schema
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from penstock.ledger.api import Lease, Ledger
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+KEY = PipelineKey("project", "default", "pipeline")
+OTHER = PipelineKey("project", "prod", "pipeline")
+BALANCE = (
+    NodeBalance("a", "read", {"a": 5}, 4, rejected=1),
+    NodeBalance("x.join", "join", {"a": 4, "b": 2}, 3, unmatched={"a": 1, "b": 0}),
+)
+REJECTS = (
+    RejectFile(
+        "a", "rejects/a.parquet", 1, "c0ffee", {("bad_value", "k"): 1, ("malformed", None): 1}, frozenset({"pii"})
+    ),
+)
+RECEIPT = Receipt(rows=3, inserted=1, updated=1, unchanged=1, deleted=7, bytes=99, version="v7", checksum="abc")
+
+
+class LedgerConformance(ABC):
+    """``open`` gives a ledger over the same memory each time it is called."""
+
+    @abstractmethod
+    def open(self) -> Ledger: ...
+
+    @pytest.fixture
+    def ledger(self) -> Iterator[Ledger]:
+        found = self.open()
+        yield found
+        found.close()
+
+    # ------------------------------------------------------------ helpers
+
+    def take(self, ledger: Ledger, key: PipelineKey = KEY, holder: str = "one") -> Lease:
+        return ledger.take(key, holder, NOW, MINUTE)
+
+    def epoch(self, lease: Lease, number: int = 1, attempt: str = "a1", run_id: str = "r1") -> EpochRecord:
+        ranges = (Range("a", "", None, {"v": 1, "files": [["ä.csv", 3]]}), Range("b", "p1", {"v": 1}, {"v": 2}))
+        return EpochRecord(
+            lease.key, lease.incarnation, number, attempt, lease.fence, run_id, "hash", ranges, NOW, {"sink": number}
+        )
+
+    def seal_of(self, epoch: EpochRecord) -> Seal:
+        schema = Schema((Field("k", INT64, nullable=False), Field("näme", STRING)))
+        return Seal(epoch, {"sink": RECEIPT}, BALANCE, REJECTS, {"a": schema}, NOW + MINUTE)
+
+    def sealed(self, ledger: Ledger, lease: Lease, number: int = 1) -> EpochRecord:
+        epoch = self.epoch(lease, number, attempt=f"a{number}")
+        ledger.plan_epoch(epoch)
+        ledger.seal(self.seal_of(epoch))
+        return epoch
+
+    # ------------------------------------------------------------ leases
+
+    def test_each_holder_has_a_larger_fence(self, ledger: Ledger) -> None:
+        first = self.take(ledger)
+        ledger.release(first)
+        second = self.take(ledger, holder="two")
+        assert second.fence > first.fence
+        assert second.incarnation == first.incarnation
+
+    def test_a_lease_survives_reopening(self, ledger: Ledger) -> None:
+        lease = self.take(ledger)
+        ledger.close()
+        again = self.open()
+        try:
+            assert self.take(again).fence > lease.fence
+        finally:
+            again.close()
+
+    def test_a_held_pipeline_is_refused_and_its_holder_named(self, ledger: Ledger) -> None:
+        self.take(ledger)
+        other = self.open()
+        try:
+            with pytest.raises(FatalError, match="one") as caught:
+                self.take(other, holder="two")
+        finally:
+            other.close()
+        assert caught.value.code == "LED-110"
+
+    def test_an_expired_lease_may_be_taken(self, ledger: Ledger) -> None:
+        first = self.take(ledger)
+        other = self.open()
+        try:
+            second = other.take(KEY, "two", NOW + 2 * MINUTE, MINUTE)
+            assert second.fence > first.fence
+            with pytest.raises(FatalError) as caught:
+                ledger.renew(first, NOW + 2 * MINUTE, MINUTE)
+        finally:
+            other.close()
+        assert caught.value.code == "LED-111"
+
+    def test_a_renewed_lease_holds_longer(self, ledger: Ledger) -> None:
+        lease = self.take(ledger)
+        renewed = ledger.renew(lease, NOW + timedelta(seconds=50), MINUTE)
+        assert renewed.expires_at > lease.expires_at
+        assert renewed.fence == lease.fence
+
+    def test_releasing_twice_or_too_late_harms_nobody(self, ledger: Ledger) -> None:
+        first = self.take(ledger)
+        ledger.release(first)
+        ledger.release(first)
+        second = self.take(ledger, holder="two")
+        ledger.release(first)
+        ledger.renew(second, NOW, MINUTE)
+
+    def test_environments_share_nothing(self, ledger: Ledger) -> None:
+        self.sealed(ledger, self.take(ledger))
+        other = self.take(ledger, OTHER)
+        assert ledger.last_epoch(OTHER, other.incarnation) is None
+        assert ledger.positions(OTHER, other.incarnation) == {}
+        assert ledger.schemas(OTHER) == {}
+
+    def test_only_one_of_many_takers_gets_the_lease(self) -> None:
+        won: list[str] = []
+
+        def contend(name: str) -> None:
+            own = self.open()
+            try:
+                own.take(KEY, name, NOW, MINUTE)
+                won.append(name)
+                ready.wait()
+            except FatalError:
+                ready.wait()
+            finally:
+                own.close()
+
+        ready = threading.Barrier(4)
+        threads = [threading.Thread(target=contend, args=(f"t{number}",)) for number in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(won) == 1
+
+    # ------------------------------------------------------------ epochs
+
+    def test_a_planned_epoch_comes_back_as_it_was(self, ledger: Ledger) -> None:
+        epoch = self.epoch(self.take(ledger))
+        ledger.plan_epoch(epoch)
+        assert ledger.last_epoch(KEY, epoch.incarnation) == epoch
+
+    def test_an_unsealed_epoch_may_be_planned_anew(self, ledger: Ledger) -> None:
+        lease = self.take(ledger)
+        ledger.plan_epoch(self.epoch(lease))
+        anew = self.epoch(lease, attempt="a2")
+        ledger.plan_epoch(anew)
+        assert ledger.last_epoch(KEY, lease.incarnation) == anew
+
+    @pytest.mark.parametrize("number", [0, 2, 17])
+    def test_an_epoch_out_of_order_is_refused(self, ledger: Ledger, number: int) -> None:
+        lease = self.take(ledger)
+        with pytest.raises(FatalError) as caught:
+            ledger.plan_epoch(self.epoch(lease, number))
+        assert caught.value.code == "LED-112"
+        assert ledger.last_epoch(KEY, lease.incarnation) is None
+
+    def test_a_sealed_epoch_is_followed_by_the_next(self, ledger: Ledger) -> None:
+        lease = self.take(ledger)
+        self.sealed(ledger, lease)
+        with pytest.raises(FatalError):
+            ledger.plan_epoch(self.epoch(lease, 1, attempt="again"))
+        ledger.plan_epoch(self.epoch(lease, 2, attempt="a2"))
+        last = ledger.last_epoch(KEY, lease.incarnation)
+        assert last is not None
+        assert (last.number, last.status) == (2, EpochStatus.PLANNED)
+
+    def test_a_retry_keeps_the_ranges_under_a_new_attempt(self, ledger: Ledger) -> None:
+        lease = self.take(ledger)
+        epoch = self.epoch(lease)
+        ledger.plan_epoch(epoch)
+        again = dataclasses.replace(epoch, attempt="a2", run_id="r2")
+        ledger.retry_epoch(again)
+        assert ledger.last_epoch(KEY, lease.incarnation) == again
+
+    def test_a_retry_of_a_sealed_epoch_is_refused(self, ledger: Ledger) -> None:
+        epoch = self.sealed(ledger, self.take(ledger))
+        with pytest.raises(FatalError):
+            ledger.retry_epoch(dataclasses.replace(epoch, attempt="a2"))
+
+    def test_a_zombie_can_neither_plan_nor_prepare_nor_seal(self, ledger: Ledger) -> None:
+        old = self.take(ledger)
+        epoch = self.epoch(old)
+        ledger.plan_epoch(epoch)
+        ledger.release(old)
+        self.take(ledger, holder="two")
+        for act in (
+            lambda: ledger.plan_epoch(self.epoch(old, attempt="a2")),
+            lambda: ledger.retry_epoch(dataclasses.replace(epoch, attempt="a3")),
+            lambda: ledger.prepare(epoch, Account(BALANCE)),
+            lambda: ledger.seal(self.seal_of(epoch)),
+        ):
+            with pytest.raises(FatalError) as caught:
+                act()
+            assert caught.value.code == "LED-111"
+        last = ledger.last_epoch(KEY, old.incarnation)
+        assert last is not None
+        assert last.status is EpochStatus.PLANNED
+
+    def test_an_account_comes_back_as_it_was(self, ledger: Ledger) -> None:
+        epoch = self.epoch(self.take(ledger))
+        ledger.plan_epoch(epoch)
+        assert ledger.prepared(epoch) == Account()
+        ledger.prepare(epoch, Account(BALANCE, REJECTS))
+        assert ledger.prepared(epoch) == Account(BALANCE, REJECTS)
+
+    # ------------------------------------------------------------ seals
+
+    def test_sealing_writes_everything_at_once(self, ledger: Ledger) -> None:
+        lease = self.take(ledger)
+        ledger.begin_run(RunRecord("r1", KEY, RunStatus.RUNNING, NOW))
+        epoch = self.sealed(ledger, lease)
+        last = ledger.last_epoch(KEY, lease.incarnation)
+        assert last is not None
+        assert (last.status, last.sealed_at) == (EpochStatus.SEALED, NOW + MINUTE)
+        assert ledger.positions(KEY, lease.incarnation) == {
+            (item.source, item.partition): item.upto for item in epoch.ranges
+        }
+        assert ledger.committed(KEY, lease.incarnation) == {"sink": 1}
+        assert ledger.receipts("r1") == {1: {"sink": RECEIPT}}
+        assert tuple(ledger.balance("r1")[1]) == BALANCE
+        assert ledger.schemas(KEY) == {"a": self.seal_of(epoch).schemas["a"]}
+        (entry,) = ledger.rejects(KEY)
+        assert (entry.file, entry.status, entry.run_id, entry.epoch) == (REJECTS[0], "kept", "r1", 1)
+
+    def test_sealing_twice_does_nothing_more(self, ledger: Ledger) -> None:
+        lease = self.take(ledger)
+        epoch = self.sealed(ledger, lease)
+        ledger.seal(self.seal_of(epoch))
+        assert len(ledger.rejects(KEY)) == 1
+
+    def test_an_epoch_that_was_not_planned_cannot_be_sealed(self, ledger: Ledger) -> None:
+        lease = self.take(ledger)
+        with pytest.raises(FatalError) as caught:
+            ledger.seal(self.seal_of(self.epoch(lease)))
+        assert caught.value.code == "LED-112"
+        assert ledger.positions(KEY, lease.incarnation) == {}
+
+    def test_rejects_of_a_failed_attempt_are_kept_as_aborted(self, ledger: Ledger) -> None:
+        epoch = self.epoch(self.take(ledger))
+        ledger.plan_epoch(epoch)
+        ledger.abort(epoch, REJECTS, NOW)
+        (entry,) = ledger.rejects(run_id="r1")
+        assert entry.status == "aborted"
+        last = ledger.last_epoch(KEY, epoch.incarnation)
+        assert last is not None
+        assert last.status is EpochStatus.PLANNED
+
+    def test_a_new_incarnation_begins_with_epoch_one_and_no_positions(self, ledger: Ledger) -> None:
+        lease = self.take(ledger)
+        self.sealed(ledger, lease)
+        fresh = ledger.new_incarnation(lease)
+        assert fresh != lease.incarnation
+        renewed = self.take(ledger)
+        assert renewed.incarnation == fresh
+        assert ledger.last_epoch(KEY, fresh) is None
+        assert ledger.positions(KEY, fresh) == {}
+        assert ledger.committed(KEY, fresh) == {}
+        assert ledger.last_epoch(KEY, lease.incarnation) is not None
+        self.sealed(ledger, renewed)
+
+    # ------------------------------------------------------------ runs
+
+    def test_runs_come_newest_first_and_are_found_by_prefix(self, ledger: Ledger) -> None:
+        for number, run_id in enumerate(("20260101-aa", "20260102-bb", "20260102-bc")):
+            ledger.begin_run(RunRecord(run_id, KEY, RunStatus.RUNNING, NOW + number * MINUTE))
+        done = RunRecord(
+            "20260101-aa", KEY, RunStatus.DONE, NOW, NOW + MINUTE, "duckdb", "exactly_once", "h", {"a": [1]}
+        )
+        ledger.end_run(done)
+        assert [run.run_id for run in ledger.runs()] == ["20260102-bc", "20260102-bb", "20260101-aa"]
+        assert [run.run_id for run in ledger.runs(limit=1)] == ["20260102-bc"]
+        assert ledger.runs(key=OTHER) == []
+        assert ledger.run("20260101") == done
+        assert ledger.run("20260102-b") is None
+        assert ledger.run("%") is None

@@ -1,0 +1,59 @@
+"""The SQLite ledger keeps the promises of every ledger, and says clearly what is wrong with its file."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import TYPE_CHECKING
+
+import pytest
+
+from penstock.errors import FatalError
+from penstock.ledger.sqlite import SqliteLedger
+from penstock.testing.ledger import LedgerConformance
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class TestSqliteLedger(LedgerConformance):
+    @pytest.fixture(autouse=True)
+    def _path(self, tmp_path: Path) -> None:
+        self.path = tmp_path / "state" / "ledger.db"
+
+    def open(self) -> SqliteLedger:
+        return SqliteLedger(self.path)
+
+    def test_the_file_is_for_its_owner_only(self) -> None:
+        self.open().close()
+        assert self.path.stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize("content", [b"this is no database, not at all " * 200, b"\0" * 5000])
+def test_a_file_that_is_no_ledger_is_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "ledger.db"
+    path.write_bytes(content)
+    with pytest.raises(FatalError) as caught:
+        SqliteLedger(path)
+    assert caught.value.code == "LED-101"
+    assert path.read_bytes() == content
+
+
+def test_a_ledger_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    SqliteLedger(path).close()
+    with sqlite3.connect(path) as connection:
+        connection.execute("PRAGMA user_version = 99")
+    connection.close()
+    with pytest.raises(FatalError) as caught:
+        SqliteLedger(path)
+    assert caught.value.code == "LED-102"
+
+
+def test_a_cut_ledger_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    SqliteLedger(path).close()
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 3])
+    with pytest.raises(FatalError) as caught:
+        SqliteLedger(path).runs()
+    assert caught.value.code == "LED-101"
