@@ -119,6 +119,20 @@ def test_values_that_do_not_fit_become_rejects_and_lose_nothing(tmp_path: Path) 
     assert json.loads(rejected[0]["position"]) == {"from": "t", "row": 2}
 
 
+@pytest.mark.parametrize(
+    "texts", [["[1", "2]"], ["[1", "2],3"], ["[1", "2],3,4"], ["NaN"], ["1,2"], ["", "1"], ["1 2"]]
+)
+def test_texts_that_are_json_only_together_are_bad_values(tmp_path: Path, texts: list[str]) -> None:
+    made(tmp_path, "CREATE TABLE t (j TEXT JSON)")
+    with closing(sqlite3.connect(tmp_path / "x.db")) as connection:
+        connection.executemany("INSERT INTO t VALUES (?)", [('{"a": [1]}',), *((text,) for text in texts), ("null",)])
+        connection.commit()
+    (chunk,) = chunks(source(tmp_path))
+    assert chunk.rejects is not None
+    good = sum(text == "1" for text in texts)
+    assert (chunk.batch.num_rows, chunk.rejects.num_rows) == (2 + good, len(texts) - good)
+
+
 def test_the_contract_says_what_a_bad_value_does(tmp_path: Path) -> None:
     made(tmp_path, "CREATE TABLE t (n TEXT)", "INSERT INTO t VALUES ('1'), ('x'), ('3')")
     schema = Schema.of({"n": "decimal(3,0)?"})
