@@ -20,7 +20,7 @@ from penstock.connectors.delta.table import Snapshot, log_file, newest
 from penstock.errors import ConfigError, TransientError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
     from pathlib import Path
 
@@ -122,7 +122,8 @@ def _write(root: Path, table: Snapshot | None, change: Change, properties: Commi
             post_commithook_properties=_no_hooks(),
         )
         return
-    removes = [] if change.whole else [_remove(table, file, now) for file in change.removes]
+    _check_spelled(table, table.files if change.whole else change.removes)
+    removes = [] if change.whole else [_remove(file, now) for file in change.removes]
     kept = table.handle.schema()
     widened = DeltaSchema.from_json(widened_delta(kept.to_json(), change.target))
     table.handle.create_write_transaction(
@@ -162,17 +163,21 @@ def _add(file: NewFile, now: datetime) -> AddAction:
     return AddAction(file.path, file.size, file.partition, moment, data_change=True, stats=file.stats)
 
 
-def _remove(table: Snapshot, file: DataFile, now: datetime) -> RemoveAction:
-    """Raises ConfigError SNK-250 where deltalake would not name the file as the log does."""
+def _check_spelled(table: Snapshot, going: Iterable[DataFile]) -> None:
+    """Raises ConfigError SNK-250 where deltalake would not name a file as the log does: it would stay, without a word."""
+    for file in going:
+        if logged(file.path) not in table.logged_paths:
+            raise ConfigError(
+                "SNK-250",
+                f'the Delta table "{table.root.name}" cannot be written here: the log spells a file\'s path unusually',
+                detail=f"{file.path!r} could not be replaced",
+                hint="compact the table with the system that wrote it",
+            )
+
+
+def _remove(file: DataFile, now: datetime) -> RemoveAction:
     from deltalake.transaction import RemoveAction
 
-    if logged(file.path) not in table.logged_paths:
-        raise ConfigError(
-            "SNK-250",
-            f'the Delta table "{table.root.name}" cannot be written here: the log spells a file\'s path unusually',
-            detail=f"{file.path!r} cannot be replaced by itself",
-            hint="compact the table with the system that wrote it, or overwrite it",
-        )
     return RemoveAction(file.path, data_change=True, deletion_timestamp=int(now.timestamp() * 1000), size=file.size)
 
 

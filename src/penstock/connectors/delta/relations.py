@@ -123,5 +123,6 @@ def _by_file(values: Sequence[object], logical: LogicalType) -> exp.Expr:
     if len(set(values)) == 1:
         return value_of(values[0], logical)
     listed = exp.Array(expressions=[value_of(value, logical) for value in values])
-    place = exp.Add(this=column(FILE), expression=exp.Literal.number(1))
+    number = exp.Cast(this=column(FILE), to=exp.DataType.build("bigint", dialect="duckdb"))
+    place = exp.Add(this=number, expression=exp.Literal.number(1))
     return exp.Anonymous(this="list_extract", expressions=[listed, place])
