@@ -130,6 +130,9 @@ class _Reader:
             at = entry.key.at
             if not _NAME.fullmatch(name):
                 self.problem("DOC-204", f'"{name}" is not a name', at, hint="use lower-case letters, digits and _")
+            if name == "this":
+                what = "in expressions and queries `this` is what comes into a step."
+                self.problem("DOC-215", 'no node can be named "this"', at, detail=what)
             if not isinstance(entry.value, Mapping):
                 self.problem("DOC-203", f'"{name}" is a map of settings', entry.value.at)
                 continue

@@ -271,6 +271,12 @@ _ROWS: tuple[tuple[str, ErrorClass, str, str], ...] = (
         "optional dependencies missing",
         "The connector needs libraries that are not installed; the hint names the command that installs them.",
     ),
+    (
+        "DOC-215",
+        "ConfigError",
+        "name is taken",
+        "A node is named `this`, which stands for a step's own input in `join` and `sql`.",
+    ),
     ("DOC-220", "ConfigError", "not a schema", "A schema is {columns: {name: type}} or {file: path}."),
     (
         "DOC-221",

@@ -18,7 +18,7 @@ run: {memory: 1 GiB, threads: 2}
 environments:
   prod:
     connections: {eia: {base_url: https://prod.org, max_bytes: 1 MiB}}
-    run: {memory: 8 GiB}
+    run: {memory: 8 GiB, temp: 4 GiB}
   empty:
 """
 PIPELINE = """\
@@ -35,7 +35,7 @@ transforms:
       - limit: 3
 sinks:
   out: {from: few, type: csv, path: out.csv, mode: overwrite}
-run: {threads: 4}
+run: {threads: 4, temp: 1 GiB}
 """
 VARIABLES = {"HOST": "base.org", "PENSTOCK_SECRET_EIA": "hunter2"}
 
@@ -66,6 +66,7 @@ def test_a_pipelines_run_lies_between_the_projects_and_the_environments(oil):
     prod = oil.load(PIPELINE, variables=VARIABLES, environment="prod").pipeline.run
     assert (base.memory, base.threads) == (2**30, 4)
     assert (prod.memory, prod.threads) == (8 * 2**30, 4)
+    assert (base.temp, prod.temp) == (2**30, 4 * 2**30)
 
 
 def test_an_environment_is_laid_over_the_base_by_key(oil):

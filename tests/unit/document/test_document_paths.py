@@ -82,6 +82,7 @@ def test_no_link_leads_out(paths, place):
         "data/up/*.csv",
         "data/dangling",
         "data/st*r/secret",
+        "data/st*r/new",
     ):
         assert code(paths, text) == "DOC-233", text
     assert code(paths, place / "project" / "data" / "file") == "DOC-233"

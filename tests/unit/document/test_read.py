@@ -138,6 +138,7 @@ def test_names_and_expressions_know_their_place(tiny):
         (HEAD + "transforms: {t: {from: a, steps: [{derive: {}}]}}", "DOC-203", None),
         (HEAD + "sinks: {a: {type: csv, path: x, from: a}}", "DOC-205", None),
         (HEAD + "transforms: {a: {from: a}}", "DOC-205", None),
+        (HEAD + "transforms: {this: {from: a}}", "DOC-215", None),
     ],
 )  # fmt: skip
 def test_a_wrong_document_is_refused_at_its_place(tiny, text, code, hint):

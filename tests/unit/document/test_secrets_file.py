@@ -211,6 +211,15 @@ def test_a_name_or_a_text_that_cannot_be_a_secret_is_refused(filled, name, text)
     assert code(store(filled).put, name, Secret(text)) == "DOC-197"
 
 
+def test_changes_made_at_the_same_time_are_all_kept(tmp_path):
+    from concurrent.futures import ThreadPoolExecutor
+
+    names = [f"s{number}" for number in range(12)]
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda name: store(tmp_path).put(name, Secret(name)), names))
+    assert {name: store(tmp_path).get(name) for name in names} == {name: Secret(name) for name in names}
+
+
 def test_a_crash_before_the_file_is_replaced_leaves_the_old_one(filled, monkeypatch):
     from pathlib import Path
 
