@@ -27,7 +27,7 @@ from penstock.ledger.api import (
 from penstock.types import INT64, STRING, Field, Schema
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from penstock.ledger.api import Lease, Ledger
 
@@ -214,12 +214,13 @@ class LedgerConformance(ABC):
         ledger.plan_epoch(epoch)
         ledger.release(old)
         self.take(ledger, holder="two")
-        for act in (
+        acts: tuple[Callable[[], None], ...] = (
             lambda: ledger.plan_epoch(self.epoch(old, attempt="a2")),
             lambda: ledger.retry_epoch(dataclasses.replace(epoch, attempt="a3")),
             lambda: ledger.prepare(epoch, Account(BALANCE)),
             lambda: ledger.seal(self.seal_of(epoch)),
-        ):
+        )
+        for act in acts:
             with pytest.raises(FatalError) as caught:
                 act()
             assert caught.value.code == "LED-111"

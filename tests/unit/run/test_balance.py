@@ -1,0 +1,129 @@
+"""A row that is lost between any two places is found, and the node and the figures are named."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+import pytest
+from sqlglot import exp
+
+from penstock.connectors.api import Receipt, Staged
+from penstock.engines.api import NodeCounts
+from penstock.errors import FatalError
+from penstock.graph import Graph
+from penstock.graph.nodes import Cause, Check, Column, Explode, Filter, Join, Project, Read, Union, Write
+from penstock.graph.select import column
+from penstock.ledger.api import RejectFile
+from penstock.run.balance import account, check, check_receipt
+from penstock.types import INT64, Field, Schema
+
+if TYPE_CHECKING:
+    from penstock.graph import Node
+
+SCHEMA = Schema((Field("k", INT64),))
+COLUMNS = (Column("k", column("k")),)
+GRAPH = Graph(
+    (
+        Read("a", source="a", schema=SCHEMA),
+        Read("b", source="b", schema=SCHEMA),
+        Check("a.check", input="a", causes=(Cause("c", exp.false(), exp.Literal.string("")),), schema=SCHEMA),
+        Filter("x.filter", input="a.check", condition=exp.true(), schema=SCHEMA),
+        Filter("x.first", input="x.filter", condition=exp.true(), why="deduplicate", schema=SCHEMA),
+        Project("x.select", input="x.first", columns=COLUMNS, schema=SCHEMA),
+        Explode("x.explode", input="x.select", value=column("k"), as_="e", columns=COLUMNS, schema=SCHEMA),
+        Join("x.join", left="x.explode", right="b", how="inner", on=None, columns=COLUMNS, schema=SCHEMA),
+        Union("u", members=("x.join", "b"), schema=SCHEMA),
+        Write("sink", input="u", sink="sink", schema=SCHEMA),
+    )
+)
+COUNTS = {
+    "a": NodeCounts({"a": 100}, 98, rejected=2),
+    "b": NodeCounts({"b": 10}, 10),
+    "a.check": NodeCounts({"a": 98}, 95),
+    "x.filter": NodeCounts({"a.check": 95}, 60),
+    "x.first": NodeCounts({"x.filter": 60}, 50),
+    "x.select": NodeCounts({"x.first": 50}, 50),
+    "x.explode": NodeCounts({"x.select": 50}, 70, empty=5),
+    "x.join": NodeCounts({"x.explode": 70, "b": 10}, 40, unmatched={"x.explode": 30, "b": 1}),
+    "u": NodeCounts({"x.join": 40, "b": 10}, 50),
+    "sink": NodeCounts({"u": 50}, 50),
+}
+REJECTS = (RejectFile("a", "", 2, "", {}), RejectFile("a.check", "", 3, "", {}))
+STAGED = {"sink": (Staged(30, 0), Staged(20, 0))}
+
+
+def test_figures_that_close_are_taken() -> None:
+    entries = {entry.node: entry for entry in account(GRAPH, COUNTS)}
+    check(GRAPH, tuple(entries.values()), REJECTS, STAGED)
+    assert entries["a"].rejected == 2
+    assert entries["a.check"].rejected == 3
+    assert entries["x.filter"].filtered == 35
+    assert entries["x.first"].deduplicated == 10
+
+
+def _refused(counts: dict[str, NodeCounts], rejects: tuple[RejectFile, ...] = REJECTS, staged: object = None) -> str:
+    with pytest.raises(FatalError) as caught:
+        check(GRAPH, account(GRAPH, counts), rejects, STAGED if staged is None else staged)  # type: ignore[arg-type]
+    assert caught.value.code == "RUN-120"
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("node", [name for name in COUNTS if name not in {"a", "b"}])
+def test_a_row_that_is_lost_on_its_way_to_a_node_is_found(node: str) -> None:
+    """The graph has no node that may stop early but the join, which stands for itself."""
+    (source, rows), *_ = COUNTS[node].into.items()
+    one_less = dataclasses.replace(COUNTS[node], into={**COUNTS[node].into, source: rows - 1})
+    one_more = dataclasses.replace(COUNTS[node], into={**COUNTS[node].into, source: rows + 1})
+    assert f'"{node}"' in _refused({**COUNTS, node: one_more})
+    plain = Graph(tuple(item for item in GRAPH.nodes if item.kind != "join"))
+    if node in plain.by_id and all(name in plain.by_id for name in plain[node].inputs):
+        kept: list[Node] = [plain[node], *(plain[name] for name in plain[node].inputs)]
+        with pytest.raises(FatalError):
+            check(Graph(tuple(kept)), account(Graph(tuple(kept)), {**COUNTS, node: one_less}), REJECTS, {})
+
+
+@pytest.mark.parametrize("node", ["a", "a.check", "x.select", "u", "sink"])
+@pytest.mark.parametrize("change", [-1, 1])
+def test_a_row_too_many_or_too_few_out_of_a_node_is_found(node: str, change: int) -> None:
+    wrong = dataclasses.replace(COUNTS[node], out=COUNTS[node].out + change)
+    assert "does not close" in _refused({**COUNTS, node: wrong})
+
+
+def test_rows_that_grow_in_a_filter_are_found() -> None:
+    assert '"x.filter"' in _refused({**COUNTS, "x.filter": NodeCounts({"a.check": 95}, 96)})
+    assert '"x.first"' in _refused({**COUNTS, "x.first": NodeCounts({"x.filter": 60}, 61)})
+
+
+def test_more_unmatched_rows_than_there_are_is_found() -> None:
+    wrong = dataclasses.replace(COUNTS["x.join"], unmatched={"x.explode": 71})
+    assert '"x.join"' in _refused({**COUNTS, "x.join": wrong})
+
+
+@pytest.mark.parametrize("rejects", [(), REJECTS[:1], (REJECTS[0], RejectFile("a.check", "", 2, "", {}))])
+def test_a_rejected_row_that_is_not_in_the_store_is_found(rejects: tuple[RejectFile, ...]) -> None:
+    assert "the reject store has" in _refused(COUNTS, rejects)
+
+
+@pytest.mark.parametrize("rows", [49, 51, 0])
+def test_a_row_that_a_sink_did_not_stage_is_found(rows: int) -> None:
+    assert f"the sink staged {rows}" in _refused(COUNTS, staged={"sink": (Staged(rows, 0),)})
+
+
+@pytest.mark.parametrize(
+    "receipt",
+    [
+        Receipt(rows=49, inserted=49),
+        Receipt(rows=50, inserted=49),
+        Receipt(rows=50, inserted=20, updated=20, unchanged=5, ignored_older=4),
+        Receipt(rows=50, inserted=51),
+    ],
+)
+def test_a_receipt_that_does_not_account_for_every_row_is_refused(receipt: Receipt) -> None:
+    with pytest.raises(FatalError) as caught:
+        check_receipt("sink", 50, receipt)
+    assert caught.value.code == "RUN-121"
+
+
+def test_a_receipt_that_does_is_taken() -> None:
+    check_receipt("sink", 50, Receipt(rows=50, inserted=20, updated=20, unchanged=5, ignored_older=5))
