@@ -1,6 +1,7 @@
 """The JSON Schema of documents says what the validator says."""
 
 import json
+import re
 from pathlib import Path
 
 import jsonschema
@@ -9,9 +10,13 @@ import pytest
 from penstock import registry
 from penstock.document.json_schema import document_schema
 from penstock.document.loader import load, load_file
+from penstock.document.read import Catalogue, read
+from penstock.document.template import Values, fill
 from penstock.document.tree import plain
+from penstock.secret import Secret
 
 EXAMPLES = sorted(Path(__file__).parents[3].glob("examples/**/*.yml"))
+NAMED = {"rest": {"base_url": "https://x.example"}}  # what a connection that an example only names needs
 REGISTERED = [(group, name) for group in registry.GROUPS for name in registry.names(group)]
 
 
@@ -154,22 +159,46 @@ def test_fields_are_described_and_have_their_defaults(schema):
     assert (offset["default"], offset["description"]) == (0, "How many rows before.")
 
 
+class AnySecret:
+    def get(self, name):
+        return Secret(f"https://{name}.example")
+
+    def names(self):
+        return ()
+
+
+def with_example(group, name):
+    example = plain(load(registry.find(group, name).example, name))
+    if group != "steps":
+        return {"pipeline": "p", group: {"a": example}}
+    steps = example if isinstance(example, list) else [example]
+    return {"pipeline": "p", "transforms": {"t": {"from": "a", "steps": steps}}}
+
+
 @pytest.mark.parametrize(("group", "name"), REGISTERED)
 def test_the_example_of_every_descriptor_is_valid(real, group, name):
-    example = plain(load(registry.find(group, name).example, name))
-    match group:
-        case "sources":
-            document = {"pipeline": "p", "sources": {"a": example}}
-        case "sinks":
-            document = {"pipeline": "p", "sinks": {"a": example}}
-        case _:
-            steps = example if isinstance(example, list) else [example]
-            document = {"pipeline": "p", "transforms": {"t": {"from": "a", "steps": steps}}}
+    document = with_example(group, name)
     assert wrong(real, document) == []
-    part = document.get(group, document.get("transforms"))
-    (component,) = part.values()
+    (component,) = document.get(group, document.get("transforms")).values()
     component["nonsense"] = 1
     assert wrong(real, document)
+
+
+@pytest.mark.parametrize(("group", "name"), REGISTERED)
+def test_the_validator_takes_the_example_of_every_descriptor(group, name):
+    connections = {
+        title: {"type": name, **NAMED.get(name, {})}
+        for title in re.findall(r"connection: (\w+)$", registry.find(group, name).example, re.MULTILINE)
+    }
+    tree = fill(load(json.dumps(with_example(group, name)), "p.yml"), Values({}, AnySecret()))
+    found = read(
+        tree,
+        "p.yml",
+        catalogue=Catalogue(registry.find, registry.names),
+        connections=load(json.dumps(connections), "c.yml"),
+        read_file=lambda path: path.encode(),
+    )
+    assert [problem.render() for problem in found.problems] == []
 
 
 @pytest.mark.parametrize(("group", "name"), REGISTERED)
