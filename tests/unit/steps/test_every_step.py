@@ -84,29 +84,31 @@ def test_a_row_of_nulls_is_neither_an_error_nor_a_reject(steps: str) -> None:
     assert ran.rejected == []
 
 
+_ON_ONE_COLUMN = """
+- select: [NAME, n]
+- rename: {NAME: NAME}
+- rename: {m: n}
+- drop: [m]
+- cast: {NAME: int64}
+- cast: {NAME: string}
+- filter: {column: NAME, op: '=', value: '1'}
+- normalize_text: [NAME]
+- replace: {columns: [NAME], find: x, with: y}
+- fill_null: {NAME: {text: x}}
+- sample: {rows: 5}
+- derive: {NAME: "'[1]'"}
+- parse_json: {column: NAME, schema: {k: int64?}, on_error: null, as: k}
+- split: {column: NAME, separator: x, as: NAME}
+- explode: {column: NAME, as: NAME, position: place}
+- limit: 1
+"""
+
+
 @pytest.mark.parametrize("name", _HOSTILE)
-@pytest.mark.parametrize(
-    "steps",
-    [
-        "- select: [NAME]",
-        "- rename: {NAME: NAME}",
-        "- rename: {m: NAME}",
-        "- drop: [n]",
-        "- cast: {NAME: int64}",
-        "- filter: {column: NAME, op: '=', value: '1'}",
-        "- normalize_text: [NAME]",
-        "- replace: {columns: [NAME], find: x, with: y}",
-        "- fill_null: {NAME: {text: x}}",
-        "- parse_json: {column: NAME}",
-        "- split: {column: NAME, separator: x, into: [u]}",
-        "- derive: {NAME: n + 1}",
-        "- sample: {rows: 5}",
-    ],
-)
-def test_hostile_names_are_only_names(steps: str, name: str) -> None:
+def test_hostile_names_are_only_names(name: str) -> None:
     quoted = json.dumps(name, ensure_ascii=False)
-    ran = run(steps.replace("NAME", quoted), {name: "string?", "n": "int64?"}, [{name: "1", "n": 1}])
-    assert ran.counts["rows"] == len(ran.rows) == 1
+    ran = run(_ON_ONE_COLUMN.replace("NAME", quoted), {name: "string?", "n": "int64?"}, [{name: "1", "n": 1}])
+    assert ran.rows == [{"k": None, name: "[1]", "place": 1}]
 
 
 def test_hostile_names_inside_structs_and_lists() -> None:
