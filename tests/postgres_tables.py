@@ -63,7 +63,7 @@ def sql_type(kind: pa.DataType) -> str:
 
 def connect(url: str) -> psycopg.Connection:
     connection = psycopg.connect(url, autocommit=True)
-    connection.execute("SET TimeZone = 'UTC'")
+    connection.execute("SET TimeZone = 'UTC'; SET lock_timeout = '5s'")
     return connection
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
 import pytest
 
 import postgres_tables as tables
 from penstock.connectors.postgres.family import SOURCE, make
-from penstock.connectors.postgres.params import PostgresSourceParams
+from penstock.connectors.postgres.params import PostgresSinkParams, PostgresSourceParams
+from penstock.connectors.postgres.sink import SINK, PostgresSink
 from penstock.testing import data
+from penstock.testing.sinks import SinkOptions, SinkSuite
 from penstock.testing.sources import SourceSuite
 
 if TYPE_CHECKING:
@@ -17,7 +20,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import psycopg
-    import pyarrow as pa
 
     from penstock.connectors.api import Source
     from penstock.testing.servers import PostgresServer
@@ -76,3 +78,38 @@ class TestPostgresQuery(TestPostgresSource):
 
     def make_missing(self) -> Source:
         return self._make(query="select * from missing")
+
+
+_STORED = {
+    pa.int8(): pa.int16(),
+    pa.uint8(): pa.int16(),
+    pa.uint16(): pa.int32(),
+    pa.uint32(): pa.int64(),
+    pa.uint64(): pa.decimal128(20, 0),
+}
+
+
+class TestPostgresSink(OnServer, SinkSuite):
+    descriptor = SINK
+    refuses = ("map<string,int64>", data.TYPES[-1])
+    refused_names = (data.LONG_NAME,)
+    refuses_nul = True
+
+    def make(self, options: SinkOptions) -> PostgresSink:
+        keys = {"mode": options.mode, "keys": list(options.keys), "order_by": options.order_by}
+        policies = {"on_schema_change": options.on_schema_change, "allow_empty": options.allow_empty}
+        params = PostgresSinkParams.model_validate(
+            {"type": "postgres", "from": "x", "connection": self.url, "table": "t", **keys, **policies}
+        )
+        return PostgresSink(params, tables.context(self.folder))
+
+    def read_back(self, schema: pa.Schema) -> pa.Table | None:  # noqa: ARG002 -- the catalogue tells the types
+        return tables.read(self.connection, "t")
+
+    def leftovers(self) -> list[str]:
+        rows = self.connection.execute("SELECT relname FROM pg_class WHERE relname LIKE '\\_penstock\\_stage%'")
+        return [name for (name,) in rows.fetchall()]
+
+    def as_stored(self, table: pa.Table) -> pa.Table:
+        fields = [f.with_type(_STORED.get(f.type, f.type)) for f in table.schema]
+        return table.cast(pa.schema(fields))

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from penstock.connectors.api import WriteMode
 from penstock.connectors.params import SinkParams, SourceParams
@@ -51,8 +51,16 @@ def parse_url(url: str) -> dict[str, Any]:
     return {name: value for name, value in found.items() if value not in ("", None)}
 
 
+def _with_url(schema: dict[str, Any]) -> None:
+    """The key ``url`` is spelled out before validation, and completed in editors all the same."""
+    url = {"type": "string", "description": "All of it as one URL: postgresql://user@host:5432/database."}
+    schema["properties"] = {"url": url, **schema["properties"]}
+
+
 class PostgresConnection(Params):
     """Where a server is and who logs in; a URL may say the same."""
+
+    model_config = ConfigDict(json_schema_extra=_with_url)
 
     host: str = Field(default="localhost", min_length=1, description="The server's name, or the folder of its socket.")
     port: int = Field(default=5432, ge=1, le=65535, description="The server's port.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
@@ -30,6 +31,7 @@ class Connections:
         self._clock = clock
         self._lock = threading.Lock()
         self._idle: list[tuple[psycopg.Connection, float]] = []
+        weakref.finalize(self, _close_all, self._idle)
 
     def take(self) -> psycopg.Connection:
         """A connection in autocommit without a transaction; ``give_back`` or ``discard`` it."""
@@ -100,6 +102,12 @@ class Connections:
     def close(self) -> None:
         """Close what is idle. Idempotent; connections that are out are closed when they come back or are discarded."""
         with self._lock:
-            idle, self._idle = self._idle, []
-        for connection, _ in idle:
-            self.discard(connection)
+            _close_all(self._idle)
+
+
+def _close_all(idle: list[tuple[psycopg.Connection, float]]) -> None:
+    import psycopg
+
+    while idle:
+        with suppress(psycopg.Error):
+            idle.pop()[0].close()

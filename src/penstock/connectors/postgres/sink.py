@@ -1,0 +1,284 @@
+"""Writing a table: staged beside it, then put into it together with the marker in one transaction."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from penstock.connectors.api import Receipt, Sink, WriteMode
+from penstock.connectors.commits import compare, is_committed, refuse_empty
+from penstock.connectors.postgres.catalogue import find_relation
+from penstock.connectors.postgres.columns import definitions, held, objection, type_of
+from penstock.connectors.postgres.driver import Fault, fault_of, translated
+from penstock.connectors.postgres.marker import Markers
+from penstock.connectors.postgres.merge import Load
+from penstock.connectors.postgres.names import OWN_PREFIX, TableName, parse_name
+from penstock.connectors.postgres.params import PostgresSinkParams
+from penstock.connectors.postgres.pool import Connections
+from penstock.connectors.postgres.staging import Stage, StageWriter, drop, leftovers
+from penstock.connectors.postgres.table import PostgresTable
+from penstock.errors import ConfigError, TransientError
+from penstock.registry import Capability, Descriptor
+from penstock.types import Schema
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import psycopg
+
+    from penstock.connectors.api import Context, Epoch, EpochMarker, Preparation, SinkId, Source, Staged
+    from penstock.connectors.postgres.catalogue import Relation
+    from penstock.types import Field
+
+_WRITABLE: Final = ("r", "p")
+
+
+class PostgresSink(Sink):
+    """One table. Crash points: ``postgres.prepared``, ``.staged``, ``.locked`` (the marker is held), ``.written`` (rows
+    are in, the marker is not), ``.marked`` (all but COMMIT), ``.committed``.
+    """
+
+    def __init__(self, params: PostgresSinkParams, context: Context) -> None:
+        self._params = params
+        self._context = context
+        self._name = parse_name(params.table, "SNK")
+        if self._name.name.startswith(OWN_PREFIX):
+            raise ConfigError("SNK-203", f'tables named "{OWN_PREFIX}..." are Penstock\'s own')
+        self._connections = Connections(params.connection, "SNK", context.clock)
+        self._schema: str | None = self._name.schema
+        self._writers: list[StageWriter] = []
+
+    # ------------------------------------------------------------ the target
+
+    def describe(self) -> Schema | None:
+        with self._connections.connection("describing the target") as connection:
+            relation = self._find(connection)
+        return held(relation.columns) if relation else None
+
+    def preview(self, schema: Schema) -> Preparation:
+        """Raises ConfigError SNK-110 to SNK-113, SNK-203, SNK-214."""
+        with self._connections.connection("describing the target") as connection:
+            return self._compared(self._find(connection), schema)
+
+    def prepare(self, schema: Schema) -> None:
+        """Creates or changes table and marker table in one transaction."""
+        from psycopg import sql
+
+        with self._connections.transaction("preparing the target") as connection:
+            relation = self._find(connection)
+            change = self._compared(relation, schema)
+            name = self._target(connection).identifier()
+            if change.creates:
+                self._create(connection, schema)
+            for field in change.adds:
+                connection.execute(
+                    sql.SQL("ALTER TABLE {} ADD COLUMN IF NOT EXISTS {} {}").format(
+                        name, sql.Identifier(field.name), type_of(field.type)
+                    )
+                )
+            for _, field in change.widens:
+                connection.execute(
+                    sql.SQL("ALTER TABLE {} ALTER COLUMN {} TYPE {}").format(
+                        name, sql.Identifier(field.name), type_of(field.type)
+                    )
+                )
+            self._markers(connection).create(connection)
+        self._context.reached("postgres.prepared")
+
+    def _create(self, connection: psycopg.Connection, schema: Schema) -> None:
+        """With a primary key where rows are told apart by keys."""
+        from psycopg import sql
+
+        columns = [definitions(schema)]
+        if self._params.mode is WriteMode.MERGE:
+            names = sql.SQL(", ").join([sql.Identifier(key) for key in self._params.keys])
+            columns.append(sql.SQL("PRIMARY KEY ({})").format(names))
+        connection.execute(
+            sql.SQL("CREATE TABLE IF NOT EXISTS {} ({})").format(
+                self._target(connection).identifier(), sql.SQL(", ").join(columns)
+            )
+        )
+
+    def _compared(self, relation: Relation | None, rows: Schema) -> Preparation:
+        generated = {column.name for column in relation.columns if column.generated} if relation else set()
+
+        def refused(field: Field) -> str | None:
+            return "the table computes it itself" if field.name in generated else objection(field)
+
+        order_by = self._params.order_by
+        change = compare(
+            held(relation.columns, rows) if relation else None,
+            rows,
+            policy=self._params.on_schema_change,
+            needed=(*self._params.keys, *((order_by,) if order_by else ())),
+            objection=refused,
+            sink=self._context.name,
+        )
+        if relation is not None:
+            self._check_brought(relation, rows)
+        return change
+
+    def _check_brought(self, relation: Relation, rows: Schema) -> None:
+        for column in relation.columns:
+            fills_itself = column.nullable or column.has_default or column.generated
+            if not fills_itself and column.name not in rows:
+                raise ConfigError(
+                    "SNK-214",
+                    f'sink "{self._context.name}" needs column "{column.name}", which may not be null in its table',
+                    hint="bring the column, or give it a default in the database",
+                )
+
+    def _find(self, connection: psycopg.Connection) -> Relation | None:
+        relation = find_relation(connection, self._name)
+        if relation is not None and relation.kind not in _WRITABLE:
+            raise ConfigError("SNK-203", f'"{self._name}" is no table that rows can be put into')
+        return relation
+
+    def _target(self, connection: psycopg.Connection) -> TableName:
+        """With the schema: the one named, else where the table is, else the first of the search path."""
+        if self._schema is None:
+            relation = find_relation(connection, self._name)
+            row = connection.execute("SELECT current_schema()").fetchone()
+            self._schema = relation.schema if relation else (row[0] if row else None)
+        if self._schema is None:
+            raise ConfigError(
+                "SNK-203", f'no schema is named for the table "{self._name}" and the server has no default'
+            )
+        return TableName(self._schema, self._name.name)
+
+    def _markers(self, connection: psycopg.Connection) -> Markers:
+        target = self._target(connection)
+        return Markers(target.schema or "", str(target))
+
+    # ------------------------------------------------------------ epochs
+
+    def marker(self, sink_id: SinkId) -> EpochMarker | None:
+        """Removes the staging tables that earlier attempts of this sink left."""
+        with self._connections.transaction("reading the marker") as connection:
+            markers = self._markers(connection)
+            drop(connection, markers.schema, leftovers(connection, markers.schema, sink_id))
+            return markers.read(connection, sink_id) if markers.exists(connection) else None
+
+    def writer(self, epoch: Epoch, schema: Schema) -> StageWriter:
+        """Rows go to an unlogged table of their own."""
+        with self._connections.connection("finding the target") as connection:
+            target = self._target(connection)
+        keys = tuple(self._params.keys) if self._params.mode is WriteMode.MERGE else ()
+        stage = Stage(target.schema or "", epoch.sink_id, schema, keys)
+        made = StageWriter(self._connections, stage, self._context.reached)
+        self._writers = [*(writer for writer in self._writers if writer.unfinished), made]
+        return made
+
+    def commit(self, epoch: Epoch, staged: Sequence[Staged]) -> Receipt:
+        """Rows, marker and the end of the staging tables in one transaction.
+
+        Raises FatalError SNK-120, DataError SNK-114 and SNK-206 to SNK-213, TransientError SNK-208 (whether it was
+        committed is unclear) and SNK-212.
+        """
+        connection = self._connections.take()
+        try:
+            with translated(self._connections.place, "committing an epoch"):
+                connection.execute("BEGIN")
+                receipt = self._commit(connection, epoch, staged)
+            self._context.reached("postgres.marked")
+            self._settle(connection)
+        except BaseException:
+            self._connections.discard(connection)
+            raise
+        self._connections.give_back(connection)
+        self._context.reached("postgres.committed")
+        return receipt
+
+    def _commit(self, connection: psycopg.Connection, epoch: Epoch, staged: Sequence[Staged]) -> Receipt:
+        markers = self._markers(connection)
+        markers.create(connection)
+        before = markers.lock(connection, epoch)
+        self._context.reached("postgres.locked")
+        tables = [str(one.payload["table"]) for one in staged if one.payload.get("table")]
+        if is_committed(before, epoch) and before is not None and before.receipt is not None:
+            drop(connection, markers.schema, tables)
+            return before.receipt
+        rows = sum(one.rows for one in staged)
+        refuse_empty(self._params.mode, rows, allow_empty=self._params.allow_empty, sink=self._context.name)
+        receipt = self._loaded(connection, staged, tables, rows)
+        self._context.reached("postgres.written")
+        drop(connection, markers.schema, tables)
+        markers.advance(connection, epoch, before, receipt)
+        return receipt
+
+    def _loaded(
+        self, connection: psycopg.Connection, staged: Sequence[Staged], tables: Sequence[str], rows: int
+    ) -> Receipt:
+        target = self._find(connection)
+        if target is None:
+            raise ConfigError("SNK-203", f'there is no table "{self._name}" any more')
+        load = Load(
+            connection,
+            target,
+            tuple(tables),
+            _columns(staged),
+            rows,
+            sum(one.bytes for one in staged),
+        )
+        match self._params.mode:
+            case WriteMode.APPEND:
+                return load.append()
+            case WriteMode.OVERWRITE:
+                return load.overwrite()
+            case _:
+                return load.merge(self._params.keys, self._params.order_by)
+
+    def _settle(self, connection: psycopg.Connection) -> None:
+        import psycopg
+
+        try:
+            connection.execute("COMMIT")
+        except psycopg.Error as error:
+            fault = fault_of(error.sqlstate) if error.sqlstate else Fault.UNREACHABLE
+            if fault is not Fault.UNREACHABLE:
+                with translated(self._connections.place, "committing an epoch"):
+                    raise
+            raise TransientError(
+                "SNK-208",
+                f'the connection to "{self._connections.place.name}" was lost while an epoch was committed',
+                hint="the marker tells whether it was; the next attempt reads it",
+            ) from None
+
+    def table(self) -> Source:
+        """The table as it is after the last commit; see :class:`PostgresTable`."""
+        with self._connections.connection("finding the target") as connection:
+            markers, target = self._markers(connection), self._target(connection)
+        return PostgresTable(self._params.connection, target, markers, self._context)
+
+    def close(self) -> None:
+        """Also ends writers that were neither staged nor aborted. Idempotent."""
+        while self._writers:
+            self._writers.pop().leave()
+        self._connections.close()
+
+
+def _columns(staged: Sequence[Staged]) -> Schema:
+    return next((Schema.from_json(one.payload["columns"]) for one in staged if one.payload.get("table")), Schema())
+
+
+SINK: Final = Descriptor(
+    name="postgres",
+    group="sinks",
+    summary="A PostgreSQL table: data and epoch marker in one transaction.",
+    params=PostgresSinkParams,
+    make=PostgresSink,
+    example=(
+        "type: postgres\nfrom: prices\nconnection: postgresql://writer@localhost:5432/shop\ntable: sales.prices\n"
+        "mode: merge\nkeys: [crude, day]\n"
+    ),
+    capabilities=frozenset({Capability.ATOMIC_COMMIT, Capability.READ_BACK, Capability.PARALLEL}),
+    modes=("append", "overwrite", "merge"),
+    extra="postgres",
+    notes=(
+        "Needs PostgreSQL 13 or newer, and the right to create tables in the target's schema.",
+        "Staged rows (_penstock_stage_...) and markers (_penstock_commits) lie beside the target.",
+        "overwrite truncates: a transaction that began before it and reads the table after it sees no rows.",
+        "merge keeps other writers, not readers, off the table while an epoch is committed.",
+        "A table that merge creates has its keys as primary key; other tables keep the keys they have.",
+        "Text with NUL characters, and dates before 4714 BC, are refused.",
+    ),
+)

@@ -1,0 +1,245 @@
+"""What a writer leaves before the commit: an unlogged table beside the target that outlives the connection.
+
+It is created and filled in one transaction, which ``stage`` commits: what dies before leaves nothing at all. Its name is
+``_penstock_stage_<sink>_<transaction>``, so that whoever takes the sink over finds what earlier attempts left.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import queue
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, cast
+
+from penstock.connectors.api import BatchWriter, Staged
+from penstock.connectors.postgres.columns import definitions
+from penstock.connectors.postgres.driver import translated
+from penstock.connectors.postgres.names import OWN_PREFIX
+from penstock.errors import DataError, PenstockError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    import psycopg
+    import pyarrow as pa
+
+    from penstock.connectors.api import Json, SinkId
+    from penstock.connectors.postgres.pool import Connections
+    from penstock.types import Schema
+
+PREFIX: Final = f"{OWN_PREFIX}stage_"
+# Pieces between encoder and server: enough that neither waits for the other, few enough to hold in memory.
+PIECES_AHEAD: Final = 3
+
+
+def prefix_of(sink_id: SinkId) -> str:
+    """Of every staging table of this sink, whatever the incarnation."""
+    parts = (sink_id.project, sink_id.environment, sink_id.pipeline, sink_id.sink)
+    return f"{PREFIX}{hashlib.sha256(repr(parts).encode()).hexdigest()[:16]}_"
+
+
+def leftovers(connection: psycopg.Connection, schema: str, sink_id: SinkId) -> list[str]:
+    """Names of the staging tables of this sink that were committed and not used."""
+    rows = connection.execute(
+        "SELECT c.relname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
+        " WHERE n.nspname = %s AND c.relkind = 'r' AND starts_with(c.relname, %s) ORDER BY 1",
+        (schema, prefix_of(sink_id)),
+    ).fetchall()
+    return [name for (name,) in rows]
+
+
+def drop(connection: psycopg.Connection, schema: str, names: Sequence[str]) -> None:
+    """Staging tables, in the connection's transaction."""
+    from psycopg import sql
+
+    for name in names:
+        connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(sql.Identifier(schema, name)))
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Where a writer puts its rows: the schema of the target, the sink, the rows' columns, those that are keys."""
+
+    schema: str
+    sink_id: SinkId
+    columns: Schema
+    keys: tuple[str, ...]
+
+
+class StageWriter(BatchWriter):
+    """Encodes batches on the caller's thread and sends them on another. Without rows there is no table.
+
+    Payload: ``{"v": 1, "table": name or None, "columns": [...]}``, the columns as ``Schema.to_json`` gives them.
+    """
+
+    def __init__(self, connections: Connections, stage: Stage, reached: Callable[[str], None]) -> None:
+        self._connections = connections
+        self._stage = stage
+        self._reached = reached
+        self._copy: _Copy | None = None
+        self._rows = 0
+        self._table: str | None = None
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        """Raises DataError SNK-209 (a value that cannot be stored), SNK-210 (a null key), and the server's refusals."""
+        if batch.num_rows == 0:
+            return
+        try:
+            self._send(batch)
+        except BaseException:
+            self.abort()
+            raise
+        self._rows += batch.num_rows
+
+    def _send(self, batch: pa.RecordBatch) -> None:
+        from penstock.connectors.postgres.binary import encode
+
+        for name in self._stage.keys:
+            if batch.column(name).null_count:
+                raise DataError("SNK-210", f'the key "{name}" is null in {batch.column(name).null_count} rows')
+        copy = self._copy = self._copy or _Copy(self._connections, self._stage)
+        for piece in encode(batch, self._stage.columns):
+            copy.send(piece)
+
+    def stage(self) -> Staged:
+        """The table is committed: it outlives this process, but not a crash of the server."""
+        copy, self._copy = self._copy, None
+        size = 0
+        if copy is not None:
+            self._table = copy.table
+            size = copy.finish(self._rows)
+        self._reached("postgres.staged")
+        columns = [dict(column) for column in self._stage.columns.to_json()]
+        return Staged(self._rows, size, {"v": 1, "table": self._table, "columns": cast("Json", columns)})
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether it holds a connection with rows that are not staged."""
+        return self._copy is not None
+
+    def leave(self) -> None:
+        """End what is not staged yet, as if the process died: the server forgets it. Idempotent, raises nothing."""
+        copy, self._copy = self._copy, None
+        if copy is not None:
+            copy.abandon()
+
+    def abort(self) -> None:
+        self.leave()
+        table, self._table = self._table, None
+        if table is not None:
+            self._drop(table)
+
+    def _drop(self, table: str) -> None:
+        """As far as the server answers; what stays is removed by the next ``marker``."""
+        try:
+            with self._connections.transaction("removing staged rows") as connection:
+                drop(connection, self._stage.schema, [table])
+        except PenstockError:
+            return
+
+
+class _Copy:
+    """One COPY FROM STDIN into a new staging table, fed by a thread."""
+
+    def __init__(self, connections: Connections, stage: Stage) -> None:
+        self._connections = connections
+        self._stage = stage
+        self._connection = connections.take()
+        self._pieces: queue.Queue[bytes | memoryview | None] = queue.Queue(PIECES_AHEAD)
+        self._error: BaseException | None = None
+        self._bytes = 0
+        self._copied = 0
+        try:
+            with translated(connections.place, "creating a staging table"):
+                self.table = self._create()
+        except BaseException:
+            connections.discard(self._connection)
+            raise
+        self._thread = threading.Thread(target=self._feed, name="penstock-postgres-stage", daemon=True)
+        self._thread.start()
+
+    def _create(self) -> str:
+        from psycopg import sql
+
+        connection = self._connection
+        connection.execute("BEGIN")
+        row = connection.execute("SELECT pg_catalog.pg_current_xact_id()::text").fetchone()
+        table = prefix_of(self._stage.sink_id) + (row[0] if row else "")
+        connection.execute(
+            sql.SQL("CREATE UNLOGGED TABLE {} ({}) WITH (autovacuum_enabled = false)").format(
+                sql.Identifier(self._stage.schema, table), definitions(self._stage.columns)
+            )
+        )
+        return table
+
+    def send(self, piece: bytes | memoryview) -> None:
+        """Waits while the server is behind. Raises what the server said, as soon as it said it."""
+        self._bytes += len(piece)
+        self._put(piece)
+        self._raise()
+
+    def _put(self, piece: bytes | memoryview | None) -> None:
+        while self._thread.is_alive():
+            try:
+                self._pieces.put(piece, timeout=0.2)
+            except queue.Full:
+                continue
+            return
+
+    def _feed(self) -> None:
+        from psycopg import sql
+
+        from penstock.connectors.postgres.binary import HEADER, TRAILER
+
+        target = sql.Identifier(self._stage.schema, self.table)
+        statement = sql.SQL("COPY {} FROM STDIN (FORMAT binary)").format(target)
+        try:
+            with translated(self._connections.place, "sending rows"), self._connection.cursor() as cursor:
+                with cursor.copy(statement) as copy:
+                    copy.write(HEADER)
+                    for piece in self._received():
+                        copy.write(piece)
+                    copy.write(TRAILER)
+                self._copied = cursor.rowcount
+        except BaseException as error:  # noqa: BLE001 -- handed to the writer's thread
+            self._error = error
+
+    def _received(self) -> Iterator[bytes | memoryview]:
+        while (piece := self._pieces.get()) is not None:
+            if piece is _ABANDON:
+                raise _AbandonedError
+            yield piece
+
+    def _raise(self) -> None:
+        if self._error is not None:
+            raise self._error
+
+    def finish(self, rows: int) -> int:
+        """Commits; the number of bytes sent. Raises what the server said."""
+        self._put(None)
+        self._thread.join()
+        try:
+            self._raise()
+            with translated(self._connections.place, "committing staged rows"):
+                self._connection.execute("COMMIT")
+        except BaseException:
+            self._connections.discard(self._connection)
+            raise
+        self._connections.give_back(self._connection)
+        if self._copied != rows:
+            raise DataError("SNK-213", f"the server took {self._copied} of {rows} rows")
+        return self._bytes
+
+    def abandon(self) -> None:
+        """Ends the connection; the server forgets the table and its rows. Raises nothing."""
+        self._put(_ABANDON)
+        self._thread.join()
+        self._connections.discard(self._connection)
+
+
+_ABANDON: Final = b"abandon"
+
+
+class _AbandonedError(Exception):
+    """Ends a COPY that nobody wants any more."""
