@@ -201,6 +201,11 @@ def test_the_validator_takes_the_example_of_every_descriptor(group, name):
     assert [problem.render() for problem in found.problems] == []
 
 
+def test_a_connection_that_takes_a_url_says_so(real):
+    connection = "{type: postgres, url: '${secret.shop}', sslmode: require}"
+    assert wrong(real, f"project: x\nconnections: {{shop: {connection}}}") == []
+
+
 @pytest.mark.parametrize(("group", "name"), REGISTERED)
 def test_every_field_of_every_descriptor_is_described(real, group, name):
     fields = registry.find(group, name).params.model_fields
