@@ -103,6 +103,16 @@ def _check_relations(tree: exp.Query, text: Located) -> None:
     for part in tree.find_all(exp.From, exp.Join):
         if not isinstance(part.this, _RELATIONS):
             raise _may_not_be_read(part, text)
+    for pivot in tree.find_all(exp.Pivot):
+        found = () if pivot.args.get("unpivot") or pivot.args.get("fields") else pivot.expressions
+        if not all(isinstance(item, exp.In) for item in found):
+            raise ConfigError(
+                "CMP-224",
+                "a PIVOT inside a query names its values",
+                at=place_in(pivot, text),
+                detail="its columns would be known only after reading.",
+                hint="write `pivot … on column in ('a', 'b') …`, or use the step `pivot`",
+            )
     for part in tree.find_all(exp.Placeholder, exp.Parameter):
         raise ConfigError(
             "CMP-208",

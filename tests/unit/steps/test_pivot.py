@@ -147,6 +147,17 @@ def test_a_pivot_of_a_pivot_asks_in_turn() -> None:
     assert graph["result.pivot_2"].schema.names == ("3",)
 
 
+def test_a_pivot_that_several_nodes_need_asks_once() -> None:
+    text = document(_FOUND, _COLUMNS)
+    head, _, tail = text.partition("transforms:\n")
+    text = f"{head}transforms:\n  early: {{from: result}}\n  other: {{from: result}}\n{tail}"
+    pipeline = read_pipeline(load(text, "test.yml"), "test.yml", catalogue=catalogue(), read_file=lambda _: b"")
+    sources = {name: use.contract for name, use in pipeline.sources.items() if use.contract}
+    with pytest.raises(FactsNeededError) as caught:
+        build(pipeline, Facts(sources=sources), TypingEngine())
+    assert [request.key for request in caught.value.requests] == ["result.pivot"]
+
+
 def test_no_values_at_all_leave_the_groups() -> None:
     assert _compile(_FOUND, Facts().with_values({"result.pivot": []}))["result.pivot"].schema.names == ("day",)
     with pytest.raises(ConfigError) as caught:

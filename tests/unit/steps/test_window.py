@@ -143,7 +143,14 @@ _CHOICES = (
 def test_ties_are_settled_the_same_whatever_the_order_of_rows(frame: str) -> None:
     columns = ", ".join(f"c{place}: {text}" for place, text in enumerate(_CHOICES))
     step = f"{{order_by: day, frame: {frame}, columns: {{{columns}}}}}"
-    one, other = (sorted(map(str, _run(step, rows).rows)) for rows in (_TIED, _TIED[7:] + _TIED[:7]))
+    one, other = (sorted(map(str, _run(step, rows).rows)) for rows in (_TIED, _TIED[::-1]))
+    assert one == other
+
+
+def test_lists_over_a_distance_are_settled_on_their_own() -> None:
+    # Beside a function with a settled order DuckDB would share that one's sort.
+    step = "{order_by: day, frame: 1 days preceding, columns: {all: list(n), one: first(n), end: last(n)}}"
+    one, other = (sorted(map(str, _run(step, rows).rows)) for rows in (_TIED, _TIED[::-1]))
     assert one == other
 
 
