@@ -133,7 +133,7 @@ class Try:
         check_present(table.root, rest)
         with duck(self.context.scratch) as own:
             rows = table_rows(own, table, rest, shape.target, alias="t")
-            own.rows(copy(all_of(rows), folder, shape.form, shape.partition_by))
+            own.run(copy(all_of(rows), folder, shape.form, shape.partition_by))
         files = self._written(home, source)
         return replace(change, adds=(*change.adds, *files), placed=(*change.placed, home.note_of(source)), whole=True)
 

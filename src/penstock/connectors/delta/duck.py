@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from sqlglot import exp
 
@@ -12,7 +12,7 @@ from penstock.connectors.delta.literals import column
 from penstock.errors import InternalError, TransientError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     import duckdb
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _MEMORY: Final = "1GB"
 _LOOK_S: Final = 0.05
+Result = TypeVar("Result")
 
 
 class Duck:
@@ -40,18 +41,28 @@ class Duck:
         )
         self._connection.execute("SET TimeZone = 'UTC'")
 
-    def rows(self, statement: exp.Expr) -> list[tuple[Any, ...]]:
-        """Runs a statement that gives few rows. An interrupt ends it at once: it runs on a thread of its own.
-
-        Raises TransientError SNK-257 (disk, memory).
-        """
+    def run(self, statement: exp.Expr) -> None:
+        """Raises TransientError SNK-257 (disk, memory)."""
         text = statement.sql(dialect="duckdb")
-        found: list[list[tuple[Any, ...]]] = []
+        self._do(lambda: self._connection.execute(text) and None)
+
+    def rows(self, query: exp.Expr) -> list[tuple[Any, ...]]:
+        """The few rows of a query, by way of Arrow: DuckDB's own way to Python needs one more package for time zones.
+
+        Errors as ``run``.
+        """
+        text = query.sql(dialect="duckdb")
+        found = self._do(lambda: self._connection.sql(text).to_arrow_table())
+        return list(zip(*(column.to_pylist() for column in found.columns), strict=True))
+
+    def _do(self, what: Callable[[], Result]) -> Result:
+        """On a thread of its own, so that an interrupt ends it at once."""
+        found: list[Result] = []
         failed: list[BaseException] = []
 
         def work() -> None:
             try:
-                found.append(self._connection.execute(text).fetchall())
+                found.append(what())
             except BaseException as error:  # noqa: BLE001 -- raised again on the caller's thread
                 failed.append(error)
 
@@ -68,10 +79,6 @@ class Duck:
         if failed:
             raise _translated(failed[0]) from failed[0]
         return found[0]
-
-    def register(self, name: str, table: object) -> None:
-        """An Arrow table under a name."""
-        self._connection.register(name, table)
 
     def close(self) -> None:
         self._connection.close()

@@ -73,14 +73,14 @@ def merge(duck: Duck, work: Merge, staged: Sequence[Path], table: Snapshot | Non
 
     Nothing is written where nothing changes. Raises DataError SNK-254.
     """
-    duck.rows(_create(_CAME, "VIEW", staged_rows(duck, staged, work.rows, work.target)))
+    duck.run(_create(_CAME, "VIEW", staged_rows(duck, staged, work.rows, work.target)))
     extent = _checked(duck, work)
     files = candidates(table, extent) if table is not None else ()
     if table is None or not files:
         if extent.rows:
-            duck.rows(copy(_all_new(work), folder, work.form, work.partition_by))
+            duck.run(copy(_all_new(work), folder, work.form, work.partition_by))
         return Merged({INSERTED: extent.rows}, ())
-    duck.rows(_create(_JOINED, "TABLE", _join(duck, work, table, files)))
+    duck.run(_create(_JOINED, "TABLE", _join(duck, work, table, files)))
     counts = _count(duck, work)
     if sum(counts.values()) != extent.rows:
         raise _ambiguous(work, "the table holds a key of these rows more than once")
@@ -88,7 +88,7 @@ def merge(duck: Duck, work: Merge, staged: Sequence[Path], table: Snapshot | Non
     if counts.get(UPDATED) or counts.get(INSERTED):
         everything = counts.get(UPDATED, 0) + counts.get(INSERTED, 0) == extent.rows
         query = _rewritten(duck, work, table, changing, everything=everything)
-        duck.rows(copy(query, folder, work.form, work.partition_by))
+        duck.run(copy(query, folder, work.form, work.partition_by))
     return Merged(counts, tuple(changing))
 
 

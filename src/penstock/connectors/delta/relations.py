@@ -79,18 +79,19 @@ def table_rows(
     """
     kept = table.schema
     inner = Schema(tuple(field for field in kept if field.name not in table.partition_by))
-    reader = _reader(duck, [table.root / file.path for file in files], inner)
+    paths = [table.root / file.path for file in files]
+    reader, place = _placed(_reader(duck, paths, inner), paths, kept)
     chosen: list[exp.Expr] = []
     for wanted in target:
         if wanted.name in table.partition_by:
-            tree = _by_file([file.partition.get(wanted.name) for file in files], wanted.type)
+            tree = _by_file([file.partition.get(wanted.name) for file in files], wanted.type, place)
         elif wanted.name not in kept:
             tree = value_of(None, wanted.type)
         else:
             tree = _converted(kept[wanted.name], wanted.type)
         chosen.append(renamed(tree, wanted.name))
     if number is not None:
-        chosen.append(renamed(column(FILE), number))
+        chosen.append(renamed(place, number))
     return exp.select(*chosen).from_(exp.Table(this=reader)).subquery(identifier(alias))
 
 
@@ -118,11 +119,30 @@ def _is(text: str | None, logical: LogicalType) -> bool:
         return False
 
 
-def _by_file(values: Sequence[object], logical: LogicalType) -> exp.Expr:
+def _placed(reader: exp.Anonymous, paths: Sequence[Path], kept: Schema) -> tuple[exp.Anonymous, exp.Expr]:
+    """The reader, and the 0-based place in ``paths`` of the file of a row.
+
+    A column of the user's that is named as the virtual column hides it: then the file's name, under a free name, tells.
+    """
+    if fold_case(FILE) not in {fold_case(name) for name in kept.names}:
+        return reader, exp.Cast(this=column(FILE), to=_bigint())
+    path = free_name("path", kept.names)
+    named_so = exp.EQ(this=exp.to_identifier("filename"), expression=exp.Literal.string(path))
+    reader.append("expressions", named_so)
+    listed = exp.Array(expressions=[exp.Literal.string(str(one)) for one in paths])
+    found = exp.Anonymous(this="list_position", expressions=[listed, column(path)])
+    return reader, exp.Sub(this=exp.Cast(this=found, to=_bigint()), expression=exp.Literal.number(1))
+
+
+def _bigint() -> exp.DataType:
+    return exp.DataType.build("bigint", dialect="duckdb")
+
+
+def _by_file(values: Sequence[object], logical: LogicalType, place: exp.Expr) -> exp.Expr:
     """The value that belongs to the file of a row."""
     if len(set(values)) == 1:
         return value_of(values[0], logical)
     listed = exp.Array(expressions=[value_of(value, logical) for value in values])
-    number = exp.Cast(this=column(FILE), to=exp.DataType.build("bigint", dialect="duckdb"))
-    place = exp.Add(this=number, expression=exp.Literal.number(1))
-    return exp.Anonymous(this="list_extract", expressions=[listed, place])
+    return exp.Anonymous(
+        this="list_extract", expressions=[listed, exp.Add(this=place.copy(), expression=exp.Literal.number(1))]
+    )

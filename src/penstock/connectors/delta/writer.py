@@ -122,7 +122,7 @@ class DeltaWriter(FileWriter):
         paths = [path for path in sorted(rows.iterdir()) if path.is_file()]
         with duck(self._scratch) as own:
             query = staged_rows(own, paths, shape.rows, shape.target)
-            own.rows(copy(query, converted, shape.form, shape.partition_by))
+            own.run(copy(query, converted, shape.form, shape.partition_by))
         for path in paths:
             path.unlink()
 

@@ -1,0 +1,65 @@
+"""Our own DuckDB: interrupts act at once, its errors are ours, times need no further package."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import pytest
+from sqlglot import parse_one
+
+from penstock.connectors.delta.duck import duck
+from penstock.errors import InternalError, TransientError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+    from types import FrameType
+
+
+@pytest.fixture
+def interrupted() -> Iterator[None]:
+    """SIGUSR1 acts as Ctrl-C does, a moment from now."""
+
+    def strike(_signal: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGUSR1, strike)
+    timer = threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGUSR1))
+    timer.start()
+    yield
+    timer.cancel()
+    timer.join()
+    signal.signal(signal.SIGUSR1, before)
+
+
+def test_an_interrupt_ends_a_statement_at_once(tmp_path: Path, interrupted: None) -> None:
+    endless = parse_one("SELECT count(*) FROM range(1000000) a, range(1000000) b, range(1000) c", dialect="duckdb")
+    started = time.monotonic()
+    with duck(tmp_path) as own, pytest.raises(KeyboardInterrupt):
+        own.rows(endless)
+    assert time.monotonic() - started < 5
+
+
+def test_times_with_zones_come_in_utc(tmp_path: Path) -> None:
+    query = parse_one("SELECT TIMESTAMPTZ '2024-01-01 01:00:00+01:00' AS at", dialect="duckdb")
+    with duck(tmp_path) as own:
+        ((at,),) = own.rows(query)
+    assert at == datetime(2024, 1, 1, tzinfo=UTC)
+
+
+def test_a_disk_that_refuses_is_a_transient_error(tmp_path: Path) -> None:
+    copy = parse_one(f"COPY (SELECT 1) TO '{tmp_path}/no/such/folder/x.parquet' (FORMAT parquet)", dialect="duckdb")
+    with duck(tmp_path) as own, pytest.raises(TransientError) as caught:
+        own.run(copy)
+    assert caught.value.code == "SNK-257"
+
+
+def test_a_statement_that_cannot_be_bound_is_our_own_bug(tmp_path: Path) -> None:
+    with duck(tmp_path) as own, pytest.raises(InternalError) as caught:
+        own.rows(parse_one("SELECT nothing", dialect="duckdb"))
+    assert caught.value.code == "INT-900"
