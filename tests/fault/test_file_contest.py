@@ -1,0 +1,178 @@
+"""Writers of one pipeline that are killed, frozen and woken at random moments, on one folder."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import time
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import duckdb
+import pyarrow.parquet as pq
+import pytest
+from crashes import Reaper, processes, rows_of, run_epochs
+
+from penstock.clock import SystemClock
+from penstock.connectors.api import Context
+from penstock.connectors.files.commit.log import Log
+from penstock.connectors.files.commit.records import Manifest, decode
+from penstock.connectors.files.parquet_sink import SINK
+from penstock.errors import FatalError
+from penstock.testing.sinks import deliver, epoch
+from penstock.testing.sinks.deliveries import SINK_ID
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+    from multiprocessing.process import BaseProcess
+    from pathlib import Path
+
+    from penstock.connectors.api import Epoch, SinkId
+    from penstock.connectors.files.sink import FileSink
+
+ROWS = rows_of(1).num_rows
+
+
+@dataclass(frozen=True)
+class Make:
+    folder: Path
+    careless: bool = False
+
+    def __call__(self, reached: Callable[[str], None]) -> FileSink:
+        params = SINK.params.model_validate(
+            {"type": "parquet", "from": "rows", "path": "out", "partition_by": ["part"]}
+        )
+        sink: FileSink = SINK.make(
+            params, Context("out", self.folder.joinpath, self.folder, SystemClock(), reached=reached)
+        )
+        sink._log._every = 5
+        if self.careless:
+            sink._log = Careless(sink._log.home)
+        return sink
+
+
+class Careless(Log):
+    """The negative control: no fence, and the next free version instead of the one that was checked."""
+
+    def raise_fence(self, epoch: Epoch) -> None:
+        pass
+
+    def check_fence(self, epoch: Epoch) -> None:
+        pass
+
+    def clean(self, sink_id: SinkId, *, keep: Collection[str] = ()) -> None:
+        pass
+
+    def append(self, attempt: Path, version: int) -> bool:
+        while not super().append(attempt, version):
+            version += 1
+            manifest = decode((attempt / "manifest").read_bytes(), Manifest, attempt)
+            self.write_manifest(attempt, manifest.model_copy(update={"version": version}))
+        return True
+
+
+def write_on(make: Make, fence: int) -> None:
+    """A runner: goes on from the marker until it is killed or refused, one epoch after the other."""
+    sink = make(lambda _: None)
+    try:
+        marker = sink.marker(SINK_ID)
+        number = (marker.epoch if marker else 0) + 1
+        while True:
+            deliver(sink, epoch(number, fence=fence, attempt=f"runner-{fence}-{number}"), rows_of(number))
+            number += 1
+    except (FatalError, duckdb.Error):
+        os._exit(0)  # refused, or its folder was thrown away while the engine wrote to it
+
+
+def seen(folder: Path) -> Counter[int]:
+    """The ids a reader finds now; files may come while it looks."""
+    found: Counter[int] = Counter()
+    for path in (folder / "out").glob("part=*/*.parquet"):
+        found.update(pq.ParquetFile(path).read(columns=["id"])["id"].to_pylist())
+    return found
+
+
+class Arena:
+    def __init__(self, make: Make, seed: int) -> None:
+        self.make = make
+        self.chance = random.Random(seed)
+        self.fence = 0
+        self.runners: list[BaseProcess] = []
+        self.frozen: dict[int, float] = {}
+
+    def fill(self, count: int) -> None:
+        self.runners = [runner for runner in self.runners if runner.is_alive()]
+        while len(self.runners) < count:
+            self.fence += 1
+            runner = processes().Process(target=write_on, args=(self.make, self.fence))
+            runner.start()
+            self.runners.append(runner)
+
+    def strike(self) -> None:
+        runner = self.chance.choice(self.runners)
+        if runner.pid is None or not runner.is_alive():
+            return
+        if self.chance.random() < 0.7:
+            os.kill(runner.pid, signal.SIGKILL)
+            runner.join(10)
+        else:
+            os.kill(runner.pid, signal.SIGSTOP)
+            self.frozen[runner.pid] = time.monotonic() + self.chance.uniform(0.05, 0.3)
+
+    def wake(self, *, everyone: bool = False) -> None:
+        for pid, until in list(self.frozen.items()):
+            if everyone or time.monotonic() >= until:
+                del self.frozen[pid]
+                if any(runner.pid == pid and runner.is_alive() for runner in self.runners):
+                    os.kill(pid, signal.SIGCONT)
+
+    def end(self) -> None:
+        self.wake(everyone=True)
+        for runner in self.runners:
+            runner.kill()
+            runner.join(10)
+
+
+def contest(make: Make, *, runners: int, seconds: float, seed: int) -> int:
+    """Epochs committed in that time; asserts on the way that nobody sees a row twice."""
+    arena = Arena(make, seed)
+    until, latest = time.monotonic() + seconds, time.monotonic() + 90
+    found: Counter[int] = Counter()
+    try:
+        # On a busy machine few runners live long enough to commit: then the contest goes on for a while.
+        while time.monotonic() < until or (len(found) < 4 * ROWS and time.monotonic() < latest):
+            arena.fill(runners)
+            time.sleep(arena.chance.uniform(0.01, 0.6))
+            arena.strike()
+            arena.wake()
+            found = seen(make.folder)
+            assert not found or max(found.values()) == 1, "a row was seen twice"
+    finally:
+        arena.end()
+    sink = make(lambda _: None)
+    marker = sink.marker(SINK_ID)
+    last = (marker.epoch if marker else 0) + 1
+    run_epochs(make, last, fence=arena.fence + 1, reaper=Reaper("", "raise"))
+    return last
+
+
+@pytest.mark.parametrize(("runners", "seconds"), [(1, 6.0), (3, 6.0)])
+def test_killed_and_frozen_writers_lose_and_double_nothing(tmp_path: Path, runners: int, seconds: float) -> None:
+    last = contest(Make(tmp_path), runners=runners, seconds=seconds, seed=20_261_121)
+    assert last > 3, "no epoch was committed in between: the test showed nothing"
+    assert seen(tmp_path) == Counter(row for n in range(1, last + 1) for row in rows_of(n)["id"].to_pylist())
+
+
+def test_the_contest_finds_a_writer_that_takes_any_free_version(tmp_path: Path) -> None:
+    """Without the check that commit and version are one act, frozen writers double rows: the test has teeth."""
+    make = Make(tmp_path, careless=True)
+    for seed in range(10):
+        try:
+            contest(make, runners=3, seconds=4.0, seed=seed)
+        except (AssertionError, FatalError):
+            return
+        shutil.rmtree(tmp_path / "out")
+    pytest.fail("a careless writer was not found out")
