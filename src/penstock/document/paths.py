@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 MAX_FILE_BYTES: Final = 1024 * 1024  # of a schema file
 
+STATE: Final = ".penstock"
+
 _URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _MAX_SHOWN: Final = 80
 _MAX_CHARACTERS: Final = 4096
@@ -43,7 +45,8 @@ class Paths:
 
         Of a pattern everything before its first wildcard is checked; pass what it matched through here as well: an
         absolute path is taken where it lies beneath a root.
-        Raises ConfigError: DOC-230 not a path, DOC-231 with ``..``, DOC-232 beneath no root, DOC-233 out through a link.
+        Raises ConfigError: DOC-230 not a path, DOC-231 with ``..``, DOC-232 beneath no root, DOC-233 out through a link,
+        DOC-236 into the project's state folder.
         """
         self._check_form(text, at)
         path = Path(text)
@@ -55,7 +58,7 @@ class Paths:
         real = _real(path)  # /tmp/project may be a link to /private/tmp/project
         for root in (self.root, *self.allowed):
             if real.is_relative_to(root):
-                return real
+                return self._inside(real, root, text, at)
         raise ConfigError(
             "DOC-232",
             f'the path "{_shorten(text)}" lies outside the project',
@@ -101,6 +104,13 @@ class Paths:
                 f'the path "{_shorten(text)}" leaves its root through a link',
                 at=at,
                 detail=f"it leads out of {root}.",
+            )
+        if real.is_relative_to(self.root / STATE):
+            raise ConfigError(
+                "DOC-236",
+                f'the path "{_shorten(text)}" leads to what Penstock keeps for itself',
+                at=at,
+                detail=f"{STATE} holds the ledger, rejects and keys.",
             )
         return path
 

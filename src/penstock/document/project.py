@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from penstock.document.environments import DEFAULT, Layer, merge
 from penstock.document.loader import load_file
+from penstock.document.paths import STATE
 from penstock.document.tree import Mapping, Scalar
 from penstock.document.validation import unknown_keys
 from penstock.errors import ConfigError, Location, Problem, nearest
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from penstock.document.tree import Node
 
 FILE: Final = "penstock.yml"
-STATE: Final = ".penstock"
 PIPELINES: Final = "pipelines"
 VARIABLE: Final = "PENSTOCK_ENV"
 

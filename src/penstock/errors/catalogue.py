@@ -305,6 +305,12 @@ _ROWS: tuple[tuple[str, ErrorClass, str, str], ...] = (
         "root is not absolute",
         "The root of a `files` connection is an absolute path without .. in it.",
     ),
+    (
+        "DOC-236",
+        "ConfigError",
+        "path into the state folder",
+        "A path leads into .penstock, where only Penstock reads and writes.",
+    ),
     ("DOC-240", "ConfigError", "unknown environment", "The project file has no environment of that name."),
     (
         "DOC-242",
@@ -645,6 +651,58 @@ _ROWS: tuple[tuple[str, ErrorClass, str, str], ...] = (
         "range cannot be read as planned",
         "What the range was planned over has changed or is gone, so that reading it would give other rows.",
     ),
+    # -- SRC-130..149: files, read
+    (
+        "SRC-130",
+        "ConfigError",
+        "no file there",
+        "No file is there for a source's path, or none that its pattern matches.",
+    ),
+    (
+        "SRC-131",
+        "ConfigError",
+        "position of another version",
+        "A recorded position of a file source cannot be understood; run with --full-refresh to start anew.",
+    ),
+    (
+        "SRC-132",
+        "ConfigError",
+        "file cannot be read",
+        "The file may not be read, is no regular file, or cannot be named to the engine.",
+    ),
+    ("SRC-133", "ConfigError", "unknown encoding", "No text encoding has that name."),
+    (
+        "SRC-134",
+        "ConfigError",
+        "no columns known",
+        "The files hold nothing from which columns could be inferred; state them under `schema`.",
+    ),
+    (
+        "SRC-135",
+        "DataError",
+        "files differ",
+        "Files of one source have different columns, or one column with types that nothing can hold both of.",
+    ),
+    (
+        "SRC-136",
+        "DataError",
+        "unusable header",
+        "The header of a CSV file has a column without a name, or two of the same name.",
+    ),
+    (
+        "SRC-137",
+        "ConfigError",
+        "columns named twice",
+        "A CSV source both reads a header and names its columns; a header that is to be replaced is skipped.",
+    ),
+    ("SRC-138", "DataError", "compressed file broken", "A gzip or zstd file is cut off, or is none."),
+    (
+        "SRC-139",
+        "DataError",
+        "files need different readers",
+        "Files of one source differ in delimiter, compression or layout; read them as two sources.",
+    ),
+    ("SRC-140", "DataError", "no Parquet file", "The file is not Parquet, or its footer is broken."),
     # -- SRC-170..189: tables of file sinks, SQLite, read
     (
         "SRC-170",

@@ -112,6 +112,22 @@ def test_a_root_may_itself_be_reached_through_a_link(place):
     assert code(paths, place / "link" / "data" / ".." / "x") == "DOC-231"
 
 
+def test_what_penstock_keeps_for_itself_is_no_place_for_documents(paths, place):
+    state = place / "project" / ".penstock"
+    state.mkdir()
+    (place / "project" / "link").symlink_to(state)
+    for text in (
+        ".penstock/ledger.db",
+        ".penstock",
+        state / "secrets.key",
+        "link/x",
+        ".penstock/*.db",
+        "./.penstock/x",
+    ):
+        assert code(paths, text) == "DOC-236", text
+    assert paths.resolve(".penstock_not/x")
+
+
 def test_a_file_is_read_within_bounds(paths, place):
     assert paths.read("data/a.csv") == b"a"
     (place / "project" / "big").write_bytes(b"x" * (1024 * 1024 + 1))
