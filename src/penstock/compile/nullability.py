@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 _STRICT = (
     exp.Add, exp.Sub, exp.Mul, exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE, exp.Connector, exp.Not, exp.Neg,
     exp.Paren, exp.DPipe, exp.Upper, exp.Lower, exp.Between, exp.Like, exp.ILike, exp.Trim, exp.Length,
-    exp.RegexpReplace, exp.NullSafeEQ, exp.NullSafeNEQ, exp.Interval,
+    exp.RegexpReplace, exp.RegexpLike, exp.Replace, exp.StartsWith, exp.EndsWith, exp.Contains, exp.Abs, exp.MD5,
+    exp.NullSafeEQ, exp.NullSafeNEQ, exp.Interval,
 )  # fmt: skip
 _STRICT_FUNCTIONS = frozenset(
     {
