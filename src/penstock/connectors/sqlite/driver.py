@@ -91,7 +91,10 @@ def reading(named: str) -> Iterator[None]:
 
 
 def open_for_writing(path: Path, *, wait_s: float) -> sqlite3.Connection:
-    """A connection without transactions of its own; ``wait_s`` is how long it waits for other writers' locks."""
+    """A connection without transactions of its own; ``wait_s`` is how long it waits for other writers' locks.
+    The file, and the folder that it is to stand in, are made where they are not there.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
     connection = sqlite3.connect(path, timeout=wait_s, isolation_level=None, check_same_thread=False)
     connection.execute("PRAGMA foreign_keys = ON")
     return connection
