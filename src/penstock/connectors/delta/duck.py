@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import threading
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import TimeoutError as NotYetError
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from sqlglot import exp
@@ -30,6 +31,7 @@ class Duck:
     def __init__(self, scratch: Path) -> None:
         import duckdb
 
+        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="delta-duckdb")
         self._connection: duckdb.DuckDBPyConnection = duckdb.connect(
             config={
                 "memory_limit": _MEMORY,
@@ -57,30 +59,24 @@ class Duck:
 
     def _do(self, what: Callable[[], Result]) -> Result:
         """On a thread of its own, so that an interrupt ends it at once."""
-        found: list[Result] = []
-        failed: list[BaseException] = []
-
-        def work() -> None:
-            try:
-                found.append(what())
-            except BaseException as error:  # noqa: BLE001 -- raised again on the caller's thread
-                failed.append(error)
-
-        worker = threading.Thread(target=work, name="delta-duckdb")
-        worker.start()
+        future = self._worker.submit(what)
         try:
-            while worker.is_alive():
-                worker.join(_LOOK_S)
-        except BaseException:
-            while worker.is_alive():
+            while True:
+                with suppress(NotYetError):
+                    return future.result(timeout=_LOOK_S)
+                if future.done():
+                    return future.result()
+        except BaseException as error:
+            while not future.done():
                 self._connection.interrupt()
-                worker.join(_LOOK_S)
-            raise
-        if failed:
-            raise _translated(failed[0]) from failed[0]
-        return found[0]
+                wait((future,), timeout=_LOOK_S)
+            told = _translated(error)
+            if told is error:
+                raise
+            raise told from error
 
     def close(self) -> None:
+        self._worker.shutdown(wait=True, cancel_futures=True)
         self._connection.close()
 
 
