@@ -14,7 +14,7 @@ from penstock.engines.api import BindError
 from penstock.errors import ConfigError, Location, Problem, nearest
 from penstock.fields import ExpressionText, Located
 from penstock.graph import Graph
-from penstock.graph.nodes import Aggregate, Column, SortKey
+from penstock.graph.nodes import Aggregate, Column, Project, SortKey
 from penstock.graph.select import column as column_of
 from penstock.graph.select import identifier, relation
 
@@ -147,8 +147,17 @@ class StepScope:
             except ConfigError as error:
                 problems.extend(self._turned(item, problem) for problem in error.problems)
         if problems:
-            raise ConfigError.of(problems)
+            raise ConfigError.of([*problems, *(self._refused(found) if allows == "scalar" else ())])
         return tuple(found)
+
+    def _refused(self, columns: Sequence[Column]) -> Sequence[Problem]:
+        """What the engine would say of the expressions that are right so far: all errors are told at once."""
+        probe = Project(self.node_id("probe"), input=self.input, columns=tuple(columns), at=self.at)
+        try:
+            type_node(probe, {self.input: self.schema}, self.builder.engine)
+        except ConfigError as error:
+            return error.problems
+        return ()
 
     def _turned(self, item: NamedExpression, problem: Problem) -> Problem:
         """With the hint for a map that was written the other way round, ``old: new``."""

@@ -13,7 +13,7 @@ from sqlglot import exp
 from penstock.compile.exact import exact
 from penstock.compile.nullability import nullable_columns
 from penstock.engines.api import BindError
-from penstock.errors import ConfigError, PenstockError, nearest
+from penstock.errors import ConfigError, PenstockError, Problem, nearest
 from penstock.graph.nodes import (
     Aggregate,
     Check,
@@ -168,12 +168,14 @@ def _check_duplicates(node: Node, names: tuple[str, ...]) -> None:
 
 
 def _explain(node: Node, inputs: Mapping[str, Schema], engine: Engine, whole: BindError) -> NoReturn:
+    """Every expression of the node that the engine refuses, or the node where each for itself is right."""
+    problems: list[Problem] = []
     for part, at in _parts(node, inputs):
         try:
             engine.schema_of(part, inputs)
         except BindError as error:
-            raise _located(error, at or node.at) from None
-    raise _located(whole, node.at)
+            problems.append(_problem(error, at or node.at))
+    raise ConfigError.of(dict.fromkeys(problems) or [_problem(whole, node.at)]) from None
 
 
 def _parts(node: Node, inputs: Mapping[str, Schema]) -> Iterator[tuple[exp.Query, Location | None]]:
@@ -203,7 +205,7 @@ def _parts(node: Node, inputs: Mapping[str, Schema]) -> Iterator[tuple[exp.Query
             return
 
 
-def _located(error: BindError, at: Location | None) -> ConfigError:
+def _problem(error: BindError, at: Location | None) -> Problem:
     subject = error.subject or "?"
     near = nearest(subject, error.candidates)
     hint = f'did you mean "{near}"?' if near else None
@@ -231,4 +233,4 @@ def _located(error: BindError, at: Location | None) -> ConfigError:
             hint = "cast one of them"
         case "type" | "other":
             message = "the expression cannot be typed"
-    return ConfigError(_KIND_CODES[error.kind], message, at=at, detail=error.text, hint=hint)
+    return Problem(_KIND_CODES[error.kind], message, at=at, detail=error.text, hint=hint)

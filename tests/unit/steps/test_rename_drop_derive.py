@@ -96,7 +96,7 @@ def test_constants_are_values_of_their_own_types() -> None:
 
 def test_all_errors_of_a_step_are_told_at_once() -> None:
     found = problems("- derive: {x: nope + 1, y: sum(a), z: lowr(b), w: 'a +'}", _COLUMNS)
-    assert [item.code for item in found] == ["CMP-203", "CMP-208", "CMP-207"]
+    assert [item.code for item in found] == ["CMP-203", "CMP-208", "CMP-205", "CMP-207"]
 
 
 def test_wide_integers_are_told_as_what_they_are() -> None:
