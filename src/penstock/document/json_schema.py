@@ -7,13 +7,15 @@ looked at), and stricter only in that a number or a truth value in quotes is a t
 
 from __future__ import annotations
 
+import json
 import re
+from collections import Counter
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
 from penstock.document.models import FilesConnection, ParamSpec, RunSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from pydantic import BaseModel
 
@@ -58,6 +60,7 @@ _CONNECTION_TEXT: Final = {
 }
 _SCALARS: Final = {"integer", "number", "boolean"}
 _ABOUT: Final[tuple[str, ...]] = ("title", "description", "default", "examples", "writeOnly")
+_SHARED_CHARACTERS: Final = 150  # from which on a piece that stands twice becomes a definition
 _ISO_DURATION: Final = re.compile(r"-?P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?)?")
 
 
@@ -92,7 +95,7 @@ class _Builder:
             "if": {"type": "object", "anyOf": [{"required": [key]} for key in _PROJECT_KEYS]},
             "then": _reference("project"),
             "else": _reference("pipeline"),
-            "$defs": {name: self._definitions[name] for name in sorted(used)},
+            "$defs": _shared({name: self._definitions[name] for name in sorted(used)}),
         }
 
     def _define(self, name: str, schema: _Schema) -> None:
@@ -134,7 +137,7 @@ class _Builder:
         return {**_about(descriptor, _example(descriptor)), **schema}
 
     def _connection(self) -> _Schema:
-        """By type, without what is required: an environment may add it."""
+        """By type, where one is stated; without what is required: an environment may add it."""
         kinds = {"files": self._model(FilesConnection, "connections.files")}
         for item in (*self._group("sources"), *self._group("sinks")):
             model = _connection_model(item)
@@ -146,7 +149,6 @@ class _Builder:
             self._define(f"connections.{name}", schema)
         return {
             "type": "object",
-            "required": ["type"],
             "properties": {"type": {"enum": sorted(kinds), "description": "What it is for."}},
             "allOf": [_when_type(name, _reference(f"connections.{name}")) for name in sorted(kinds)],
         }
@@ -329,7 +331,7 @@ def _connection_model(descriptor: Descriptor) -> type[BaseModel] | None:
 
 def _loosened(schema: _Schema) -> _Schema:
     """With a placeholder wherever a number, a truth value, or one of several words stands; in a document's own form."""
-    made = {key: _loosened_part(key, value) for key, value in schema.items() if key not in {"title", "discriminator"}}
+    made = _mapped({key: value for key, value in schema.items() if key not in {"title", "discriminator"}}, _loosened)
     if "enum" in made and "null" in made["enum"] and None not in made["enum"]:
         made["enum"] = [*made["enum"], None]  # YAML reads the word as null itself
         made.pop("type", None)
@@ -350,16 +352,45 @@ def _needs_placeholder(schema: _Schema) -> bool:
     return restricted or (bool(_SCALARS.intersection(kinds)) and "string" not in kinds)
 
 
-def _loosened_part(key: str, value: Any) -> Any:
+def _mapped(schema: _Schema, change: Callable[[_Schema], _Schema]) -> _Schema:
+    """A copy with every schema directly inside it changed."""
+    return {key: _mapped_part(key, value, change) for key, value in schema.items()}
+
+
+def _mapped_part(key: str, value: Any, change: Callable[[_Schema], _Schema]) -> Any:
     match key, value:
-        case (("properties" | "patternProperties" | "dependentSchemas"), dict()):
-            return {name: _loosened(item) for name, item in value.items()}
-        case (("items" | "additionalProperties" | "not" | "if" | "then" | "else"), dict()):
-            return _loosened(value)
+        case (("properties" | "patternProperties"), dict()):
+            return {name: change(item) for name, item in value.items()}
+        case (("items" | "additionalProperties" | "propertyNames" | "not" | "if" | "then" | "else"), dict()):
+            return change(value)
         case (("anyOf" | "oneOf" | "allOf" | "prefixItems"), list()):
-            return [_loosened(item) for item in value]
+            return [change(item) for item in value]
         case _:
             return value
+
+
+def _shared(definitions: Mapping[str, _Schema]) -> dict[str, _Schema]:
+    """The same, with every larger piece that stands twice as a definition of its own."""
+    counts = Counter[str]()
+    names: dict[str, str] = {}
+    made: dict[str, _Schema] = {}
+
+    def count(schema: _Schema) -> _Schema:
+        counts[json.dumps(schema)] += 1
+        return _mapped(schema, count)
+
+    def share(schema: _Schema) -> _Schema:
+        text = json.dumps(schema)
+        if counts[text] < 2 or len(text) < _SHARED_CHARACTERS:  # noqa: PLR2004 -- twice
+            return _mapped(schema, share)
+        if text not in names:
+            names[text] = f"shared.{len(names) + 1}"
+            made[names[text]] = _mapped(schema, share)
+        return _reference(names[text])
+
+    for schema in definitions.values():
+        _mapped(schema, count)
+    return {name: _mapped(schema, share) for name, schema in definitions.items()} | made
 
 
 def _duration(text: str) -> str:

@@ -220,9 +220,6 @@ class _Reader:
                 self._problem("DOC-204", f'"{name}" is not a name', at, hint="use lower-case letters, digits and _")
             if not isinstance(entry.value, Mapping):
                 self._problem("DOC-203", f'the connection "{name}" is a map of settings', entry.value.at)
-            elif entry.value.get("type") is None:
-                hint = "say what it is for: `type: rest`"
-                self._problem("DOC-202", f'the connection "{name}" has no "type"', entry.key.at, hint=hint)
 
     def _map(self, node: Mapping, title: str) -> Mapping | None:
         part = node.get(title)

@@ -110,7 +110,6 @@ def test_a_project_file_of_another_name_is_not_passed_over_in_silence(home, name
         ("project: x\nconnections: [a]", ["DOC-203"]),
         ("project: x\nconnections: {a: b}", ["DOC-203"]),
         ("project: x\nconnections: {A: {type: x}}", ["DOC-204"]),
-        ("project: x\nconnections: {a: {b: c}}", ["DOC-202"]),
         ("project: x\nenvironments: {Prod: {}}", ["DOC-204"]),
         ("project: x\nenvironments: {prod: x}", ["DOC-203"]),
         ("project: x\nenvironments: {prod: {conections: {}}}", ["DOC-201"]),
