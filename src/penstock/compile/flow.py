@@ -30,6 +30,7 @@ from penstock.graph.nodes import (
     Union,
     Write,
 )
+from penstock.graph.select import says_something
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -90,7 +91,12 @@ def _names(graph: Graph, node_id: str) -> tuple[str, ...]:
 
 
 def _columns(tree: exp.Expr, source: str) -> frozenset[Place]:
-    return frozenset((source, found.name) for found in tree.find_all(exp.Column))
+    return frozenset((source, found.name) for found in _read(tree))
+
+
+def _read(tree: exp.Expr) -> list[exp.Column]:
+    """Not the columns that only break a tie between rows: else every label would stick to every row's number."""
+    return [found for found in tree.find_all(exp.Column) if says_something(found)]
 
 
 def _passed(graph: Graph, source: str, rows: frozenset[Place]) -> Flow:
@@ -102,7 +108,7 @@ def _computed(columns: Iterable[Column], place: Callable[[exp.Column], Place]) -
     orders: dict[str, frozenset[Place]] = {}
     for item in columns:
         deciding = {id(found) for found in _deciding(item.value)}
-        found = list(item.value.find_all(exp.Column))
+        found = _read(item.value)
         values[item.name] = frozenset(place(one) for one in found if id(one) not in deciding)
         orders[item.name] = frozenset(place(one) for one in found if id(one) in deciding)
     return Flow(values, orders)
@@ -113,11 +119,11 @@ def _deciding(tree: exp.Expr) -> Iterable[exp.Column]:
     for window in tree.find_all(exp.Window):
         for part in (*window.args.get("partition_by", ()), window.args.get("order")):
             if part is not None:
-                yield from part.find_all(exp.Column)
+                yield from _read(part)
     for part in tree.find_all(exp.Filter):
-        yield from part.expression.find_all(exp.Column)
+        yield from _read(part.expression)
     for order in tree.find_all(exp.Order):
-        yield from order.find_all(exp.Column)
+        yield from _read(order)
 
 
 def _join(node: Join) -> Flow:

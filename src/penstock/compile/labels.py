@@ -22,7 +22,7 @@ _Labels = dict[str, dict[str, frozenset[str]]]
 def label(graph: Graph, pipeline: Pipeline) -> Graph:
     """Every node's schema with its columns' labels.
 
-    Raises ConfigError CMP-292 for each column that would flow into a sink which does not allow its labels, CMP-293 where
+    Raises ConfigError CMP-310 for each column that would flow into a sink which does not allow its labels, CMP-311 where
     labels are declared for a column that is not there.
     """
     _check_declared(graph, pipeline)
@@ -83,7 +83,7 @@ def _check_sinks(graph: Graph, pipeline: Pipeline, found: _Labels) -> None:
             if refused:
                 problems.append(
                     Problem(
-                        "CMP-292",
+                        "CMP-310",
                         f'column "{name}" carries {", ".join(refused)}, which the sink "{use.name}" does not allow',
                         at=use.at,
                         detail="labels follow a column through values, conditions and joins; `penstock lineage` shows how.",
@@ -110,7 +110,7 @@ def _check_declared(graph: Graph, pipeline: Pipeline) -> None:
                 near = nearest(column, known)
                 problems.append(
                     Problem(
-                        "CMP-293",
+                        "CMP-311",
                         f'"{name}" has no column "{column}" to label',
                         at=at,
                         hint=f'did you mean "{near}"?' if near else None,

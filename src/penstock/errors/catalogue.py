@@ -1481,6 +1481,18 @@ _ROWS: tuple[tuple[str, ErrorClass, str, str], ...] = (
         "columns cannot be united",
         "Columns that meet in a union are of different kinds, such as a number and a text; cast one of them before.",
     ),
+    (
+        "CMP-310",
+        "ConfigError",
+        "label not allowed",
+        "A column with a sensitivity label would flow into a sink whose `allow` does not name the label.",
+    ),
+    (
+        "CMP-311",
+        "ConfigError",
+        "label of a missing column",
+        "`labels` names a column that the source or transform does not have.",
+    ),
     # -- ENG: the embedded engine
     (
         "ENG-301",

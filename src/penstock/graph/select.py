@@ -6,7 +6,7 @@ does not invent another meaning.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, assert_never, cast
+from typing import TYPE_CHECKING, Final, assert_never, cast
 
 from sqlglot import exp
 
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from penstock.graph.nodes import Cause
+
+_ROW_HASH: Final = "row_hash"
 
 
 def identifier(name: str) -> exp.Identifier:
@@ -120,7 +122,14 @@ def keep(select: exp.Select, condition: exp.Expr) -> exp.Select:
 
 def sample_hash(columns: Sequence[str], seed: int) -> exp.Expr:
     """A number of the row's content and the seed: the same for the same row whatever the threads and the order."""
-    return exp.Anonymous(this="hash", expressions=[exp.Literal.number(seed), *(column(name) for name in columns)])
+    number = exp.Anonymous(this="hash", expressions=[exp.Literal.number(seed), *(column(name) for name in columns)])
+    number.meta[_ROW_HASH] = True
+    return number
+
+
+def says_something(found: exp.Column) -> bool:
+    """Whether a column takes part in an expression by its value: inside ``sample_hash`` it only tells rows apart."""
+    return found.parent is None or not found.parent.meta.get(_ROW_HASH)
 
 
 def _join(node: Join, name: Callable[[str], exp.Table]) -> exp.Select:
