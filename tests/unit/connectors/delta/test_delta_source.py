@@ -24,7 +24,7 @@ from penstock.testing.delivery import pull
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from conftest import Lake
+    from delta_lake import Lake
 
 
 def numbers(*values: int) -> pa.Table:

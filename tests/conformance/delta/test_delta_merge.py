@@ -18,7 +18,7 @@ from penstock.testing.sinks.deliveries import SINK_ID, stage
 from penstock.types.arrow import from_arrow
 
 if TYPE_CHECKING:
-    from conftest import Lake
+    from delta_lake import Lake
     from penstock.connectors.api import Receipt
 
 NAMES = ("id", "seen", "name")

@@ -26,7 +26,7 @@ from penstock.types.arrow import from_arrow
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from conftest import Lake
+    from delta_lake import Lake
 
 ONE = rows((1, "one"))
 TWO = rows((2, "two"), (3, None))
