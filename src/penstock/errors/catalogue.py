@@ -728,6 +728,25 @@ _ROWS: tuple[tuple[str, ErrorClass, str, str], ...] = (
         "names collide",
         "Two columns of the source have names that differ only in case, which the engine takes for one.",
     ),
+    # -- SRC-190..199: XML
+    (
+        "SRC-190",
+        "DataError",
+        "no well-formed XML",
+        "The file is cut off or broken, so that its records cannot be told apart; nothing of it was taken.",
+    ),
+    (
+        "SRC-191",
+        "DataError",
+        "document type declaration",
+        "A DOCTYPE can make a small file grow without bound, or read other files; such a file is refused.",
+    ),
+    (
+        "SRC-192",
+        "DataError",
+        "attribute and element of one name",
+        "A record has both, and both would be the same column; attribute_prefix tells them apart.",
+    ),
     # -- SRC-200..229: PostgreSQL, read
     (
         "SRC-200",
