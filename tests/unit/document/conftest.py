@@ -138,3 +138,8 @@ def home(tmp_path, monkeypatch):
 @pytest.fixture
 def tiny():
     return catalogue()
+
+
+@pytest.fixture(scope="session")
+def tiny_descriptors():
+    return DESCRIPTORS
