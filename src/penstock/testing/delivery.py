@@ -6,6 +6,9 @@ It knows the three kinds of writers and the three kinds of rows, so that one sui
 from __future__ import annotations
 
 import os
+from contextlib import closing
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, assert_never
 
 import pyarrow as pa
@@ -63,10 +66,29 @@ def pull(rows: Rows) -> tuple[pa.Table, int]:
         case Batches():
             return _drain(rows)
         case Files():
-            return native.read(rows), 0
+            return _read_files(rows)
         case Pipe():
             return _read_pipe(rows), 0
     assert_never(rows)
+
+
+def _read_files(rows: Files) -> tuple[pa.Table, int]:
+    """As the embedded engine does: fast, and carefully where that fails at a record."""
+    import duckdb
+
+    from penstock.engines.duckdb.careful import Workspace, careful_files
+    from penstock.engines.duckdb.readers import files_query, is_bad_data
+
+    with closing(native.connection()) as database:
+        try:
+            found = database.sql(files_query(rows).sql(dialect="duckdb")).to_arrow_table()
+        except duckdb.Error as error:
+            if not is_bad_data(error):
+                raise
+        else:
+            return found, 0
+    with TemporaryDirectory() as scratch:
+        return _drain(careful_files(rows, Workspace(Path(scratch))))
 
 
 def _drain(rows: Batches) -> tuple[pa.Table, int]:

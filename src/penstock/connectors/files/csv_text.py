@@ -1,0 +1,160 @@
+"""What is found out about CSV text before it is read: the delimiter, the names of the columns, their types."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import TYPE_CHECKING, Final
+
+from sqlglot import exp
+
+from penstock.errors import DataError
+from penstock.types import BOOLEAN, DATE, FLOAT64, INT64, STRING, TIMESTAMP, TIMESTAMPTZ
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from penstock.connectors.api import CsvFormat
+    from penstock.types.logical import LogicalType
+
+_DELIMITERS: Final = (",", ";", "\t", "|")
+_LOOKED_AT: Final = 50  # records, to find the delimiter
+_MAX_FIELD: Final = 2**20
+
+
+def first_records(text: str, form: CsvFormat, most: int = 1, *, strict: bool = False) -> list[list[str]]:
+    """The first records after the skipped lines, without comments and empty lines, by Python's own reader; up to the
+    first that is malformed.
+    """
+    stream = io.StringIO(text, newline="")
+    for _ in range(form.skip_lines):
+        stream.readline()
+    quote = '"' if form.quote is None else form.quote
+    escape = form.escape if form.escape not in (None, "", quote) else None
+    limit = csv.field_size_limit(_MAX_FIELD * 4)
+    records: list[list[str]] = []
+    try:
+        for record in csv.reader(
+            stream,
+            delimiter=form.delimiter or ",",
+            quotechar=quote or None,
+            quoting=csv.QUOTE_MINIMAL if quote else csv.QUOTE_NONE,
+            escapechar=escape,
+            doublequote=escape is None,
+            strict=strict,
+        ):
+            if record and not (form.comment and record[0].startswith(form.comment)):
+                records.append(record)
+            if len(records) == most:
+                break
+    except csv.Error:
+        return records
+    finally:
+        csv.field_size_limit(limit)
+    return records
+
+
+def find_delimiter(text: str, form: CsvFormat) -> str:
+    """The one that divides most of the first records into the same number of columns, and that more than one; "," where
+    none does.
+    """
+    from dataclasses import replace
+
+    best, score = ",", (0, 0)
+    for candidate in _DELIMITERS:
+        records = first_records(text, replace(form, delimiter=candidate), _LOOKED_AT, strict=True)
+        counts = [len(record) for record in records]
+        width = max(set(counts), key=counts.count, default=1)
+        found = (counts.count(width), width)
+        if width > 1 and found > score:
+            best, score = candidate, found
+    return best
+
+
+def header_names(text: str, form: CsvFormat, file: str) -> tuple[str, ...]:
+    """The names in the first record. Raises DataError SRC-136 where one is empty or stands there twice."""
+    records = first_records(text, form)
+    names = tuple(records[0]) if records else ()
+    for name in names:
+        if not name.strip() or "\0" in name or names.count(name) > 1:
+            what = f"has two columns named {name!r}" if name.strip() else "has a column without a name"
+            raise DataError(
+                "SRC-136",
+                f'the header of "{file}" {what}',
+                detail=f"it reads {', '.join(names)[:300]}",
+                hint="name all columns in their order under `columns`, and skip the header with skip_lines: 1, header: false",
+            )
+    return names
+
+
+# ---------------------------------------------------------------- types
+
+_NUMBER: Final = r"[+-]?(0|[1-9][0-9]*)"
+_FLOAT: Final = r"[+-]?((0|[1-9][0-9]*)({point}[0-9]*)?|{point}[0-9]+)([eE][+-]?[0-9]+)?"
+_DAY: Final = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
+_MOMENT: Final = _DAY + r"[ T][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?"
+_ZONE: Final = r" ?(Z|[+-][0-9]{2}(:?[0-9]{2})?)"
+
+
+def _matches(column: exp.Expr, pattern: str) -> exp.Expr:
+    return exp.Anonymous(this="regexp_full_match", expressions=[column.copy(), exp.Literal.string(pattern)])
+
+
+def _converts(text: exp.Expr, kind: str) -> exp.Expr:
+    cast = exp.TryCast(this=text, to=exp.DataType.build(kind, dialect="duckdb"))
+    return exp.Not(this=exp.Is(this=cast, expression=exp.null()))
+
+
+def _parses(column: exp.Expr, pattern: str) -> exp.Expr:
+    parsed = exp.Anonymous(this="try_strptime", expressions=[column.copy(), exp.Literal.string(pattern)])
+    return exp.Not(this=exp.Is(this=parsed, expression=exp.null()))
+
+
+def candidates(column: exp.Expr, form: CsvFormat) -> tuple[tuple[LogicalType, exp.Expr], ...]:
+    """Types from the narrowest on, each with the test that a text must pass; whoever passes none is a string.
+
+    A number with leading zeros is text (a postal code), dates count in ISO form or in the form that the document names.
+    """
+    point = r"\." if form.decimal_separator == "." else ","
+    day = (
+        _parses(column, form.date_format)
+        if form.date_format
+        else exp.and_(_matches(column, _DAY), _converts(column.copy(), "date"))
+    )
+    moment = (
+        _parses(column, form.timestamp_format)
+        if form.timestamp_format
+        else exp.and_(_matches(column, _MOMENT), _converts(column.copy(), "timestamp"))
+    )
+    zoned = exp.and_(_matches(column, _MOMENT + _ZONE), _converts(column.copy(), "timestamptz"))
+    return (
+        (BOOLEAN, _matches(exp.Lower(this=column.copy()), "true|false")),
+        (INT64, exp.and_(_matches(column, _NUMBER), _converts(column.copy(), "bigint"))),
+        (FLOAT64, _matches(column, _FLOAT.format(point=point))),
+        (DATE, day),
+        (TIMESTAMP, moment),
+        (TIMESTAMPTZ, zoned),
+    )
+
+
+def infer(rows: object, names: Sequence[str], form: CsvFormat) -> dict[str, LogicalType]:
+    """The types of the columns of an Arrow table of texts; a column of nulls alone is not among them."""
+    import duckdb
+
+    columns = [exp.column(f"c{at}") for at in range(len(names))]
+    tests = [candidates(column, form) for column in columns]
+    chosen: list[exp.Expr] = []
+    for column, options in zip(columns, tests, strict=True):
+        chosen.append(exp.Count(this=column))
+        chosen += [exp.CountIf(this=exp.and_(test)) for _, test in options]
+    with duckdb.connect(config={"threads": 1}) as database:
+        database.register("sample", rows)
+        query = exp.select(*chosen).from_("sample")
+        counts = iter(database.execute(query.sql(dialect="duckdb")).fetchall()[0])
+    found: dict[str, LogicalType] = {}
+    for name, options in zip(names, tests, strict=True):
+        values = next(counts)
+        passed = [(kind, next(counts)) for kind, _ in options]
+        if values:
+            found[name] = next((kind for kind, count in passed if count == values), STRING)
+    return found

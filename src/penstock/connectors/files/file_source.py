@@ -1,0 +1,161 @@
+"""What the sources of files share: parameters, ranges, columns of several files brought together."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Final, Literal
+
+from pydantic import Field
+
+from penstock.connectors.api import Batches, Files, Source
+from penstock.connectors.files.listing import Listing, planned, position_of, state_of
+from penstock.connectors.params import SourceParams
+from penstock.errors import ConfigError, DataError
+from penstock.registry import Capability
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from penstock.connectors.api import Context, Partition, Position, Rows, ScanRequest
+    from penstock.connectors.files.listing import FoundFile
+    from penstock.types import Schema
+
+CAPABILITIES: Final = frozenset({Capability.REPLAYABLE, Capability.PROJECTION, Capability.NATIVE})
+NOTES: Final = (
+    "A file that changes between planning and reading fails the epoch.",
+    "Of a file over 8 MiB, a change that keeps size and time is seen only where it touches one of 64 sampled pieces.",
+)
+SAMPLED_FILES: Final = 16
+
+
+class FileSourceParams(SourceParams):
+    """Files of one kind."""
+
+    path: str = Field(
+        min_length=1,
+        description="A file, a folder, or a pattern such as data/ice-*.csv or data/**/*.csv, relative to the project.",
+    )
+    differing_columns: Literal["fail", "union"] = Field(
+        default="fail",
+        description="What happens where files have different columns; union takes null for those that a file lacks.",
+    )
+
+
+class FileSource(Source):
+    """Holds nothing open; infers once for the same files. Position: ``listing.position_of``."""
+
+    endings: tuple[str, ...] = ()
+
+    def __init__(self, params: FileSourceParams, context: Context) -> None:
+        self._params = params
+        self._context = context
+        self._listing = Listing(str(params.path), context.resolve, self.endings)
+        self._last: tuple[Sequence[FoundFile], Schema] | None = None
+
+    @property
+    def named(self) -> str:
+        return str(self._params.path)
+
+    @property
+    def bad_values(self) -> Literal["reject", "null", "fail"]:
+        contract = self._context.contract
+        return contract.on_bad_value if contract is not None else self._params.on_bad_value
+
+    @property
+    def takes_differing(self) -> bool:
+        """Whether a file may lack columns that others have, or that the contract names."""
+        contract = self._context.contract
+        allows = contract is not None and contract.on_missing_column == "null"
+        return allows or self._params.differing_columns == "union"
+
+    def describe(self) -> Schema:
+        """Errors as ``files`` of Listing, and those of the kind of file; ConfigError SRC-112 (names that differ only in
+        case), SRC-134 (no column is known), SRC-135 (files differ, and the document does not allow it).
+        """
+        files = self._listing.files()
+        if self._last is not None and self._last[0] == files:
+            return self._last[1]
+        described = self._describe(files).relaxed()
+        if not described.fields:
+            raise ConfigError(
+                "SRC-134",
+                f'no column of "{self.named}" is known: there is nothing to infer them from',
+                hint="state them under `schema`",
+            )
+        check_case(described, self.named)
+        self._last = (files, described)
+        return described
+
+    def latest(self, partition: Partition) -> Position:  # noqa: ARG002 -- files are one partition
+        """All files as they are now. Errors as ``files`` of Listing."""
+        return position_of([state_of(file) for file in self._listing.files()])
+
+    def scan(self, request: ScanRequest) -> Rows:
+        """Raises as ``describe``; ConfigError SRC-131 (a foreign position); DataError SRC-110 (a file has changed or is
+        gone), SRC-135 (a file lacks columns).
+        """
+        try:
+            found = self._listing.files()
+        except ConfigError as error:
+            if error.code != "SRC-130":
+                raise
+            found = ()
+        chosen = planned(found, request.after, request.upto)
+        schema = self._described(found)
+        wanted = schema if request.columns is None else schema.select(request.columns)
+        if not chosen:
+            return Batches(wanted, lambda: iter(()))
+        return self._files(chosen, wanted)
+
+    def _described(self, found: Sequence[FoundFile]) -> Schema:
+        """As ``describe`` did when the run was compiled: over all files, so that a range cannot change types."""
+        if not found and self._context.contract is not None:
+            return self._context.contract.schema.relaxed()
+        return self.describe()
+
+    @abstractmethod
+    def _describe(self, files: Sequence[FoundFile]) -> Schema: ...
+
+    @abstractmethod
+    def _files(self, files: Sequence[FoundFile], wanted: Schema) -> Files: ...
+
+    # ------------------------------------------------------------ for the kinds of files
+
+    def merged_names(self, names: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+        """The columns of all files (``names`` by file), in the order of their first appearance.
+
+        Raises DataError SRC-135 where files differ in more than the order and may not.
+        """
+        union = tuple(dict.fromkeys(name for columns in names.values() for name in columns))
+        if self.takes_differing:
+            return union
+        for file, columns in names.items():
+            lacking = [name for name in union if name not in columns]
+            if lacking:
+                raise DataError(
+                    "SRC-135",
+                    f'the file "{file}" lacks {", ".join(f"{name!r}" for name in lacking)}, which other files of '
+                    f'"{self.named}" have',
+                    hint="differing_columns: union takes null for what a file lacks",
+                )
+        return union
+
+
+def check_case(schema: Schema, named: str) -> None:
+    """Raises ConfigError SRC-112."""
+    collisions = schema.case_collisions()
+    if collisions:
+        one, other = collisions[0]
+        raise ConfigError(
+            "SRC-112",
+            f'the columns "{one}" and "{other}" of "{named}" differ only in case',
+            hint="rename one of them where the data comes from",
+        )
+
+
+def sampled(files: Sequence[FoundFile]) -> Sequence[FoundFile]:
+    """At most 16 files, evenly spread, first and last among them."""
+    if len(files) <= SAMPLED_FILES:
+        return files
+    step = (len(files) - 1) / (SAMPLED_FILES - 1)
+    return [files[round(at * step)] for at in range(SAMPLED_FILES)]

@@ -1,0 +1,226 @@
+"""JSON files: objects one per line, in an array, or one after another; read by the engine."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Final, Literal
+
+from pydantic import Field
+from sqlglot import exp
+
+from penstock.connectors.api import Files, JsonFormat
+from penstock.connectors.files.file_source import CAPABILITIES, NOTES, FileSource, FileSourceParams, check_case, sampled
+from penstock.connectors.files.text import check_encoding, compression_of, cut_to_lines, head_of, readable
+from penstock.errors import DataError
+from penstock.registry import Descriptor
+from penstock.types import JSON, Schema
+from penstock.types import Field as Column
+from penstock.types.compatibility import widen
+from penstock.types.duckdb import from_duckdb
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from penstock.connectors.api import Context
+    from penstock.connectors.files.listing import FoundFile
+    from penstock.connectors.files.text import Compression
+    from penstock.types.logical import LogicalType
+
+Layout = Literal["lines", "array", "values"]
+_SAMPLED_OBJECTS: Final = 5_000
+
+
+class NdjsonSourceParams(FileSourceParams):
+    """Files with one JSON object per line."""
+
+    encoding: str = Field(default="utf-8", description="Such as utf-8, latin-1, utf-16.")
+    compression: Literal["none", "gzip", "zstd"] | None = Field(
+        default=None, description="Unsaid, found out from the first bytes of each file."
+    )
+
+
+class JsonSourceParams(NdjsonSourceParams):
+    """JSON files."""
+
+    layout: Literal["auto", "lines", "array", "values"] = Field(
+        default="auto",
+        description="One object per line, one array of objects, or objects one after another, broken into lines anywhere; "
+        "auto: found out from the beginning of each file.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What is known of one file from its beginning."""
+
+    file: FoundFile
+    layout: Layout
+    compression: Compression
+    text: str
+
+
+class JsonSource(FileSource):
+    """Columns: the keys of the objects; an absent key is null. Types: the schema's, else inferred from the first MiB of
+    at most 16 files, widened over them, ``json`` where they do not agree. A nullable column of the schema is always
+    there; one that may not be null counts as missing where no object of the sample has it.
+    """
+
+    endings = (
+        ".json",
+        ".ndjson",
+        ".jsonl",
+        ".json.gz",
+        ".ndjson.gz",
+        ".jsonl.gz",
+        ".json.zst",
+        ".ndjson.zst",
+        ".jsonl.zst",
+    )
+
+    def __init__(self, params: NdjsonSourceParams, context: Context) -> None:
+        super().__init__(params, context)
+        self._json = params
+        self._layout = params.layout if isinstance(params, JsonSourceParams) else "lines"
+        self._encoding = check_encoding(params.encoding)
+
+    def _describe(self, files: Sequence[FoundFile]) -> Schema:
+        contract = self._context.contract
+        found: dict[str, LogicalType] = {}
+        for file in sampled(files):
+            for name, kind in self._types_of(self._look(file)).items():
+                found[name] = (widen(found[name], kind) or JSON) if name in found else kind
+        if contract is None:
+            return Schema(tuple(Column(name, kind) for name, kind in found.items()))
+        there = [column for column in contract.schema if column.nullable or column.name in found or not found]
+        new = [Column(name, kind) for name, kind in found.items() if name not in contract.schema]
+        return Schema((*there, *new))
+
+    def _files(self, files: Sequence[FoundFile], wanted: Schema) -> Files:
+        looks = [self._look(file) for file in files]
+        self._check_alike(looks)
+        given = readable(
+            [(look.file, look.compression) for look in looks], self._encoding, self._context.scratch, strips_mark=True
+        )
+        return Files(
+            format=JsonFormat(
+                next((look.layout for look in looks if look.text.strip()), "lines"), given[0].compression
+            ),
+            paths=tuple(item.path for item in given),
+            schema=wanted,
+            bad_values=self.bad_values,
+            union_by_name=True,
+            origins={item.path: str(look.file.path) for item, look in zip(given, looks, strict=True) if item.is_copy},
+        )
+
+    # ------------------------------------------------------------ looking at a file
+
+    def _look(self, file: FoundFile) -> _Look:
+        compression = compression_of(file.path, self._json.compression)
+        text, whole = head_of(file.path, compression, self._encoding)
+        layout = _layout_of(text) if self._layout == "auto" else self._layout
+        return _Look(file, layout, compression, cut_to_lines(text, whole=whole) if layout == "lines" else text)
+
+    def _check_alike(self, looks: Sequence[_Look]) -> None:
+        written = [look for look in looks if look.text.strip()]
+        for look in written[1:]:
+            if look.layout != written[0].layout:
+                raise DataError(
+                    "SRC-139",
+                    f'the files "{written[0].file.name}" and "{look.file.name}" have different layouts',
+                    detail=f"{written[0].layout} and {look.layout}",
+                    hint="read them as two sources",
+                )
+
+    def _types_of(self, look: _Look) -> dict[str, LogicalType]:
+        """By the engine, over the objects of the sample that are whole."""
+        import duckdb
+
+        objects = list(_objects(look))
+        if not objects:
+            return {}
+        # The engine's inference would rename one of two keys that differ only in case.
+        keys = dict.fromkeys(key for _, keys in objects for key in keys)
+        check_case(Schema(tuple(Column(key, JSON) for key in keys)), self.named)
+        sample = self._context.scratch / "sample.ndjson"
+        sample.write_text("".join(f"{text}\n" for text, _ in objects), "utf-8", "replace")
+        options = {"format": "newline_delimited", "ignore_errors": True, "sample_size": -1}
+        given = [exp.EQ(this=exp.to_identifier(name), expression=exp.convert(value)) for name, value in options.items()]
+        call = exp.Anonymous(this="read_json", expressions=[exp.Literal.string(str(sample)), *given])
+        described = exp.Describe(this=exp.select("*").from_(exp.Table(this=call)))
+        with duckdb.connect(config={"threads": 1}) as database:
+            rows = database.execute(described.sql(dialect="duckdb")).fetchall()
+        sample.unlink()
+        return {str(row[0]): from_duckdb(str(row[1])) for row in rows}
+
+
+def _layout_of(text: str) -> Layout:
+    begun = text.lstrip()
+    if begun.startswith("["):
+        return "array"
+    first = begun.split("\n", 1)[0]
+    if first.rstrip() == begun.rstrip():
+        return "lines"
+    try:
+        json.loads(first)
+    except ValueError:
+        return "values"
+    return "lines"
+
+
+def _objects(look: _Look) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """The first objects of the sample, each as one line and with its keys; what is none is passed over."""
+    if look.layout == "lines":
+        found = ((line, _keys(line)) for line in map(str.strip, look.text.split("\n")))
+        yield from islice(((line, keys) for line, keys in found if keys is not None), _SAMPLED_OBJECTS)
+        return
+    decoder = json.JSONDecoder()
+    at = look.text.find("[") + 1 if look.layout == "array" else 0
+    for _ in range(_SAMPLED_OBJECTS):
+        at = look.text.find("{", at)
+        if at < 0:
+            return
+        try:
+            value, at = decoder.raw_decode(look.text, at)
+        except (ValueError, RecursionError):
+            return
+        yield json.dumps(value), tuple(value)
+
+
+def _keys(line: str) -> tuple[str, ...] | None:
+    """None where the line is no object."""
+    if not line.startswith("{"):
+        return None
+    try:
+        return tuple(json.loads(line))
+    except (ValueError, RecursionError):
+        return None
+
+
+JSON_NOTES: Final = (
+    *NOTES,
+    "Without a schema the types are inferred from the first MiB of at most 16 files.",
+    "Of a key that stands twice in an object the first value is taken.",
+    "A record is at most 16 MiB; a longer line becomes a reject.",
+)
+NDJSON: Final = Descriptor(
+    name="ndjson",
+    group="sources",
+    summary="Files with one JSON object per line: one, a folder, or a pattern.",
+    params=NdjsonSourceParams,
+    make=JsonSource,
+    example="type: ndjson\npath: data/events-*.ndjson.gz\n",
+    capabilities=CAPABILITIES,
+    notes=JSON_NOTES,
+)
+SOURCE: Final = Descriptor(
+    name="json",
+    group="sources",
+    summary="JSON files: objects one per line, in one array, or one after another.",
+    params=JsonSourceParams,
+    make=JsonSource,
+    example="type: json\npath: data/prices.json\n",
+    capabilities=CAPABILITIES,
+    notes=(*JSON_NOTES, "A document that is cut off or broken fails the epoch: its records cannot be told apart."),
+)

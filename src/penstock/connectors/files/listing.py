@@ -1,0 +1,190 @@
+"""Which files a path or pattern of a document stands for, and what each was when an epoch was planned."""
+
+from __future__ import annotations
+
+import glob
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from penstock.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from penstock.connectors.api import Json, Position
+
+POSITION_VERSION: Final = 1
+_WHOLE_BYTES: Final = 8 * 2**20
+_SAMPLES: Final = 64
+_SAMPLE_BYTES: Final = 64 * 2**10
+_WILDCARDS: Final = frozenset("*?[")
+
+
+@dataclass(frozen=True, slots=True)
+class FoundFile:
+    """``name`` is the path below the pattern's fixed part: what a position keeps, so that a project can move."""
+
+    path: Path
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What a file was. ``checksum`` (XXH3) is over all bytes of a file of at most 8 MiB, else over 64 pieces of 64 KiB
+    spread evenly, first and last bytes among them: a change that leaves size and time of modification as they were, and
+    touches none of the pieces, is not seen.
+    """
+
+    name: str
+    size: int
+    mtime_ns: int
+    checksum: str
+
+    def to_json(self) -> dict[str, Json]:
+        return {"path": self.name, "size": self.size, "mtime_ns": self.mtime_ns, "checksum": self.checksum}
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The files of one path: ``text`` as the document writes it, ``endings`` those that count in a folder."""
+
+    text: str
+    resolve: Callable[[str], Path]
+    endings: tuple[str, ...]
+
+    def files(self) -> tuple[FoundFile, ...]:
+        """Sorted by name; at least one. A file of exactly this name goes before a pattern that its name would be; a
+        folder stands for all files below it with one of the endings, but those whose names begin with ``.`` or ``_``.
+
+        Raises ConfigError SRC-130 (there is none), SRC-132 (it cannot be read), and what ``resolve`` raises of a link
+        that leaves the project.
+        """
+        place = self.resolve(self.text)
+        if place.is_dir():
+            root, paths = place, self._below(place)
+        elif place.exists() or not _WILDCARDS & set(self.text):
+            root, paths = place.parent, [place] if place.exists() else []
+        else:
+            root = _fixed_part(place)
+            matches = glob.glob(str(place), recursive=True)  # noqa: PTH207 -- Path.glob takes no absolute pattern
+            paths = [path for match in matches if not (path := Path(match)).is_dir()]
+        if not paths:
+            raise ConfigError(
+                "SRC-130",
+                f'no file is there for "{self.text}"',
+                detail=f"looked for {place}"
+                + (f" with the endings {', '.join(self.endings)}" if place.is_dir() else ""),
+            )
+        found = (FoundFile(self._checked(path), path.relative_to(root).as_posix()) for path in paths)
+        return tuple(sorted(found, key=lambda item: item.name))
+
+    def _below(self, folder: Path) -> list[Path]:
+        found: list[Path] = []
+        for at, folders, names in os.walk(folder):
+            folders[:] = [name for name in folders if not name.startswith((".", "_"))]
+            found += [
+                Path(at, name)
+                for name in names
+                if not name.startswith((".", "_")) and name.lower().endswith(self.endings)
+            ]
+        return found
+
+    def _checked(self, path: Path) -> Path:
+        checked = self.resolve(str(path))
+        try:
+            regular = stat.S_ISREG(checked.stat().st_mode)
+        except OSError as error:
+            raise unreadable(path, error) from None
+        if not regular:
+            raise ConfigError("SRC-132", f'"{path.name}" cannot be read', detail="it is no regular file")
+        return checked
+
+
+def _fixed_part(pattern: Path) -> Path:
+    """The folders before the first one with a wildcard."""
+    parts: list[str] = []
+    for part in pattern.parts[:-1]:
+        if _WILDCARDS & set(part):
+            break
+        parts.append(part)
+    return Path(*parts)
+
+
+def unreadable(path: Path, error: OSError) -> ConfigError:
+    return ConfigError("SRC-132", f'"{path.name}" cannot be read', detail=f"{error.strerror} ({path})")
+
+
+def state_of(file: FoundFile) -> State:
+    """Reads at most 8 MiB. Raises ConfigError SRC-132."""
+    import xxhash
+
+    try:
+        with file.path.open("rb") as stream:
+            before = os.fstat(stream.fileno())
+            hashed = xxhash.xxh3_128()
+            for start, length in _pieces(before.st_size):
+                stream.seek(start)
+                hashed.update(stream.read(length))
+    except OSError as error:
+        raise unreadable(file.path, error) from None
+    return State(file.name, before.st_size, before.st_mtime_ns, hashed.hexdigest())
+
+
+def _pieces(size: int) -> Sequence[tuple[int, int]]:
+    if size <= _WHOLE_BYTES:
+        return [(0, size)]
+    step = (size - _SAMPLE_BYTES) / (_SAMPLES - 1)
+    return [(int(at * step), _SAMPLE_BYTES) for at in range(_SAMPLES)]
+
+
+# ---------------------------------------------------------------- positions
+
+
+def position_of(states: Sequence[State]) -> Position:
+    """``{"v": 1, "files": [{"path", "size", "mtime_ns", "checksum"}]}``, sorted by path: all rows of these files."""
+    return {"v": POSITION_VERSION, "files": [state.to_json() for state in states]}
+
+
+def states_of(position: Position | None) -> tuple[State, ...]:
+    """The inverse; None is no file. Raises ConfigError SRC-131 for what another version wrote."""
+    match position:
+        case None:
+            return ()
+        case {"v": 1, "files": list() as files}:
+            return tuple(_state(entry) for entry in files)
+        case _:
+            raise _foreign()
+
+
+def _state(entry: Json) -> State:
+    match entry:
+        case {"path": str() as name, "size": int() as size, "mtime_ns": int() as mtime, "checksum": str() as checksum}:
+            return State(name, size, mtime, checksum)
+        case _:
+            raise _foreign()
+
+
+def _foreign() -> ConfigError:
+    return ConfigError("SRC-131", "a position was not written by this version of the file sources")
+
+
+def planned(found: Sequence[FoundFile], after: Position | None, upto: Position) -> tuple[FoundFile, ...]:
+    """The files of (after, upto], as they were planned. Raises ConfigError SRC-131; DataError SRC-110 where one of them
+    is gone or is not what it was.
+    """
+    done = set(states_of(after))
+    by_name = {file.name: file for file in found}
+    chosen: list[FoundFile] = []
+    for state in states_of(upto):
+        if state in done:
+            continue
+        file = by_name.get(state.name)
+        if file is None:
+            raise DataError("SRC-110", f'the file "{state.name}" is gone since the epoch was planned')
+        if state_of(file) != state:
+            raise DataError("SRC-110", f'the file "{state.name}" has changed since the epoch was planned')
+        chosen.append(file)
+    return tuple(chosen)
