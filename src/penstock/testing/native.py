@@ -17,8 +17,9 @@ from penstock.types.arrow import to_arrow
 from penstock.types.duckdb import to_duckdb, to_duckdb_text
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from penstock.connectors.api import FileFormat, Files
-    from penstock.types import Schema
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,47 +123,69 @@ def read(files: Files, *, seekable: bool = True) -> pa.Table:
 
 def _select(files: Files, path: str, *, seekable: bool) -> exp.Select:
     constants = files.constants.get(path, {})
-    stored = files.schema.without(name for name in constants if name in files.schema)
+    held = [name for name in _held(files, path, seekable=seekable) if name not in constants]
+    null = exp.Null()
+    values = {name: exp.column(_name(name)) for name in held} | dict(constants)
     chosen = [
-        exp.alias_(exp.cast(constants.get(f.name, exp.column(_name(f.name))), to_duckdb(f.type)), f.name, quoted=True)
+        exp.alias_(exp.cast(values.get(f.name, null).copy(), to_duckdb(f.type)), f.name, quoted=True)
         for f in files.schema
     ]
-    return exp.select(*chosen).from_(exp.Table(this=_reader(files.format, path, stored, seekable=seekable)))
+    return exp.select(*chosen).from_(exp.Table(this=_reader(files, path, held)))
 
 
-def _reader(form: FileFormat, path: str, stored: Schema, *, seekable: bool) -> exp.Expr:
+def _held(files: Files, path: str, *, seekable: bool) -> Sequence[str]:
+    """The columns that the file has, in its order where that matters."""
+    given = files.layouts.get(path)
+    match files.format:
+        case ParquetFormat():
+            return [name for name in _parquet_names(path) if name in files.schema]
+        case CsvFormat() as form if given is None and form.header and seekable:
+            return _header(form, path)
+        case _:
+            return given or files.schema.names
+
+
+def _reader(files: Files, path: str, held: Sequence[str]) -> exp.Expr:
     listed = _texts(path)
-    match form:
+    types = {name: to_duckdb_text(files.schema[name].type) if name in files.schema else "VARCHAR" for name in held}
+    match files.format:
         case ParquetFormat():
             return exp.Anonymous(this="read_parquet", expressions=[listed, *_arguments(hive_partitioning=exp.false())])
-        case JsonFormat():
-            layout = exp.Literal.string("newline_delimited" if form.layout == "lines" else "array")
+        case JsonFormat() as form:
+            layouts = {"lines": "newline_delimited", "array": "array", "values": "unstructured"}
+            layout = exp.Literal.string(layouts[form.layout])
             given = _arguments(
-                columns=_typed(stored),
+                columns=_typed(types),
                 format=layout,
                 compression=_codec(form.compression),
                 maximum_object_size=exp.Literal.number(1 << 28),
                 hive_partitioning=exp.false(),
             )
             return exp.Anonymous(this="read_json", expressions=[listed, *given])
-        case CsvFormat():
-            in_order = stored.select(_header(form, path)) if form.header and seekable else stored
-            return exp.Anonymous(this="read_csv", expressions=[listed, *_csv(form, in_order)])
-    assert_never(form)
+        case CsvFormat() as form:
+            return exp.Anonymous(this="read_csv", expressions=[listed, *_csv(form, types)])
+    assert_never(files.format)
+
+
+def _parquet_names(path: str) -> list[str]:
+    import pyarrow.parquet as pq
+
+    names: list[str] = pq.read_schema(path).names
+    return names
 
 
 def _codec(compression: str | None) -> exp.Expr:
     return exp.Literal.string(compression or "none")
 
 
-def _typed(schema: Schema) -> exp.Expr:
-    pairs = [(_name(f.name), exp.Literal.string(to_duckdb_text(f.type))) for f in schema]
+def _typed(types: Mapping[str, str]) -> exp.Expr:
+    pairs = [(_name(name), exp.Literal.string(kind)) for name, kind in types.items()]
     return exp.Struct(expressions=[exp.PropertyEQ(this=name, expression=kind) for name, kind in pairs])
 
 
-def _csv(form: CsvFormat, in_order: Schema) -> list[exp.Expr]:
+def _csv(form: CsvFormat, types: Mapping[str, str]) -> list[exp.Expr]:
     return _arguments(
-        columns=_typed(in_order),
+        columns=_typed(types),
         header=exp.convert(bool(form.header)),
         delim=exp.Literal.string(form.delimiter or ","),
         quote=exp.Literal.string(form.quote or '"'),

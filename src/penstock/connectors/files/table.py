@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from sqlglot import exp
 
-from penstock.connectors.api import Batches, Files, Source
+from penstock.connectors.api import Batches, CsvFormat, Files, Source
 from penstock.errors import ConfigError, DataError, InternalError
 from penstock.types.duckdb import to_duckdb
 
@@ -55,14 +55,16 @@ class FileTable(Source):
         if not entries:
             return Batches(schema, lambda: iter(()))
         paths = [str(self._root / entry.path) for entry in entries]
-        constants = [self._constants(state, entry, schema) for entry in entries]
+        constants = {path: _constants(state, entry, schema) for path, entry in zip(paths, entries, strict=True)}
+        held = {path: state.shapes[entry.shape] for path, entry in zip(paths, entries, strict=True)}
         return Files(
             format=self._kind.form,
             paths=tuple(paths),
             schema=schema,
             bad_values="fail",
             union_by_name=True,
-            constants={path: values for path, values in zip(paths, constants, strict=True) if values},
+            constants=constants if state.partition_by else {},
+            layouts=held if isinstance(self._kind.form, CsvFormat) else {},
         )
 
     def _schema(self, state: State, version: int) -> Schema:
@@ -111,15 +113,11 @@ class FileTable(Source):
                 detail=f"{entry.path}: {'it is gone' if size < 0 else f'{size} bytes instead of {entry.bytes}'}",
             )
 
-    def _constants(self, state: State, entry: Entry, schema: Schema) -> Mapping[str, exp.Expr]:
-        """Values of partition columns, and null for columns that came later than the file."""
-        partition = dict(zip(state.partition_by, entry.partition, strict=True))
-        held = state.shapes[entry.shape]
-        return {
-            column.name: _literal(partition.get(column.name), column.type)
-            for column in schema
-            if column.name not in held
-        }
+
+def _constants(state: State, entry: Entry, schema: Schema) -> Mapping[str, exp.Expr]:
+    """The values of the partition columns that are read; the files do not hold them."""
+    values = zip(state.partition_by, entry.partition, strict=True)
+    return {name: _literal(value, schema[name].type) for name, value in values if name in schema}
 
 
 def _literal(value: str | None, logical: LogicalType) -> exp.Expr:

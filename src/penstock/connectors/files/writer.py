@@ -13,7 +13,6 @@ from penstock.connectors.files.commit import disk
 from penstock.connectors.files.commit.log import PARTS
 from penstock.connectors.files.commit.names import STAGED
 from penstock.connectors.files.commit.records import KeptColumn, kept_columns
-from penstock.connectors.files.counting import count_rows
 from penstock.errors import InternalError
 
 if TYPE_CHECKING:
@@ -110,6 +109,8 @@ class StagingWriter(FileWriter):
         return sorted(path for path in self.folder.rglob("*") if path.is_file())
 
     def _files(self) -> tuple[StagedFile, ...]:
+        from penstock.connectors.files.counting import count_rows
+
         written = self._written()
         uncounted = [path for path in written if str(path.relative_to(self.folder)) not in self._counts]
         counts = count_rows(self.form, uncounted, len(self.schema) - len(self.partition_by))
