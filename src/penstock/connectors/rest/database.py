@@ -58,11 +58,20 @@ class Database:
 
 
 def pages_table(bodies: Sequence[bytes], first_number: int = 1) -> pa.Table:
-    """Pages as a relation: PAGES.TEXT and PAGES.NUMBER, in order. The bytes must be UTF-8."""
-    ends = array("q", [0])
-    for body in bodies:
-        ends.append(ends[-1] + len(body))
-    return pages_view(b"".join(bodies), ends, first_number)
+    """Pages as a relation: PAGES.TEXT and PAGES.NUMBER, in order, each a part of its own; no copy. The bytes must be
+    UTF-8.
+    """
+    import pyarrow as pa
+
+    texts = [_texts(body, array("q", [0, len(body)])) for body in bodies]
+    numbers = [pa.array([number], pa.int64()) for number in range(first_number, first_number + len(bodies))]
+    return pa.table([pa.chunked_array(texts, pa.large_string()), pa.chunked_array(numbers)], names=[TEXT, NUMBER])
+
+
+def _texts(content: bytes | memoryview, ends: array[int]) -> pa.LargeStringArray:
+    import pyarrow as pa
+
+    return pa.LargeStringArray.from_buffers(len(ends) - 1, pa.py_buffer(ends), pa.py_buffer(content))
 
 
 def pages_view(content: bytes | memoryview, ends: array[int], first_number: int) -> pa.Table:
@@ -70,7 +79,6 @@ def pages_view(content: bytes | memoryview, ends: array[int], first_number: int)
     import pyarrow as pa
 
     count = len(ends) - 1
-    texts = pa.LargeStringArray.from_buffers(count, pa.py_buffer(ends), pa.py_buffer(content))
     numbers = pa.array(range(first_number, first_number + count), pa.int64())
-    table = pa.table([texts, numbers], names=[TEXT, NUMBER])
+    table = pa.table([_texts(content, ends), numbers], names=[TEXT, NUMBER])
     return pa.Table.from_batches(table.to_batches(max_chunksize=max(1, -(-count // _PARTS))), schema=table.schema)

@@ -16,7 +16,7 @@ from sqlglot import exp
 from penstock.connectors.api import REJECT_COLUMNS
 from penstock.connectors.rest.database import NUMBER, PAGES
 from penstock.connectors.rest.path import pointer
-from penstock.connectors.rest.shape import from_json, identifier, records_of, structure_of
+from penstock.connectors.rest.shape import from_json, identifier, member, records_of, structure_of
 from penstock.errors import DataError
 from penstock.types import FLOAT32, FLOAT64, JSON, STRING, Schema
 from penstock.types.conform import conform
@@ -181,39 +181,46 @@ def _cause(code: str, column: exp.Expr, message: exp.Expr) -> exp.Expr:
     )
 
 
-def _bad(raw: exp.Expr, typed: exp.Expr, kind: LogicalType, level: int) -> exp.Expr:
-    """Whether the JSON value is there, and did not become what it should in the typed one."""
+def _bad(raw: exp.Expr, typed: exp.Expr, kind: LogicalType, level: int, *, nullable: bool = True) -> exp.Expr:
+    """Whether the JSON value is there and did not become what it should in the typed one, or is not there and must be."""
     there = _is_no(raw, "NULL")
     lost: exp.Expr = exp.Is(this=typed.copy(), expression=exp.null())
+    wrong: exp.Expr
     match kind:
         case Primitive() | Decimal():
-            if kind in {STRING, JSON}:
-                return exp.false()
+            wrong = exp.false() if kind in {STRING, JSON} else lost
             if kind in {FLOAT32, FLOAT64}:
                 finite = _call("coalesce", _call("isfinite", typed.copy()), exp.true())
-                lost = exp.paren(exp.or_(lost, exp.and_(exp.Not(this=finite), _is_no(raw, "VARCHAR"))))
-            return exp.paren(exp.and_(there, lost))
+                wrong = exp.or_(lost, exp.and_(exp.Not(this=finite), _is_no(raw, "VARCHAR")))
         case List():
-            inside = _any_place(typed.copy(), kind.element, level, lambda at: _call("json_extract", raw.copy(), at))
+            inside = _any_place(
+                typed.copy(),
+                lambda at: _call("json_extract", raw.copy(), at),
+                kind.element,
+                level,
+                nullable=kind.element_nullable,
+            )
             wrong = exp.or_(_is_no(raw, "ARRAY"), lost, inside)
         case Map():
             members = _call("json_extract", raw.copy(), exp.Literal.string("$.*"))
             inside = _any_place(
                 _call("map_values", typed.copy()),
+                lambda at: _call("list_extract", members.copy(), _next(at)),
                 kind.value,
                 level,
-                lambda at: exp.Bracket(this=members.copy(), expressions=[_next(at)], offset=1),
+                nullable=kind.value_nullable,
             )
             wrong = exp.or_(_is_no(raw, "OBJECT"), lost, inside)
         case Struct():
             parts = [
-                _bad(_member(raw, f.name), exp.Dot(this=typed.copy(), expression=identifier(f.name)), f.type, level)
+                _bad(_member(raw, f.name), member(typed.copy(), (f.name,)), f.type, level, nullable=f.nullable)
                 for f in kind.fields
             ]
             wrong = exp.or_(_is_no(raw, "OBJECT"), lost, *parts)
         case _:
             assert_never(kind)
-    return exp.paren(exp.and_(there, exp.paren(wrong)))
+    bad = exp.paren(exp.and_(there, exp.paren(wrong)))
+    return bad if nullable else exp.paren(exp.or_(exp.Not(this=exp.paren(there.copy())), bad))
 
 
 def _next(at: exp.Expr) -> exp.Expr:
@@ -221,17 +228,16 @@ def _next(at: exp.Expr) -> exp.Expr:
 
 
 def _any_place(
-    values: exp.Expr,
-    kind: LogicalType,
-    level: int,
-    raw_at: Callable[[exp.Expr], exp.Expr],
+    values: exp.Expr, raw_at: Callable[[exp.Expr], exp.Expr], kind: LogicalType, level: int, *, nullable: bool
 ) -> exp.Expr:
-    """Whether any place of a list is bad; the list is the JSON's own length, which the typed one has as well."""
-    if kind in {STRING, JSON}:
+    """Whether any place of a list is bad; the list is as long as the JSON's own."""
+    if nullable and kind in {STRING, JSON}:
         return exp.false()
     name = f"at{level}"
     at = exp.column(name)
-    inside = _bad(raw_at(at.copy()), _call("list_extract", values, _next(at.copy())), kind, level + 1)
+    inside = _bad(
+        raw_at(at.copy()), _call("list_extract", values, _next(at.copy())), kind, level + 1, nullable=nullable
+    )
     length = _call("coalesce", _call("len", values.copy()), exp.Literal.number(0))
     tested = _call(
         "list_transform", _call("range", length), exp.Lambda(this=inside, expressions=[exp.to_identifier(name)])

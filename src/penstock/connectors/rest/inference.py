@@ -43,11 +43,8 @@ def described(database: Database, place: Path, read: ReadPage, contract: Contrac
     found = _inferred(database, place, read)
     if contract is None:
         if not len(found):
-            raise ConfigError(
-                "SRC-279",
-                f'nothing says which columns "{name}" has: its first page holds no records',
-                hint="state its schema",
-            )
+            message = f'nothing says which columns "{name}" has: its first page holds no records'
+            raise ConfigError("SRC-279", message, hint="state its schema")
         return _checked(found, name)
     empty = read.contents.records == 0
     stated = [
@@ -56,6 +53,12 @@ def described(database: Database, place: Path, read: ReadPage, contract: Contrac
         if empty or column.nullable or column.name in found
     ]
     extra = [] if contract.on_new_column == "ignore" else [c for c in found if c.name not in contract.schema]
+    if not (stated or extra):
+        raise ConfigError(
+            "SRC-279",
+            f'the first page of "{name}" has none of the columns of its schema',
+            detail=f"its records have {', '.join(found.names[:20]) or 'no columns'}",
+        )
     return _checked(Schema((*stated, *extra)), name)
 
 

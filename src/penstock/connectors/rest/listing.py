@@ -53,20 +53,19 @@ class Listing:
         inspector = self._inspector(pager)
         latest = first or inspector.inspect_one(self._fetch(1, pager.first(), Cancellation()))
         progress = Progress()
-        self._count(progress, latest)
+        progress.count(_said(latest), pager)
         yield latest
         planned = pager.planned(_said(latest))
-        if planned:
-            self._check_number(1 + len(planned))
-            for latest in self._in_parallel(planned, inspector):
-                self._count(progress, latest)
-                yield latest
+        self._check_number(1 + planned.count)
+        for latest in self._in_parallel(planned.steps, inspector):
+            progress.count(_said(latest), pager)
+            yield latest
         while (step := pager.next(_said(latest), progress)) is not None:
             self._check_number(progress.pages + 1)
             following = inspector.inspect_one(self._fetch(progress.pages + 1, step, Cancellation()))
             _check_new(latest, following)
             latest = following
-            self._count(progress, latest)
+            progress.count(_said(latest), pager)
             yield latest
         _check_whole(pager, latest, progress)
 
@@ -109,10 +108,6 @@ class Listing:
     def _inspector(self, pager: Pager) -> Inspector:
         return Inspector(self._database, self._records, pager.wanted, self._client.redact)
 
-    def _count(self, progress: Progress, read: ReadPage) -> None:
-        progress.pages += 1
-        progress.records += read.contents.records
-
     def _check_number(self, pages: int) -> None:
         if pages > self._params.max_pages:
             raise DataError(
@@ -153,11 +148,13 @@ def _check_new(before: ReadPage, now: ReadPage) -> None:
 
 
 def _check_whole(pager: Pager, last: ReadPage, progress: Progress) -> None:
-    """What was announced last is what came, or the listing changed between its pages."""
+    """What was announced is what came, or the listing changed between its pages: records may have moved to a page that
+    was read already.
+    """
     announced = pager.announced(_said(last))
-    if announced is not None and announced != progress.records:
+    if announced is not None and not announced == progress.records == progress.announced:
         raise TransientError(
             "SRC-275",
-            f"the listing says that it has {announced} records, and its {progress.pages} pages have {progress.records}",
+            f"the listing says that it has {progress.announced} records, and its {progress.pages} pages have {progress.records}",
             detail="it changed while it was read, or pages are shorter than the first one",
         )

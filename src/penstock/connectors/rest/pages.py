@@ -19,7 +19,6 @@ _NO_CONTENT: Final = 204
 _SHOWN: Final = 120
 _SPACE: Final = b" \t\r\n"
 _NOT_JSON: Final = ("text/html", "application/xhtml+xml", "text/xml", "application/xml", "text/csv")
-_NOT_FINITE: Final = (b"NaN", b"Infinity")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +78,7 @@ def _charset(headers: Headers) -> str | None:
 
 
 def _objection(body: bytes, headers: Headers) -> str | None:
-    """Why this cannot be JSON, as far as its ends, its kind and its literals tell; the whole is parsed later."""
+    """Why this cannot be JSON, as far as its ends and its kind tell; the whole is parsed by the inspector."""
     kind = (headers.get("Content-Type") or "").partition(";")[0].strip().lower()
     stripped = body.strip(_SPACE) if body[:1] in _SPACE or body[-1:] in _SPACE else body
     if not stripped:
@@ -88,8 +87,6 @@ def _objection(body: bytes, headers: Headers) -> str | None:
         return f"is {kind}, not JSON" if kind in _NOT_JSON else "is not JSON"
     if stripped[-1:] != (b"}" if stripped[:1] == b"{" else b"]"):
         return "is JSON that breaks off"
-    if any(literal in body for literal in _NOT_FINITE):
-        return strict_objection(body)
     return None
 
 

@@ -32,6 +32,14 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
+class Steps:
+    """That many steps, made when they are asked for: a total may be anything."""
+
+    count: int
+    steps: Iterator[Step]
+
+
+@dataclass(frozen=True, slots=True)
 class Said:
     """What a page said: how many records it has and, by JSON pointer, the values that the pager asked for (as text)."""
 
@@ -39,14 +47,6 @@ class Said:
     values: Mapping[str, str | None]
     headers: Headers
     url: Url
-
-
-@dataclass(slots=True)
-class Progress:
-    """How far a listing is: pages and records so far."""
-
-    pages: int = 0
-    records: int = 0
 
 
 class Pager(ABC):
@@ -57,9 +57,9 @@ class Pager(ABC):
     def first(self) -> Step:
         return Step()
 
-    def planned(self, said: Said) -> Sequence[Step]:  # noqa: ARG002 -- most know one step at a time
+    def planned(self, said: Said) -> Steps:  # noqa: ARG002 -- most know one step at a time
         """After the first page: all further steps that are known already, so that they may be fetched in parallel."""
-        return ()
+        return Steps(0, iter(()))
 
     @abstractmethod
     def next(self, said: Said, progress: Progress) -> Step | None:
@@ -68,6 +68,20 @@ class Pager(ABC):
     def announced(self, said: Said) -> int | None:  # noqa: ARG002 -- few are told
         """How many records there should be in all, if the page says so."""
         return None
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far a listing is: pages and records so far, and the most records that a page announced."""
+
+    pages: int = 0
+    records: int = 0
+    announced: int = 0
+
+    def count(self, said: Said, pager: Pager) -> None:
+        self.pages += 1
+        self.records += said.records
+        self.announced = max(self.announced, pager.announced(said) or 0)
 
 
 def pager_of(paging: Paging | None, origin: Url) -> Pager:
@@ -105,16 +119,13 @@ class _Numbered(Pager):
     def first(self) -> Step:
         return self._step(pages=0, records=0)
 
-    def planned(self, said: Said) -> Sequence[Step]:
-        if said.records == 0:
-            return ()
+    def planned(self, said: Said) -> Steps:
         pages = self._count(said, self._pages)
         total = self.announced(said)
         if pages is None:
-            if total is None:
-                return ()
-            pages = -(-total // said.records)
-        return [self._step(pages=done, records=done * said.records) for done in range(1, pages)]
+            pages = -(-total // said.records) if total is not None and said.records else 1
+        known = range(1, pages if said.records else 1)
+        return Steps(len(known), (self._step(pages=done, records=done * said.records) for done in known))
 
     def next(self, said: Said, progress: Progress) -> Step | None:
         pages, total = self._count(said, self._pages), self.announced(said)

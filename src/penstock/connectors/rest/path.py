@@ -44,5 +44,10 @@ def pointer(path: Path) -> str:
     return "".join("/" + part.replace("~", "~0").replace("/", "~1") for part in path)
 
 
+def path_of(text: str) -> Path:
+    """The inverse of ``pointer``."""
+    return tuple(part.replace("~1", "/").replace("~0", "~") for part in text.split("/")[1:])
+
+
 def shown(path: Path) -> str:
     return ".".join(path) if path else "the answer itself"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -12,7 +12,9 @@ from sqlglot import exp
 from penstock.connectors.rest.database import PAGES, PLAIN, TEXT, pages_table, pages_view
 from penstock.connectors.rest.exact import needs_exact_numbers, quoted, quoted_with_care
 from penstock.connectors.rest.faults import Faults
+from penstock.connectors.rest.pages import strict_objection
 from penstock.connectors.rest.shape import identifier, records_of, structure_of
+from penstock.errors import DataError
 from penstock.types import JSON, STRING, Schema
 from penstock.types import logical as lt
 from penstock.types.conform import conform
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from penstock.connectors.rest.spool import Group
 
 Policy = Literal["reject", "null", "fail"]
+_NOT_FINITE: Final = (b"NaN", b"Infinity")
 
 
 class RecordReader:
@@ -39,11 +42,16 @@ class RecordReader:
         self._place = place
         self._schema = schema
         self._read = schema.with_fields(column for column in checked if column.name not in schema) or checked
+        self._has_json = any(column.type == JSON for column in self._read)
         self._is_exact = needs_exact_numbers(self._read)
         self._faults = Faults(place, self._read, policy)
 
     def read(self, group: Group) -> tuple[pa.RecordBatch, pa.RecordBatch | None]:
-        """The rows in order, and what is rejected. Raises DataError SRC-277 where the policy is fail."""
+        """The rows in order, and what is rejected. Raises DataError SRC-277 where the policy is fail, SRC-271 where a
+        column of json would hold what JSON does not know.
+        """
+        if self._has_json:
+            _check_finite(group)
         table, numbered = self._table(group)
         rejects = None
         if self._is_suspicious(table):
@@ -102,11 +110,20 @@ class RecordReader:
         return conform(pa.concat_batches(batches) if batches else empty, self._schema)
 
 
+def _check_finite(group: Group) -> None:
+    """The engine's JSON reader takes NaN and Infinity; typed columns find them (``may_hide``), json would keep them."""
+    if not any(literal in group.content for literal in _NOT_FINITE):
+        return
+    for entry, (start, end) in zip(group.entries, pairwise(group.ends), strict=True):
+        reason = strict_objection(group.content[start:end])
+        if reason is not None:
+            raise DataError("SRC-271", f"page {entry.number} {reason}")
+
+
 def _exact(group: Group, quote: Callable[[bytes], bytes]) -> pa.Table:
     bodies = [group.content[start:end] for start, end in pairwise(group.ends)]
-    plain = pages_view(group.content, group.ends, group.entries[0].number)
     table = pages_table([quote(body) for body in bodies], group.entries[0].number)
-    return table.append_column(PLAIN, plain.column(TEXT))
+    return table.append_column(PLAIN, pages_table(bodies).column(TEXT))
 
 
 def may_hide(values: pa.ChunkedArray, kind: lt.LogicalType) -> bool:

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import json
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
 from penstock.connectors.rest.database import TEXT
-from penstock.connectors.rest.inspection import Shape
 from penstock.types.duckdb import to_duckdb_text
 
 if TYPE_CHECKING:
     from penstock.connectors.rest.path import Path
     from penstock.types import Schema
+
+
+class Shape(StrEnum):
+    """What stands at the place of the records."""
+
+    ARRAY = "array"  # a list of records
+    OBJECT = "object"  # one record
+    NOTHING = "nothing"  # null, or no content at all: no records
 
 
 def identifier(name: str) -> exp.Identifier:
@@ -31,10 +39,15 @@ def records_of(place: Path, shape: Shape, record: dict[str, str] | str, text: st
     for name in reversed(place):
         wanted = {name: wanted}
     parsed = from_json(exp.column(text), wanted)
-    found = parsed
-    for name in place:
-        found = exp.Dot(this=exp.paren(found, copy=False) if found is parsed else found, expression=identifier(name))
+    found = member(parsed, place)
     return found if shape is Shape.ARRAY else exp.Array(expressions=[found])
+
+
+def member(value: exp.Expr, place: Path) -> exp.Expr:
+    """The part of a struct at that place."""
+    for name in place:
+        value = exp.Anonymous(this="struct_extract", expressions=[value, exp.Literal.string(name)])
+    return value
 
 
 def from_json(text: exp.Expr, structure: object) -> exp.Expr:

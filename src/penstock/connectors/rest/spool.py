@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from penstock.connectors.rest.inspection import Shape
+from penstock.connectors.rest.shape import Shape
 from penstock.errors import ConfigError, DataError, TransientError
 from penstock.types import Schema
 
@@ -200,9 +200,9 @@ class Spool:
     def groups(self, after_page: int = 0) -> Iterator[Group]:
         """Pages after that one, in order, in groups of a bounded size; each page's checksum is compared first.
 
-        Pages without content are left out.
+        Pages without records are left out.
         """
-        full = [entry for entry in self.entries if entry.number > after_page and entry.shape is not Shape.NOTHING]
+        full = [entry for entry in self.entries if entry.number > after_page and entry.records]
         with _opened(self._path) as file:
             for entries in _grouped(full):
                 yield self._group(file, entries)
