@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import operator
 import sys
 from collections import Counter
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "unit" / "steps"))
 from harness import Other, document, run, run_document
@@ -58,15 +62,25 @@ def test_joins(kind: str, left: list[dict[str, Any]], right: list[dict[str, Any]
     assert _bag(ran.rows) == _bag(_joined(kind, left, right))
 
 
+_NEAREST: dict[str, tuple[Callable[[date, date], bool], Callable[..., date | None]]] = {
+    ">=": (operator.ge, max),
+    ">": (operator.gt, max),
+    "<=": (operator.le, min),
+    "<": (operator.lt, min),
+}
+
+
+@pytest.mark.parametrize("sign", _NEAREST)
 @given(left=_ROWS, right=_ROWS)
 @_FEW
-def test_asof_takes_the_latest_row_that_is_not_later(left: list[dict[str, Any]], right: list[dict[str, Any]]) -> None:
-    step = "- join: {to: o, kind: asof_left, on: 'this.k = o.k and this.day >= o.day', add: {then: day}}"
+def test_asof_takes_the_nearest_row(sign: str, left: list[dict[str, Any]], right: list[dict[str, Any]]) -> None:
+    step = f"- join: {{to: o, kind: asof_left, on: 'this.k = o.k and this.day {sign} o.day', add: {{then: day}}}}"
     ran = run(step, _COLUMNS, left, {"o": Other(_COLUMNS, right)})
+    fits, nearest = _NEAREST[sign]
 
     def then(row: dict[str, Any]) -> date | None:
         days = [other["day"] for other in right if _matches(row, other) and other["day"] and row["day"]]
-        return max((day for day in days if day <= row["day"]), default=None)
+        return nearest((day for day in days if fits(row["day"], day)), default=None)
 
     assert _bag(ran.rows) == _bag([{**row, "then": then(row)} for row in left])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from penstock.errors import ConfigError, Location, Problem
 from penstock.graph import Graph
 from penstock.graph.nodes import Query, Read, Table, Write
 from penstock.registry import Capability
+from penstock.types.compatibility import widen
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from penstock.compile.facts import Facts
     from penstock.document.models import Pipeline, SinkUse, SourceUse, Transform
     from penstock.engines.api import Engine
+    from penstock.types import Schema
 
 
 class _FailedInputError(Exception):
@@ -149,7 +152,7 @@ class _Build:
         written = self.sink(use)
         sent = self.builder.schema_of(written)
         target = self.facts.targets.get(use.name)
-        after = sent if target is None else target.with_fields(item for item in sent if item.name not in target)
+        after = _after(target, sent, evolves=use.params.on_schema_change == "evolve")
         return self.builder.add(Table(f"{use.name}.table", sink=use.name, at=use.at, schema=after.relaxed()))
 
     def sink(self, use: SinkUse) -> str:
@@ -161,6 +164,20 @@ class _Build:
         if use.params.mode == "merge":
             current = reduce_to_keys(self.builder, use, current)
         return self.builder.add(Write(use.name, input=current, sink=use.name, at=use.at))
+
+
+def _after(target: Schema | None, sent: Schema, *, evolves: bool) -> Schema:
+    """The columns of a sink's table when the epoch is committed; what the sink would refuse is not decided here."""
+    if target is None:
+        return sent
+    if not evolves:
+        return target
+    wider = (
+        dataclasses.replace(item, type=widen(item.type, sent[item.name].type) or item.type)
+        for item in target
+        if item.name in sent
+    )
+    return target.with_fields([*wider, *(item for item in sent if item.name not in target)])
 
 
 def build(pipeline: Pipeline, facts: Facts, engine: Engine) -> tuple[Graph, tuple[Problem, ...]]:

@@ -118,10 +118,36 @@ def test_a_sink_named_as_an_input_is_its_table() -> None:
     assert [node.id for node in graph.nodes].index("lake") < [node.id for node in graph.nodes].index("lake.table")
 
 
-def test_the_table_of_a_sink_has_the_columns_that_stand_there_and_those_that_are_sent() -> None:
-    target = Schema.of({"old": "date?", "id": "int32"})
-    graph = _graph(_READ_BACK, Facts(targets={"lake": target}))
-    assert graph["lake.table"].schema == Schema.of({"old": "date?", "id": "int32?"})
+@pytest.mark.parametrize(
+    ("policy", "columns"),
+    [
+        ("fail", {"old": "date?", "id": "int32?"}),
+        ("ignore", {"old": "date?", "id": "int32?"}),
+        ("evolve", {"old": "date?", "id": "int64?", "v": "string?"}),
+    ],
+)
+def test_the_table_of_a_sink_has_the_columns_that_its_policy_leaves(policy: str, columns: dict[str, str]) -> None:
+    rest = _READ_BACK.replace("select: [id]", "select: [id, v]")
+    rest = rest.replace("type: table", f"type: table, on_schema_change: {policy}")
+    graph = _graph(rest, Facts(targets={"lake": Schema.of({"old": "date?", "id": "int32"})}))
+    assert graph["lake.table"].schema == Schema.of(columns)
+
+
+def test_a_query_may_read_the_table_of_a_sink() -> None:
+    rest = _READ_BACK.replace(
+        "{from: lake, steps: [aggregate: {measures: {n: count(*)}}]}", "{sql: select count(*) as n from Lake}"
+    )
+    assert _graph(rest)["summary.sql"].inputs == ("lake.table",)
+
+
+def test_a_query_over_a_sink_that_cannot_be_read_back_points_into_the_query() -> None:
+    rest = _READ_BACK.replace(
+        "{from: lake, steps: [aggregate: {measures: {n: count(*)}}]}", "{sql: select count(*) as n from lake}"
+    )
+    (found,) = _problems(rest.replace("type: table", "type: drain"))
+    assert found.at is not None
+    assert found.at.source is not None
+    assert (found.code, found.at.source[found.at.column - 1 : found.at.end_column - 1]) == ("CMP-223", "lake")
 
 
 def test_a_sink_that_cannot_be_read_back_is_no_input() -> None:
