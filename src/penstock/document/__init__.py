@@ -7,5 +7,5 @@ environment; ``params`` what a run is given; ``secrets`` (with ``secrets_file``,
 secrets come from; ``template`` and ``sql_text`` placeholders and what takes their place; ``validation`` a model over a
 tree; ``contracts`` and ``schema_files`` schemas; ``read`` the pipeline itself; ``paths`` where its paths may lead.
 ``assembly.load`` is the entrance that goes through all of it and tells everything that is wrong at once;
-``json_schema`` says the same to editors.
+``json_schema`` (with ``schema_pieces``) says the same to editors.
 """

@@ -7,15 +7,13 @@ looked at), and stricter only in that a number or a truth value in quotes is a t
 
 from __future__ import annotations
 
-import json
-import re
-from collections import Counter
-from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from penstock.document.models import FilesConnection, ParamSpec, RunSettings
+from penstock.document.schema_pieces import ABOUT, SchemaPiece, loosened, needed, reference, shared
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from pydantic import BaseModel
 
@@ -23,8 +21,6 @@ if TYPE_CHECKING:
     from penstock.registry import Descriptor
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
-
-_Schema: TypeAlias = dict[str, Any]
 
 _NAME: Final = {"type": "string", "pattern": "^[a-z][a-z0-9_]{0,62}$"}
 _TEXT: Final = {"type": ["string", "null"]}
@@ -58,10 +54,6 @@ _CONNECTION_TEXT: Final = {
     "description": "A connection of the project file by its name, or a URL that says it all.",
     "anyOf": [_NAME, {"type": "string", "pattern": "://"}, {"$ref": "#/$defs/placeholder"}],
 }
-_SCALARS: Final = {"integer", "number", "boolean"}
-_ABOUT: Final[tuple[str, ...]] = ("title", "description", "default", "examples", "writeOnly")
-_SHARED_CHARACTERS: Final = 150  # from which on a piece that stands twice becomes a definition
-_ISO_DURATION: Final = re.compile(r"-?P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?)?")
 
 
 def document_schema(descriptors: Iterable[Descriptor]) -> Mapping[str, Json]:
@@ -75,9 +67,9 @@ def document_schema(descriptors: Iterable[Descriptor]) -> Mapping[str, Json]:
 class _Builder:
     def __init__(self, descriptors: Sequence[Descriptor]) -> None:
         self._descriptors = descriptors
-        self._definitions: dict[str, _Schema] = {}
+        self._definitions: dict[str, SchemaPiece] = {}
 
-    def whole(self) -> _Schema:
+    def whole(self) -> SchemaPiece:
         self._define("placeholder", _PLACEHOLDER)
         self._define("schema", _CONTRACT)
         self._define("run", self._model(RunSettings, "run"))
@@ -88,32 +80,32 @@ class _Builder:
         self._define("connection", self._connection())
         self._define("pipeline", _pipeline())
         self._define("project", _project())
-        used = _needed(("project", "pipeline"), self._definitions)
+        used = needed(("project", "pipeline"), self._definitions)
         return {
             "$schema": DIALECT,
             "title": "Penstock documents",
             "if": {"type": "object", "anyOf": [{"required": [key]} for key in _PROJECT_KEYS]},
-            "then": _reference("project"),
-            "else": _reference("pipeline"),
-            "$defs": _shared({name: self._definitions[name] for name in sorted(used)}),
+            "then": reference("project"),
+            "else": reference("pipeline"),
+            "$defs": shared({name: self._definitions[name] for name in sorted(used)}),
         }
 
-    def _define(self, name: str, schema: _Schema) -> None:
+    def _define(self, name: str, schema: SchemaPiece) -> None:
         self._definitions[name] = schema
 
     def _group(self, group: str) -> list[Descriptor]:
         return [item for item in self._descriptors if item.group == group]
 
-    def _model(self, model: type[BaseModel], prefix: str) -> _Schema:
+    def _model(self, model: type[BaseModel], prefix: str) -> SchemaPiece:
         """A model's own schema; what it refers to becomes definitions of the whole, named after ``prefix``."""
         schema = model.model_json_schema(by_alias=True, ref_template=f"#/$defs/{prefix}.{{model}}")
         for name, definition in schema.pop("$defs", {}).items():
-            self._define(f"{prefix}.{name}", _loosened(definition))
-        return _loosened(schema)
+            self._define(f"{prefix}.{name}", loosened(definition))
+        return loosened(schema)
 
     # ------------------------------------------------------------ sources, sinks, connections
 
-    def _components(self, group: str) -> _Schema:
+    def _components(self, group: str) -> SchemaPiece:
         found = self._group(group)
         for item in found:
             self._define(f"{group}.{item.name}", self._component(item))
@@ -121,22 +113,22 @@ class _Builder:
             "type": "object",
             "required": ["type"],
             "properties": {"type": {"enum": [item.name for item in found], "description": "What it is."}},
-            "allOf": [_when_type(item.name, _reference(f"{group}.{item.name}")) for item in found],
+            "allOf": [_when_type(item.name, reference(f"{group}.{item.name}")) for item in found],
         }
 
-    def _component(self, descriptor: Descriptor) -> _Schema:
+    def _component(self, descriptor: Descriptor) -> SchemaPiece:
         schema = self._model(descriptor.params, f"{descriptor.group}.{descriptor.name}")
         properties = schema["properties"]
         properties["type"] = {"const": descriptor.name, "description": descriptor.summary}
         if "schema" in properties:
-            properties["schema"] = _or_null(_reference("schema"))
+            properties["schema"] = _or_null(reference("schema"))
         if "connection" in properties:
             properties["connection"] = _either(_CONNECTION_TEXT, properties["connection"])
         if descriptor.modes and "mode" in properties:
             properties["mode"] = _mode(descriptor, properties["mode"])
         return {**_about(descriptor, _example(descriptor)), **schema}
 
-    def _connection(self) -> _Schema:
+    def _connection(self) -> SchemaPiece:
         """By type, where one is stated; without what is required: an environment may add it."""
         kinds = {"files": self._model(FilesConnection, "connections.files")}
         for item in (*self._group("sources"), *self._group("sinks")):
@@ -150,12 +142,12 @@ class _Builder:
         return {
             "type": "object",
             "properties": {"type": {"enum": sorted(kinds), "description": "What it is for."}},
-            "allOf": [_when_type(name, _reference(f"connections.{name}")) for name in sorted(kinds)],
+            "allOf": [_when_type(name, reference(f"connections.{name}")) for name in sorted(kinds)],
         }
 
     # ------------------------------------------------------------ steps
 
-    def _step(self) -> _Schema:
+    def _step(self) -> SchemaPiece:
         found = self._group("steps")
         for item in found:
             self._define(f"steps.{item.name}", self._step_form(item))
@@ -163,12 +155,12 @@ class _Builder:
         return {
             "type": "object",
             "description": "A map with one key, the step's name.",
-            "properties": {**{item.name: _reference(f"steps.{item.name}") for item in found}, **beside},
+            "properties": {**{item.name: reference(f"steps.{item.name}") for item in found}, **beside},
             "oneOf": [{"required": [item.name]} for item in found],
             "additionalProperties": False,
         }
 
-    def _step_form(self, descriptor: Descriptor) -> _Schema:
+    def _step_form(self, descriptor: Descriptor) -> SchemaPiece:
         """The named parameters, or the value of the short form; where a map is always that value, only this."""
         schema = self._model(descriptor.params, f"steps.{descriptor.name}")
         about = _about(descriptor, _example(descriptor))
@@ -185,7 +177,7 @@ class _Builder:
 _PROJECT_KEYS: Final = ("project", "connections", "environments")
 
 
-def _pipeline() -> _Schema:
+def _pipeline() -> SchemaPiece:
     return {
         "type": "object",
         "required": ["pipeline"],
@@ -197,12 +189,12 @@ def _pipeline() -> _Schema:
             "sources": _map_of("source", "Where rows come from, by name."),
             "transforms": {**_map_of("step", "What is done with them, by name."), "additionalProperties": _transform()},
             "sinks": _map_of("sink", "Where rows go, by name."),
-            "run": _or_null(_reference("run")),
+            "run": _or_null(reference("run")),
         },
     }
 
 
-def _transform() -> _Schema:
+def _transform() -> SchemaPiece:
     labels = {"type": "object", "additionalProperties": {"type": "array", "items": {"type": "string"}}}
     return {
         "type": "object",
@@ -210,23 +202,23 @@ def _transform() -> _Schema:
         "oneOf": [{"required": ["from"]}, {"required": ["sql"], "not": {"required": ["steps"]}}],
         "properties": {
             "from": {**_NAMES, "description": "The node whose rows it takes, or a list of them (union by name)."},
-            "steps": {"type": ["array", "null"], "items": _reference("step"), "description": "Steps, in order."},
+            "steps": {"type": ["array", "null"], "items": reference("step"), "description": "Steps, in order."},
             "sql": {"type": "string", "description": "One SELECT over node names, instead of `from` and `steps`."},
-            "schema": _or_null(_reference("schema")),
+            "schema": _or_null(reference("schema")),
             "labels": {**_or_null(labels), "description": "Sensitivity labels by column, such as {email: [pii]}."},
             "description": {**_TEXT, "description": "What it is, for people."},
         },
     }
 
 
-def _project() -> _Schema:
+def _project() -> SchemaPiece:
     overlay = {"type": ["object", "null"], "additionalProperties": {"type": "object"}}
     environment = {
         "type": ["object", "null"],
         "additionalProperties": False,
         "properties": {
             "connections": {**overlay, "description": "What is laid over the connections, by key."},
-            "run": _or_null(_reference("run")),
+            "run": _or_null(reference("run")),
             "description": {**_TEXT, "description": "What it is, for people."},
         },
     }
@@ -244,7 +236,7 @@ def _project() -> _Schema:
                 "additionalProperties": environment,
                 "description": "What differs where, by name: --env, or PENSTOCK_ENV.",
             },
-            "run": _or_null(_reference("run")),
+            "run": _or_null(reference("run")),
         },
     }
 
@@ -252,61 +244,33 @@ def _project() -> _Schema:
 # ---------------------------------------------------------------- pieces
 
 
-def _needed(names: Iterable[str], definitions: Mapping[str, _Schema]) -> set[str]:
-    """These names and those of everything that they refer to, however far."""
-    found: set[str] = set()
-    waiting = list(names)
-    while waiting:
-        name = waiting.pop()
-        if name not in found:
-            found.add(name)
-            waiting.extend(_referred(definitions[name]))
-    return found
-
-
-def _referred(schema: Any) -> Iterator[str]:
-    match schema:
-        case dict():
-            if isinstance(schema.get("$ref"), str):
-                yield schema["$ref"].removeprefix("#/$defs/")
-            for item in schema.values():
-                yield from _referred(item)
-        case list():
-            for item in schema:
-                yield from _referred(item)
-
-
-def _reference(name: str) -> _Schema:
-    return {"$ref": f"#/$defs/{name}"}
-
-
-def _map_of(name: str, description: str) -> _Schema:
+def _map_of(name: str, description: str) -> SchemaPiece:
     return {
         "type": ["object", "null"],
         "propertyNames": _NAME,
-        "additionalProperties": _reference(name),
+        "additionalProperties": reference(name),
         "description": description,
     }
 
 
-def _or_null(schema: _Schema) -> _Schema:
+def _or_null(schema: SchemaPiece) -> SchemaPiece:
     return _either(schema, {"type": "null"})
 
 
-def _either(first: _Schema, second: _Schema) -> _Schema:
-    return {**{key: second[key] for key in _ABOUT if key in second}, "anyOf": [first, second]}
+def _either(first: SchemaPiece, second: SchemaPiece) -> SchemaPiece:
+    return {**{key: second[key] for key in ABOUT if key in second}, "anyOf": [first, second]}
 
 
-def _when_type(name: str, then: _Schema) -> _Schema:
+def _when_type(name: str, then: SchemaPiece) -> SchemaPiece:
     return {"if": {"properties": {"type": {"const": name}}, "required": ["type"]}, "then": then}
 
 
-def _mode(descriptor: Descriptor, stated: _Schema) -> _Schema:
-    about = {key: stated[key] for key in _ABOUT if key in stated}
-    return {**about, "anyOf": [{"enum": list(descriptor.modes)}, _reference("placeholder")]}
+def _mode(descriptor: Descriptor, stated: SchemaPiece) -> SchemaPiece:
+    about = {key: stated[key] for key in ABOUT if key in stated}
+    return {**about, "anyOf": [{"enum": list(descriptor.modes)}, reference("placeholder")]}
 
 
-def _about(descriptor: Descriptor, example: Json) -> _Schema:
+def _about(descriptor: Descriptor, example: Json) -> SchemaPiece:
     return {"description": " ".join((descriptor.summary, *descriptor.notes)), "examples": [example]}
 
 
@@ -327,80 +291,3 @@ def _connection_model(descriptor: Descriptor) -> type[BaseModel] | None:
 
     field = descriptor.params.model_fields.get("connection")
     return model_in(field.annotation) if field is not None else None
-
-
-def _loosened(schema: _Schema) -> _Schema:
-    """With a placeholder wherever a number, a truth value, or one of several words stands; in a document's own form."""
-    made = _mapped({key: value for key, value in schema.items() if key not in {"title", "discriminator"}}, _loosened)
-    if "enum" in made and "null" in made["enum"] and None not in made["enum"]:
-        made["enum"] = [*made["enum"], None]  # YAML reads the word as null itself
-        made.pop("type", None)
-    if made.get("writeOnly"):
-        made.pop("default", None)
-    if isinstance(made.get("default"), str) and "pattern" in made:
-        made["default"] = _duration(made["default"])
-    if _needs_placeholder(made):
-        about = {key: made.pop(key) for key in _ABOUT if key in made}
-        return {**about, "anyOf": [made, _reference("placeholder")]}
-    return made
-
-
-def _needs_placeholder(schema: _Schema) -> bool:
-    kinds = schema.get("type", ())
-    kinds = [kinds] if isinstance(kinds, str) else kinds
-    restricted = any(key in schema for key in ("enum", "pattern", "format"))
-    return restricted or (bool(_SCALARS.intersection(kinds)) and "string" not in kinds)
-
-
-def _mapped(schema: _Schema, change: Callable[[_Schema], _Schema]) -> _Schema:
-    """A copy with every schema directly inside it changed."""
-    return {key: _mapped_part(key, value, change) for key, value in schema.items()}
-
-
-def _mapped_part(key: str, value: Any, change: Callable[[_Schema], _Schema]) -> Any:
-    match key, value:
-        case (("properties" | "patternProperties"), dict()):
-            return {name: change(item) for name, item in value.items()}
-        case (("items" | "additionalProperties" | "propertyNames" | "not" | "if" | "then" | "else"), dict()):
-            return change(value)
-        case (("anyOf" | "oneOf" | "allOf" | "prefixItems"), list()):
-            return [change(item) for item in value]
-        case _:
-            return value
-
-
-def _shared(definitions: Mapping[str, _Schema]) -> dict[str, _Schema]:
-    """The same, with every larger piece that stands twice as a definition of its own."""
-    counts = Counter[str]()
-    names: dict[str, str] = {}
-    made: dict[str, _Schema] = {}
-
-    def count(schema: _Schema) -> _Schema:
-        counts[json.dumps(schema)] += 1
-        return _mapped(schema, count)
-
-    def share(schema: _Schema) -> _Schema:
-        text = json.dumps(schema)
-        if counts[text] < 2 or len(text) < _SHARED_CHARACTERS:  # noqa: PLR2004 -- twice
-            return _mapped(schema, share)
-        if text not in names:
-            names[text] = f"shared.{len(names) + 1}"
-            made[names[text]] = _mapped(schema, share)
-        return _reference(names[text])
-
-    for schema in definitions.values():
-        _mapped(schema, count)
-    return {name: _mapped(schema, share) for name, schema in definitions.items()} | made
-
-
-def _duration(text: str) -> str:
-    """Pydantic writes ISO 8601 (``PT90S``), a document ``90 s``."""
-    match = _ISO_DURATION.fullmatch(text)
-    if match is None:
-        return text
-    days, hours, minutes, seconds = (float(part or 0) for part in match.groups())
-    total = ((days * 24 + hours) * 60 + minutes) * 60 + seconds
-    for unit, length in (("days", 86_400), ("h", 3_600), ("min", 60), ("s", 1)):
-        if total >= length and total % length == 0:
-            return f"{int(total // length)} {unit}"
-    return f"{total * 1000:g} ms"
