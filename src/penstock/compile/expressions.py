@@ -129,7 +129,9 @@ def _refuse(
 ) -> NoReturn:
     start, length = span or (0, len(text.sql))
     at = text.place(start, length) if text.place else None
-    raise ConfigError("CMP-207", message, at=at, detail=detail) from None
+    cut = text.sql.count("(") > text.sql.count(")")
+    hint = "a comma inside {...} or [...] of YAML ends the text: put the expression in quotes" if cut else None
+    raise ConfigError("CMP-207", message, at=at, detail=detail, hint=hint) from None
 
 
 # ---------------------------------------------------------------- columns and what is allowed

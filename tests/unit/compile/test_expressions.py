@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from harness import problem, run
+from harness import problem, problems, run
 
 _COLUMNS = {
     "a": "int64",
@@ -167,6 +167,11 @@ def test_an_unknown_function_gets_a_hint_only_where_one_is_near() -> None:
     assert problem("- derive: {v: qqqqq(b)}", _COLUMNS).hint is None
 
 
+def test_a_comma_that_yaml_took_gets_a_hint() -> None:
+    found = [item.hint for item in problems("- derive: {v: coalesce(a, 0)}", _COLUMNS)]
+    assert found[0] == "a comma inside {...} or [...] of YAML ends the text: put the expression in quotes"
+
+
 def test_a_long_chain_of_or_is_no_deep_expression() -> None:
     assert _value(" or ".join(f"a = {number}" for number in range(600))) is True
 
@@ -180,6 +185,4 @@ def test_the_binders_words_are_the_detail() -> None:
 @pytest.mark.parametrize("text", ["'a'", "$$x$$ || b", "1e400", "'\\x00'", "a +\t1", "ÄÖ", "🛢", "a" * 5000, "'" * 999])
 def test_whatever_the_text_is_the_answer_is_a_value_or_a_problem(text: str) -> None:
     escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\t", "\\t")
-    from harness import problems
-
     assert all(found.code.startswith("CMP-2") for found in problems(f'- derive: {{v: "{escaped}"}}', _COLUMNS))
