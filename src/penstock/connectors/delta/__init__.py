@@ -1,9 +1,12 @@
 """Delta Lake tables on local file systems: read natively by the engine, written with an exactly-once marker.
 
 Who knows what:
-``schema`` the mapping of types; ``table`` one version of a table: protocol, files, partition values; ``source`` reading;
-``staging`` what a writer leaves before the commit, and how it is made durable; ``statistics`` what the log says of a
-file; ``commit`` the compare-and-swap on the log, marker and fence; ``merge`` copy-on-write in DuckDB; ``sink`` writing.
+``schema`` the mapping of types; ``table`` one version of a table: protocol, files, partition values; ``source`` and
+``pruning`` reading; ``layout`` names of folders and files; ``staging`` what a writer leaves before the commit; ``disk``
+how that is made durable; ``statistics`` what the log says of a file; ``writer`` one attempt; ``features`` which tables
+are not written; ``changes`` what a commit does by mode; ``merge``, ``candidates``, ``relations`` and ``duck`` copy on
+write in DuckDB; ``commit`` the compare-and-swap on the log, marker and fence; ``log`` what our entries say; ``sink``
+writing.
 
 deltalake is the only one that writes the log. Data files are written by the engine (or, in a merge, by our own DuckDB)
 and handed to deltalake as file actions; every commit goes through a handle whose marker was checked, with no retries of

@@ -87,7 +87,7 @@ def _settled(root: Path, version: int, epoch: Epoch, reason: str) -> Receipt | N
     raise TransientError("SNK-256", f'the commit to the Delta table "{root.name}" failed', detail=reason)
 
 
-def evolve(table: Snapshot, adds: Schema, now_in_the_way: str) -> bool:
+def evolve(table: Snapshot, adds: Schema, message: str) -> bool:
     """Add columns, null in every row that is there; False where another writer was first. Raises TransientError SNK-256."""
     from deltalake import Schema as DeltaSchema
     from deltalake.exceptions import DeltaError
@@ -102,7 +102,7 @@ def evolve(table: Snapshot, adds: Schema, now_in_the_way: str) -> bool:
         after = newest(table.root)
         if after is not None and after.version > table.version:
             return False
-        raise TransientError("SNK-256", now_in_the_way, detail=brief(error)) from None
+        raise TransientError("SNK-256", message, detail=brief(error)) from None
     return True
 
 

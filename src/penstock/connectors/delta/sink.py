@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Final
 from penstock.connectors.api import Epoch, EpochMarker, ParquetFormat, Preparation, Sink, WriteMode
 from penstock.connectors.commits import compare, evolved, is_committed, refuse_empty
 from penstock.connectors.delta import layout
-from penstock.connectors.delta.changes import Try
 from penstock.connectors.delta.commit import evolve, keep_log, make_durable, marker_of, swap
 from penstock.connectors.delta.disk import make_folders
 from penstock.connectors.delta.driver import touching
@@ -19,7 +18,6 @@ from penstock.connectors.delta.schema import stored_schema
 from penstock.connectors.delta.source import DeltaSource
 from penstock.connectors.delta.staging import Attempt, clear, gone
 from penstock.connectors.delta.table import newest
-from penstock.connectors.delta.writer import DeltaWriter, Part, Shape
 from penstock.errors import ConfigError, FatalError, InternalError, TransientError
 from penstock.registry import Capability, Descriptor
 from penstock.types import Schema
@@ -29,6 +27,7 @@ if TYPE_CHECKING:
 
     from penstock.connectors.api import Context, Receipt, SinkId, Source, Staged, Writer
     from penstock.connectors.delta.table import Snapshot
+    from penstock.connectors.delta.writer import Part, Shape
     from penstock.types import Field
 
 CRASH_POINTS: Final = (
@@ -110,6 +109,8 @@ class DeltaSink(Sink):
 
     def _shape(self, table: Snapshot | None, schema: Schema) -> tuple[Shape, Preparation]:
         """``schema`` without the columns that the policy leaves out. Errors as ``preview``."""
+        from penstock.connectors.delta.writer import Shape
+
         change = self._difference(table, schema)
         rows = schema.without(column.name for column in change.ignores)
         kept = evolved(None if table is None else table.schema, stored_schema(rows), change)
@@ -128,6 +129,8 @@ class DeltaSink(Sink):
 
     def writer(self, epoch: Epoch, schema: Schema) -> Writer:
         """Errors as ``preview``, TransientError SNK-257."""
+        from penstock.connectors.delta.writer import DeltaWriter
+
         shape, _ = self._shape(newest(self._root), schema)
         self._prepared = schema
         with touching(self._root):
@@ -141,6 +144,8 @@ class DeltaSink(Sink):
         Raises FatalError SNK-120, SNK-258, SNK-259, DataError SNK-114, SNK-253, SNK-254, TransientError SNK-255 to
         SNK-257, and as ``preview`` where the table has changed since.
         """
+        from penstock.connectors.delta.writer import Part
+
         parts = [Part.from_payload(one.payload) for one in staged]
         table = newest(self._root)
         done = self._receipt(table, epoch)
@@ -179,6 +184,8 @@ class DeltaSink(Sink):
         self, table: Snapshot | None, epoch: Epoch, staged: list[tuple[Attempt, Part]], number: int
     ) -> Receipt | None:
         """One compare-and-swap; None where another writer was first, or columns were added before it."""
+        from penstock.connectors.delta.changes import Try
+
         reached = self._context.reached
         schema = self._schema_of([part for _, part in staged])
         shape, preparation = self._shape(table, schema)

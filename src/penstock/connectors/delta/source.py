@@ -5,9 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from penstock.connectors.api import Batches, Chunk, Files, ParquetFormat, Partition, Source
-from penstock.connectors.delta import pruning
 from penstock.connectors.delta.driver import opening
-from penstock.connectors.delta.literals import value_of
 from penstock.connectors.delta.params import DeltaSourceParams
 from penstock.connectors.delta.table import at_time, at_version, check_present, missing, newest
 from penstock.errors import ConfigError, InternalError
@@ -50,6 +48,8 @@ class DeltaSource(Source):
 
     def takes(self, predicate: exp.Expr) -> bool:
         """A condition on partition columns alone, made of comparisons and constants; none where deltalake scans."""
+        from penstock.connectors.delta import pruning
+
         snapshot = self._open or self._reopen()
         return pruning.decides(predicate, snapshot.partition_by) and not snapshot.needs_scan
 
@@ -59,6 +59,8 @@ class DeltaSource(Source):
         Files for the engine's reader; where the table uses deletion vectors or column mapping, batches of deltalake's
         own scan, which is slower. Raises ConfigError SRC-252, SRC-253, SRC-255 and DataError SRC-110, SRC-254.
         """
+        from penstock.connectors.delta import pruning
+
         if request.after is not None:
             raise InternalError("INT-900", "a delta source is read in full and was asked for a part")
         snapshot = self._at(request.upto)
@@ -106,6 +108,8 @@ class DeltaSource(Source):
 
 def _constants(file: DataFile, schema: Schema) -> Mapping[str, exp.Expr]:
     """The values of the partition columns that are read; the files do not hold them."""
+    from penstock.connectors.delta.literals import value_of
+
     return {name: value_of(value, schema[name].type) for name, value in file.partition.items() if name in schema}
 
 
