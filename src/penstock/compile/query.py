@@ -39,15 +39,15 @@ class ParsedQuery:
     tables: Mapping[str, Location | None]
 
 
-def read_query(text: Located, known: Sequence[str]) -> ParsedQuery:
-    """Raises ConfigError CMP-207 (not parsed), CMP-208 (a placeholder of SQL), CMP-213 (a WITH that hides a node's name),
+def read_query(text: Located, known: Sequence[str], *, taken: Sequence[str] = ()) -> ParsedQuery:
+    """``known`` are the names it may read, ``taken`` further ones that no WITH may have. Raises ConfigError CMP-207 (not parsed), CMP-208 (a placeholder of SQL), CMP-213 (a WITH that hides a node's name),
     CMP-224 (not one SELECT), CMP-225 (unknown table), CMP-226 (a table function, file or schema that the pipeline does
     not declare).
     """
     tree = _parse(text)
     _check_relations(tree, text)
     nodes = {fold_case(name): name for name in known}
-    local = _with_names(tree, text, nodes)
+    local = _with_names(tree, text, {*nodes, *map(fold_case, taken)})
     tables: dict[str, Location | None] = {}
     for table in tree.find_all(exp.Table):
         name = _table_name(table, text)
@@ -122,7 +122,7 @@ def _check_relations(tree: exp.Query, text: Located) -> None:
         )
 
 
-def _with_names(tree: exp.Query, text: Located, nodes: Mapping[str, str]) -> frozenset[str]:
+def _with_names(tree: exp.Query, text: Located, nodes: set[str]) -> frozenset[str]:
     names = set()
     for part in tree.find_all(exp.CTE):
         name = fold_case(part.alias)

@@ -211,7 +211,7 @@ class StepScope:
     def query(self, text: Located) -> exp.Query:
         from penstock.compile.query import read_query
 
-        return read_query(text, ("this",)).tree
+        return read_query(text, ("this",), taken=(self.input,)).tree
 
     def distinct(self, key: str, value: exp.Expr, *, most: int) -> tuple[str | None, ...]:
         known = self.builder.facts.pivot_values.get(key)

@@ -71,6 +71,14 @@ def test_mistakes(sql: str, code: str) -> None:
     assert found.at is not None
 
 
+def test_a_with_name_never_captures_the_rows_that_come_in() -> None:
+    sql = "- sql: with Rows as (select 9 as n), b as (select n from this) select n from b"
+    found = problem(sql, {"n": "int64?"})
+    assert (found.code, found.hint) == ("CMP-213", "give it another name")
+    other = run(sql.replace("Rows", "others"), {"n": "int64?"}, [{"n": 1}])
+    assert other.rows == [{"n": 1}]
+
+
 def test_an_unknown_node_is_pointed_at() -> None:
     found = problem("- sql: select * from thsi", _COLUMNS)
     assert found.hint == 'did you mean "this"?'
