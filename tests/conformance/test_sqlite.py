@@ -12,7 +12,7 @@ import pytest
 
 from penstock.clock import SystemClock
 from penstock.connectors.api import Context
-from penstock.connectors.sqlite import sink, source
+from penstock.connectors.sqlite.descriptors import SINK, SOURCE
 from penstock.testing.sinks import SinkSuite
 from penstock.testing.sources import SourceSuite
 from penstock.types.arrow import from_arrow
@@ -65,7 +65,7 @@ def without_negative_zero(table: pa.Table) -> pa.Table:
 
 
 class TestSqliteSink(SinkSuite):
-    descriptor = sink.SINK
+    descriptor = SINK
     refuses = NO_PLACE
     widens = False
 
@@ -88,7 +88,7 @@ class TestSqliteSink(SinkSuite):
             "allow_empty": options.allow_empty,
             "lock_wait": "100 ms",
         }
-        return sink.SINK.make(sink.SINK.params.model_validate(params), self.context)
+        return SINK.make(SINK.params.model_validate(params), self.context)
 
     def as_stored(self, table: pa.Table) -> pa.Table:
         return without_negative_zero(table)
@@ -112,7 +112,7 @@ class TestSqliteSink(SinkSuite):
 class TestSqliteSource(SourceSuite):
     """Tables as somebody who knows the declared types would make them."""
 
-    descriptor = source.SOURCE
+    descriptor = SOURCE
     lacks = NO_PLACE
     query: ClassVar[str | None] = None
 
@@ -144,13 +144,11 @@ class TestSqliteSource(SourceSuite):
 
     def make(self) -> Source:
         wanted = {"table": "orders"} if self.query is None else {"query": self.query}
-        return source.SOURCE.make(
-            source.SOURCE.params.model_validate({"type": "sqlite", "path": "shop.db", **wanted}), self.context
-        )
+        return SOURCE.make(SOURCE.params.model_validate({"type": "sqlite", "path": "shop.db", **wanted}), self.context)
 
     def make_missing(self) -> Source:
-        params = source.SOURCE.params.model_validate({"type": "sqlite", "path": "none.db", "table": "orders"})
-        return source.SOURCE.make(params, self.context)
+        params = SOURCE.params.model_validate({"type": "sqlite", "path": "none.db", "table": "orders"})
+        return SOURCE.make(params, self.context)
 
     def as_read(self, table: pa.Table) -> pa.Table:
         return without_negative_zero(table)

@@ -13,7 +13,8 @@ from crashes import Reaper, die, rows_of, run_epochs
 
 from penstock.clock import SystemClock
 from penstock.connectors.api import Context
-from penstock.connectors.sqlite.sink import CRASH_POINTS, SINK
+from penstock.connectors.sqlite.descriptors import SINK
+from penstock.connectors.sqlite.sink import CRASH_POINTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -92,9 +92,14 @@ def reading(named: str) -> Iterator[None]:
 
 def open_for_writing(path: Path, *, wait_s: float) -> sqlite3.Connection:
     """A connection without transactions of its own; ``wait_s`` is how long it waits for other writers' locks.
-    The file, and the folder that it is to stand in, are made where they are not there.
+
+    Makes the folders above the file. Raises ConfigError SNK-170 where that is refused.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        detail = error.strerror or type(error).__name__
+        raise ConfigError("SNK-170", f'the folder of "{path.name}" cannot be made', detail=detail) from error
     connection = sqlite3.connect(path, timeout=wait_s, isolation_level=None, check_same_thread=False)
     connection.execute("PRAGMA foreign_keys = ON")
     return connection

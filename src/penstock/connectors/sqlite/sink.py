@@ -11,10 +11,8 @@ from penstock.connectors.sqlite import catalog, commits, statements
 from penstock.connectors.sqlite.affinity import is_ordered, objection
 from penstock.connectors.sqlite.driver import open_for_writing, run, transaction, writing
 from penstock.connectors.sqlite.names import attempt_file, key_index, staged_of
-from penstock.connectors.sqlite.params import SqliteSinkParams
 from penstock.connectors.sqlite.writer import ArrowWriter, StagedRows
 from penstock.errors import ConfigError, DataError
-from penstock.registry import Capability, Descriptor
 
 if TYPE_CHECKING:
     import sqlite3
@@ -22,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from penstock.connectors.api import Context, Epoch, EpochMarker, SinkId, Source, Staged
+    from penstock.connectors.sqlite.params import SqliteSinkParams
     from penstock.types import Schema
 
 # The boundaries that the sink passes, in order; Context.reached is told each.
@@ -232,24 +231,3 @@ class SqliteSink(Sink):
         if self._open is not None:
             self._open.close()
             self._open = None
-
-
-SINK: Final = Descriptor(
-    name="sqlite",
-    group="sinks",
-    summary="A table of a SQLite file, for serving results to applications.",
-    params=SqliteSinkParams,
-    make=SqliteSink,
-    example="type: sqlite\nfrom: prices\npath: out/serving.db\ntable: prices\nmode: merge\nkeys: [symbol, day]\n",
-    capabilities=frozenset({Capability.PARALLEL, Capability.ATOMIC_COMMIT, Capability.READ_BACK}),
-    modes=(WriteMode.APPEND.value, WriteMode.OVERWRITE.value, WriteMode.MERGE.value),
-    notes=(
-        "Decimals and uint64 are kept as text, exactly; SQLite's own arithmetic on them needs a cast.",
-        "Dates and times are ISO 8601 text, timestamps with six digits after the second, timestamptz in UTC with +00:00.",
-        "NaN is kept as the text NaN, since SQLite would make it null; -0.0 becomes 0.0.",
-        "The declared type of a column says what its values are, so that reading the table back gives the same types.",
-        "A column's type cannot be widened; intervals and nested values are refused: cast them to json or string.",
-        "Merge makes a unique index on the keys.",
-        "The tables _penstock_commits, _penstock_runners and _penstock_tables are the sink's memory of commits.",
-    ),
-)

@@ -9,10 +9,8 @@ from penstock.connectors.api import Batches, Chunk, Source
 from penstock.connectors.sqlite import catalog, commits, query, statements
 from penstock.connectors.sqlite.affinity import logical_of
 from penstock.connectors.sqlite.driver import open_for_reading, reading, run
-from penstock.connectors.sqlite.params import SqliteSourceParams
 from penstock.connectors.sqlite.reading import convert
 from penstock.errors import ConfigError, DataError, InternalError, nearest
-from penstock.registry import Capability, Descriptor
 from penstock.types import Field, Schema
 
 if TYPE_CHECKING:
@@ -24,6 +22,7 @@ if TYPE_CHECKING:
     from sqlglot import exp
 
     from penstock.connectors.api import Context, Contract, Partition, Position, Rows, ScanRequest
+    from penstock.connectors.sqlite.params import SqliteSourceParams
     from penstock.connectors.sqlite.reading import Policy
     from penstock.types import LogicalType
 
@@ -143,21 +142,3 @@ class SqliteTable(_Reader):
         if version != upto.get("version"):
             detail = f"its version is now {version}, and only the newest can be read"
             raise DataError("SRC-110", f'a version of "{self._named}" can no longer be read', detail=detail)
-
-
-SOURCE: Final = Descriptor(
-    name="sqlite",
-    group="sources",
-    summary="A table, a view or a query of a SQLite file.",
-    params=SqliteSourceParams,
-    make=SqliteSource,
-    example="type: sqlite\npath: data/shop.db\ntable: orders\n",
-    capabilities=frozenset({Capability.PROJECTION}),
-    notes=(
-        "Columns have their declared types as the sqlite sink writes them, else by SQLite's affinity: INT as int64.",
-        "By affinity REAL and other numbers are float64, TEXT, dates and times string, BLOB binary; none: by a sample.",
-        "A value that its column's type cannot take is a bad value: SQLite lets any value stand anywhere.",
-        "A live table cannot be read again as it was, so that it is spooled where an epoch must be repeatable.",
-        "Opened to read only; a query is one SELECT.",
-    ),
-)

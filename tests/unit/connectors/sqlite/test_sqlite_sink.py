@@ -13,8 +13,8 @@ from pydantic import ValidationError
 
 from penstock.clock import SystemClock
 from penstock.connectors.api import Context
+from penstock.connectors.sqlite.descriptors import SINK
 from penstock.connectors.sqlite.driver import reading_failed, writing_failed
-from penstock.connectors.sqlite.sink import SINK
 from penstock.errors import ConfigError, DataError, PenstockError, TransientError
 from penstock.testing import data
 from penstock.testing.sinks import deliver, epoch, rows
@@ -204,11 +204,17 @@ def test_a_file_that_is_no_database_is_left_as_it_is(tmp_path: Path, content: by
     assert (tmp_path / "x.db").read_bytes() == content
 
 
-def test_a_folder_or_a_missing_folder_is_no_file(tmp_path: Path) -> None:
+def test_a_folder_is_no_file_and_a_file_no_folder(tmp_path: Path) -> None:
     (tmp_path / "x.db").mkdir()
     assert refusal(lambda: sqlite_sink(tmp_path).prepare(from_arrow(TABLE.schema))).code == "SNK-170"
-    sink = sqlite_sink(tmp_path, path="none/x.db")
+    (tmp_path / "file").touch()
+    sink = sqlite_sink(tmp_path, path="file/deeper/x.db")
     assert refusal(lambda: sink.prepare(from_arrow(TABLE.schema))).code == "SNK-170"
+
+
+def test_missing_folders_are_made(tmp_path: Path) -> None:
+    deliver(sqlite_sink(tmp_path, path="a/b/x.db"), epoch(1), TABLE)
+    assert (tmp_path / "a" / "b" / "x.db").is_file()
 
 
 def test_a_lock_of_another_process_is_transient_and_nothing_is_written(tmp_path: Path) -> None:

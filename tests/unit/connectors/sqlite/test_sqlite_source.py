@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from penstock.clock import SystemClock
 from penstock.connectors.api import REJECT_COLUMNS, Batches, Context, Contract, Partition, ScanRequest
-from penstock.connectors.sqlite.source import SOURCE
+from penstock.connectors.sqlite.descriptors import SOURCE
 from penstock.errors import ConfigError, DataError, PenstockError
 from penstock.types import Schema
 from penstock.types.arrow import to_arrow
