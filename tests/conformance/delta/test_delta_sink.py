@@ -204,12 +204,19 @@ def test_a_commit_that_nobody_prevents_and_that_fails_is_named(lake: Lake) -> No
     assert [row["id"] for row in lake.rows()] == [1]
 
 
-def test_a_lost_answer_is_settled_by_the_log(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+class PanicException(BaseException):
+    """As the library's own bugs arrive."""
+
+
+@pytest.mark.parametrize("error", [OSError, PanicException])
+def test_a_lost_answer_is_settled_by_the_log(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch, error: type[BaseException]
+) -> None:
     real = commit._write
 
     def lose(*given: Any) -> None:
         real(*given)
-        raise OSError("the answer was lost")
+        raise error("the answer was lost")
 
     monkeypatch.setattr(commit, "_write", lose)
     receipt = deliver(lake.sink(), epoch(1), ONE)
@@ -306,6 +313,17 @@ def test_a_table_of_nothing_but_partitions_is_refused(lake: Lake) -> None:
 
 def test_a_partition_that_is_not_among_the_rows_is_refused(lake: Lake) -> None:
     refused(lambda: lake.sink(partition_by=["nmae"]).preview(from_arrow(ONE.schema)), "SNK-112", ConfigError)
+
+
+@pytest.mark.parametrize("mode", ["append", "overwrite", "overwrite_partitions", "merge"])
+def test_a_partitioned_table_without_rows_takes_some(lake: Lake, mode: str) -> None:
+    options: dict[str, Any] = {"mode": mode, "partition_by": ["name"], "allow_empty": True}
+    if mode == "merge":
+        options["keys"] = ["id"]
+    deliver(lake.sink(**options), epoch(1), rows())
+    assert read_table(lake.sink(**options)).num_rows == 0
+    assert deliver(lake.sink(**options), epoch(2), TWO).inserted == 2
+    assert [row["id"] for row in lake.rows()] == [2, 3]
 
 
 def test_hostile_column_names_divide_a_table(lake: Lake) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from penstock.connectors.api import EpochMarker
 from penstock.connectors.delta.disk import sync_file, sync_folder
-from penstock.connectors.delta.driver import brief
+from penstock.connectors.delta.driver import brief, is_failure
 from penstock.connectors.delta.layout import app_id, fence_id, logged
 from penstock.connectors.delta.log import commit_of, to_metadata
 from penstock.connectors.delta.schema import to_delta, widened_delta
@@ -65,13 +65,13 @@ def swap(
 
     Raises TransientError SNK-256 where nothing was written although nobody was in the way.
     """
-    from deltalake.exceptions import DeltaError
-
     version = 0 if table is None else table.version + 1
     done = replace(receipt, version=str(version))
     try:
         _write(root, table, change, _properties(epoch, done, change.placed), now)
-    except (DeltaError, ValueError, OSError) as error:
+    except BaseException as error:
+        if not is_failure(error):
+            raise
         return _settled(root, version, epoch, brief(error))
     return done
 
@@ -90,7 +90,6 @@ def _settled(root: Path, version: int, epoch: Epoch, reason: str) -> Receipt | N
 def evolve(table: Snapshot, adds: Schema, message: str) -> bool:
     """Add columns, null in every row that is there; False where another writer was first. Raises TransientError SNK-256."""
     from deltalake import Schema as DeltaSchema
-    from deltalake.exceptions import DeltaError
     from deltalake.transaction import CommitProperties
 
     fields = DeltaSchema.from_json(to_delta(adds)).fields
@@ -98,7 +97,9 @@ def evolve(table: Snapshot, adds: Schema, message: str) -> bool:
         table.handle.alter.add_columns(
             fields, commit_properties=CommitProperties(max_commit_retries=0), post_commithook_properties=_no_hooks()
         )
-    except (DeltaError, ValueError, OSError) as error:
+    except BaseException as error:
+        if not is_failure(error):
+            raise
         after = newest(table.root)
         if after is not None and after.version > table.version:
             return False

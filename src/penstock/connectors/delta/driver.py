@@ -89,7 +89,7 @@ def opening(root: Path) -> Iterator[None]:
             "SRC-251", f'the log of the Delta table "{root.name}" cannot be read', detail=brief(error)
         ) from None
     except BaseException as error:
-        if type(error).__name__ != "PanicException":  # which deltalake raises and does not export
+        if not _is_panic(error):
             raise
         raise ConfigError(
             "SRC-251", f'the log of the Delta table "{root.name}" cannot be read', detail=brief(error)
@@ -105,6 +105,18 @@ def touching(root: Path) -> Iterator[None]:
         raise TransientError(
             "SNK-257", f'the file system refused to write the Delta table "{root.name}"', detail=str(error)
         ) from error
+
+
+def is_failure(error: BaseException) -> bool:
+    """Whether deltalake says by it that a write did not work, or that it does not know."""
+    from deltalake.exceptions import DeltaError
+
+    return isinstance(error, (DeltaError, ValueError, OSError)) or _is_panic(error)
+
+
+def _is_panic(error: BaseException) -> bool:
+    """What deltalake raises where it finds a bug of its own; it is no Exception, and not exported."""
+    return type(error).__name__ == "PanicException"
 
 
 def brief(error: BaseException) -> str:
