@@ -48,6 +48,8 @@ class CopyPipes:
         self._leader: psycopg.Connection | None = None
         self._threads: list[threading.Thread] = []
         self._errors: list[BaseException] = []
+        self._running = 0
+        self._lock = threading.Lock()
 
     def open(self) -> Sequence[int]:
         """The read ends, for the engine to close. Raises what the first connection raises."""
@@ -63,6 +65,7 @@ class CopyPipes:
             self._drop_leader()
             raise
         ends = [_pipe() for _ in self._statements]
+        self._running = len(ends)
         self._threads = [
             threading.Thread(
                 target=self._produce, args=(statement, write_end, snapshot), name="penstock-postgres-copy", daemon=True
@@ -78,7 +81,6 @@ class CopyPipes:
         for thread in self._threads:
             thread.join()
         self._threads = []
-        self._drop_leader()
         errors, self._errors = self._errors, []
         if errors:
             raise errors[0]
@@ -100,6 +102,15 @@ class CopyPipes:
             self._errors.append(error)
         finally:
             os.close(write_end)
+            self._ended()
+
+    def _ended(self) -> None:
+        """The last producer ends the snapshot, whether or not anyone comes to ``finish``."""
+        with self._lock:
+            self._running -= 1
+            last = self._running == 0
+        if last:
+            self._drop_leader()
 
     def _copy_in(self, snapshot: str, statement: sql.Composable, write_end: int) -> None:
         from psycopg import sql

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Final, Literal
 
-from penstock.errors import ConfigError, DataError, FatalError, PenstockError, TransientError
+from penstock.errors import ConfigError, DataError, FatalError, InternalError, PenstockError, TransientError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -79,10 +79,10 @@ class Place:
 
     def error(self, fault: Fault, doing: str, detail: str | None) -> PenstockError:
         number, kind, words = fault.value
-        shown = detail and self._redacted(detail)
+        shown = detail and self.redacted(detail)
         return kind(f"{self.area}-{number}", f'the server "{self.name}" {words} while {doing}', detail=shown)
 
-    def _redacted(self, text: str) -> str:
+    def redacted(self, text: str) -> str:
         for secret in self.hidden:
             text = text.replace(secret, "***")
         return text[:_DETAIL_LIMIT]
@@ -184,7 +184,11 @@ def translated(place: Place, doing: str) -> Iterator[None]:
 
 def classified(error: psycopg.Error, place: Place, doing: str) -> PenstockError:
     """The named error for one of psycopg's."""
+    import psycopg
+
     state = error.sqlstate
+    if state is None and not isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError)):
+        return InternalError("INT-900", f"psycopg was misused while {doing}", detail=place.redacted(str(error)))
     if state is None:
         return place.error(Fault.UNREACHABLE, doing, " ".join(str(error).split()))
     return place.error(fault_of(state), doing, described(error))

@@ -26,7 +26,7 @@ SELECT n.nspname, c.relname, n.nspname = current_schema(),
                  WHERE i.indrelid = c.oid AND i.indisprimary), '{}')
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT c.relispartition
-AND n.nspname <> 'information_schema' AND n.nspname NOT LIKE 'pg\\_%'
+AND n.nspname <> 'information_schema' AND n.nspname NOT LIKE 'pg\\_%%'
 AND NOT starts_with(c.relname, %s)
 ORDER BY n.nspname, c.relname
 """

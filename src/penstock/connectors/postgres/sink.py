@@ -165,7 +165,7 @@ class PostgresSink(Sink):
         keys = tuple(self._params.keys) if self._params.mode is WriteMode.MERGE else ()
         stage = Stage(target.schema or "", epoch.sink_id, schema, keys)
         made = StageWriter(self._connections, stage, self._context.reached)
-        self._writers = [*(writer for writer in self._writers if writer.unfinished), made]
+        self._writers = [*(writer for writer in self._writers if not writer.ended), made]
         return made
 
     def commit(self, epoch: Epoch, staged: Sequence[Staged]) -> Receipt:

@@ -40,8 +40,7 @@ FORMAT: Final = CsvFormat(
 class PostgresSource(Source):
     """A live table, view or query: read in full, in one snapshot that is taken when the rows are.
 
-    Position: ``{"v": 1, "snapshot": "xmin:xmax:xip", "system": id of the cluster}``, where the server stood when it was
-    asked. A later scan sees a later state: the rows cannot be read again as they were (no Capability.REPLAYABLE).
+    Position: ``{"v": 1, "snapshot": "xmin:xmax:xip", "database": "…"}``, where the server stood when it was asked. A later scan sees a later state: the rows cannot be read again as they were (no Capability.REPLAYABLE).
     """
 
     def __init__(
@@ -65,11 +64,9 @@ class PostgresSource(Source):
     def latest(self, partition: Partition) -> Position:  # noqa: ARG002 -- there is one
         """The server's snapshot now."""
         with self._connections.connection("asking for its position") as connection:
-            row = connection.execute(
-                "SELECT pg_catalog.pg_current_snapshot()::text, system_identifier FROM pg_catalog.pg_control_system()"
-            ).fetchone()
-        snapshot, system = row or ("", 0)
-        return {"v": _POSITION_VERSION, "snapshot": snapshot, "system": str(system)}
+            row = connection.execute("SELECT pg_catalog.pg_current_snapshot()::text, current_database()").fetchone()
+        snapshot, database = row or ("", "")
+        return {"v": _POSITION_VERSION, "snapshot": snapshot, "database": database}
 
     def takes(self, predicate: exp.Expr) -> bool:
         """Comparisons with constants that mean the same in both dialects; see ``predicates``."""

@@ -80,6 +80,7 @@ class StageWriter(BatchWriter):
         self._copy: _Copy | None = None
         self._rows = 0
         self._table: str | None = None
+        self.ended = False
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Raises DataError SNK-209 (a value that cannot be stored), SNK-210 (a null key), and the server's refusals."""
@@ -105,6 +106,7 @@ class StageWriter(BatchWriter):
     def stage(self) -> Staged:
         """The table is committed: it outlives this process, but not a crash of the server."""
         copy, self._copy = self._copy, None
+        self.ended = True
         size = 0
         if copy is not None:
             self._table = copy.table
@@ -113,14 +115,10 @@ class StageWriter(BatchWriter):
         columns = [dict(column) for column in self._stage.columns.to_json()]
         return Staged(self._rows, size, {"v": 1, "table": self._table, "columns": cast("Json", columns)})
 
-    @property
-    def unfinished(self) -> bool:
-        """Whether it holds a connection with rows that are not staged."""
-        return self._copy is not None
-
     def leave(self) -> None:
         """End what is not staged yet, as if the process died: the server forgets it. Idempotent, raises nothing."""
         copy, self._copy = self._copy, None
+        self.ended = True
         if copy is not None:
             copy.abandon()
 

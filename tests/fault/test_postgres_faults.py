@@ -1,0 +1,491 @@
+"""The postgres sink and source when something fails: at every crash point, when the server ends a connection, when the
+answer to COMMIT is lost, when two runners contend; and readers while others write.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pytest
+
+import postgres_tables as tables
+from penstock.connectors.api import ScanRequest, pass_by
+from penstock.connectors.postgres.params import PostgresSinkParams, PostgresSourceParams
+from penstock.connectors.postgres.sink import PostgresSink
+from penstock.connectors.postgres.source import PostgresSource
+from penstock.errors import ConfigError, FatalError, PenstockError, TransientError
+from penstock.testing.delivery import fill, pull
+from penstock.testing.sinks import deliver, epoch
+from penstock.testing.sinks.deliveries import SINK_ID
+from penstock.types.arrow import from_arrow
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    import psycopg
+
+    from penstock.connectors.api import Writer
+    from penstock.testing.servers import PostgresServer
+
+pytestmark = pytest.mark.server
+
+POINTS = ("prepared", "staged", "locked", "written", "marked", "committed")
+MODES = {"append": {}, "overwrite": {}, "merge": {"keys": ["id"]}}
+FIRST = pa.table({"id": [1, 2, 3], "name": ["a", "b", None]})
+SECOND = pa.table({"id": [2, 3, 4], "name": ["B", None, "d"]})
+AFTER = {
+    "append": [(1, "a"), (2, "B"), (2, "b"), (3, None), (3, None), (4, "d")],
+    "overwrite": [(2, "B"), (3, None), (4, "d")],
+    "merge": [(1, "a"), (2, "B"), (3, None), (4, "d")],
+}
+BEFORE = [(1, "a"), (2, "b"), (3, None)]
+
+CHILD = """
+import os, signal, sys
+from pathlib import Path
+sys.path.insert(0, {tests!r})
+import postgres_tables as tables
+from test_postgres_faults import SECOND, sink_at
+from penstock.testing.sinks import deliver, epoch
+
+def reached(point):
+    if point == "postgres." + sys.argv[3]:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+sink = sink_at(sys.argv[1], Path(sys.argv[4]), sys.argv[2], reached)
+deliver(sink, epoch(2), SECOND)
+"""
+
+
+class CrashError(Exception):
+    """What a crash point raises in these tests."""
+
+
+@dataclass(frozen=True)
+class Lab:
+    url: str
+    connection: psycopg.Connection
+    folder: Path
+
+    def rows(self) -> list[tuple[Any, ...]]:
+        return self.connection.execute("SELECT id, name FROM t ORDER BY id, name").fetchall()
+
+    def staging(self) -> list[str]:
+        found = self.connection.execute("SELECT relname FROM pg_class WHERE starts_with(relname, '_penstock_stage')")
+        return [name for (name,) in found.fetchall()]
+
+    def sink(self, mode: str, reached: Callable[[str], None] = pass_by) -> PostgresSink:
+        return sink_at(self.url, self.folder, mode, reached)
+
+    def source(self, **keys: object) -> PostgresSource:
+        params = PostgresSourceParams.model_validate({"type": "postgres", "connection": self.url, **keys})
+        return PostgresSource(params, tables.context(self.folder))
+
+
+def sink_at(url: str, folder: Path, mode: str, reached: Callable[[str], None] = pass_by) -> PostgresSink:
+    given = {"type": "postgres", "from": "x", "connection": url, "table": "t", "mode": mode, **MODES[mode]}
+    return PostgresSink(PostgresSinkParams.model_validate(given), tables.context(folder, reached))
+
+
+@pytest.fixture(scope="module")
+def database(postgres_server: PostgresServer) -> str:
+    postgres_server.sql("CREATE DATABASE faults")
+    return postgres_server.url("faults")
+
+
+@pytest.fixture
+def lab(database: str, tmp_path: Path) -> Iterator[Lab]:
+    with tables.connect(database) as connection:
+        connection.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+        yield Lab(database, connection, tmp_path)
+
+
+# ---------------------------------------------------------------- crash points
+
+
+def test_the_sink_passes_exactly_these_points(lab: Lab) -> None:
+    passed: list[str] = []
+    sink = lab.sink("append", passed.append)
+    deliver(sink, epoch(1), FIRST)
+    assert passed == [f"postgres.{point}" for point in POINTS]
+    sink.close()
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("point", POINTS)
+def test_an_epoch_that_fails_at_a_point_is_redone_once(lab: Lab, point: str, mode: str) -> None:
+    sink = lab.sink(mode)
+    deliver(sink, epoch(1), FIRST)
+    sink.close()
+
+    def reached(name: str) -> None:
+        if name == f"postgres.{point}":
+            raise CrashError
+
+    crashing = lab.sink(mode, reached)
+    with pytest.raises(CrashError):
+        deliver(crashing, epoch(2), SECOND)
+    crashing.close()
+    assert lab.rows() == (AFTER[mode] if point == "committed" else BEFORE)
+    _redo(lab, mode, committed=point == "committed")
+
+
+@pytest.mark.parametrize(("point", "mode"), [*((point, "merge") for point in POINTS), ("marked", "overwrite")])
+def test_an_epoch_whose_process_is_killed_at_a_point_is_redone_once(lab: Lab, point: str, mode: str) -> None:
+    sink = lab.sink(mode)
+    deliver(sink, epoch(1), FIRST)
+    sink.close()
+    code = CHILD.format(tests=os.fspath(tables.__file__).rsplit("/", 1)[0])
+    paths = os.pathsep.join(sys.path)
+    child = subprocess.run(
+        [sys.executable, "-c", code, lab.url, mode, point, os.fspath(lab.folder)],
+        env={**os.environ, "PYTHONPATH": paths},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert child.returncode == -signal.SIGKILL, child.stderr
+    _redo(lab, mode, committed=point == "committed")
+
+
+def _redo(lab: Lab, mode: str, *, committed: bool) -> None:
+    restarted = lab.sink(mode)
+    marker = restarted.marker(SINK_ID)
+    assert marker is not None
+    assert marker.epoch == (2 if committed else 1)
+    assert not lab.staging()
+    receipt = deliver(restarted, epoch(2, fence=2, attempt="again"), SECOND)
+    assert receipt.rows == 3
+    assert lab.rows() == AFTER[mode]
+    restarted.marker(SINK_ID)
+    assert not lab.staging()
+    restarted.close()
+
+
+# ---------------------------------------------------------------- a server that ends connections
+
+
+def test_a_commit_whose_answer_is_lost_is_settled_by_the_marker(lab: Lab) -> None:
+    sink = lab.sink("merge")
+    deliver(sink, epoch(1), FIRST)
+    sink.close()
+
+    def cut(point: str) -> None:
+        if point == "postgres.marked":
+            _terminate(lab, "committed nothing yet")
+
+    losing = lab.sink("merge", cut)
+    with pytest.raises(TransientError) as caught:
+        deliver(losing, epoch(2), SECOND)
+    assert caught.value.code == "SNK-208"
+    marker = losing.marker(SINK_ID)
+    assert marker is not None
+    assert marker.epoch == 1
+    assert lab.rows() == BEFORE
+    losing.close()
+    _redo(lab, "merge", committed=False)
+
+
+class Proxy:
+    """Stands before a server and cuts both ends once it has passed a COMMIT on and the server has carried it out."""
+
+    def __init__(self, port: int) -> None:
+        self._server = ("127.0.0.1", port)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self.armed = False
+        self._ends: list[socket.socket] = []
+        self._threads = [threading.Thread(target=self._accept, daemon=True)]
+        self._threads[0].start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            server = socket.create_connection(self._server)
+            self._ends += [client, server]
+            for source, sink, is_client in ((client, server, True), (server, client, False)):
+                thread = threading.Thread(target=self._pass, args=(source, sink, is_client), daemon=True)
+                self._threads.append(thread)
+                thread.start()
+
+    def _pass(self, source: socket.socket, sink: socket.socket, is_client: bool) -> None:  # noqa: FBT001
+        try:
+            while data := source.recv(1 << 16):
+                if not is_client and self.armed and data.startswith(b"C") and b"COMMIT" in data:
+                    break
+                sink.sendall(data)
+        except OSError:
+            pass
+        for end in (source, sink):
+            with suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        for end in self._ends:
+            with suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join()
+        for end in self._ends:
+            end.close()
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_commit_that_worked_though_its_answer_was_lost_is_not_done_again(
+    lab: Lab, postgres_server: PostgresServer, mode: str
+) -> None:
+    deliver(made := lab.sink(mode), epoch(1), FIRST)
+    made.close()
+    proxy = Proxy(postgres_server.port)
+    through = sink_at(f"postgresql://postgres@127.0.0.1:{proxy.port}/faults?sslmode=disable", lab.folder, mode)
+    schema = from_arrow(SECOND.schema)
+    through.prepare(schema)
+    writer = through.writer(epoch(2), schema)
+    fill(writer, SECOND)
+    staged = writer.stage()
+    proxy.armed = True
+    with pytest.raises(TransientError) as caught:
+        through.commit(epoch(2), [staged])
+    assert caught.value.code == "SNK-208"
+    proxy.armed = False
+    marker = through.marker(SINK_ID)
+    assert marker is not None
+    assert marker.epoch == 2
+    assert through.commit(epoch(2), [staged]) == marker.receipt
+    through.close()
+    proxy.close()
+    _redo(lab, mode, committed=True)
+
+
+def _terminate(lab: Lab, _why: str) -> int:
+    found = lab.connection.execute(
+        "SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity WHERE application_name = 'penstock'"
+    ).fetchone()
+    return found[0] if found else 0
+
+
+def test_a_backend_killed_while_rows_are_sent_leaves_nothing(lab: Lab) -> None:
+    sink = lab.sink("append")
+    sink.prepare(from_arrow(FIRST.schema))
+    writer = sink.writer(epoch(1), from_arrow(FIRST.schema))
+    fill(writer, FIRST)
+    assert _terminate(lab, "mid-COPY") >= 1
+    with pytest.raises(TransientError) as caught:
+        _write_and_stage(writer)
+    assert caught.value.code == "SNK-201"
+    writer.abort()
+    assert not lab.staging()
+    assert lab.rows() == []
+    deliver(sink, epoch(1), FIRST)
+    assert lab.rows() == BEFORE
+    sink.close()
+
+
+def _write_and_stage(writer: Writer) -> None:
+    fill(writer, FIRST)
+    writer.stage()
+
+
+def test_a_backend_killed_while_rows_are_read_is_no_end_of_rows(lab: Lab) -> None:
+    lab.connection.execute(
+        "CREATE TABLE t AS SELECT i AS id, repeat('x', 1000) AS name FROM generate_series(1, 30000) i"
+    )
+    source = lab.source(table="t")
+    scanned = source.scan(ScanRequest(source.partitions()[0], None, {"v": 1}))
+    ends = scanned.open()
+    assert os.read(ends[0], 1000)
+    _terminate(lab, "mid-COPY")
+    for end in ends:
+        while os.read(end, 1 << 20):
+            pass
+        os.close(end)
+    with pytest.raises(TransientError) as caught:
+        scanned.finish()
+    assert caught.value.code == "SRC-201"
+    source.close()
+    again = lab.source(table="t")
+    table, _ = pull(again.scan(ScanRequest(again.partitions()[0], None, {"v": 1}, ("id",))))
+    assert table.num_rows == 30000
+    again.close()
+
+
+def test_a_reader_that_stops_early_ends_the_read_at_once(lab: Lab) -> None:
+    source = lab.source(
+        query="SELECT i AS id, pg_sleep(CASE WHEN i > 5000 THEN 60 ELSE 0 END)::text FROM generate_series(1, 9000) i"
+    )
+    scanned = source.scan(ScanRequest(source.partitions()[0], None, {"v": 1}))
+    ends = scanned.open()
+    began = time.monotonic()
+    os.read(ends[0], 10)
+    for end in ends:
+        os.close(end)
+    scanned.finish()
+    assert time.monotonic() - began < 10
+    left = lab.connection.execute(
+        "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'penstock' AND state = 'active'"
+    ).fetchone()
+    assert left == (0,)
+    source.close()
+
+
+def test_a_server_crash_between_staging_and_commit_is_noticed(lab: Lab, postgres_server: PostgresServer) -> None:
+    sink = lab.sink("append")
+    deliver(sink, epoch(1), FIRST)
+    writer = sink.writer(epoch(2), from_arrow(SECOND.schema))
+    fill(writer, SECOND)
+    staged = writer.stage()
+    (table,) = lab.staging()
+    lab.connection.execute(f'TRUNCATE "{table}"')  # type: ignore[arg-type]  # what crash recovery does to unlogged tables
+    with pytest.raises(TransientError) as caught:
+        sink.commit(epoch(2), [staged])
+    assert caught.value.code == "SNK-212"
+    assert lab.rows() == BEFORE
+    sink.close()
+    _redo(lab, "append", committed=False)
+
+
+# ---------------------------------------------------------------- contention
+
+
+def test_of_two_runners_at_the_same_time_one_commits(lab: Lab) -> None:
+    first, second = lab.sink("append"), lab.sink("append")
+    first.prepare(from_arrow(FIRST.schema))
+    staged = []
+    for sink in (first, second):
+        writer = sink.writer(epoch(1), from_arrow(FIRST.schema))
+        fill(writer, FIRST)
+        staged.append(writer.stage())
+    outcomes: list[object] = []
+
+    def commit(sink: PostgresSink, at: int) -> None:
+        try:
+            outcomes.append(sink.commit(epoch(1, fence=at + 1), [staged[at]]))
+        except PenstockError as error:
+            outcomes.append(error)
+
+    threads = [threading.Thread(target=commit, args=(sink, at)) for at, sink in enumerate((first, second))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert lab.rows() == BEFORE
+    refused = [one for one in outcomes if isinstance(one, Exception)]
+    assert all(isinstance(one, FatalError) and one.code == "SNK-120" for one in refused)
+    first.close()
+    second.close()
+
+
+def test_a_lock_of_another_is_waited_for_and_then_given_up(lab: Lab) -> None:
+    deliver(made := lab.sink("overwrite"), epoch(1), FIRST)
+    made.close()
+    given = {"type": "postgres", "from": "x", "table": "t", "mode": "overwrite"}
+    connection = {"url": lab.url, "lock_timeout": "200 ms"}
+    params = PostgresSinkParams.model_validate({**given, "connection": connection})
+    impatient = PostgresSink(params, tables.context(lab.folder))
+    with lab.connection.transaction():
+        lab.connection.execute("SELECT * FROM t")
+        with pytest.raises(TransientError) as caught:
+            deliver(impatient, epoch(2), SECOND)
+        assert caught.value.code == "SNK-205"
+    assert lab.rows() == BEFORE
+    deliver(impatient, epoch(2), SECOND)
+    assert lab.rows() == AFTER["overwrite"]
+    impatient.close()
+
+
+def test_a_read_in_parts_sees_one_moment_while_others_write(lab: Lab) -> None:
+    """Every transaction of the writers moves one unit from a row to another: any one moment has the same total."""
+    lab.connection.execute(
+        """CREATE TABLE t AS SELECT i AS id, 100::bigint AS amount, repeat('x', 500) AS name
+        FROM generate_series(1, 40000) i; CREATE UNIQUE INDEX ON t (id)"""
+    )
+    stop = threading.Event()
+
+    def move() -> None:
+        with tables.connect(lab.url) as connection:
+            at = 0
+            while not stop.is_set():
+                at = at % 19_000 + 1
+                connection.execute(
+                    "UPDATE t SET amount = amount + CASE WHEN id = %(a)s THEN 1 ELSE -1 END WHERE id IN (%(a)s, 40000 - %(a)s)",
+                    {"a": at},
+                )
+
+    writer = threading.Thread(target=move)
+    writer.start()
+    try:
+        for keys in ({"table": "t", "parallel": 4}, {"query": "select * from t", "split_by": "id", "parallel": 4}):
+            for _ in range(3):
+                source = lab.source(**keys)
+                scanned = source.scan(ScanRequest(source.partitions()[0], None, {"v": 1}, ("id", "amount")))
+                table, _ = pull(scanned)
+                source.close()
+                assert table.num_rows == 40_000
+                assert sum(table.column("amount").to_pylist()) == 4_000_000
+    finally:
+        stop.set()
+        writer.join()
+
+
+# ---------------------------------------------------------------- logins and secrets
+
+
+@pytest.mark.parametrize("area", ["source", "sink"])
+def test_no_message_shows_a_password(lab: Lab, postgres_server: PostgresServer, area: str) -> None:
+    wrong = "hunter2 & <secret>"
+    url = f"postgresql://{postgres_server.locked_user}:hunter2%20%26%20%3Csecret%3E@127.0.0.1:{postgres_server.port}/faults"
+    with pytest.raises(ConfigError) as caught:
+        _describe(lab, area, url)
+    assert caught.value.code == {"source": "SRC-202", "sink": "SNK-202"}[area]
+    assert wrong not in str(caught.value)
+    assert "hunter2" not in repr(caught.value)
+
+
+@pytest.mark.parametrize("area", ["source", "sink"])
+def test_a_server_that_is_not_there_is_transient(lab: Lab, area: str) -> None:
+    with pytest.raises(TransientError) as caught:
+        _describe(lab, area, "postgresql://x:secret@127.0.0.1:9/nothing")
+    assert caught.value.code == {"source": "SRC-201", "sink": "SNK-201"}[area]
+    assert "secret" not in str(caught.value)
+
+
+def test_a_password_logs_in(lab: Lab, postgres_server: PostgresServer) -> None:
+    lab.connection.execute(
+        "CREATE TABLE t AS SELECT 1 AS id; GRANT SELECT ON t TO PUBLIC; GRANT USAGE ON SCHEMA public TO PUBLIC"
+    )
+    connection = {
+        "host": "127.0.0.1",
+        "port": postgres_server.port,
+        "database": "faults",
+        "user": postgres_server.locked_user,
+        "password": postgres_server.locked_password,
+    }
+    params = PostgresSourceParams.model_validate({"type": "postgres", "connection": connection, "table": "t"})
+    source = PostgresSource(params, tables.context(lab.folder))
+    assert source.describe().names == ("id",)
+    source.close()
+
+
+def _describe(lab: Lab, area: str, url: str) -> None:
+    if area == "sink":
+        sink_at(url, lab.folder, "append").describe()
+    else:
+        params = PostgresSourceParams.model_validate({"type": "postgres", "connection": url, "table": "t"})
+        PostgresSource(params, tables.context(lab.folder)).describe()
