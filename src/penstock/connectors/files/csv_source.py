@@ -9,13 +9,19 @@ from pydantic import Field
 
 from penstock.connectors.api import CsvFormat, Files
 from penstock.connectors.files.csv_text import find_delimiter, first_records, header_names, infer
-from penstock.connectors.files.file_source import CAPABILITIES, NOTES, FileSource, FileSourceParams, sampled
+from penstock.connectors.files.file_source import (
+    CAPABILITIES,
+    NOTES,
+    FileSource,
+    FileSourceParams,
+    brought_together,
+    sampled,
+)
 from penstock.connectors.files.text import check_encoding, compression_of, cut_to_lines, head_of, readable
 from penstock.errors import ConfigError, DataError
 from penstock.registry import Descriptor
 from penstock.types import STRING, Schema
 from penstock.types import Field as Column
-from penstock.types.compatibility import widen
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -179,7 +185,7 @@ class CsvSource(FileSource):
         found: dict[str, LogicalType] = {}
         for look in _sampled(looks):
             for name, kind in self._types_of(look).items():
-                found[name] = (widen(found[name], kind) or STRING) if name in found else kind
+                found[name] = brought_together(found[name], kind, STRING) if name in found else kind
         return found
 
     def _types_of(self, look: _Look) -> dict[str, LogicalType]:

@@ -12,13 +12,15 @@ from penstock.connectors.files.listing import Listing, planned, position_of, sta
 from penstock.connectors.params import SourceParams
 from penstock.errors import ConfigError, DataError
 from penstock.registry import Capability
+from penstock.types import FLOAT64, INT64
+from penstock.types.compatibility import widen
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from penstock.connectors.api import Context, Partition, Position, Rows, ScanRequest
     from penstock.connectors.files.listing import FoundFile
-    from penstock.types import Schema
+    from penstock.types import LogicalType, Schema
 
 CAPABILITIES: Final = frozenset({Capability.REPLAYABLE, Capability.PROJECTION, Capability.NATIVE})
 NOTES: Final = (
@@ -151,6 +153,13 @@ def check_case(schema: Schema, named: str) -> None:
             f'the columns "{one}" and "{other}" of "{named}" differ only in case',
             hint="rename one of them where the data comes from",
         )
+
+
+def brought_together(one: LogicalType, other: LogicalType, fallback: LogicalType) -> LogicalType:
+    """The type of a column that two files were inferred to differ in: whole numbers beside fractions are fractions."""
+    if FLOAT64 in (one, other) and {one, other} <= {INT64, FLOAT64}:
+        return FLOAT64
+    return widen(one, other) or fallback
 
 
 def sampled(files: Sequence[FoundFile]) -> Sequence[FoundFile]:

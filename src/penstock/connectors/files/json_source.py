@@ -11,13 +11,20 @@ from pydantic import Field
 from sqlglot import exp
 
 from penstock.connectors.api import Files, JsonFormat
-from penstock.connectors.files.file_source import CAPABILITIES, NOTES, FileSource, FileSourceParams, check_case, sampled
+from penstock.connectors.files.file_source import (
+    CAPABILITIES,
+    NOTES,
+    FileSource,
+    FileSourceParams,
+    brought_together,
+    check_case,
+    sampled,
+)
 from penstock.connectors.files.text import check_encoding, compression_of, cut_to_lines, head_of, readable
 from penstock.errors import DataError
 from penstock.registry import Descriptor
 from penstock.types import JSON, Schema
 from penstock.types import Field as Column
-from penstock.types.compatibility import widen
 from penstock.types.duckdb import from_duckdb
 
 if TYPE_CHECKING:
@@ -90,7 +97,7 @@ class JsonSource(FileSource):
         found: dict[str, LogicalType] = {}
         for file in sampled(files):
             for name, kind in self._types_of(self._look(file)).items():
-                found[name] = (widen(found[name], kind) or JSON) if name in found else kind
+                found[name] = brought_together(found[name], kind, JSON) if name in found else kind
         if contract is None:
             return Schema(tuple(Column(name, kind) for name, kind in found.items()))
         there = [column for column in contract.schema if column.nullable or column.name in found or not found]

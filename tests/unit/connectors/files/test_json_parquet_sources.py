@@ -1,0 +1,131 @@
+"""JSON in its three layouts, and Parquet files that differ."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pytest
+from file_sources import columns, files, rows, source
+from pyarrow import parquet
+
+from penstock.errors import DataError, PenstockError
+from penstock.testing.delivery import pull
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+OBJECTS = ['{"a": 1, "b": {"x": [1.5]}}', '{"a": 2, "c": "2024-01-31"}']
+EXPECTED = [{"a": 1, "b": {"x": [1.5]}, "c": None}, {"a": 2, "b": None, "c": "2024-01-31"}]
+
+
+@pytest.mark.parametrize(
+    ("content", "layout"),
+    [
+        ("\n".join(OBJECTS), "lines"),
+        ("\n".join(OBJECTS) + "\n", "lines"),
+        (OBJECTS[0], "lines"),
+        ("[" + ",\n".join(OBJECTS) + "]", "array"),
+        ("\n\n[" + OBJECTS[0] + "]", "array"),
+        (OBJECTS[0].replace(",", ",\n") + "\n" + OBJECTS[1], "values"),
+        ("{\n}", "values"),
+    ],
+)
+def test_the_layout_is_found_out(tmp_path: Path, content: str, layout: str) -> None:
+    (tmp_path / "x.json").write_text(content)
+    made = source(
+        tmp_path, "{type: json, path: x.json}", {"a": "int64?", "b": "struct<x: list<float64?>?>?", "c": "string?"}
+    )
+    assert files(made).format.layout == layout
+    count = content.count('"a"')
+    found = rows(made)
+    assert [row for row in found if row["a"]] == EXPECTED[:count]
+
+
+def test_types_are_inferred_and_widened_over_files(tmp_path: Path) -> None:
+    (tmp_path / "a.ndjson").write_text('{"n": 1, "s": {"x": 1}, "m": 1}\nbroken\n{"n": 2}\n')
+    (tmp_path / "b.ndjson").write_text('{"n": 1.5, "s": {"y": "z"}, "m": {"q": 1}}\n')
+    made = source(tmp_path, "{type: ndjson, path: '*.ndjson'}")
+    found = columns(made)
+    assert found["n"] == "float64"
+    assert found["m"] == "json"
+    assert found["s"].startswith("struct<")
+    table, rejected = pull(files(made))
+    assert (table.num_rows, rejected) == (3, 1)
+    assert table.column("m").to_pylist() == ["1", None, '{"q":1}']
+
+
+def test_a_nullable_column_of_the_contract_is_there_although_no_object_has_it(tmp_path: Path) -> None:
+    (tmp_path / "x.ndjson").write_text('{"a": 1, "new": 2}\n')
+    made = source(tmp_path, "{type: ndjson, path: x.ndjson}", {"a": "int64", "b": "date?", "c": "date"})
+    assert list(columns(made)) == ["a", "b", "new"]
+
+
+@pytest.mark.parametrize(("encoding", "mark"), [("utf-8", "\ufeff"), ("utf-16", ""), ("latin-1", "")])
+def test_byte_order_marks_and_other_encodings_are_read(tmp_path: Path, encoding: str, mark: str) -> None:
+    (tmp_path / "x.ndjson").write_bytes((mark + '{"é": "à"}\n').encode(encoding))
+    assert rows(source(tmp_path, f"{{type: ndjson, path: x.ndjson, encoding: {encoding}}}")) == [{"é": "à"}]
+
+
+def test_one_json_file_with_a_mark_among_compressed_ones(tmp_path: Path) -> None:
+    import gzip
+
+    (tmp_path / "a.ndjson").write_bytes(b'\xef\xbb\xbf{"a": 1}\n')
+    (tmp_path / "b.ndjson.gz").write_bytes(gzip.compress(b'{"a": 2}\n'))
+    assert rows(source(tmp_path, "{type: ndjson, path: '*'}")) == [{"a": 1}, {"a": 2}]
+
+
+def test_layouts_do_not_mix(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text('[{"a": 1}]')
+    (tmp_path / "b.json").write_text('{"a": 1}\n{"a": 2}')
+    made = source(tmp_path, "{type: json, path: '*.json'}")
+    with pytest.raises(DataError) as caught:
+        files(made)
+    assert caught.value.code == "SRC-139"
+
+
+def test_keys_that_differ_only_in_case_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "x.ndjson").write_text('{"Name": 1}\n{"name": 2}\n')
+    with pytest.raises(PenstockError) as caught:
+        source(tmp_path, "{type: ndjson, path: x.ndjson}").describe()
+    assert caught.value.code == "SRC-112"
+
+
+# ---------------------------------------------------------------- parquet
+
+
+def test_parquet_files_are_widened_and_may_lack_columns(tmp_path: Path) -> None:
+    parquet.write_table(pa.table({"a": pa.array([1], pa.int32()), "b": ["x"]}), tmp_path / "a.parquet")
+    parquet.write_table(pa.table({"c": [1.5], "a": pa.array([2**40], pa.int64())}), tmp_path / "b.parquet")
+    with pytest.raises(DataError) as caught:
+        source(tmp_path, "{type: parquet, path: '*.parquet'}").describe()
+    assert caught.value.code == "SRC-135"
+    made = source(tmp_path, "{type: parquet, path: '*.parquet', differing_columns: union}")
+    assert columns(made) == {"a": "int64", "b": "string", "c": "float64"}
+    assert rows(made) == [{"a": 1, "b": "x", "c": None}, {"a": 2**40, "b": None, "c": 1.5}]
+    assert rows(made, "c") == [{"c": None}, {"c": 1.5}]
+
+
+def test_types_that_nothing_holds_both_of_are_refused(tmp_path: Path) -> None:
+    parquet.write_table(pa.table({"a": [1]}), tmp_path / "a.parquet")
+    parquet.write_table(pa.table({"a": ["x"]}), tmp_path / "b.parquet")
+    with pytest.raises(DataError) as caught:
+        source(tmp_path, "{type: parquet, path: '*.parquet'}").describe()
+    assert caught.value.code == "SRC-135"
+
+
+@pytest.mark.parametrize("content", [b"", b"PAR1", b"a,b\n1,2\n", b"PAR1" + b"\0" * 100 + b"PAR1"])
+def test_what_is_no_parquet_file_is_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "x.parquet").write_bytes(content)
+    with pytest.raises(DataError) as caught:
+        source(tmp_path, "{type: parquet, path: x.parquet}").describe()
+    assert caught.value.code == "SRC-140"
+
+
+def test_a_parquet_file_that_is_cut_off_fails_by_name(tmp_path: Path) -> None:
+    path = tmp_path / "x.parquet"
+    parquet.write_table(pa.table({"a": list(range(1000))}), path)
+    path.write_bytes(path.read_bytes()[:-10])
+    with pytest.raises(DataError) as caught:
+        source(tmp_path, "{type: parquet, path: x.parquet}").describe()
+    assert caught.value.code == "SRC-140"
