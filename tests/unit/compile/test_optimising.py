@@ -1,0 +1,135 @@
+"""The passes that make a graph cheaper leave every sink's rows as they are, and leave out what they can."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import harness
+import memory_sink
+import pytest
+from sqlglot import exp
+
+from penstock.compile.facts import Facts
+from penstock.compile.pipeline import compile_pipeline
+from penstock.connectors.params import SourceParams
+from penstock.document.loader import load
+from penstock.document.read import Catalogue, read_pipeline
+from penstock.graph.nodes import Read
+from penstock.graph.select import column, relation
+from penstock.registry import Capability, Descriptor
+from penstock.types import Schema
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from penstock.document.models import Pipeline
+    from penstock.graph import Graph, Node
+    from penstock.registry import Group
+
+_CLEVER = Descriptor(
+    name="clever",
+    group="sources",
+    summary="Takes columns and conditions into its read.",
+    params=SourceParams,
+    make=lambda *_: None,
+    example="type: clever",
+    capabilities=frozenset({Capability.PROJECTION, Capability.FILTER}),
+)
+_FOUND = {
+    "a": Schema.of({"id": "int64?", "k": "string?", "n": "int64?", "day": "date?", "note": "string?"}),
+    "b": Schema.of({"k": "string?", "size": "int64?", "day": "date?"}),
+}
+_HEAD = "pipeline: test\nsources:\n  a: {type: clever}\n  b: {type: clever}\n"
+_ROWS: dict[str, list[dict[str, Any]]] = {
+    "a": [{"id": i % 5, "k": "xyz"[i % 3], "n": i % 4 or None, "note": str(i)} for i in range(23)],
+    "b": [{"k": k, "size": size} for k, size in (("x", 1), ("y", 2), ("y", 3), (None, 4))],
+}
+
+
+def _read(rest: str) -> Pipeline:
+    known = harness.catalogue()
+
+    def find(group: Group, name: str) -> Descriptor | None:
+        if group == "sources":
+            return _CLEVER if name == "clever" else None
+        return memory_sink._SINKS.get(name) if group == "sinks" else known.find(group, name)
+
+    names = Catalogue(find, lambda group: ("clever",) if group == "sources" else known.names(group))
+    return read_pipeline(load(_HEAD + rest, "t.yml"), "t.yml", catalogue=names, read_file=lambda _: b"")
+
+
+class _Run(harness._Run):
+    """A source that gives the columns that are asked for, of the rows that are."""
+
+    def node(self, node: Node) -> pa.Table:
+        if not isinstance(node, Read):
+            return super().node(node)
+        self.leaf(node.id, harness.table_of(self.data[node.source], _FOUND[node.source]))
+        names = node.columns or _FOUND[node.source].names
+        select = exp.select(*[column(name) for name in names]).from_(relation(f"leaf:{node.id}"))
+        self.selects[node.id] = select.where(node.predicate.copy()) if node.predicate is not None else select
+        return self.verify(node)
+
+
+def _rows(graph: Graph, sink: str, engine: harness.TypingEngine) -> Counter[str]:
+    return Counter(map(str, _Run(graph, engine.connection, _ROWS).outcome(sink, ()).rows))
+
+
+def _compile(rest: str, engine: harness.TypingEngine, *, optimise: bool) -> Graph:
+    facts = Facts(sources=_FOUND, takes=lambda _source, predicate: predicate.find(exp.Func) is None)
+    return compile_pipeline(_read(rest), facts, engine, optimise=optimise).graph
+
+
+def _one(steps: str) -> str:
+    listed = "\n".join(f"      - {step}" for step in steps.split("; "))
+    return f"transforms:\n  t:\n    from: a\n    steps:\n{listed}\nsinks:\n  out: {{from: t, type: drain}}\n"
+
+
+_DOCUMENTS = {
+    "filter": _one("filter: n > 1 and k = 'x'; select: [id]"),
+    "filter_of_what_is_dropped": _one("filter: note is not null; drop: [note, day]"),
+    "deduplicate": _one("filter: n > 1; deduplicate: {keys: [k], order_by: id}; select: [k]"),
+    "deduplicate_first": _one("deduplicate: {keys: [k], order_by: id}; filter: n > 1; select: [k]"),
+    "window": _one("window: {partition_by: k, order_by: id, columns: {r: row_number()}}; filter: r = 1; select: [id]"),
+    "join": _one("join: {to: b, kind: left, on: [k], add: [size]}; filter: size is null; select: [id, k]"),
+    "join_right": _one("filter: n > 2; join: {to: b, kind: right, on: [k], add: [size]}; select: [size]"),
+    "join_itself": _one("filter: n > 2; join: {to: a, as: o, on: this.id = o.n, add: {m: n}}; select: [m]"),
+    "anti": _one("join: {to: b, kind: anti, on: [k]}; aggregate: {measures: {n: count(*)}}"),
+    "pivot": _one("pivot: {on: k, by: [id], values: [x, y], measures: {n: count(*)}}; select: [x]"),
+    "unpivot": _one("select: [id, n]; unpivot: {columns: [n]}; filter: value > 1"),
+    "aggregate": _one("aggregate: {by: [k], measures: {last: last(id order by n)}}; filter: k <> 'y'"),
+    "sql": _one("filter: n > 1; sql: select k from this where id > 1"),
+    "contract": _one("filter: n > 1").replace(
+        "    from: a\n", "    from: a\n    schema: {columns: {n: int64, id: int64?}}\n"
+    ),
+    "merge": _one("select: [id, k]").replace("type: drain", "type: table, mode: merge, keys: [id], order_by: k"),
+    "union": "transforms:\n  t: {from: [a, b], steps: [{filter: k = 'x'}, {select: [k, size]}]}\n"
+    "  f: {from: a, steps: [{filter: n > 1}]}\nsinks:\n  out: {from: [t, f], type: drain}\n",
+    "shared": "transforms:\n  t: {from: a, steps: [{filter: n > 1}]}\n  s: {from: a, steps: [{select: [id]}]}\n"
+    "sinks:\n  out: {from: [t, s], type: drain}\n",
+}
+
+
+@pytest.mark.parametrize("rest", _DOCUMENTS.values(), ids=_DOCUMENTS)
+def test_the_rows_of_a_sink_stay_as_they_are(rest: str) -> None:
+    engine = harness.TypingEngine()
+    plain, cheap = (_rows(_compile(rest, engine, optimise=flag), "out", engine) for flag in (False, True))
+    assert plain == cheap
+
+
+def test_a_read_is_asked_for_no_more_than_is_needed() -> None:
+    engine = harness.TypingEngine()
+    read = _compile(_one("filter: n > 1 and k = 'x'; select: [id]"), engine, optimise=True)["a"]
+    assert isinstance(read, Read)
+    assert read.columns == ("id",)
+    assert read.predicate is not None
+    assert read.predicate.sql(dialect="duckdb") == '"n" > 1 AND "k" = \'x\''
+    unused = _compile(_DOCUMENTS["filter"] + "", engine, optimise=True)
+    assert [node.id for node in unused.nodes] == ["a", "t.select", "out"]
+
+
+def test_a_condition_stays_where_another_node_reads_the_same_source() -> None:
+    read = _compile(_DOCUMENTS["shared"], harness.TypingEngine(), optimise=True)["a"]
+    assert isinstance(read, Read)
+    assert read.predicate is None
