@@ -1562,18 +1562,6 @@ _ROWS: tuple[tuple[str, ErrorClass, str, str], ...] = (
         "The document says that such rows fail the run (on_error, on_bad_value or on_fail: fail).",
     ),
     (
-        "ENG-314",
-        "DataError",
-        "python step failed",
-        "The function of a python step raised, or returned other columns than it declares.",
-    ),
-    (
-        "ENG-315",
-        "ConfigError",
-        "no such function",
-        "The module or the function of a python step is not there or cannot be imported.",
-    ),
-    (
         "ENG-320",
         "InternalError",
         "engine failed",

@@ -245,7 +245,7 @@ class Query(_Node):
 class Python(_OneInput):
     """A function from Arrow batch to Arrow batch with a declared schema; ``function`` is ``module:name``.
 
-    ``whole_table``: it gets all rows at once, of at most ``max_bytes`` in Arrow's memory (steps/python_function.py).
+    ``whole_table``: it gets all rows at once, of at most ``max_bytes`` in Arrow's memory (engines/python_function.py).
     """
 
     function: str

@@ -268,7 +268,7 @@ def _engine(loaded: Loaded, scratch: Path) -> Engine:
     folder = scratch / "engine"
     folder.mkdir()
     readable = (loaded.paths.root, *loaded.paths.allowed, loaded.project.state, scratch, Path("/dev/fd"))
-    return DuckDBEngine(limits, folder, readable)
+    return DuckDBEngine(limits, folder, readable, project=loaded.paths.root)
 
 
 def machine_memory() -> int:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+import re
+from typing import TYPE_CHECKING, Annotated, Final
 
 from pydantic import Field, model_validator
 
@@ -11,13 +12,14 @@ from penstock.fields import ByteSize, Name
 from penstock.graph.nodes import Python
 from penstock.registry import Descriptor
 from penstock.steps.params import StepParams
-from penstock.steps.python_function import check_reference
 from penstock.types import Field as Item
 from penstock.types import Schema
 
 if TYPE_CHECKING:
     from penstock.errors import Problem
     from penstock.steps.api import Scope
+
+_REFERENCE: Final = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:[A-Za-z_]\w*", re.ASCII)
 
 
 class PythonParams(StepParams):
@@ -48,7 +50,13 @@ def make(params: PythonParams, scope: Scope) -> str:
 
     Raises ConfigError CMP-263 (not a "module:name"), CMP-209 (names that differ only in case), DOC-400... (types).
     """
-    check_reference(params.function, scope.at)
+    if _REFERENCE.fullmatch(params.function) is None:
+        scope.fail(
+            "CMP-263",
+            f'"{params.function[:100]}" names no function',
+            at=params.function,
+            hint='write "module:name", such as "cleaning:standardise" for the function in cleaning.py',
+        )
     return scope.add(
         Python(
             scope.node_id(),

@@ -267,7 +267,7 @@ class _Run:
         self.selects[name] = exp.select("*").from_(relation(f"leaf:{name}"))
 
     def call(self, node: Python) -> pa.Table:
-        from penstock.steps.python_function import apply, load_function
+        from penstock.engines.python_function import apply, load_function
 
         assert self.folder is not None
         table = self.fetch(relation_of(node.input))

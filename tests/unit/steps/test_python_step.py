@@ -8,9 +8,9 @@ import pyarrow as pa
 import pytest
 from harness import Ran, problem, run
 
+from penstock.engines.python_function import apply, load_function
 from penstock.errors import ConfigError, DataError
 from penstock.graph.nodes import Python
-from penstock.steps.python_function import apply, load_function
 from penstock.types import Schema
 from penstock.types.arrow import to_arrow
 

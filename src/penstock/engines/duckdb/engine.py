@@ -26,14 +26,19 @@ if TYPE_CHECKING:
 
 
 class DuckDBEngine(Engine):
-    """One embedded database per run. ``readable`` are the folders that its statements may read, and write."""
+    """One embedded database per run. ``readable`` are the folders that its statements may read, and write; ``project`` the
+    one that the modules of Python steps are taken from.
+    """
 
     name = "duckdb"
 
-    def __init__(self, limits: Limits, scratch: Path, readable: Sequence[Path] = ()) -> None:
+    def __init__(
+        self, limits: Limits, scratch: Path, readable: Sequence[Path] = (), *, project: Path | None = None
+    ) -> None:
         self._limits = limits
         self._scratch = scratch
         self._readable = tuple(readable)
+        self._project = project
         self._typing: duckdb.DuckDBPyConnection | None = None
         self._session: Session | None = None
 
@@ -59,7 +64,7 @@ class DuckDBEngine(Engine):
         try:
             for node in work.graph.nodes:
                 if isinstance(node, Python):
-                    run.python(node)
+                    run.python(node, self._project)
                 elif node.id in work.materialize:
                     run.materialize(node.id)
             for write in work.graph.writes:
@@ -104,7 +109,7 @@ class DuckDBEngine(Engine):
         try:
             for item in part.nodes:
                 if isinstance(item, Python):
-                    run.python(item)
+                    run.python(item, self._project)
             return run.table(node, rows)
         finally:
             run.close()

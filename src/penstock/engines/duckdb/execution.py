@@ -14,12 +14,13 @@ from penstock.engines.duckdb.errors import translated
 from penstock.engines.duckdb.inputs import Input
 from penstock.engines.duckdb.profile import rows_by_tag
 from penstock.engines.duckdb.statement import Composer, Statement, counts_of
-from penstock.errors import DataError, PenstockError
+from penstock.errors import ConfigError, DataError, PenstockError
 from penstock.graph.nodes import Check, Read, Table
 from penstock.graph.select import identifier, relation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
 
     import pyarrow as pa
 
@@ -219,11 +220,13 @@ class Execution:
         self.execute(node_id, create, drop)
         self._tables[node_id] = table
 
-    def python(self, node: Python) -> None:
-        """Its input is computed first, then streamed through the function into a table."""
+    def python(self, node: Python, folder: Path | None) -> None:
+        """Its input is computed first, then streamed through the function, of a module in ``folder``, into a table."""
+        if folder is None:
+            raise ConfigError("CMP-264", "a python step needs a project's folder to take its module from", at=node.at)
         self.materialize(node.input)
         table = f"penstock_{len(self._tables)}"
-        into, out = python_step.run(self.session, node, self._tables[node.input], table)
+        into, out = python_step.run(self.session, node, self._tables[node.input], table, folder)
         self._tables[node.id] = table
         self.counts[node.id] = NodeCounts({node.input: into}, out)
 

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Final
 from sqlglot import exp
 
 from penstock.engines.duckdb.errors import translated
-from penstock.engines.python_function import apply, load
+from penstock.engines.python_function import apply, load_function
 from penstock.graph.select import identifier, relation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     import pyarrow as pa
 
@@ -21,33 +22,34 @@ if TYPE_CHECKING:
 _BATCH_ROWS: Final = 65_536
 
 
-def run(session: Session, node: Python, source: str, target: str) -> tuple[int, int]:
-    """Rows in and out. The function runs on the statement's thread, so Ctrl-C acts when it returns a batch.
+def run(session: Session, node: Python, source: str, target: str, folder: Path) -> tuple[int, int]:
+    """Rows in and out. The function comes from a module in the project's ``folder`` and runs on the statement's thread, so
+    Ctrl-C acts when it returns a batch.
 
-    Raises DataError ENG-314 where the function raises or returns something else than its declared schema.
+    Raises ConfigError CMP-264 to CMP-268, DataError CMP-269, DOC-413, DOC-414 (engines/python_function.py).
     """
     import pyarrow as pa
 
     from penstock.types.arrow import to_arrow
 
-    function = load(node.function, node.at)
+    function = load_function(node, folder)
     counted = {"in": 0, "out": 0}
     failed: list[BaseException] = []
     # A connection executes one statement at a time: the rows to read come over another one.
     reading = session.connection.cursor()
 
+    def given(rows: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+        for batch in rows:
+            counted["in"] += batch.num_rows
+            yield batch
+
     def batches() -> Iterator[pa.RecordBatch]:
-        size = None if node.whole_table else _BATCH_ROWS
         query = exp.select("*").from_(relation(source)).sql(dialect="duckdb")
         rows = reading.sql(query).to_arrow_reader(_BATCH_ROWS)
-        parts = iter([rows.read_all().combine_chunks().to_batches()]) if size is None else ([one] for one in rows)
         try:
-            for part in parts:
-                for batch in part:
-                    counted["in"] += batch.num_rows
-                    for result in apply(function, batch, node.declared, node.at):
-                        counted["out"] += result.num_rows
-                        yield result
+            for result in apply(node, function, given(rows), rows.schema, folder=folder):
+                counted["out"] += result.num_rows
+                yield result
         except BaseException as error:
             failed.append(error)
             raise
