@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -80,7 +80,7 @@ def request_of(
     file: Path, settings: Settings, *, reached: Callable[[str], None] | None = None, full_refresh: bool = False
 ) -> Request:
     from penstock.clock import SystemClock
-    from penstock.connectors.api import pass_by
     from penstock.service.opening import Request
 
-    return Request(file, settings, SystemClock(), reached or pass_by, full_refresh)
+    made = Request(file, settings, SystemClock(), full_refresh=full_refresh)
+    return made if reached is None else replace(made, reached=reached)
