@@ -60,6 +60,13 @@ def test_values_are_read_as_the_type_of_the_column() -> None:
     assert ran.rows == [{"2024-01-01": 9}]
 
 
+def test_booleans_as_values() -> None:
+    columns, rows = {"b": "boolean?"}, [{"b": True}, {"b": True}, {"b": False}, {"b": None}]
+    ran = run("- pivot: {on: b, values: [true, False, null], measures: {n: count(*)}}", columns, rows)
+    assert ran.rows == [{"true": 2, "false": 1, "null": 1}]
+    assert problem("- pivot: {on: b, values: [maybe], measures: {n: count(*)}}", columns).code == "CMP-294"
+
+
 def test_the_empty_input() -> None:
     assert _run("{on: crude, by: [day], values: [wti], measures: {n: sum(n)}}", []).rows == []
     assert _run("{on: crude, values: [wti], measures: {n: count(*)}}", []).rows == [{"wti": 0}]
@@ -143,7 +150,7 @@ def test_a_pivot_of_a_pivot_asks_in_turn() -> None:
     assert [request.key for request in _needed(steps).requests] == ["result.pivot"]
     second = _needed(steps, Facts().with_values({"result.pivot": ["wti"]}))
     assert [request.key for request in second.requests] == ["result.pivot_2"]
-    graph = _compile(steps, Facts().with_values({"result.pivot": ["wti"], "result.pivot_2": ["3"]}))
+    graph = _compile(steps, Facts().with_values({"result.pivot": ["wti"]}).with_values({"result.pivot_2": ["3"]}))
     assert graph["result.pivot_2"].schema.names == ("3",)
 
 
