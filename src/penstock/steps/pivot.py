@@ -100,7 +100,7 @@ def make(params: PivotParams, scope: Scope) -> str:
     """One Aggregate whose measures each look at the rows of one value: in = sum of group sizes."""
     on = scope.column(params.on)
     node_id = scope.node_id()
-    values = params.values if params.values is not None else _found(node_id, on, scope)
+    values = _declared(params.values, on, scope) if params.values is not None else _found(node_id, on, scope)
     by = scope.expressions(params.by)
     measures = measured(params.measures, by, scope)
     for item in measures:
@@ -110,6 +110,14 @@ def make(params: PivotParams, scope: Scope) -> str:
     if not (by or columns):
         scope.fail("CMP-294", f'"{params.on}" has no values, and nothing is grouped by', at=params.on)
     return scope.add(Aggregate(node_id, input=scope.input, by=by, measures=columns))
+
+
+def _declared(values: tuple[PivotValue, ...], on: exp.Column, scope: Scope) -> tuple[PivotValue, ...]:
+    kind = scope.schema[on.name].type
+    for value in values:
+        if value.text is not None and not _reads_as(value.text, kind):
+            scope.fail("CMP-294", f'the value "{value.text}" is no {kind}, which "{on.name}" is')
+    return values
 
 
 def _found(node_id: str, on: exp.Column, scope: Scope) -> tuple[PivotValue, ...]:
@@ -128,8 +136,6 @@ def _columns(
 ) -> Iterator[Column]:
     kind = scope.schema[on.name].type
     for value in values:
-        if value.text is not None and not _reads_as(value.text, kind):
-            scope.fail("CMP-294", f'the value "{value.text}" is no {kind}, which "{on.name}" is')
         if not value.name:
             scope.fail(
                 "CMP-294",
@@ -146,7 +152,7 @@ def _columns(
 
 
 def _reads_as(text: str, kind: LogicalType) -> bool:
-    """Whether the text is certainly wrong as a value of the type is found before a row is read."""
+    """False where the text is certainly no value of the type: better said now than by the first row."""
     try:
         if family(kind) is Family.NUMBER:
             decimal.Decimal(text)

@@ -172,6 +172,12 @@ def test_no_values_at_all_leave_the_groups() -> None:
     assert caught.value.code == "CMP-294"
 
 
+def test_found_values_are_taken_as_the_engine_wrote_them() -> None:
+    facts = Facts().with_values({"result.pivot": ["infinity", "12024-01-01", "2024-01-01"]})
+    graph = _compile("- pivot: {on: day, measures: {n: count(*)}}", facts)
+    assert graph["result.pivot"].schema.names == ("12024-01-01", "2024-01-01", "infinity")
+
+
 def test_too_many_values_are_refused() -> None:
     with pytest.raises(ConfigError) as caught:
         _compile(_FOUND, Facts().with_values({"result.pivot": [str(n) for n in range(1001)]}))
