@@ -118,9 +118,10 @@ def run(
     materialize: frozenset[str] = frozenset(),
     readable: tuple[Path, ...] = (),
     writers: Mapping[str, MemoryWriter] | None = None,
+    project: Path | None = None,
 ) -> Ran:
     """Compiles and runs the document; rows by sink."""
-    engine = DuckDBEngine(Limits(memory_bytes=1 << 30, threads=2), folder, readable)
+    engine = DuckDBEngine(Limits(memory_bytes=1 << 30, threads=2), folder, readable, project=project)
     try:
         graph = compiled(text, engine)
         inputs = {node.id: [_rows(data[node.source], node.schema)] for node in graph.reads}
