@@ -14,7 +14,7 @@ from deltalake import CommitProperties, DeltaTable, write_deltalake
 from pydantic import ValidationError
 
 from penstock.connectors.api import FileWriter, ScanRequest, Staged
-from penstock.connectors.delta import commit, layout
+from penstock.connectors.delta import commit, layout, staging
 from penstock.connectors.delta.schema import from_delta
 from penstock.errors import ConfigError, DataError, FatalError, InternalError, PenstockError, TransientError
 from penstock.testing import data
@@ -231,6 +231,30 @@ def test_another_runner_that_cleaned_up_is_named(lake: Lake) -> None:
     lake.sink().marker(SINK_ID)
     refused(lambda: sink.commit(epoch(1), [staged]), "SNK-258", FatalError)
     assert not DeltaTable.is_deltatable(str(lake.root))
+
+
+class Crash(BaseException):
+    """Nothing may catch it."""
+
+
+def test_who_cleans_up_sees_a_commit_that_came_while_it_looked(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    def die(point: str) -> None:
+        if point == "delta.committed":
+            raise Crash
+
+    def late(area: Path) -> Any:
+        with pytest.raises(Crash):
+            deliver(lake.sink(die), epoch(2), TWO)
+        return attempts(area)
+
+    attempts = staging._attempts
+    deliver(lake.sink(), epoch(1), ONE)
+    monkeypatch.setattr(staging, "_attempts", late)
+    marker = lake.sink().marker(SINK_ID)
+    assert marker is not None
+    assert marker.epoch == 2
+    assert [row["id"] for row in lake.rows()] == [1, 2, 3]
+    assert not (lake.root / layout.STAGING).exists()
 
 
 def test_a_writer_at_work_is_left_alone_by_who_cleans_up(lake: Lake) -> None:

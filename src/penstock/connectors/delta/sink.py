@@ -122,10 +122,9 @@ class DeltaSink(Sink):
 
     def marker(self, sink_id: SinkId) -> EpochMarker | None:
         """Removes what attempts that ended left behind. Raises ConfigError SRC-251, TransientError SNK-257."""
-        table = newest(self._root)
         with touching(self._root):
-            clear(self._root, sink_id, table)
-        return marker_of(table, sink_id)
+            clear(self._root, sink_id)
+        return marker_of(newest(self._root), sink_id)
 
     def writer(self, epoch: Epoch, schema: Schema) -> Writer:
         """Errors as ``preview``, TransientError SNK-257."""
@@ -147,10 +146,9 @@ class DeltaSink(Sink):
         from penstock.connectors.delta.writer import Part
 
         parts = [Part.from_payload(one.payload) for one in staged]
-        table = newest(self._root)
-        done = self._receipt(table, epoch)
+        done = self._receipt(newest(self._root), epoch)
         if done is not None:
-            self._discard(epoch, parts, table)
+            self._discard(epoch, parts)
             return done
         params = self._params
         refuse_empty(
@@ -171,7 +169,7 @@ class DeltaSink(Sink):
                 for attempt, _ in staged:
                     with suppress(OSError):
                         # What was placed before another was first is in no log.
-                        attempt.remove(table) if overtaken else attempt.finish()
+                        attempt.remove() if overtaken else attempt.finish()
                 return done
             self._context.clock.sleep(_PAUSE_S * min(number, 5))
         raise TransientError(
@@ -234,14 +232,14 @@ class DeltaSink(Sink):
         held.callback(attempt.release)
         return attempt
 
-    def _discard(self, epoch: Epoch, parts: Sequence[Part], table: Snapshot | None) -> None:
+    def _discard(self, epoch: Epoch, parts: Sequence[Part]) -> None:
         """Remove what was staged for an epoch that is committed already, as far as nobody holds it."""
         for part in parts:
             folder = layout.sink_folder(self._root, epoch.sink_id) / part.folder
             with suppress(OSError):
                 attempt = Attempt.claim(self._root, folder)
                 if attempt is not None:
-                    attempt.remove(table)
+                    attempt.remove()
 
     def table(self) -> Source:
         """The table as it stands; a recorded position is a version of it."""

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 from penstock.connectors.delta.disk import make_folders, remove_empty, sync_folder, write_durably
 from penstock.connectors.delta.layout import STAGING, app_id, file_stem, sink_folder
 from penstock.connectors.delta.log import commit_of
+from penstock.connectors.delta.table import newest
 from penstock.errors import FatalError
 
 if TYPE_CHECKING:
@@ -161,9 +162,15 @@ class Attempt:
         self.release()
         remove_empty(self.folder.parent, self.root)
 
-    def remove(self, table: Snapshot | None) -> None:
-        """Remove the folder, and files that it placed and the table's log does not name; releases. Raises OSError."""
-        for note in sorted(self.folder.glob(f"*.{_PLACED}")):
+    def remove(self) -> None:
+        """Remove the folder, and files that it placed and the table's log does not name; releases.
+
+        The log is read now, under the lock: whoever held it before may have committed. Raises OSError, ConfigError
+        SRC-251.
+        """
+        notes = sorted(self.folder.glob(f"*.{_PLACED}"))
+        table = newest(self.root) if notes else None
+        for note in notes:
             if not _committed(table, self, note):
                 _remove_files(self.root, _files_of(note))
         self.finish()
@@ -178,12 +185,12 @@ def gone(name: str) -> FatalError:
     )
 
 
-def clear(root: Path, sink_id: SinkId, table: Snapshot | None) -> None:
-    """Remove what attempts of this sink left that no process holds. Raises OSError."""
+def clear(root: Path, sink_id: SinkId) -> None:
+    """Remove what attempts of this sink left that no process holds. Errors as :meth:`Attempt.remove`."""
     for folder in _attempts(sink_folder(root, sink_id)):
         attempt = Attempt.claim(root, folder)
         if attempt is not None:
-            attempt.remove(table)
+            attempt.remove()
 
 
 def _attempts(area: Path) -> Iterable[Path]:

@@ -20,7 +20,6 @@ from penstock.connectors.delta.layout import folder_of, partition_of
 from penstock.connectors.delta.relations import same_in_files, staged_rows
 from penstock.connectors.delta.staging import ROWS, Attempt, NewFile
 from penstock.connectors.delta.statistics import Footer, to_log
-from penstock.connectors.delta.table import newest
 from penstock.errors import DataError, InternalError, PenstockError
 from penstock.types import Schema
 
@@ -133,7 +132,7 @@ class DeltaWriter(FileWriter):
         with suppress(OSError, PenstockError):
             claimed = Attempt.claim(root, folder)
             if claimed is not None:
-                claimed.remove(newest(root))
+                claimed.remove()
 
 
 def collect(folder: Path, target: Schema, partition_by: tuple[str, ...]) -> tuple[NewFile, ...]:
