@@ -32,6 +32,7 @@ _SELECT: Final = "SELECT "
 _ORDER: Final = "SELECT 1 ORDER BY "
 # Functions that make several rows of one: only the step `explode` may.
 _ROW_MAKERS: Final = frozenset({"unnest", "explode", "posexplode", "generate_subscripts"})
+_TYPE_WORDS: Final = {"float32": exp.DType.FLOAT, "float64": exp.DType.DOUBLE}
 # Deeper trees are past what the engine's parser and our own walks take.
 MAX_DEPTH: Final = 150
 
@@ -105,12 +106,22 @@ def _settled(tree: exp.Expr, text: ExpressionText, prefix: int) -> exp.Expr:
         if depth > MAX_DEPTH:
             _too_deep(text)
         node.comments = None
+        if isinstance(node, exp.DataType) and node.this is exp.DType.USERDEFINED:
+            _name_type(node)
         for name in ("start", "end"):
             if name in node.meta:
                 node.meta[name] -= prefix
         same = isinstance(node, exp.Connector)  # a chain of and, or is flat for the engine
         stack.extend((part, depth + (not (same and type(part) is type(node)))) for part in node.iter_expressions())
     return tree
+
+
+def _name_type(node: exp.DataType) -> None:
+    """The document's words for types that DuckDB has by another name only."""
+    known = _TYPE_WORDS.get(str(node.args.get("kind")).casefold())
+    if known is not None:
+        node.set("this", known)
+        node.set("kind", None)
 
 
 def _too_deep(text: ExpressionText) -> NoReturn:

@@ -59,6 +59,8 @@ def _value(expression: str) -> object:
         ("a::varchar || '!'", "3!"),
         ("{'k': a}", {"k": 3}),
         ("try(1 // 0)", None),
+        ("a::float64 / 2", 1.5),
+        ("[a]::float32[]", [3.0]),
     ],
 )
 def test_expressions_mean_what_duckdb_means(expression: str, value: object) -> None:
