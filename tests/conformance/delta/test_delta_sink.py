@@ -13,11 +13,12 @@ import pytest
 from deltalake import CommitProperties, DeltaTable, write_deltalake
 from pydantic import ValidationError
 
-from penstock.connectors.api import FileWriter, ScanRequest, Staged
+from penstock.connectors.api import Files, FileWriter, ScanRequest, Staged
 from penstock.connectors.delta import commit, layout, staging
 from penstock.connectors.delta.schema import from_delta
+from penstock.engines.duckdb.readers import files_query
 from penstock.errors import ConfigError, DataError, FatalError, InternalError, PenstockError, TransientError
-from penstock.testing import data
+from penstock.testing import data, native
 from penstock.testing.delivery import fill
 from penstock.testing.sinks import deliver, epoch, rows
 from penstock.testing.sinks.deliveries import SINK_ID, read_table, stage
@@ -357,6 +358,20 @@ def test_hostile_column_names_divide_a_table(lake: Lake) -> None:
         deliver(sink, epoch(1), table)
         assert read_table(sink).sort_by("id").to_pylist() == table.to_pylist()
         assert pa.table(DeltaTable(lake.folder / f"t{number}").scan()).num_rows == 2
+
+
+def test_the_engine_reads_hostile_partitions_as_they_were_written(lake: Lake) -> None:
+    values = [value for value in data.PARTITION_VALUES if value != ""]
+    table = rows(*enumerate(values), names=("id", "name"))
+    sink = lake.sink(partition_by=["name"])
+    deliver(sink, epoch(1), table)
+    source = sink.table()
+    (part,) = source.partitions()
+    scanned = source.scan(ScanRequest(part, None, source.latest(part)))
+    assert isinstance(scanned, Files)
+    with native.connection() as database:
+        found = database.sql(files_query(scanned).sql("duckdb")).fetchall()
+    assert sorted(found) == list(enumerate(values))
 
 
 # ---------------------------------------------------------------- shape of the target
