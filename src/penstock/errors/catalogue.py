@@ -517,7 +517,7 @@ _ROWS: tuple[tuple[str, ErrorClass, str, str], ...] = (
         "SNK-136",
         "ConfigError",
         "layout is another",
-        "The folder holds files of another format, or partitioned by other columns; write to another folder.",
+        "The folder holds files of another format, or partitioned by other columns. Write to another folder, or replace them by mode overwrite or --full-refresh.",
     ),
     (
         "SNK-137",

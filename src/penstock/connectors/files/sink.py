@@ -116,7 +116,8 @@ class FileSink(Sink):
 
     def _check_layout(self, state: State, schema: Schema) -> None:
         path, partition_by = self._params.path, tuple(self._params.partition_by)
-        if state.version and (state.form, state.partition_by) != (self._kind.name, partition_by):
+        keeps_files = state.version and self._params.mode is not WriteMode.OVERWRITE
+        if keeps_files and (state.form, state.partition_by) != (self._kind.name, partition_by):
             was = f"{state.form}, partitioned by {', '.join(state.partition_by) or 'nothing'}"
             raise ConfigError(
                 "SNK-136",

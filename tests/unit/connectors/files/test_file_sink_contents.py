@@ -200,6 +200,14 @@ def test_columns_of_an_older_version_are_those_it_had(tmp_path: Path) -> None:
     assert sorted(new.to_pylist(), key=lambda row: row["id"]) == [{"size": None, "id": 1}, {"size": 5, "id": 2}]
 
 
+def test_an_overwrite_may_change_format_and_partitions(tmp_path: Path) -> None:
+    deliver(file_sink(tmp_path), epoch(1), rows((1, "a")))
+    deliver(file_sink(tmp_path, mode="overwrite", partition_by=["name"]), epoch(2), rows((2, "b")))
+    deliver(file_sink(tmp_path, "json", mode="overwrite"), epoch(3), rows((3, "c")))
+    assert [path.suffix for path in (tmp_path / "out").rglob("part-*")] == [".ndjson"]
+    assert_same(read_table(file_sink(tmp_path, "json", mode="overwrite")), rows((3, "c")))
+
+
 def test_an_overwrite_has_the_columns_of_its_rows_only(tmp_path: Path) -> None:
     deliver(file_sink(tmp_path, mode="overwrite"), epoch(1), rows((1, "a")))
     deliver(file_sink(tmp_path, mode="overwrite"), epoch(2), rows((2,), names=("id",)))
