@@ -39,6 +39,8 @@ WINDOW_ONLY: Final = (
     exp.RowNumber, exp.Rank, exp.DenseRank, exp.PercentRank, exp.CumeDist, exp.Ntile, exp.Lag, exp.Lead, exp.FirstValue,
     exp.LastValue, exp.NthValue,
 )  # fmt: skip
+# Window functions of DuckDB that the SQL parser does not know as such; they count equals of the order as equal.
+UNPARSED_WINDOW: Final = frozenset({"fill", "rank_dense"})
 _WRAPPERS = (exp.Filter, exp.IgnoreNulls, exp.RespectNulls, exp.WithinGroup)
 
 
@@ -46,6 +48,12 @@ def is_aggregate(node: exp.Expr) -> bool:
     if isinstance(node, exp.Anonymous):
         return node.name.lower() in UNPARSED | UNSETTLED
     return isinstance(node, exp.AggFunc) and not isinstance(node, WINDOW_ONLY)
+
+
+def is_window_only(node: exp.Expr) -> bool:
+    if isinstance(node, exp.Anonymous):
+        return node.name.lower() in UNPARSED_WINDOW
+    return isinstance(node, WINDOW_ONLY)
 
 
 def calls(tree: exp.Expr) -> Iterator[exp.Expr]:
@@ -90,7 +98,7 @@ def settled(tree: exp.Expr, scope: Scope, at: object, order: Sequence[exp.Ordere
                 return exp.Min(this=node.expressions[0])
             case exp.First() | exp.Last():
                 if not order and not isinstance(node.this, exp.Order):
-                    _unordered(_name(node), scope, at)
+                    _unordered(name_of(node), scope, at)
                 _order(node, order, scope)
             case exp.ArgMax() | exp.ArgMin():
                 _untie(node, scope)
@@ -98,14 +106,14 @@ def settled(tree: exp.Expr, scope: Scope, at: object, order: Sequence[exp.Ordere
                 _order(node, order, scope)
             case exp.Mode():
                 _order(node, (), scope)
-            case exp.ApproxQuantile() | exp.ApproxTopK() | exp.Anonymous() if _name(node) in UNSETTLED:
-                _refuse(_name(node), scope, at)
+            case exp.ApproxQuantile() | exp.ApproxTopK() | exp.Anonymous() if name_of(node) in UNSETTLED:
+                _refuse(name_of(node), scope, at)
         return node
 
     return tree.transform(settle)
 
 
-def _name(node: exp.Expr) -> str:
+def name_of(node: exp.Expr) -> str:
     return node.name.lower() if isinstance(node, exp.Anonymous) else node.sql_name().lower()  # type: ignore[attr-defined]  # every exp.Func has it
 
 

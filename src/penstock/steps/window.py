@@ -12,7 +12,7 @@ from penstock.fields import ColumnList, ColumnMap, Name, SortTexts
 from penstock.graph.nodes import Column, Project
 from penstock.graph.select import order as ordered
 from penstock.registry import Descriptor
-from penstock.steps.aggregates import WINDOW_ONLY, innermost, is_aggregate, outermost, settled
+from penstock.steps.aggregates import innermost, is_aggregate, is_window_only, name_of, outermost, settled
 from penstock.steps.collect import each
 from penstock.steps.frames import Frame, check_frame, parse_frame
 from penstock.steps.params import StepParams
@@ -21,7 +21,6 @@ from penstock.steps.ties import tie_break
 if TYPE_CHECKING:
     from penstock.steps.api import Scope
 
-# Rows that the order leaves equal are equal to these; a tie-break would take that from them.
 _RANKS = (exp.Rank, exp.DenseRank, exp.PercentRank, exp.CumeDist)
 _FRAMED = (exp.FirstValue, exp.LastValue, exp.NthValue)
 
@@ -47,7 +46,7 @@ class _Over:
     frame: Frame | None
 
     def around(self, function: exp.Expr) -> exp.Window:
-        framed = self.frame is not None and not isinstance(innermost(function), WINDOW_ONLY)
+        framed = self.frame is not None and not is_window_only(innermost(function))
         framed |= self.frame is not None and isinstance(innermost(function), _FRAMED)
         return exp.Window(
             this=function,
@@ -73,7 +72,7 @@ def make(params: WindowParams, scope: Scope) -> str:
 def _windowed(item: Column, over: _Over, scope: Scope) -> exp.Expr:
     """The value with OVER where it was missing, and with nothing left to chance."""
     tree = exp.Paren(this=item.value.copy())
-    bare = [node for node in tree.walk() if isinstance(node, WINDOW_ONLY) or is_aggregate(node)]
+    bare = [node for node in tree.walk() if is_window_only(node) or is_aggregate(node)]
     for node in bare:
         call = outermost(node)
         if not isinstance(call.parent, exp.Window) or call.parent.this is not call:
@@ -95,21 +94,28 @@ def _settle(window: exp.Window, item: Column, scope: Scope) -> None:
     function = innermost(window.this)
     order = window.args.get("order")
     keys: list[exp.Ordered] = list(order.expressions) if order is not None else []
-    if isinstance(function, WINDOW_ONLY) and not keys:
-        scope.fail("CMP-289", f"{function.sql_name().lower()} needs `order_by`", at=item.at, hint="add `order_by`")
+    if is_window_only(function) and not keys:
+        scope.fail("CMP-289", f"{name_of(function)} needs `order_by`", at=item.at, hint="add `order_by`")
     spec = window.args.get("spec")
     by_row = spec is not None and spec.text("kind").upper() == "ROWS"
-    if isinstance(function, _RANKS) or not keys:
+    if _counts_equals(function) or not keys:
         ties: tuple[exp.Ordered, ...] = ()
     else:
         ties = tie_break(scope.schema, [*window.args.get("partition_by", ()), *(key.this for key in keys)])
     if isinstance(function, _FRAMED) and spec is not None and not by_row:
         # Along a distance the order has one key: the tie is broken inside the call.
-        function.set("this", exp.Order(this=function.this, expressions=[key.copy() for key in (*keys, *ties)]))
-    elif (isinstance(function, WINDOW_ONLY) or by_row) and order is not None:
+        last = "offset" if isinstance(function, exp.NthValue) else "this"
+        inner = exp.Order(this=function.args[last], expressions=[key.copy() for key in (*keys, *ties)])
+        function.set(last, inner)
+    elif (is_window_only(function) or by_row) and order is not None:
         order.set("expressions", [*keys, *ties])
-    if not isinstance(function, WINDOW_ONLY):
+    if not is_window_only(function):
         window.set("this", settled(window.this, scope, item.at, keys))
+
+
+def _counts_equals(function: exp.Expr) -> bool:
+    """Whether rows that the order leaves equal are equal to it; a tie-break would take that from it."""
+    return isinstance(function, _RANKS) or (isinstance(function, exp.Anonymous) and is_window_only(function))
 
 
 WINDOW = Descriptor(

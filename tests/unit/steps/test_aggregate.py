@@ -8,7 +8,7 @@ import pytest
 from harness import Ran, connect, problem, run
 from sqlglot import exp, parse_one
 
-from penstock.steps.aggregates import UNPARSED, UNSETTLED, is_aggregate
+from penstock.steps.aggregates import UNPARSED, UNPARSED_WINDOW, UNSETTLED, is_aggregate, is_window_only
 
 _COLUMNS = {"k": "string?", "n": "int64?", "price": "decimal(8,2)?", "day": "date?", "f": "float64?"}
 _ROWS = [
@@ -172,6 +172,13 @@ def test_every_aggregate_of_the_engine_is_known() -> None:
     assert names >= UNSETTLED
 
 
+def test_every_window_function_of_the_engine_is_known() -> None:
+    rows = connect().execute("select distinct function_name from duckdb_functions() where function_type = 'window'")
+    names = {str(row[0]) for row in rows.fetchall()}
+    assert {name for name in names if not is_window_only(_parsed(name))} == set()
+    assert names >= UNPARSED_WINDOW
+
+
 def _parsed(name: str) -> exp.Expr:
-    arguments = "x, y" if name.startswith(("arg", "max_by", "min_by", "corr", "covar", "regr")) else "x"
+    arguments = "x, y" if name.startswith(("arg", "nth", "max_by", "min_by", "corr", "covar", "regr")) else "x"
     return parse_one(f"{name}({arguments})", dialect="duckdb")

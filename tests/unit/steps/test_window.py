@@ -128,6 +128,8 @@ def test_functions_inside_expressions() -> None:
 _TIED = [{"k": "a", "day": date(2024, 1, 1 + n % 3), "n": n, "price": n} for n in range(24)]
 _CHOICES = (
     "row_number()",
+    "product(n % 3 + 1)",
+    "'nth_value(n, 2)'",
     "lag(n)",
     "lead(n)",
     "first_value(n)",
@@ -156,6 +158,14 @@ def test_lists_over_a_distance_are_settled_on_their_own() -> None:
 
 def test_ranks_count_tied_rows_as_equal() -> None:
     assert {row["r"] for row in _run("{order_by: day, columns: {r: rank()}}", _TIED).rows} == {1, 9, 17}
+
+
+def test_functions_that_the_parser_does_not_know() -> None:
+    rows = _rows(("a", 1, 10), ("a", 2, None), ("a", 3, 30), ("a", 3, 30))
+    ran = _run("{order_by: day, columns: {filled: fill(n), rank: rank_dense(), odd: product(n)}}", rows)
+    assert _column(ran, "filled") == [10, 20, 30, 30]
+    assert _column(ran, "rank") == [1, 2, 3, 3]
+    assert problem("- window: {columns: {x: fill(n)}}", _COLUMNS).code == "CMP-289"
 
 
 def test_the_empty_input_and_hostile_names() -> None:
