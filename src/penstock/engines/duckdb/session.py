@@ -50,6 +50,9 @@ class Session:
         con.execute("SET enable_progress_bar_print = false")
         con.execute("SET enable_profiling = 'no_output'")
         con.execute("SET disabled_optimizers = ?", [",".join(name for name in DISABLED_OPTIMIZERS)])
+        # The planner takes tagged filters for very selective ones; at such an estimate it would run an as-of join as a
+        # nested loop over all pairs.
+        con.execute("SET asof_loop_join_threshold = 0")
         con.execute("SET allowed_directories = ?", [[str(path) for path in allowed]])
         con.execute("SET enable_external_access = false")
         con.execute("SET lock_configuration = true")
