@@ -14,7 +14,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -415,7 +415,13 @@ class PipeWriter(Writer):
 
 
 class Sink(ABC):
-    """Where rows go: data and marker in one atomic act per epoch."""
+    """Where rows go: data and marker in one atomic act per epoch.
+
+    ``remembers`` False: the system can hold no marker (a web service). ``marker`` is then always None and is not held
+    against the ledger; an epoch that is not sealed is sent again, so that rows arrive at least once.
+    """
+
+    remembers: ClassVar[bool] = True
 
     @abstractmethod
     def describe(self) -> Schema | None:

@@ -89,7 +89,7 @@ class EpochRunner:
         """Reads the markers of all sinks. Raises FatalError RUN-110, RUN-111."""
         around = self._around
         sealed = around.ledger.committed(around.key, self._lease.incarnation)
-        markers = {name: sink.marker(self._sink_id(name)) for name, sink in around.sinks.items()}
+        markers = {name: sink.marker(self._sink_id(name)) for name, sink in around.sinks.items() if sink.remembers}
         last = around.ledger.last_epoch(around.key, self._lease.incarnation)
         return settle(last, sealed, markers, around.plan.hash)
 

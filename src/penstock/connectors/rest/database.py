@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     import duckdb
     import pyarrow as pa
@@ -22,9 +23,9 @@ _PARTS: Final = 2 * _MOST_THREADS  # a table is handed out to threads by parts
 
 
 class Database:
-    """Used by one thread at a time; ``close`` is idempotent."""
+    """Used by one thread at a time; ``close`` is idempotent. ``spill`` is a private folder for what memory cannot hold."""
 
-    def __init__(self) -> None:
+    def __init__(self, spill: Path | None = None) -> None:
         import duckdb
 
         threads = min(_MOST_THREADS, os.cpu_count() or 1)
@@ -35,6 +36,7 @@ class Database:
                 "autoinstall_known_extensions": False,
                 "autoload_known_extensions": False,
                 "enable_external_access": False,
+                "temp_directory": str(spill) if spill is not None else "",
             },
         )
         self._connection.execute("SET TimeZone = 'UTC'")
@@ -47,6 +49,10 @@ class Database:
     def table(self, query: exp.Query, relations: Mapping[str, pa.Table]) -> pa.Table:
         """Raises duckdb.Error as it comes."""
         return self._with(relations).sql(query.sql(dialect="duckdb")).to_arrow_table()
+
+    def batches(self, query: exp.Query, relations: Mapping[str, pa.Table], rows: int) -> pa.RecordBatchReader:
+        """As ``table``, by and by; nothing else may be asked before it is read."""
+        return self._with(relations).sql(query.sql(dialect="duckdb")).to_arrow_reader(rows)
 
     def _with(self, relations: Mapping[str, pa.Table]) -> duckdb.DuckDBPyConnection:
         for name, table in relations.items():

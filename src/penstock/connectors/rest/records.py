@@ -12,6 +12,7 @@ from sqlglot import exp
 from penstock.connectors.rest.database import PAGES, PLAIN, TEXT, pages_table, pages_view
 from penstock.connectors.rest.exact import needs_exact_numbers, quoted, quoted_with_care
 from penstock.connectors.rest.faults import Faults
+from penstock.connectors.rest.nested import is_finite, parts_of
 from penstock.connectors.rest.pages import strict_objection
 from penstock.connectors.rest.shape import identifier, records_of, structure_of
 from penstock.errors import DataError
@@ -130,22 +131,7 @@ def may_hide(values: pa.ChunkedArray, kind: lt.LogicalType) -> bool:
     """Whether nulls, or numbers that JSON cannot say, stand anywhere in a column whose type does not take everything."""
     if kind in {STRING, JSON}:
         return False
-    return any(_hides(chunk) for chunk in values.chunks)
-
-
-def _hides(values: pa.Array) -> bool:
-    if values.null_count:
-        return True
-    kind = values.type
-    if pa.types.is_floating(kind):
-        return not pc.all(pc.is_finite(values), min_count=0).as_py()
-    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
-        return _hides(values.flatten())
-    if pa.types.is_map(kind):
-        return _hides(values.items)
-    if pa.types.is_struct(kind):
-        return any(_hides(part) for part in values.flatten())
-    return False
+    return any(part.null_count or not is_finite(part) for chunk in values.chunks for part in parts_of(chunk))
 
 
 def _all_null_rows(table: pa.Table) -> bool:
@@ -158,4 +144,4 @@ def _all_null_rows(table: pa.Table) -> bool:
     return bool(pc.any(empty).as_py())
 
 
-__all__ = ["Policy", "RecordReader", "may_hide"]
+__all__ = ["Policy", "RecordReader"]
