@@ -10,6 +10,7 @@ from penstock.connectors.delta.params import DeltaSourceParams
 from penstock.connectors.delta.table import at_time, at_version, check_present, missing, newest
 from penstock.errors import ConfigError, InternalError
 from penstock.registry import Capability, Descriptor
+from penstock.types.logical import fold_case
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from penstock.types import Schema
 
 _POSITION_VERSION: Final = 1
+_FILE: Final = "file_index"  # DuckDB's virtual column, which a column of that name hides
 
 
 class DeltaSource(Source):
@@ -51,7 +53,7 @@ class DeltaSource(Source):
         from penstock.connectors.delta import pruning
 
         snapshot = self._open or self._reopen()
-        return pruning.decides(predicate, snapshot.partition_by) and not snapshot.needs_scan
+        return pruning.decides(predicate, snapshot.partition_by) and not _scans(snapshot)
 
     def scan(self, request: ScanRequest) -> Rows:
         """The rows of version ``upto``; ``after`` must be None.
@@ -65,7 +67,7 @@ class DeltaSource(Source):
             raise InternalError("INT-900", "a delta source is read in full and was asked for a part")
         snapshot = self._at(request.upto)
         schema = snapshot.schema if request.columns is None else snapshot.schema.select(request.columns)
-        if snapshot.needs_scan:
+        if _scans(snapshot):
             check_present(self._root, snapshot.files)
             return _scanned(snapshot, schema, request.upto)
         files = snapshot.files if request.predicate is None else pruning.kept(snapshot, request.predicate)
@@ -104,6 +106,14 @@ class DeltaSource(Source):
         if self._open is None or self._open.version != version:
             self._open = at_version(self._root, version)
         return self._open
+
+
+def _scans(snapshot: Snapshot) -> bool:
+    """Whether deltalake reads the table: the engine cannot, or would take a column for its own count of the files, by
+    which it tells their partitions.
+    """
+    hidden = any(fold_case(name) == _FILE for name in snapshot.schema.names)
+    return snapshot.needs_scan or bool(hidden and snapshot.partition_by)
 
 
 def _constants(file: DataFile, schema: Schema) -> Mapping[str, exp.Expr]:

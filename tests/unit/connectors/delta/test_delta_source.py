@@ -172,6 +172,15 @@ def test_values_of_partitions_are_columns_in_their_place_and_type(lake: Lake) ->
     assert sorted(found.to_pylist(), key=lambda row: row["id"]) == expected
 
 
+def test_a_column_that_hides_the_engines_count_of_files_moves_no_partition(lake: Lake) -> None:
+    table = parts().append_column("FILE_INDEX", pa.array([1] * 5, pa.int64()))
+    write_deltalake(lake.root, table, partition_by=["region"])
+    found = {row["id"]: row["region"] for row in lake.read(lake.source()).to_pylist()}
+    assert found == {1: "a/b", 2: "..", 3: None, 4: "x=1", 5: "a/b"}
+    source = lake.source()
+    assert isinstance(source.scan(ScanRequest(Partition(), None, source.latest(Partition()))), Batches)
+
+
 def test_columns_that_older_files_lack_are_null(lake: Lake) -> None:
     write_deltalake(lake.root, numbers(1))
     write_deltalake(lake.root, numbers(2).append_column("name", pa.array(["b"])), mode="append", schema_mode="merge")
