@@ -90,6 +90,19 @@ def test_partition_columns_are_in_the_folders_and_not_in_the_files(tmp_path: Pat
     assert_same(read_table(sink), table)
 
 
+def test_hostile_names_of_partition_columns_are_one_folder_each_and_come_back(tmp_path: Path) -> None:
+    names = [*data.NAMES, "a=b", "..", "a/b", "%2F", "x=1/y=2"]
+    for start in range(0, len(names), 8):
+        place = tmp_path / str(start)
+        chosen = names[start : start + 8]
+        table = pa.table({"id": pa.array([1, 2]), **{name: pa.array(["v", None]) for name in chosen}})
+        sink = file_sink(place, partition_by=chosen)
+        deliver(sink, epoch(1), table)
+        assert_same(read_table(sink), table)
+        depths = {len(path.relative_to(place / "out").parts) for path in (place / "out").rglob("*.parquet")}
+        assert depths == {len(chosen) + 1}
+
+
 @pytest.mark.parametrize("kind", ["csv", "json"])
 def test_hostile_partitions_are_counted_by_the_writer_and_read_back(tmp_path: Path, kind: str) -> None:
     table = rows(*enumerate(data.PARTITION_VALUES), names=("id", "part"))
