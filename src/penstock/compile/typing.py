@@ -104,7 +104,7 @@ def _guarded(node: Project, inputs: Mapping[str, Schema]) -> exp.Query:
 
 def _unused(names: set[str]) -> str:
     """A name that differs from all of these by more than case."""
-    folded = {name.casefold() for name in names}
+    folded = {name.lower() for name in names}
     name = "__row"
     while name in folded:
         name += "_"
@@ -124,7 +124,7 @@ def _check_names(node: Node) -> None:
             return
     seen: dict[str, Column] = {}
     for item in named:
-        before = seen.setdefault(item.name.casefold(), item)
+        before = seen.setdefault(item.name.lower(), item)
         if before is not item:
             same = before.name == item.name
             raise ConfigError(
@@ -154,14 +154,14 @@ def _placed(error: ConfigError, node: Node) -> PenstockError:
 def _check_duplicates(node: Node, names: tuple[str, ...]) -> None:
     folded: dict[str, str] = {}
     for name in names:
-        if name.casefold() in folded:
+        if name.lower() in folded:
             raise ConfigError(
                 "CMP-209",
-                f'there would be two columns, "{folded[name.casefold()]}" and "{name}", which differ only in case',
+                f'there would be two columns, "{folded[name.lower()]}" and "{name}", which differ only in case',
                 at=node.at,
                 hint="give one of them another name",
             )
-        folded[name.casefold()] = name
+        folded[name.lower()] = name
 
 
 # ---------------------------------------------------------------- explaining what the binder refused
