@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from penstock.connectors.api import Sink
     from penstock.connectors.files.sink import FileSink
 
 EPOCHS = 3
@@ -134,3 +135,13 @@ def _leftovers(folder: Path) -> list[str]:
         for f in files
         if f.name != "manifest" and f.parent.name != "snapshots" and f.parent.parent.name != "fences"
     ]
+
+
+def test_no_boundary_is_passed_that_the_list_lacks(tmp_path: Path) -> None:
+    passed: set[str] = set()
+
+    def make(_: Callable[[str], None]) -> Sink:
+        return Make(tmp_path, "overwrite_partitions")(passed.add)
+
+    run_epochs(make, EPOCHS, fence=1, reaper=Reaper("", "raise"))
+    assert passed == set(CRASH_POINTS)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from penstock.connectors.api import Sink
     from penstock.connectors.sqlite.sink import SqliteSink
 
 EPOCHS = 3
@@ -68,3 +69,13 @@ def test_a_crash_at_any_boundary_loses_and_doubles_nothing(tmp_path: Path, point
     run_epochs(make, EPOCHS, fence=2, reaper=Reaper("", "raise"))
     assert visible(tmp_path) == expected(mode, EPOCHS)
     assert not list((tmp_path / "scratch").iterdir())
+
+
+def test_no_boundary_is_passed_that_the_list_lacks(tmp_path: Path) -> None:
+    passed: set[str] = set()
+
+    def make(_: Callable[[str], None]) -> Sink:
+        return Make(tmp_path, "merge")(passed.add)
+
+    run_epochs(make, EPOCHS, fence=1, reaper=Reaper("", "raise"))
+    assert passed == set(CRASH_POINTS)

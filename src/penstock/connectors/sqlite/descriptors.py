@@ -60,6 +60,7 @@ SINK: Final = Descriptor(
         "The declared type of a column says what its values are, so that reading the table back gives the same types.",
         "A column's type cannot be widened; intervals and nested values are refused: cast them to json or string.",
         "Merge makes a unique index on the keys.",
+        "The journal mode is left as it is: in WAL mode (PRAGMA journal_mode = WAL) applications read during a commit.",
         "The tables _penstock_commits, _penstock_runners and _penstock_tables are the sink's memory of commits.",
     ),
 )
