@@ -71,7 +71,7 @@ def test_printing_is_the_spelling_of_the_document():
         ("struct<1a: int64>", "DOC-400", "1"),
         ("map<string;int64>", "DOC-400", ";"),
         ("string\0", "DOC-400", "\0"),
-        ("ſtring", "DOC-400", "ſ"),
+        ("\u017ftring", "DOC-400", "\u017f"),
         ("strin", "DOC-401", "strin"),
         ("list<strin>", "DOC-401", "strin"),
         ("String", "DOC-401", "String"),

@@ -42,9 +42,10 @@ def _title(result: RunResult, epoch: SealedEpoch) -> Text:
 def _nodes(entries: Sequence[NodeBalance]) -> Table:
     """Nodes that change nothing are left out: each hands on what it got."""
     table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column("node")
-    for title in ("in", "out", "filtered", "deduplicated", "rejected", "unmatched"):
-        table.add_column(title, justify="right")
+    table.add_column("node", no_wrap=True)
+    for title in ("in", "out", "filtered", "deduplicated", "rejected"):
+        table.add_column(title, justify="right", no_wrap=True)
+    table.add_column("without a partner", overflow="fold")
     for entry in entries:
         if entry.kind not in _LOUD and not (entry.filtered or entry.deduplicated or entry.rejected):
             continue
@@ -90,6 +91,11 @@ def _rejects(result: RunResult) -> Table:
     for item in result.by_cause():
         table.add_row(item["node"], item["cause"], item["column"] or "", Text(f"{item['rows']:,}", style="yellow"))
     return table
+
+
+def _owner(node: str) -> str:
+    """The source or transform that a node belongs to."""
+    return node.partition(".")[0]
 
 
 def _shown(number: int) -> str:

@@ -22,7 +22,7 @@ _STYLES = {"done": "green", "failed": "red", "interrupted": "yellow", "running":
 def _table(*titles: str, numbers: frozenset[str] = frozenset()) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim")
     for title in titles:
-        table.add_column(title, justify="right" if title in numbers else "left")
+        table.add_column(title, justify="right" if title in numbers else "left", no_wrap=title in {"run", "node"})
     return table
 
 

@@ -1,0 +1,110 @@
+"""Whole runs of a small pipeline that die at a named point, in this process or in one of their own."""
+
+from __future__ import annotations
+
+import os
+import signal
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from crashes import processes
+
+from penstock.clock import SystemClock
+from penstock.document.assembly import Settings
+from penstock.errors import PenstockError
+from penstock.events import Events
+from penstock.faults.points import Faults
+from penstock.ledger.api import RunStatus
+from penstock.service.opening import Request
+from penstock.service.running import RunResult, run
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ROWS = 60
+BAD = 2
+
+# Two sinks share a pass, a third reads the first one's table; some rows are rejected.
+DOCUMENT = """
+pipeline: crash
+sources:
+  numbers: {{type: csv, path: numbers.csv, schema: {{columns: {{k: int64, part: string, v: "decimal(9,2)"}}}}}}
+transforms:
+  even:
+    from: numbers
+    steps:
+      - filter: k % 3 <> 0
+  summary:
+    from: appended
+    steps:
+      - aggregate: {{by: [part], measures: {{n: count(*), total: "sum(v)::decimal(18,2)"}}}}
+sinks:
+  appended: {appended}
+  merged: {merged}
+  summed: {summed}
+run: {{memory: 256 MiB, threads: 1}}
+"""
+
+
+@dataclass(frozen=True)
+class System:
+    """The three sinks of one system, as they stand in the document."""
+
+    name: str
+    appended: str
+    merged: str
+    summed: str
+    variables: dict[str, str] = field(default_factory=dict)
+
+    def project(self, folder: Path) -> Path:
+        folder.mkdir(parents=True)
+        lines = [f"{number},{'abc'[number % 3]},{number}.25" for number in range(ROWS - BAD)]
+        lines[7:7] = ["oops,a,1.00", "5,b"]
+        (folder / "numbers.csv").write_text("\n".join(["k,part,v", *lines]) + "\n", encoding="utf-8")
+        text = DOCUMENT.format(appended=self.appended, merged=self.merged, summed=self.summed)
+        (folder / "crash.yml").write_text(text, encoding="utf-8")
+        return folder / "crash.yml"
+
+    def settings(self) -> Settings:
+        return Settings({**os.environ, **self.variables})
+
+
+def once(system: System, file: Path, faults: Faults) -> RunResult:
+    return run(Request(file, system.settings(), SystemClock(), faults.reached), Events(level="error"), faults)
+
+
+def completed(system: System, file: Path) -> RunResult:
+    """A run without faults, which must come to its end."""
+    result = once(system, file, Faults())
+    assert result.status is RunStatus.DONE, "\n".join(problem.render() for problem in result.problems)
+    return result
+
+
+def points(system: System, file: Path) -> list[tuple[str, int]]:
+    """Every point that an uninterrupted run passes, and how often."""
+    faults = Faults()
+    result = once(system, file, faults)
+    assert result.status is RunStatus.DONE, "\n".join(problem.render() for problem in result.problems)
+    return [(point, time) for point, times in faults.seen.items() for time in range(1, times + 1)]
+
+
+def die(system: System, file: Path, point: str, time: int, act: Literal["kill", "raise", "lost"]) -> None:
+    """A run that fails at that point; one whose answer is lost may find out and come to its end."""
+    faults = Faults({(point, time): act})
+    if act == "kill":
+        child = processes().Process(target=_child, args=(system, file, faults))
+        child.start()
+        child.join(120)
+        assert child.exitcode == -signal.SIGKILL, f"{point}@{time}: exit code {child.exitcode}"
+        return
+    try:
+        result = once(system, file, faults)
+    except PenstockError as error:
+        assert error.code.startswith("FLT-")  # noqa: PT017 -- it may as well be told in the result
+        return
+    assert act == "lost" or result.status is RunStatus.FAILED, f"{point}@{time} did not fail"
+
+
+def _child(system: System, file: Path, faults: Faults) -> None:
+    once(system, file, faults)
+    os._exit(0)
