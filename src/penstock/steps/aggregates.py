@@ -83,7 +83,8 @@ def outermost(node: exp.Expr) -> exp.Expr:
 
 
 def settled(tree: exp.Expr, scope: Scope, at: object, order: Sequence[exp.Ordered] = ()) -> exp.Expr:
-    """The tree with every aggregate in it independent of the order of rows; ``order`` is that of the window around it.
+    """The tree with every aggregate in it independent of the order of rows; ``order`` is that of the window around it,
+    without ties (the very same, so that the engine need not sort each frame again).
 
     Fails with CMP-286 for ``first`` and ``last`` without an order, and for what cannot be settled.
     """
@@ -120,16 +121,16 @@ def name_of(node: exp.Expr) -> str:
 def _order(node: exp.Expr, order: Sequence[exp.Ordered], scope: Scope) -> None:
     """Puts the rows of one call in an order without ties: its own, else the one given, else that of its values."""
     argument = node.this
-    keys = [item.copy() for item in argument.expressions if isinstance(argument, exp.Order)] or [*order]
+    own = argument.expressions if isinstance(argument, exp.Order) else []
     value = argument.this if isinstance(argument, exp.Order) else argument
     if not isinstance(value, exp.Expr):
         return
-    if isinstance(value, exp.Distinct) or not keys:
+    if isinstance(value, exp.Distinct) or not (own or order):
         # Equal values are the same wherever they come from; DISTINCT takes no order but that of its values.
-        own = value.expressions[0] if isinstance(value, exp.Distinct) else value
-        keys = keys if isinstance(argument, exp.Order) else [exp.Ordered(this=own.copy(), nulls_first=False)]
+        itself = value.expressions[0] if isinstance(value, exp.Distinct) else value
+        keys = [*(own or [exp.Ordered(this=itself, nulls_first=False)])]
     else:
-        keys += tie_break(scope.schema, [item.this for item in keys])
+        keys = [*own, *tie_break(scope.schema, [item.this for item in own])] if own else [*order]
     node.set("this", exp.Order(this=value.copy(), expressions=[item.copy() for item in keys]))
 
 

@@ -110,7 +110,7 @@ def _settle(window: exp.Window, item: Column, scope: Scope) -> None:
     elif (is_window_only(function) or by_row) and order is not None:
         order.set("expressions", [*keys, *ties])
     if not is_window_only(function):
-        window.set("this", settled(window.this, scope, item.at, keys))
+        window.set("this", settled(window.this, scope, item.at, [*keys, *ties]))
 
 
 def _counts_equals(function: exp.Expr) -> bool:
