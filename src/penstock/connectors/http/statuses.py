@@ -69,7 +69,7 @@ def retry_after_seconds(headers: Headers, now: datetime) -> float | None:
     that can be read.
     """
     text = (headers.get("Retry-After") or "").strip()
-    if re.fullmatch(r"\d{1,9}(\.\d{1,9})?", text):
+    if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", text):
         return float(text)
     try:
         until = parsedate_to_datetime(text)

@@ -156,7 +156,7 @@ class _Numbered(Pager):
         if place is None:
             return None
         text = (said.values.get(place) or "").strip()
-        if re.fullmatch(r"\d{1,15}(\.0*)?", text):
+        if re.fullmatch(r"[0-9]{1,15}(\.0*)?", text):
             return int(text.partition(".")[0])
         shown = f"it says {text[:40]!a}" if text else "it says nothing there"
         raise DataError("SRC-272", f'a page does not say at "{place}" how much there is', detail=shown)
