@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 HEADER: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 TRAILER: Final = b"\xff\xff"
-# A piece of this size is encoded at a time, so that Arrow's 2 GiB per text column are never reached.
-SLICE_BYTES: Final = 32 << 20
+# A piece of this size is encoded at a time: measured best for the processor's caches, and far from Arrow's 2 GiB per column.
+SLICE_BYTES: Final = 4 << 20
 
 Bytes: TypeAlias = "NDArray[np.uint8]"
 _NULL_LENGTH: Final = -1
@@ -240,7 +240,7 @@ def _list(array: pa.ListArray, logical: List, name: str) -> Encoded:
     data = np.frombuffer(_data(rows), np.uint8)
     body = pa.Array.from_buffers(pa.binary(), len(array), [None, pa.py_buffer(starts), pa.py_buffer(data)])
     oid = _OIDS[element.kind] if isinstance(element, Primitive) else _NUMERIC_OID
-    head = _list_head(sizes, 1 if flat.null_count else 0, oid)
+    head = _list_head(sizes, oid)
     valid = _valid(array)
     payload = pc.binary_join_element_wise(pc.if_else(array.is_valid(), head, pa.scalar(b"")), body, pa.scalar(b""))
     lengths = np.where(valid, np.diff(_offsets(payload)), _NULL_LENGTH).astype(np.int32)
@@ -255,9 +255,10 @@ def _joined_fields(column: Encoded, rows: int) -> pa.Array:
     return _joined([_as_binary(lengths), column.payload]) if rows else _as_binary(np.zeros((0, 0), np.uint8))
 
 
-def _list_head(sizes: NDArray[np.int32], nulls: int, oid: int) -> pa.Array:
+def _list_head(sizes: NDArray[np.int32], oid: int) -> pa.Array:
+    """The mark for nulls is always set: the server looks at the elements themselves."""
     full = np.zeros((len(sizes), 5), ">i4")
-    full[:, 0], full[:, 1], full[:, 2], full[:, 3], full[:, 4] = 1, nulls, oid, sizes, 1
+    full[:, 0], full[:, 1], full[:, 2], full[:, 3], full[:, 4] = 1, 1, oid, sizes, 1
     empty = pa.scalar(np.array([0, 0, oid], ">i4").tobytes())
     return pc.if_else(pa.array(sizes > 0), _as_binary(_matrix_of(full)), empty)
 
@@ -352,7 +353,7 @@ def _numeric(array: pa.Array, logical: Decimal) -> Bytes:
     if logical.precision <= _MOST_SMALL:
         low = _raw(array, np.dtype([("low", "<i8"), ("high", "<i8")]))["low"]
         low = np.where(_valid(array), low, 0) if array.null_count else low
-        digits = _small_digits(np.abs(low), logical)
+        digits: NDArray[np.generic] = _small_digits(np.abs(low), logical)
         negative = low < 0
     else:
         plain = pa.Array.from_buffers(pa.decimal128(38, 0), len(array), array.buffers(), offset=array.offset)
@@ -375,18 +376,19 @@ def _with_head(digits: NDArray[np.generic], whole: int, negative: NDArray[np.boo
     return _matrix_of(made)
 
 
-def _small_digits(values: NDArray[np.int64], logical: Decimal) -> NDArray[np.int64]:
+def _small_digits(values: NDArray[np.int64], logical: Decimal) -> NDArray[np.int16]:
     """Groups of four digits around the point, taken off from the right."""
     whole, part = _groups(logical.precision - logical.scale), _groups(logical.scale)
-    made = np.zeros((len(values), whole + part), np.int64)
-    rest = values
+    made = np.empty((len(values), whole + part), np.int16)
+    rest = values.view(np.uint64)
     short = logical.scale % _DIGITS
     for at in range(whole + part - 1, -1, -1):
-        if at == whole + part - 1 and short:
-            rest, last = np.divmod(rest, 10**short)
-            made[:, at] = last * 10 ** (_DIGITS - short)
-        else:
-            rest, made[:, at] = np.divmod(rest, _BASE)
+        base = 10**short if short and at == whole + part - 1 else _BASE
+        left = rest // np.uint64(base)  # faster than divmod by a multiple
+        made[:, at] = rest - left * np.uint64(base)
+        if base != _BASE:
+            made[:, at] *= _BASE // base
+        rest = left
     return made
 
 
