@@ -45,13 +45,11 @@ def _nodes(entries: Sequence[NodeBalance]) -> Table:
     table.add_column("node", no_wrap=True)
     for title in ("in", "out", "filtered", "deduplicated", "rejected"):
         table.add_column(title, justify="right", no_wrap=True)
-    table.add_column("without a partner", overflow="fold")
+    table.add_column("unmatched", overflow="fold")
     for entry in entries:
         if entry.kind not in _LOUD and not (entry.filtered or entry.deduplicated or entry.rejected):
             continue
-        unmatched = (
-            " + ".join(f"{rows:,}" for rows in entry.unmatched.values()) if any(entry.unmatched.values()) else ""
-        )
+        unmatched = ", ".join(f"{rows:,} {_owner(side)}" for side, rows in entry.unmatched.items() if rows)
         table.add_row(
             Text(entry.node, style="bold" if entry.kind in {"read", "write"} else ""),
             f"{sum(entry.into.values()):,}",
