@@ -12,7 +12,7 @@ from penstock.connectors.sqlite.affinity import is_ordered, objection
 from penstock.connectors.sqlite.driver import open_for_writing, run, transaction, writing
 from penstock.connectors.sqlite.names import attempt_file, key_index, staged_of
 from penstock.connectors.sqlite.writer import ArrowWriter, StagedRows
-from penstock.errors import ConfigError, DataError
+from penstock.errors import ConfigError, DataError, InternalError
 
 if TYPE_CHECKING:
     import sqlite3
@@ -171,7 +171,7 @@ class SqliteSink(Sink):
             case WriteMode.MERGE:
                 return self._merge(connection, parts, rows)
             case WriteMode.OVERWRITE_PARTITIONS:
-                raise ConfigError("SNK-176", "SQLite has no partitions to overwrite")
+                raise InternalError("INT-900", "a sink of SQLite was made with overwrite_partitions, which it has not")
             case _:
                 assert_never(self._params.mode)
 
