@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sys
@@ -252,6 +253,18 @@ def test_no_table_is_a_named_error(lake: Lake) -> None:
     lake.root.mkdir()
     refused(lake.source(version=0).describe, "SRC-250")
     refused(lake.source(timestamp="2024-01-01").describe, "SRC-250")
+
+
+def test_names_that_differ_only_in_case_are_refused_by_name(lake: Lake) -> None:
+    write_deltalake(lake.root, numbers(1))
+    metadata = next(line["metaData"] for line in lake.log(0) if "metaData" in line)
+    schema = json.loads(metadata["schemaString"])
+    schema["fields"].append({**schema["fields"][0], "name": "ID"})
+    lake.append_to_log({"metaData": {**metadata, "schemaString": json.dumps(schema)}})
+    with pytest.raises(ConfigError) as caught:
+        lake.source().describe()
+    assert caught.value.code == "SRC-251"
+    assert "ID" in str(caught.value).upper()
 
 
 @pytest.mark.parametrize("text", ["", "{", "{}\n", "\x00\xff", '{"add": {"path": 3}}', "[" * 5000])
