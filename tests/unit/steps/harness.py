@@ -98,9 +98,12 @@ class Ran:
     table: pa.Table
     rejected: list[Rejected]
     counts: dict[str, int]
-    sql: dict[str, str]
     graph: Graph
     warnings: tuple[Problem, ...] = ()
+
+    @property
+    def sql(self) -> dict[str, str]:
+        return {node.id: to_select(node).sql(dialect="duckdb") for node in self.graph.nodes}
 
     @property
     def nodes(self) -> list[Node]:
@@ -237,8 +240,7 @@ class _Run:
             self.clear()
         schema = self.graph[output].schema
         assert schema is not None
-        sql = {name: query.sql(dialect="duckdb") for name, query in self.selects.items()}
-        return Ran(table.to_pylist(), schema, table, self.rejected, self.counts, sql, self.graph, warnings)
+        return Ran(table.to_pylist(), schema, table, self.rejected, self.counts, self.graph, warnings)
 
     def node(self, node: Node) -> pa.Table:
         match node:
@@ -248,11 +250,11 @@ class _Run:
                 self.leaf(node.id, self.call(node))
             case _:
                 self.selects[node.id] = to_select(node)
-        if isinstance(node, Check):
-            for cause in node.causes:
-                self.check(node, cause)
         table = self.verify(node)
         self.counts[node.id] = table.num_rows
+        if isinstance(node, Check) and table.num_rows != self.counts[node.input]:
+            for cause in node.causes:
+                self.check(node, cause)
         return table
 
     def leaf(self, name: str, table: pa.Table) -> None:
