@@ -20,11 +20,14 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from penstock.clock import SystemClock
+from penstock.connectors.http import curl
 from penstock.connectors.http.client import HttpClient
 from penstock.connectors.http.config import HttpConnection
+from penstock.connectors.http.limits import Limits
 from penstock.connectors.http.messages import Request
+from penstock.connectors.http.urls import parse_url
 from penstock.connectors.resilience.cancel import Cancellation
-from penstock.errors import ConfigError, FatalError, PenstockError, TransientError
+from penstock.errors import ConfigError, FatalError, InternalError, PenstockError, TransientError
 from penstock.testing.clock import FakeClock
 from penstock.testing.web import Reply, WebServer
 
@@ -88,7 +91,9 @@ def test_query_and_headers_of_connection_and_request_come_together(serve, client
         headers={"X-Team": "oil", "Accept": "text/plain"},
         auth={"type": "api_key", "in": "query", "name": "api_key", "value": KEY},
     )
-    client.send(Request("/p%20q", query=(("size", "7"), ("data[0]", "value")), headers=(("Accept", "application/json"),)))
+    client.send(
+        Request("/p%20q", query=(("size", "7"), ("data[0]", "value")), headers=(("Accept", "application/json"),))
+    )
     (got,) = server.received
     assert got.path == "/v2/p%20q"
     assert sorted(got.query) == [
@@ -132,6 +137,40 @@ def test_headers_that_could_smuggle_are_refused(serve, client_of, name):
 def test_loopback_is_refused_where_nobody_allowed_it(serve, client_of):
     server = serve(lambda _: Reply())
     refused(client_of(server.url, allow=[]), "NET-103", kind=ConfigError)
+    assert server.received == []
+
+
+class Rebinding:
+    """A name server that answers with a public-looking name's loopback address first, and with another one after."""
+
+    def __init__(self):
+        self.asked = []
+
+    def resolve(self, host, *_):
+        self.asked.append(host)
+        return (ipaddress.ip_address("127.0.0.1" if len(self.asked) == 1 else "127.0.0.2"),)
+
+
+def test_a_request_connects_to_the_address_that_was_checked_and_to_no_other(serve):
+    server = serve(lambda got: Reply((got.header("host") or "").encode()))
+    settings = {"base_url": f"http://pinned.example:{server.port}", "allow_private": ["pinned.example"]}
+    resolver, clock = Rebinding(), FakeClock()
+    client = HttpClient(HttpConnection.model_validate(settings), clock=clock, resolver=resolver)
+    assert client.send(Request("/x")).body == f"pinned.example:{server.port}".encode()
+    client.send(Request("/x"))
+    assert resolver.asked == ["pinned.example"]
+    client.close()
+
+
+def test_an_address_that_was_not_checked_is_not_connected_to(serve, monkeypatch):
+    """Even where libcurl got hold of it some other way: the socket is opened by us."""
+    monkeypatch.setattr(curl, "_pin", lambda url, _: f"{url.host}:{url.port}:127.0.0.1")
+    server = serve(lambda _: Reply())
+    transport = curl.CurlTransport(Limits(), curl.TlsFiles())
+    wrong = curl.Outgoing("GET", parse_url(server.url), (), None, (ipaddress.ip_address("8.8.8.8"),))
+    with pytest.raises(InternalError, match="not checked"):
+        transport.send(wrong, 5, Cancellation())
+    transport.close()
     assert server.received == []
 
 
