@@ -11,6 +11,9 @@ help:  ## list the targets
 env:  ## the development environment in .venv, made anew only when the lock changes
 	@scripts/environment
 
+demo: env  ## the oil-price pipeline, end to end, over publishers that run on this machine
+	@$(BIN)/python examples/oil-prices/demo.py
+
 test: env  ## every test but the long ones, with real servers
 	@scripts/system-packages postgresql
 	@$(BIN)/python -m pytest -n 2 -m "not long"
@@ -21,6 +24,17 @@ check: env  ## format, lint, types, import contract, fresh generated pages, unit
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/python -m pytest -q -n 2 tests/unit
+
+test-long: env  ## the tests that take long
+	@scripts/system-packages postgresql
+	@$(BIN)/python -m pytest -n 2 -m long
+
+bench: env  ## every path against its floor and its peers, in one run; writes docs/benchmarks.md
+	@scripts/system-packages postgresql
+	@$(BIN)/python -m bench
+
+docs: env  ## write the generated reference pages and the JSON Schema anew
+	@$(BIN)/python scripts/generate
 
 lock: env  ## resolve the dependencies anew
 	@scripts/lock

@@ -89,6 +89,8 @@ def _type(field: Mapping[str, Any], definitions: Mapping[str, Any]) -> str:
     if "const" in field:
         return str(field["const"])
     kind = field.get("type", "any")
+    if isinstance(kind, list):
+        return " or ".join(_type({**field, "type": one}, definitions) for one in kind if one != "null")
     if kind == "array":
         return f"list of {_type(field.get('items', {}), definitions)}"
     return {"object": "map"}.get(kind, str(kind))
