@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from sqlglot import exp
 
 from penstock.engines.duckdb.careful import rejects as r
-from penstock.engines.duckdb.careful.line_breaks import evened
+from penstock.engines.duckdb.careful.line_breaks import Prepared, prepared
 from penstock.engines.duckdb.readers import CsvPart, csv_query, layout_of
 from penstock.graph.select import column
 
@@ -39,33 +39,45 @@ def read_csv(
 
     layout = layout_of(files, path)
     origin = files.origins.get(path, path)
-    source = evened(path, form, workspace.scratch)
-    copied = source != path or path in files.origins
-    one = replace(
-        files,
-        paths=(source,),
-        constants={source: files.constants.get(path, {})},
-    )
-    form = form if source == path else replace(form, compression="none")
-    part = CsvPart((source,), layout, lenient=files.bad_values == "null", rejects=True)
+    ready = prepared(path, form, workspace.scratch)
+    one = replace(files, paths=(ready.path,), constants={ready.path: files.constants.get(path, {})})
+    if ready.path != path:
+        form = replace(form, compression="none")
+    part = CsvPart((ready.path,), layout, lenient=files.bad_values == "null", rejects=True)
     query = csv_query(one, form, part)
     database = workspace.database
     for batch in database.sql(query.sql(dialect="duckdb")).to_arrow_reader(BATCH_ROWS):
         yield conform(batch, files.schema.relaxed()), None
     empty = r.no_rows(files.schema.relaxed())
-    for batch in r.collect(database, _rejected(files, layout, origin, offsets=not copied)):
+    for batch in r.collect(
+        database, _rejected(files, layout, origin, ready, offsets=not ready.moved and path not in files.origins)
+    ):
         yield empty, batch
     database.execute("DROP TABLE reject_errors")
     database.execute("DROP TABLE reject_scans")
 
 
-def _rejected(files: Files, layout: tuple[str, ...], origin: str, *, offsets: bool) -> exp.Select:
+def _rejected(files: Files, layout: tuple[str, ...], origin: str, ready: Prepared, *, offsets: bool) -> exp.Select:
     """One row per record that was rejected, however many causes it has."""
     begin = exp.Sub(this=_first("line_byte_position"), expression=exp.Literal.number(1))
     place = r.position(origin, column("line"), begin if offsets else None)
     causes = r.call("list_sort", r.call("list_distinct", exp.ArrayAgg(this=_cause(files, layout))))
-    query = r.reject_query(place, _first("csv_line"), causes)
-    return query.from_(exp.to_identifier("reject_errors")).group_by(column("line")).order_by(column("line"))
+    query = r.reject_query(place, _raw(begin, ready), causes).from_(exp.to_identifier("reject_errors"))
+    if ready.sentinel:
+        query = query.where(exp.LTE(this=column("line_byte_position"), expression=exp.Literal.number(ready.size)))
+    return query.group_by(column("line")).order_by(column("line"))
+
+
+def _raw(begin: exp.Expr, ready: Prepared) -> exp.Expr:
+    """The record's text, without the part of the sentinel that a record takes in whose quote is not closed."""
+    raw = _first("csv_line")
+    if not ready.sentinel:
+        return raw
+    end = exp.Add(this=exp.Paren(this=begin.copy()), expression=r.call("strlen", raw))
+    beyond = exp.GT(this=end, expression=exp.Literal.number(ready.size))
+    kept = exp.Sub(this=exp.Literal.number(ready.size), expression=exp.Paren(this=begin.copy()))
+    own = r.call("decode", r.call("array_slice", r.call("encode", raw.copy()), exp.Literal.number(1), kept))
+    return exp.Case().when(beyond, own).else_(raw.copy())
 
 
 def _first(name: str) -> exp.Expr:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
@@ -13,6 +15,7 @@ from penstock.errors import DataError, InternalError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     import pyarrow as pa
 
@@ -61,24 +64,30 @@ def careful_pipe(pipe: Pipe, workspace: Workspace) -> Batches:
     """As :func:`careful_files`, over a pipe that is opened anew; positions name the part of the pipe, from 1."""
 
     def chunks() -> Iterator[Chunk]:
-        import os
-
-        descriptors = pipe.open()
-        paths = tuple(f"/dev/fd/{descriptor}" for descriptor in descriptors)
+        spooled = [workspace.scratch / f"part-{place}.csv" for place in _spool(pipe, workspace.scratch)]
         files = Files(
             replace(pipe.format, header=bool(pipe.format.header)),
-            paths,
+            tuple(map(str, spooled)),
             pipe.schema,
-            origins={path: f"part {place}" for place, path in enumerate(paths, 1)},
+            origins={str(path): f"part {place}" for place, path in enumerate(spooled, 1)},
         )
-        try:
-            yield from careful_files(files, workspace).open()
-        finally:
-            for descriptor in descriptors:
-                os.close(descriptor)
-        pipe.finish()
+        yield from careful_files(files, workspace).open()
 
     return Batches(pipe.schema.relaxed(), chunks)
+
+
+def _spool(pipe: Pipe, scratch: Path) -> range:
+    """The text of every descriptor in a file of its own, so that it can be looked at twice; their numbers from 1."""
+    descriptors = pipe.open()
+    with ThreadPoolExecutor(max(1, len(descriptors))) as pool:
+        list(pool.map(_drain, descriptors, (scratch / f"part-{place + 1}.csv" for place in range(len(descriptors)))))
+    pipe.finish()
+    return range(1, len(descriptors) + 1)
+
+
+def _drain(descriptor: int, target: Path) -> None:
+    with open(descriptor, "rb") as source, target.open("wb") as file:
+        shutil.copyfileobj(source, file)
 
 
 def _refuse_bad_values(rejects: pa.RecordBatch) -> None:

@@ -1,8 +1,12 @@
-"""CSV files whose records end now in LF, now in CRLF or CR: DuckDB's strict reader gives up on the whole of such a file."""
+"""CSV files that DuckDB would read wrongly, made ready in a private copy: mixed line breaks, at which its strict reader
+gives up, and quotes that are never closed, whose record it drops at the end of a file.
+"""
 
 from __future__ import annotations
 
+import codecs
 import io
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 if TYPE_CHECKING:
@@ -14,18 +18,47 @@ if TYPE_CHECKING:
 _BLOCK_BYTES: Final = 4 * 2**20
 
 
-def evened(path: str, form: CsvFormat, scratch: Path) -> str:
-    """The path itself where all records end alike, else that of a private copy in which all end in LF.
-
-    Breaks within quotes stay as they are. The copy is not compressed. Pipes are left alone.
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What is read in place of a file. ``size`` are the bytes of its own text in it, and ``sentinel`` what follows them;
+    ``moved``: whether bytes stand at other places than in the file.
     """
-    if path.startswith("/dev/fd/") or not _differ(path, form):
-        return path
-    copy = scratch / "evened.csv"
+
+    path: str
+    size: int = 0
+    sentinel: str = ""
+    moved: bool = False
+
+
+def prepared(path: str, form: CsvFormat, scratch: Path) -> Prepared:
+    """The file itself, or a private copy, not compressed, of one that DuckDB would read wrongly.
+
+    Where records end now so, now so, all of them end in LF in the copy; breaks within quotes stay as they are.
+    Where there are quotes, the copy has a sentinel at its end: a quote, an x, a break. DuckDB drops a record at the end
+    whose quote is never closed, without a word; behind such a record the sentinel closes the quote and spoils the value,
+    so that the record becomes a reject, and behind any other it is itself what is dropped.
+    """
+    seen = _looked_at(path, form)
+    if not seen.mixed and not seen.quoted:
+        return Prepared(path)
+    quote = _quote(form)
+    copy = scratch / "prepared.csv"
+    size, last, marked = 0, b"", False
     with stream(path, form.compression) as source, copy.open("wb") as target:
-        for piece in _evened(_blocks(source), form):
+        blocks = _evened(_blocks(source), form) if seen.mixed else _blocks(source)
+        for place, block in enumerate(blocks):
+            piece = block.removeprefix(codecs.BOM_UTF8) if place == 0 else block
+            marked = marked or len(piece) < len(block)
             target.write(piece)
-    return str(copy)
+            size, last = size + len(piece), piece[-1:] or last
+        lead = b"" if last in (b"\n", b"\r", b"") else seen.line_break
+        sentinel = lead + quote + b"x" + seen.line_break if quote else b""
+        target.write(sentinel)
+    return Prepared(str(copy), size, sentinel.decode(), moved=seen.mixed or marked)
+
+
+def _quote(form: CsvFormat) -> bytes:
+    return ('"' if form.quote is None else form.quote).encode()
 
 
 def stream(path: str, compression: str | None) -> BinaryIO:
@@ -45,21 +78,32 @@ def _blocks(source: BinaryIO) -> Iterator[bytes]:
         yield block
 
 
-def _differ(path: str, form: CsvFormat) -> bool:
-    """Whether more than one kind of break is there, within quotes or not."""
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """``mixed``: more than one kind of break is there, within quotes or not. ``line_break``: the one of the copy."""
+
+    mixed: bool
+    quoted: bool
+    line_break: bytes
+
+
+def _looked_at(path: str, form: CsvFormat) -> _Seen:
     pairs = returns = feeds = 0
+    quote, quoted = _quote(form), False
     with stream(path, form.compression) as source:
         for block in _blocks(source):
             both = block.count(b"\r\n")
             pairs += both
             returns += block.count(b"\r") - both
             feeds += block.count(b"\n") - both
-    return sum(count > 0 for count in (pairs, returns, feeds)) > 1
+            quoted = quoted or bool(quote and quote in block)
+    kinds = [kind for kind, count in ((b"\r\n", pairs), (b"\r", returns), (b"\n", feeds)) if count]
+    return _Seen(len(kinds) > 1, quoted, kinds[0] if len(kinds) == 1 else b"\n")
 
 
 def _evened(blocks: Iterator[bytes], form: CsvFormat) -> Iterator[bytes]:
     """Quotes are followed as the reader does: one opens only at the beginning of a value, two within one are one."""
-    quote = ('"' if form.quote is None else form.quote).encode()
+    quote = _quote(form)
     opens_after = (b"", b"\n", b"\r", (form.delimiter or ",").encode())
     if not quote:
         yield from (_plain(block) for block in blocks)
@@ -81,4 +125,4 @@ def _plain(text: bytes) -> bytes:
     return text.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
 
 
-__all__ = ["evened", "stream"]
+__all__ = ["Prepared", "prepared", "stream"]
