@@ -469,3 +469,78 @@ def test_hostile_table_names_are_taken_as_they_are(lab: Lab, name: str) -> None:
     assert sorted(found.to_pylist(), key=lambda row: row["id"]) == [{"id": 1, "x": "b"}, {"id": 2, "x": "c"}]
     sink.close()
     lab.connection.execute(f"DROP TABLE {quoted}")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "shown"), [("hstore", "a=>1,b=>NULL", '"a"=>"1", "b"=>NULL'), ("citext", "MiXed", "MiXed")]
+)
+def test_types_of_extensions_are_text_and_change_by_their_text(lab: Lab, name: str, text: str, shown: str) -> None:
+    there = lab.connection.execute("SELECT 1 FROM pg_available_extensions WHERE name = %s", (name,)).fetchone()
+    if there is None:
+        pytest.skip(f"the server has no {name}")
+    lab.connection.execute(f"CREATE EXTENSION IF NOT EXISTS {name}")  # type: ignore[arg-type]
+    load(lab.connection, name, text)
+    source = source_of(lab)
+    assert str(source.describe()["value"].type) == "string"
+    assert read(source).column("value").to_pylist() == [shown]
+    sink = sink_of(lab, mode="merge", keys=["id"])
+    other = shown.swapcase()
+    sent = pa.table({"id": pa.array([0], pa.int32()), "value": [other]})
+    assert deliver(sink, epoch(1), sent).updated == 1
+    assert lab.connection.execute("SELECT value::text FROM t").fetchone() == (other.replace("null", "NULL"),)
+    sink.close()
+
+
+def test_text_that_orders_rows_is_ordered_by_its_bytes(lab: Lab) -> None:
+    lab.connection.execute('CREATE TABLE t (id int PRIMARY KEY, version text COLLATE "en-x-icu")')
+    lab.connection.execute("INSERT INTO t VALUES (1, 'B')")
+    sink = sink_of(lab, mode="merge", keys=["id"], order_by="version")
+    sent = pa.table({"id": pa.array([1], pa.int32()), "version": ["a"]})
+    assert deliver(sink, epoch(1), sent).updated == 1
+    sink.close()
+
+
+def test_a_failing_query_is_the_data_s_fault_and_no_end_of_rows(lab: Lab) -> None:
+    query = "SELECT 1 / (i - 5000) AS x FROM generate_series(1, 9000) i"
+    with pytest.raises(DataError) as caught:
+        read(source_of(lab, query=query))
+    assert caught.value.code == "SRC-206"
+    assert "division by zero" in str(caught.value)
+
+
+def test_a_position_of_another_form_is_refused(lab: Lab) -> None:
+    sink = sink_of(lab)
+    deliver(sink, epoch(1), pa.table({"id": [1]}))
+    table = sink.table()
+    with pytest.raises(ConfigError) as caught:
+        table.scan(ScanRequest(table.partitions()[0], None, {"v": 2}))
+    assert caught.value.code == "SRC-210"
+    table.close()
+    sink.close()
+
+
+def test_a_missing_schema_is_a_refused_statement(lab: Lab) -> None:
+    sink = sink_of(lab, table="nowhere.t")
+    assert sink.describe() is None
+    with pytest.raises(ConfigError) as caught:
+        sink.prepare(Schema.of({"id": "int64"}))
+    assert caught.value.code == "SNK-204"
+    sink.close()
+
+
+def test_a_source_reads_nothing_but_what_it_may(lab: Lab) -> None:
+    """A query runs in a read-only transaction: a function in it cannot write either."""
+    lab.connection.execute("CREATE TABLE t (id int)")
+    lab.connection.execute(
+        "CREATE OR REPLACE FUNCTION sneak() RETURNS int LANGUAGE sql AS 'INSERT INTO t VALUES (1) RETURNING id'"
+    )
+    with pytest.raises(ConfigError) as caught:
+        read(source_of(lab, query="SELECT sneak() AS x"))
+    assert caught.value.code == "SRC-204"
+    assert lab.connection.execute("SELECT count(*) FROM t").fetchone() == (0,)
+
+
+def test_one_null_alone_in_its_row_is_a_row(lab: Lab) -> None:
+    load(lab.connection, "text", None, "", "\\N", None)
+    found = read(source_of(lab, query="SELECT value FROM t ORDER BY id"))
+    assert found.column("value").to_pylist() == [None, "", "\\N", None]

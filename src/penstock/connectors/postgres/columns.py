@@ -155,3 +155,11 @@ def differs(column: PgColumn, one: sql.Composable, other: sql.Composable) -> sql
         name = sql.Identifier("pg_catalog", f"{kind.name}send")
         return sql.SQL("{name}({one}) IS DISTINCT FROM {name}({other})").format(name=name, one=one, other=other)
     return sql.SQL('({})::text COLLATE "C" IS DISTINCT FROM ({})::text COLLATE "C"').format(one, other)
+
+
+def ordered(column: PgColumn, value: sql.Composable) -> sql.Composable:
+    """A value such that the server orders it as the engine does: text by its bytes."""
+    from psycopg import sql
+
+    texts = column.type.built_in and column.type.name in ("text", "varchar", "bpchar", "name")
+    return sql.SQL('{} COLLATE "C"').format(value) if texts else value

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from penstock.connectors.postgres.pool import Connections
 
 PIPE_BYTES: Final = 1 << 20
-MESSAGES_PER_WRITE: Final = 2048
+WRITE_BYTES: Final = 1 << 18
 _BEGIN: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 
 
@@ -213,11 +213,13 @@ def _pump(pgconn: PGconn, wait: _Wait, write_end: int) -> bool:
     get, size = pgconn.get_copy_data, 1
     while size > 0:
         taken: list[bytes | memoryview] = []
-        for _ in range(MESSAGES_PER_WRITE):
+        held = 0
+        while held < WRITE_BYTES:
             size, message = get(1)
             if size <= 0:
                 break
             taken.append(message)
+            held += size
         _write(write_end, b"".join(taken))
     if size == 0:
         wait()

@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Final, LiteralString
 
 from penstock.connectors.api import Receipt
-from penstock.connectors.postgres.columns import differs, sent_as
+from penstock.connectors.postgres.columns import differs, ordered, sent_as
 from penstock.errors import DataError, TransientError
 
 if TYPE_CHECKING:
@@ -145,7 +145,8 @@ class Load:
         older: sql.Composable = sql.SQL("false")
         if order_by is not None:
             older = sql.SQL("({new} IS NULL AND {old} IS NOT NULL) OR {new} < {old}").format(
-                new=self._new(order_by), old=_old(order_by)
+                new=ordered(self._column(order_by), self._new(order_by)),
+                old=ordered(self._column(order_by), _old(order_by)),
             )
         self._run(
             sql.SQL(

@@ -135,13 +135,15 @@ class PostgresSource(Source):
         items = sql.SQL(", ").join([rendering.column(*columns[name]) for name in schema.names])
         condition = read.predicates.text(predicate) if predicate is not None else None
         chosen: list[sql.Composable] = [sql.SQL("({})").format(_trusted(condition))] if condition else []
+        # A row whose only column is empty text would be an empty line, which readers skip.
+        quoting = sql.SQL(", FORCE_QUOTE *" if len(schema) == 1 else "")
         statements: list[sql.Composable] = []
         for part in self._parts(read):
             kept = [*chosen, part] if part is not None else chosen
             where = sql.SQL(" WHERE {}").format(sql.SQL(" AND ").join(kept)) if kept else sql.SQL("")
             statements.append(
-                sql.SQL("COPY (SELECT {} FROM {}{}) TO STDOUT (FORMAT csv, NULL {}, ENCODING 'UTF8')").format(
-                    items, read.rows, where, sql.Literal(_NULL)
+                sql.SQL("COPY (SELECT {} FROM {}{}) TO STDOUT (FORMAT csv, NULL {}, ENCODING 'UTF8'{})").format(
+                    items, read.rows, where, sql.Literal(_NULL), quoting
                 )
             )
         return statements

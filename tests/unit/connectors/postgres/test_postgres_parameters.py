@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 
 import psycopg
@@ -203,3 +204,10 @@ def test_only_large_tables_are_cut(blocks: int, kind: str, version: int, parts: 
 )
 def test_a_numeric_modifier_is_precision_and_scale(modifier: int, wanted: tuple[int, int] | None) -> None:
     assert PgType("numeric", "numeric", modifier).precision_and_scale == wanted
+
+
+def test_a_descriptor_s_module_imports_no_driver() -> None:
+    modules = "penstock.connectors.postgres.family, penstock.connectors.postgres.sink"
+    code = f"import sys, {modules}; print(sorted({{'psycopg', 'numpy', 'pyarrow', 'duckdb'}} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.strip() == "[]"
