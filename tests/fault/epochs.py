@@ -69,8 +69,9 @@ class System:
         return Settings({**os.environ, **self.variables})
 
 
-def once(system: System, file: Path, faults: Faults) -> RunResult:
-    return run(Request(file, system.settings(), SystemClock(), faults.reached), Events(level="error"), faults)
+def once(system: System, file: Path, faults: Faults, *, full_refresh: bool = False) -> RunResult:
+    request = Request(file, system.settings(), SystemClock(), faults.reached, full_refresh)
+    return run(request, Events(level="error"), faults)
 
 
 def completed(system: System, file: Path) -> RunResult:

@@ -13,8 +13,10 @@ from typing import Any
 
 import duckdb
 import pytest
-from epochs import BAD, ROWS, System, completed, die, points
+from epochs import BAD, ROWS, System, completed, die, once, points
 
+from penstock.faults.points import Faults
+from penstock.ledger.api import RunStatus
 from penstock.ledger.sqlite import SqliteLedger
 
 Table = list[tuple[Any, ...]]
@@ -142,3 +144,43 @@ def test_the_ledger_of_a_killed_run_is_taken_over_at_once(tmp_path: Path) -> Non
     die(SQLITE, file, "run.planned", 1, "kill")
     assert completed(SQLITE, file).epochs[0].record.number == 1
     SqliteLedger(tmp_path / "p" / ".penstock" / "ledger.db").close()
+
+
+@pytest.mark.parametrize(
+    ("point", "time"),
+    [
+        ("run.taken", 1),
+        ("run.planned", 1),
+        *((point, time) for point in ("run.before_commit", "run.committed") for time in (1, 2, 3)),
+    ],
+)
+def test_a_full_refresh_that_was_cut_off_is_finished_as_one(point: str, time: int, tmp_path: Path) -> None:
+    file = SQLITE.project(tmp_path / "p")
+    completed(SQLITE, file)
+    assert once(SQLITE, file, Faults({(point, time): "raise"}), full_refresh=True).status is RunStatus.FAILED
+    completed(SQLITE, file)
+    check(tmp_path / "p", read_sqlite, epochs=1)
+    completed(SQLITE, file)
+    check(tmp_path / "p", read_sqlite, epochs=2)
+
+
+def test_bad_values_of_a_source_that_is_copied_first_are_rejects(tmp_path: Path) -> None:
+    """Two sinks need the same rows of a table that cannot be read twice alike."""
+    with sqlite3.connect(tmp_path / "in.db") as connection:
+        connection.execute("create table t (k integer, v text)")
+        connection.executemany("insert into t values (?, ?)", [(1, "a"), ("oops", "b"), (3, "c")])
+    connection.close()
+    file = tmp_path / "spool.yml"
+    file.write_text(
+        "pipeline: spool\n"
+        "sources: {t: {type: sqlite, path: in.db, table: t, schema: {columns: {k: int64, v: string}}}}\n"
+        "sinks:\n"
+        "  one: {from: t, type: parquet, path: out/one, mode: append}\n"
+        "  two: {from: t, type: parquet, path: out/two, mode: append}\n",
+        encoding="utf-8",
+    )
+    result = completed(FILES, file)
+    assert result.rejected == 1
+    for name in ("one", "two"):
+        assert [row[0] for row in read_files(tmp_path, name)] == [1, 3]
+    assert not list((tmp_path / ".penstock" / "spool").rglob("*.parquet"))

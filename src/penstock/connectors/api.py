@@ -107,7 +107,7 @@ class JsonFormat:
 class ParquetFormat:
     """Writer options; a reader needs none. ``row_group_rows`` None: the engine's default. ``sort_by`` orders each file."""
 
-    compression: Literal["zstd", "lz4", "snappy", "none", "auto"] = "zstd"
+    compression: Literal["zstd", "lz4", "snappy", "none"] = "zstd"
     compression_level: int | None = None
     row_group_rows: int | None = None
     version: Literal["v1", "v2"] = "v2"

@@ -747,6 +747,37 @@ _ROWS: tuple[tuple[str, ErrorClass, str, str], ...] = (
         "attribute and element of one name",
         "A record has both, and both would be the same column; attribute_prefix tells them apart.",
     ),
+    # -- SRC-300..309: Avro
+    (
+        "SRC-300",
+        "DataError",
+        "no Avro file",
+        "The file does not begin with the header of an Avro container file, or ends within it.",
+    ),
+    (
+        "SRC-301",
+        "DataError",
+        "Avro block broken",
+        "A block of the file is cut off, or the marker at its end is wrong; the message says which block.",
+    ),
+    (
+        "SRC-302",
+        "DataError",
+        "Avro block cannot be decompressed",
+        "The codec is not one of those that are known, the compressed data is broken, or it grows beyond 512 MiB a block.",
+    ),
+    (
+        "SRC-303",
+        "DataError",
+        "Avro schema without columns",
+        "The file's schema is no record, has a union of more than null and one type, holds itself, or is broken.",
+    ),
+    (
+        "SRC-304",
+        "DataError",
+        "Avro records broken",
+        "The records of a block are not what the file's own schema says, so that they cannot be told apart.",
+    ),
     # -- SRC-200..229: PostgreSQL, read
     (
         "SRC-200",
@@ -1593,6 +1624,12 @@ _ROWS: tuple[tuple[str, ErrorClass, str, str], ...] = (
         "Some sinks have an epoch that others lack, and the pipeline has changed since.",
     ),
     (
+        "RUN-112",
+        "ConfigError",
+        "sink cannot be refreshed",
+        "--full-refresh replaces what the sinks hold, and this sink replaces nothing.",
+    ),
+    (
         "RUN-120",
         "FatalError",
         "balance does not close",
@@ -1623,12 +1660,38 @@ _ROWS: tuple[tuple[str, ErrorClass, str, str], ...] = (
     ("LED-112", "FatalError", "epoch out of order", "An epoch does not follow the last one that the ledger has."),
     ("LED-120", "DataError", "rejects cannot be read", "A file of rejected rows is gone or altered."),
     ("LED-130", "ConfigError", "no such run", "The ledger has no run of that id, or several that begin so."),
+    (
+        "LED-131",
+        "ConfigError",
+        "cannot be exported there",
+        "The file that rejects are exported to is there already, or cannot be written.",
+    ),
     ("LED-150", "TransientError", "ledger busy", "Another process holds the ledger's file; try again."),
     # -- FLT: faults that were asked for
     ("FLT-100", "FatalError", "crash point", "PENSTOCK_FAULTS asks this point to fail."),
     ("FLT-101", "TransientError", "lost answer", "PENSTOCK_FAULTS asks the answer of this point to be lost."),
     ("FLT-110", "ConfigError", "fault not understood", "PENSTOCK_FAULTS is a comma list of point=act or point@n=act."),
+    # -- CLI: the command line
+    ("CLI-101", "ConfigError", "no name=value", "A --param is written name=value."),
+    ("CLI-102", "ConfigError", "nothing to fail on", "--fail-on takes rejects, warnings, or both with a comma."),
+    ("CLI-103", "ConfigError", "no pipeline", "The project has no file under pipelines/, and none was named."),
+    (
+        "CLI-104",
+        "ConfigError",
+        "no such column",
+        "Lineage was asked for a column that the pipeline does not have; it is written node.column.",
+    ),
+    ("CLI-110", "ConfigError", "no such template", "`penstock init` knows the templates that its help names."),
+    ("CLI-111", "ConfigError", "files are there already", "`penstock init` overwrites nothing; name an empty folder."),
+    ("CLI-112", "ConfigError", "cannot be written", "The folder or file that was named cannot be written."),
+    ("CLI-120", "ConfigError", "no such component or code", "The catalogue has nothing of that name."),
     # -- INT: our own bugs
+    (
+        "INT-901",
+        "InternalError",
+        "unexpected failure",
+        "Penstock failed in a way that it should not; PENSTOCK_DEBUG=1 shows where. Please report it.",
+    ),
     ("INT-900", "InternalError", "invariant broken", "Penstock found itself in a state that its own rules exclude."),
 )
 

@@ -179,7 +179,14 @@ class Ledger(Protocol):
         ...
 
     def new_incarnation(self, lease: Lease) -> str:
-        """Forget the checkpoint: a new history whose first epoch is 1; the old one's records stay."""
+        """Forget the checkpoint: a new history whose first epoch is 1; the old one's records stay.
+
+        Until that epoch is sealed the pipeline is ``replacing``: whoever runs it next must replace what the sinks hold.
+        """
+        ...
+
+    def replacing(self, key: PipelineKey) -> bool:
+        """Whether a new incarnation was begun and none of its epochs is sealed yet."""
         ...
 
     def begin_run(self, run: RunRecord) -> None: ...

@@ -122,9 +122,16 @@ class SqliteLedger:
         with self._transaction() as connection:
             self._held(connection, lease.key, lease.fence)
             connection.execute(
-                tables.pipelines.update().where(*_of(tables.pipelines, lease.key)).values(incarnation=incarnation)
+                tables.pipelines.update()
+                .where(*_of(tables.pipelines, lease.key))
+                .values(incarnation=incarnation, replacing=True)
             )
         return incarnation
+
+    def replacing(self, key: PipelineKey) -> bool:
+        with self._transaction() as connection:
+            row = _first(connection, tables.pipelines, key)
+        return row is not None and bool(row["replacing"])
 
     def _held(self, connection: Connection, key: PipelineKey, fence: int) -> None:
         row = _first(connection, tables.pipelines, key)
@@ -204,6 +211,9 @@ class SqliteLedger:
             if stored is None or (stored.number, stored.attempt) != (epoch.number, epoch.attempt):
                 raise _wrong_number(epoch, stored)
             _put(connection, tables.epochs, records.of_seal(seal))
+            connection.execute(
+                tables.pipelines.update().where(*_of(tables.pipelines, epoch.key)).values(replacing=False)
+            )
             for item in epoch.ranges:
                 _put(connection, tables.positions, records.of_position(epoch, item))
             for sink in epoch.sinks:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from sqlalchemy import JSON, Column, DateTime, Integer, MetaData, String, Table
+from sqlalchemy import JSON, Boolean, Column, DateTime, Integer, MetaData, String, Table
 from sqlalchemy.types import TypeDecorator
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ pipelines = Table(
     Column("fence", Integer, nullable=False),
     Column("holder", String),
     Column("expires_at", Instant, nullable=False),
+    Column("replacing", Boolean, nullable=False, default=False),  # until the incarnation's first seal
 )
 
 runs = Table(

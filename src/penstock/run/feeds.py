@@ -7,9 +7,19 @@ import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from penstock.connectors.api import Files, FileTarget, FileWriter, ParquetFormat, ScanRequest, Spooling, Staged
+from penstock.connectors.api import (
+    Batches,
+    Chunk,
+    Files,
+    FileTarget,
+    FileWriter,
+    ParquetFormat,
+    ScanRequest,
+    Spooling,
+    Staged,
+)
 from penstock.engines.api import Pass
-from penstock.errors import DataError, InternalError
+from penstock.errors import DataError
 from penstock.events import SourceSpooled
 from penstock.graph import Graph
 from penstock.graph.nodes import Read, Write
@@ -20,16 +30,19 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import pyarrow as pa
+    import pyarrow.parquet as pq
 
     from penstock.connectors.api import Partition, Position, Rows, Sink, Source
     from penstock.engines.api import Engine
     from penstock.events import Events
     from penstock.graph.nodes import Table
     from penstock.plan.stages import Plan
+    from penstock.types import Schema
 
 FOLDER: Final = "spool"
 _VERSION: Final = 1
 _BLOCK: Final = 1 << 20
+_REJECTS: Final = "rejects.parquet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +86,9 @@ class Feeds:
         )
         writer = _SpoolWriter(folder)
         rows = [source.scan(ScanRequest(part, None, upto))]
-        self.engine.run(Pass(graph), inputs={name: rows}, outputs={name: lambda: writer}, rejects=_NoRejects(name))
+        rejects = _SpooledRejects(folder / _REJECTS)
+        self.engine.run(Pass(graph), inputs={name: rows}, outputs={name: lambda: writer}, rejects=rejects)
+        rejects.finish()
         files = [[str(path.relative_to(self.folder)), _checksum(path)] for path in sorted(folder.iterdir())]
         return {"v": _VERSION, "spool": files, "upto": upto}
 
@@ -95,13 +110,16 @@ class Feeds:
             if item.source != node.source:
                 continue
             if "spool" in item.upto and not isinstance(source, Spooling):
-                found.append(self._spooled(node, item))
+                found += self._spooled(node, item)
             else:
                 request = ScanRequest(parts[item.partition], item.after, item.upto, node.columns, node.predicate)
                 found.append(source.scan(request))
         return found
 
-    def _spooled(self, node: Read, item: Range) -> Files:
+    def _spooled(self, node: Read, item: Range) -> Iterator[Rows]:
+        """The rows as files, and the records that became none as a stream without rows."""
+        if node.schema is None:
+            raise AssertionError(node.id)
         paths: list[str] = []
         for name, checksum in _pairs(item.upto):
             path = self.folder / name
@@ -109,10 +127,11 @@ class Feeds:
                 raise DataError(
                     "SRC-110", f'the spooled rows of "{node.source}" are gone or altered', at=node.at, detail=str(name)
                 )
-            paths.append(str(path))
-        if node.schema is None:
-            raise AssertionError(node.id)
-        return Files(ParquetFormat(), tuple(paths), node.schema)
+            if path.name == _REJECTS:
+                yield _rejects_of(path, node.schema)
+            else:
+                paths.append(str(path))
+        yield Files(ParquetFormat(), tuple(paths), node.schema)
 
     def of_table(self, node: Table) -> list[Rows]:
         """The sink's table as it stands now: this epoch's commit, for the plan orders the passes so."""
@@ -134,7 +153,7 @@ class _SpoolWriter(FileWriter):
         return FileTarget(self._folder, ParquetFormat(), extension="parquet")
 
     def stage(self) -> Staged:
-        paths = list(self._folder.iterdir())
+        paths = [path for path in self._folder.iterdir() if path.name != _REJECTS]
         for path in paths:
             _sync(path)
         return Staged(rows=0, bytes=sum(path.stat().st_size for path in paths))
@@ -144,16 +163,43 @@ class _SpoolWriter(FileWriter):
             path.unlink(missing_ok=True)
 
 
-class _NoRejects:
-    """A source that is copied has typed rows; a record that is none of them would be lost here."""
+class _SpooledRejects:
+    """Records that became no rows while a source was copied: they are told when the copy is read."""
 
-    def __init__(self, source: str) -> None:
-        self._source = source
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._writer: pq.ParquetWriter | None = None
 
-    def write(self, node: str, batch: pa.RecordBatch) -> None:
-        raise InternalError("INT-900", f'"{self._source}" rejected {batch.num_rows} records of "{node}" while spooled')
+    def write(self, node: str, batch: pa.RecordBatch) -> None:  # noqa: ARG002 -- there is one node
+        import pyarrow.parquet as pq
 
-    def clear(self, node: str) -> None: ...
+        self._writer = self._writer or pq.ParquetWriter(self._path, batch.schema)
+        self._writer.write_batch(batch)
+
+    def clear(self, node: str) -> None:  # noqa: ARG002 -- there is one node
+        self.finish()
+        self._path.unlink(missing_ok=True)
+
+    def finish(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+            _sync(self._path)
+
+
+def _rejects_of(path: Path, schema: Schema) -> Batches:
+    def chunks() -> Iterator[Chunk]:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        from penstock.types.arrow import to_arrow
+
+        nothing = pa.RecordBatch.from_pylist([], schema=to_arrow(schema))
+        with pq.ParquetFile(path) as file:
+            for batch in file.iter_batches():
+                yield Chunk(nothing, {"v": _VERSION}, batch)
+
+    return Batches(schema, chunks)
 
 
 def _pairs(position: Position) -> Iterator[tuple[str, str]]:

@@ -142,10 +142,27 @@ class Opened:
         return described
 
     def _sink_params(self, use: SinkUse) -> object:
-        """A full refresh replaces what is there, whatever the mode."""
-        if self.request.full_refresh and "overwrite" in use.descriptor.modes:
-            return use.params.model_copy(update={"mode": WriteMode.OVERWRITE})
-        return use.params
+        """A full refresh replaces what is there, whatever the mode; so does the run after one that was cut off.
+
+        Raises ConfigError RUN-112 where the sink cannot replace anything.
+        """
+        if not self.replaces:
+            return use.params
+        if "overwrite" not in use.descriptor.modes:
+            raise ConfigError(
+                "RUN-112",
+                f'the sink "{use.name}" cannot be refreshed: {use.descriptor.name} replaces nothing',
+                at=use.at,
+                hint="run without --full-refresh",
+            )
+        return use.params.model_copy(update={"mode": WriteMode.OVERWRITE})
+
+    @property
+    def replaces(self) -> bool:
+        """Whether this run replaces what the sinks hold."""
+        if self.request.full_refresh:
+            return True
+        return (self.state / LEDGER_FILE).exists() and self.ledger.replacing(self.key)
 
     def _context(self, name: str, contract: Contract | None = None) -> Context:
         folder = self.scratch / f"use-{len(self.sources) + len(self.sinks)}"

@@ -290,6 +290,20 @@ class LedgerConformance(ABC):
         assert ledger.last_epoch(KEY, lease.incarnation) is not None
         self.sealed(ledger, renewed)
 
+    def test_a_new_incarnation_is_replacing_until_its_first_seal(self, ledger: Ledger) -> None:
+        lease = self.take(ledger)
+        assert not ledger.replacing(KEY)
+        self.sealed(ledger, lease)
+        ledger.new_incarnation(lease)
+        ledger.release(lease)
+        renewed = self.take(ledger)
+        assert ledger.replacing(KEY)
+        ledger.plan_epoch(self.epoch(renewed))
+        assert ledger.replacing(KEY)
+        ledger.seal(self.seal_of(self.epoch(renewed)))
+        assert not ledger.replacing(KEY)
+        assert not ledger.replacing(OTHER)
+
     # ------------------------------------------------------------ runs
 
     def test_runs_come_newest_first_and_are_found_by_prefix(self, ledger: Ledger) -> None:
