@@ -6,12 +6,13 @@ import json
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, assert_never
 
-from penstock.connectors.api import Batches, Chunk, CsvFormat, Files, JsonFormat
-from penstock.engines.duckdb.careful.csv import read_csv
+from penstock.connectors.api import Batches, Chunk, CsvFormat, Files, JsonFormat, ParquetFormat
+from penstock.engines.duckdb.careful.csv import BATCH_ROWS, read_csv
 from penstock.engines.duckdb.careful.json import read_lines, read_values
-from penstock.errors import DataError, InternalError
+from penstock.engines.duckdb.readers import files_query
+from penstock.errors import DataError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,7 +27,7 @@ _POSITION: Final[Position] = {"v": 1}  # a careful read does not resume: an atte
 
 
 def careful_files(files: Files, workspace: Workspace) -> Batches:
-    """Rows of CSV or JSON files with the columns of ``files.schema`` (nullable), and their rejects, file by file, in the order of the records.
+    """Rows of files with the columns of ``files.schema`` (nullable), and their rejects, file by file, in the order of the records.
 
     ``open`` may be called again and gives the same. Causes: ``malformed``, ``too_few_columns``, ``too_many_columns``,
     ``bad_quote``, ``bad_encoding``, ``record_too_long``, and with ``bad_values`` not "null" ``bad_value``. A position is
@@ -56,8 +57,19 @@ def _file(files: Files, path: str, workspace: Workspace) -> Iterator[tuple[pa.Re
             return read_lines(files, form, path, workspace)
         case JsonFormat() as form:
             return read_values(files, form, path, workspace)
+        case ParquetFormat():
+            return _plain(files, path, workspace)
         case _:
-            raise InternalError("INT-900", "a Parquet file has no records that could be malformed")
+            assert_never(files.format)
+
+
+def _plain(files: Files, path: str, workspace: Workspace) -> Iterator[tuple[pa.RecordBatch, None]]:
+    """A Parquet file has no records that could be malformed."""
+    from penstock.types.conform import conform
+
+    query = files_query(replace(files, paths=(path,)))
+    for batch in workspace.database.sql(query.sql(dialect="duckdb")).to_arrow_reader(BATCH_ROWS):
+        yield conform(batch, files.schema.relaxed()), None
 
 
 def careful_pipe(pipe: Pipe, workspace: Workspace) -> Batches:
