@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 # A read_csv over more files than twice the threads loses the last record of a file, without a word, where that record
 # has a quote that is never closed (DuckDB 2.0, also without store_rejects).
 FILES_PER_THREAD: Final = 2
+MAX_CSV_BYTES: Final = 2_000_000  # DuckDB's own default for a record; more would cost memory per thread
 MAX_JSON_BYTES: Final = 16 * 2**20
 _SOURCE: Final = "__file"
 _BAD_DATA: Final = (
@@ -251,6 +252,7 @@ def _csv_options(form: CsvFormat, part: CsvPart) -> list[exp.Expr]:
     if part.rejects:
         # In parallel, the rejects of a piece of 8 MB that holds no good record are lost, all but the first ones.
         options += [option("store_rejects", True), option("rejects_limit", 0), option("parallel", False)]
+        options.append(option("rejects_line_size_limit", MAX_CSV_BYTES))
     return options
 
 

@@ -94,6 +94,12 @@ def test_bytes_that_are_no_text_are_a_reject_with_their_column(tmp_path: Path) -
     assert [cause["column"] for cause in rejects[0]["causes"]] == ["b"]
 
 
+def test_a_long_record_is_kept_whole_as_a_reject(tmp_path: Path) -> None:
+    record = "x," + "y" * 500_000 + ",3"
+    _, rejects = careful(csv_files(written(tmp_path, "x.csv", f"a,b,c\n{record}\n".encode())), tmp_path)
+    assert rejects[0]["raw"] == record
+
+
 def test_nul_characters_are_values_and_lose_nothing(tmp_path: Path) -> None:
     files = csv_files(written(tmp_path, "x.csv", b"a,b,c\n1,\x00,3\n"))
     assert fast(files) == careful(files, tmp_path)[0] == [{"a": 1, "b": "\x00", "c": 3}]
