@@ -10,7 +10,7 @@ from pydantic import Field
 from penstock.connectors.api import Batches, Files, Source
 from penstock.connectors.files.listing import Listing, planned, position_of, state_of
 from penstock.connectors.params import SourceParams
-from penstock.errors import ConfigError, DataError
+from penstock.errors import ConfigError, DataError, InternalError
 from penstock.registry import Capability
 from penstock.types import FLOAT64, INT64
 from penstock.types.compatibility import widen
@@ -107,7 +107,7 @@ class FileSource(Source):
         wanted = schema if request.columns is None else schema.select(request.columns)
         if not chosen:
             return Batches(wanted, lambda: iter(()))
-        return self._files(chosen, wanted)
+        return self._rows(chosen, wanted, request.upto)
 
     def _described(self, found: Sequence[FoundFile]) -> Schema:
         """As ``describe`` did when the run was compiled: over all files, so that a range cannot change types."""
@@ -118,8 +118,12 @@ class FileSource(Source):
     @abstractmethod
     def _describe(self, files: Sequence[FoundFile]) -> Schema: ...
 
-    @abstractmethod
-    def _files(self, files: Sequence[FoundFile], wanted: Schema) -> Files: ...
+    def _rows(self, files: Sequence[FoundFile], wanted: Schema, upto: Position) -> Rows:  # noqa: ARG002 -- for those that read for themselves
+        return self._files(files, wanted)
+
+    def _files(self, files: Sequence[FoundFile], wanted: Schema) -> Files:  # noqa: ARG002 -- as above
+        """What the engine's own reader is given, for the kinds of files that it reads."""
+        raise InternalError("INT-900", f"{type(self).__name__} is read by no engine")
 
     # ------------------------------------------------------------ for the kinds of files
 
