@@ -28,6 +28,7 @@ from penstock.connectors.http.messages import Request
 from penstock.connectors.http.urls import parse_url
 from penstock.connectors.resilience.cancel import Cancellation
 from penstock.errors import ConfigError, FatalError, InternalError, PenstockError, TransientError
+from penstock.secret import Secret
 from penstock.testing.clock import FakeClock
 from penstock.testing.web import Reply, WebServer
 
@@ -409,6 +410,26 @@ def test_no_error_shows_a_secret_even_if_the_server_echoes_it(serve, client_of, 
         assert secret not in shown
 
 
+def test_a_secret_in_a_path_is_not_shown_when_the_outcome_is_unknown(serve, client_of):
+    server = serve(lambda _: Reply(b"0123456789", cut=3))
+    client = client_of(server.url, auth={"type": "bearer", "token": KEY})
+    message = refused(client, "NET-124", Request(f"/hooks/{KEY}", method="POST", body=b"{}"), FatalError)
+    assert KEY not in message
+    assert "/hooks/***" in message
+
+
+@pytest.mark.parametrize(
+    "reply", [Reply(status=404), Reply(status=500), Reply(b"0123456789", cut=3), Reply(status=302)]
+)
+def test_nothing_of_a_url_that_came_from_a_secret_is_shown_but_its_host(serve, client_of, reply):
+    server = serve(lambda _: reply)
+    client = client_of(Secret(f"{server.url}/hooks/T0K3N?k=v4lue"), retries={"attempts": 1})
+    for request in (Request(), Request(method="POST", body=b"{}")):
+        with pytest.raises(PenstockError) as caught:
+            client.send(request)
+        assert not any(part in str(caught.value) for part in ("T0K3N", "v4lue", "hooks"))
+
+
 # ---------------------------------------------------------------- OAuth 2
 
 
@@ -474,6 +495,12 @@ def test_a_token_url_without_a_token_is_named(serve, client_of, reply):
     server = serve(lambda got: reply if got.path == "/token" else Reply())
     assert "the/secret" not in refused(client_of(server.url, auth=oauth(server)), "NET-130", kind=ConfigError)
     assert {got.path for got in server.received} == {"/token"}
+
+
+def test_a_token_url_that_came_from_a_secret_is_not_shown(serve, client_of):
+    server = serve(lambda got: Reply(b"no", status=400) if got.path.startswith("/s3cr3t") else Reply())
+    auth = {**oauth(server), "token_url": Secret(f"{server.url}/s3cr3t/token")}
+    assert "s3cr3t" not in refused(client_of(server.url, auth=auth), "NET-130", kind=ConfigError)
 
 
 def test_the_token_url_is_guarded_too(serve, client_of):

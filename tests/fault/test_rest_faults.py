@@ -423,6 +423,38 @@ def test_values_of_every_kind_are_taken_or_rejected_never_lost(serve, source_of,
     assert [json.loads(item["row"]) for item in rejects] == [{"v": bad}]
 
 
+def test_records_that_are_none_are_found_where_every_column_takes_anything(serve, source_of):
+    server = serve(lambda _: reply([{"t": "a"}, 5, None, {"t": None}, "x", {}]))
+    source = source_of(server, schema={"t": "string?"})
+    assert rows_of(source) == [{"t": "a"}, {"t": None}, {"t": None}]
+    assert [item["raw"] for item in rejects_of(source)] == ["5", "null", '"x"']
+
+
+def test_a_member_that_must_be_there_and_is_not_is_a_bad_value(serve, source_of):
+    server = serve(lambda _: reply([{"v": {"b": ""}}, {"v": {"a": 1}}, {"v": {"a": 1, "b": None}}]))
+    source = source_of(server, schema={"v": "struct<a: int64?, b: string>"})
+    assert rows_of(source) == [{"v": {"a": None, "b": ""}}]
+    assert len(rejects_of(source)) == 2
+
+
+@pytest.mark.parametrize(
+    ("number", "kind"),
+    [
+        ("99999999999999.9999", "decimal(18,4)"),
+        ("-99999999999999.9999", "decimal(18,4)"),
+        ("0.99999999999999999999999999999999999999", "decimal(38,38)"),
+        ("9999999999999999999999999999.9999999999", "decimal(38,10)"),
+        ("4503599627370497.5", "decimal(17,1)"),
+    ],
+)
+def test_decimals_are_exact_to_their_last_digit(serve, source_of, number, kind):
+    page = f'[{{"v": {number}}}, {{"v": null}}, {{"v": {number}, "day": "soon", "t": "a: {number}, \\"b"}}]'
+    source = source_of(serve(lambda _: Reply(page.encode())), schema={"v": f"{kind}?", "day": "date?", "t": "string?"})
+    assert [row["v"] for row in rows_of(source)] == [Decimal(number), None]
+    (reject,) = rejects_of(source)
+    assert json.loads(reject["row"]) == {"v": number, "day": "soon", "t": f'a: {number}, "b'}
+
+
 def test_numbers_that_json_does_not_know_are_not_taken(serve, source_of):
     body = b'[{"v": 1.5}, {"v": NaN}, {"v": -Infinity}, {"v": 1e999}]'
     server = serve(lambda _: Reply(body))

@@ -68,7 +68,7 @@ class HttpClient:
 
     def url_of(self, request: Request) -> Url:
         """Where the request goes, without the connection's own query and credentials. Errors as ``parse_url``."""
-        url = parse_url(join(self._base, request.path), hidden=self._base.hidden)
+        url = parse_url(join(self._base, request.path), hidden=self._base.hidden or request.hidden)
         for _, value in request.query:
             if isinstance(value, Secret):
                 self.redact.add(value.reveal())
@@ -162,7 +162,7 @@ class HttpClient:
             if request.may_repeat:
                 return Again(error)
             problem = error.problems[0]
-            message = f"{problem.message}; whether {request.method} {url.path} took effect is not known"
+            message = f"{problem.message}; whether {request.method} {url.shown_path} took effect is not known"
             raise FatalError("NET-124", message, detail=problem.detail) from None
 
     def _headers(self, request: Request, proof: Proof, *, trusted: bool) -> tuple[tuple[str, str], ...]:

@@ -168,7 +168,7 @@ class HttpConnection(Params):
     )
     timeouts: Timeouts = Field(default_factory=Timeouts, description="How long to wait.")
     max_response_bytes: ByteSize = Field(
-        default=256 * 1024 * 1024, gt=0, description="How large one answer may be, decompressed."
+        default=64 * 1024 * 1024, gt=0, description="How large one answer may be, decompressed."
     )
     max_redirects: int = Field(default=5, ge=0, le=20, description="How often the server may send a request on.")
     retries: Retries = Field(default_factory=Retries, description="How often and how long to try again.")

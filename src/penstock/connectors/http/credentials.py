@@ -174,6 +174,7 @@ class ClientCredentials:
             body=urlencode(form).encode(),
             repeatable=True,
             anonymous=True,
+            hidden=isinstance(auth.token_url, Secret),
         )
 
 
@@ -190,9 +191,7 @@ def _token_of(response: Response) -> tuple[str, float]:
                 raise ConfigError("NET-130", "the token URL gives a token of another type than bearer")
             return token, _life(rest.get("expires_in"))
         case _:
-            raise ConfigError(
-                "NET-130", "the token URL answered without an access token", detail=f"from {response.url}"
-            )
+            raise ConfigError("NET-130", "the token URL answered without an access token")
 
 
 def _life(value: object) -> float:

@@ -8,7 +8,6 @@
 | peer's certificate not verified | ConfigError NET-113 |
 | TLS handshake failed | TransientError NET-114 |
 | our certificate, key or authorities not usable | ConfigError NET-117 |
-| larger than allowed (from the length announced) | ConfigError NET-115 |
 | encoding not known | ConfigError NET-116 |
 | ended by us | whatever ended it: NET-140, NET-115, NET-103, KeyboardInterrupt |
 """
@@ -207,7 +206,6 @@ class _Handle:
         curl.setopt(pycurl.TIMEOUT_MS, max(1, int(timeout_seconds * 1000)))
         curl.setopt(pycurl.LOW_SPEED_LIMIT, 1)
         curl.setopt(pycurl.LOW_SPEED_TIME, limits.idle_seconds)
-        curl.setopt(pycurl.MAXFILESIZE_LARGE, limits.max_response_bytes)
         curl.setopt(pycurl.HTTPHEADER, [*(_header_line(*pair) for pair in outgoing.headers), "Expect:"])
         self._set_method(outgoing)
         self._set_tls()
@@ -259,8 +257,6 @@ class _Handle:
             return ConfigError("NET-117", "the TLS files of the connection are not usable", detail=_without_paths(text))
         if code in {pycurl.E_SSL_CONNECT_ERROR, pycurl.E_SSL_CIPHER}:
             return NotSentError(TransientError("NET-114", f"TLS with {host} failed", detail=text))
-        if code == pycurl.E_FILESIZE_EXCEEDED:
-            return too_large(self._limits)
         if code == pycurl.E_BAD_CONTENT_ENCODING and "unrecognized" in text.lower():
             return ConfigError("NET-116", f"{host} compressed its answer in a way that is not supported", detail=text)
         if code in _BROKEN:

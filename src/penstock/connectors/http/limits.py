@@ -18,6 +18,6 @@ class Limits:
     connect_seconds: float = 10.0
     idle_seconds: int = 60
     total_seconds: float = 300.0
-    max_response_bytes: int = 256 * 1024 * 1024
+    max_response_bytes: int = 64 * 1024 * 1024
     max_header_bytes: int = MAX_HEADER_BYTES
     max_redirects: int = 5

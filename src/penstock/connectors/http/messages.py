@@ -65,6 +65,7 @@ class Request:
     ``query`` and ``headers`` stand before those of the connection with the same name. ``accept``: statuses that are an
     answer here and not an error, besides 2xx. ``repeatable``: whether sending it twice is as good as once; None: by its
     method, or that it has an Idempotency-Key. ``anonymous``: without the connection's credentials, headers and query.
+    ``hidden``: the path came from a secret and is not shown.
     """
 
     path: str = ""
@@ -75,6 +76,7 @@ class Request:
     accept: frozenset[int] = frozenset()
     repeatable: bool | None = None
     anonymous: bool = False
+    hidden: bool = False
 
     @property
     def may_repeat(self) -> bool:

@@ -38,7 +38,7 @@ def judge(incoming: Incoming, request: Request, url: Url, now: datetime, redacto
     """What to make of an answer that is none: Again, or the error to raise."""
     status = incoming.status
     asked = retry_after_seconds(incoming.headers, now)
-    message = f'"{url.authority}" answered {_named(status)} to {request.method} {redactor(url.path)}'
+    message = f'"{url.authority}" answered {_named(status)} to {request.method} {redactor(url.shown_path)}'
     detail = said(incoming, redactor)
     if status in _AGAIN or (status in _REFUSED and asked is not None):
         if status not in _NOT_TAKEN_UP and status not in _REFUSED and not request.may_repeat:

@@ -78,6 +78,11 @@ class Url:
     def path(self) -> str:
         return self.target.partition("?")[0]
 
+    @property
+    def shown_path(self) -> str:
+        """The path as it may be shown."""
+        return f"/{MASK}" if self.hidden else self.path
+
     def query_names(self) -> frozenset[str]:
         """The names in the query, percent-decoded."""
         return frozenset(name for name, _ in parse_qsl(self.target.partition("?")[2], keep_blank_values=True))

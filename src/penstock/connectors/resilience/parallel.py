@@ -26,10 +26,10 @@ def in_order(
 ) -> Iterator[B]:
     """``function(item, cancellation)`` for each item on up to ``concurrency`` threads; yields in the order of ``items``.
 
-    ``items`` is pulled on the caller's thread, after the caller has dealt with what was yielded before, never more than ``look_ahead`` (default: twice the concurrency) items
-    ahead of what was yielded, so that at most so many results are held. The first call that raises, in order, ends it
-    with that exception. Whenever it ends early (an error, a closed generator, Ctrl-C) the calls under way are
-    cancelled and waited for: no thread outlives the iteration.
+    ``items`` is pulled on the caller's thread, after the caller has dealt with what was yielded before, never more than
+    ``look_ahead`` (default: twice the concurrency) items ahead of what was yielded, so that at most so many results are
+    held. The first call that raises, in order, ends it with that exception. Whenever it ends early (an error, a closed
+    generator, Ctrl-C) the calls under way are cancelled and waited for: no thread outlives the iteration.
     """
     ahead = max(look_ahead or 2 * concurrency, 1)
     with (within or Cancellation()).child() as scope:

@@ -1,32 +1,16 @@
-"""Numbers with more digits than a double has. The engine's JSON reader takes numbers for doubles on their way to decimals,
-and text exactly: so long numbers are put in quotes before it reads them, where a column is a decimal of that width.
+"""Numbers with more digits than a double has. The engine writes JSON's numbers as doubles when it writes them as text, and
+text as it is: long numbers are put in quotes before it takes records apart, so that a reject keeps all their digits.
 """
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final
-
-from penstock.types.logical import Decimal, children
-
-if TYPE_CHECKING:
-    from penstock.types import Schema
-    from penstock.types.logical import LogicalType
+from typing import Final
 
 _EXACT_DIGITS: Final = 15  # so many decimal digits survive a double (IEEE 754)
 _NUMBER: Final = rb"-?[0-9][0-9.]{%d,}(?:[eE][+-]?[0-9]+)?" % _EXACT_DIGITS
 _AFTER_A_MARK: Final = re.compile(rb"([:\[,]\s*)(" + _NUMBER + rb")")
 _TOKEN: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|(' + _NUMBER + rb")|[0-9.eE+-]+", re.DOTALL)
-
-
-def needs_exact_numbers(schema: Schema) -> bool:
-    return any(_is_wide(column.type) for column in schema)
-
-
-def _is_wide(kind: LogicalType) -> bool:
-    if isinstance(kind, Decimal):
-        return kind.precision > _EXACT_DIGITS
-    return any(_is_wide(inner) for inner in children(kind))
 
 
 def quoted(page: bytes) -> bytes:

@@ -7,6 +7,7 @@ lists, maps and structs the same is asked of every place.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final, Literal, assert_never
 
 import pyarrow as pa
@@ -14,9 +15,10 @@ import pyarrow.compute as pc
 from sqlglot import exp
 
 from penstock.connectors.api import REJECT_COLUMNS
-from penstock.connectors.rest.database import NUMBER, PAGES
+from penstock.connectors.rest.database import NUMBER, PAGES, PLAIN, TEXT, pages_table
+from penstock.connectors.rest.exact import quoted, quoted_with_care
 from penstock.connectors.rest.path import pointer
-from penstock.connectors.rest.shape import from_json, identifier, member, records_of, structure_of
+from penstock.connectors.rest.shape import identifier, member, records_of, structure_of
 from penstock.errors import DataError
 from penstock.types import FLOAT32, FLOAT64, JSON, STRING, Schema
 from penstock.types.conform import conform
@@ -41,7 +43,7 @@ class Found:
     """
 
     rows: pa.Array
-    rejects: pa.RecordBatch | None
+    rejects: pa.RecordBatch
     nulled: Mapping[str, pa.Array]
 
     def applied_to(self, table: pa.Table) -> pa.Table:
@@ -63,9 +65,9 @@ class Faults:
         self._policy = policy
         self._fallible = [column for column in schema if column.type not in {STRING, JSON}]
 
-    def find(self, database: Database, group: Group, relations: Mapping[str, pa.Table]) -> Found:
+    def find(self, database: Database, group: Group) -> Found:
         """Raises DataError SRC-277 for the first fault where the policy is fail."""
-        table = database.table(self._query(group), relations)
+        table = self._faulty(database, group)
         starts = _starts(group)
         rows = pc.add(pc.take(starts, table.column("page_at")), table.column("at")).combine_chunks()
         nulled: dict[str, pa.Array] = {}
@@ -80,27 +82,35 @@ class Faults:
             raise _failure(rejected)
         return Found(rows.filter(gone), _rejects(rejected), {k: v for k, v in nulled.items() if len(v)})
 
+    def _faulty(self, database: Database, group: Group) -> pa.Table:
+        import duckdb
+
+        query = self._query(group)
+        try:
+            return database.table(query, {PAGES: _both(group, quoted)})
+        except duckdb.Error:
+            return database.table(query, {PAGES: _both(group, quoted_with_care)})
+
     def _query(self, group: Group) -> exp.Select:
         """One row per faulty record: page and record (0-based), whether it is none, per column whether it is bad, and
         the columns of a reject.
         """
         record, typed = exp.column("record"), exp.column("typed")
         listed = records_of(self._place, group.shape, "JSON")
+        in_types = records_of(self._place, group.shape, structure_of(self._schema), PLAIN)
         numbered = exp.select(
             exp.column(NUMBER),
             exp.alias_(exp.func("unnest", listed), "record"),
+            exp.alias_(exp.func("unnest", in_types), "typed"),
             exp.alias_(_call("generate_subscripts", listed.copy(), exp.Literal.number(1)), "ordinal"),
         ).from_(PAGES)
-        parsed = exp.select("*", exp.alias_(from_json(record, structure_of(self._schema)), "typed")).from_(
-            numbered.subquery("numbered")
-        )
         is_none = _is_no(record, "OBJECT")
         bad = [
             _bad(_member(record, column.name), exp.Dot(this=typed, expression=identifier(column.name)), column.type, 0)
             for column in self._fallible
         ]
         flags = [exp.alias_(flag, f"bad{at}") for at, flag in enumerate(bad)]
-        flagged = exp.select("*", exp.alias_(is_none, "is_none"), *flags).from_(parsed.subquery("parsed"))
+        flagged = exp.select("*", exp.alias_(is_none, "is_none"), *flags).from_(numbered.subquery("numbered"))
         faulty = exp.or_("is_none", *(exp.column(f"bad{at}") for at in range(len(bad))))
         first = exp.Literal.number(group.entries[0].number)
         return (
@@ -246,6 +256,13 @@ def _any_place(
 
 
 # ---------------------------------------------------------------- outcomes
+
+
+def _both(group: Group, quote: Callable[[bytes], bytes]) -> pa.Table:
+    """Pages with their long numbers in quotes, so that rejects keep all digits, and as they came."""
+    bodies = [group.content[start:end] for start, end in pairwise(group.ends)]
+    table = pages_table([quote(body) for body in bodies], group.entries[0].number)
+    return table.append_column(PLAIN, pages_table(bodies).column(TEXT))
 
 
 def _starts(group: Group) -> pa.Array:

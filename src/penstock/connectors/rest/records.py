@@ -9,8 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from sqlglot import exp
 
-from penstock.connectors.rest.database import PAGES, PLAIN, TEXT, pages_table, pages_view
-from penstock.connectors.rest.exact import needs_exact_numbers, quoted, quoted_with_care
+from penstock.connectors.rest.database import PAGES, pages_view
 from penstock.connectors.rest.faults import Faults
 from penstock.connectors.rest.nested import is_finite, parts_of
 from penstock.connectors.rest.pages import strict_objection
@@ -21,8 +20,6 @@ from penstock.types import logical as lt
 from penstock.types.conform import conform
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from penstock.connectors.rest.database import Database
     from penstock.connectors.rest.path import Path
     from penstock.connectors.rest.spool import Group
@@ -44,7 +41,6 @@ class RecordReader:
         self._schema = schema
         self._read = schema.with_fields(column for column in checked if column.name not in schema) or checked
         self._has_json = any(column.type == JSON for column in self._read)
-        self._is_exact = needs_exact_numbers(self._read)
         self._faults = Faults(place, self._read, policy)
 
     def read(self, group: Group) -> tuple[pa.RecordBatch, pa.RecordBatch | None]:
@@ -53,47 +49,24 @@ class RecordReader:
         """
         if self._has_json:
             _check_finite(group)
-        table, numbered = self._table(group)
+        pages = pages_view(group.content, group.ends, group.entries[0].number)
+        table = self._database.table(self._typed(group), {PAGES: pages}).rename_columns(list(self._read.names))
         rejects = None
         if self._is_suspicious(table):
-            found = self._faults.find(self._database, group, numbered)
+            found = self._faults.find(self._database, group)
             table = found.applied_to(table)
-            rejects = found.rejects if found.rejects is not None and found.rejects.num_rows else None
+            rejects = found.rejects if found.rejects.num_rows else None
         return self._conformed(table), rejects
 
-    def _table(self, group: Group) -> tuple[pa.Table, dict[str, pa.Table]]:
-        """All records of the group as columns, and the relation that they were read from."""
-        import duckdb
-
-        query = self._typed(group)
-        if not self._is_exact:
-            relations = {PAGES: pages_view(group.content, group.ends, group.entries[0].number)}
-            return self._named(self._database.table(query, relations)), relations
-        relations = {PAGES: _exact(group, quoted)}
-        try:
-            return self._named(self._database.table(query, relations)), relations
-        except duckdb.Error:
-            relations = {PAGES: _exact(group, quoted_with_care)}
-            return self._named(self._database.table(query, relations)), relations
-
-    def _named(self, table: pa.Table) -> pa.Table:
-        return table.rename_columns(list(self._read.names))
-
     def _typed(self, group: Group) -> exp.Select:
-        """Columns c0, c1, … in the order of the schema. Values of type json come from the page as it came."""
+        """Columns c0, c1, … in the order of the schema."""
         listed = records_of(self._place, group.shape, structure_of(self._read))
-        records = exp.select(exp.alias_(exp.func("unnest", listed), "r")).from_(PAGES)
-        origin = dict.fromkeys(self._read.names, "r")
-        as_json = Schema(tuple(column for column in self._read if column.type == JSON))
-        if self._is_exact and len(as_json):
-            plain = records_of(self._place, group.shape, structure_of(as_json), PLAIN)
-            records = records.select(exp.alias_(exp.func("unnest", plain), "j"))
-            origin |= dict.fromkeys(as_json.names, "j")
+        records = exp.select(exp.alias_(exp.func("unnest", listed), "r")).from_(PAGES).subquery("records")
         columns = [
-            exp.alias_(exp.Dot(this=exp.column(origin[name]), expression=identifier(name)), f"c{at}")
-            for at, name in enumerate(self._read.names)
+            exp.alias_(exp.Dot(this=exp.column("r"), expression=identifier(column.name)), f"c{at}")
+            for at, column in enumerate(self._read)
         ]
-        return exp.select(*columns).from_(records.subquery("records"))
+        return exp.select(*columns).from_(records)
 
     def _is_suspicious(self, table: pa.Table) -> bool:
         """Whether a value may be missing because it did not fit, or a record because it was none."""
@@ -119,12 +92,6 @@ def _check_finite(group: Group) -> None:
         reason = strict_objection(group.content[start:end])
         if reason is not None:
             raise DataError("SRC-271", f"page {entry.number} {reason}")
-
-
-def _exact(group: Group, quote: Callable[[bytes], bytes]) -> pa.Table:
-    bodies = [group.content[start:end] for start, end in pairwise(group.ends)]
-    table = pages_table([quote(body) for body in bodies], group.entries[0].number)
-    return table.append_column(PLAIN, pages_table(bodies).column(TEXT))
 
 
 def may_hide(values: pa.ChunkedArray, kind: lt.LogicalType) -> bool:

@@ -5,8 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penstock.connectors.rest.exact import needs_exact_numbers, quoted, quoted_with_care
-from penstock.types import Schema
+from penstock.connectors.rest.exact import quoted, quoted_with_care
 
 LONG = b'{"a": 12345678901234567.89, "b": [-1234567890.1234567, 1], "c": 12345678901234567e-3}'
 
@@ -25,21 +24,6 @@ def test_a_text_that_looks_like_a_number_breaks_the_fast_way_and_not_the_careful
     with pytest.raises(ValueError):
         json.loads(quoted(page))
     assert quoted_with_care(page) == page
-
-
-@pytest.mark.parametrize(
-    ("spelling", "needed"),
-    [
-        ("decimal(15,2)", False),
-        ("decimal(16,2)", True),
-        ("list<struct<a: decimal(38,2)>>", True),
-        ("map<string, decimal(20,0)>", True),
-        ("float64", False),
-        ("json", False),
-    ],
-)
-def test_only_wide_decimals_need_it(spelling, needed):
-    assert needs_exact_numbers(Schema.of({"a": spelling})) is needed
 
 
 VALUES = st.recursive(
