@@ -19,6 +19,15 @@ from penstock.errors import InternalError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+# Near kin of those below, though no case was found.
+PRECAUTIONS: Final = (
+    "late_materialization",
+    "outer_join_simplification",
+    "cte_filter_pusher",
+    "row_group_pruner",
+    "partial_aggregate_pushdown",
+    "window_self_join",
+)
 DISABLED_OPTIMIZERS: Final = (
     "filter_pushdown",
     "filter_pullup",
@@ -27,17 +36,12 @@ DISABLED_OPTIMIZERS: Final = (
     "top_n",  # its dynamic filter reaches into the scan of an ORDER BY with LIMIT
     "join_elimination",
     "statistics_propagation",  # adds what it knows of a join's other side to the tagged filters
-    # Precautions: near kin of the above, though no case was found.
-    "late_materialization",
-    "outer_join_simplification",
-    "cte_filter_pusher",
-    "row_group_pruner",
-    "partial_aggregate_pushdown",
-    "window_self_join",
+    *PRECAUTIONS,
 )
 
 _PREFIX: Final = "penstock:"
-_TAG: Final = re.compile(re.escape(_PREFIX) + r"(\w+)")
+# The whole call: a user's own text may hold the prefix, but its quotes are doubled.
+_TAG: Final = re.compile(rf"vector_type\('{re.escape(_PREFIX)}(\w+)'\)")
 
 
 def tag_condition(condition: exp.Expr | None, tag: str) -> exp.Expr:
