@@ -100,11 +100,20 @@ class _Build:
         physical = self.facts.sources.get(use.name)
         if physical is None:
             raise _FailedInputError
-        read = self.builder.add(Read(use.name, source=use.name, at=use.at, schema=physical.relaxed()))
         contract = use.contract or self.facts.recorded.get(use.name)
+        read = self.builder.add(self.read(use, physical.relaxed(), contract))
         if contract is None:
             return read
         return enforce(self.builder, read, contract, owner=use.name, policy=use.params, at=use.at)
+
+    def read(self, use: SourceUse, physical: Schema, contract: Schema | None) -> Read:
+        """Columns that the contract does not name and the policy ignores are not read: nothing in them can be bad."""
+        if contract is None or use.params.on_new_column != "ignore":
+            return Read(use.name, source=use.name, at=use.at, schema=physical)
+        columns = tuple(name for name in physical.names if name in contract)
+        if not columns or columns == physical.names:
+            return Read(use.name, source=use.name, at=use.at, schema=physical)
+        return Read(use.name, source=use.name, columns=columns, at=use.at, schema=physical.select(columns))
 
     # ------------------------------------------------------------ transforms
 

@@ -200,7 +200,7 @@ SOURCE: Final = Descriptor(
     params=AvroSourceParams,
     make=AvroSource,
     example="type: avro\npath: data/events/\n",
-    capabilities=CAPABILITIES - {Capability.NATIVE},
+    capabilities=CAPABILITIES - {Capability.NATIVE} | {Capability.PROJECTION},
     extra="avro",
     notes=(
         *NOTES,

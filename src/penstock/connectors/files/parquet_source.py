@@ -8,7 +8,7 @@ from penstock.connectors.api import Files, ParquetFormat
 from penstock.connectors.files.file_source import CAPABILITIES, NOTES, FileSource, FileSourceParams
 from penstock.connectors.files.listing import unreadable
 from penstock.errors import ConfigError, DataError
-from penstock.registry import Descriptor
+from penstock.registry import Capability, Descriptor
 from penstock.types import Field, Schema
 from penstock.types.compatibility import widen
 
@@ -102,6 +102,6 @@ SOURCE: Final = Descriptor(
     params=ParquetSourceParams,
     make=ParquetSource,
     example="type: parquet\npath: data/gbp_usd.parquet\n",
-    capabilities=CAPABILITIES,
+    capabilities=CAPABILITIES | {Capability.PROJECTION},
     notes=(*NOTES, "Times are kept to the microsecond; finer digits are cut off."),
 )

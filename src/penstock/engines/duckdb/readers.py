@@ -65,7 +65,7 @@ def files_query(files: Files, *, threads: int = 1) -> exp.Query:
             # where a small file has a malformed line (DuckDB 2.0); over one file it does not.
             return _union([_json_query(files, form, path) for path in files.paths])
         case ParquetFormat():
-            return _parquet_query(files)
+            return _union([_parquet_query(part) for part in _alike(files)])
         case _:
             assert_never(files.format)
 
@@ -162,6 +162,16 @@ def _selected(files: Files, paths: Sequence[str], held: Mapping[str, exp.Expr]) 
     return chosen
 
 
+def _every_value_read(query: exp.Select, files: Files, places: Sequence[str]) -> exp.Select:
+    """Columns that nobody uses are read all the same, so that a bad value is found whatever the statement above asks
+    for: ``vector_type`` needs the column and costs nothing per row.
+    """
+    if files.bad_values == "null" or not places:
+        return query
+    touched = [exp.Anonymous(this="vector_type", expressions=[column(place)]) for place in places]
+    return query.where(*[exp.NEQ(this=call, expression=exp.Literal.string("")) for call in touched], copy=False)
+
+
 # ---------------------------------------------------------------- csv
 
 
@@ -208,7 +218,8 @@ def csv_query(files: Files, form: CsvFormat, part: CsvPart) -> exp.Select:
     types = {place: STRING if part.lenient or name not in wanted else wanted[name] for name, place in places.items()}
     held = {name: _csv_value(form, place, wanted[name], part) for name, place in places.items() if name in wanted}
     call = reader("read_csv", part.paths, [option("columns", typed(types)), *_csv_options(form, part)])
-    return exp.select(*_selected(files, part.paths, held)).from_(call)
+    query = exp.select(*_selected(files, part.paths, held)).from_(call)
+    return query if part.lenient else _every_value_read(query, files, [places[name] for name in held])
 
 
 def _csv_value(form: CsvFormat, place: str, kind: LogicalType, part: CsvPart) -> exp.Expr:
@@ -274,7 +285,8 @@ def _json_query(files: Files, form: JsonFormat, path: str) -> exp.Select:
         option("maximum_object_size", MAX_JSON_BYTES),
     ]
     chosen = _selected(files, (path,), {name: column(name) for name in held})
-    return exp.select(*chosen).from_(reader("read_json", (path,), options))
+    query = exp.select(*chosen).from_(reader("read_json", (path,), options))
+    return _every_value_read(query, files, list(held))
 
 
 def json_structure(columns: Mapping[str, LogicalType]) -> str:
@@ -283,6 +295,12 @@ def json_structure(columns: Mapping[str, LogicalType]) -> str:
 
 
 # ---------------------------------------------------------------- parquet
+
+
+def _alike(files: Files) -> list[Files]:
+    """One reader for all files; one each where a column of the user's hides the number that tells them apart."""
+    hidden = any(name.casefold() == "file_index" for name in files.schema.names)
+    return [replace(files, paths=(path,)) for path in files.paths] if hidden and files.constants else [files]
 
 
 def _parquet_query(files: Files) -> exp.Select:
