@@ -11,6 +11,7 @@ from penstock.compile.labels import label
 from penstock.compile.prune import prune
 from penstock.compile.push_filters import push_filters
 from penstock.compile.push_projection import push_projection
+from penstock.compile.rewrite_queries import rewrite_queries
 from penstock.compile.warnings import warnings_of
 
 if TYPE_CHECKING:
@@ -35,7 +36,12 @@ class Compiled:
 
 
 # Each takes a graph and gives one that means the same.
-OPTIMISING: Final[tuple[Callable[[Graph, Pipeline, Facts], Graph], ...]] = (prune, push_filters, push_projection)
+OPTIMISING: Final[tuple[Callable[[Graph, Pipeline, Facts], Graph], ...]] = (
+    prune,
+    push_filters,
+    push_projection,
+    rewrite_queries,
+)
 
 
 def compile_pipeline(pipeline: Pipeline, facts: Facts, engine: Engine, *, optimise: bool = True) -> Compiled:
