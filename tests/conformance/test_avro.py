@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
+from urllib.parse import unquote
 from uuid import UUID
 
 import fastavro
@@ -12,13 +15,18 @@ import pytest
 
 from penstock.clock import SystemClock
 from penstock.connectors.api import Context
-from penstock.connectors.files import avro_source
+from penstock.connectors.files import avro_sink, avro_source
+from penstock.registry import Capability
+from penstock.testing import data
+from penstock.testing.sinks import SinkSuite
 from penstock.testing.sources import SourceSuite
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
     from pathlib import Path
 
-    from penstock.connectors.api import Source
+    from penstock.connectors.api import Sink, Source
+    from penstock.testing.sinks import SinkOptions
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
@@ -124,3 +132,96 @@ class TestAvroSource(SourceSuite):
     def _over(self, path: str) -> Source:
         context = Context("files", lambda text: self.folder.parent / text, self.scratch, SystemClock())
         return avro_source.AvroSource(avro_source.AvroSourceParams(type="avro", path=path), context)
+
+
+def from_avro(value: Any, kind: pa.DataType) -> Any:
+    """A value as fastavro reads it, as pyarrow takes it."""
+    if value is None:
+        return None
+    if pa.types.is_map(kind):
+        return [(pair["key"], from_avro(pair["value"], kind.item_type)) for pair in value]
+    match value:
+        case dict():
+            return {field.name: from_avro(value[field.name], field.type) for field in kind}
+        case list():
+            return [from_avro(item, kind.value_type) for item in value]
+        case _:
+            return value
+
+
+class TestAvroFolder(SinkSuite):
+    descriptor = avro_sink.SINK
+    refuses = ("interval", 'struct<a: int64, "b c": string, deep: list<struct<x: float64>>>')
+    refused_names = tuple(name for name in data.NAMES if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name))
+    path: ClassVar[str] = "out"
+    extra: ClassVar[Mapping[str, object]] = {}
+
+    @pytest.fixture(autouse=True)
+    def _place(self, tmp_path: Path) -> None:
+        self.project = tmp_path / "project"
+        self.project.mkdir()
+        (tmp_path / "scratch").mkdir()
+        self.context = Context("out", self.project.joinpath, tmp_path / "scratch", SystemClock())
+
+    def make(self, options: SinkOptions) -> Sink:
+        given = {
+            "type": "avro",
+            "from": "rows",
+            "path": self.path,
+            "mode": options.mode.value,
+            "keys": list(options.keys),
+            "order_by": options.order_by,
+            "partition_by": list(options.partition_by),
+            "on_schema_change": options.on_schema_change,
+            "allow_empty": options.allow_empty,
+            **self.extra,
+        }
+        return avro_sink.make(avro_sink.AvroSinkParams.model_validate(given), self.context)
+
+    def read_back(self, schema: pa.Schema) -> pa.Table | None:
+        files = sorted(path for path in self.project.glob("out/**/*.avro") if path.is_file())
+        if not files:
+            return None
+        return pa.concat_tables([self._one(path, schema) for path in files])
+
+    def _one(self, path: Path, schema: pa.Schema) -> pa.Table:
+        folders = [part.split("=", 1) for part in path.relative_to(self.project).parts if "=" in part]
+        with path.open("rb") as stream:
+            reader = fastavro.reader(stream)
+            rows = list(reader)
+        held = {field["name"] for field in reader.writer_schema["fields"]}
+        columns = []
+        for field in schema:
+            if field.name in held:
+                columns.append(self._column([from_avro(row[field.name], field.type) for row in rows], field.type))
+            else:
+                found = [unquote(value) for name, value in folders if name == field.name] or [None]
+                value = None if found[0] == "__HIVE_DEFAULT_PARTITION__" and "%" not in str(path) else found[0]
+                columns.append(pa.array([value] * len(rows), field.type))
+        return pa.table(columns, schema=schema)
+
+    def _column(self, values: list[Any], kind: pa.DataType) -> pa.Array:
+        if isinstance(kind, pa.UuidType):
+            return pa.array([value and value.bytes for value in values], kind)
+        if pa.types.is_unsigned_integer(kind) and kind.bit_width == 64:
+            return pa.array([value if value is None else int(value) for value in values], kind)
+        return pa.array(values, kind)
+
+    def leftovers(self) -> Collection[str]:
+        homes = [path for path in self.project.rglob("_penstock") if path.is_dir()]
+        found = [path for home in homes for path in home.rglob("*") if path.is_file()]
+        kept = [path for path in found if path.name == "manifest" or path.parent.name == "snapshots"]
+        fences = [path for path in found if path.parent.parent.name == "fences"]
+        return [str(path.relative_to(self.project)) for path in found if path not in [*kept, *fences]]
+
+
+class TestBzippedAvroFolder(TestAvroFolder):
+    extra: ClassVar = {"codec": "bzip2"}
+
+
+class TestOneAvroFile(TestAvroFolder):
+    descriptor = replace(
+        avro_sink.SINK, modes=("overwrite",), capabilities=avro_sink.SINK.capabilities - {Capability.PARALLEL}
+    )
+    path = "out/rows.avro"
+    extra: ClassVar = {"codec": "null"}

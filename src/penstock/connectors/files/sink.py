@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from penstock.connectors.api import Context, Epoch, EpochMarker, FileFormat, SinkId, Source, Staged
     from penstock.connectors.commits import Objection
     from penstock.connectors.files.commit.records import State
+    from penstock.connectors.files.decoding import Decoder
+    from penstock.connectors.files.writer import Encoder
 
 # The boundaries that a sink of files passes, in order; Context.reached is told each.
 CRASH_POINTS: Final = (
@@ -45,7 +47,8 @@ CRASH_POINTS: Final = (
 class FileKind:
     """What a format brings: ``extension`` of committed files, ``objection`` to columns it cannot hold, ``needed``
     columns, ``one_per_writer`` where the engine is asked for one file, ``ordered`` where columns are found by place,
-    ``unreadable`` why a column would not be read back exactly.
+    ``unreadable`` why a column would not be read back exactly. A format that the engine does not write has ``encode``
+    (``form`` is then what the engine stages) and, where the sink's table can be read, ``decode``.
     """
 
     name: str
@@ -57,6 +60,8 @@ class FileKind:
     ordered: bool = False
     unreadable: Objection | None = None
     max_file_bytes: int | None = None
+    encode: Encoder | None = None
+    decode: Decoder | None = None
 
 
 class FileSink(Sink):
@@ -166,6 +171,7 @@ class FileSink(Sink):
             single=f"rows.{STAGED}" if single else None,
             max_file_bytes=None if single else self._kind.max_file_bytes,
             reached=self._reached,
+            encode=self._kind.encode,
         )
 
     def commit(self, epoch: Epoch, staged: Sequence[Staged]) -> Receipt:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from sqlglot import exp
 
 from penstock.connectors.api import Batches, CsvFormat, Files, Source
+from penstock.connectors.files.decoding import decoded
 from penstock.errors import ConfigError, DataError, InternalError
 from penstock.types.duckdb import to_duckdb
 
@@ -54,6 +55,10 @@ class FileTable(Source):
         entries = self._entries(state, version)
         if not entries:
             return Batches(schema, lambda: iter(()))
+        if self._kind.decode is not None:
+            decode = self._kind.decode
+            files = [(self._root / entry.path, _constants(state, entry, schema)) for entry in entries]
+            return Batches(schema, lambda: decoded(decode, files, schema, request.upto))
         paths = [str(self._root / entry.path) for entry in entries]
         constants = {path: _constants(state, entry, schema) for path, entry in zip(paths, entries, strict=True)}
         held = {path: state.shapes[entry.shape] for path, entry in zip(paths, entries, strict=True)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 
     from penstock.connectors.files.commit.log import Log
     from penstock.types import Schema
+
+
+# Writes the rows of a Parquet file, which has these columns, to a file of another format; whatever it raises fails the
+# attempt. OSError stands for what the disk answers.
+Encoder: TypeAlias = "Callable[[Path, Path, Schema], None]"
 
 
 class StagedFile(BaseModel):
@@ -53,7 +58,10 @@ class StagedPart(BaseModel):
 
 @dataclass(slots=True)
 class StagingWriter(FileWriter):
-    """``folder`` is this writer's own, in ``attempt``; ``single`` the name of the one file the engine is asked for."""
+    """``folder`` is this writer's own, in ``attempt``; ``single`` the name of the one file the engine is asked for.
+
+    ``encode`` makes of each file that the engine has written one of the sink's own format, before it is staged.
+    """
 
     log: Log
     epoch: Epoch
@@ -65,6 +73,7 @@ class StagingWriter(FileWriter):
     single: str | None
     max_file_bytes: int | None
     reached: Callable[[str], None]
+    encode: Encoder | None = None
     _counts: dict[str, int] = field(default_factory=dict)
 
     def target(self) -> FileTarget:
@@ -114,7 +123,15 @@ class StagingWriter(FileWriter):
         written = self._written()
         uncounted = [path for path in written if str(path.relative_to(self.folder)) not in self._counts]
         counts = count_rows(self.form, uncounted, len(self.schema) - len(self.partition_by))
+        for path in written:
+            self._encode(path)
         return tuple(self._file(path, counts) for path in written)
+
+    def _encode(self, path: Path) -> None:
+        if self.encode is not None:
+            made = path.with_name(f"{path.name}.encoded")
+            self.encode(path, made, self.schema.without(self.partition_by))
+            made.replace(path)
 
     def _file(self, path: Path, counts: Mapping[Path, int]) -> StagedFile:
         rows = counts[path] if path in counts else self._counts[str(path.relative_to(self.folder))]

@@ -1,0 +1,63 @@
+"""The rows of a sink's table where the engine cannot read its files: decoded here, partition values put beside them."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import TYPE_CHECKING, TypeAlias
+
+from sqlglot import exp
+
+from penstock.connectors.api import Chunk
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    import pyarrow as pa
+
+    from penstock.connectors.api import Position
+    from penstock.types import Schema
+
+# The rows of a file of the sink's format: exactly these columns, in the types that they were written from, null for
+# those that the file lacks.
+Decoder: TypeAlias = "Callable[[Path, Schema], Generator[pa.RecordBatch, None, None]]"
+
+
+def decoded(
+    decode: Decoder, files: Sequence[tuple[Path, Mapping[str, exp.Expr]]], schema: Schema, position: Position
+) -> Iterator[Chunk]:
+    """All rows of the files, each with the values of its partition columns. Errors as the decoder's."""
+    for path, constants in files:
+        values = _values(constants, schema)
+        with closing(decode(path, schema.without(constants))) as batches:
+            for batch in batches:
+                yield Chunk(_beside(batch, values, schema), position)
+
+
+def _values(constants: Mapping[str, exp.Expr], schema: Schema) -> dict[str, pa.Array]:
+    """One value each, as the engine reads it from the text that is kept of it."""
+    if not constants:
+        return {}
+    import duckdb
+
+    from penstock.types.conform import conform_array
+
+    named = [exp.alias_(value.copy(), f"c{place}") for place, value in enumerate(constants.values())]
+    with duckdb.connect(config={"threads": 1}) as database:
+        database.execute("SET arrow_lossless_conversion = true")
+        database.execute("SET TimeZone = 'UTC'")
+        row = database.sql(exp.select(*named).sql(dialect="duckdb")).to_arrow_table()
+    return {
+        name: conform_array(row.column(place).combine_chunks(), schema[name].type, name=name)
+        for place, name in enumerate(constants)
+    }
+
+
+def _beside(batch: pa.RecordBatch, values: dict[str, pa.Array], schema: Schema) -> pa.RecordBatch:
+    import pyarrow as pa
+
+    from penstock.types.arrow import to_arrow
+
+    zeros = pa.nulls(batch.num_rows, pa.int64()).fill_null(0)
+    arrays = [values[name].take(zeros) if name in values else batch.column(name) for name in schema.names]
+    return pa.RecordBatch.from_arrays(arrays, schema=to_arrow(schema))
