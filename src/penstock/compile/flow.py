@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from sqlglot import exp
 
+from penstock.compile.lambdas import is_bound
 from penstock.compile.query_flow import query_flow
 from penstock.graph.nodes import (
     Aggregate,
@@ -96,7 +97,7 @@ def _columns(tree: exp.Expr, source: str) -> frozenset[Place]:
 
 def _read(tree: exp.Expr) -> list[exp.Column]:
     """Not the columns that only break a tie between rows: else every label would stick to every row's number."""
-    return [found for found in tree.find_all(exp.Column) if says_something(found)]
+    return [found for found in tree.find_all(exp.Column) if says_something(found) and not is_bound(found)]
 
 
 def _passed(graph: Graph, source: str, rows: frozenset[Place]) -> Flow:
@@ -131,7 +132,7 @@ def _join(node: Join) -> Flow:
         return (node.left if found.table == node.left_alias else node.right, found.name)
 
     computed = _computed(node.columns, place)
-    on = frozenset(place(found) for found in node.on.find_all(exp.Column)) if node.on is not None else frozenset()
+    on = frozenset(place(found) for found in _read(node.on)) if node.on is not None else frozenset()
     return Flow(computed.values, computed.orders, on)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from penstock.compile.flow import flow_of
+from penstock.compile.tracing import trace
 from penstock.errors import ConfigError, Problem, nearest
 from penstock.graph.nodes import Read, Table
 
@@ -29,12 +29,18 @@ def label(graph: Graph, pipeline: Pipeline) -> Graph:
     if not _any_declared(pipeline):
         return graph
     declared = {graph.outputs[name]: labels for name, labels in _declared(pipeline).items() if name in graph.outputs}
-    found: _Labels = {}
-    for node in graph.nodes:
-        own = declared.get(node.id, {})
-        found[node.id] = {
-            name: labels | own.get(name, frozenset()) for name, labels in _flowing(node, graph, pipeline, found).items()
-        }
+
+    def of_leaf(leaf: Read | Table, name: str) -> frozenset[str]:
+        # A sink's table has the labels of what the pipeline sends to it.
+        own = pipeline.sources[leaf.source].params.labels if isinstance(leaf, Read) else {}
+        return frozenset(own.get(name, ()))
+
+    def of_transform(node: Node, name: str) -> frozenset[str]:
+        return declared.get(node.id, {}).get(name, frozenset())
+
+    # That a value is one of its type, or no null, says nothing of it: else every column beside one would be as sensitive.
+    traced = trace(graph, of_leaf, of_transform, checks_decide=False)
+    found = {id_: {name: marks.every for name, marks in node.columns.items()} for id_, node in traced.items()}
     _check_sinks(graph, pipeline, found)
     return graph.map(lambda node: dataclasses.replace(node, schema=_labelled(node, found[node.id])))
 
@@ -50,28 +56,6 @@ def _declared(pipeline: Pipeline) -> dict[str, Mapping[str, frozenset[str]]]:
 
 def _any_declared(pipeline: Pipeline) -> bool:
     return bool(_declared(pipeline)) or any(use.params.labels for use in pipeline.sources.values())
-
-
-def _flowing(node: Node, graph: Graph, pipeline: Pipeline, found: _Labels) -> dict[str, frozenset[str]]:
-    names = node.schema.names if node.schema is not None else ()
-    match node:
-        case Read(source=source):
-            own = pipeline.sources[source].params.labels
-            return {name: frozenset(own.get(name, ())) for name in names}
-        case Table(sink=sink):
-            sent = found.get(sink, {})
-            return {name: sent.get(name, frozenset()) for name in names}
-    flow = flow_of(node, graph)
-    rows = frozenset().union(*(found[place[0]][place[1]] for place in flow.rows))
-    return {
-        name: rows.union(
-            *(
-                found[source][column]
-                for source, column in flow.values.get(name, frozenset()) | flow.orders.get(name, frozenset())
-            )
-        )
-        for name in names
-    }
 
 
 def _check_sinks(graph: Graph, pipeline: Pipeline, found: _Labels) -> None:
