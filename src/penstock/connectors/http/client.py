@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from random import Random, SystemRandom
 from typing import TYPE_CHECKING, Final
@@ -68,7 +69,7 @@ class HttpClient:
 
     def url_of(self, request: Request) -> Url:
         """Where the request goes, without the connection's own query and credentials. Errors as ``parse_url``."""
-        url = parse_url(join(self._base, request.path), hidden=self._base.hidden or request.hidden)
+        url = _url_below(self._base, request.path, request.hidden)
         for _, value in request.query:
             if isinstance(value, Secret):
                 self.redact.add(value.reveal())
@@ -188,6 +189,12 @@ class HttpClient:
         error.problems = tuple(_redacted(problem, self.redact) for problem in error.problems)
         error.args = (error.problems[0].code, error.problems[0].message)
         return error
+
+
+@lru_cache(maxsize=256)
+def _url_below(base: Url, path: str, hidden: bool) -> Url:  # noqa: FBT001 -- a key of the cache
+    """A thousand pages differ in their query alone."""
+    return parse_url(join(base, path), hidden=base.hidden or hidden)
 
 
 def _again_or_raise(error: TransientError, scope: Cancellation) -> Again:

@@ -150,6 +150,7 @@ class _Handle:
         self._limits = limits
         self._tls = tls
         self._sockets: list[socket.socket] = []
+        self._is_set_up = False
 
     def break_off(self) -> None:
         """End what blocks on a socket of this handle, from another thread."""
@@ -168,8 +169,7 @@ class _Handle:
 
         exchange = _Exchange(outgoing, self._limits, cancellation, self._open)
         curl = self._curl
-        curl.reset()
-        self._set_up(outgoing, timeout_seconds)
+        self._prepare(outgoing, timeout_seconds)
         exchange.attach(curl)
         try:
             curl.perform()
@@ -189,11 +189,29 @@ class _Handle:
         self._sockets.append(opened)
         return opened
 
-    def _set_up(self, outgoing: Outgoing, timeout_seconds: float) -> None:
+    def _prepare(self, outgoing: Outgoing, timeout_seconds: float) -> None:
+        """A handle that has sent nothing but plain GETs keeps its settings; any other method leaves a fresh start."""
         import pycurl
 
-        curl, limits, url = self._curl, self._limits, outgoing.url
+        curl, url = self._curl, outgoing.url
+        if not self._is_set_up:
+            curl.reset()
+            self._set_up()
+        is_plain = outgoing.method == "GET" and outgoing.body is None
+        self._is_set_up = is_plain
+        if not is_plain:
+            self._set_method(outgoing)
         curl.setopt(pycurl.URL, url.reveal())
+        curl.setopt(pycurl.RESOLVE, [_pin(url, outgoing.addresses)])
+        curl.setopt(pycurl.CONNECTTIMEOUT_MS, max(1, int(min(self._limits.connect_seconds, timeout_seconds) * 1000)))
+        curl.setopt(pycurl.TIMEOUT_MS, max(1, int(timeout_seconds * 1000)))
+        curl.setopt(pycurl.HTTPHEADER, [*(_header_line(*pair) for pair in outgoing.headers), "Expect:"])
+
+    def _set_up(self) -> None:
+        """What is the same for every request."""
+        import pycurl
+
+        curl = self._curl
         curl.setopt(pycurl.PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS)
         curl.setopt(pycurl.FOLLOWLOCATION, 0)
         curl.setopt(pycurl.PROXY, "")
@@ -201,13 +219,8 @@ class _Handle:
         curl.setopt(pycurl.BUFFERSIZE, _BUFFER_BYTES)
         curl.setopt(pycurl.ACCEPT_ENCODING, "gzip, deflate")
         curl.setopt(pycurl.USERAGENT, _USER_AGENT)
-        curl.setopt(pycurl.RESOLVE, [_pin(url, outgoing.addresses)])
-        curl.setopt(pycurl.CONNECTTIMEOUT_MS, max(1, int(min(limits.connect_seconds, timeout_seconds) * 1000)))
-        curl.setopt(pycurl.TIMEOUT_MS, max(1, int(timeout_seconds * 1000)))
         curl.setopt(pycurl.LOW_SPEED_LIMIT, 1)
-        curl.setopt(pycurl.LOW_SPEED_TIME, limits.idle_seconds)
-        curl.setopt(pycurl.HTTPHEADER, [*(_header_line(*pair) for pair in outgoing.headers), "Expect:"])
-        self._set_method(outgoing)
+        curl.setopt(pycurl.LOW_SPEED_TIME, self._limits.idle_seconds)
         self._set_tls()
 
     def _set_method(self, outgoing: Outgoing) -> None:
@@ -219,7 +232,7 @@ class _Handle:
             self._curl.setopt(pycurl.POSTFIELDS, outgoing.body)
         if outgoing.method == "HEAD":
             self._curl.setopt(pycurl.NOBODY, 1)
-        elif outgoing.method != "GET" or outgoing.body is not None:
+        else:
             self._curl.setopt(pycurl.CUSTOMREQUEST, outgoing.method)
 
     def _set_tls(self) -> None:

@@ -64,9 +64,11 @@ def call_with_retry(
     ``sleep`` replaces ``clock.sleep`` where a wait must be interruptible. Raises the last attempt's TransientError, its
     detail completed by how often and how long it was tried, once the budget is spent.
     """
-    from tenacity import Retrying, retry_if_result
-
     started = clock.monotonic()
+    first = attempt(1)
+    if not isinstance(first, Again):
+        return first
+    from tenacity import Retrying, retry_if_result
 
     def wait(state: RetryCallState) -> float:
         return policy.wait_seconds(state.attempt_number, _failure(state).after_seconds, random)
@@ -83,7 +85,7 @@ def call_with_retry(
     def once() -> T | Again:
         nonlocal number
         number += 1
-        return attempt(number)
+        return first if number == 1 else attempt(number)
 
     retrying = Retrying(
         sleep=sleep or clock.sleep,

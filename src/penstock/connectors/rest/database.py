@@ -25,10 +25,10 @@ _PARTS: Final = 2 * _MOST_THREADS  # a table is handed out to threads by parts
 class Database:
     """Used by one thread at a time; ``close`` is idempotent. ``spill`` is a private folder for what memory cannot hold."""
 
-    def __init__(self, spill: Path | None = None) -> None:
+    def __init__(self, spill: Path | None = None, threads: int | None = None) -> None:
         import duckdb
 
-        threads = min(_MOST_THREADS, os.cpu_count() or 1)
+        threads = threads or min(_MOST_THREADS, os.cpu_count() or 1)
         self._connection = duckdb.connect(
             ":memory:",
             config={

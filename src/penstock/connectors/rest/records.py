@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from itertools import pairwise
-from typing import TYPE_CHECKING, Final, Literal
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Final, Literal, Self
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from sqlglot import exp
 
-from penstock.connectors.rest.database import PAGES, pages_view
+from penstock.connectors.rest.database import PAGES, Database, pages_view
 from penstock.connectors.rest.faults import Faults
 from penstock.connectors.rest.nested import is_finite, parts_of
 from penstock.connectors.rest.pages import strict_objection
@@ -20,11 +22,11 @@ from penstock.types import logical as lt
 from penstock.types.conform import conform
 
 if TYPE_CHECKING:
-    from penstock.connectors.rest.database import Database
     from penstock.connectors.rest.path import Path
     from penstock.connectors.rest.spool import Group
 
 Policy = Literal["reject", "null", "fail"]
+_MOST_READERS: Final = 4
 _NOT_FINITE: Final = (b"NaN", b"Infinity")
 
 
@@ -84,6 +86,33 @@ class RecordReader:
         return conform(pa.concat_batches(batches) if batches else empty, self._schema)
 
 
+class RecordReaders:
+    """A reader for each of a few threads. A single query over pages runs on one thread, since it keeps their order."""
+
+    def __init__(self, place: Path, schema: Schema, *, checked: Schema, policy: Policy) -> None:
+        self.count = min(_MOST_READERS, os.cpu_count() or 1)
+        self._databases: list[Database] = []
+        self._idle: SimpleQueue[RecordReader] = SimpleQueue()
+        for _ in range(self.count):
+            self._databases.append(Database(threads=1))
+            self._idle.put(RecordReader(self._databases[-1], place, schema, checked=checked, policy=policy))
+
+    def read(self, group: Group) -> tuple[pa.RecordBatch, pa.RecordBatch | None]:
+        """From any thread. As ``RecordReader.read``."""
+        reader = self._idle.get()
+        try:
+            return reader.read(group)
+        finally:
+            self._idle.put(reader)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for database in self._databases:
+            database.close()
+
+
 def _check_finite(group: Group) -> None:
     """The engine's JSON reader takes NaN and Infinity; typed columns find them (``may_hide``), json would keep them."""
     if not any(literal in group.content for literal in _NOT_FINITE):
@@ -111,4 +140,4 @@ def _all_null_rows(table: pa.Table) -> bool:
     return bool(pc.any(empty).as_py())
 
 
-__all__ = ["Policy", "RecordReader"]
+__all__ = ["Policy", "RecordReader", "RecordReaders"]

@@ -102,13 +102,16 @@ class RestSource(Spooling):
         return Spool(upto)
 
     def _chunks(self, spool: Spool, whole: Schema, schema: Schema, after: int, upto: Position) -> Iterator[Chunk]:
-        from penstock.connectors.rest.records import RecordReader
+        """Groups of pages are parsed on several threads, each with a database of its own, and delivered in order."""
+        from penstock.connectors.resilience.parallel import in_order
+        from penstock.connectors.rest.records import RecordReaders
 
         checked = _checked(whole, self._context)
-        reader = RecordReader(self._database(), self._place, schema, checked=checked, policy=self._policy())
-        for group in spool.groups(after):
-            batch, rejects = reader.read(group)
-            yield Chunk(batch, {**upto, "page": group.last}, rejects)
+        with RecordReaders(self._place, schema, checked=checked, policy=self._policy()) as readers:
+            groups = spool.groups(after)
+            read = in_order(lambda group, _: (group.last, *readers.read(group)), groups, concurrency=readers.count)
+            for last, batch, rejects in read:
+                yield Chunk(batch, {**upto, "page": last}, rejects)
 
     def _policy(self) -> Policy:
         return self._context.contract.on_bad_value if self._context.contract else self._params.on_bad_value
