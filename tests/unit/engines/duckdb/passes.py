@@ -11,6 +11,7 @@ import pyarrow as pa
 from penstock import registry
 from penstock.compile.build import build
 from penstock.compile.facts import Facts
+from penstock.compile.pipeline import compile_pipeline
 from penstock.connectors.api import Batches, BatchWriter, Chunk, Rows, Staged
 from penstock.connectors.params import SinkParams, SourceParams
 from penstock.document.loader import load
@@ -94,9 +95,11 @@ class Ran:
         return self.counts[node]
 
 
-def compiled(text: str, engine: DuckDBEngine) -> Graph:
+def compiled(text: str, engine: DuckDBEngine, *, optimise: bool = False) -> Graph:
     pipeline = read_pipeline(load(text, "test.yml"), "test.yml", catalogue=catalogue(), read_file=lambda _: b"")
     sources = {name: use.contract for name, use in pipeline.sources.items() if use.contract is not None}
+    if optimise:
+        return compile_pipeline(pipeline, Facts(sources=sources), engine).graph
     return build(pipeline, Facts(sources=sources), engine)[0]
 
 
@@ -119,11 +122,12 @@ def run(
     readable: tuple[Path, ...] = (),
     writers: Mapping[str, MemoryWriter] | None = None,
     project: Path | None = None,
+    optimise: bool = False,
 ) -> Ran:
     """Compiles and runs the document; rows by sink."""
     engine = DuckDBEngine(Limits(memory_bytes=1 << 30, threads=2), folder, readable, project=project)
     try:
-        graph = compiled(text, engine)
+        graph = compiled(text, engine, optimise=optimise)
         inputs = {node.id: [_rows(data[node.source], node.schema)] for node in graph.reads}
         found = dict(writers or {write.sink: MemoryWriter() for write in graph.writes})
         rejects = MemoryRejects()
