@@ -91,13 +91,13 @@ def schema(
     """The JSON Schema of documents, for completion in an editor."""
     import json as text
 
-    from penstock.cli.output import print_json, show
+    from penstock.cli.output import print_json, show, write
     from penstock.errors import ConfigError
     from penstock.service.describing import json_schema
 
     found = json_schema()
     if out is None:
-        typer.echo(text.dumps(found, ensure_ascii=False, indent=2))
+        write(text.dumps(found, ensure_ascii=False, indent=2) + "\n")
         return 0
     try:
         out.write_text(text.dumps(found, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")

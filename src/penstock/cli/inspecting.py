@@ -93,7 +93,7 @@ def plan(
     sql: Annotated[bool, typer.Option("--sql", help="Print the statement per node, for DuckDB and for Spark.")] = False,
     json: options.Json = False,
 ) -> int:
-    """What a run will do: stages, types, guarantee and why, what each sink will do."""
+    """What a run will do, and under which guarantee."""
     from penstock.cli.output import print_json, show, tell
     from penstock.cli.render.plan import plan_page
     from penstock.service import inspecting
@@ -146,8 +146,8 @@ def lineage(
     allow_path: options.AllowPath = None,
     json: options.Json = False,
 ) -> int:
-    """Where every column comes from, through values and through what decides rows."""
-    from penstock.cli.output import print_json
+    """Where every column comes from, and what decides its rows."""
+    from penstock.cli.output import print_json, show, write
     from penstock.cli.render import lineage as render
     from penstock.service import inspecting
 
@@ -157,9 +157,9 @@ def lineage(
         case "json":
             print_json(traced.to_json())
         case "mermaid":
-            typer.echo(render.mermaid(traced))
+            write(render.mermaid(traced) + "\n")
         case "openlineage":
             print_json(render.openlineage(traced))
         case _:
-            typer.echo(render.text(traced))
+            show(render.text(traced))
     return 0

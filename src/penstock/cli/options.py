@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
 
@@ -18,10 +18,17 @@ if TYPE_CHECKING:
     from penstock.events import Events
     from penstock.service.opening import Request
 
+INTERRUPTED: Final = 130
+
+
+class Told(int):
+    """An exit code of which the command has told the reason already."""
+
+
 LogLevel = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["text", "json"]
 
-File = Annotated[Path, typer.Argument(help="The pipeline file.", show_default=False)]
+File = Annotated[Path, typer.Argument(metavar="FILE", help="The pipeline file.", show_default=False)]
 Json = Annotated[bool, typer.Option("--json", help="Print exactly one JSON object to stdout.")]
 Env = Annotated[str | None, typer.Option("--env", help="The environment; else PENSTOCK_ENV.", show_default=False)]
 Param = Annotated[

@@ -30,7 +30,10 @@ def init(
     template: Annotated[str, typer.Option(help="What it begins with: prices or empty.")] = "prices",
     json: options.Json = False,
 ) -> int:
-    """A project that runs at once: penstock.yml, a pipeline with sample data, a schema for completion."""
+    """A project that runs at once, with sample data.
+
+    penstock.yml, one pipeline, and a schema for completion in an editor. Nothing is overwritten.
+    """
     from penstock.cli.output import print_json, show
     from penstock.service.starting import init as start
 
@@ -58,7 +61,7 @@ def set_secret(
     project: options.Project = None,
     json: options.Json = False,
 ) -> int:
-    """Keep a secret; its value is asked for, or read from stdin where that is no terminal."""
+    """Keep a secret; its value is asked for, or read from stdin."""
     import sys
 
     from penstock.cli.output import print_json, show

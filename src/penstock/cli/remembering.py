@@ -90,7 +90,7 @@ def list_rejects(
         print_json(
             {
                 "run_id": found.run_id,
-                "total": sum(entry.file.rows for entry in found.entries),
+                "total": found.total,
                 "by_cause": found.by_cause(),
             }
         )
@@ -118,7 +118,7 @@ def show_rejects(
     if json:
         print_json({"run_id": found.run_id, "records": first})
     elif first:
-        show(*records_page(first))
+        show(*records_page(first, found.root))
     else:
         show("nothing was rejected")
     return 0

@@ -11,10 +11,15 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from penstock.cli import options
-from penstock.errors import ConfigError
+from penstock.cli.options import INTERRUPTED, Told
+from penstock.errors import ConfigError, PenstockError, Problem
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from penstock.events import Events
+    from penstock.faults.points import Faults
+    from penstock.service.opening import Request
     from penstock.service.running import RunResult
 
 _FAIL_ON: Final = ("rejects", "warnings")
@@ -40,33 +45,58 @@ def run(
     ] = None,
     json: options.Json = False,
 ) -> int:
-    """Settle what an earlier run left, run, and show the balance sheet."""
+    """Settle what an earlier run left, run, show the balance sheet.
+
+    Several files run one after the other; the first that fails ends it.
+    """
     from penstock.cli.output import print_json, tell
     from penstock.faults.points import VARIABLE, parse_faults
-    from penstock.service.running import run as run_pipeline
+    from penstock.ledger.api import RunStatus
 
     stops = _stops(fail_on)
     settings = options.settings_of(env, param, allow_path)
     faults = parse_faults(os.environ.get(VARIABLE, ""))
     chosen = options.globals_of(context)
-    results: list[RunResult] = []
+    done: list[RunResult] = []
     code = 0
+    problems: Sequence[Problem] = ()
     for file in files:
-        events = chosen.events()
         request = options.request_of(file, settings, reached=faults.reached, full_refresh=full_refresh)
-        with _progress(chosen, events):
-            result = run_pipeline(request, events, faults)
-        results.append(result)
-        tell([*result.warnings, *result.problems])
-        if not json and not chosen.quiet:
-            _show(result)
-        code = code or _code(result, stops)
-        if result.error is not None:
+        try:
+            result = _run(request, chosen, faults)
+        except PenstockError as error:
+            code, problems = error.exit_code, error.problems
+            tell(problems)
             break
+        done.append(result)
+        _tell(result, quiet=json or chosen.quiet)
+        code = code or _code(result, stops)
+        if result.status is not RunStatus.DONE:
+            break
+    tell(_not_run(files[len(done) + bool(problems) :]))
     if json:
-        shown = [result.to_json() for result in results]
-        print_json(shown[0] if len(files) == 1 else {"runs": shown})
+        print_json(_json(files, done, problems))
     return code
+
+
+def _run(request: Request, chosen: options.Globals, faults: Faults) -> RunResult:
+    from penstock.service.running import run as run_pipeline
+
+    events = chosen.events()
+    with _progress(chosen, events):
+        return run_pipeline(request, events, faults)
+
+
+def _json(files: Sequence[Path], done: Sequence[RunResult], problems: Sequence[Problem]) -> dict[str, object]:
+    """Of one file its run, of several a list of runs; what went wrong before a run began stands beside them."""
+    failed = {"ok": False, "problems": [problem.to_json() for problem in problems]} if problems else {}
+    if len(files) == 1:
+        return done[0].to_json() if done else failed
+    return {"runs": [result.to_json() for result in done], **failed}
+
+
+def _not_run(files: Sequence[Path]) -> list[Problem]:
+    return [Problem("CLI-105", f'"{file}" was not run', severity="warning") for file in files]
 
 
 def _stops(text: str | None) -> frozenset[str]:
@@ -79,8 +109,12 @@ def _stops(text: str | None) -> frozenset[str]:
 
 
 def _code(result: RunResult, stops: frozenset[str]) -> int:
+    from penstock.ledger.api import RunStatus
+
     if result.error is not None:
         return result.error.exit_code
+    if result.status is RunStatus.INTERRUPTED:
+        return Told(INTERRUPTED)
     failed = ("rejects" in stops and result.rejected) or ("warnings" in stops and result.warnings)
     return 1 if failed else 0
 
@@ -93,8 +127,14 @@ def _progress(chosen: options.Globals, events: Events) -> AbstractContextManager
     return progress(events)
 
 
-def _show(result: RunResult) -> None:
-    from penstock.cli.output import show
+def _tell(result: RunResult, *, quiet: bool) -> None:
+    """Problems are told in any case; the balance sheet is for people who want it."""
+    from penstock.cli.output import show, tell, write
     from penstock.cli.render.balance import balance_sheet
+    from penstock.ledger.api import RunStatus
 
-    show(*balance_sheet(result))
+    tell([*result.warnings, *result.problems])
+    if not quiet:
+        show(*balance_sheet(result))
+    if result.status is RunStatus.INTERRUPTED:
+        write("interrupted; the state is consistent\n", sys.stderr)

@@ -1672,6 +1672,12 @@ _ROWS: tuple[tuple[str, ErrorClass, str, str], ...] = (
     ("FLT-101", "TransientError", "lost answer", "PENSTOCK_FAULTS asks the answer of this point to be lost."),
     ("FLT-110", "ConfigError", "fault not understood", "PENSTOCK_FAULTS is a comma list of point=act or point@n=act."),
     # -- CLI: the command line
+    (
+        "CLI-100",
+        "ConfigError",
+        "wrong arguments",
+        "The command line has no such command or option, or lacks what the command needs; the usage stands beside it.",
+    ),
     ("CLI-101", "ConfigError", "no name=value", "A --param is written name=value."),
     ("CLI-102", "ConfigError", "nothing to fail on", "--fail-on takes rejects, warnings, or both with a comma."),
     ("CLI-103", "ConfigError", "no pipeline", "The project has no file under pipelines/, and none was named."),
@@ -1681,9 +1687,11 @@ _ROWS: tuple[tuple[str, ErrorClass, str, str], ...] = (
         "no such column",
         "Lineage was asked for a column that the pipeline does not have; it is written node.column.",
     ),
+    ("CLI-105", "ConfigError", "not run", "A pipeline that was named before this one failed; run this one again."),
     ("CLI-110", "ConfigError", "no such template", "`penstock init` knows the templates that its help names."),
     ("CLI-111", "ConfigError", "files are there already", "`penstock init` overwrites nothing; name an empty folder."),
     ("CLI-112", "ConfigError", "cannot be written", "The folder or file that was named cannot be written."),
+    ("CLI-113", "ConfigError", "no output", "What a command prints cannot be written where its output goes."),
     ("CLI-120", "ConfigError", "no such component or code", "The catalogue has nothing of that name."),
     # -- INT: our own bugs
     (

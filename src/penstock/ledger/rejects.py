@@ -13,7 +13,7 @@ from penstock.errors import DataError
 from penstock.ledger.api import RejectFile
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     import pyarrow as pa
@@ -178,12 +178,3 @@ def read(state: Path, entry: RejectEntry) -> Iterator[pa.RecordBatch]:
         raise DataError(
             "LED-120", f'the rejects of "{entry.file.node}" cannot be read', detail=f"{path.name}: {error}"
         ) from None
-
-
-def total_by_cause(entries: Sequence[RejectEntry]) -> dict[tuple[str, str, str | None], int]:
-    """Rows by (node, code, column) over all entries."""
-    totals: Counter[tuple[str, str, str | None]] = Counter()
-    for entry in entries:
-        for (code, column), rows in entry.file.groups.items():
-            totals[entry.file.node, code, column] += rows
-    return dict(totals)

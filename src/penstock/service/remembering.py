@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from penstock.document.assembly import project_of
 from penstock.errors import ConfigError
-from penstock.ledger.rejects import read, total_by_cause
+from penstock.ledger.rejects import read
+from penstock.service.causes import by_cause
 from penstock.service.opening import LEDGER_FILE, open_ledger
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from penstock.connectors.api import Receipt
     from penstock.document.assembly import Settings
+    from penstock.document.project import Project
     from penstock.ledger.api import EpochRecord, Ledger, NodeBalance, RejectEntry, RunRecord
 
 
@@ -31,15 +33,15 @@ class RunDetails:
 
 
 @contextmanager
-def _ledger(settings: Settings) -> Iterator[tuple[Ledger | None, Path]]:
+def _ledger(settings: Settings) -> Iterator[tuple[Ledger | None, Project]]:
     """The project's ledger, None where nothing ever ran; asking makes none."""
-    state = project_of(None, settings).state
-    if not (state / LEDGER_FILE).exists():
-        yield None, state
+    project = project_of(None, settings)
+    if not (project.state / LEDGER_FILE).exists():
+        yield None, project
         return
-    ledger = open_ledger(state)
+    ledger = open_ledger(project.state)
     try:
-        yield ledger, state
+        yield ledger, project
     finally:
         ledger.close()
 
@@ -69,16 +71,19 @@ def show_run(settings: Settings, run_id: str | None) -> RunDetails:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """Reject files of one run, newest first, and where their contents lie."""
+    """Reject files of one run, newest first, and where their contents lie; ``root`` is the project's folder."""
 
     run_id: str | None
     entries: Sequence[RejectEntry]
     state: Path
+    root: Path
+
+    @property
+    def total(self) -> int:
+        return sum(entry.file.rows for entry in self.entries)
 
     def by_cause(self) -> list[dict[str, Any]]:
-        """Rows by node, cause and column, most first."""
-        totals = sorted(total_by_cause(self.entries).items(), key=lambda item: (-item[1], str(item[0])))
-        return [{"node": node, "cause": code, "column": column, "rows": rows} for (node, code, column), rows in totals]
+        return by_cause(entry.file for entry in self.entries)
 
     def batches(self) -> Iterator[tuple[RejectEntry, pa.RecordBatch]]:
         """The rejected records themselves. Raises DataError LED-120."""
@@ -89,18 +94,18 @@ class Rejected:
 
 def rejects(settings: Settings, *, run_id: str | None = None, node: str | None = None) -> Rejected:
     """Of one run (an id or its prefix), by default of the newest that has any."""
-    with _ledger(settings) as (ledger, state):
-        if ledger is None:
-            return Rejected(run_id, (), state)
-        run = ledger.run(run_id) if run_id is not None else None
-        if run_id is not None and run is None:
+    with _ledger(settings) as (ledger, project):
+        if ledger is None and run_id is None:
+            return Rejected(None, (), project.state, project.root)
+        run = ledger.run(run_id) if ledger is not None and run_id is not None else None
+        if ledger is None or (run_id is not None and run is None):
             raise ConfigError("LED-130", f'there is no run "{run_id}"', hint="`penstock runs list` shows what there is")
         entries = ledger.rejects(run_id=run.run_id if run is not None else None)
         chosen = run.run_id if run is not None else (entries[0].run_id if entries else None)
         found = [
             entry for entry in entries if entry.run_id == chosen and (node is None or _is_of(entry.file.node, node))
         ]
-        return Rejected(chosen, found, state)
+        return Rejected(chosen, found, project.state, project.root)
 
 
 def _is_of(node_id: str, name: str) -> bool:

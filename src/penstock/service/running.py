@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import SystemRandom
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from penstock.run.epoch import Surroundings
 from penstock.run.feeds import FOLDER as SPOOL
 from penstock.run.feeds import Feeds
 from penstock.run.runner import run as run_plan
+from penstock.service.causes import by_cause
 from penstock.service.opening import opened
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from penstock.errors import Problem
     from penstock.events import Events
     from penstock.faults.points import Faults
+    from penstock.ledger.api import RejectEntry
     from penstock.plan.stages import Plan
     from penstock.run.epoch import SealedEpoch
     from penstock.service.opening import Opened, Request
@@ -32,7 +34,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """What ``run --json`` prints. ``epochs`` are those that this run sealed."""
+    """What ``run --json`` prints. ``epochs`` are those that this run sealed; ``aborted`` what an epoch had rejected that
+    was not sealed: kept, as evidence. ``error`` is why the run failed, None where it is done or was interrupted.
+    """
 
     pipeline: str
     run_id: str
@@ -44,6 +48,7 @@ class RunResult:
     epochs: Sequence[SealedEpoch] = ()
     warnings: Sequence[Problem] = ()
     problems: Sequence[Problem] = ()
+    aborted: Sequence[RejectEntry] = ()
     error: PenstockError | None = field(default=None, compare=False)
 
     @property
@@ -51,14 +56,14 @@ class RunResult:
         return sum(entry.rejected for epoch in self.epochs for entry in epoch.account.balance)
 
     def by_cause(self) -> list[dict[str, Any]]:
-        """Rejected rows by node, code and column, most first."""
-        totals: dict[tuple[str, str, str | None], int] = {}
-        for epoch in self.epochs:
-            for file in epoch.account.rejects:
-                for (code, column), rows in file.groups.items():
-                    totals[file.node, code, column] = totals.get((file.node, code, column), 0) + rows
-        ordered = sorted(totals.items(), key=lambda item: (-item[1], str(item[0])))
-        return [{"node": node, "cause": code, "column": column, "rows": rows} for (node, code, column), rows in ordered]
+        return by_cause(file for epoch in self.epochs for file in epoch.account.rejects)
+
+    @property
+    def aborted_rows(self) -> int:
+        return sum(entry.file.rows for entry in self.aborted)
+
+    def aborted_by_cause(self) -> list[dict[str, Any]]:
+        return by_cause(entry.file for entry in self.aborted)
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -71,7 +76,11 @@ class RunResult:
             "duration_ms": self.duration_ms,
             "epochs": [_epoch_json(epoch) for epoch in self.epochs],
             "balance": _balance_json(self.epochs),
-            "rejects": {"total": self.rejected, "by_cause": self.by_cause()},
+            "rejects": {
+                "total": self.rejected,
+                "by_cause": self.by_cause(),
+                "aborted": {"total": self.aborted_rows, "by_cause": self.aborted_by_cause()},
+            },
             "warnings": [problem.to_json() for problem in self.warnings],
             "problems": [problem.to_json() for problem in self.problems],
         }
@@ -128,16 +137,15 @@ def _balance_json(epochs: Sequence[SealedEpoch]) -> dict[str, Any]:
 
 def run(request: Request, events: Events, faults: Faults) -> RunResult:
     """Runs the pipeline. Errors of the document are raised (ConfigError, nothing was touched); once a run has a record
-    in the ledger its failure is told in the result.
+    in the ledger its failure is told in the result, an interrupt too (``status``): who calls decides what ends.
     """
-    started, clock = request.clock.now(), request.clock
-    begun = clock.monotonic()
+    started = request.clock.now()
+    begun_at = request.clock.monotonic()
     with opened(request) as found:
         found.connect()
         compiled, plan = found.plan()
-        run_id = new_run_id(started)
         record = RunRecord(
-            run_id,
+            new_run_id(started),
             found.key,
             RunStatus.RUNNING,
             started,
@@ -146,38 +154,39 @@ def run(request: Request, events: Events, faults: Faults) -> RunResult:
             plan_hash=plan.hash,
         )
         found.ledger.begin_run(record)
-        events.emit(RunStarted(plan.pipeline, run_id, plan.hash))
-        epochs, error = _epochs(_Begun(found, compiled, plan, run_id, events, faults))
-        result = RunResult(
-            plan.pipeline,
-            run_id,
-            _status(error),
-            found.engine.name,
-            compiled.delivery.given,
-            started,
-            round((clock.monotonic() - begun) * 1000),
-            epochs,
-            compiled.warnings,
-            error.problems if isinstance(error, PenstockError) else (),
-            error if isinstance(error, PenstockError) else None,
-        )
-        found.ledger.end_run(
-            RunRecord(
-                run_id,
-                found.key,
-                result.status,
-                started,
-                clock.now(),
-                result.engine,
-                result.guarantee,
-                plan.hash,
-                result.to_json(),
-            )
-        )
-        events.emit(RunEnded(plan.pipeline, run_id, result.status.value, result.duration_ms / 1000))
-    if isinstance(error, KeyboardInterrupt):
-        raise error
+        events.emit(RunStarted(plan.pipeline, record.run_id, plan.hash))
+        begun = _Begun(found, compiled, plan, record, events, faults)
+        try:
+            epochs, error = _epochs(begun)
+        except Exception:
+            found.ledger.end_run(replace(record, status=RunStatus.FAILED, ended_at=request.clock.now()))
+            raise
+        result = _result(begun, epochs, error, round((request.clock.monotonic() - begun_at) * 1000))
+        ended = replace(record, status=result.status, ended_at=request.clock.now(), summary=result.to_json())
+        found.ledger.end_run(ended)
+        events.emit(RunEnded(plan.pipeline, record.run_id, result.status.value, result.duration_ms / 1000))
     return result
+
+
+def _result(
+    begun: _Begun, epochs: Sequence[SealedEpoch], error: PenstockError | KeyboardInterrupt | None, duration_ms: int
+) -> RunResult:
+    record, failure = begun.record, error if isinstance(error, PenstockError) else None
+    kept = begun.found.ledger.rejects(record.key, run_id=record.run_id) if error is not None else ()
+    return RunResult(
+        begun.plan.pipeline,
+        record.run_id,
+        _status(error),
+        record.engine,
+        record.guarantee,
+        record.started_at,
+        duration_ms,
+        epochs,
+        begun.compiled.warnings,
+        failure.problems if failure is not None else (),
+        tuple(entry for entry in kept if entry.status == "aborted"),
+        failure,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,13 +194,13 @@ class _Begun:
     found: Opened
     compiled: Compiled
     plan: Plan
-    run_id: str
+    record: RunRecord
     events: Events
     faults: Faults
 
 
-def _epochs(begun: _Begun) -> tuple[Sequence[SealedEpoch], BaseException | None]:
-    holder = f"{socket.gethostname()}/{os.getpid()}/{begun.run_id}"
+def _epochs(begun: _Begun) -> tuple[Sequence[SealedEpoch], PenstockError | KeyboardInterrupt | None]:
+    holder = f"{socket.gethostname()}/{os.getpid()}/{begun.record.run_id}"
     try:
         done = run_plan(_surroundings(begun), holder, full_refresh=begun.found.request.full_refresh)
     except (PenstockError, KeyboardInterrupt) as error:
@@ -199,7 +208,7 @@ def _epochs(begun: _Begun) -> tuple[Sequence[SealedEpoch], BaseException | None]
     return done.epochs, None
 
 
-def _status(error: BaseException | None) -> RunStatus:
+def _status(error: PenstockError | KeyboardInterrupt | None) -> RunStatus:
     match error:
         case None:
             return RunStatus.DONE
@@ -223,7 +232,7 @@ def _surroundings(begun: _Begun) -> Surroundings:
     }
     return Surroundings(
         key,
-        begun.run_id,
+        begun.record.run_id,
         plan,
         {name: source for name, source in found.sources.items() if name in used},
         found.sinks,

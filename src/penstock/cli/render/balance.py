@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from rich.console import RenderableType
 
@@ -20,14 +20,29 @@ _LOUD = frozenset({"read", "table", "write", "join", "aggregate", "explode", "un
 
 
 def balance_sheet(result: RunResult) -> Iterator[RenderableType]:
-    """Empty where nothing was sealed: the problems are told elsewhere."""
+    """What was sealed, and what was rejected; of a run that failed what its last epoch had rejected until then."""
     for epoch in result.epochs:
         yield _title(result, epoch)
-        yield _nodes(epoch.account.balance)
+        yield nodes_table(epoch.account.balance)
         yield _sinks(epoch)
     if result.rejected:
-        yield _rejects(result)
-        yield Text("`penstock rejects show` lists them, `penstock rejects export` writes them to a file.", style="dim")
+        yield _causes("rejected at", result.by_cause())
+    if result.status.value != "done":
+        yield _unsealed(result)
+    if result.aborted:
+        yield _causes("rejected before that", result.aborted_by_cause())
+    if result.rejected or result.aborted:
+        yield Text(f"the rows: penstock rejects show --run {result.run_id}", style="dim")
+
+
+def _unsealed(result: RunResult) -> Text:
+    """What a run that failed or was interrupted left open, and where to look."""
+    left = "the epoch after it was not sealed" if result.epochs else "nothing was sealed"
+    return Text.assemble(
+        (result.pipeline, "bold"),
+        f"  {result.status.value}, {left}  ",
+        (f"{result.duration_ms / 1000:.1f} s, run {result.run_id}", "dim"),
+    )
 
 
 def _title(result: RunResult, epoch: SealedEpoch) -> Text:
@@ -39,7 +54,7 @@ def _title(result: RunResult, epoch: SealedEpoch) -> Text:
     )
 
 
-def _nodes(entries: Sequence[NodeBalance]) -> Table:
+def nodes_table(entries: Sequence[NodeBalance]) -> Table:
     """Nodes that change nothing are left out: each hands on what it got."""
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("node", no_wrap=True)
@@ -80,13 +95,13 @@ def _sinks(epoch: SealedEpoch) -> Table:
     return table
 
 
-def _rejects(result: RunResult) -> Table:
+def _causes(title: str, causes: Sequence[Mapping[str, Any]]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column("rejected at")
-    table.add_column("cause")
-    table.add_column("column")
-    table.add_column("rows", justify="right")
-    for item in result.by_cause():
+    table.add_column(title, overflow="fold")
+    table.add_column("cause", overflow="fold")
+    table.add_column("column", overflow="fold")
+    table.add_column("rows", justify="right", no_wrap=True)
+    for item in causes:
         table.add_row(item["node"], item["cause"], item["column"] or "", Text(f"{item['rows']:,}", style="yellow"))
     return table
 

@@ -55,7 +55,7 @@ def component_page(item: Descriptor) -> Iterator[RenderableType]:
         yield Padding(Text(f"needs: pip install 'penstock[{item.extra}]'"), (0, 0, 0, 2))
     for note in item.notes:
         yield Padding(Text(f"- {note}"), (0, 0, 0, 2))
-    yield Padding(Syntax(item.example.strip(), "yaml", background_color="default"), (1, 0, 1, 2))
+    yield Padding(Syntax(item.example.strip(), "yaml", background_color="default", word_wrap=True), (1, 0, 1, 2))
 
 
 def errors_table(found: Sequence[ErrorCode]) -> Table:

@@ -3,45 +3,72 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from rich.table import Table
 from rich.text import Text
 
+from penstock.cli.render.balance import nodes_table
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
 
     from rich.console import RenderableType
 
     from penstock.ledger.api import RunRecord
     from penstock.service.remembering import Rejected, RunDetails
 
+_SHOWN: Final = 500  # characters of a record
 _STYLES = {"done": "green", "failed": "red", "interrupted": "yellow", "running": "cyan"}
 
 
 def _table(*titles: str, numbers: frozenset[str] = frozenset()) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim")
     for title in titles:
-        table.add_column(title, justify="right" if title in numbers else "left", no_wrap=title in {"run", "node"})
+        table.add_column(
+            title,
+            justify="right" if title in numbers else "left",
+            no_wrap=title not in {"cause", "column"},
+            overflow="fold",
+        )
     return table
 
 
 def runs_table(runs: Sequence[RunRecord]) -> Table:
-    table = _table(
-        "run", "pipeline", "environment", "status", "started (UTC)", "rejected", numbers=frozenset({"rejected"})
+    """The environment only where there is another than the default one."""
+    environments = {run.key.environment for run in runs} != {"default"}
+    titles = (
+        "run",
+        "pipeline",
+        *(["environment"] if environments else []),
+        "status",
+        "started (UTC)",
+        "took",
+        "rejected",
     )
+    table = _table(*titles, numbers=frozenset({"took", "rejected"}))
     for run in runs:
-        rejects = run.summary.get("rejects")
-        total = rejects.get("total", 0) if isinstance(rejects, dict) else 0
         table.add_row(
             run.run_id,
             run.key.pipeline,
-            run.key.environment,
+            *([run.key.environment] if environments else []),
             Text(run.status.value, style=_STYLES.get(run.status.value, "")),
-            f"{run.started_at:%Y-%m-%d %H:%M:%S}",
-            f"{total:,}" if total else "",
+            f"{run.started_at:%Y-%m-%d %H:%M}",
+            f"{(run.ended_at - run.started_at).total_seconds():,.1f} s" if run.ended_at else "",
+            _rejected(run),
         )
     return table
+
+
+def _rejected(run: RunRecord) -> str:
+    """Of its sealed epochs; of one that failed, what it had rejected until then."""
+    rejects = run.summary.get("rejects")
+    if not isinstance(rejects, dict):
+        return ""
+    aborted = rejects.get("aborted")
+    total = rejects.get("total") or (aborted.get("total") if isinstance(aborted, dict) else 0)
+    return f"{total:,}" if isinstance(total, int) and total else ""
 
 
 def run_json(run: RunRecord) -> dict[str, Any]:
@@ -69,24 +96,16 @@ def details_page(details: RunDetails) -> Iterator[RenderableType]:
         (run.key.pipeline, "bold"), f"  run {run.run_id}  ", (run.status.value, _STYLES.get(run.status.value, ""))
     )
     for epoch in details.epochs:
-        sealed = f"sealed {epoch.sealed_at:%Y-%m-%d %H:%M:%S}" if epoch.sealed_at else epoch.status.value
+        sealed = f"sealed {epoch.sealed_at:%Y-%m-%d %H:%M:%S}" if epoch.sealed_at else "not sealed"
         yield Text(f"epoch {epoch.number}: {sealed}", style="dim")
-        yield _balance(details, epoch.number)
+        if entries := details.balance.get(epoch.number, ()):
+            yield nodes_table(entries)
         for sink, receipt in details.receipts.get(epoch.number, {}).items():
             yield f"{sink}: {receipt.rows:,} rows, version {receipt.version or '-'}"
     problems = run.summary.get("problems")
     for problem in problems if isinstance(problems, list) else ():
         if isinstance(problem, dict):
             yield Text(f"{problem.get('code')}: {problem.get('message')}", style="red")
-
-
-def _balance(details: RunDetails, epoch: int) -> Table:
-    titles = ("node", "kind", "in", "out", "filtered", "deduplicated", "rejected")
-    table = _table(*titles, numbers=frozenset(titles[2:]))
-    for entry in details.balance.get(epoch, ()):
-        figures = (sum(entry.into.values()), entry.out, entry.filtered, entry.deduplicated, entry.rejected)
-        table.add_row(entry.node, entry.kind, *(f"{figure:,}" if figure else "" for figure in figures))
-    return table
 
 
 # ---------------------------------------------------------------- rejects
@@ -128,11 +147,31 @@ def _read(text: str | None) -> Any:
         return text
 
 
-def records_page(found: Iterable[dict[str, Any]]) -> Iterator[RenderableType]:
+def records_page(found: Iterable[dict[str, Any]], root: Path) -> Iterator[RenderableType]:
+    """Each record in three lines; files are shown as they stand in the project, long records only begin."""
     for record in found:
         causes = "; ".join(f"{cause['code']}: {cause['message']}" for cause in record["causes"])
-        yield Text.assemble((record["node"], "bold"), "  ", (causes, "yellow"))
+        aborted = "  (its epoch was not sealed)" if record["status"] == "aborted" else ""
+        yield Text.assemble((record["node"], "bold"), "  ", (causes, "yellow"), (aborted, "dim"))
         if record["position"] is not None:
-            yield Text(f"  at {json.dumps(record['position'], ensure_ascii=False)}", style="dim")
+            yield Text(f"  at {_place(record['position'], root)}", style="dim")
         shown = record["raw"] if record["raw"] is not None else json.dumps(record["row"], ensure_ascii=False)
-        yield Text(f"  {shown}")
+        yield Text(f"  {_beginning(shown)}")
+
+
+def _place(position: Any, root: Path) -> str:
+    """``data/spot.csv, record 41, byte 1701``."""
+    if not isinstance(position, dict):
+        return json.dumps(position, ensure_ascii=False)
+    said = []
+    for name, value in position.items():
+        if name == "file":
+            said.append(str(value).removeprefix(f"{root}/"))
+        elif value is not None:
+            said.append(f"{name} {value if isinstance(value, int | str) else json.dumps(value, ensure_ascii=False)}")
+    return ", ".join(said)
+
+
+def _beginning(record: str) -> str:
+    text = record.rstrip("\r\n").replace("\n", "\\n")
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}… ({len(text):,} characters)"

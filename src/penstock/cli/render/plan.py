@@ -91,4 +91,4 @@ def _statements(explained: Explained) -> Iterator[RenderableType]:
         yield Padding(Text(columns, style="dim"), (0, 0, 0, 2))
         for dialect, statement in statements_of(node).items():
             yield Padding(Text(dialect, style="dim"), (0, 0, 0, 2))
-            yield Padding(Syntax(statement, "sql", background_color="default"), (0, 0, 0, 4))
+            yield Padding(Syntax(statement, "sql", background_color="default", word_wrap=True), (0, 0, 0, 4))
