@@ -4,6 +4,8 @@ answer to COMMIT is lost, when two runners contend; and readers while others wri
 
 from __future__ import annotations
 
+import csv
+import io
 import os
 import signal
 import socket
@@ -23,7 +25,7 @@ from penstock.connectors.api import ScanRequest, pass_by
 from penstock.connectors.postgres.params import PostgresSinkParams, PostgresSourceParams
 from penstock.connectors.postgres.sink import PostgresSink
 from penstock.connectors.postgres.source import PostgresSource
-from penstock.errors import ConfigError, FatalError, PenstockError, TransientError
+from penstock.errors import ConfigError, DataError, FatalError, PenstockError, TransientError
 from penstock.testing.delivery import fill, pull
 from penstock.testing.sinks import deliver, epoch
 from penstock.testing.sinks.deliveries import SINK_ID
@@ -303,6 +305,52 @@ def _write_and_stage(writer: Writer) -> None:
     writer.stage()
 
 
+@pytest.fixture(params=["socket", "driver"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """How COPY data is read: from the socket, or by way of libpq as on encrypted connections."""
+    if request.param == "driver":
+        monkeypatch.setattr("penstock.connectors.postgres.copying._is_plain", lambda _: False)
+    return str(request.param)
+
+
+@pytest.mark.usefixtures("way")
+def test_hostile_rows_arrive_whole_either_way(lab: Lab) -> None:
+    lab.connection.execute("CREATE TABLE t (id int, name text)")
+    texts = ["", None, "\nd\0".replace("\0", "x"), "d\n" * 50_000, '"', "\\.", "x" * 3_000_000, "é" * 70_000, "last"]
+    for at, text in enumerate(texts):
+        lab.connection.execute("INSERT INTO t VALUES (%s, %s)", (at, text))
+    for columns in (("id", "name"), ("name",)):
+        source = lab.source(table="t")
+        scanned = source.scan(ScanRequest(source.partitions()[0], None, {"v": 1}, columns))
+        (end,) = scanned.open()
+        got = b""
+        while part := os.read(end, 1 << 20):
+            got += part
+        os.close(end)
+        scanned.finish()
+        source.close()
+        limit = csv.field_size_limit(1 << 24)
+        rows = list(csv.reader(io.StringIO(got.decode(), newline="")))
+        csv.field_size_limit(limit)
+        assert [row[-1] for row in rows] == ["\\N" if text is None else text for text in texts]
+
+
+@pytest.mark.usefixtures("way")
+def test_an_error_after_many_rows_is_the_error(lab: Lab) -> None:
+    source = lab.source(query="SELECT 1 / (i - 40000) AS x FROM generate_series(1, 50000) i")
+    scanned = source.scan(ScanRequest(source.partitions()[0], None, {"v": 1}))
+    (end,) = scanned.open()
+    while os.read(end, 1 << 20):
+        pass
+    os.close(end)
+    with pytest.raises(DataError) as caught:
+        scanned.finish()
+    assert caught.value.code == "SRC-206"
+    assert "division by zero" in str(caught.value)
+    source.close()
+
+
+@pytest.mark.usefixtures("way")
 def test_a_backend_killed_while_rows_are_read_is_no_end_of_rows(lab: Lab) -> None:
     lab.connection.execute(
         "CREATE TABLE t AS SELECT i AS id, repeat('x', 1000) AS name FROM generate_series(1, 30000) i"
@@ -326,6 +374,7 @@ def test_a_backend_killed_while_rows_are_read_is_no_end_of_rows(lab: Lab) -> Non
     again.close()
 
 
+@pytest.mark.usefixtures("way")
 def test_a_reader_that_stops_early_ends_the_read_at_once(lab: Lab) -> None:
     source = lab.source(
         query="SELECT i AS id, pg_sleep(CASE WHEN i > 5000 THEN 60 ELSE 0 END)::text FROM generate_series(1, 9000) i"
@@ -345,8 +394,9 @@ def test_a_reader_that_stops_early_ends_the_read_at_once(lab: Lab) -> None:
     source.close()
 
 
-def test_a_server_crash_between_staging_and_commit_is_noticed(lab: Lab, postgres_server: PostgresServer) -> None:
-    sink = lab.sink("append")
+@pytest.mark.parametrize("mode", MODES)
+def test_a_server_crash_between_staging_and_commit_is_noticed(lab: Lab, mode: str) -> None:
+    sink = lab.sink(mode)
     deliver(sink, epoch(1), FIRST)
     writer = sink.writer(epoch(2), from_arrow(SECOND.schema))
     fill(writer, SECOND)
@@ -358,7 +408,7 @@ def test_a_server_crash_between_staging_and_commit_is_noticed(lab: Lab, postgres
     assert caught.value.code == "SNK-212"
     assert lab.rows() == BEFORE
     sink.close()
-    _redo(lab, "append", committed=False)
+    _redo(lab, mode, committed=False)
 
 
 # ---------------------------------------------------------------- contention

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 PIPE_BYTES: Final = 1 << 20
 WRITE_BYTES: Final = 1 << 18
+MOMENT_MS: Final = 1
 # From here on the server says which connections are encrypted by GSSAPI.
 GSSAPI_VERSION: Final = 120_000
 _BEGIN: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"
@@ -203,18 +204,25 @@ def _drain_socket(descriptor: int, wait: _Wait, write_end: int) -> None:
     import psycopg
 
     frames = Frames(partial(_write, write_end))
+    waiting = 0
     with socket.socket(fileno=os.dup(descriptor)) as server:
         while not frames.ended:
             try:
-                count = server.recv_into(frames.space)
+                count = server.recv_into(frames.space[waiting:])
             except BlockingIOError:
-                wait(select.POLLIN)
-                continue
+                count = -1
             except OSError as error:
                 raise psycopg.OperationalError(str(error)) from None
-            if not count:
+            if count == 0:
                 raise psycopg.OperationalError("the server closed the connection within a COPY")
-            frames.received(count)
+            waiting += max(count, 0)
+            if count > 0 and waiting < len(frames.space):
+                wait.a_moment()
+            elif waiting:
+                frames.received(waiting)
+                waiting = 0
+            else:
+                wait()
 
 
 def _drain_driver(pgconn: PGconn, wait: _Wait, write_end: int) -> None:
@@ -241,9 +249,16 @@ class _Wait:
         self._poll.register(write_end, 0)
         self._write_end = write_end
 
+    def a_moment(self) -> None:
+        """Lets more arrive: the server sends 8 KiB at a time, and looking at each piece costs more than it holds."""
+        self._look(0, MOMENT_MS)
+
     def __call__(self, events: int = select.POLLIN) -> None:
+        self._look(events, None)
+
+    def _look(self, events: int, timeout_ms: int | None) -> None:
         self._poll.register(self._server, events)
-        for descriptor, event in self._poll.poll():
+        for descriptor, event in self._poll.poll(timeout_ms):
             if descriptor == self._write_end and event & (select.POLLERR | select.POLLHUP):
                 raise ReaderGoneError
 

@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from penstock.connectors.postgres.catalogue import PgColumn, Relation
     from penstock.types import Schema
 
+# What a join and a sort of one merge may take of the server's memory, where its own setting is lower.
+WORK_MEMORY_BYTES: Final = 64 << 20
+WORK_MEMORY: Final = "64MB"
+
 _UNCHANGED: Final = 0
 _OLDER: Final = 1
 _CHANGED: Final = 2
@@ -97,7 +101,7 @@ class Load:
         if not self.stages:
             return Receipt(0, inserted=0)
         self._gather()
-        self._run(_sql("ANALYZE {}", self._stage))
+        self._help_the_planner(keys)
         self._judge(keys, order_by)
         if not self._says(_UNIQUE, (self.target.oid, list(keys))):
             self._check_unique(keys)
@@ -108,7 +112,7 @@ class Load:
             self._replace(changed, kept=unchanged + older, keys=keys)
         else:
             self._update(changed, keys)
-            self._check_taken(self._run(self._insert_unmatched(None)), inserted)
+            self._check_inserted(self._run(self._insert_unmatched(None)), inserted)
         self._run(_sql("DROP TABLE {}", self._verdict))
         return Receipt(self.rows, inserted, changed, unchanged, older, bytes=self.bytes)
 
@@ -130,10 +134,20 @@ class Load:
         return all(column.generated or column.name in self.sent for column in self.target.columns)
 
     def _gather(self) -> None:
-        """The rows of all writers in the first one's table, none missing."""
+        """The rows of all writers in the first one's table."""
         for other in self.stages[1:]:
             self._run(_sql("INSERT INTO {} SELECT * FROM {}", self._stage, self._beside(other)))
-        self._check_staged([self._stage])
+
+    def _help_the_planner(self, keys: Sequence[str]) -> None:
+        """It knows nothing of a table that was just filled, and would spill a join that fits in memory."""
+        from psycopg import sql
+
+        names = sql.SQL(", ").join([sql.Identifier(key) for key in keys])
+        self._run(_sql("ANALYZE {} ({})", self._stage, names))
+        memory = _sql("SET LOCAL work_mem = {}", sql.Literal(WORK_MEMORY))
+        row = self.connection.execute("SELECT pg_catalog.pg_size_bytes(current_setting('work_mem'))").fetchone()
+        if row and row[0] < WORK_MEMORY_BYTES:
+            self._run(memory)
 
     def _judge(self, keys: Sequence[str], order_by: str | None) -> None:
         from psycopg import sql
@@ -198,7 +212,7 @@ class Load:
             )
             self._check_changed(gone, changed, keys)
         insert = self._insert_unmatched(_CHANGED) if kept else self._insert(self._stage)
-        self._check_taken(self._run(insert), self.rows - kept)
+        self._check_inserted(self._run(insert), self.rows - kept)
 
     def _update(self, changed: int, keys: Sequence[str]) -> None:
         from psycopg import sql
@@ -282,6 +296,11 @@ class Load:
             f'the table "{self.target.schema}.{self.target.name}" took {done} of {wanted} rows',
             hint="a trigger or rule of the table drops rows; remove it, or filter them before the sink",
         )
+
+    def _check_inserted(self, done: int, wanted: int) -> None:
+        if done != wanted:
+            self._check_staged([self._stage])
+        self._check_taken(done, wanted)
 
     def _check_staged(self, stages: Sequence[sql.Identifier]) -> None:
         there = 0
