@@ -87,10 +87,12 @@ class RecordReader:
 
 
 class RecordReaders:
-    """A reader for each of a few threads. A single query over pages runs on one thread, since it keeps their order."""
+    """A reader for each of a few threads, at most one per group. A single query over pages runs on one thread, since it
+    keeps their order.
+    """
 
-    def __init__(self, place: Path, schema: Schema, *, checked: Schema, policy: Policy) -> None:
-        self.count = min(_MOST_READERS, os.cpu_count() or 1)
+    def __init__(self, place: Path, schema: Schema, *, checked: Schema, policy: Policy, groups: int) -> None:
+        self.count = max(1, min(groups, _MOST_READERS, os.cpu_count() or 1))
         self._databases: list[Database] = []
         self._idle: SimpleQueue[RecordReader] = SimpleQueue()
         for _ in range(self.count):

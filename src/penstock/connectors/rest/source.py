@@ -107,7 +107,8 @@ class RestSource(Spooling):
         from penstock.connectors.rest.records import RecordReaders
 
         checked = _checked(whole, self._context)
-        with RecordReaders(self._place, schema, checked=checked, policy=self._policy()) as readers:
+        most = spool.most_groups
+        with RecordReaders(self._place, schema, checked=checked, policy=self._policy(), groups=most) as readers:
             groups = spool.groups(after)
             read = in_order(lambda group, _: (group.last, *readers.read(group)), groups, concurrency=readers.count)
             for last, batch, rejects in read:

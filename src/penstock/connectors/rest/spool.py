@@ -197,6 +197,11 @@ class Spool:
         found: dict[str, Any] = json.loads(text)
         return found
 
+    @property
+    def most_groups(self) -> int:
+        """No more groups than this, as long as pages are of one shape and not huge."""
+        return 1 + max(self._index_at // _GROUP_BYTES, len(self.entries) // _GROUP_PAGES)
+
     def groups(self, after_page: int = 0) -> Iterator[Group]:
         """Pages after that one, in order, in groups of a bounded size; each page's checksum is compared first.
 
