@@ -33,6 +33,31 @@ _PATTERNS: Final[tuple[tuple[BindKind, re.Pattern[str]], ...]] = (
     ("comparison", re.compile(r"Cannot compare|Cannot mix values of type")),
     ("type", re.compile(r"No function matches|Could not choose a best candidate|cast", re.IGNORECASE)),
 )
+# What tells of the machine, the session or the statement, or writes to a log: no row depends on it.
+_FORBIDDEN: Final = frozenset(
+    {
+        "current_setting",
+        "getenv",
+        "getvariable",
+        "write_log",
+        "parse_duckdb_log_message",
+        "vector_type",
+        "nextval",
+        "currval",
+        "txid_current",
+        "current_connection_id",
+        "current_transaction_id",
+        "current_query_id",
+        "current_query",
+        "current_database",
+        "current_schema",
+        "current_schemas",
+        "current_catalog",
+        "in_search_path",
+        "pg_get_expr",
+        "pg_get_viewdef",
+    }
+)
 _CANDIDATE: Final = re.compile(r'Candidate bindings: "(?P<one>[^"]*)"|Did you mean "(?P<two>[^"]*)"')
 
 
@@ -40,6 +65,7 @@ def schema_of(connection: duckdb.DuckDBPyConnection, query: exp.Query, inputs: M
     """The columns of the query; ``inputs`` are its tables by name. Reads nothing. Raises BindError."""
     import duckdb
 
+    _check_functions(query)
     bound = query.copy()
     bound.set("with_", _with_inputs(bound, inputs))
     try:
@@ -48,6 +74,13 @@ def schema_of(connection: duckdb.DuckDBPyConnection, query: exp.Query, inputs: M
     except duckdb.Error as error:
         raise _bind_error(error) from None
     return Schema(tuple(Field(name, from_duckdb(kind)) for name, kind in described))
+
+
+def _check_functions(query: exp.Query) -> None:
+    for call in query.find_all(exp.Func):
+        name = (call.name if isinstance(call, exp.Anonymous) else call.sql_name()).lower()
+        if name in _FORBIDDEN:
+            raise BindError("forbidden", "it tells of the engine's session, not of the rows", name)
 
 
 def _with_inputs(query: exp.Query, inputs: Mapping[str, Schema]) -> exp.With:
