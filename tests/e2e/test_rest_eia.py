@@ -19,6 +19,7 @@ from penstock.connectors.rest.params import RestSourceParams
 from penstock.connectors.rest.source import RestSource
 from penstock.errors import ConfigError
 from penstock.testing.delivery import pull
+from penstock.testing.web import Reply, WebServer
 from penstock.types import Schema
 
 OIL_PRICES = Path(__file__).parents[2] / "examples" / "oil-prices"
@@ -114,3 +115,58 @@ def test_a_parameter_that_the_service_refuses_is_quoted(publishers, tmp_path):
         source.describe()
     source.close()
     assert caught.value.code == "NET-123"
+
+
+CLI = "from penstock.cli.main import main; main()"
+PIPELINE = """
+pipeline: eia
+sources:
+  eia:
+    type: rest
+    connection:
+      base_url: "${env.EIA_URL}/v2"
+      allow_private: ["127.0.0.1"]
+      auth: {type: api_key, in: query, name: api_key, value: "${secret.EIA_KEY}"}
+    path: /petroleum/pri/spt/data
+    query: {frequency: daily, "data[0]": value, start: "2023-01-01"}
+    paginate: {type: offset, offset: offset, limit: length, size: 1000, total: response.total}
+    records: response.data
+    schema: {columns: {period: date, series: string, value: "decimal(12,4)?"}}
+transforms:
+  good: {from: eia, steps: [{filter: value is not null}]}
+sinks:
+  kept: {from: good, type: parquet, path: kept/, mode: overwrite}
+  told:
+    from: good
+    type: rest
+    connection: {base_url: "${env.HOOK_URL}", allow_private: ["127.0.0.1"]}
+    path: /prices
+    records: prices
+    keys: [series, period]
+"""
+
+
+def test_a_pipeline_from_a_service_to_a_file_and_a_service_runs_again_and_again(publishers, tmp_path):
+    url, _ = publishers
+    (tmp_path / "eia.yml").write_text(PIPELINE)
+    told = []
+
+    def take(got):
+        told.append((got.header("idempotency-key"), len(json.loads(got.body)["prices"])))
+        return Reply(status=201)
+
+    with WebServer(take) as hook:
+        environment = os.environ | {"EIA_URL": url, "HOOK_URL": hook.url, "PENSTOCK_SECRET_EIA_KEY": KEY}
+        for epoch in (1, 2):
+            done = subprocess.run(
+                [sys.executable, "-c", CLI, "run", "eia.yml", "--json"],
+                cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=100,
+            )  # fmt: skip
+            assert done.returncode == 0, done.stderr
+            outcome = json.loads(done.stdout)
+            sinks = outcome["epochs"][0]["sinks"]
+            assert sinks["kept"]["rows"] == sinks["told"]["rows"] == sum(count for _, count in told) // epoch > 1000
+            assert KEY not in done.stdout + done.stderr
+    assert len({key for key, _ in told}) == len(told)
+    left = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert not [path for path in left if KEY.encode() in path.read_bytes() or path.suffix == ".spool"]
