@@ -1,0 +1,1 @@
+"""Every path against its floor and its peers, measured in one run: `make bench`."""

@@ -1,0 +1,375 @@
+"""The paths of the gates, each with its floor and the peers that can do the work."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import textwrap
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from bench.harness import Case, Command, penstock, python
+from bench.inputs import DATA, DUCKDB_COLUMNS, ROOT, SCHEMA, lineitem, peers, with_bad_records
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
+
+PROGRAMS = ROOT / "programs"
+PAGES, RECORDS = 1_000, 1_000
+
+
+def workplace(name: str, document: str, *, allow: str = "") -> Path:
+    """A fresh project with one pipeline, p.yml; ``allow`` is a further folder that its paths may name."""
+    folder = DATA / "work" / name
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    (folder / "p.yml").write_text(textwrap.dedent(document), encoding="utf-8")
+    if allow:
+        (folder / "penstock.yml").write_text(
+            f"project: bench\nconnections: {{data: {{type: files, root: {allow}}}}}\n", encoding="utf-8"
+        )
+    return folder
+
+
+def ours(folder: Path, before: Callable[[], None] | None = None) -> Command:
+    return Command(penstock("--quiet", "run", "p.yml"), folder, before=before)
+
+
+def emptied(folder: Path, *names: str) -> Callable[[], None]:
+    def empty() -> None:
+        for name in names:
+            shutil.rmtree(folder / name, ignore_errors=True)
+            (folder / name).unlink(missing_ok=True) if (folder / name).is_file() else None
+        (folder / "out").mkdir(exist_ok=True)
+
+    return empty
+
+
+def peer_command(folder: Path, *arguments: str) -> Command | None:
+    interpreter = peers()
+    if interpreter is None:
+        return None
+    settings = {
+        "DLT_DATA_DIR": str(folder / "dlt"),
+        "RUNTIME__DLTHUB_TELEMETRY": "false",
+        "RUNTIME__LOG_LEVEL": "ERROR",
+    }
+    return Command([str(interpreter), *arguments], folder, settings, emptied(folder, "out", "dlt"))
+
+
+def with_peers(commands: dict[str, Command], found: Mapping[str, Command | None]) -> dict[str, Command]:
+    return commands | {name: command for name, command in found.items() if command is not None}
+
+
+# ---------------------------------------------------------------- files
+
+
+def files(rows: int) -> Iterator[Case]:
+    documents = {
+        "csv-parquet": ("csv", "", "a"),
+        "csv-aggregate": (
+            "csv",
+            """
+            transforms:
+              x:
+                from: a
+                steps:
+                  - filter: l_quantity > 10
+                  - aggregate:
+                      by: [l_shipmode, l_returnflag]
+                      measures: {n: count(*), revenue: sum(l_extendedprice * (1 - l_discount))}
+            """,
+            "x",
+        ),
+        "ndjson-parquet": ("ndjson", "", "a"),
+        "ndjson-parquet-bad": ("ndjson", "", "a"),
+    }
+    names = {
+        "csv-parquet": ("CSV to Parquet", 1.20, 1.08),
+        "csv-aggregate": ("CSV, filter, derive, aggregate", 1.25, 1.10),
+        "ndjson-parquet": ("NDJSON to Parquet", 1.25, 1.10),
+        "ndjson-parquet-bad": ("NDJSON with 1 % bad records to Parquet", 2.2, 2.2),
+    }
+    used = {
+        "csv-aggregate": '{l_quantity: "int64?", l_extendedprice: "decimal(12,2)?", l_discount: "decimal(4,2)?", l_shipmode: "string?", l_returnflag: "string?"}'
+    }
+    for kind, (ending, transforms, last) in documents.items():
+        source = with_bad_records(rows) if kind.endswith("bad") else lineitem(rows, ending)
+        schema = used.get(kind, SCHEMA)
+        document = (
+            f"pipeline: bench\nsources:\n  a: {{type: {ending}, path: {source}, schema: {{columns: {schema}}}}}\n"
+            + textwrap.dedent(transforms)
+            + f"\nsinks:\n  one: {{from: {last}, type: parquet, path: out/one.parquet, mode: overwrite}}\n"
+        )
+        folder = workplace(kind, document, allow=str(DATA))
+        target = str(folder / "out" / "floor.parquet")
+        program = python(str(PROGRAMS / "floor_files.py"), kind, str(source), target, DUCKDB_COLUMNS)
+        commands = {
+            "floor": Command(program, folder, before=emptied(folder, "out")),
+            "penstock": ours(folder, emptied(folder, "out", ".penstock")),
+        }
+        plain = kind.removesuffix("-bad")
+        able = [] if kind.endswith("bad") else ["polars", "pandas", "dlt-arrow"]
+        if kind == "csv-aggregate":
+            able = ["polars", "pandas"]
+        found = {
+            peer: peer_command(
+                folder, str(PROGRAMS / "peer_files.py"), peer, plain, str(source), str(folder / "out" / "peer.parquet")
+            )
+            for peer in able
+        }
+        title, gate, goal = names[kind]
+        claims = {
+            "polars": "lazy, streaming sink",
+            "pandas": "pyarrow engine",
+            "dlt-arrow": "Arrow batches, Parquet loader files",
+        }
+        yield Case(f"{title}, {rows:,} rows", gate, goal, "bare DuckDB, typed", with_peers(commands, found), claims)
+
+
+def small() -> Iterator[Case]:
+    folder = workplace("small", "")
+    (folder / "a.csv").write_text("k,v\n" + "".join(f"{n},v{n}\n" for n in range(1_000)), encoding="utf-8")
+    (folder / "p.yml").write_text(
+        "pipeline: small\nsources: {a: {type: csv, path: a.csv, schema: {columns: {k: int64, v: string}}}}\n"
+        "sinks: {one: {from: a, type: parquet, path: out/one.parquet, mode: overwrite}}\n",
+        encoding="utf-8",
+    )
+    program = python(str(PROGRAMS / "floor_small.py"), str(folder / "a.csv"), str(folder / "out" / "floor.parquet"))
+    commands = {
+        "floor": Command(program, folder, before=emptied(folder, "out")),
+        "penstock": ours(folder, emptied(folder, "out", ".penstock")),
+    }
+    yield Case("a run of 1,000 rows, whole process", 4.0, 2.0, "Python and DuckDB", commands)
+
+
+# ---------------------------------------------------------------- delta
+
+
+def delta(rows: int) -> Iterator[Case]:
+    source, part = lineitem(rows, "parquet"), lineitem(rows // 10, "parquet")
+    document = """
+        pipeline: bench
+        sources: {{a: {{type: parquet, path: {source}}}}}
+        sinks: {{one: {{from: a, type: delta, path: out/table, {mode}}}}}
+    """
+    for kind, gate, goal, mode in (
+        ("append", 2.2, 1.5, "mode: append"),
+        ("merge", 1.8, 1.2, "mode: merge, keys: [l_orderkey, l_linenumber]"),
+    ):
+        used = source if kind == "append" else part
+        folder = workplace(f"delta-{kind}", document.format(source=used, mode=mode), allow=str(DATA))
+        seed = folder / "seed"
+        if kind == "merge":
+            _delta_table(source, seed)
+        fresh = emptied(folder, "out", ".penstock")
+
+        def before(
+            folder: Path = folder, seed: Path = seed, fresh: Callable[[], None] = fresh, kind: str = kind
+        ) -> None:
+            fresh()
+            if kind == "merge":
+                shutil.copytree(seed, folder / "out" / "table")
+
+        target = str(folder / "out" / "floor.parquet")
+        arguments = [str(PROGRAMS / "floor_delta.py"), kind, str(used), target, str(source)]
+        commands = {
+            "floor": Command(python(*arguments), folder, before=fresh),
+            "penstock": ours(folder, before),
+            "deltalake": Command(
+                python(str(PROGRAMS / "peer_delta.py"), kind, str(used), str(folder / "out" / "table")),
+                folder,
+                before=before,
+            ),
+        }
+        title = (
+            f"Delta append, {rows:,} rows" if kind == "append" else f"Delta merge, {rows // 10:,} into {rows:,} rows"
+        )
+        floor = "DuckDB's Parquet copy" if kind == "append" else "DuckDB's anti-join rewrite"
+        yield Case(title, gate, goal, floor, commands)
+
+
+def _delta_table(source: Path, target: Path) -> None:
+    subprocess.run(python(str(PROGRAMS / "peer_delta.py"), "append", str(source), str(target)), check=True)
+
+
+# ---------------------------------------------------------------- rest
+
+
+def rest() -> Iterator[Case]:
+    with _pages() as port:
+        document = f"""
+            pipeline: bench
+            sources:
+              a:
+                type: rest
+                connection: {{base_url: "http://127.0.0.1:{port}", allow_private: [127.0.0.0/8]}}
+                path: /rows
+                paginate: {{type: offset, offset: offset, limit: limit, size: {RECORDS}, total: total}}
+                records: data
+                schema: {{columns: {{id: int64, day: date, crude: string, price: float64}}}}
+            sinks: {{one: {{from: a, type: parquet, path: out/one.parquet, mode: overwrite}}}}
+        """
+        folder = workplace("rest", document)
+        numbers = [str(port), str(PAGES), str(RECORDS)]
+        commands = {
+            "floor": Command(python(str(PROGRAMS / "floor_rest.py"), *numbers), folder, before=emptied(folder, "out")),
+            "penstock": ours(folder, emptied(folder, "out", ".penstock")),
+        }
+        target = str(folder / "out" / "peer.parquet")
+        found = {
+            peer: peer_command(folder, str(PROGRAMS / "peer_rest.py"), peer, *numbers, target)
+            for peer in ("requests-pandas", "dlt-rest")
+        }
+        claims = {"dlt-rest": "rest_api source as it comes"}
+        title = f"REST, {PAGES:,} pages of {RECORDS:,} records to Parquet"
+        yield Case(title, 6.0, 4.5, "draining the bytes over four connections", with_peers(commands, found), claims)
+
+
+@contextmanager
+def _pages() -> Iterator[int]:
+    port_file = DATA / "pages.port"
+    port_file.unlink(missing_ok=True)
+    server = subprocess.Popen(python(str(PROGRAMS / "pages.py"), str(PAGES), str(RECORDS), str(port_file)))
+    try:
+        while not port_file.exists() or not port_file.read_text(encoding="ascii"):
+            if server.poll() is not None:
+                raise SystemExit("the pages' server did not start")
+            time.sleep(0.05)
+        yield int(port_file.read_text(encoding="ascii"))
+    finally:
+        server.kill()
+        server.wait()
+
+
+# ---------------------------------------------------------------- postgres
+
+
+def postgres(rows: int) -> Iterator[Case]:
+    from penstock.testing import servers
+
+    installation = servers.find_postgres()
+    if isinstance(installation, servers.Unavailable):
+        print(f"PostgreSQL is left out: {installation.reason}")
+        return
+    source = lineitem(rows, "keyed")
+    with servers.postgres(installation) as server:
+        url = server.url()
+        columns = _postgres_columns()
+        server.sql(f"create table li ({columns})")
+        _shell("in", url.replace("postgres://", "postgresql://"), str(source), table="li")
+        yield _postgres_out(rows, url)
+        yield _postgres_in(rows, url, source, server, columns)
+        yield _postgres_upsert(rows, url, source, server, columns)
+
+
+def _postgres_out(rows: int, url: str) -> Case:
+    document = f"""
+        pipeline: bench
+        sources: {{a: {{type: postgres, connection: "{url}", table: li}}}}
+        sinks: {{one: {{from: a, type: parquet, path: out/one.parquet, mode: overwrite}}}}
+    """
+    folder = workplace("postgres-out", document)
+    commands = {
+        "floor": Command(["bash", str(PROGRAMS / "floor_postgres.sh"), "out", url], folder),
+        "penstock": ours(folder, emptied(folder, "out", ".penstock")),
+    }
+    target = str(folder / "out" / "peer.parquet")
+    found = {
+        peer: peer_command(folder, str(PROGRAMS / "peer_postgres.py"), peer, url, target)
+        for peer in ("connectorx", "dlt-connectorx")
+    }
+    return Case(
+        f"PostgreSQL to Parquet, {rows:,} rows", 1.6, 1.25, "\\copy binary to nothing", with_peers(commands, found)
+    )
+
+
+def _postgres_in(rows: int, url: str, source: Path, server: object, columns: str) -> Case:
+    document = f"""
+        pipeline: bench
+        sources: {{a: {{type: csv, path: {source}, schema: {{columns: {_keyed_schema()}}}}}}}
+        sinks: {{one: {{from: a, type: postgres, connection: "{url}", table: target, mode: append}}}}
+    """
+    folder = workplace("postgres-in", document, allow=str(DATA))
+
+    def before() -> None:
+        emptied(folder, "out", ".penstock")()
+        server.sql(f"drop table if exists target, _penstock_commits cascade; create table target ({columns})")  # type: ignore[attr-defined]
+
+    commands = {
+        "floor": Command(["bash", str(PROGRAMS / "floor_postgres.sh"), "in", url, str(source)], folder, before=before),
+        "penstock": ours(folder, before),
+    }
+    return Case(f"CSV to PostgreSQL, {rows:,} rows appended", 1.3, 0.9, "\\copy", commands)
+
+
+def _postgres_upsert(rows: int, url: str, source: Path, server: object, columns: str) -> Case:
+    document = f"""
+        pipeline: bench
+        sources: {{a: {{type: csv, path: {source}, schema: {{columns: {_keyed_schema()}}}}}}}
+        sinks: {{one: {{from: a, type: postgres, connection: "{url}", table: target, mode: merge, keys: [l_key]}}}}
+    """
+    folder = workplace("postgres-upsert", document, allow=str(DATA))
+
+    def before() -> None:
+        emptied(folder, "out", ".penstock")()
+        # Half of the rows sent are there already, with other values.
+        server.sql(  # type: ignore[attr-defined]
+            f"drop table if exists target, _penstock_commits cascade; create table target ({columns}, primary key (l_key));"
+            "insert into target select * from li; update target set l_quantity = l_quantity + 1;"
+            f"update target set l_key = l_key + {rows} where l_key >= {rows // 2}"
+        )
+        server.sql("vacuum analyze target")  # type: ignore[attr-defined]
+
+    commands = {
+        "floor": Command(
+            ["bash", str(PROGRAMS / "floor_postgres.sh"), "upsert", url, str(source)], folder, before=before
+        ),
+        "penstock": ours(folder, before),
+    }
+    floor = "COPY into an unlogged table, DELETE and INSERT"
+    return Case(f"upsert of {rows:,} into {rows:,} rows, PostgreSQL", 1.3, 1.1, floor, commands)
+
+
+def _keyed_schema() -> str:
+    return "{l_key: int64, " + SCHEMA[1:]
+
+
+def _postgres_columns() -> str:
+    from bench.inputs import COLUMNS
+
+    kinds = {"VARCHAR": "text"}
+    return ", ".join(["l_key bigint", *(f"{name} {kinds.get(kind, kind)}" for name, kind in COLUMNS.items())])
+
+
+def _shell(act: str, url: str, source: str, *, table: str) -> None:
+    program = (
+        (PROGRAMS / "floor_postgres.sh").read_text(encoding="utf-8").replace("\\\\copy target", f"\\\\copy {table}")
+    )
+    subprocess.run(["bash", "-c", program, "bash", act, url, source], check=True)
+
+
+# ---------------------------------------------------------------- memory
+
+
+def memory(rows: int) -> Iterator[tuple[str, Command]]:
+    """CSV to Parquet at two sizes: the peak must be flat in the number of rows."""
+    for size in (rows, rows * 4):
+        source = lineitem(size, "csv")
+        document = (
+            f"pipeline: bench\nsources:\n  a: {{type: csv, path: {source}, schema: {{columns: {SCHEMA}}}}}\n"
+            "sinks:\n  one: {from: a, type: parquet, path: out/one.parquet, mode: overwrite}\nrun: {memory: 400 MiB}\n"
+        )
+        folder = workplace(f"memory-{size}", document, allow=str(DATA))
+        yield f"{size:,} rows", ours(folder, emptied(folder, "out", ".penstock"))
+
+
+SECTIONS: Mapping[str, Callable[[int], Iterator[Case]]] = {
+    "files": files,
+    "small": lambda _: small(),
+    "delta": lambda rows: delta(max(rows // 5, 1)),
+    "rest": lambda _: rest(),
+    "postgres": lambda rows: postgres(max(rows // 5, 1)),
+}
