@@ -494,6 +494,47 @@ def test_a_read_in_parts_sees_one_moment_while_others_write(lab: Lab) -> None:
         writer.join()
 
 
+# ---------------------------------------------------------------- connections
+
+
+def test_connections_are_used_again_and_replaced_when_they_died(lab: Lab) -> None:
+    lab.connection.execute("CREATE TABLE t AS SELECT 1 AS id")
+    source = lab.source(table="t")
+    pids = []
+    for _ in range(3):
+        source.describe()
+        pids.append(_backends(lab))
+    assert len(pids[0]) == 1
+    assert pids[0] == pids[1] == pids[2]
+    _terminate(lab, "while idle")
+    assert source.describe().names == ("id",)
+    assert _backends(lab) != pids[0]
+    source.close()
+    assert not _backends(lab, count=0)
+
+
+def _backends(lab: Lab, count: int = 1) -> list[int]:
+    """Once there are so many, since a backend ends a moment after its connection."""
+    deadline = time.monotonic() + 5
+    while True:
+        rows = lab.connection.execute(
+            "SELECT pid FROM pg_stat_activity WHERE application_name = 'penstock' AND datname = current_database()"
+        ).fetchall()
+        if len(rows) == count or time.monotonic() > deadline:
+            return sorted(pid for (pid,) in rows)
+        time.sleep(0.02)
+
+
+def test_a_statement_that_takes_too_long_is_transient(lab: Lab) -> None:
+    connection = {"url": lab.url, "statement_timeout": "100 ms"}
+    given = {"type": "postgres", "connection": connection, "query": "SELECT pg_sleep(20)::text AS x"}
+    source = PostgresSource(PostgresSourceParams.model_validate(given), tables.context(lab.folder))
+    with pytest.raises(TransientError) as caught:
+        pull(source.scan(ScanRequest(source.partitions()[0], None, {"v": 1})))
+    assert caught.value.code == "SRC-205"
+    source.close()
+
+
 # ---------------------------------------------------------------- logins and secrets
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import threading
 import weakref
 from contextlib import contextmanager, suppress
@@ -50,7 +51,7 @@ class Connections:
 
         if connection.closed:
             return False
-        if self._clock.monotonic() - since < TRUSTED_SECONDS:
+        if self._clock.monotonic() - since < TRUSTED_SECONDS and not _says_something(connection):
             return True
         try:
             connection.execute("SELECT 1")
@@ -103,6 +104,13 @@ class Connections:
         """Close what is idle. Idempotent; connections that are out are closed when they come back or are discarded."""
         with self._lock:
             _close_all(self._idle)
+
+
+def _says_something(connection: psycopg.Connection) -> bool:
+    """Whether the server sent what nobody asked for, such as its goodbye."""
+    look = select.poll()
+    look.register(connection.fileno(), select.POLLIN)
+    return bool(look.poll(0))
 
 
 def _close_all(idle: list[tuple[psycopg.Connection, float]]) -> None:

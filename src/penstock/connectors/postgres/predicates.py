@@ -22,9 +22,11 @@ if TYPE_CHECKING:
     from penstock.connectors.postgres.catalogue import PgColumn
     from penstock.types import LogicalType
 
-_INTEGERS: Final = frozenset({Kind.INT16, Kind.INT32, Kind.INT64, Kind.UINT32})
+_INTEGERS: Final = frozenset({Kind.INT16, Kind.INT32, Kind.INT64})
 _TEXTS: Final = frozenset({"text", "varchar"})
-_NUMBER: Final = re.compile(r"\d{1,38}(?:\.\d{1,38})?")
+_NUMBER: Final = re.compile(r"\d+(?:\.\d+)?")
+# Both read a number of so few digits as the same exact number, and round it to the same float.
+_MOST_DIGITS: Final = 15
 _DATE: Final = re.compile(r"\d{4}-\d\d-\d\d")
 _MOMENT: Final = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:\.\d{1,6})?")
 _INSTANT: Final = re.compile(_MOMENT.pattern + r"(?:Z|[+-]\d\d(?::\d\d)?)")
@@ -142,7 +144,8 @@ def _is_constant(node: exp.Expr, sort: _Sort) -> bool:
     match sort:
         case _Sort.NUMBER:
             value = node.this if isinstance(node, exp.Neg) else node
-            return isinstance(value, exp.Literal) and not value.is_string and bool(_NUMBER.fullmatch(value.name))
+            plain = isinstance(value, exp.Literal) and not value.is_string and _NUMBER.fullmatch(value.name)
+            return bool(plain) and len(value.name) <= _MOST_DIGITS
         case _Sort.TEXT:
             return isinstance(node, exp.Literal) and node.is_string and "\0" not in node.name
         case _Sort.BOOLEAN:

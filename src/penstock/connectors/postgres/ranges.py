@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from penstock.connectors.postgres.catalogue import PgColumn, Relation
 
-# Below this size a second connection costs more than it saves (blocks of 8 KiB: 16 MiB).
+# Below this size a second connection costs more than it saves (blocks of 8 KiB: 8 MiB).
 LEAST_BLOCKS_PER_PART: Final = 1024
 # Ranges of row places are found without reading the whole table only from this version on.
 RANGE_SCAN_VERSION: Final = 140_000
