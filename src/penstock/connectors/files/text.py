@@ -64,10 +64,10 @@ def compression_of(path: Path, asked: Compression | None) -> Compression:
 
 def opened(path: Path, compression: Compression) -> BinaryIO:
     """The bytes, decompressed."""
-    import pyarrow as pa
-
     if compression == "none":
         return path.open("rb")
+    import pyarrow as pa
+
     return io.BufferedReader(pa.CompressedInputStream(pa.OSFile(str(path)), compression))
 
 
