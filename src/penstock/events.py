@@ -7,12 +7,13 @@ that is to be written.
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Final, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, MutableMapping
 
 Level = Literal["debug", "info", "warning", "error"]
 LEVELS: Final[tuple[Level, ...]] = ("debug", "info", "warning", "error")
@@ -153,16 +154,12 @@ def _structured(log_format: LogFormat) -> Callable[[Level, str, dict[str, object
 
     import structlog
 
-    if log_format == "json":
-        renderer: structlog.typing.Processor = structlog.processors.JSONRenderer()
-    else:
-        renderer = structlog.dev.ConsoleRenderer(colors=False)
     logger = structlog.wrap_logger(
         structlog.PrintLogger(sys.stderr),
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            renderer,
+            _json_line if log_format == "json" else _text_line,
         ],
     )
 
@@ -170,3 +167,18 @@ def _structured(log_format: LogFormat) -> Callable[[Level, str, dict[str, object
         getattr(logger, level)(name, **facts)
 
     return write
+
+
+def _text_line(_logger: object, _method: str, facts: MutableMapping[str, object]) -> str:
+    """``2024-02-29T12:00:00Z [info] epoch_sealed pipeline=prices epoch=1``; a value is never more than one line."""
+    time, level, name = facts.pop("timestamp"), facts.pop("level"), facts.pop("event")
+    return " ".join([f"{time} [{level}] {name}", *(f"{key}={_value(value)}" for key, value in facts.items())])
+
+
+def _json_line(_logger: object, _method: str, facts: MutableMapping[str, object]) -> str:
+    return json.dumps(facts, default=str)
+
+
+def _value(value: object) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, default=str)
+    return text if text.isprintable() and text and not {" ", '"', "="} & set(text) else json.dumps(text)

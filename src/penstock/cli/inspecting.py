@@ -119,13 +119,13 @@ def preview(
 ) -> int:
     """The first rows of any node; nothing is written."""
     from penstock.cli.output import print_json, show
-    from penstock.cli.render.rows import rows_json, rows_table
+    from penstock.cli.render.rows import columns_json, rows_json, rows_table
     from penstock.service import inspecting
 
     request = options.request_of(file, options.settings_of(env, param, allow_path))
     found = inspecting.preview(request, node, rows)
     if json:
-        print_json({"node": node, "columns": rows_json(found, columns=True), "rows": rows_json(found)})
+        print_json({"node": node, "columns": columns_json(found), "rows": rows_json(found)})
     else:
         show(rows_table(found))
     return 0

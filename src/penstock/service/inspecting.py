@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from penstock.ledger.api import EpochRecord
     from penstock.plan.stages import Plan, Stage
     from penstock.service.opening import Opened, Request
+    from penstock.types import Schema
 
 
 # ---------------------------------------------------------------- validate
@@ -164,7 +165,15 @@ def statements_of(node: Node) -> dict[str, str]:
 # ---------------------------------------------------------------- preview
 
 
-def preview(request: Request, name: str, rows: int) -> pa.Table:
+@dataclass(frozen=True, slots=True)
+class Sampled:
+    """The first rows of a node, and its columns as they were compiled."""
+
+    schema: Schema
+    rows: pa.Table
+
+
+def preview(request: Request, name: str, rows: int) -> Sampled:
     """The first rows of a source, a transform, a step (``transform.step``) or what a sink would get; nothing is written.
 
     Raises ConfigError CMP-201 with the nearest name.
@@ -175,7 +184,10 @@ def preview(request: Request, name: str, rows: int) -> pa.Table:
         graph = compiled.written
         node_id = _node_of(name, graph)
         part = graph.only(graph.upstream(node_id))
-        return found.engine.sample(part, node_id, found.inputs(part), rows)
+        schema = graph[node_id].schema
+        if schema is None:
+            raise AssertionError(node_id)
+        return Sampled(schema, found.engine.sample(part, node_id, found.inputs(part), rows))
 
 
 def _node_of(name: str, graph: Graph) -> str:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 DOCUMENT = """\
 pipeline: days
 params:
-  least: {type: integer, default: 0}
+  least: {type: int64, default: 0}
 sources:
   raw: {type: csv, path: data/*.csv, schema: {columns: {day: date, price: "decimal(10,2)?"}}}
 transforms:

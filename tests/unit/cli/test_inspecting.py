@@ -1,0 +1,239 @@
+"""``validate``, ``plan``, ``preview``, ``lineage``: in every form they have."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from conftest import Said
+
+FILE = "pipelines/days.yml"
+
+
+# ---------------------------------------------------------------- validate
+
+
+def test_a_valid_document_is_ok(penstock: Callable[..., Said], project: Path) -> None:
+    assert penstock("validate", FILE).out == f"{FILE}: ok\n"
+    assert penstock("validate").out == f"{project / FILE}: ok\n"
+    assert penstock("validate", FILE, "--json").json == {"ok": True, "problems": []}
+    assert not (project / ".penstock").exists()
+
+
+def test_all_errors_of_all_documents_are_told_at_once(penstock: Callable[..., Said], project: Path) -> None:
+    wrong = (project / FILE).read_text(encoding="utf-8")
+    wrong = wrong.replace("type: csv, path: out", "typ: csv, path: out").replace("price * 2", "prise * 2")
+    (project / "wrong.yml").write_text(wrong.replace("doubled:", "doubled: 1, Doubled:"), encoding="utf-8")
+    (project / "worse.yml").write_text("pipeline: Worse!\nsource: {}\n", encoding="utf-8")
+    said = penstock("validate", "wrong.yml", FILE, "worse.yml", "--json")
+    assert said.code == 2
+    assert said.json["ok"] is False
+    assert {problem["file"] for problem in said.json["problems"]} == {"wrong.yml", "worse.yml"}
+    for problem in said.json["problems"]:
+        assert problem.keys() == {"code", "class", "severity", "message", "file", "line", "column", "detail", "hint"}
+        assert problem["line"] > 0
+        assert problem["column"] > 0
+    said = penstock("validate", "wrong.yml", FILE, "worse.yml")
+    assert said.out == f"{FILE}: ok\n"
+    assert said.err.count("error[") == len(penstock("validate", "wrong.yml", "worse.yml", "--json").json["problems"])
+    assert "  --> worse.yml:2:1\n2 | source: {}\n  | ^^^^^^\n" in said.err
+    assert 'hint: did you mean "sources"?\n' in said.err
+
+
+def test_warnings_are_told_and_do_not_fail(penstock: Callable[..., Said], project: Path) -> None:
+    text = (project / FILE).read_text(encoding="utf-8") + "  \n"
+    unused = text.replace("sinks:", "  idle: {from: raw, steps: [{filter: price > 1}]}\nsinks:")
+    (project / "unused.yml").write_text(unused, encoding="utf-8")
+    said = penstock("validate", "unused.yml")
+    assert said.code == 0
+    assert "warning[" in said.err
+    assert '"idle"' in said.err
+
+
+def test_every_value_in_force_has_its_origin_and_no_secret_is_shown(
+    penstock: Callable[..., Said], project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PENSTOCK_SECRET_SHOP", "hunter2secret")
+    (project / "penstock.yml").write_text(
+        "project: small\n"
+        "connections:\n"
+        "  shop: {type: rest, base_url: 'https://example.com', auth: {type: bearer, token: '${secret.SHOP}'}}\n"
+        "run: {memory: 1 GiB}\n"
+        "environments: {prod: {run: {memory: 2 GiB}}}\n",
+        encoding="utf-8",
+    )
+    text = (project / FILE).read_text(encoding="utf-8").replace("memory: 256 MiB, ", "")
+    listing = "  shop: {type: rest, connection: shop, path: /a, schema: {columns: {a: string?}}}\ntransforms:"
+    (project / FILE).write_text(text.replace("transforms:", listing), encoding="utf-8")
+    said = penstock("validate", FILE, "--show-merged", "--env", "prod", "--param", "least=7")
+    assert said.code == 0, said.err
+    assert 'run.memory = "2 GiB"  (penstock.yml:5:' in said.out
+    assert "environment prod)" in said.out
+    assert "params.least = 7  (--param)" in said.out
+    assert "connections.shop.auth.token = ***" in said.out
+    found = penstock("validate", FILE, "--show-merged", "--json")
+    assert {"path": "sources.raw.type", "value": "csv", "origin": f"{FILE}:5:15"} in found.json["values"][FILE]
+    assert "hunter2secret" not in said.out + said.err + found.out + found.err
+
+
+def test_an_unknown_environment_is_a_problem(penstock: Callable[..., Said]) -> None:
+    said = penstock("validate", FILE, "--env", "prodd", "--json")
+    assert said.code == 2
+    assert len(said.codes) == 1
+
+
+def test_a_project_without_a_pipeline_is_a_problem(penstock: Callable[..., Said], project: Path) -> None:
+    (project / FILE).unlink()
+    assert penstock("validate", "--json").codes == ["CLI-103"]
+
+
+@pytest.mark.parametrize("command", ["validate", "plan", "run", "lineage"])
+@pytest.mark.parametrize("file", ["missing.yml", "data", "binary.yml", "empty.yml", "nul.yml", "", "a" * 5_000])
+def test_a_file_that_is_no_document_is_one_clear_problem(
+    penstock: Callable[..., Said], project: Path, command: str, file: str
+) -> None:
+    (project / "binary.yml").write_bytes(bytes(range(128, 256)) * 10)
+    (project / "empty.yml").write_bytes(b"")
+    (project / "nul.yml").write_bytes(b"pipeline: a\x00b\n")
+    said = penstock(command, file, "--json")
+    assert said.code == 2
+    assert all(code.startswith("DOC-") for code in said.codes)
+    assert "\x00" not in said.err
+
+
+# ---------------------------------------------------------------- plan
+
+
+def test_a_plan_is_read_at_a_glance(penstock: Callable[..., Said], project: Path) -> None:
+    said = penstock("plan", FILE)
+    assert (said.code, said.err) == (0, "")
+    lines = said.out.splitlines()
+    assert lines[0].startswith("days  plan ")
+    assert lines[1].startswith("exactly once: ")
+    assert "raw (2 of 2 columns" not in said.out
+    assert "commit" in said.out
+    assert len(lines) <= 8
+    assert all(line == line.rstrip() for line in lines)
+    assert not (project / "out").exists()
+    assert not (project / ".penstock").exists()
+
+
+def test_a_plan_as_json_has_what_the_specification_says(penstock: Callable[..., Said]) -> None:
+    found = penstock("plan", FILE, "--json").json
+    assert {"pipeline", "plan_hash", "guarantee", "stages", "nodes", "sinks"} <= found.keys()
+    assert found["guarantee"].keys() == {"asked", "given", "because"}
+    assert [stage["stage"] for stage in found["stages"]] == ["pass", "commit", "seal", "acknowledge"]
+    for node in found["nodes"].values():
+        assert node["sql"].keys() == {"duckdb", "spark"}
+        for column in node["columns"]:
+            assert column.keys() == {"name", "type", "nullable", "labels"}
+    assert found["nodes"]["out"]["columns"][0] == {"name": "day", "type": "date", "nullable": False, "labels": []}
+    assert found["sinks"]["out"].keys() == {"type", "mode", "action"}
+    assert found["plan_hash"] == penstock("plan", FILE, "--json").json["plan_hash"]
+
+
+def test_a_plan_with_sql_shows_each_statement_for_both_engines(penstock: Callable[..., Said]) -> None:
+    said = penstock("plan", FILE, "--sql")
+    assert "dear.filter  filter" in said.out
+    assert said.out.count("    duckdb") + said.out.count("  duckdb") >= 4
+    assert "SELECT" in said.out
+
+
+def test_a_plan_says_what_is_new(penstock: Callable[..., Said], project: Path) -> None:
+    penstock("run", FILE, "-q")
+    assert "new:" not in penstock("plan", FILE).out
+    text = (project / FILE).read_text(encoding="utf-8")
+    (project / FILE).write_text(text.replace("price * 2", "price * 3"), encoding="utf-8")
+    assert "new: the pipeline has changed since its last run" in penstock("plan", FILE).out
+
+
+# ---------------------------------------------------------------- preview
+
+
+@pytest.mark.parametrize(
+    ("node", "rows"),
+    [("raw", 3), ("dear", 2), ("dear.filter", 2), ("dear.derive", 2), ("out", 2)],
+)
+def test_every_kind_of_node_can_be_previewed(
+    penstock: Callable[..., Said], project: Path, node: str, rows: int
+) -> None:
+    said = penstock("preview", FILE, node, "--json")
+    assert said.code == 0, said.err
+    assert len(said.json["rows"]) == rows
+    assert said.json["rows"][0]["day"] == "2024-01-01"
+    assert [column["name"] for column in said.json["columns"]][:2] == ["day", "price"]
+    assert not (project / "out").exists()
+    assert not (project / ".penstock").exists()
+
+
+def test_a_sinks_table_can_be_previewed_once_it_is_there(penstock: Callable[..., Said]) -> None:
+    penstock("run", FILE, "-q")
+    said = penstock("preview", FILE, "out", "-n", "1")
+    assert said.out.splitlines() == [
+        "day                 price        doubled",
+        "date        decimal(10,2)  decimal(18,2)",
+        "2024-01-01           1.50           3.00",
+    ]
+
+
+def test_a_node_that_is_not_there_gets_the_nearest_name(penstock: Callable[..., Said]) -> None:
+    said = penstock("preview", FILE, "dere", "--json")
+    assert said.codes == ["CMP-201"]
+    assert said.json["problems"][0]["hint"] == 'did you mean "dear"?'
+
+
+def test_hostile_values_do_not_reach_the_terminal(penstock: Callable[..., Said], project: Path) -> None:
+    text = "pipeline: odd\nsources: {raw: {type: csv, path: odd.csv}}\n"
+    text += "sinks: {out: {from: raw, type: csv, path: out.csv, mode: overwrite}}\n"
+    (project / "odd.yml").write_text(text, encoding="utf-8")
+    long = "x" * 5_000
+    (project / "odd.csv").write_text(
+        f'"[red]a[/red]",b\n"\x1b[2J[bold]",{long}\n"\u202eevil\x07","1\n2"\n', encoding="utf-8"
+    )
+    said = penstock("preview", "odd.yml", "raw")
+    assert said.code == 0, said.err
+    assert "\x1b" not in said.out
+    assert "\x07" not in said.out
+    assert "\u202e" not in said.out
+    assert "[red]a[/red]" in said.out
+    assert max(map(len, said.out.splitlines())) < 200
+    found = penstock("preview", "odd.yml", "raw", "--json").json
+    assert found["rows"][0] == {"[red]a[/red]": "\x1b[2J[bold]", "b": long}
+    assert "\x1b" not in penstock("lineage", "odd.yml").out
+
+
+# ---------------------------------------------------------------- lineage
+
+
+def test_lineage_in_every_format(penstock: Callable[..., Said]) -> None:
+    text = penstock("lineage", FILE).out
+    assert "out (sink)\n" in text
+    assert "  doubled <- raw.price\n    decided by raw.day, raw.price\n" in text
+    assert penstock("lineage", FILE, "--format", "mermaid").out.splitlines() == [
+        "flowchart LR", '  raw[("raw")]', '  dear["dear"]', '  out[/"out"/]', "  raw --> dear", "  dear --> out",
+    ]  # fmt: skip
+    found = penstock("lineage", FILE, "--json").json
+    assert found == penstock("lineage", FILE, "--format", "json").json
+    assert found["nodes"]["out"]["doubled"] == {"from": ["raw.price"], "decided_by": ["raw.day", "raw.price"]}
+    facets = penstock("lineage", FILE, "--format", "openlineage").json["outputs"][0]["facets"]["columnLineage"]
+    assert facets["fields"]["doubled"]["inputFields"][0]["field"] == "price"
+
+
+def test_lineage_of_one_column(penstock: Callable[..., Said]) -> None:
+    found = penstock("lineage", FILE, "--column", "dear.doubled", "--json").json
+    assert found["nodes"] == {"dear": {"doubled": {"from": ["raw.price"], "decided_by": ["raw.day", "raw.price"]}}}
+    assert penstock("lineage", FILE, "--column", "dear.dubled", "--json").codes == ["CLI-104"]
+    assert penstock("lineage", FILE, "--column", "doubled", "--json").codes == ["CLI-104"]
+
+
+def test_json_stays_json_whatever_is_in_it(penstock: Callable[..., Said], project: Path) -> None:
+    (project / "odd\x9b.yml").write_text("pipeline: [\n", encoding="utf-8")
+    said = penstock("validate", "odd\x9b.yml", "--json")
+    assert "\x9b" not in said.out + said.err
+    assert json.loads(said.out)["problems"][0]["file"] == "odd\x9b.yml"

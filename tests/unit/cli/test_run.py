@@ -1,0 +1,194 @@
+"""``penstock run``: what it prints, what it exits with, what is left of a run that failed."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from conftest import Said
+
+FILE = "pipelines/days.yml"
+KEYS = {
+    "pipeline", "run_id", "status", "engine", "guarantee", "started_at", "duration_ms",
+    "epochs", "balance", "rejects", "warnings", "problems",
+}  # fmt: skip
+
+
+def variant(project: Path, name: str, *changes: tuple[str, str]) -> str:
+    """Another pipeline, made of the project's one by replacing texts."""
+    text = (project / FILE).read_text(encoding="utf-8").replace("pipeline: days", f"pipeline: {name}")
+    for old, new in (*changes, ("out/days.csv", f"out/{name}.csv")):
+        text = text.replace(old, new)
+    (project / "pipelines" / f"{name}.yml").write_text(text, encoding="utf-8")
+    return f"pipelines/{name}.yml"
+
+
+def test_a_run_shows_its_balance_and_what_it_rejected(penstock: Callable[..., Said], project: Path) -> None:
+    said = penstock("run", FILE)
+    assert (said.code, said.err) == (0, "")
+    lines = [line.split() for line in said.out.splitlines()]
+    assert ["raw", "4", "3", "1"] in lines
+    assert ["dear.filter", "3", "2", "1"] in lines
+    assert ["raw", "bad_value", "day", "1"] in lines
+    assert "epoch 1 sealed" in said.out
+    assert "the rows: penstock rejects show --run " in said.out
+    assert (project / "out" / "days.csv").read_text(encoding="utf-8").count("\n") == 3
+
+
+def test_json_is_one_object_with_every_figure(penstock: Callable[..., Said]) -> None:
+    said = penstock("run", FILE, "--json", "--param", "least=2")
+    found = said.json
+    assert (said.code, said.err) == (0, "")
+    assert found.keys() == KEYS
+    assert (found["pipeline"], found["status"], found["engine"]) == ("days", "done", "duckdb")
+    [epoch] = found["epochs"]
+    assert epoch["epoch"] == 1
+    assert epoch["sinks"]["out"]["rows"] == 1
+    assert {"rows", "bytes", "version"} <= epoch["sinks"]["out"].keys()
+    assert found["balance"]["raw"] == {
+        "kind": "read", "in": 4, "out": 3, "filtered": 0, "deduplicated": 0, "rejected": 1,
+    }  # fmt: skip
+    assert found["rejects"]["total"] == 1
+    assert found["rejects"]["by_cause"] == [{"node": "raw", "cause": "bad_value", "column": "day", "rows": 1}]
+
+
+def test_quiet_says_nothing_but_problems(penstock: Callable[..., Said]) -> None:
+    assert penstock("run", FILE, "--quiet") == type(penstock("-q", "version"))(0, "", "")
+    assert "DOC-100" in penstock("-q", "run", "nowhere.yml").err
+
+
+@pytest.mark.parametrize(("stops", "code"), [("rejects", 1), ("rejects,warnings", 1), ("warnings", 0), ("", 0)])
+def test_fail_on_decides_the_exit_code_of_a_run_that_is_done(
+    penstock: Callable[..., Said], stops: str, code: int
+) -> None:
+    said = penstock("run", FILE, "--fail-on", stops, "--json")
+    assert said.code == code
+    assert said.json["status"] == "done"
+
+
+def test_fail_on_knows_two_words(penstock: Callable[..., Said], project: Path) -> None:
+    said = penstock("run", FILE, "--fail-on", "rejects,everything", "--json")
+    assert (said.code, said.codes) == (2, ["CLI-102"])
+    assert not (project / ".penstock").exists()
+
+
+@pytest.mark.parametrize(
+    ("param", "code"),
+    [("least", "CLI-101"), ("=3", "CLI-101"), ("least=dear", "DOC-158"), ("leest=3", "DOC-159")],
+)
+def test_a_wrong_parameter_stops_before_anything_is_touched(
+    penstock: Callable[..., Said], project: Path, param: str, code: str
+) -> None:
+    said = penstock("run", FILE, "--json", "-p", param)
+    assert said.code == 2
+    assert said.codes == [code]
+    assert not (project / ".penstock").exists()
+
+
+def test_a_run_that_fails_says_what_it_had_rejected(penstock: Callable[..., Said], project: Path) -> None:
+    first = "sinks:\n  before: {from: raw, type: csv, path: out/before.csv, mode: overwrite}"
+    fails = "price > 0 or error('no ' || day)::boolean"
+    file = variant(project, "failing", ("price > ${param.least}", fails), ("sinks:", first))
+    said = penstock("run", file)
+    assert said.code == 1
+    assert "ENG-312" in said.err
+    assert "failing  failed, nothing was sealed" in said.out
+    assert "rejected before that" in said.out
+    assert not (project / "out" / "failing.csv").exists()
+    run_id = said.out.partition("--run ")[2].strip()
+    shown = penstock("rejects", "show", "--run", run_id)
+    assert "its epoch was not sealed" in shown.out
+    assert penstock("rejects", "list", "--run", run_id, "--json").json["total"] == 1
+    again = penstock("run", file, "--json").json
+    assert again["rejects"] == {
+        "total": 0,
+        "by_cause": [],
+        "aborted": {"total": 1, "by_cause": [{"node": "raw", "cause": "bad_value", "column": "day", "rows": 1}]},
+    }
+    assert again["problems"][0]["code"] == "ENG-312"
+
+
+def test_several_files_run_in_order_and_the_first_failure_ends_it(penstock: Callable[..., Said], project: Path) -> None:
+    second = variant(project, "second")
+    said = penstock("run", FILE, second, "missing.yml", FILE)
+    assert said.code == 2
+    assert "days  epoch 1 sealed" in said.out
+    assert "second  epoch 1 sealed" in said.out
+    assert "DOC-100" in said.err
+    assert f'warning[CLI-105]: "{FILE}" was not run' in said.err
+    found = penstock("run", FILE, "missing.yml", second, "--json")
+    assert [run["pipeline"] for run in found.json["runs"]] == ["days"]
+    assert (found.code, found.codes) == (2, ["DOC-100"])
+    assert f'"{second}" was not run' in found.err
+
+
+def test_state_that_contradicts_the_sinks_stops_a_run(penstock: Callable[..., Said], project: Path) -> None:
+    penstock("run", FILE)
+    with sqlite3.connect(project / ".penstock" / "ledger.db") as ledger:
+        ledger.execute("DELETE FROM epochs")
+        ledger.execute("DELETE FROM sinks")
+    ledger.close()
+    said = penstock("run", FILE, "--json")
+    assert said.code == 4
+    assert said.json["problems"][0]["class"] == "FatalError"
+
+
+def test_our_own_bug_is_told_as_one(penstock: Callable[..., Said], monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("by nothing")
+
+    monkeypatch.setattr("penstock.service.running._epochs", broken)
+    said = penstock("run", FILE, "--json")
+    assert (said.code, said.codes) == (70, ["INT-901"])
+    assert said.json["problems"][0]["detail"] == "ZeroDivisionError: by nothing"
+    assert penstock("runs", "list", "--json").json["runs"][0]["status"] == "failed"
+    monkeypatch.setenv("PENSTOCK_DEBUG", "1")
+    with pytest.raises(ZeroDivisionError):
+        penstock("run", FILE)
+
+
+def test_an_interrupted_run_is_130_and_says_where_it_stands(
+    penstock: Callable[..., Said], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("penstock.service.running.run_plan", interrupted)
+    said = penstock("run", FILE, "pipelines/other.yml")
+    assert said.code == 130
+    assert "days  interrupted, nothing was sealed" in said.out
+    assert "interrupted; the state is consistent\n" in said.err
+    assert '"pipelines/other.yml" was not run' in said.err
+    found = penstock("run", FILE, "--json")
+    assert (found.code, found.json["status"]) == (130, "interrupted")
+    monkeypatch.setattr("penstock.service.inspecting.opened", interrupted)
+    found = penstock("plan", FILE, "--json")
+    assert (found.code, found.json) == (130, {"ok": False, "status": "interrupted", "problems": []})
+
+
+def test_a_full_refresh_replaces_and_begins_anew(penstock: Callable[..., Said]) -> None:
+    penstock("run", FILE)
+    said = penstock("run", FILE, "--full-refresh", "--json")
+    assert said.code == 0
+    assert said.json["epochs"][0]["epoch"] == 1
+
+
+def test_log_lines_go_to_stderr_in_both_forms(penstock: Callable[..., Said]) -> None:
+    import json
+
+    text = penstock("run", FILE, "--json", "--log-level", "info")
+    assert text.json["status"] == "done"
+    assert "[info] run_started pipeline=days" in text.err
+    lines = [
+        json.loads(line) for line in penstock("run", FILE, "--log-format=json", "--log-level=info").err.splitlines()
+    ]
+    assert [line["event"] for line in lines] == [
+        "run_started", "epoch_planned", "pass_started", "pass_done", "sink_committed", "epoch_sealed", "run_ended",
+    ]  # fmt: skip
+    assert {"level", "timestamp", "event", "pipeline", "run_id", "plan_hash"} == lines[0].keys()
