@@ -7,6 +7,7 @@ from __future__ import annotations
 import csv
 import io
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -440,6 +441,110 @@ def test_of_two_runners_at_the_same_time_one_commits(lab: Lab) -> None:
     assert all(isinstance(one, FatalError) and one.code == "SNK-120" for one in refused)
     first.close()
     second.close()
+
+
+def test_staged_rows_that_another_runner_removed_are_staged_again(lab: Lab) -> None:
+    slow, other = lab.sink("append"), lab.sink("append")
+    slow.prepare(from_arrow(FIRST.schema))
+    writer = slow.writer(epoch(1), from_arrow(FIRST.schema))
+    fill(writer, FIRST)
+    staged = writer.stage()
+    other.marker(SINK_ID)
+    with pytest.raises(TransientError) as caught:
+        slow.commit(epoch(1), [staged])
+    assert caught.value.code == "SNK-212"
+    deliver(slow, epoch(1), FIRST)
+    assert lab.rows() == BEFORE
+    slow.close()
+    other.close()
+
+
+CONTESTANT = """
+import sys
+from pathlib import Path
+sys.path.insert(0, {tests!r})
+sys.path.insert(0, {here!r})
+import psycopg, pyarrow as pa
+from test_postgres_faults import rows_of_epoch, sink_at
+from penstock.errors import FatalError, TransientError
+from penstock.testing.sinks import deliver, epoch
+from penstock.testing.sinks.deliveries import SINK_ID
+
+url, folder, mode, last = sys.argv[1], Path(sys.argv[2]), sys.argv[3], int(sys.argv[4])
+with psycopg.connect(url, autocommit=True) as fences:
+    print("ready", flush=True)
+    done = False
+    while not done:
+        fence = fences.execute("SELECT nextval('fences')").fetchone()[0]
+        sink = sink_at(url, folder, mode)
+        try:
+            marker = sink.marker(SINK_ID)
+            number = marker.epoch if marker else 0
+            while number < last:
+                number += 1
+                deliver(sink, epoch(number, fence=fence, attempt=str(fence)), rows_of_epoch(number))
+            done = True
+        except (FatalError, TransientError) as lost:
+            assert lost.code in ("SNK-120", "SNK-212", "SNK-205", "SNK-201", "SNK-208"), lost
+        finally:
+            sink.close()
+"""
+ROWS_PER_EPOCH = 50
+
+
+def rows_of_epoch(number: int) -> pa.Table:
+    ids = [number * ROWS_PER_EPOCH + at for at in range(ROWS_PER_EPOCH)]
+    return pa.table({"id": ids, "name": [f"epoch {number}"] * ROWS_PER_EPOCH})
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("mode", ["append", "merge"])
+def test_three_writers_that_are_killed_and_paused_write_every_epoch_once(lab: Lab, mode: str) -> None:
+    """Each believes that it runs the pipeline; 70 % of the blows kill, 30 % pause one while others go on."""
+    lab.connection.execute("CREATE SEQUENCE fences")
+    chance, last = random.Random(20), 400
+    running = [_contestant(lab, mode, last) for _ in range(3)]
+    try:
+        for _ in range(14):
+            time.sleep(chance.uniform(0.05, 0.5))
+            at = chance.randrange(3)
+            if chance.random() < 0.7:
+                running[at].kill()
+                running[at].communicate()
+                running[at] = _contestant(lab, mode, last)
+            else:
+                running[at].send_signal(signal.SIGSTOP)
+                time.sleep(chance.uniform(0.1, 0.8))
+                running[at].send_signal(signal.SIGCONT)
+        for process in running:
+            _, complaint = process.communicate(timeout=240)
+            assert process.returncode == 0, complaint
+    finally:
+        for process in running:
+            process.kill()
+            process.communicate()
+    counted = lab.connection.execute("SELECT count(*), count(DISTINCT id), min(id), max(id) FROM t").fetchone()
+    assert counted == (last * ROWS_PER_EPOCH, last * ROWS_PER_EPOCH, ROWS_PER_EPOCH, (last + 1) * ROWS_PER_EPOCH - 1)
+    marker = lab.sink(mode).marker(SINK_ID)
+    assert marker is not None
+    assert marker.epoch == last
+    assert not lab.staging()
+
+
+def _contestant(lab: Lab, mode: str, last: int) -> subprocess.Popen[str]:
+    here = os.path.dirname(os.path.abspath(__file__))  # noqa: PTH100, PTH120 -- text for a program
+    code = CONTESTANT.format(tests=os.path.dirname(tables.__file__), here=here)  # noqa: PTH120
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, lab.url, os.fspath(lab.folder), mode, str(last)],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    process.stdout.readline()
+    return process
 
 
 def test_a_lock_of_another_is_waited_for_and_then_given_up(lab: Lab) -> None:

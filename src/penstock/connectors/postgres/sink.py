@@ -211,6 +211,7 @@ class PostgresSink(Sink):
         target = self._find(connection)
         if target is None:
             raise ConfigError("SNK-203", f'there is no table "{self._name}" any more')
+        _hold(connection, target.schema, tables)
         load = Load(
             connection,
             target,
@@ -254,6 +255,17 @@ class PostgresSink(Sink):
         while self._writers:
             self._writers.pop().leave()
         self._connections.close()
+
+
+def _hold(connection: psycopg.Connection, schema: str, tables: Sequence[str]) -> None:
+    """Nobody drops the staging tables from here on; who took the sink over may have done so before."""
+    from psycopg import errors, sql
+
+    for table in tables:
+        try:
+            connection.execute(sql.SQL("LOCK TABLE {} IN ACCESS SHARE MODE").format(sql.Identifier(schema, table)))
+        except errors.UndefinedTable:
+            raise TransientError("SNK-212", "the staged rows were removed, as by another run of the pipeline") from None
 
 
 def _columns(staged: Sequence[Staged]) -> Schema:
