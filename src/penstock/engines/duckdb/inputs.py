@@ -6,8 +6,6 @@ every statement; a record that never became a row goes to the reject store in th
 
 from __future__ import annotations
 
-import threading
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, assert_never
 
@@ -15,13 +13,14 @@ from sqlglot import exp
 
 from penstock.connectors.api import Batches, CsvFormat, Files, JsonFormat, Pipe
 from penstock.engines.duckdb.careful import careful_files, careful_pipe
+from penstock.engines.duckdb.pump import Pump
+from penstock.engines.duckdb.read_ahead import ReadAhead
 from penstock.engines.duckdb.readers import files_query, pipe_query
 from penstock.graph.select import column, relation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    import duckdb
     import pyarrow as pa
 
     from penstock.connectors.api import Chunk, Rows
@@ -109,9 +108,9 @@ def _opened(session: Session, name: str, part: Rows, keep: Callable[[pa.RecordBa
         case Files():
             return _OpenFiles(part, session.threads)
         case Batches():
-            return _OpenStream(session.connection, name, part, keep)
+            return _OpenStream(session, name, part, keep)
         case Pipe():
-            return _OpenPipe(part)
+            return _OpenPipe(session, part)
     assert_never(part)
 
 
@@ -123,27 +122,23 @@ class _OpenFiles(_Opened):
 class _OpenStream(_Opened):
     """Arrow batches, pulled by the engine's thread; an error of the source is kept and raised in its place."""
 
-    def __init__(
-        self, connection: duckdb.DuckDBPyConnection, name: str, part: Batches, keep: Callable[[pa.RecordBatch], int]
-    ) -> None:
+    def __init__(self, session: Session, name: str, part: Batches, keep: Callable[[pa.RecordBatch], int]) -> None:
         import pyarrow as pa
 
         from penstock.types.arrow import to_arrow
 
-        self._connection, self._name, self._keep = connection, name, keep
+        self._session, self._name, self._keep = session, name, keep
         self._rejected = 0
         self._error: BaseException | None = None
-        self._stop = threading.Event()
-        self._chunks = part.open()
+        self._chunks = ReadAhead(part.open, name)
+        session.on_interrupt(self._chunks.stop)
         schema = to_arrow(part.schema)
-        connection.register(name, pa.RecordBatchReader.from_batches(schema, self._pull(schema)))
+        session.connection.register(name, pa.RecordBatchReader.from_batches(schema, self._pull(schema)))
         self.query = exp.select("*").from_(relation(name))
 
     def _pull(self, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
         try:
             for chunk in self._chunks:
-                if self._stop.is_set():
-                    return
                 self._take_rejects(chunk)
                 if chunk.batch.num_rows:
                     yield chunk.batch if chunk.batch.schema == schema else chunk.batch.cast(schema)
@@ -162,30 +157,27 @@ class _OpenStream(_Opened):
         return self._rejected
 
     def abandon(self) -> None:
-        self._stop.set()
-        self._connection.unregister(self._name)
-        close = getattr(self._chunks, "close", None)
-        if close is not None:
-            with suppress(ValueError, RuntimeError):  # it runs still, or ran to its end
-                close()
+        self._session.forget(self._chunks.stop)
+        self._session.connection.unregister(self._name)
+        self._chunks.close()
         if self._error is not None:
             raise self._error
 
 
 class _OpenPipe(_Opened):
-    def __init__(self, part: Pipe) -> None:
-        self._part = part
-        self._descriptors = tuple(part.open())
-        self.query = pipe_query(part, self._descriptors)
+    def __init__(self, session: Session, part: Pipe) -> None:
+        self._session, self._part = session, part
+        self._pumps = tuple(Pump(descriptor) for descriptor in part.open())
+        for pump in self._pumps:
+            session.on_interrupt(pump.stop)
+        self.query = pipe_query(part, [pump.read_end for pump in self._pumps])
 
     def close(self) -> int:
         self.abandon()
         return 0
 
     def abandon(self) -> None:
-        import os
-
-        for descriptor in self._descriptors:
-            with suppress(OSError):
-                os.close(descriptor)
+        for pump in self._pumps:
+            self._session.forget(pump.stop)
+            pump.close()
         self._part.finish()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from typing import TYPE_CHECKING, Final, assert_never
 
 from sqlglot import exp
@@ -17,7 +18,8 @@ from penstock.connectors.api import (
     PipeWriter,
 )
 from penstock.engines.duckdb.errors import translated
-from penstock.errors import InternalError
+from penstock.engines.duckdb.pump import drain
+from penstock.errors import FatalError, InternalError
 from penstock.graph.select import column, identifier
 
 if TYPE_CHECKING:
@@ -164,6 +166,9 @@ def _csv_options(form: CsvFormat) -> list[exp.CopyParameter]:
 
 def _pipe(session: Session, query: exp.Query, writer: PipeWriter, progress: Callable[[float], None] | None) -> None:
     write_end = writer.open()
+    held = os.dup(write_end)  # its own number, so that no other file can take it while it may be drained
+    free = partial(drain, held)
+    session.on_interrupt(free)
     statement = copy(query, f"/dev/fd/{write_end}", _csv_options(writer.format))
 
     def write() -> None:
@@ -172,8 +177,18 @@ def _pipe(session: Session, query: exp.Query, writer: PipeWriter, progress: Call
         finally:
             os.close(write_end)
 
-    with translated("writing to a pipe"):
-        session.do(write, progress)
+    try:
+        with translated("writing to a pipe"):
+            session.do(write, progress)
+    except FatalError:
+        os.close(held)
+        held = -1
+        writer.stage()  # a consumer that is gone knows why: that is raised in place of the broken pipe
+        raise
+    finally:
+        session.forget(free)
+        if held >= 0:
+            os.close(held)
 
 
 def _batches(

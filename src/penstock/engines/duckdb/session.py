@@ -11,6 +11,7 @@ import tempfile
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotYetError
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -36,9 +37,11 @@ class Session:
         import duckdb
 
         self._spill = scratch / "spill"
-        self._spill.mkdir(parents=True, exist_ok=True)
+        self._spill.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="duckdb")
         self._closed = threading.Event()
+        self._interrupted = threading.Event()
+        self._breakers: list[Callable[[], None]] = []
         self._limits, self._scratch = limits, scratch
         self.connection = duckdb.connect(":memory:", config=_config(limits, self._spill, ordered=ordered))
         self._secure([*allowed, scratch])
@@ -68,36 +71,60 @@ class Session:
 
     def do(self, work: Callable[[], Result], progress: Callable[[float], None] | None = None) -> Result:
         """Runs ``work`` on the worker thread. A KeyboardInterrupt in the meantime interrupts the statement, waits until
-        it has let go, and is raised again.
+        it has let go, and is raised again; one is raised where ``interrupt`` was called, whatever the statement gave.
         """
+        self._check()
         future: Future[Result] = self._worker.submit(work)
         try:
             return self._wait(future, progress)
         except BaseException:
             self._interrupt_until(future)
+            self._check()
             raise
 
     def _wait(self, future: Future[Result], progress: Callable[[float], None] | None) -> Result:
         while True:
             try:
-                return future.result(timeout=_LOOK_S)
+                result = future.result(timeout=_LOOK_S)
             except NotYetError:
-                if future.done():
-                    return future.result()
-                if progress is not None:
-                    progress(self.connection.query_progress())
+                if not future.done():
+                    self._check()
+                    if progress is not None:
+                        progress(self.connection.query_progress())
+            else:
+                self._check()  # what it waited for may have been cut off
+                return result
+
+    def _check(self) -> None:
+        if self._interrupted.is_set():
+            raise KeyboardInterrupt
 
     def _interrupt_until(self, future: Future[Result]) -> None:
         while not future.done():
-            self.connection.interrupt()
+            self._break()
             try:
                 future.exception(timeout=_LOOK_S)
             except NotYetError:
                 continue
 
-    def interrupt(self) -> None:
-        """From any thread."""
+    def _break(self) -> None:
         self.connection.interrupt()
+        for call in tuple(self._breakers):
+            call()
+
+    def on_interrupt(self, call: Callable[[], None]) -> None:
+        """``call`` frees a statement that waits for something outside; it may come more than once, from any thread."""
+        self._breakers.append(call)
+
+    def forget(self, call: Callable[[], None]) -> None:
+        """Takes back ``on_interrupt``; idempotent."""
+        with suppress(ValueError):
+            self._breakers.remove(call)
+
+    def interrupt(self) -> None:
+        """From any thread; for good: this session runs no further statement."""
+        self._interrupted.set()
+        self._break()
 
     def close(self) -> None:
         """Idempotent; removes what was spilled."""
