@@ -9,6 +9,7 @@ from penstock.compile.build import build
 from penstock.compile.guarantee import Delivery, delivery_of
 from penstock.compile.labels import label
 from penstock.compile.prune import prune
+from penstock.compile.prune_columns import prune_columns
 from penstock.compile.push_filters import push_filters
 from penstock.compile.push_projection import push_projection
 from penstock.compile.rewrite_queries import rewrite_queries
@@ -39,6 +40,7 @@ class Compiled:
 OPTIMISING: Final[tuple[Callable[[Graph, Pipeline, Facts], Graph], ...]] = (
     prune,
     push_filters,
+    prune_columns,
     push_projection,
     rewrite_queries,
 )
