@@ -24,24 +24,22 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from sqlalchemy.engine import RowMapping
-
     from penstock.ledger.api import Lease, Seal
 
 Row = dict[str, Any]
 
 
-def _key(key: PipelineKey) -> Row:
+def of_key(key: PipelineKey) -> Row:
     return {"project": key.project, "environment": key.environment, "pipeline": key.pipeline}
 
 
-def _to_key(row: RowMapping) -> PipelineKey:
+def to_key(row: Row) -> PipelineKey:
     return PipelineKey(row["project"], row["environment"], row["pipeline"])
 
 
 def of_lease(lease: Lease) -> Row:
     return {
-        **_key(lease.key),
+        **of_key(lease.key),
         "incarnation": lease.incarnation,
         "fence": lease.fence,
         "holder": lease.holder,
@@ -52,7 +50,7 @@ def of_lease(lease: Lease) -> Row:
 def of_run(run: RunRecord) -> Row:
     return {
         "run_id": run.run_id,
-        **_key(run.key),
+        **of_key(run.key),
         "status": run.status.value,
         "started_at": run.started_at,
         "ended_at": run.ended_at,
@@ -63,10 +61,10 @@ def of_run(run: RunRecord) -> Row:
     }
 
 
-def to_run(row: RowMapping) -> RunRecord:
+def to_run(row: Row) -> RunRecord:
     return RunRecord(
         row["run_id"],
-        _to_key(row),
+        to_key(row),
         RunStatus(row["status"]),
         row["started_at"],
         row["ended_at"],
@@ -79,7 +77,7 @@ def to_run(row: RowMapping) -> RunRecord:
 
 def of_epoch(epoch: EpochRecord) -> Row:
     return {
-        **_key(epoch.key),
+        **of_key(epoch.key),
         "incarnation": epoch.incarnation,
         "number": epoch.number,
         "attempt": epoch.attempt,
@@ -94,9 +92,9 @@ def of_epoch(epoch: EpochRecord) -> Row:
     }
 
 
-def to_epoch(row: RowMapping) -> EpochRecord:
+def to_epoch(row: Row) -> EpochRecord:
     return EpochRecord(
-        _to_key(row),
+        to_key(row),
         row["incarnation"],
         row["number"],
         row["attempt"],
@@ -111,10 +109,21 @@ def to_epoch(row: RowMapping) -> EpochRecord:
     )
 
 
-def of_seal(seal: Seal) -> Row:
-    sealed = dataclasses.replace(seal.epoch, status=EpochStatus.SEALED, sealed_at=seal.sealed_at)
+def of_attempt(epoch: EpochRecord) -> Row:
+    """What tells an attempt from all others."""
     return {
-        **of_epoch(sealed),
+        **of_key(epoch.key),
+        "incarnation": epoch.incarnation,
+        "number": epoch.number,
+        "attempt": epoch.attempt,
+    }
+
+
+def of_seal(seal: Seal) -> Row:
+    return {
+        **of_attempt(seal.epoch),
+        "status": EpochStatus.SEALED.value,
+        "sealed_at": seal.sealed_at,
         "receipts": {name: dataclasses.asdict(receipt) for name, receipt in seal.receipts.items()},
         "balance": [dataclasses.asdict(item) for item in seal.balance],
     }
@@ -122,7 +131,7 @@ def of_seal(seal: Seal) -> Row:
 
 def of_position(epoch: EpochRecord, item: Range) -> Row:
     return {
-        **_key(epoch.key),
+        **of_key(epoch.key),
         "incarnation": epoch.incarnation,
         "source": item.source,
         "partition": item.partition,
@@ -131,7 +140,7 @@ def of_position(epoch: EpochRecord, item: Range) -> Row:
 
 
 def of_sink(epoch: EpochRecord, sink: str) -> Row:
-    return {**_key(epoch.key), "incarnation": epoch.incarnation, "sink": sink, "number": epoch.sinks[sink]}
+    return {**of_key(epoch.key), "incarnation": epoch.incarnation, "sink": sink, "number": epoch.sinks[sink]}
 
 
 def of_account(account: Account) -> Row:
@@ -148,10 +157,10 @@ def to_account(stored: Mapping[str, Any] | None) -> Account:
 
 
 def of_schema(key: PipelineKey, source: str, schema: Schema) -> Row:
-    return {**_key(key), "source": source, "columns": schema.to_json()}
+    return {**of_key(key), "source": source, "columns": schema.to_json()}
 
 
-def to_schema(row: RowMapping) -> Schema:
+def to_schema(row: Row) -> Schema:
     return Schema.from_json(row["columns"])
 
 
@@ -165,7 +174,7 @@ def to_receipts(stored: Mapping[str, Mapping[str, Any]]) -> dict[str, Receipt]:
 
 def of_reject(epoch: EpochRecord, file: RejectFile, status: str, at: datetime) -> Row:
     return {
-        **_key(epoch.key),
+        **of_key(epoch.key),
         "incarnation": epoch.incarnation,
         "run_id": epoch.run_id,
         "epoch": epoch.number,
@@ -176,7 +185,7 @@ def of_reject(epoch: EpochRecord, file: RejectFile, status: str, at: datetime) -
     }
 
 
-def to_reject(row: RowMapping) -> RejectEntry:
+def to_reject(row: Row) -> RejectEntry:
     return RejectEntry(row["run_id"], row["epoch"], row["attempt"], row["status"], _to_file(row), row["at"])
 
 
@@ -191,6 +200,6 @@ def _of_file(file: RejectFile) -> Row:
     }
 
 
-def _to_file(row: Mapping[str, Any] | RowMapping) -> RejectFile:
+def _to_file(row: Mapping[str, Any]) -> RejectFile:
     groups = {(code, column): rows for code, column, rows in row["groups"]}
     return RejectFile(row["node"], row["path"], row["rows"], row["checksum"], groups, frozenset(row["labels"]))

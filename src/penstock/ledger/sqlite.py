@@ -1,31 +1,34 @@
-"""The ledger in one SQLite file. Every method is one transaction that is durable when it returns."""
+"""The ledger in one SQLite file, through the standard library's driver: every run opens it, and every import counts.
+
+Every method is one transaction that is durable when it returns.
+"""
 
 from __future__ import annotations
 
 import fcntl
 import hashlib
+import json
 import os
+import sqlite3
+import threading
 import uuid
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
-
-from sqlalchemy import ColumnElement, Connection, Engine, create_engine, event, exc, select
-from sqlalchemy.dialects.sqlite import insert
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
 
 from penstock.errors import FatalError, InternalError, TransientError
 from penstock.ledger import records, tables
-from penstock.ledger.api import EpochStatus, Lease, PipelineKey
+from penstock.ledger.api import Account, EpochRecord, EpochStatus, Lease, PipelineKey
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-    from datetime import datetime, timedelta
+    from datetime import timedelta
     from pathlib import Path
 
-    from sqlalchemy import Table
-    from sqlalchemy.engine import RowMapping
-
     from penstock.connectors.api import Position, Receipt
-    from penstock.ledger.api import Account, EpochRecord, NodeBalance, RejectEntry, RejectFile, RunRecord, Seal
+    from penstock.ledger.api import NodeBalance, RejectEntry, RejectFile, RunRecord, Seal
+    from penstock.ledger.records import Row
     from penstock.types import Schema
 
 VERSION: Final = 1
@@ -38,31 +41,71 @@ class SqliteLedger:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._locks: dict[PipelineKey, int] = {}
+        self._alone = threading.RLock()  # one connection serves all threads, one at a time
         path.parent.mkdir(parents=True, exist_ok=True)
         if not path.exists():
             os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
-        self._engine = _engine(path)
-        with self._transaction() as connection:
-            _prepare(connection, path)
+        try:
+            self._connection = _connect(path)
+        except sqlite3.Error as error:
+            raise _classified(error, path) from None
+        try:
+            with self._transaction():
+                self._prepare()
+        except BaseException:
+            self._connection.close()
+            raise
 
     @contextmanager
-    def _transaction(self) -> Iterator[Connection]:
-        try:
-            with self._engine.begin() as connection:
-                yield connection
-        except exc.DBAPIError as error:
-            raise _classified(error, self._path) from None
+    def _transaction(self) -> Iterator[None]:
+        """The write lock is taken at once: no reader's lock has to be raised half-way."""
+        with self._alone:
+            try:
+                self._connection.execute("begin immediate")
+                try:
+                    yield
+                except BaseException:
+                    self._connection.execute("rollback")
+                    raise
+                self._connection.execute("commit")
+            except sqlite3.Error as error:
+                raise _classified(error, self._path) from None
+
+    def _prepare(self) -> None:
+        (version,) = self._connection.execute("pragma user_version").fetchone()
+        if version == VERSION:
+            return
+        if version > VERSION:
+            raise FatalError(
+                "LED-102",
+                f'the ledger "{self._path.name}" was written by a newer Penstock',
+                detail=f"its version is {version}, this Penstock knows {VERSION}.",
+                hint="run it with the newer Penstock",
+            )
+        for statement in tables.CREATE.split(";\n"):
+            self._connection.execute(statement)
+        self._connection.execute("pragma user_version = 1")
 
     def close(self) -> None:
         for key in list(self._locks):
             self._unlock(key)
-        self._engine.dispose()
+        with self._alone:
+            self._connection.close()
+
+    def _write(self, statement: str, row: Mapping[str, Any]) -> None:
+        self._connection.execute(statement, _bound(row))
+
+    def _rows(self, statement: str, **values: object) -> list[Row]:
+        return [_read(row) for row in self._connection.execute(statement, _bound(values))]
+
+    def _first(self, statement: str, **values: object) -> Row | None:
+        return next(iter(self._rows(statement, **values)), None)
 
     # ------------------------------------------------------------ leases
 
     def take(self, key: PipelineKey, holder: str, now: datetime, duration: timedelta) -> Lease:
-        with self._transaction() as connection:
-            row = _first(connection, tables.pipelines, key)
+        with self._transaction():
+            row = self._first(tables.PIPELINE, **records.of_key(key))
             alone = self._lock(key)
             held = row is not None and row["holder"] not in {None, holder} and row["expires_at"] > now
             if row is not None and held and not alone:
@@ -70,7 +113,7 @@ class SqliteLedger:
                     "LED-110",
                     f'the pipeline "{key}" is being run by {row["holder"]}',
                     detail=f"its lease ends at {row['expires_at']:%Y-%m-%d %H:%M:%S} UTC unless it is renewed.",
-                    hint="wait for that run, or stop it with `penstock runs stop`",
+                    hint="wait until that run ends, or stop it",
                 )
             lease = Lease(
                 key,
@@ -79,7 +122,7 @@ class SqliteLedger:
                 incarnation=uuid.uuid4().hex if row is None else row["incarnation"],
                 expires_at=now + duration,
             )
-            _put(connection, tables.pipelines, records.of_lease(lease))
+            self._write(tables.PUT_PIPELINE, records.of_lease(lease))
         return lease
 
     def _lock(self, key: PipelineKey) -> bool:
@@ -102,39 +145,31 @@ class SqliteLedger:
             os.close(handle)
 
     def renew(self, lease: Lease, now: datetime, duration: timedelta) -> Lease:
-        with self._transaction() as connection:
-            self._held(connection, lease.key, lease.fence)
-            renewed = Lease(lease.key, lease.holder, lease.fence, lease.incarnation, now + duration)
-            _put(connection, tables.pipelines, records.of_lease(renewed))
+        renewed = replace(lease, expires_at=now + duration)
+        with self._transaction():
+            self._held(lease.key, lease.fence)
+            self._write(tables.PUT_PIPELINE, records.of_lease(renewed))
         return renewed
 
     def release(self, lease: Lease) -> None:
-        with self._transaction() as connection:
-            row = _first(connection, tables.pipelines, lease.key)
-            if row is not None and row["fence"] == lease.fence:
-                connection.execute(
-                    tables.pipelines.update().where(*_of(tables.pipelines, lease.key)).values(holder=None)
-                )
+        with self._transaction():
+            self._write(tables.RELEASE, {**records.of_key(lease.key), "fence": lease.fence})
         self._unlock(lease.key)
 
     def new_incarnation(self, lease: Lease) -> str:
         incarnation = uuid.uuid4().hex
-        with self._transaction() as connection:
-            self._held(connection, lease.key, lease.fence)
-            connection.execute(
-                tables.pipelines.update()
-                .where(*_of(tables.pipelines, lease.key))
-                .values(incarnation=incarnation, replacing=True)
-            )
+        with self._transaction():
+            self._held(lease.key, lease.fence)
+            self._write(tables.REINCARNATE, {**records.of_key(lease.key), "incarnation": incarnation})
         return incarnation
 
     def replacing(self, key: PipelineKey) -> bool:
-        with self._transaction() as connection:
-            row = _first(connection, tables.pipelines, key)
+        with self._transaction():
+            row = self._first(tables.PIPELINE, **records.of_key(key))
         return row is not None and bool(row["replacing"])
 
-    def _held(self, connection: Connection, key: PipelineKey, fence: int) -> None:
-        row = _first(connection, tables.pipelines, key)
+    def _held(self, key: PipelineKey, fence: int) -> None:
+        row = self._first(tables.PIPELINE, **records.of_key(key))
         if row is None or row["fence"] != fence:
             raise FatalError(
                 "LED-111",
@@ -145,35 +180,39 @@ class SqliteLedger:
     # ------------------------------------------------------------ runs
 
     def begin_run(self, run: RunRecord) -> None:
-        with self._transaction() as connection:
-            _put(connection, tables.runs, records.of_run(run))
+        with self._transaction():
+            self._write(tables.PUT_RUN, records.of_run(run))
 
     def end_run(self, run: RunRecord) -> None:
         self.begin_run(run)
 
     def runs(self, *, key: PipelineKey | None = None, limit: int = 50) -> Sequence[RunRecord]:
-        query = select(tables.runs).order_by(tables.runs.c.started_at.desc(), tables.runs.c.run_id.desc()).limit(limit)
-        if key is not None:
-            query = query.where(*_of(tables.runs, key))
-        with self._transaction() as connection:
-            return [records.to_run(row) for row in connection.execute(query).mappings()]
+        with self._transaction():
+            rows = (
+                self._rows(tables.RUNS, limit=limit)
+                if key is None
+                else self._rows(tables.RUNS_OF, limit=limit, **records.of_key(key))
+            )
+        return [records.to_run(row) for row in rows]
 
     def run(self, run_id: str) -> RunRecord | None:
-        query = select(tables.runs).where(tables.runs.c.run_id.startswith(run_id, autoescape=True)).limit(2)
-        with self._transaction() as connection:
-            found = [records.to_run(row) for row in connection.execute(query).mappings()]
-        return found[0] if len(found) == 1 else None
+        with self._transaction():
+            rows = self._rows(tables.RUNS_LIKE, run_id=run_id)
+        return records.to_run(rows[0]) if len(rows) == 1 else None
 
     # ------------------------------------------------------------ epochs
 
     def last_epoch(self, key: PipelineKey, incarnation: str) -> EpochRecord | None:
-        with self._transaction() as connection:
-            return _last(connection, key, incarnation)
+        with self._transaction():
+            return self._last(key, incarnation)
+
+    def _last(self, key: PipelineKey, incarnation: str) -> EpochRecord | None:
+        row = self._first(tables.LAST_EPOCH, **records.of_key(key), incarnation=incarnation)
+        return records.to_epoch(row) if row is not None else None
 
     def epochs(self, run_id: str) -> Sequence[EpochRecord]:
-        query = select(tables.epochs).where(tables.epochs.c.run_id == run_id).order_by(tables.epochs.c.number)
-        with self._transaction() as connection:
-            return [records.to_epoch(row) for row in connection.execute(query).mappings()]
+        with self._transaction():
+            return [records.to_epoch(row) for row in self._rows(tables.EPOCHS_OF_RUN, run_id=run_id)]
 
     def plan_epoch(self, epoch: EpochRecord) -> None:
         self._write_epoch(epoch, redo=False)
@@ -182,73 +221,66 @@ class SqliteLedger:
         self._write_epoch(epoch, redo=True)
 
     def _write_epoch(self, epoch: EpochRecord, *, redo: bool) -> None:
-        with self._transaction() as connection:
-            self._held(connection, epoch.key, epoch.fence)
-            last = _last(connection, epoch.key, epoch.incarnation)
+        with self._transaction():
+            self._held(epoch.key, epoch.fence)
+            last = self._last(epoch.key, epoch.incarnation)
             _check_number(epoch, last, redo=redo)
             if last is not None and last.status is EpochStatus.PLANNED:
-                _set_status(connection, last, EpochStatus.ABANDONED)
-            _put(connection, tables.epochs, records.of_epoch(epoch))
+                self._write(tables.SET_STATUS, {**records.of_attempt(last), "status": EpochStatus.ABANDONED.value})
+            self._write(tables.PUT_EPOCH, records.of_epoch(epoch))
 
     def prepare(self, epoch: EpochRecord, account: Account) -> None:
-        table = tables.epochs
-        with self._transaction() as connection:
-            self._held(connection, epoch.key, epoch.fence)
-            connection.execute(table.update().where(*_attempt(epoch)).values(prepared=records.of_account(account)))
+        with self._transaction():
+            self._held(epoch.key, epoch.fence)
+            self._write(tables.PREPARE_EPOCH, {**records.of_attempt(epoch), "prepared": records.of_account(account)})
 
     def prepared(self, epoch: EpochRecord) -> Account:
-        query = select(tables.epochs.c.prepared).where(*_attempt(epoch))
-        with self._transaction() as connection:
-            return records.to_account(connection.execute(query).scalar_one_or_none())
+        with self._transaction():
+            row = self._first(tables.PREPARED, **records.of_attempt(epoch))
+        return records.to_account(row["prepared"] if row is not None else None)
 
     def seal(self, seal: Seal) -> None:
         epoch = seal.epoch
-        with self._transaction() as connection:
-            stored = _last(connection, epoch.key, epoch.incarnation)
+        with self._transaction():
+            stored = self._last(epoch.key, epoch.incarnation)
             if stored is not None and stored.number == epoch.number and stored.status is EpochStatus.SEALED:
                 return
-            self._held(connection, epoch.key, epoch.fence)
+            self._held(epoch.key, epoch.fence)
             if stored is None or (stored.number, stored.attempt) != (epoch.number, epoch.attempt):
                 raise _wrong_number(epoch, stored)
-            _put(connection, tables.epochs, records.of_seal(seal))
-            connection.execute(
-                tables.pipelines.update().where(*_of(tables.pipelines, epoch.key)).values(replacing=False)
-            )
+            self._write(tables.SEAL_EPOCH, records.of_seal(seal))
+            self._write(tables.REPLACED, records.of_key(epoch.key))
             for item in epoch.ranges:
-                _put(connection, tables.positions, records.of_position(epoch, item))
+                self._write(tables.PUT_POSITION, records.of_position(epoch, item))
             for sink in epoch.sinks:
-                _put(connection, tables.sinks, records.of_sink(epoch, sink))
+                self._write(tables.PUT_SINK, records.of_sink(epoch, sink))
             for source, schema in seal.schemas.items():
-                _put(connection, tables.schemas, records.of_schema(epoch.key, source, schema))
-            for file in seal.rejects:
-                connection.execute(
-                    tables.rejects.insert().values(records.of_reject(epoch, file, "kept", seal.sealed_at))
-                )
+                self._write(tables.PUT_SCHEMA, records.of_schema(epoch.key, source, schema))
+            self._add_rejects(epoch, seal.rejects, "kept", seal.sealed_at)
 
     def abort(self, epoch: EpochRecord, rejects: Sequence[RejectFile], at: datetime) -> None:
-        with self._transaction() as connection:
-            for file in rejects:
-                connection.execute(tables.rejects.insert().values(records.of_reject(epoch, file, "aborted", at)))
+        with self._transaction():
+            self._add_rejects(epoch, rejects, "aborted", at)
+
+    def _add_rejects(self, epoch: EpochRecord, files: Sequence[RejectFile], status: str, at: datetime) -> None:
+        for file in files:
+            self._write(tables.ADD_REJECT, records.of_reject(epoch, file, status, at))
 
     # ------------------------------------------------------------ what is known
 
     def positions(self, key: PipelineKey, incarnation: str) -> Mapping[tuple[str, str], Position]:
-        table = tables.positions
-        query = select(table).where(*_of(table, key), table.c.incarnation == incarnation)
-        with self._transaction() as connection:
-            rows = connection.execute(query).mappings()
-            return {(row["source"], row["partition"]): row["position"] for row in rows}
+        with self._transaction():
+            rows = self._rows(tables.POSITIONS, **records.of_key(key), incarnation=incarnation)
+        return {(row["source"], row["partition"]): row["position"] for row in rows}
 
     def committed(self, key: PipelineKey, incarnation: str) -> Mapping[str, int]:
-        table = tables.sinks
-        query = select(table).where(*_of(table, key), table.c.incarnation == incarnation)
-        with self._transaction() as connection:
-            return {row["sink"]: row["number"] for row in connection.execute(query).mappings()}
+        with self._transaction():
+            rows = self._rows(tables.SINKS, **records.of_key(key), incarnation=incarnation)
+        return {row["sink"]: row["number"] for row in rows}
 
     def schemas(self, key: PipelineKey) -> Mapping[str, Schema]:
-        query = select(tables.schemas).where(*_of(tables.schemas, key))
-        with self._transaction() as connection:
-            return {row["source"]: records.to_schema(row) for row in connection.execute(query).mappings()}
+        with self._transaction():
+            return {row["source"]: records.to_schema(row) for row in self._rows(tables.SCHEMAS, **records.of_key(key))}
 
     def balance(self, run_id: str) -> Mapping[int, Sequence[NodeBalance]]:
         return {number: records.to_balance(row["balance"]) for number, row in self._sealed(run_id).items()}
@@ -256,59 +288,62 @@ class SqliteLedger:
     def receipts(self, run_id: str) -> Mapping[int, Mapping[str, Receipt]]:
         return {number: records.to_receipts(row["receipts"]) for number, row in self._sealed(run_id).items()}
 
-    def _sealed(self, run_id: str) -> dict[int, RowMapping]:
-        table = tables.epochs
-        query = select(table).where(table.c.run_id == run_id, table.c.status == EpochStatus.SEALED.value)
-        with self._transaction() as connection:
-            return {row["number"]: row for row in connection.execute(query.order_by(table.c.number)).mappings()}
+    def _sealed(self, run_id: str) -> dict[int, Row]:
+        with self._transaction():
+            rows = self._rows(tables.EPOCHS_OF_RUN, run_id=run_id)
+        return {row["number"]: row for row in rows if row["status"] == EpochStatus.SEALED.value}
 
     def rejects(self, key: PipelineKey | None = None, *, run_id: str | None = None) -> Sequence[RejectEntry]:
-        query = select(tables.rejects).order_by(tables.rejects.c.at.desc(), tables.rejects.c.id.desc())
-        if key is not None:
-            query = query.where(*_of(tables.rejects, key))
-        if run_id is not None:
-            query = query.where(tables.rejects.c.run_id == run_id)
-        with self._transaction() as connection:
-            return [records.to_reject(row) for row in connection.execute(query).mappings()]
+        with self._transaction():
+            if run_id is not None:
+                rows = self._rows(tables.REJECTS_OF_RUN, run_id=run_id)
+            elif key is not None:
+                rows = self._rows(tables.REJECTS_OF, **records.of_key(key))
+            else:
+                rows = self._rows(tables.REJECTS)
+        found = [records.to_reject(row) for row in rows]
+        return [entry for entry, row in zip(found, rows, strict=True) if key is None or records.to_key(row) == key]
 
 
 # ---------------------------------------------------------------- connection
 
 
-def _engine(path: Path) -> Engine:
-    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": _BUSY_S, "check_same_thread": False})
-
-    @event.listens_for(engine, "connect")
-    def configure(connection: object, _: object) -> None:
-        # Transactions are ours (below); WAL with full syncs is durable and lets readers read.
-        connection.isolation_level = None  # type: ignore[attr-defined]
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
-            connection.execute(f"PRAGMA {pragma}")  # type: ignore[attr-defined]
-
-    @event.listens_for(engine, "begin")
-    def begin(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")  # the write lock at once: no upgrade can fail half-way
-
-    return engine
+def _connect(path: Path) -> sqlite3.Connection:
+    """WAL with full syncs is durable and lets readers read; transactions are begun by hand."""
+    connection = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
+    connection.row_factory = sqlite3.Row
+    connection.execute("pragma journal_mode = wal")
+    connection.execute("pragma synchronous = full")
+    return connection
 
 
-def _prepare(connection: Connection, path: Path) -> None:
-    version = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
-    if version == VERSION:
-        return
-    if version > VERSION:
-        raise FatalError(
-            "LED-102",
-            f'the ledger "{path.name}" was written by a newer Penstock',
-            detail=f"its version is {version}, this Penstock knows {VERSION}.",
-            hint="run it with the newer Penstock",
-        )
-    tables.metadata.create_all(connection)
-    connection.exec_driver_sql(f"PRAGMA user_version = {VERSION}")  # a pragma takes no parameters; the value is ours
+def _bound(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row's values as SQLite keeps them."""
+    return {name: _kept(name, value) for name, value in row.items()}
 
 
-def _classified(error: exc.DBAPIError, path: Path) -> FatalError | TransientError | InternalError:
-    words = str(error.orig)
+def _kept(name: str, value: Any) -> Any:
+    if value is None:
+        return None
+    if name in tables.TIMES:
+        return value.astimezone(UTC).isoformat(timespec="microseconds")
+    return json.dumps(value, ensure_ascii=False) if name in tables.STRUCTURES else value
+
+
+def _read(row: sqlite3.Row) -> Row:
+    return {name: _restored(name, row[name]) for name in row.keys()}  # noqa: SIM118 -- iterating a Row gives its values
+
+
+def _restored(name: str, value: Any) -> Any:
+    if value is None:
+        return None
+    if name in tables.TIMES:
+        return datetime.fromisoformat(value)
+    return json.loads(value) if name in tables.STRUCTURES else value
+
+
+def _classified(error: sqlite3.Error, path: Path) -> FatalError | TransientError | InternalError:
+    words = str(error)
     match words:
         case _ if "locked" in words or "busy" in words:
             return TransientError("LED-150", f'the ledger "{path.name}" is busy', detail=words)
@@ -325,53 +360,7 @@ def _classified(error: exc.DBAPIError, path: Path) -> FatalError | TransientErro
             return InternalError("INT-900", "the ledger refused a statement", detail=words)
 
 
-# ---------------------------------------------------------------- rows
-
-
-def _of(table: Table, key: PipelineKey) -> tuple[ColumnElement[bool], ...]:
-    return (
-        table.c.project == key.project,
-        table.c.environment == key.environment,
-        table.c.pipeline == key.pipeline,
-    )
-
-
-def _first(connection: Connection, table: Table, key: PipelineKey) -> RowMapping | None:
-    return connection.execute(select(table).where(*_of(table, key))).mappings().first()
-
-
-def _put(connection: Connection, table: Table, row: Mapping[str, object]) -> None:
-    """Insert, or replace the row of the same primary key."""
-    names = [column.name for column in table.primary_key]
-    statement = insert(table).values(row)
-    changed = {name: statement.excluded[name] for name in row if name not in names}
-    connection.execute(statement.on_conflict_do_update(index_elements=names, set_=changed))
-
-
-def _last(connection: Connection, key: PipelineKey, incarnation: str) -> EpochRecord | None:
-    table = tables.epochs
-    query = (
-        select(table)
-        .where(*_of(table, key), table.c.incarnation == incarnation, table.c.status != EpochStatus.ABANDONED.value)
-        .order_by(table.c.number.desc())
-        .limit(1)
-    )
-    row = connection.execute(query).mappings().first()
-    return records.to_epoch(row) if row is not None else None
-
-
-def _set_status(connection: Connection, epoch: EpochRecord, status: EpochStatus) -> None:
-    connection.execute(tables.epochs.update().where(*_attempt(epoch)).values(status=status.value))
-
-
-def _attempt(epoch: EpochRecord) -> tuple[ColumnElement[bool], ...]:
-    table = tables.epochs
-    return (
-        *_of(table, epoch.key),
-        table.c.incarnation == epoch.incarnation,
-        table.c.number == epoch.number,
-        table.c.attempt == epoch.attempt,
-    )
+# ---------------------------------------------------------------- numbers
 
 
 def _check_number(epoch: EpochRecord, last: EpochRecord | None, *, redo: bool) -> None:

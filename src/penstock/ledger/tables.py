@@ -1,127 +1,149 @@
-"""The tables of the ledger. Times are UTC without a zone in the file; structured values are JSON."""
+"""The tables of the SQLite ledger and every statement over them. Times are ISO 8601 in UTC, structured values JSON text."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import Final
 
-from sqlalchemy import JSON, Boolean, Column, DateTime, Integer, MetaData, String, Table
-from sqlalchemy.types import TypeDecorator
+CREATE: Final = """
+create table pipelines (
+  project text not null, environment text not null, pipeline text not null,
+  incarnation text not null,
+  fence integer not null,
+  holder text,
+  expires_at text not null,
+  replacing integer not null,              -- until the incarnation's first seal
+  primary key (project, environment, pipeline)
+);
+create table runs (
+  run_id text primary key,
+  project text not null, environment text not null, pipeline text not null,
+  status text not null,
+  started_at text not null,
+  ended_at text,
+  engine text not null, guarantee text not null, plan_hash text not null,
+  summary text not null
+);
+create table epochs (                      -- one row per attempt; receipts and balance are there once it is sealed
+  project text not null, environment text not null, pipeline text not null, incarnation text not null,
+  number integer not null,
+  attempt text not null,
+  fence integer not null,
+  run_id text not null,
+  plan_hash text not null,
+  ranges text not null,
+  planned_at text not null,
+  sinks text not null,
+  status text not null,
+  sealed_at text,
+  prepared text,
+  receipts text,
+  balance text,
+  primary key (project, environment, pipeline, incarnation, number, attempt)
+);
+create index epochs_by_run on epochs (run_id);
+create table positions (
+  project text not null, environment text not null, pipeline text not null, incarnation text not null,
+  source text not null, partition text not null,
+  position text not null,
+  primary key (project, environment, pipeline, incarnation, source, partition)
+);
+create table sinks (
+  project text not null, environment text not null, pipeline text not null, incarnation text not null,
+  sink text not null,
+  number integer not null,
+  primary key (project, environment, pipeline, incarnation, sink)
+);
+create table schemas (
+  project text not null, environment text not null, pipeline text not null,
+  source text not null,
+  columns text not null,
+  primary key (project, environment, pipeline, source)
+);
+create table rejects (
+  id integer primary key,
+  project text not null, environment text not null, pipeline text not null, incarnation text not null,
+  run_id text not null,
+  epoch integer not null,
+  attempt text not null,
+  status text not null,
+  node text not null,
+  path text not null,
+  rows integer not null,
+  checksum text not null,
+  groups text not null,
+  labels text not null,
+  at text not null
+);
+create index rejects_by_run on rejects (run_id);
+"""
 
-if TYPE_CHECKING:
-    from sqlalchemy.engine import Dialect
-
-
-class Instant(TypeDecorator[datetime]):
-    """A time in UTC, with its zone in Python."""
-
-    impl = DateTime
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 -- its signature
-        return value.astimezone(UTC).replace(tzinfo=None) if value is not None else None
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 -- its signature
-        return value.replace(tzinfo=UTC) if value is not None else None
-
-
-metadata = MetaData()
-
-
-def _key(*, primary: bool = True) -> tuple[Column[str], ...]:
-    return tuple(
-        Column(name, String, primary_key=primary, nullable=False) for name in ("project", "environment", "pipeline")
-    )
-
-
-pipelines = Table(
-    "pipelines",
-    metadata,
-    *_key(),
-    Column("incarnation", String, nullable=False),
-    Column("fence", Integer, nullable=False),
-    Column("holder", String),
-    Column("expires_at", Instant, nullable=False),
-    Column("replacing", Boolean, nullable=False, default=False),  # until the incarnation's first seal
+TIMES: Final = frozenset({"expires_at", "started_at", "ended_at", "planned_at", "sealed_at", "at"})
+STRUCTURES: Final = frozenset(
+    {
+        "summary",
+        "ranges",
+        "sinks",
+        "prepared",
+        "receipts",
+        "balance",
+        "position",
+        "columns",
+        "groups",
+        "labels",
+    }
 )
 
-runs = Table(
-    "runs",
-    metadata,
-    Column("run_id", String, primary_key=True),
-    *_key(primary=False),
-    Column("status", String, nullable=False),
-    Column("started_at", Instant, nullable=False),
-    Column("ended_at", Instant),
-    Column("engine", String, nullable=False),
-    Column("guarantee", String, nullable=False),
-    Column("plan_hash", String, nullable=False),
-    Column("summary", JSON, nullable=False),
-)
+_KEY: Final = "project = :project and environment = :environment and pipeline = :pipeline"
+_HISTORY: Final = _KEY + " and incarnation = :incarnation"
+_ATTEMPT: Final = _HISTORY + " and number = :number and attempt = :attempt"
 
-# One row per attempt; receipts and balance are there once it is sealed.
-epochs = Table(
-    "epochs",
-    metadata,
-    *_key(),
-    Column("incarnation", String, primary_key=True),
-    Column("number", Integer, primary_key=True),
-    Column("attempt", String, primary_key=True),
-    Column("fence", Integer, nullable=False),
-    Column("run_id", String, nullable=False, index=True),
-    Column("plan_hash", String, nullable=False),
-    Column("ranges", JSON, nullable=False),
-    Column("planned_at", Instant, nullable=False),
-    Column("status", String, nullable=False),
-    Column("sealed_at", Instant),
-    Column("sinks", JSON, nullable=False),
-    Column("prepared", JSON),
-    Column("receipts", JSON),
-    Column("balance", JSON),
-)
+PIPELINE: Final = "select * from pipelines where " + _KEY
+PUT_PIPELINE: Final = """
+insert into pipelines values (:project, :environment, :pipeline, :incarnation, :fence, :holder, :expires_at, 0)
+on conflict do update set incarnation = :incarnation, fence = :fence, holder = :holder, expires_at = :expires_at
+"""
+RELEASE: Final = "update pipelines set holder = null where fence = :fence and " + _KEY
+REINCARNATE: Final = "update pipelines set incarnation = :incarnation, replacing = 1 where " + _KEY
+REPLACED: Final = "update pipelines set replacing = 0 where " + _KEY
 
-positions = Table(
-    "positions",
-    metadata,
-    *_key(),
-    Column("incarnation", String, primary_key=True),
-    Column("source", String, primary_key=True),
-    Column("partition", String, primary_key=True),
-    Column("position", JSON, nullable=False),
-)
+PUT_RUN: Final = """
+insert or replace into runs values (:run_id, :project, :environment, :pipeline, :status, :started_at, :ended_at, :engine,
+                                    :guarantee, :plan_hash, :summary)
+"""
+RUNS: Final = "select * from runs order by started_at desc, run_id desc limit :limit"
+RUNS_OF: Final = "select * from runs where " + _KEY + " order by started_at desc, run_id desc limit :limit"
+RUNS_LIKE: Final = "select * from runs where substr(run_id, 1, length(:run_id)) = :run_id limit 2"
 
-sinks = Table(
-    "sinks",
-    metadata,
-    *_key(),
-    Column("incarnation", String, primary_key=True),
-    Column("sink", String, primary_key=True),
-    Column("number", Integer, nullable=False),
+PUT_EPOCH: Final = """
+insert or replace into epochs values (:project, :environment, :pipeline, :incarnation, :number, :attempt, :fence, :run_id,
+                                      :plan_hash, :ranges, :planned_at, :sinks, :status, :sealed_at, null, null, null)
+"""
+SEAL_EPOCH: Final = (
+    "update epochs set status = :status, sealed_at = :sealed_at, receipts = :receipts, balance = :balance where "
+    + _ATTEMPT
 )
+PREPARE_EPOCH: Final = "update epochs set prepared = :prepared where " + _ATTEMPT
+SET_STATUS: Final = "update epochs set status = :status where " + _ATTEMPT
+PREPARED: Final = "select prepared from epochs where " + _ATTEMPT
+LAST_EPOCH: Final = "select * from epochs where status <> 'abandoned' and " + _HISTORY + " order by number desc limit 1"
+EPOCHS_OF_RUN: Final = "select * from epochs where run_id = :run_id order by number"
 
-schemas = Table(
-    "schemas",
-    metadata,
-    *_key(),
-    Column("source", String, primary_key=True),
-    Column("columns", JSON, nullable=False),
+PUT_POSITION: Final = """
+insert or replace into positions values (:project, :environment, :pipeline, :incarnation, :source, :partition, :position)
+"""
+POSITIONS: Final = "select * from positions where " + _HISTORY
+PUT_SINK: Final = (
+    "insert or replace into sinks values (:project, :environment, :pipeline, :incarnation, :sink, :number)"
 )
+SINKS: Final = "select * from sinks where " + _HISTORY
+PUT_SCHEMA: Final = "insert or replace into schemas values (:project, :environment, :pipeline, :source, :columns)"
+SCHEMAS: Final = "select * from schemas where " + _KEY
 
-rejects = Table(
-    "rejects",
-    metadata,
-    Column("id", Integer, primary_key=True),
-    *_key(primary=False),
-    Column("incarnation", String, nullable=False),
-    Column("run_id", String, nullable=False, index=True),
-    Column("epoch", Integer, nullable=False),
-    Column("attempt", String, nullable=False),
-    Column("status", String, nullable=False),
-    Column("node", String, nullable=False),
-    Column("path", String, nullable=False),
-    Column("rows", Integer, nullable=False),
-    Column("checksum", String, nullable=False),
-    Column("groups", JSON, nullable=False),
-    Column("labels", JSON, nullable=False),
-    Column("at", Instant, nullable=False),
-)
+ADD_REJECT: Final = """
+insert into rejects values (null, :project, :environment, :pipeline, :incarnation, :run_id, :epoch, :attempt, :status, :node,
+                            :path, :rows, :checksum, :groups, :labels, :at)
+"""
+_NEWEST: Final = " order by at desc, id desc"
+REJECTS: Final = "select * from rejects" + _NEWEST
+REJECTS_OF: Final = "select * from rejects where " + _KEY + _NEWEST
+REJECTS_OF_RUN: Final = "select * from rejects where run_id = :run_id" + _NEWEST
