@@ -96,6 +96,9 @@ def schema(
     from penstock.service.describing import json_schema
 
     found = json_schema()
+    if out is None and json:
+        print_json(found)
+        return 0
     if out is None:
         write(text.dumps(found, ensure_ascii=False, indent=2) + "\n")
         return 0

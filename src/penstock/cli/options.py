@@ -69,7 +69,7 @@ def settings_of(
     allow_path: Sequence[Path] | None = None,
     project: Path | None = None,
 ) -> Settings:
-    """Raises ConfigError CLI-101 for a parameter that is no name=value."""
+    """Raises ConfigError CLI-101 for a parameter that is no name=value, CLI-106 for a project that is no folder."""
     from penstock.document.assembly import Settings
 
     params = {}
@@ -78,6 +78,8 @@ def settings_of(
         if not equals or not name:
             raise ConfigError("CLI-101", f'"{item}" is no name=value', hint="write --param since=2024-01-01")
         params[name] = value
+    if project is not None and not project.is_dir():
+        raise ConfigError("CLI-106", f'there is no folder "{project}"', hint="name the folder that holds penstock.yml")
     return Settings(
         dict(os.environ), params=params, environment=env, project_root=project, allow_paths=tuple(allow_path or ())
     )

@@ -144,7 +144,7 @@ def export_rejects(
     if json:
         print_json({"run_id": found.run_id, "file": str(out), "records": written})
     else:
-        show(f"{written:,} records written to {out}")
+        show(f"{written:,} record{'' if written == 1 else 's'} written to {out}")
     return 0
 
 

@@ -778,6 +778,49 @@ _ROWS: tuple[tuple[str, ErrorClass, str, str], ...] = (
         "Avro records broken",
         "The records of a block are not what the file's own schema says, so that they cannot be told apart.",
     ),
+    # -- SRC-310..319: Excel
+    (
+        "SRC-310",
+        "DataError",
+        "no Excel workbook",
+        "The file is none of the workbooks that can be read (xlsx, xlsm, xls), is cut off, or is broken.",
+    ),
+    (
+        "SRC-311",
+        "DataError",
+        "workbook with a password",
+        "The workbook is encrypted; save it without a password, or export the sheet as CSV.",
+    ),
+    (
+        "SRC-312",
+        "DataError",
+        "workbook too large",
+        "The workbook expands to more than 8 GiB, or a sheet reaches over more than 67 million cells, the empty ones between others too.",
+    ),
+    (
+        "SRC-313",
+        "ConfigError",
+        "no such sheet",
+        "The workbook has no sheet of that name or number; the message lists those it has.",
+    ),
+    (
+        "SRC-314",
+        "DataError",
+        "header of a sheet cannot be used",
+        "Two columns of the sheet have the same name in its header; rename one, or state a range that has only one.",
+    ),
+    (
+        "SRC-315",
+        "DataError",
+        "bad cell",
+        "A cell holds an error or a value that its column's type cannot take, and the source says on_bad_value: fail.",
+    ),
+    (
+        "SRC-316",
+        "ConfigError",
+        "header outside the range",
+        "The row that header_row names is not in the range of cells that the source reads.",
+    ),
     # -- SRC-200..229: PostgreSQL, read
     (
         "SRC-200",
@@ -1687,6 +1730,7 @@ _ROWS: tuple[tuple[str, ErrorClass, str, str], ...] = (
         "no such column",
         "Lineage was asked for a column that the pipeline does not have; it is written node.column.",
     ),
+    ("CLI-106", "ConfigError", "no such project", "The folder that --project names is not there."),
     ("CLI-105", "ConfigError", "not run", "A pipeline that was named before this one failed; run this one again."),
     ("CLI-110", "ConfigError", "no such template", "`penstock init` knows the templates that its help names."),
     ("CLI-111", "ConfigError", "files are there already", "`penstock init` overwrites nothing; name an empty folder."),

@@ -119,12 +119,19 @@ def export(found: Rejected, out: Path, form: str) -> int:
     written is removed.
     """
     try:
-        with out.open("xb") as file:
-            return _export_parquet(found, file) if form == "parquet" else _export_lines(found, file)
+        file = out.open("xb")
     except FileExistsError:
         raise ConfigError("LED-131", f'"{out}" is there already', hint="name another file") from None
     except OSError as error:
         raise ConfigError("LED-131", f'"{out}" cannot be written', detail=f"{error.strerror}.") from None
+    try:
+        with file:
+            return _export_parquet(found, file) if form == "parquet" else _export_lines(found, file)
+    except BaseException as error:
+        out.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise ConfigError("LED-131", f'"{out}" cannot be written', detail=f"{error.strerror}.") from None
+        raise
 
 
 def _export_lines(found: Rejected, file: BinaryIO) -> int:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 TEMPLATES: Final = ("prices", "empty")
 _NAME: Final = "$NAME"
+_SCHEMA_FILE: Final = "penstock.schema.json"  # the pipelines' first line names it
 
 
 def init(folder: Path, template: str) -> tuple[str, ...]:
@@ -29,22 +30,22 @@ def init(folder: Path, template: str) -> tuple[str, ...]:
             hint=f'did you mean "{near}"?' if near else f"there are {', '.join(TEMPLATES)}",
         )
     root = resources.files("penstock.service").joinpath("templates", template)
-    files = dict(sorted(_files(root, Path())))
+    name = project_name_of(folder.absolute())
+    files = {path: content.replace(_NAME, name) for path, content in sorted(_files(root, Path()))}
+    files[Path(_SCHEMA_FILE)] = _schema()
     taken = [str(path) for path in files if (folder / path).exists()]
     if taken:
         raise ConfigError(
             "CLI-111", f'"{folder}" has {", ".join(taken)} already', hint="name an empty folder; nothing was written"
         )
-    name = project_name_of(folder.absolute())
     try:
         for path, content in files.items():
             target = folder / path
             target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_text(content.replace(_NAME, name), encoding="utf-8")
+            target.write_text(content, encoding="utf-8")
     except OSError as error:
         raise ConfigError("CLI-112", f'"{folder}" cannot be written', detail=f"{error.strerror}.") from None
-    (folder / "penstock.schema.json").write_text(_schema(), encoding="utf-8")
-    return (*(str(path) for path in files), "penstock.schema.json")
+    return tuple(str(path) for path in files)
 
 
 def _files(part: Traversable, path: Path) -> list[tuple[Path, str]]:

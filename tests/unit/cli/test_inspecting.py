@@ -78,7 +78,7 @@ def test_every_value_in_force_has_its_origin_and_no_secret_is_shown(
     assert "params.least = 7  (--param)" in said.out
     assert "connections.shop.auth.token = ***" in said.out
     found = penstock("validate", FILE, "--show-merged", "--json")
-    assert {"path": "sources.raw.type", "value": "csv", "origin": f"{FILE}:5:15"} in found.json["values"][FILE]
+    assert {"path": "sources.raw.type", "value": '"csv"', "origin": f"{FILE}:5:15"} in found.json["values"][FILE]
     assert "hunter2secret" not in said.out + said.err + found.out + found.err
 
 

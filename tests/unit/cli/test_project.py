@@ -1,0 +1,114 @@
+"""``init`` and ``secrets``."""
+
+from __future__ import annotations
+
+import io
+import stat
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from conftest import Said
+
+VALUE = "pa$$w0rd with spaces"
+
+
+def test_a_new_project_validates_runs_and_has_its_schema(
+    penstock: Callable[..., Said], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = penstock("init", "fresh")
+    assert said.code == 0
+    assert said.out.endswith("now: cd fresh && penstock run pipelines/*.yml\n")
+    folder = tmp_path / "fresh"
+    first_line = (folder / "pipelines" / "prices.yml").read_text(encoding="utf-8").splitlines()[0]
+    assert first_line == "# yaml-language-server: $schema=../penstock.schema.json"
+    assert (folder / "penstock.schema.json").is_file()
+    assert ".penstock/" in (folder / ".gitignore").read_text(encoding="utf-8").split()
+    assert "project: fresh\n" in (folder / "penstock.yml").read_text(encoding="utf-8")
+    monkeypatch.chdir(folder)
+    assert penstock("validate").code == 0
+    assert penstock("run", "pipelines/prices.yml", "--json").json["status"] == "done"
+    assert penstock("run", "pipelines/prices.yml", "--json").json["balance"]["prices_table"]["out"] == 172
+
+
+def test_an_empty_project_is_empty(penstock: Callable[..., Said], tmp_path: Path) -> None:
+    found = penstock("init", "bare", "--template", "empty", "--json").json
+    assert found["folder"] == "bare"
+    assert sorted(found["files"]) == sorted(
+        str(path.relative_to(tmp_path / "bare")) for path in (tmp_path / "bare").rglob("*") if path.is_file()
+    )
+    assert not list((tmp_path / "bare").rglob("*.csv"))
+
+
+def test_init_overwrites_nothing(penstock: Callable[..., Said], tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "penstock.schema.json").write_text("mine", encoding="utf-8")
+    assert penstock("init", "mine", "--json").codes == ["CLI-111"]
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["penstock.schema.json"]
+    assert penstock("init", "--json").codes == ["CLI-111"]
+
+
+@pytest.mark.parametrize("folder", ["penstock.yml", "penstock.yml/below", "/proc/nowhere"])
+def test_a_folder_that_cannot_be_made_is_a_problem(penstock: Callable[..., Said], folder: str) -> None:
+    assert penstock("init", folder, "--json").codes == ["CLI-112"]
+
+
+def test_a_template_that_is_not_there_gets_the_nearest(penstock: Callable[..., Said]) -> None:
+    said = penstock("init", "other", "--template", "price", "--json")
+    assert said.codes == ["CLI-110"]
+    assert said.json["problems"][0]["hint"] == 'did you mean "prices"?'
+
+
+def test_names_of_folders_become_names_of_projects(penstock: Callable[..., Said], tmp_path: Path) -> None:
+    assert penstock("init", "My Prices: 2024", "--template", "empty").code == 0
+    text = (tmp_path / "My Prices: 2024" / "penstock.yml").read_text(encoding="utf-8")
+    assert "project: my_prices_2024\n" in text
+
+
+# ---------------------------------------------------------------- secrets
+
+
+@pytest.fixture
+def given(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """What stands on stdin."""
+    return lambda text: monkeypatch.setattr("sys.stdin", io.StringIO(text))
+
+
+def test_a_secret_is_kept_listed_and_forgotten_and_never_shown(
+    penstock: Callable[..., Said], project: Path, given: Callable[[str], None]
+) -> None:
+    given(f"{VALUE}\n")
+    said = [
+        penstock("secrets", "set", "DB_PASSWORD"),
+        penstock("secrets", "list"),
+        penstock("secrets", "list", "--json"),
+    ]
+    assert [one.code for one in said] == [0, 0, 0]
+    assert said[1].out == "DB_PASSWORD\n"
+    assert said[2].json == {"secrets": ["DB_PASSWORD"]}
+    given("other")
+    said.append(penstock("secrets", "set", "API_KEY", "--json"))
+    assert said[-1].json == {"secret": "API_KEY"}
+    assert all(VALUE not in one.out + one.err for one in said)
+    for file in (path for path in project.rglob("*") if path.is_file()):
+        assert VALUE.encode() not in file.read_bytes()
+        if ".penstock" in file.parts:
+            assert stat.S_IMODE(file.stat().st_mode) & 0o077 == 0
+    assert penstock("secrets", "rm", "DB_PASSWORD", "--json").json == {"removed": "DB_PASSWORD"}
+    assert penstock("secrets", "rm", "DB_PASSWORD", "--json").code == 2
+    assert penstock("secrets", "list", "--json").json == {"secrets": ["API_KEY"]}
+
+
+@pytest.mark.parametrize(("name", "text"), [("EMPTY", ""), ("lower-case", "x"), ("", "x"), ("A=B", "x")])
+def test_a_secret_without_a_name_or_a_value_is_a_problem(
+    penstock: Callable[..., Said], project: Path, given: Callable[[str], None], name: str, text: str
+) -> None:
+    given(text)
+    said = penstock("secrets", "set", name, "--json")
+    assert said.code == 2
+    assert said.json["ok"] is False
+    assert not (project / ".penstock").exists()

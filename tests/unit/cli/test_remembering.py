@@ -1,0 +1,136 @@
+"""``runs`` and ``rejects``: what is remembered of a project, as tables, as JSON, as files."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from conftest import Said
+
+FILE = "pipelines/days.yml"
+LISTS = (["runs", "list"], ["rejects", "list"], ["rejects", "show"])
+
+
+@pytest.mark.parametrize("command", LISTS)
+def test_a_project_that_never_ran_has_nothing_and_gets_nothing(
+    penstock: Callable[..., Said], project: Path, command: list[str]
+) -> None:
+    said = penstock(*command)
+    assert (said.code, said.err) == (0, "")
+    assert said.out in {"nothing has been run yet\n", "nothing was rejected\n"}
+    found = penstock(*command, "--json").json
+    assert all(value in (None, [], 0) for value in found.values())
+    assert not (project / ".penstock").exists()
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["runs", "show", "x"], ["runs", "show"], ["rejects", "list", "--run", "x"], ["rejects", "show", "--run", "x"]],
+)
+def test_a_run_that_is_not_there_is_a_problem(penstock: Callable[..., Said], command: list[str]) -> None:
+    assert penstock(*command, "--json").codes == ["LED-130"]
+    penstock("run", FILE, "-q")
+    if command[-1] == "x":
+        assert penstock(*command, "--json").codes == ["LED-130"]
+
+
+def test_runs_are_listed_newest_first_and_shown(penstock: Callable[..., Said]) -> None:
+    ids = [penstock("run", FILE, "--json").json["run_id"] for _ in range(2)]
+    found = penstock("runs", "list", "--json").json["runs"]
+    assert [run["run_id"] for run in found] == ids[::-1]
+    assert found[0].keys() == {
+        "run_id", "project", "environment", "pipeline", "status", "started_at", "ended_at", "engine", "guarantee",
+        "plan_hash",
+    }  # fmt: skip
+    assert len(penstock("runs", "list", "-n", "1", "--json").json["runs"]) == 1
+    assert penstock("runs", "list", "--pipeline", "other", "--json").json["runs"] == []
+    lines = penstock("runs", "list").out.splitlines()
+    assert lines[1].split()[:3] == [ids[1], "days", "done"]
+    shown = penstock("runs", "show", ids[0])
+    assert f"days  run {ids[0]}  done" in shown.out
+    assert ["raw", "4", "3", "1"] in [line.split() for line in shown.out.splitlines()]
+    assert "out: 2 rows, version " in shown.out
+    details = penstock("runs", "show", "--json").json
+    assert details["run_id"] == ids[1]
+    assert details["summary"]["balance"]["raw"]["rejected"] == 1
+
+
+def test_rejects_are_grouped_shown_and_exported(penstock: Callable[..., Said], project: Path) -> None:
+    run_id = penstock("run", FILE, "--json").json["run_id"]
+    listed = penstock("rejects", "list")
+    assert [line.split() for line in listed.out.splitlines()][-1] == ["raw", "bad_value", "day", "1"]
+    assert penstock("rejects", "list", "--json").json == {
+        "run_id": run_id, "total": 1, "by_cause": [{"node": "raw", "cause": "bad_value", "column": "day", "rows": 1}],
+    }  # fmt: skip
+    shown = penstock("rejects", "show")
+    assert shown.out.splitlines() == [
+        'raw  bad_value: "day" is no date: yesterday', "  at data/days.csv, record 4, byte 42", "  yesterday,3.50",
+    ]  # fmt: skip
+    [record] = penstock("rejects", "show", "--json", "--node", "raw").json["records"]
+    assert (record["node"], record["epoch"], record["status"], record["raw"]) == ("raw", 1, "kept", "yesterday,3.50")
+    assert penstock("rejects", "show", "--node", "other").out == "nothing was rejected\n"
+    assert penstock("rejects", "export", "bad.json", "--json").json == {
+        "run_id": run_id,
+        "file": "bad.json",
+        "records": 1,
+    }
+    assert json.loads((project / "bad.json").read_text(encoding="utf-8"))["node"] == "raw"
+    assert (
+        penstock("rejects", "export", "bad.parquet", "--format", "parquet").out == "1 record written to bad.parquet\n"
+    )
+    import pyarrow.parquet as pq
+
+    assert pq.read_table(project / "bad.parquet").num_rows == 1
+
+
+def test_an_export_overwrites_nothing_and_leaves_nothing_half_written(
+    penstock: Callable[..., Said], project: Path
+) -> None:
+    penstock("run", FILE, "-q")
+    (project / "there.json").write_text("mine", encoding="utf-8")
+    assert penstock("rejects", "export", "there.json", "--json").codes == ["LED-131"]
+    assert (project / "there.json").read_text(encoding="utf-8") == "mine"
+    assert penstock("rejects", "export", "no/such/folder.json", "--json").codes == ["LED-131"]
+    for file in (project / ".penstock" / "rejects").rglob("*.parquet"):
+        file.write_bytes(file.read_bytes()[:100])
+    said = penstock("rejects", "export", "broken.json", "--json")
+    assert (said.code, said.codes) == (1, ["LED-120"])
+    assert not (project / "broken.json").exists()
+    assert penstock("rejects", "show", "--json").codes == ["LED-120"]
+
+
+def test_wide_and_hostile_records_are_shown_shortened_and_harmless(
+    penstock: Callable[..., Said], project: Path
+) -> None:
+    record = f"\x1b[31mnever\u202e,{'9' * 5_000}"
+    (project / "data" / "days.csv").write_text(f"day,price\n{record}\n2024-01-01,1\n", encoding="utf-8")
+    run = penstock("run", FILE)
+    shown = penstock("rejects", "show")
+    assert "\x1b" not in run.out + run.err + shown.out
+    assert "\u202e" not in shown.out
+    assert "characters)" in shown.out
+    assert penstock("rejects", "show", "--json").json["records"][0]["raw"] == record
+
+
+def test_a_project_may_be_named(penstock: Callable[..., Said], project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    penstock("run", FILE, "-q")
+    monkeypatch.chdir("/")
+    assert len(penstock("runs", "list", "--project", str(project), "--json").json["runs"]) == 1
+    assert penstock("rejects", "list", "--project", str(project), "--json").json["total"] == 1
+    assert penstock("runs", "list", "--project", str(project / "nowhere"), "--json").codes == ["CLI-106"]
+
+
+def test_a_ledger_that_is_none_is_a_problem(penstock: Callable[..., Said], project: Path) -> None:
+    (project / ".penstock").mkdir()
+    (project / ".penstock" / "ledger.db").write_bytes(os.urandom(4096))
+    for command in (*LISTS, ["run", FILE], ["plan", FILE]):
+        said = penstock(*command, "--json")
+        assert said.code in {2, 4}
+        assert said.codes[0].startswith("LED-")
