@@ -105,7 +105,7 @@ CASES: list[tuple[str, str, str, Any]] = [
 ]  # fmt: skip
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def database(postgres_server: PostgresServer) -> str:
     postgres_server.sql("CREATE DATABASE types")
     postgres_server.sql(

@@ -101,7 +101,7 @@ def sink_at(url: str, folder: Path, mode: str, reached: Callable[[str], None] = 
     return PostgresSink(PostgresSinkParams.model_validate(given), tables.context(folder, reached))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def database(postgres_server: PostgresServer) -> str:
     postgres_server.sql("CREATE DATABASE faults")
     return postgres_server.url("faults")
