@@ -33,7 +33,7 @@ class Layout:
 
 def connection() -> duckdb.DuckDBPyConnection:
     """A new embedded database in UTC."""
-    made = duckdb.connect(config={"threads": "1"})
+    made = duckdb.connect(config={"threads": "1", "temp_directory": ""})
     made.execute("SET TimeZone = 'UTC'")
     return made
 

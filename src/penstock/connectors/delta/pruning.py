@@ -75,7 +75,7 @@ def kept(snapshot: Snapshot, predicate: exp.Expr) -> tuple[DataFile, ...]:
     }
     for part in parts:
         query = query.where(part.transform(lambda node: _typed(node, typed)))
-    with closing(duckdb.connect(config={"threads": 1})) as connection:
+    with closing(duckdb.connect(config={"threads": 1, "temp_directory": ""})) as connection:
         connection.execute("SET TimeZone = 'UTC'")
         connection.register("listed", listed)
         chosen = {found for (found,) in connection.execute(query.sql(dialect="duckdb")).fetchall()}

@@ -27,7 +27,7 @@ def count_rows(form: FileFormat, paths: Sequence[Path], width: int) -> dict[Path
 
     counted = exp.select(exp.column("filename"), exp.Count(this=exp.Star()))
     query = counted.from_(exp.Table(this=_reader(form, paths, width))).group_by(exp.column("filename"))
-    with closing(duckdb.connect(config={"threads": "1"})) as connection:
+    with closing(duckdb.connect(config={"threads": "1", "temp_directory": ""})) as connection:
         found = {Path(str(row[0])): int(row[1]) for row in connection.execute(query.sql("duckdb")).fetchall()}
     return {path: found.get(path, 0) for path in paths}
 

@@ -147,7 +147,7 @@ def infer(rows: object, names: Sequence[str], form: CsvFormat) -> dict[str, Logi
     for column, options in zip(columns, tests, strict=True):
         chosen.append(exp.Count(this=column))
         chosen += [exp.CountIf(this=exp.and_(test)) for _, test in options]
-    with duckdb.connect(config={"threads": 1}) as database:
+    with duckdb.connect(config={"threads": 1, "temp_directory": ""}) as database:
         database.register("sample", rows)
         query = exp.select(*chosen).from_("sample")
         counts = iter(database.execute(query.sql(dialect="duckdb")).fetchall()[0])

@@ -43,7 +43,7 @@ def _values(constants: Mapping[str, exp.Expr], schema: Schema) -> dict[str, pa.A
     from penstock.types.conform import conform_array
 
     named = [exp.alias_(value.copy(), f"c{place}") for place, value in enumerate(constants.values())]
-    with duckdb.connect(config={"threads": 1}) as database:
+    with duckdb.connect(config={"threads": 1, "temp_directory": ""}) as database:
         database.execute("SET arrow_lossless_conversion = true")
         database.execute("SET TimeZone = 'UTC'")
         row = database.sql(exp.select(*named).sql(dialect="duckdb")).to_arrow_table()

@@ -156,7 +156,7 @@ class JsonSource(FileSource):
         given = [exp.EQ(this=exp.to_identifier(name), expression=exp.convert(value)) for name, value in options.items()]
         call = exp.Anonymous(this="read_json", expressions=[exp.Literal.string(str(sample)), *given])
         described = exp.Describe(this=exp.select("*").from_(exp.Table(this=call)))
-        with duckdb.connect(config={"threads": 1}) as database:
+        with duckdb.connect(config={"threads": 1, "temp_directory": ""}) as database:
             rows = database.execute(described.sql(dialect="duckdb")).fetchall()
         sample.unlink()
         return {str(row[0]): from_duckdb(str(row[1])) for row in rows}

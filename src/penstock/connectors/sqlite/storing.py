@@ -44,7 +44,7 @@ def stored(batch: pa.RecordBatch, schema: Schema) -> pa.RecordBatch:
     if all(isinstance(tree, exp.Column) for tree in trees):
         return batch
     query = exp.select(*(exp.alias_(tree, c.name, quoted=True) for tree, c in zip(trees, schema, strict=True)))
-    with closing(duckdb.connect(config={"threads": "1"})) as connection:
+    with closing(duckdb.connect(config={"threads": "1", "temp_directory": ""})) as connection:
         connection.execute("SET TimeZone = 'UTC'")
         connection.register("batch", batch)
         table = connection.sql(query.from_("batch").sql("duckdb")).to_arrow_table()

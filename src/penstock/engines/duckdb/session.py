@@ -48,6 +48,8 @@ class Session:
 
     def _secure(self, allowed: Sequence[Path]) -> None:
         con = self.connection
+        if self._limits.temp_bytes is not None:  # given to `connect` it would be shown, and not be heeded
+            con.execute("SET max_temp_directory_size = ?", [f"{self._limits.temp_bytes}B"])
         con.execute("SET TimeZone = 'UTC'")
         con.execute("SET enable_progress_bar = true")
         con.execute("SET enable_progress_bar_print = false")
@@ -137,7 +139,7 @@ class Session:
 
 
 def _config(limits: Limits, spill: Path, *, ordered: bool) -> dict[str, str | bool | int | float | list[str]]:
-    config: dict[str, str | bool | int | float | list[str]] = {
+    return {
         "memory_limit": f"{limits.memory_bytes}B",
         "threads": limits.threads,
         "temp_directory": str(spill),
@@ -146,9 +148,6 @@ def _config(limits: Limits, spill: Path, *, ordered: bool) -> dict[str, str | bo
         "autoload_known_extensions": False,
         "allow_community_extensions": False,
     }
-    if limits.temp_bytes is not None:
-        config["max_temp_directory_size"] = f"{limits.temp_bytes}B"
-    return config
 
 
 def typing_connection() -> duckdb.DuckDBPyConnection:
@@ -157,7 +156,12 @@ def typing_connection() -> duckdb.DuckDBPyConnection:
 
     con = duckdb.connect(
         ":memory:",
-        config={"threads": 1, "autoinstall_known_extensions": False, "autoload_known_extensions": False},
+        config={
+            "threads": 1,
+            "temp_directory": "",
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+        },
     )
     con.execute("SET TimeZone = 'UTC'")
     con.execute("SET enable_external_access = false")
