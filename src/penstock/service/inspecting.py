@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from sqlglot import exp
+
 from penstock.compile.lineage import Lineage, lineage_of
 from penstock.errors import ConfigError, Problem, nearest
 from penstock.graph.nodes import Project, Read, Table, Write
@@ -159,6 +161,8 @@ def _node_json(node: Node, *, sql: bool) -> dict[str, Any]:
 def statements_of(node: Node) -> dict[str, str]:
     """The node's SELECT in DuckDB's dialect and, transpiled, in Spark's."""
     query = to_select(node)
+    for cast in query.find_all(exp.TryCast):
+        cast.set("safe", True)  # else Spark's dialect has it as a cast that fails
     return {name: query.sql(dialect=name, pretty=True) for name in ("duckdb", "spark")}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from harness import problem, problems, run
 
 _COLUMNS = {

@@ -6,6 +6,7 @@ import datetime as dt
 from decimal import Decimal
 
 import pytest
+
 from harness import Other, run
 
 _COLUMNS = {

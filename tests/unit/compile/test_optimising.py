@@ -5,37 +5,20 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-import memory_sink
+import clever
 import pytest
 from sqlglot import exp
 
 import harness
-from penstock.compile.facts import Facts
-from penstock.compile.pipeline import compile_pipeline
-from penstock.connectors.params import SourceParams
-from penstock.document.loader import load
-from penstock.document.read import Catalogue, read_pipeline
 from penstock.graph.nodes import Read
 from penstock.graph.select import column, relation
-from penstock.registry import Capability, Descriptor
 from penstock.types import Schema
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from penstock.document.models import Pipeline
     from penstock.graph import Graph, Node
-    from penstock.registry import Group
 
-_CLEVER = Descriptor(
-    name="clever",
-    group="sources",
-    summary="Takes columns and conditions into its read.",
-    params=SourceParams,
-    make=lambda *_: None,
-    example="type: clever",
-    capabilities=frozenset({Capability.PROJECTION, Capability.FILTER}),
-)
 _FOUND = {
     "a": Schema.of({"id": "int64?", "k": "string?", "n": "int64?", "day": "date?", "note": "string?"}),
     "c": Schema.of({"id": "int64?", "k": "string?", "n": "int64?", "day": "date?", "note": "string?"}),
@@ -50,18 +33,6 @@ _ROWS: dict[str, list[dict[str, Any]]] = {
     "c": [{"id": i % 5, "k": "xyz"[i % 3], "n": i % 4 or None, "note": str(i) if i % 7 else None} for i in range(23)],
     "b": [{"k": k, "size": size} for k, size in (("x", 1), ("y", 2), ("y", 3), (None, 4))],
 }
-
-
-def _read(rest: str) -> Pipeline:
-    known = harness.catalogue()
-
-    def find(group: Group, name: str) -> Descriptor | None:
-        if group == "sources":
-            return _CLEVER if name == "clever" else None
-        return memory_sink._SINKS.get(name) if group == "sinks" else known.find(group, name)
-
-    names = Catalogue(find, lambda group: ("clever",) if group == "sources" else known.names(group))
-    return read_pipeline(load(_HEAD + rest, "t.yml"), "t.yml", catalogue=names, read_file=lambda _: b"")
 
 
 class _Run(harness._Run):
@@ -88,8 +59,7 @@ def _rows(graph: Graph, sink: str, engine: harness.TypingEngine) -> tuple[Counte
 
 
 def _compile(rest: str, engine: harness.TypingEngine, *, optimise: bool) -> Graph:
-    facts = Facts(sources=_FOUND, takes=lambda _source, predicate: predicate.find(exp.Abs) is None)
-    return compile_pipeline(_read(rest), facts, engine, optimise=optimise).graph
+    return clever.compiled(_HEAD + rest, _FOUND, engine, optimise=optimise).graph
 
 
 def _one(steps: str) -> str:
