@@ -1,0 +1,246 @@
+"""Files, streams and pipes as inputs of a pass: bad records are rejects, counted once, and an attempt that fails is undone."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from passes import MemoryRejects, MemoryWriter, compiled
+
+from penstock.connectors.api import Batches, Chunk, CsvFormat, Files, JsonFormat, ParquetFormat, Pipe, Rows
+from penstock.engines.api import Limits, Outcome, Pass
+from penstock.engines.duckdb.engine import DuckDBEngine
+from penstock.errors import DataError, FatalError, TransientError
+from penstock.types import Schema
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+ABC: Final = Schema.of({"a": "int64?", "b": "string?"})
+HEAD: Final = """
+pipeline: test
+sources:
+  s: {type: memory, schema: {columns: {a: int64?, b: string?}}}
+transforms:
+"""
+ONE: Final = "  x: {from: s, steps: [{filter: a > 1}]}\nsinks:\n  one: {from: x, type: memory}\n"
+TWO: Final = (
+    "  x: {from: s, steps: [{filter: a > 1}]}\n  y: {from: x, steps: [{cast: {b: int64}}]}\n"
+    "sinks:\n  one: {from: x, type: memory}\n  two: {from: y, type: memory}\n"
+)
+CSV: Final = CsvFormat(delimiter=",", header=True, quote='"', escape='"')
+
+
+@dataclass
+class Opened:
+    """Every writer that a pass opened, by sink."""
+
+    writers: dict[str, list[MemoryWriter]] = field(default_factory=dict)
+
+    def opener(self, sink: str) -> Callable[[], MemoryWriter]:
+        def made() -> MemoryWriter:
+            writer = MemoryWriter()
+            self.writers.setdefault(sink, []).append(writer)
+            return writer
+
+        return made
+
+    def rows(self, sink: str) -> list[tuple[object, ...]]:
+        *undone, last = self.writers[sink]
+        assert all(writer.aborted and not writer.staged and not writer.batches for writer in undone)
+        assert last.staged
+        assert not last.aborted
+        return sorted((tuple(row.values()) for row in last.rows), key=str)
+
+
+@dataclass
+class Ran:
+    outcome: Outcome
+    opened: Opened
+    rejects: MemoryRejects
+
+
+def ran(
+    text: str,
+    rows: Rows | list[Rows],
+    folder: Path,
+    *,
+    tables: frozenset[str] = frozenset(),
+    careful: frozenset[str] = frozenset(),
+) -> Ran:
+    (folder / "engine").mkdir(exist_ok=True)
+    engine = DuckDBEngine(Limits(memory_bytes=1 << 30, threads=2), folder / "engine", (folder, Path("/dev/fd")))
+    opened, rejects = Opened(), MemoryRejects()
+    try:
+        graph = compiled(HEAD + text, engine)
+        outcome = engine.run(
+            Pass(graph, tables, careful),
+            inputs={"s": rows if isinstance(rows, list) else [rows]},
+            outputs={write.sink: opened.opener(write.sink) for write in graph.writes},
+            rejects=rejects,
+        )
+        return Ran(outcome, opened, rejects)
+    finally:
+        engine.close()
+        assert list((folder / "engine").glob("spill")) == []
+
+
+def csv(folder: Path, content: bytes, name: str = "x.csv") -> Files:
+    (folder / name).write_bytes(content)
+    return Files(CSV, (str(folder / name),), ABC)
+
+
+def lines(folder: Path, content: bytes) -> Files:
+    (folder / "x.ndjson").write_bytes(content)
+    return Files(JsonFormat(), (str(folder / "x.ndjson"),), ABC)
+
+
+def piped(*parts: bytes, finish: Callable[[], None] = lambda: None) -> Pipe:
+    def start() -> list[int]:
+        ends = []
+        for part in parts:
+            read, write = os.pipe()
+            os.write(write, part)
+            os.close(write)
+            ends.append(read)
+        return ends
+
+    return Pipe(CsvFormat(header=False, quoted_nulls=False), ABC, start, finish)
+
+
+GOOD: Final = b"a,b\n1,5\n2,6\n3,x\n"
+BAD: Final = b"a,b\n1,5\n2,6\nq,7\n3,x\n4\n"
+FORMS: Final[dict[str, Callable[[Path], Rows]]] = {
+    "csv": lambda folder: csv(folder, BAD),
+    "lines": lambda folder: lines(folder, b'{"a":1,"b":"5"}\n{"a":2,"b":"6"}\n{"a":"q"}\n{"a":3,"b":"x"}\n{"a":4'),
+    "pipe": lambda _: piped(b"1,5\n2,6\n", b"q,7\n3,x\n4\n"),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("careful", [frozenset(), frozenset({"s"})], ids=["surprised", "careful"])
+def test_bad_records_are_rejects_and_the_attempt_that_met_them_is_undone(
+    form: str, careful: frozenset[str], tmp_path: Path
+) -> None:
+    found = ran(ONE, FORMS[form](tmp_path), tmp_path, careful=careful)
+    assert found.opened.rows("one") == [(2, "6"), (3, "x")]
+    assert len(found.opened.writers["one"]) == (1 if careful else 2)
+    counts = found.outcome.counts
+    assert (counts["s"].into, counts["s"].out, counts["s"].rejected) == ({"s": 5}, 3, 2)
+    assert (counts["x.filter"].into, counts["x.filter"].out, counts["one"].out) == ({"s": 3}, 2, 2)
+    assert len(found.rejects.records["s"]) == 2
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("tables", [(), ("s",), ("x.filter",)])
+def test_two_sinks_over_a_source_with_bad_records_reject_each_once(
+    form: str, tables: tuple[str, ...], tmp_path: Path
+) -> None:
+    found = ran(TWO, FORMS[form](tmp_path), tmp_path, tables=frozenset(tables))
+    assert found.opened.rows("one") == [(2, "6"), (3, "x")]
+    assert found.opened.rows("two") == [(2, 6)]
+    counts = found.outcome.counts
+    assert (counts["s"].into, counts["s"].out, counts["s"].rejected) == ({"s": 5}, 3, 2)
+    (check,) = (name for name in found.rejects.records if name != "s")
+    assert counts[check].into[next(iter(counts[check].into))] - counts[check].out == 1
+    assert [len(records) for records in found.rejects.records.values()] == [2, 1]
+
+
+def test_bad_records_of_one_partition_leave_the_others_whole(tmp_path: Path) -> None:
+    table = pa.table({"a": pa.array([7, 8], pa.int64()), "b": ["p", "q"]})
+    pq.write_table(table, tmp_path / "x.parquet")
+
+    def chunks() -> Iterator[Chunk]:
+        yield Chunk(table.to_batches()[0], {"v": 1})
+
+    parts: list[Rows] = [
+        csv(tmp_path, BAD),
+        csv(tmp_path, GOOD, "y.csv"),
+        Files(ParquetFormat(), (str(tmp_path / "x.parquet"),), ABC),
+        Batches(ABC, chunks),
+        piped(b"9,z\n"),
+    ]
+    found = ran(ONE, parts, tmp_path)
+    assert found.outcome.counts["s"].into == {"s": 13}
+    assert (found.outcome.counts["s"].out, found.outcome.counts["s"].rejected) == (11, 2)
+    assert len(found.opened.rows("one")) == 9
+    assert len(found.rejects.records["s"]) == 2
+
+
+def test_rejects_of_a_stream_are_kept_once_though_it_is_read_twice(tmp_path: Path) -> None:
+    record = {"position": '{"v":1}', "row": None, "raw": "bad", "causes": []}
+    reads: list[int] = []
+
+    def chunks() -> Iterator[Chunk]:
+        reads.append(1)
+        batch = pa.record_batch({"a": pa.array([1, 2], pa.int64()), "b": ["5", "x"]})
+        yield Chunk(batch, {"v": 1}, rejects=pa.RecordBatch.from_pylist([record]))
+
+    found = ran(TWO, Batches(ABC, chunks), tmp_path)
+    assert len(reads) > 1
+    counts = found.outcome.counts["s"]
+    assert (counts.into, counts.out, counts.rejected) == ({"s": 3}, 2, 1)
+    assert len(found.rejects.records["s"]) == 1
+
+
+def test_a_parquet_file_that_is_cut_off_fails_by_name_and_leaves_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "x.parquet"
+    pq.write_table(pa.table({"a": pa.array(range(1000), pa.int64()), "b": ["x"] * 1000}), path)
+    path.write_bytes(path.read_bytes()[:-500])
+    with pytest.raises((DataError, FatalError)) as caught:
+        ran(ONE, Files(ParquetFormat(), (str(path),), ABC), tmp_path)
+    assert caught.value.code in {"ENG-304", "ENG-312"}
+
+
+@pytest.mark.parametrize(
+    "error", [TransientError("NET-140", "gone"), DataError("SRC-110", "a file changed"), ValueError()]
+)
+def test_an_error_of_the_source_is_raised_in_place_of_the_engines(error: Exception, tmp_path: Path) -> None:
+    def chunks() -> Iterator[Chunk]:
+        yield Chunk(pa.record_batch({"a": pa.array([1], pa.int64()), "b": ["5"]}), {"v": 1})
+        raise error
+
+    with pytest.raises(type(error)) as caught:
+        ran(ONE, Batches(ABC, chunks), tmp_path)
+    assert caught.value is error
+
+
+def test_an_error_of_a_producer_is_raised_though_its_text_was_whole(tmp_path: Path) -> None:
+    def finish() -> None:
+        raise TransientError("NET-140", "the server went away")
+
+    with pytest.raises(TransientError):
+        ran(ONE, piped(b"1,5\n", finish=finish), tmp_path)
+
+
+def test_a_limit_ends_a_source_that_would_go_on(tmp_path: Path) -> None:
+    ended: list[bool] = []
+
+    def chunks() -> Iterator[Chunk]:
+        try:
+            while True:
+                yield Chunk(pa.record_batch({"a": pa.array([2] * 5000, pa.int64()), "b": ["5"] * 5000}), {"v": 1})
+        finally:
+            ended.append(True)
+
+    text = ONE.replace("filter: a > 1", "limit: 7")
+    found = ran(text, Batches(ABC, chunks), tmp_path)
+    assert len(found.opened.rows("one")) == 7
+    assert ended == [True]
+
+
+@pytest.mark.parametrize("content", [b"", b"a,b\n", b"\n\n"])
+def test_files_without_records_are_no_rows(content: bytes, tmp_path: Path) -> None:
+    found = ran(ONE, csv(tmp_path, content), tmp_path)
+    assert found.opened.rows("one") == []
+    assert (found.outcome.counts["s"].out, found.outcome.counts["s"].rejected) == (0, 0)
+
+
+def test_no_file_is_no_row(tmp_path: Path) -> None:
+    found = ran(ONE, Files(CSV, (), ABC), tmp_path)
+    assert (found.opened.rows("one"), found.outcome.counts["one"].out) == ([], 0)
