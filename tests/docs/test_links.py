@@ -1,5 +1,6 @@
 """Links lead to pages and headings that are there; codes are codes; no file names a place outside the project."""
 
+import os
 import re
 from pathlib import Path
 
@@ -66,8 +67,10 @@ def test_such_a_path_is_found() -> None:
 
 
 def files() -> list[Path]:
-    parts = ("src", "tests", "docs", "examples", "bench", "scripts")
-    inside = [path for part in parts for path in (ROOT / part).rglob("*")]
-    top = [path for path in ROOT.iterdir() if path.suffix in {".md", ".toml"} or path.name == "Makefile"]
-    kept = (path for path in [*inside, *top] if path.is_file() and path.suffix in TEXTS)
-    return sorted(path for path in kept if not {".data", "__pycache__"} & set(path.relative_to(ROOT).parts))
+    """What is written by hand or kept: no caches, nothing that the bench downloads."""
+    found = [path for path in ROOT.iterdir() if path.is_file()]
+    for part in ("src", "tests", "docs", "examples", "bench", "scripts"):
+        for folder, folders, names in os.walk(ROOT / part):
+            folders[:] = [name for name in folders if not name.startswith((".", "__"))]
+            found += [Path(folder, name) for name in names]
+    return sorted(path for path in found if path.suffix in TEXTS and not path.name.startswith("."))
