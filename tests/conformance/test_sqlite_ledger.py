@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from penstock.errors import FatalError
+from penstock.errors import FatalError, TransientError
 from penstock.ledger.sqlite import SqliteLedger
 from penstock.testing.ledger import LedgerConformance
 
@@ -57,3 +57,25 @@ def test_a_cut_ledger_is_named(tmp_path: Path) -> None:
     with pytest.raises(FatalError) as caught:
         SqliteLedger(path).runs()
     assert caught.value.code == "LED-101"
+
+
+def test_a_ledger_that_another_process_holds_is_busy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("penstock.ledger.sqlite._BUSY_S", 0.05)
+    path = tmp_path / "ledger.db"
+    ledger = SqliteLedger(path)
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("begin immediate")
+    with pytest.raises(TransientError) as caught:
+        ledger.runs()
+    other.execute("rollback")
+    assert caught.value.code == "LED-150"
+    assert ledger.runs() == []
+    other.close()
+    ledger.close()
+
+
+def test_a_ledger_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "ledger.db").mkdir()
+    with pytest.raises(FatalError) as caught:
+        SqliteLedger(tmp_path / "ledger.db")
+    assert caught.value.code == "LED-103"

@@ -48,7 +48,7 @@ run: {{memory: 256 MiB, threads: 1}}
 
 @dataclass(frozen=True)
 class System:
-    """The three sinks of one system, as they stand in the document."""
+    """The three sinks of one system, as they stand in the document; $PLACE is the name of the project's folder."""
 
     name: str
     appended: str
@@ -62,7 +62,7 @@ class System:
         lines[7:7] = ["oops,a,1.00", "5,b"]
         (folder / "numbers.csv").write_text("\n".join(["k,part,v", *lines]) + "\n", encoding="utf-8")
         text = DOCUMENT.format(appended=self.appended, merged=self.merged, summed=self.summed)
-        (folder / "crash.yml").write_text(text, encoding="utf-8")
+        (folder / "crash.yml").write_text(text.replace("$PLACE", folder.name), encoding="utf-8")
         return folder / "crash.yml"
 
     def settings(self) -> Settings:

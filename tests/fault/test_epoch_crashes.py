@@ -9,7 +9,7 @@ import sqlite3
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pytest
@@ -18,6 +18,9 @@ from epochs import BAD, ROWS, System, completed, die, once, points
 from penstock.faults.points import Faults
 from penstock.ledger.api import RunStatus
 from penstock.ledger.sqlite import SqliteLedger
+
+if TYPE_CHECKING:
+    from penstock.testing.servers import PostgresServer
 
 Table = list[tuple[Any, ...]]
 Reader = Callable[[Path, str], Table]
@@ -128,14 +131,37 @@ DELTA = System(
 )
 
 
-@pytest.fixture(params=["files", "sqlite", "delta"])
+def postgres(server: PostgresServer, database: str) -> System:
+    sink = f'type: postgres, connection: "{server.url(database)}"'
+    return System(
+        "postgres",
+        f"{{from: even, {sink}, table: appended_$PLACE, mode: append}}",
+        f"{{from: even, {sink}, table: merged_$PLACE, mode: merge, keys: [k]}}",
+        f"{{from: summary, {sink}, table: summed_$PLACE, mode: overwrite}}",
+    )
+
+
+@pytest.fixture(params=["files", "sqlite", "delta", pytest.param("postgres", marks=pytest.mark.server)])
 def system(request: pytest.FixtureRequest) -> System:
+    if request.param == "postgres":
+        server = request.getfixturevalue("postgres_server")
+        return postgres(server, request.getfixturevalue("postgres_database"))
     return {"files": FILES, "sqlite": SQLITE, "delta": DELTA}[request.param]
 
 
 @pytest.fixture
-def read(system: System) -> Reader:
-    return {"files": read_files, "sqlite": read_sqlite, "delta": read_delta}[system.name]
+def read(system: System, request: pytest.FixtureRequest) -> Reader:
+    if system.name != "postgres":
+        return {"files": read_files, "sqlite": read_sqlite, "delta": read_delta}[system.name]
+    server, database = request.getfixturevalue("postgres_server"), request.getfixturevalue("postgres_database")
+
+    def read_postgres(folder: Path, name: str) -> Table:
+        lines = server.sql(f"select * from {name}_{folder.name}", database=database).splitlines()
+        rows = [line.split("|") for line in lines if line]
+        kinds = (str, int, Decimal) if name == "summed" else (int, str, Decimal)
+        return plain([tuple(kind(value) for kind, value in zip(kinds, row, strict=True)) for row in rows])
+
+    return read_postgres
 
 
 def test_the_ledger_of_a_killed_run_is_taken_over_at_once(tmp_path: Path) -> None:
