@@ -87,7 +87,7 @@ def test_a_new_project_runs_at_once_and_again(fresh: Path) -> None:
     "command", ["plan pipelines/prices.yml --sql", "errors", "schema", "--help", "run pipelines/prices.yml"]
 )
 def test_a_pipe_that_is_closed_early_is_no_error(fresh: Path, command: str) -> None:
-    done = shell(fresh, f'penstock {command} | head -c 1 > /dev/null; echo "${{PIPESTATUS[0]}}"')
+    done = shell(fresh, f'penstock {command} | true; echo "${{PIPESTATUS[0]}}"')
     assert done.stdout == "0\n"
     assert done.stderr == ""
 

@@ -95,13 +95,14 @@ def plan(
 ) -> int:
     """What a run will do, and under which guarantee."""
     from penstock.cli.output import print_json, show, tell
-    from penstock.cli.render.plan import plan_page
     from penstock.service import inspecting
 
     explained = inspecting.plan(options.request_of(file, options.settings_of(env, param, allow_path)))
     if json:
         print_json(explained.to_json())
         return 0
+    from penstock.cli.render.plan import plan_page
+
     tell(explained.plan.warnings)
     show(*plan_page(explained, sql=sql))
     return 0
@@ -119,7 +120,7 @@ def preview(
 ) -> int:
     """The first rows of any node; nothing is written."""
     from penstock.cli.output import print_json, show
-    from penstock.cli.render.rows import columns_json, rows_json, rows_table
+    from penstock.cli.render.as_json import columns_json, rows_json
     from penstock.service import inspecting
 
     request = options.request_of(file, options.settings_of(env, param, allow_path))
@@ -127,6 +128,8 @@ def preview(
     if json:
         print_json({"node": node, "columns": columns_json(found), "rows": rows_json(found)})
     else:
+        from penstock.cli.render.rows import rows_table
+
         show(rows_table(found))
     return 0
 

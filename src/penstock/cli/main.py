@@ -89,8 +89,8 @@ def execute(arguments: Sequence[str]) -> int:
         return _interrupted(arguments)
     except PenstockError as error:
         return _told(error, arguments)
-    except SystemExit as stop:  # of shell completion
-        found = stop.code
+    except SystemExit as stop:  # of shell completion; of help whose reader has enough
+        found = 0 if isinstance(stop.__context__, BrokenPipeError) else stop.code
     except typer.Exit as stop:
         found = stop.exit_code
     except typer.Abort:

@@ -34,6 +34,9 @@ def show(*what: RenderableType) -> None:
 
 def tell(problems: Iterable[Problem]) -> None:
     """Errors and warnings in the form of style.md, to stderr."""
+    problems = list(problems)
+    if not problems:
+        return
     from rich.text import Text
 
     shown = []

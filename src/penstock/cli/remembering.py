@@ -44,13 +44,15 @@ def list_runs(
 ) -> int:
     """Runs of this project, newest first."""
     from penstock.cli.output import print_json, show
-    from penstock.cli.render.history import run_json, runs_table
+    from penstock.cli.render.as_json import run_json
     from penstock.service import remembering
 
     found = remembering.list_runs(options.settings_of(project=project), limit=limit, pipeline=pipeline)
     if json:
         print_json({"runs": [run_json(run) for run in found]})
     elif found:
+        from penstock.cli.render.history import runs_table
+
         show(runs_table(found))
     else:
         show("nothing has been run yet")
@@ -67,13 +69,15 @@ def show_run(
 ) -> int:
     """One run: its epochs, receipts and balance."""
     from penstock.cli.output import print_json, show
-    from penstock.cli.render.history import details_json, details_page
+    from penstock.cli.render.as_json import details_json
     from penstock.service import remembering
 
     details = remembering.show_run(options.settings_of(project=project), run_id)
     if json:
         print_json(details_json(details))
     else:
+        from penstock.cli.render.history import details_page
+
         show(*details_page(details))
     return 0
 
@@ -83,7 +87,6 @@ def list_rejects(
 ) -> int:
     """Rejected rows grouped by node, cause and column."""
     from penstock.cli.output import print_json, show
-    from penstock.cli.render.history import causes_table
 
     found = _rejects(run, node, project)
     if json:
@@ -95,6 +98,8 @@ def list_rejects(
             }
         )
     elif found.entries:
+        from penstock.cli.render.history import causes_table
+
         show(f"run {found.run_id}", causes_table(found))
     else:
         show("nothing was rejected")
@@ -111,13 +116,15 @@ def show_rejects(
 ) -> int:
     """Rejected records: where each came from, what it was, and why."""
     from penstock.cli.output import print_json, show
-    from penstock.cli.render.history import records, records_page
+    from penstock.cli.render.as_json import records
 
     found = _rejects(run, node, project)
     first = list(records(found, rows))
     if json:
         print_json({"run_id": found.run_id, "records": first})
     elif first:
+        from penstock.cli.render.history import records_page
+
         show(*records_page(first, found.root))
     else:
         show("nothing was rejected")

@@ -1,4 +1,4 @@
-"""Runs and rejected records, for people and as JSON."""
+"""Runs and rejected records, for people."""
 
 from __future__ import annotations
 
@@ -71,25 +71,6 @@ def _rejected(run: RunRecord) -> str:
     return f"{total:,}" if isinstance(total, int) and total else ""
 
 
-def run_json(run: RunRecord) -> dict[str, Any]:
-    return {
-        "run_id": run.run_id,
-        "project": run.key.project,
-        "environment": run.key.environment,
-        "pipeline": run.key.pipeline,
-        "status": run.status.value,
-        "started_at": run.started_at.isoformat(),
-        "ended_at": run.ended_at.isoformat() if run.ended_at else None,
-        "engine": run.engine,
-        "guarantee": run.guarantee,
-        "plan_hash": run.plan_hash,
-    }
-
-
-def details_json(details: RunDetails) -> dict[str, Any]:
-    return run_json(details.run) | {"summary": dict(details.run.summary)}
-
-
 def details_page(details: RunDetails) -> Iterator[RenderableType]:
     run = details.run
     yield Text.assemble(
@@ -116,35 +97,6 @@ def causes_table(found: Rejected) -> Table:
     for item in found.by_cause():
         table.add_row(item["node"], item["cause"], item["column"] or "", f"{item['rows']:,}")
     return table
-
-
-def records(found: Rejected, limit: int) -> Iterator[dict[str, Any]]:
-    """The first records, their JSON texts read."""
-    left = limit
-    for entry, batch in found.batches():
-        for row in batch.slice(0, left).to_pylist():
-            yield {
-                "node": entry.file.node,
-                "epoch": entry.epoch,
-                "status": entry.status,
-                "position": _read(row["position"]),
-                "row": _read(row["row"]),
-                "raw": row["raw"],
-                "source_row": _read(row["source_row"]),
-                "causes": row["causes"],
-            }
-            left -= 1
-        if left <= 0:
-            return
-
-
-def _read(text: str | None) -> Any:
-    if text is None:
-        return None
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
 
 
 def records_page(found: Iterable[dict[str, Any]], root: Path) -> Iterator[RenderableType]:

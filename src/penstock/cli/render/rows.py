@@ -1,20 +1,17 @@
-"""Rows of a node, as a table for people or as JSON."""
+"""Rows of a node, as a table for people."""
 
 from __future__ import annotations
 
-import base64
 import datetime as dt
-import decimal
 import json
-import uuid
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from rich.table import Table
 from rich.text import Text
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from penstock.cli.render.as_json import plain, rows_of
 
+if TYPE_CHECKING:
     import pyarrow as pa
 
     from penstock.service.inspecting import Sampled
@@ -27,7 +24,7 @@ def rows_table(found: Sampled) -> Table:
     for column, field in zip(found.schema, found.rows.schema, strict=True):
         title = f"{_cell(column.name)}\n{column.type}"
         table.add_column(title, justify="right" if _is_number(field) else "left", overflow="fold")
-    for row in _rows(found.rows):
+    for row in rows_of(found.rows):
         table.add_row(*(_cell(value) for value in row))
     return table
 
@@ -45,21 +42,6 @@ def _cell(value: object) -> Text:
     return Text(text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…")
 
 
-def rows_json(found: Sampled) -> list[dict[str, Any]]:
-    """Every row as a map."""
-    names = found.schema.names
-    return [dict(zip(names, map(plain, row), strict=True)) for row in _rows(found.rows)]
-
-
-def columns_json(found: Sampled) -> list[dict[str, Any]]:
-    return [{"name": item.name, "type": str(item.type), "nullable": item.nullable} for item in found.schema]
-
-
-def _rows(rows: pa.Table) -> Iterator[tuple[Any, ...]]:
-    """Of at most as many rows as ``preview`` is asked for; maps as lists of pairs, since their keys may be anything."""
-    return zip(*(column.to_pylist() for column in rows.columns), strict=True)
-
-
 def _written(value: object) -> str:
     match value:
         case list() | dict() | tuple():
@@ -70,24 +52,3 @@ def _written(value: object) -> str:
             return f"0x{value.hex()}"
         case _:
             return str(plain(value)) if isinstance(value, dt.date | dt.time) else str(value)
-
-
-def plain(value: Any) -> Any:
-    """A value as JSON has it: exact numbers and times as text, bytes as base64."""
-    match value:
-        case None | bool() | int() | str():
-            return value
-        case float():
-            return value if value == value and abs(value) != float("inf") else str(value)  # noqa: PLR0124 -- NaN
-        case decimal.Decimal() | uuid.UUID() | dt.timedelta():
-            return str(value)
-        case dt.datetime() | dt.date() | dt.time():
-            return value.isoformat()
-        case bytes():
-            return base64.b64encode(value).decode()
-        case dict():
-            return {str(key): plain(item) for key, item in value.items()}
-        case list() | tuple():
-            return [plain(item) for item in value]
-        case _:
-            return str(value)
