@@ -821,6 +821,19 @@ _ROWS: tuple[tuple[str, ErrorClass, str, str], ...] = (
         "header outside the range",
         "The row that header_row names is not in the range of cells that the source reads.",
     ),
+    # -- SNK-300..319: Excel, write
+    (
+        "SNK-301",
+        "DataError",
+        "rows do not fit a sheet",
+        "A sheet of Excel has 1,048,576 rows, the header among them, and 16,384 columns; nothing was committed.",
+    ),
+    (
+        "SNK-302",
+        "DataError",
+        "text does not fit a cell",
+        "A cell of Excel takes 32,767 characters; nothing was committed.",
+    ),
     # -- SRC-200..229: PostgreSQL, read
     (
         "SRC-200",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 
-from pydantic import Field, PlainValidator, WithJsonSchema
+from pydantic import AfterValidator, Field
 
 from penstock.connectors.api import Batches
 from penstock.connectors.files.excel_workbook import Area, Layout, open_sheet, parse_range
@@ -29,17 +29,9 @@ if TYPE_CHECKING:
     from penstock.types.logical import LogicalType
 
 
-def _area(value: object) -> Area:
-    if isinstance(value, Area):
-        return value
-    return parse_range(value if isinstance(value, str) else "")
-
-
-RangeText = Annotated[
-    Area,
-    PlainValidator(_area),
-    WithJsonSchema({"type": "string", "examples": ["A1:F200", "A:F", "B5:F"]}),
-]
+def _range(text: str) -> str:
+    parse_range(text)
+    return text
 
 
 class ExcelSourceParams(FileSourceParams):
@@ -48,7 +40,7 @@ class ExcelSourceParams(FileSourceParams):
     sheet: str | Annotated[int, Field(ge=1)] | None = Field(
         default=None, description="Its name, or its number from 1; unsaid, the first one that is not hidden."
     )
-    range: RangeText | None = Field(
+    range: Annotated[str, AfterValidator(_range)] | None = Field(
         default=None, description="The cells that count, such as A1:F200, A:F or B5:F; unsaid, all of them."
     )
     header_row: Annotated[int, Field(ge=1, le=1_048_576)] | Literal["none"] | None = Field(
@@ -68,7 +60,8 @@ class ExcelSource(FileSource):
 
     def __init__(self, params: ExcelSourceParams, context: Context) -> None:
         super().__init__(params, context)
-        self._layout = Layout(params.sheet, params.range or Area(), params.header_row)
+        area = parse_range(params.range) if params.range is not None else Area()
+        self._layout = Layout(params.sheet, area, params.header_row)
         self._keeps_empty = not params.skip_empty_rows
 
     def _describe(self, files: Sequence[FoundFile]) -> Schema:

@@ -258,6 +258,8 @@ class FileSink(Sink):
     # ------------------------------------------------------------ reading
 
     def table(self) -> Source:
+        if self._kind.encode is not None and self._kind.decode is None:
+            return super().table()
         from penstock.connectors.files.table import FileTable
 
         return FileTable(self._log, self._root, self._kind, self._params.path)

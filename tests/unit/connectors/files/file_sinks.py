@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from penstock.clock import SystemClock
 from penstock.connectors.api import Context, pass_by
-from penstock.connectors.files import csv_sink, json_sink, parquet_sink
+from penstock.connectors.files import avro_sink, csv_sink, excel_sink, json_sink, parquet_sink
 from penstock.testing import native
 
 if TYPE_CHECKING:
@@ -17,7 +17,13 @@ if TYPE_CHECKING:
 
     from penstock.connectors.files.sink import FileSink
 
-DESCRIPTORS = {"csv": csv_sink.SINK, "json": json_sink.SINK, "parquet": parquet_sink.SINK}
+DESCRIPTORS = {
+    "avro": avro_sink.SINK,
+    "csv": csv_sink.SINK,
+    "excel": excel_sink.SINK,
+    "json": json_sink.SINK,
+    "parquet": parquet_sink.SINK,
+}
 
 
 def file_sink(
