@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from penstock.engines.api import Engine, Outcome
 from penstock.engines.duckdb import binder, outputs
+from penstock.engines.duckdb.chance import shared_by_chance
 from penstock.engines.duckdb.execution import Execution, Nowhere
 from penstock.engines.duckdb.session import Session, typing_connection
 from penstock.graph.nodes import Python, Sort
@@ -62,10 +63,11 @@ class DuckDBEngine(Engine):
         staged: dict[str, tuple[Staged, ...]] = {}
         done: list[Writer] = []
         try:
+            once = work.materialize.union(shared_by_chance(work.graph))
             for node in work.graph.nodes:
                 if isinstance(node, Python):
                     run.python(node, self._project)
-                elif node.id in work.materialize:
+                elif node.id in once:
                     run.materialize(node.id)
             for write in work.graph.writes:
                 writer, handed = self._write(run, write.id, outputs[write.sink])

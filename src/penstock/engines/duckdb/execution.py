@@ -10,6 +10,7 @@ from sqlglot import exp
 
 from penstock.engines.api import NodeCounts
 from penstock.engines.duckdb import python_step, rejected
+from penstock.engines.duckdb.chance import is_left_to_chance
 from penstock.engines.duckdb.errors import translated
 from penstock.engines.duckdb.inputs import Input
 from penstock.engines.duckdb.profile import rows_by_tag
@@ -93,17 +94,50 @@ class Execution:
         except BaseException:
             self._abandon(target)
             raise
+        before = frozenset(self.counts)
         try:
+            fresh = frozenset(name for name, item in self._used(target) if not item.settled)
             rejected_records = self._close(target)
             if self._counted:
-                self._count(statement, profile, rejected_records)
-                self._take_rejects(statement)
+                self._count(statement, profile, rejected_records, fresh)
+                uncertain = self._uncertain(statement)
+                if not uncertain:
+                    self._take_rejects(statement)
+                    return result
         except BaseException:
             undo(result)
             raise
-        return result
+        if not self._counted:
+            return result
+        undo(result)
+        for name in self.counts.keys() - before:
+            del self.counts[name]
+        for name in uncertain:
+            self.materialize(name)
+        return self.execute(target, attempt, undo)
+
+    def _uncertain(self, statement: Statement) -> tuple[str, ...]:
+        """Nodes left to chance below a check that rejected rows: asked once more for the rejected rows they could give
+        others than those that were passed on.
+        """
+        checks = [name for name in statement.nodes if self._rejected_some(name)]
+        below = self.graph.upstream(*checks)
+        return tuple(
+            name
+            for name in statement.nodes
+            if name in below and name not in self._tables and is_left_to_chance(self.graph[name])
+        )
+
+    def _rejected_some(self, name: str) -> bool:
+        node = self.graph[name]
+        if not isinstance(node, Check) or name in self._settled_checks or name in self._tables:
+            return False
+        return self.counts[name].into[node.input] > self.counts[name].out
 
     def _opened(self, target: str) -> Statement:
+        for _, item in self._used(target):
+            if not item.settled:  # an earlier statement stopped before its end, and took some of its rejects
+                self._rejects.clear(item.node.id)
         with translated("opening the inputs"):
             leaves = {name: item.open(self.session, self._keep(item)) for name, item in self._used(target)}
         return self._composer.statement(target, leaves | self._table_queries())
@@ -141,6 +175,7 @@ class Execution:
         self._close_quietly(eased)
         for item in eased:
             item.careful = True
+            item.settled = False
         for _, item in self._used(target):
             if not item.settled:
                 self._rejects.clear(item.node.id)
@@ -155,14 +190,17 @@ class Execution:
         found: dict[str, int] = {}
         for name, item in self._used(target):
             with translated("collecting malformed records"):
+                ended = item.at_end
                 found[name] = item.close()
-            item.settled = True
+            item.settled = item.settled or ended
         return found
 
     def _profile(self) -> str:
         return self.session.do(lambda: str(self.session.connection.get_profiling_information()))
 
-    def _count(self, statement: Statement, profile: str, rejected_records: Mapping[str, int]) -> None:
+    def _count(
+        self, statement: Statement, profile: str, rejected_records: Mapping[str, int], fresh: frozenset[str]
+    ) -> None:
         counts = counts_of(statement, self.graph, rows_by_tag(profile, statement.tags))
         for name, found in counts.items():
             if name in self._tables:
@@ -171,36 +209,34 @@ class Execution:
                 lost = rejected_records[name]
                 found = replace(found, into={name: found.out + lost}, rejected=lost)  # noqa: PLW2901 -- the same count
             before = self.counts.get(name)
-            # A limit stops what it reads, so a node that two statements run may have passed fewer rows in one of them.
-            if before is None or before.out < found.out:
+            # A limit stops what it reads, so a node that two statements run may have passed fewer rows in one of them;
+            # rejected records are those of the last one that was not settled yet.
+            if before is None or before.out < found.out or (name in fresh and before.rejected + found.rejected):
                 self.counts[name] = found
 
     def _take_rejects(self, statement: Statement) -> None:
         for name in statement.nodes:
             node = self.graph[name]
-            if not isinstance(node, Check) or name in self._settled_checks or name in self._tables:
-                continue
-            count = self.counts[name]
-            self._settled_checks.add(name)
-            if count.into[node.input] > count.out:
+            if isinstance(node, Check) and self._rejected_some(name):
+                self._settled_checks.add(name)
                 self._rejected_by(node)
 
     def _rejected_by(self, node: Check) -> None:
-        """A second statement, over the same inputs, for the rows that did not pass."""
-        statement = replace(self._composer, counts=False).statement(node.input, self._leaves(node.input))
+        """A second statement, over the same inputs, for the rows that did not pass. It reads all of them, also where the
+        first one could stop early, so the check's counts are those of this one.
+        """
         store = rejected.Store(self._rejects, node)
-        query = rejected.rows_of(node, statement.query)
-        try:
-            with translated("collecting rejected rows"):
-                self.session.do(lambda: store.fill(self.session.connection, query), self.fraction)
-        finally:
-            self._close_quietly([item for _, item in self._used(node.input)])
-        store.judge()
 
-    def _leaves(self, target: str) -> dict[str, exp.Query]:
-        with translated("opening the inputs"):
-            inputs = {name: item.open(self.session, self._keep(item)) for name, item in self._used(target)}
-        return inputs | self._table_queries()
+        def fill(query: exp.Query) -> int:
+            self._rejects.clear(node.id)
+            with translated("collecting rejected rows"):
+                text = rejected.rows_of(node, query)
+                return self.session.do(lambda: store.fill(self.session.connection, text), self.fraction)
+
+        kept = self.execute(node.input, fill, lambda _: self._rejects.clear(node.id))
+        into = self.counts[node.input].out
+        self.counts[node.id] = replace(self.counts[node.id], into={node.input: into}, out=into - kept)
+        store.judge()
 
     # ------------------------------------------------------------ tables
 

@@ -46,6 +46,11 @@ class Input:
         """Whether a careful read may take what a fast one refused."""
         return not self.careful and any(isinstance(part, Files | Pipe) for part in self.parts)
 
+    @property
+    def at_end(self) -> bool:
+        """Whether every stream was read to its end, and with it every rejected record taken; ask before ``close``."""
+        return all(part.at_end for part in self._open)
+
     def open(self, session: Session, keep: Callable[[pa.RecordBatch], int]) -> exp.Query:
         """The query over all parts; ``keep`` takes rejected records and says how many they were."""
         self._open = []
@@ -96,6 +101,7 @@ class _Opened:
     """A part of an input while a statement reads it."""
 
     query: exp.Query
+    at_end = True  # nothing but a stream has rejects
 
     def close(self) -> int:
         return 0
@@ -129,6 +135,7 @@ class _OpenStream(_Opened):
 
         self._session, self._name, self._keep = session, name, keep
         self._rejected = 0
+        self.at_end = False
         self._error: BaseException | None = None
         self._chunks = ReadAhead(part.open, name)
         session.on_interrupt(self._chunks.stop)
@@ -142,6 +149,7 @@ class _OpenStream(_Opened):
                 self._take_rejects(chunk)
                 if chunk.batch.num_rows:
                     yield chunk.batch if chunk.batch.schema == schema else chunk.batch.cast(schema)
+            self.at_end = True
         except GeneratorExit:  # the statement needs no more
             raise
         except BaseException as error:

@@ -74,10 +74,14 @@ class Store:
         self._failing = 0
         self._example = ""
 
-    def fill(self, connection: duckdb.DuckDBPyConnection, query: exp.Query) -> None:
+    def fill(self, connection: duckdb.DuckDBPyConnection, query: exp.Query) -> int:
+        """How many rows; may be called once more where the first call failed."""
+        self._failing, rows = 0, 0
         for batch in connection.sql(query.sql(dialect="duckdb")).to_arrow_reader(_BATCH_ROWS):
             self._see(batch)
+            rows += batch.num_rows
             self._rejects.write(self._node.id, batch.drop_columns([_FAILS]))
+        return rows
 
     def _see(self, batch: pa.RecordBatch) -> None:
         import pyarrow.compute as pc

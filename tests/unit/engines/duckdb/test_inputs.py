@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -244,3 +245,81 @@ def test_files_without_records_are_no_rows(content: bytes, tmp_path: Path) -> No
 def test_no_file_is_no_row(tmp_path: Path) -> None:
     found = ran(ONE, Files(CSV, (), ABC), tmp_path)
     assert (found.opened.rows("one"), found.outcome.counts["one"].out) == ([], 0)
+
+
+# ---------------------------------------------------------------- statements that stop early, and what is left to chance
+
+
+def many(bad: Callable[[int], bool], rows: int = 20_000) -> bytes:
+    return b"a,b\n" + b"".join(b"%d,%s\n" % (i, b"x" if bad(i) else b"%d" % i) for i in range(rows))
+
+
+def balanced(found: Ran) -> None:
+    for name, counts in found.outcome.counts.items():
+        lost = sum(counts.into.values()) - counts.out if name.endswith("check") else counts.rejected
+        assert (name, lost) == (name, len(found.rejects.records.get(name, [])))
+
+
+def test_a_check_below_a_limit_counts_every_row_it_keeps_in_the_rejects(tmp_path: Path) -> None:
+    text = ONE.replace("[{filter: a > 1}]", "[{cast: {b: int64}}, {limit: 5}]")
+    found = ran(text, csv(tmp_path, many(lambda i: i % 100 == 0)), tmp_path)
+    assert len(found.rejects.records["x.cast.check"]) == 200
+    assert len(found.opened.rows("one")) == 5
+    balanced(found)
+
+
+def test_a_bad_record_behind_a_limit_is_met_when_the_rejects_are_read(tmp_path: Path) -> None:
+    text = ONE.replace("[{filter: a > 1}]", "[{cast: {b: int64}}, {limit: 5}]")
+    content = many(lambda i: i == 3, 200_000) + b"9\n"
+    found = ran(text, csv(tmp_path, content), tmp_path)
+    assert len(found.rejects.records["s"]) == 1
+    balanced(found)
+
+
+@pytest.mark.parametrize("order", ["limit first", "limit last"])
+def test_a_stream_that_one_sink_reads_in_part_and_another_as_a_whole_rejects_each_record_once(
+    order: str, tmp_path: Path
+) -> None:
+    record = {"position": None, "row": None, "raw": "bad", "causes": []}
+
+    def chunks() -> Iterator[Chunk]:
+        for at in range(50):
+            batch = pa.record_batch({"a": pa.array(range(5000), pa.int64()), "b": ["5"] * 5000})
+            yield Chunk(batch, {"v": 1, "at": at}, rejects=pa.RecordBatch.from_pylist([record]))
+
+    parts = ["  y: {from: s, steps: [{limit: 5}]}\n", "  z: {from: s, steps: [{filter: a >= 0}]}\n"]
+    sinks = ["  one: {from: y, type: memory}\n", "  two: {from: z, type: memory}\n"]
+    if order == "limit last":
+        sinks.reverse()
+    found = ran("".join([*parts, "sinks:\n", *sinks]), Batches(ABC, chunks), tmp_path)
+    counts = found.outcome.counts["s"]
+    assert (counts.out, counts.rejected) == (250_000, 50)
+    assert len(found.rejects.records["s"]) == 50
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        "{limit: 900}, {cast: {b: int64}}",
+        "{deduplicate: {keys: [k], order_by: ['a % 1']}}, {cast: {b: int64}}",
+        '{sql: "select * from this using sample 900"}, {cast: {b: int64}}',
+    ],
+)
+def test_rows_left_to_chance_are_drawn_once_for_the_sink_and_for_the_rejects(steps: str, tmp_path: Path) -> None:
+    text = ONE.replace("[{filter: a > 1}]", f"[{{derive: {{k: a % 1000}}}}, {steps}]")
+    found = ran(text, csv(tmp_path, many(lambda i: i % 3 == 0)), tmp_path)
+    written = {row[0] for row in found.opened.rows("one")}
+    refused = {json.loads(record["row"])["a"] for record in found.rejects.records["x.cast.check"]}
+    assert not written & refused
+    counts = found.outcome.counts["x.cast.check"]
+    assert len(written) + len(refused) == sum(counts.into.values())
+    balanced(found)
+
+
+def test_two_sinks_get_the_same_rows_of_what_is_left_to_chance(tmp_path: Path) -> None:
+    text = (
+        "  x: {from: s, steps: [{limit: 700}]}\n  y: {from: x, steps: [{filter: a >= 0}]}\n"
+        "sinks:\n  one: {from: x, type: memory}\n  two: {from: y, type: memory}\n"
+    )
+    found = ran(text, csv(tmp_path, many(lambda _: False)), tmp_path)
+    assert found.opened.rows("one") == found.opened.rows("two")
