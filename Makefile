@@ -23,6 +23,7 @@ check: env  ## format, lint, types, import contract, fresh generated pages, unit
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/python scripts/generate --check
 	@$(BIN)/python -m pytest -q -n 2 tests/unit
 
 test-long: env  ## the tests that take long

@@ -195,6 +195,10 @@ class Ledger(Protocol):
         """Replaces the record of that run_id."""
         ...
 
+    def close_runs(self, lease: Lease, run_id: str, at: datetime) -> None:
+        """Runs of the pipeline that still count as running, all but this one, were killed: nobody else holds a lease."""
+        ...
+
     def runs(self, *, key: PipelineKey | None = None, limit: int = 50) -> Sequence[RunRecord]:
         """Newest first."""
         ...

@@ -186,6 +186,11 @@ class SqliteLedger:
     def end_run(self, run: RunRecord) -> None:
         self.begin_run(run)
 
+    def close_runs(self, lease: Lease, run_id: str, at: datetime) -> None:
+        with self._transaction():
+            self._held(lease.key, lease.fence)
+            self._write(tables.CLOSE_RUNS, {**records.of_key(lease.key), "run_id": run_id, "ended_at": at})
+
     def runs(self, *, key: PipelineKey | None = None, limit: int = 50) -> Sequence[RunRecord]:
         with self._transaction():
             rows = (

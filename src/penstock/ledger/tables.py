@@ -110,6 +110,10 @@ PUT_RUN: Final = """
 insert or replace into runs values (:run_id, :project, :environment, :pipeline, :status, :started_at, :ended_at, :engine,
                                     :guarantee, :plan_hash, :summary)
 """
+CLOSE_RUNS: Final = (
+    "update runs set status = 'interrupted', ended_at = :ended_at where status = 'running' and run_id <> :run_id and "
+    + _KEY
+)
 RUNS: Final = "select * from runs order by started_at desc, run_id desc limit :limit"
 RUNS_OF: Final = "select * from runs where " + _KEY + " order by started_at desc, run_id desc limit :limit"
 RUNS_LIKE: Final = "select * from runs where substr(run_id, 1, length(:run_id)) = :run_id limit 2"

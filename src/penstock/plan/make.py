@@ -15,6 +15,8 @@ from penstock.registry import Capability
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from pydantic import BaseModel
+
     from penstock.compile.pipeline import Compiled
     from penstock.connectors.api import Preparation
     from penstock.document.models import Pipeline, SinkUse
@@ -183,14 +185,18 @@ def _listed(names: Iterable[str]) -> str:
 
 
 def _hash(pipeline: Pipeline, graph: Graph, stages: Iterable[Stage]) -> str:
-    """Over what the run means: the graph, every parameter (secrets as ***) and the stages, not over what the target
-    happens to look like now.
+    """Over what the run means: the graph, every parameter (secrets as ***) and the stages; not over where a connection
+    leads, for a system may move, nor over what the target happens to look like now.
     """
-    sources = {use.name: use.params.model_dump(mode="json") for use in pipeline.sources.values()}
-    sinks = {use.name: use.params.model_dump(mode="json") for use in pipeline.sinks.values()}
+    sources = {use.name: _parameters(use.params) for use in pipeline.sources.values()}
+    sinks = {use.name: _parameters(use.params) for use in pipeline.sinks.values()}
     shape = [[type(stage).__name__, *_meaning(stage)] for stage in stages]
     text = json.dumps([pipeline.name, graph.fingerprint(), sources, sinks, shape], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _parameters(params: BaseModel) -> dict[str, object]:
+    return params.model_dump(mode="json", exclude={"connection"})
 
 
 def _meaning(stage: Stage) -> list[object]:

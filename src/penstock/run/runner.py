@@ -35,6 +35,7 @@ def run(around: Surroundings, holder: str, *, full_refresh: bool = False) -> Don
     Raises the five error classes; KeyboardInterrupt passes through, with nothing half-written.
     """
     with _leased(around, holder, full_refresh=full_refresh) as lease:
+        around.ledger.close_runs(lease, around.run_id, around.clock.now())
         around.faults.reached("run.taken")
         runner = EpochRunner(around, lease)
         situation = runner.situation()

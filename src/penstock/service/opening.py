@@ -117,7 +117,7 @@ class Opened:
             if contract is None:
                 self.problems.append(
                     Problem(
-                        "CMP-291",
+                        "CMP-330",
                         f'the columns of "{use.name}" are not known offline',
                         at=use.at,
                         hint="declare its `schema:`, or validate with --connect",

@@ -319,3 +319,11 @@ class LedgerConformance(ABC):
         assert ledger.run("20260101") == done
         assert ledger.run("20260102-b") is None
         assert ledger.run("%") is None
+
+    def test_runs_that_were_killed_are_closed_by_the_next_one(self, ledger: Ledger) -> None:
+        ledger.begin_run(RunRecord("killed", KEY, RunStatus.RUNNING, NOW))
+        ledger.begin_run(RunRecord("other", OTHER, RunStatus.RUNNING, NOW))
+        ledger.begin_run(RunRecord("now", KEY, RunStatus.RUNNING, NOW + MINUTE))
+        ledger.close_runs(self.take(ledger), "now", NOW + MINUTE)
+        status = {run.run_id: run.status for run in ledger.runs()}
+        assert status == {"killed": RunStatus.INTERRUPTED, "other": RunStatus.RUNNING, "now": RunStatus.RUNNING}
