@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from penstock.errors import FatalError
-from penstock.graph.nodes import NodeKind, Write
+from penstock.graph.nodes import Join, Limit, NodeKind, Query, Write
 from penstock.ledger.api import NodeBalance
 
 if TYPE_CHECKING:
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from penstock.ledger.api import RejectFile
 
 _FILTERS = frozenset({NodeKind.FILTER, NodeKind.LIMIT, NodeKind.SAMPLE})
-# These may stop what they read before its end: a limit is full, a join's other side is empty, a query says LIMIT.
-_MAY_STOP = frozenset({NodeKind.LIMIT, NodeKind.JOIN, NodeKind.QUERY})
 
 
 def account(graph: Graph, counts: Mapping[str, NodeCounts]) -> tuple[NodeBalance, ...]:
@@ -51,7 +49,7 @@ def check(
     """Raises FatalError RUN-120 naming the first node that does not balance, with its figures: nothing is committed."""
     kept = {file.node: file.rows for file in rejects}
     out = {entry.node: entry.out for entry in entries}
-    stops = any(node.kind in _MAY_STOP for node in graph.nodes)
+    unread = _read_in_part(graph, entries)
     for entry in entries:
         node = graph[entry.node]
         _check_node(entry)
@@ -60,7 +58,7 @@ def check(
                 entry, f"{entry.rejected} rows were rejected, the reject store has {kept.get(entry.node, 0)}"
             )
         for source, rows in entry.into.items():
-            if source != entry.node and source in out and not _passed_on(rows, out[source], stops=stops):
+            if source != entry.node and source in out and not _passed_on(rows, out[source], in_part=node.id in unread):
                 raise _unbalanced(entry, f'"{source}" gave {out[source]} rows, {rows} arrived')
         if isinstance(node, Write):
             handed = sum(part.rows for part in staged.get(node.sink, ()))
@@ -68,8 +66,25 @@ def check(
                 raise _unbalanced(entry, f"{entry.out} rows were sent, the sink staged {handed}")
 
 
-def _passed_on(arrived: int, given: int, *, stops: bool) -> bool:
-    return arrived == given or (stops and arrived < given)
+def _read_in_part(graph: Graph, entries: Sequence[NodeBalance]) -> frozenset[str]:
+    """The nodes whose input need not have been read to its end, since something that they feed had enough before."""
+    return graph.upstream(*(entry.node for entry in entries if _had_enough(graph[entry.node], entry)))
+
+
+def _had_enough(node: Node, entry: NodeBalance) -> bool:
+    match node:
+        case Limit(rows=rows):
+            return entry.out == rows
+        case Join():
+            return any(rows == 0 for rows in entry.into.values())  # nothing can match an empty side
+        case Query():
+            return True  # what a person's SELECT reads of its inputs is not known: LIMIT, EXISTS, a join
+        case _:
+            return False
+
+
+def _passed_on(arrived: int, given: int, *, in_part: bool) -> bool:
+    return arrived == given or (in_part and arrived < given)
 
 
 def _check_node(entry: NodeBalance) -> None:

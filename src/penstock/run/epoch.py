@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import uuid
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from penstock.connectors.api import Epoch, Receipt, SinkId
 from penstock.connectors.resilience.retry import Again, RetryPolicy, call_with_retry
 from penstock.engines import api as engines
-from penstock.errors import TransientError
+from penstock.errors import PenstockError, TransientError
 from penstock.events import (
     AttemptFailed,
     CommitUnclear,
@@ -95,8 +96,24 @@ class EpochRunner:
 
     def new(self, last: EpochRecord | None) -> SealedEpoch:
         """Plans an epoch over what the sources have now and runs it."""
+        if last is not None and last.sealed_at is None:
+            self._give_up(last)
         record = self._planned(last)
-        return self._run(record, committed={})
+        try:
+            return self._run(record, committed={})
+        except PenstockError:
+            with suppress(PenstockError):
+                if self.situation().todo == "nothing":
+                    self._give_up(record)
+            raise
+
+    def _give_up(self, record: EpochRecord) -> None:
+        """The rejects of an epoch that no sink has: it is planned anew, and they are kept as aborted."""
+        around = self._around
+        known = {entry.file.path for entry in around.ledger.rejects(around.key)}
+        files = [file for file in around.ledger.prepared(record).rejects if file.path not in known]
+        if files:
+            around.ledger.abort(record, files, around.clock.now())
 
     def finish(self, situation: Situation) -> SealedEpoch:
         """Runs the rest of an epoch that an earlier run left, over the same ranges."""
@@ -191,6 +208,7 @@ class EpochRunner:
             around.sinks[write.sink].prepare(_schema(part, write.id))
         around.faults.reached("run.prepared_sinks")
         rejects = RejectFiles(around.state, around.key, record.number, record.attempt, self._labels(part))
+        files: tuple[RejectFile, ...] = ()
         try:
             outcome = around.engine.run(
                 engines.Pass(part, stage.kept & part.by_id.keys(), self._careful(part)),
@@ -208,7 +226,7 @@ class EpochRunner:
             entries = balance.account(part, outcome.counts)
             balance.check(part, entries, files, outcome.staged)
         except BaseException:
-            around.ledger.abort(record, rejects.finish(), around.clock.now())
+            around.ledger.abort(record, files or rejects.finish(), around.clock.now())
             raise
         around.faults.reached("run.staged")
         around.events.emit(_pass_done(stage.number, entries, around.clock.monotonic() - started))

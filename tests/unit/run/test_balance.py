@@ -12,7 +12,7 @@ from penstock.connectors.api import Receipt, Staged
 from penstock.engines.api import NodeCounts
 from penstock.errors import FatalError
 from penstock.graph import Graph
-from penstock.graph.nodes import Cause, Check, Column, Explode, Filter, Join, Project, Read, Union, Write
+from penstock.graph.nodes import Cause, Check, Column, Explode, Filter, Join, Limit, Project, Read, Union, Write
 from penstock.graph.select import column
 from penstock.ledger.api import RejectFile
 from penstock.run.balance import account, check, check_receipt
@@ -127,3 +127,58 @@ def test_a_receipt_that_does_not_account_for_every_row_is_refused(receipt: Recei
 
 def test_a_receipt_that_does_is_taken() -> None:
     check_receipt("sink", 50, Receipt(rows=50, inserted=20, updated=20, unchanged=5, ignored_older=5))
+
+
+# ---------------------------------------------------------------- who had enough before the end
+
+_LIMITED = Graph(
+    (
+        Read("a", source="a", schema=SCHEMA),
+        Project("p", input="a", columns=COLUMNS, schema=SCHEMA),
+        Limit("l", input="p", rows=5, schema=SCHEMA),
+        Write("sink", input="l", sink="sink", schema=SCHEMA),
+    )
+)
+
+
+def _limited(*, read: int, arrived: int, out: int) -> None:
+    counts = {
+        "a": NodeCounts({"a": read}, read),
+        "p": NodeCounts({"a": arrived}, arrived),
+        "l": NodeCounts({"p": arrived}, out),
+        "sink": NodeCounts({"l": out}, out),
+    }
+    check(_LIMITED, account(_LIMITED, counts), (), {"sink": (Staged(out, 0),)})
+
+
+def test_a_limit_that_is_full_need_not_read_on() -> None:
+    _limited(read=100, arrived=20, out=5)
+
+
+def test_a_limit_that_is_not_full_has_read_everything() -> None:
+    _limited(read=4, arrived=4, out=4)
+    with pytest.raises(FatalError) as caught:
+        _limited(read=5, arrived=4, out=4)
+    assert caught.value.code == "RUN-120"
+
+
+def test_a_join_with_an_empty_side_need_not_read_the_other() -> None:
+    nothing = {
+        **COUNTS,
+        "b": NodeCounts({"b": 0}, 0),
+        "x.explode": NodeCounts({"x.select": 7}, 7),
+        "x.join": NodeCounts({"x.explode": 7, "b": 0}, 0, unmatched={"x.explode": 7, "b": 0}),
+        "u": NodeCounts({"x.join": 0, "b": 0}, 0),
+        "sink": NodeCounts({"u": 0}, 0),
+    }
+    check(GRAPH, account(GRAPH, nothing), REJECTS, {"sink": (Staged(0, 0),)})
+
+
+def test_a_row_that_is_lost_before_a_join_that_read_everything_is_found() -> None:
+    assert '"x.first" gave 50 rows, 49 arrived' in _refused(
+        {
+            **COUNTS,
+            "x.select": NodeCounts({"x.first": 49}, 49),
+            "x.explode": NodeCounts({"x.select": 49}, 70, empty=5),
+        }
+    )
