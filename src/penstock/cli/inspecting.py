@@ -36,23 +36,26 @@ def validate(
 ) -> int:
     """Everything that is wrong with a document, before a row moves."""
     from penstock.cli.output import print_json, show, tell
+    from penstock.errors import ConfigError
     from penstock.service import inspecting
 
     settings = options.settings_of(env, param, allow_path)
     chosen = files or _project_files(settings)
     results = {file: inspecting.validate(options.request_of(file, settings), connect=connect) for file in chosen}
     ok = all(result.ok for result in results.values())
+    codes = {result.exit_code for result in results.values()}
+    code = ConfigError.exit_code if ConfigError.exit_code in codes else max(codes)
     if json:
         problems = [problem.to_json() for result in results.values() for problem in result.problems]
         print_json({"ok": ok, "problems": problems} | (_merged_json(results) if show_merged else {}))
-        return 0 if ok else 2
+        return code
     for file, result in results.items():
         tell(result.problems)
         if show_merged:
             show(*(f"{value.path} = {value.value}  ({_origin(value)})" for value in result.values))
         if result.ok:
             show(f"{file}: ok")
-    return 0 if ok else 2
+    return code
 
 
 def _project_files(settings: object) -> list[Path]:

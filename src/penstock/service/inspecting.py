@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sqlglot import exp
 
 from penstock.compile.lineage import Lineage, lineage_of
-from penstock.errors import ConfigError, Problem, nearest
+from penstock.errors import ConfigError, DataError, FatalError, Problem, TransientError, nearest
 from penstock.graph.nodes import Project, Read, Table, Write
 from penstock.graph.select import to_select
 from penstock.plan.stages import Acknowledge, Commit, Pass, Seal, Spool
@@ -33,18 +33,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Validation:
-    """``problems`` are errors and warnings, in document order; ``values`` everything in force with its origin."""
+    """``problems`` are errors and warnings, in document order; ``values`` everything in force with its origin;
+    ``exit_code`` by the class of what went wrong.
+    """
 
     ok: bool
     problems: tuple[Problem, ...]
     values: tuple[MergedValue, ...] = ()
+    exit_code: int = 0
 
     def to_json(self) -> dict[str, Any]:
         return {"ok": self.ok, "problems": [problem.to_json() for problem in self.problems]}
 
 
 def validate(request: Request, *, connect: bool = False) -> Validation:
-    """Never raises ConfigError: what is wrong is the answer. ``connect`` also asks the systems for their columns."""
+    """What is wrong is the answer, a system that is not reachable too; only our own bugs are raised. ``connect`` also
+    asks the systems for their columns.
+    """
     try:
         with opened(request) as found:
             found.connect(offline=not connect)
@@ -52,8 +57,8 @@ def validate(request: Request, *, connect: bool = False) -> Validation:
             if connect:
                 found.changes(compiled)
             return Validation(ok=True, problems=compiled.warnings, values=found.loaded.values)
-    except ConfigError as error:
-        return Validation(ok=False, problems=error.problems)
+    except (ConfigError, DataError, TransientError, FatalError) as error:
+        return Validation(ok=False, problems=error.problems, exit_code=error.exit_code)
 
 
 # ---------------------------------------------------------------- plan

@@ -82,7 +82,7 @@ def details_page(details: RunDetails) -> Iterator[RenderableType]:
         if entries := details.balance.get(epoch.number, ()):
             yield nodes_table(entries)
         for sink, receipt in details.receipts.get(epoch.number, {}).items():
-            yield f"{sink}: {receipt.rows:,} rows, version {receipt.version or '-'}"
+            yield f"{sink}: {receipt.rows:,} row{'' if receipt.rows == 1 else 's'}, version {receipt.version or '-'}"
     problems = run.summary.get("problems")
     for problem in problems if isinstance(problems, list) else ():
         if isinstance(problem, dict):
