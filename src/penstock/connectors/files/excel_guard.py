@@ -22,10 +22,10 @@ _OVERLAP: Final = 256
 _ZIP: Final = b"PK\x03\x04"
 _COMPOUND: Final = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _ENCRYPTED: Final = "EncryptedPackage".encode("utf-16-le")
-_SHEET: Final = re.compile(r"xl/worksheets/[^/]+\.xml", re.IGNORECASE)
+_OTHERS: Final = {"content.xml": "an OpenDocument sheet", "xl/workbook.bin": "a binary workbook (xlsb)"}
 # Cells right of column Z that are not empty, and rows; 26 columns are within the bound however many rows there are.
-_FAR_CELL: Final = re.compile(rb"""\sr=["']([A-Z]{2,3})([0-9]{1,7})["'](?:[^>]*[^/>])?>""")
-_ROW: Final = re.compile(rb"""\sr=["']([0-9]{1,9})["']""")
+_FAR_CELL: Final = re.compile(rb"""r=["']([A-Z]{2,3})([0-9]{1,7})["'](?:[^>]*[^/>])?>""")
+_ROW: Final = re.compile(rb"""row\s[^>]{0,200}?r=["']([0-9]{1,9})["']""")
 _NEAR_COLUMNS: Final = 26
 
 
@@ -67,6 +67,9 @@ def _check_zip(path: Path, name: str) -> None:
     try:
         with zipfile.ZipFile(path) as archive:
             for entry in archive.infolist():
+                if entry.filename.lower() in _OTHERS:
+                    detail = f"it is {_OTHERS[entry.filename.lower()]}; xlsx, xlsm and xls can be read"
+                    raise DataError("SRC-310", f'"{name}" is no Excel workbook that can be read', detail=detail)
                 if entry.flag_bits & 1:
                     raise _locked(name)
                 left -= _expand(archive, entry, left, name)
@@ -77,9 +80,9 @@ def _check_zip(path: Path, name: str) -> None:
 
 
 def _expand(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, most: int, name: str) -> int:
-    """How many bytes it truly has, whatever its entry says; looks at the cells of a sheet."""
+    """How many bytes it truly has, whatever its entry says. Looks for cells everywhere: a sheet may have any name."""
     entry.file_size = most + 1
-    extent = _Extent(name) if _SHEET.fullmatch(entry.filename) else None
+    extent = _Extent(name)
     size = 0
     del entry.CRC  # it is over the size that was said; the reader checks it
     with archive.open(entry) as content:
@@ -87,13 +90,12 @@ def _expand(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, most: int, name: s
             size += len(block)
             if size > most:
                 raise DataError("SRC-312", f'"{name}" expands to more than {MOST_BYTES} bytes')
-            if extent is not None:
-                extent.see(block)
+            extent.see(block)
     return size
 
 
 class _Extent:
-    """How far the cells of a sheet reach, at least as far as the reader will think."""
+    """How far the cells of a part reach, if it is a sheet, at least as far as the reader will think."""
 
     def __init__(self, name: str) -> None:
         self._name = name

@@ -477,6 +477,16 @@ def test_an_archive_that_is_no_workbook_is_named(tmp_path: Path) -> None:
     assert refused(tmp_path) == "SRC-310"
 
 
+@pytest.mark.parametrize(("entry", "said"), [("content.xml", "OpenDocument"), ("xl/workbook.bin", "xlsb")])
+def test_other_kinds_of_workbooks_are_named(tmp_path: Path, entry: str, said: str) -> None:
+    with zipfile.ZipFile(tmp_path / "a.xlsx", "w") as archive:
+        archive.writestr(entry, "x")
+    with pytest.raises(DataError) as caught:
+        rows(read(tmp_path))
+    assert caught.value.code == "SRC-310"
+    assert said in str(caught.value.problems[0].detail)
+
+
 def test_a_password_is_named(tmp_path: Path) -> None:
     content = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(2000) + "EncryptedPackage".encode("utf-16-le") + bytes(2000)
     assert refused(tmp_path, content) == "SRC-311"
@@ -510,6 +520,15 @@ def test_cells_that_stand_far_apart_are_refused_before_they_fill_the_memory(
         sheet.write(100, 16_383, 1)
 
     workbook(tmp_path / "a.xlsx", fill)
+    assert refused(tmp_path) == "SRC-312"
+
+
+def test_a_sheet_under_another_name_is_looked_at_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(excel_guard, "MOST_CELLS", 1_000_000)
+    with zipfile.ZipFile(tmp_path / "a.xlsx", "w") as archive:
+        archive.writestr(
+            "xl/anything.dat", "<row r='1'><c r='A1'><v>1</v></c></row><row><c t='n' r='ZZ99999'><v>1</v></c>"
+        )
     assert refused(tmp_path) == "SRC-312"
 
 
