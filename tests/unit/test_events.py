@@ -1,0 +1,167 @@
+"""Facts of a run: each class is emitted by something, counted, told to listeners, and logged in one line."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from penstock import events
+from penstock.document.assembly import Settings
+from penstock.events import AttemptFailed, EpochSealed, Event, Events, PassMoved, RunStarted
+from penstock.faults.points import Faults
+from penstock.ledger.api import RunStatus
+from penstock.service.opening import Request
+from penstock.service.running import RunResult, run
+from penstock.testing.clock import FakeClock
+from penstock.testing.web import Reply, WebServer
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CLASSES = {
+    one for one in vars(events).values() if isinstance(one, type) and issubclass(one, Event) and one is not Event
+}
+DOCUMENT = """\
+pipeline: facts
+sources:
+  raw: {source}
+sinks:
+  first: {{from: raw, type: sqlite, path: out.db, table: first, mode: append}}
+  second: {{from: raw, type: sqlite, path: other.db, table: second, mode: append}}
+run: {{memory: 256 MiB, threads: 1}}
+"""
+CSV = "{type: csv, path: raw.csv, schema: {columns: {a: int64}}}"
+
+
+class Heard:
+    """What a listener hears over several runs of one document."""
+
+    def __init__(self, folder: Path, source: str = CSV) -> None:
+        (folder / "raw.csv").write_text("a\n1\n2\nthree\n", encoding="utf-8")
+        self.file = folder / "facts.yml"
+        self.file.write_text(DOCUMENT.format(source=source), encoding="utf-8")
+        self.clock = FakeClock()
+        self.events: list[Event] = []
+
+    def run(self, **faults: str) -> RunResult:
+        """``point="act"``, a point's dot written as two underscores."""
+        telling = Events(level="error", listeners=[self.events.append])
+        chosen = Faults({(point.replace("__", "."), 1): act for point, act in faults.items()})
+        return run(Request(self.file, Settings({}), self.clock, chosen.reached), telling, chosen)
+
+    def of(self, kind: type[Event]) -> list[Event]:
+        return [event for event in self.events if isinstance(event, kind)]
+
+
+def test_a_run_tells_what_it_does_in_order(tmp_path: Path) -> None:
+    heard = Heard(tmp_path)
+    result = heard.run()
+    assert result.status is RunStatus.DONE
+    assert [type(event).__name__ for event in heard.events if not isinstance(event, PassMoved)] == [
+        "RunStarted", "EpochPlanned", "PassStarted", "PassDone", "SinkCommitted", "SinkCommitted", "EpochSealed",
+        "RunEnded",
+    ]  # fmt: skip
+    [sealed] = heard.of(EpochSealed)
+    assert sealed == EpochSealed("facts", 1, rows_in=3, rows_out=4, rejected=1)
+    [started] = heard.of(RunStarted)
+    assert started.run_id == result.run_id
+
+
+def test_what_goes_wrong_on_the_way_is_told_too(tmp_path: Path) -> None:
+    heard = Heard(tmp_path)
+    assert heard.run(run__staged="lost").status is RunStatus.DONE
+    [failed] = heard.of(AttemptFailed)
+    assert failed.code.startswith("FLT-")
+    assert heard.clock.sleeps
+    assert heard.run(run__committed="lost").status is RunStatus.DONE
+    assert len(heard.of(events.CommitUnclear)) == 1
+    assert heard.run(run__committed="raise").status is RunStatus.FAILED
+    assert heard.run().status is RunStatus.DONE
+    [redone] = heard.of(events.EpochRedone)
+    assert (redone.epoch, redone.committed) == (3, ("first",))
+
+
+def test_every_class_is_emitted_by_something(tmp_path: Path) -> None:
+    """A source that cannot be read twice is spooled; a statement that takes its time says how far it is."""
+    with WebServer(lambda _: Reply(b'[{"a": 1}]', headers={"Content-Type": "application/json"})) as server:
+        connection = f"connection: {{base_url: '{server.url}', allow_private: [127.0.0.1]}}"
+        spooled = Heard(tmp_path, f"{{type: rest, {connection}, path: /a, schema: {{columns: {{a: int64}}}}}}")
+        assert spooled.run().status is RunStatus.DONE
+    [fact] = spooled.of(events.SourceSpooled)
+    assert fact.source == "raw"
+    assert fact.bytes > 0
+    heard = Heard(tmp_path)
+    slow = "transforms: {busy: {sql: 'select sum(hash(x.i, y.i) % 7)::double as a from range(9000) x(i), range(9000) y(i)'}}"
+    text = (
+        heard.file.read_text(encoding="utf-8")
+        .replace("sinks:", f"{slow}\nsinks:")
+        .replace("pipeline: facts", "pipeline: busy")
+    )
+    heard.file.write_text(
+        text.replace("from: raw", "from: busy").replace("out.db", "busy.db").replace("other.db", "two.db"),
+        encoding="utf-8",
+    )
+    heard.run()
+    assert heard.of(PassMoved)
+    other = Heard(tmp_path)
+    other.run(run__staged="lost")
+    other.run(run__committed="lost")
+    other.run(run__committed="raise")
+    other.run()
+    assert {type(event) for event in (*spooled.events, *heard.events, *other.events)} == CLASSES
+
+
+# ---------------------------------------------------------------- lines and counts
+
+
+def test_facts_are_counted_by_name() -> None:
+    telling = Events(level="error")
+    for _ in range(3):
+        telling.emit(EpochSealed("p", 1, 1, 1, 0))
+    telling.emit(PassMoved(1, 0.5, None))
+    assert telling.counts == {"epoch_sealed": 3, "pass_moved": 1}
+
+
+@pytest.mark.parametrize(("level", "lines"), [("debug", 3), ("info", 2), ("warning", 1), ("error", 0)])
+def test_only_what_is_important_enough_is_logged(
+    capsys: pytest.CaptureFixture[str], level: events.Level, lines: int
+) -> None:
+    telling = Events(level)
+    for event in (PassMoved(1, 0.5, None), RunStarted("p", "r", "h"), AttemptFailed(1, "NET-120", "no answer")):
+        telling.emit(event)
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert len(said.err.splitlines()) == lines
+
+
+HOSTILE = 'no\nanswer: "x=1"\x1b[2J\u202e \r2024-01-01T00:00:00Z [info] run_ended status=done'
+
+
+def test_a_line_of_text_is_one_line_whatever_is_in_it(capsys: pytest.CaptureFixture[str]) -> None:
+    Events("warning").emit(AttemptFailed(2, "NET-120", HOSTILE))
+    Events("info").emit(events.SinkCommitted("out", 1, 5, ""))
+    first, second = capsys.readouterr().err.splitlines()
+    assert " [warning] attempt_failed number=2 code=NET-120 message=" in first
+    assert first.isprintable()
+    assert json.loads(first.partition("message=")[2]) == HOSTILE
+    assert second.endswith('[info] sink_committed sink=out epoch=1 rows=5 version=""')
+
+
+def test_a_line_of_json_is_one_object(capsys: pytest.CaptureFixture[str]) -> None:
+    event = events.EpochRedone("p", 3, ("first", "second"))
+    Events("debug", "json").emit(event)
+    Events("debug", "json").emit(AttemptFailed(2, "NET-120", HOSTILE))
+    redone, failed = map(json.loads, capsys.readouterr().err.splitlines())
+    assert redone.keys() == {"timestamp", "level", "event", "pipeline", "epoch", "committed"}
+    assert (redone["event"], redone["level"], redone["committed"]) == ("epoch_redone", "warning", ["first", "second"])
+    assert failed["message"] == HOSTILE
+
+
+def test_no_fact_has_room_for_a_row_or_a_secret() -> None:
+    """Names, numbers, times and codes; a message is one of Penstock's own."""
+    allowed = {"str", "int", "float", "int | None", "float | None", "tuple[str, ...]"}
+    for one in CLASSES:
+        assert {str(field.type) for field in dataclasses.fields(one)} <= allowed
