@@ -37,7 +37,7 @@ def make_plan(compiled: Compiled, changes: Mapping[str, Preparation]) -> Plan:
         graph,
         tuple(stages),
         compiled.delivery,
-        _hash(pipeline, graph, stages),
+        _hash(pipeline, compiled.graph, stages),
         {name: use.descriptor.name for name, use in pipeline.sources.items()},
         compiled.warnings,
     )
@@ -204,7 +204,7 @@ def _meaning(stage: Stage) -> list[object]:
         case Spool():
             return [stage.source]
         case Pass():
-            return [stage.number, stage.nodes, sorted(stage.kept)]
+            return [stage.number, stage.sinks, sorted(stage.kept)]
         case Commit():
             return [stage.sink, stage.type, stage.mode]
         case Seal():

@@ -22,27 +22,38 @@ if TYPE_CHECKING:
     from penstock.registry import Group
     from penstock.types import Schema
 
-_CLEVER = Descriptor(
-    name="clever",
-    group="sources",
-    summary="Takes columns and conditions into its read.",
-    params=SourceParams,
-    make=lambda *_: None,
-    example="type: clever",
-    capabilities=frozenset({Capability.PROJECTION, Capability.FILTER}),
-)
+_SOURCES = {
+    name: Descriptor(
+        name=name,
+        group="sources",
+        summary="A source of tests.",
+        params=SourceParams,
+        make=lambda *_: None,
+        example=f"type: {name}",
+        capabilities=frozenset(capabilities),
+    )
+    for name, capabilities in {
+        "clever": {Capability.PROJECTION, Capability.FILTER},
+        "shifting": set[Capability](),
+        "answering": {Capability.SPOOLS},
+        "steady": {Capability.REPLAYABLE},
+        "parquet": {Capability.REPLAYABLE, Capability.PROJECTION},
+    }.items()
+}
 
 
 def read(text: str) -> Pipeline:
-    """Sources of type clever; sinks of type table, which can be read back, and drain, which cannot."""
+    """Sources of types clever (takes columns and conditions), shifting (cannot be read twice alike), answering (spools
+    by itself), steady and parquet; sinks of type table, which can be read back, and drain, which cannot.
+    """
     known = harness.catalogue()
 
     def find(group: Group, name: str) -> Descriptor | None:
         if group == "sources":
-            return _CLEVER if name == "clever" else None
+            return _SOURCES.get(name)
         return memory_sink._SINKS.get(name) if group == "sinks" else known.find(group, name)
 
-    names = Catalogue(find, lambda group: ("clever",) if group == "sources" else known.names(group))
+    names = Catalogue(find, lambda group: tuple(_SOURCES) if group == "sources" else known.names(group))
     return read_pipeline(load(text, "t.yml"), "t.yml", catalogue=names, read_file=lambda _: b"")
 
 
