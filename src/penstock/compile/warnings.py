@@ -40,5 +40,7 @@ def warnings_of(graph: Graph, pipeline: Pipeline) -> Iterator[Problem]:
 
 
 def _reads(graph: Graph, sink: str) -> list[str]:
+    """Sources and sinks' tables: each is read in full, for nothing remembers how far it came."""
     needed = graph.upstream(sink)
-    return [read.source for read in graph.reads if read.id in needed]
+    sources = [read.source for read in graph.reads if read.id in needed]
+    return [*sources, *(table.sink for table in graph.tables if table.id in needed)]

@@ -31,12 +31,18 @@ _SINKS = {
         modes=("append", "merge"),
         capabilities=capabilities,
     )
-    for name, capabilities in (("table", frozenset({Capability.READ_BACK})), ("drain", frozenset()))
+    for name, capabilities in (
+        ("table", frozenset({Capability.READ_BACK})),
+        ("drain", frozenset()),
+        ("safe", frozenset({Capability.ATOMIC_COMMIT})),
+    )
 }
 
 
 def read(text: str) -> Pipeline:
-    """Sources of type memory; sinks of type table, which can be read back, and drain, which cannot."""
+    """Sources of type memory; sinks of type table, which can be read back, drain, which cannot, and safe, which commits
+    rows and marker in one act.
+    """
     known = harness.catalogue()
 
     def find(group: Group, name: str) -> Descriptor | None:

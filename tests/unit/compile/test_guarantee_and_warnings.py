@@ -1,0 +1,93 @@
+"""The guarantee that a pipeline can have, and what is allowed and still probably not meant."""
+
+from __future__ import annotations
+
+import memory_sink
+import pytest
+
+import harness
+from penstock.compile.facts import Facts
+from penstock.compile.pipeline import Compiled, compile_pipeline
+from penstock.errors import ConfigError
+
+_HEAD = "pipeline: test\nsources:\n  a: {type: memory, schema: {columns: {id: int64?}}}\n"
+
+
+def _compiled(rest: str) -> Compiled:
+    pipeline = memory_sink.read(_HEAD + rest)
+    known = {name: use.contract for name, use in pipeline.sources.items() if use.contract is not None}
+    return compile_pipeline(pipeline, Facts(sources=known), harness.TypingEngine())
+
+
+def _codes(rest: str) -> list[tuple[str, str]]:
+    return [(problem.code, problem.message) for problem in _compiled(rest).warnings]
+
+
+# ---------------------------------------------------------------- guarantee
+
+
+def test_sinks_that_commit_rows_and_marker_in_one_act_give_exactly_once() -> None:
+    delivery = _compiled("sinks: {out: {from: a, type: safe}}\nrun: {guarantee: exactly_once}\n").delivery
+    assert (delivery.given, delivery.asked) == ("exactly_once", "exactly_once")
+
+
+def test_the_weakest_sink_decides_and_is_named() -> None:
+    delivery = _compiled("sinks:\n  out: {from: a, type: safe}\n  weak: {from: a, type: drain}\n").delivery
+    assert (delivery.given, delivery.asked) == ("at_least_once", None)
+    assert '"weak" (drain)' in delivery.because
+
+
+@pytest.mark.parametrize("asked", ["at_least_once", "at_most_once"])
+def test_less_than_there_is_may_be_asked_for(asked: str) -> None:
+    for sink in ("safe", "drain"):
+        assert (
+            _compiled(f"sinks: {{out: {{from: a, type: {sink}}}}}\nrun: {{guarantee: {asked}}}\n").delivery.asked
+            == asked
+        )
+
+
+def test_more_than_the_sinks_can_give_is_refused_and_never_downgraded() -> None:
+    with pytest.raises(ConfigError) as caught:
+        _compiled("sinks: {weak: {from: a, type: drain}}\nrun: {guarantee: exactly_once}\n")
+    (problem,) = caught.value.problems
+    assert problem.code == "CMP-227"
+    assert '"weak"' in str(problem.detail)
+    assert problem.at is not None
+
+
+# ---------------------------------------------------------------- warnings
+
+
+def test_a_node_that_nobody_uses() -> None:
+    rest = (
+        "  b: {type: memory, schema: {columns: {id: int64?}}}\n"
+        "transforms:\n  t: {from: a, steps: [{limit: 1}]}\n  lost: {from: b, steps: [{limit: 1}]}\n"
+        "sinks:\n  out: {from: t, type: table, mode: merge, keys: [id]}\n"
+    )
+    assert _codes(rest) == [("CMP-228", 'nobody uses "b"'), ("CMP-228", 'nobody uses "lost"')]
+
+
+def test_without_sinks_everything_is_there_to_be_looked_at() -> None:
+    assert _codes("transforms:\n  t: {from: a, steps: [{limit: 1}]}\n") == []
+
+
+def test_what_a_sink_read_back_feeds_is_used() -> None:
+    rest = (
+        "transforms:\n  t: {from: lake, steps: [{limit: 1}]}\n"
+        "sinks:\n  lake: {from: a, type: table, mode: merge, keys: [id]}\n  out: {from: t, type: table, mode: merge, keys: [id]}\n"
+    )
+    assert _codes(rest) == []
+
+
+def test_a_full_read_into_append_doubles_its_rows() -> None:
+    ((code, message),) = _codes("sinks: {out: {from: a, type: table}}\n")
+    assert (code, message) == ("CMP-229", 'a second run appends the same rows to "out" again')
+
+
+def test_an_append_fed_by_another_sinks_table_doubles_them_too() -> None:
+    rest = (
+        "transforms:\n  t: {from: lake, steps: [{limit: 1}]}\n"
+        "sinks:\n  lake: {from: a, type: table, mode: merge, keys: [id]}\n  log: {from: t, type: drain}\n"
+    )
+    ((code, message),) = _codes(rest)
+    assert (code, message) == ("CMP-229", 'a second run appends the same rows to "log" again')
