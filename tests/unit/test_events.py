@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
+import sqlite3
 from typing import TYPE_CHECKING
 
 import pytest
@@ -82,6 +84,21 @@ def test_what_goes_wrong_on_the_way_is_told_too(tmp_path: Path) -> None:
     assert heard.run().status is RunStatus.DONE
     [redone] = heard.of(events.EpochRedone)
     assert (redone.epoch, redone.committed) == (3, ("first",))
+
+
+def test_rows_that_stream_are_counted_while_they_come(tmp_path: Path) -> None:
+    heard = Heard(tmp_path, "{type: sqlite, path: many.db, query: select a from many}")
+    lines = heard.file.read_text(encoding="utf-8").splitlines()
+    heard.file.write_text("\n".join(line for line in lines if "second" not in line), encoding="utf-8")
+    with contextlib.closing(sqlite3.connect(tmp_path / "many.db")) as many:
+        many.execute(
+            "CREATE TABLE many AS WITH n(a) AS (SELECT 1 UNION ALL SELECT a + 1 FROM n LIMIT 300000) SELECT a FROM n"
+        )
+        many.commit()
+    assert heard.run().status is RunStatus.DONE
+    counts = [event.rows for event in heard.of(PassMoved) if isinstance(event, PassMoved)]
+    assert counts
+    assert 0 < max(count or 0 for count in counts) <= 300_000
 
 
 def test_every_class_is_emitted_by_something(tmp_path: Path) -> None:

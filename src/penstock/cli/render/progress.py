@@ -49,7 +49,7 @@ class _Listener:
         self._bar: TaskID = bars.add_task("reading the document", total=None, facts="")
         self._rows = 0
         self._rejected = 0
-        self._started = time.monotonic()
+        self._pass_began = time.monotonic()
 
     def __call__(self, event: Event) -> None:
         match event:
@@ -60,20 +60,33 @@ class _Listener:
             case SourceSpooled(source=source, bytes=size):
                 self._say(f"spooled {source}, {size / 2**20:.1f} MiB")
             case PassStarted(number=number, of=of, sinks=sinks):
+                self._pass_began = time.monotonic()
                 self._say(f"pass {number} of {of}: {', '.join(sinks)}", total=1.0)
-            case PassMoved(fraction=fraction) if fraction is not None:
-                self._bars.update(self._bar, completed=fraction)
+            case PassMoved(fraction=fraction, rows=rows):
+                self._move(fraction, rows)
             case PassDone(rows_in=rows, rejected=rejected, seconds=seconds):
                 self._rows += rows
                 self._rejected += rejected
-                speed = f", {rows / seconds:,.0f} rows/s" if seconds > 0 and rows else ""
-                self._say("rows are staged", facts=f"{self._rows:,} rows{speed}, {self._rejected:,} rejected")
+                self._say("rows are staged", facts=self._figures(self._rows, rows, seconds))
             case SinkCommitted(sink=sink, rows=rows):
                 self._say(f"committed {sink}: {rows:,} rows")
             case EpochSealed(epoch=epoch):
                 self._say(f"epoch {epoch} sealed")
             case _:
                 pass
+
+    def _move(self, fraction: float | None, rows: int | None) -> None:
+        """``rows`` is known during a pass where they stream; of files that DuckDB reads itself only the share is."""
+        if fraction is not None:
+            self._bars.update(self._bar, completed=fraction)
+        if rows:
+            seconds = time.monotonic() - self._pass_began
+            self._bars.update(self._bar, facts=self._figures(self._rows + rows, rows, seconds))
+
+    def _figures(self, total: int, rows: int, seconds: float) -> str:
+        """``rows`` came in those ``seconds``."""
+        speed = f", {rows / seconds:,.0f} rows/s" if seconds > 0 and rows else ""
+        return f"{total:,} rows{speed}, {self._rejected:,} rejected"
 
     def _say(self, what: str, *, total: float | None = None, facts: str | None = None) -> None:
         self._bars.update(self._bar, description=what, total=total, completed=0)

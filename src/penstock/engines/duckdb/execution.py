@@ -74,7 +74,8 @@ class Execution:
     def fraction(self, percent: float) -> None:
         """What DuckDB says of the running statement: percent, negative while it does not know."""
         if self._progress is not None:
-            self._progress(percent / 100 if percent >= 0 else None, None)
+            counted = [item.rows for item in self._inputs.values() if item.rows is not None]
+            self._progress(percent / 100 if percent >= 0 else None, sum(counted) if counted else None)
 
     # ------------------------------------------------------------ statements
 

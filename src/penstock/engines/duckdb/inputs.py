@@ -51,6 +51,12 @@ class Input:
         """Whether every stream was read to its end, and with it every rejected record taken; ask before ``close``."""
         return all(part.at_end for part in self._open)
 
+    @property
+    def rows(self) -> int | None:
+        """How many rows came so far in the running statement; None where DuckDB reads them itself and does not say."""
+        streams = [part.rows for part in self._open if isinstance(part, _OpenStream)]
+        return sum(streams) if streams else None
+
     def open(self, session: Session, keep: Callable[[pa.RecordBatch], int]) -> exp.Query:
         """The query over all parts; ``keep`` takes rejected records and says how many they were."""
         self._open = []
@@ -134,7 +140,7 @@ class _OpenStream(_Opened):
         from penstock.types.arrow import to_arrow
 
         self._session, self._name, self._keep = session, name, keep
-        self._rejected = 0
+        self._rejected = self.rows = 0
         self.at_end = False
         self._error: BaseException | None = None
         self._chunks = ReadAhead(part.open, name)
@@ -147,6 +153,7 @@ class _OpenStream(_Opened):
         try:
             for chunk in self._chunks:
                 self._take_rejects(chunk)
+                self.rows += chunk.batch.num_rows
                 if chunk.batch.num_rows:
                     yield chunk.batch if chunk.batch.schema == schema else chunk.batch.cast(schema)
             self.at_end = True
