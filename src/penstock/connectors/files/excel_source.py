@@ -119,7 +119,7 @@ SOURCE: Final = Descriptor(
         "Without a schema all cells of the first 16 files are looked at: whole numbers are int64, days are date, text where cells differ in kind.",
         "A cell that its column's type cannot take, and an error such as #N/A, is a bad value: a reject with file, sheet and row.",
         "Formulas are their last saved values; of merged cells the first has the value; times have milliseconds.",
-        "The parser holds a whole sheet: about 100 MB per million cells while it reads; at most 67 million cells.",
+        "The parser reads and holds a whole sheet, to know its columns too: about 100 MB per million cells, 67 million at most.",
         "Kinds of files are xlsx, xlsm and xls; not xlsb, ods, and files with a password.",
     ),
 )

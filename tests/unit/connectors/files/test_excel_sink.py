@@ -17,6 +17,7 @@ from penstock.connectors.files import excel_encoding
 from penstock.connectors.files.excel_encoding import cells_of
 from penstock.errors import ConfigError, DataError, InternalError
 from penstock.testing.sinks import deliver, epoch, rows
+from penstock.testing.sinks.deliveries import SINK_ID
 from penstock.types import Schema
 from penstock.types.arrow import to_arrow
 
@@ -124,6 +125,18 @@ def test_a_text_that_is_too_long_is_an_error_before_the_commit(tmp_path: Path) -
         deliver(file_sink(tmp_path, **BOOK), epoch(1), rows((1, "x" * 32_768)))
     assert caught.value.code == "SNK-302"
     assert not (tmp_path / "a.xlsx").exists()
+
+
+def test_what_a_failed_attempt_left_is_removed_by_marker(tmp_path: Path) -> None:
+    deliver(file_sink(tmp_path, **BOOK), epoch(1), rows((1, "a")))
+    before = sorted(path for path in tmp_path.rglob("*") if path.is_file())
+    with pytest.raises(DataError):
+        deliver(file_sink(tmp_path, **BOOK), epoch(2), rows((2, "x" * 32_768)))
+    assert sorted(path for path in tmp_path.rglob("*") if path.is_file()) != before
+    marker = file_sink(tmp_path, **BOOK).marker(SINK_ID)
+    assert marker is not None
+    assert marker.epoch == 1
+    assert sorted(path for path in tmp_path.rglob("*") if path.is_file()) == before
 
 
 @pytest.mark.parametrize("kind", ["binary", "interval", "list<int64>", "struct<a: int64>", "map<string,int64>"])
