@@ -15,6 +15,7 @@ from penstock.types.conform import conform_array
 _DECIMAL_BYTES: Final = 16
 _PER_MILLISECOND: Final = 1_000
 _NANOSECONDS: Final = 1_000
+_END_OF_DAY: Final = 86_400_000_000  # 24:00:00 is a time of day, as in SQL
 
 
 def as_columns(table: pa.Table, shape: Shape, wanted: tuple[str, ...]) -> list[pa.Array]:
@@ -79,8 +80,7 @@ def _floored(nanoseconds: pa.Array) -> pa.Array:
 
 def _moments(microseconds: pa.Array, shape: Shape) -> pa.Array:
     if shape.logical == TIME:
-        day = 86_400_000_000
-        outside = pc.or_(pc.less(microseconds, 0), pc.greater_equal(microseconds, day))
+        outside = pc.or_(pc.less(microseconds, 0), pc.greater(microseconds, _END_OF_DAY))
         if pc.any(outside).as_py():
             raise pa.ArrowInvalid("a time of day is outside the day")
         return microseconds.cast(pa.time64("us"))

@@ -205,27 +205,37 @@ def _decimal(value: Number | None) -> Cell:
 
 
 def _moments(array: pa.Array, logical: LogicalType) -> Sequence[Cell]:
-    """Days since 1899-12-30, with the time as a fraction; text (ISO 8601) before March 1900 and for microseconds."""
+    """Days since 1899-12-30, with the time as a fraction; text before March 1900, after 9999, and for microseconds."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
     if logical == DATE:
-        numbers = pc.add(array.cast(pa.int32()), _DAY_OF_1970)
-        exact = pa.array([True]).take(pa.nulls(len(array), pa.int64()).fill_null(0))
+        units = array.cast(pa.int32()).cast(pa.int64())
+        per_day = 1
+        exact = units.is_valid()
     else:
-        microseconds = array.cast(pa.int64())
-        milliseconds = pc.divide(microseconds, 1000)
-        exact = pc.equal(pc.multiply(milliseconds, 1000), microseconds)
-        days = pc.divide(milliseconds.cast(pa.float64()), float(_MILLISECONDS_OF_DAY))
-        numbers = days if logical == TIME else pc.add(days, float(_DAY_OF_1970))
-    if logical != TIME:
-        exact = pc.and_(exact, pc.and_(pc.greater_equal(numbers, _FIRST_DAY), pc.less(numbers, _END_OF_DAYS)))
-    texts = array.cast(pa.string()).to_pylist()
-    told = zip(numbers.to_pylist(), texts, exact.to_pylist(), strict=True)
-    return [_moment(number, text, exact=is_exact) for number, text, is_exact in told]
+        counts = array.cast(pa.int64())
+        units = pc.divide(counts, 1000)
+        per_day = _MILLISECONDS_OF_DAY
+        exact = pc.equal(pc.multiply(units, 1000), counts)
+    first, end = (0, 1) if logical == TIME else (_FIRST_DAY - _DAY_OF_1970, _END_OF_DAYS - _DAY_OF_1970)
+    inside = pc.and_(pc.greater_equal(units, first * per_day), pc.less(units, end * per_day))
+    held = pc.if_else(pc.and_(exact, inside), units, None)
+    start = 0 if logical == TIME else _DAY_OF_1970
+    numbers = [value if value is None else _Exact(value / per_day + start) for value in held.to_pylist()]
+    if held.null_count == array.null_count:
+        return numbers
+    return [text if number is None else number for number, text in zip(numbers, _spelled(array), strict=True)]
 
 
-def _moment(number: float | None, text: str | None, *, exact: bool | None) -> Cell:
-    if number is None:
-        return None
-    return _Exact(number) if exact else text
+def _spelled(array: pa.Array) -> list[str | None]:
+    """As the engine spells them in every file of text, the infinities too."""
+    import duckdb
+    import pyarrow as pa
+    from sqlglot import exp
+
+    query = exp.select(exp.Cast(this=exp.column("v"), to=exp.DataType.build("text"))).from_("moments")
+    with duckdb.connect(config={"threads": 1}) as database:
+        database.execute("SET TimeZone = 'UTC'")
+        database.register("moments", pa.table({"v": array}))
+        return [row[0] for row in database.execute(query.sql(dialect="duckdb")).fetchall()]

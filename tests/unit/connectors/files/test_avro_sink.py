@@ -101,6 +101,17 @@ def test_the_table_is_read_back_as_it_was_written(tmp_path: Path) -> None:
     assert_same(read_table(sink), written)
 
 
+def test_infinities_and_the_end_of_the_day_are_read_back(tmp_path: Path) -> None:
+    form = to_arrow(Schema.of({"id": "int64", "at": "timestamptz", "day": "date", "clock": "time"}))
+    counts = [pa.array([1, 2]), pa.array([2**63 - 1, -(2**63) + 1]), pa.array([2**31 - 1, 1 - 2**31], pa.int32())]
+    counts.append(pa.array([86_400_000_000, 0]))
+    sink = file_sink(tmp_path, **FILE)
+    deliver(sink, epoch(1), pa.table([c.view(f.type) for c, f in zip(counts, form, strict=True)], schema=form))
+    found = read_table(sink)
+    read_counts = [found.column(f.name).combine_chunks().view(c.type) for c, f in zip(counts, form, strict=True)]
+    assert [column_.to_pylist() for column_ in read_counts] == [c.to_pylist() for c in counts]
+
+
 def test_columns_that_came_later_and_partitions_are_read_back(tmp_path: Path) -> None:
     options = {"kind": "avro", "partition_by": ["part"], "on_schema_change": "evolve"}
     sink = file_sink(tmp_path, **options)

@@ -324,7 +324,7 @@ def test_a_block_that_grows_without_bound_is_refused(
         ({"type": "enum", "name": "e", "symbols": ["A"]}, encode_long(1)),
         ({"type": "enum", "name": "e", "symbols": ["A"]}, encode_long(-1)),
         ({"type": "array", "items": "long"}, encode_long(2**50) + encode_long(1)),
-        ({"type": "int", "logicalType": "time-millis"}, encode_long(86_400_000)),
+        ({"type": "int", "logicalType": "time-millis"}, encode_long(86_400_001)),
         ({"type": "int", "logicalType": "time-millis"}, encode_long(-1)),
         ({"type": "long", "logicalType": "timestamp-millis"}, encode_long(2**62)),
         ({"type": "bytes", "logicalType": "decimal", "precision": 3, "scale": 1}, encode_long(2) + b"\x7f\xff"),
