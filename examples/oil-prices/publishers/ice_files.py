@@ -172,7 +172,7 @@ def revised(seed: int, number: int, candidates: Iterable[Settlement]) -> Iterato
 def corrected_by(record: Settlement, numbers: Random) -> Settlement:
     """Another price for the same day, contract and strip, at least one tick away."""
     tick = 10.0**-record.contract.decimals
-    share = numbers.uniform(0.001, 0.01) * (1 if numbers.random() < 0.5 else -1)  # noqa: PLR2004 - an even chance
+    share = numbers.uniform(0.001, 0.01) * (1 if numbers.random() < 0.5 else -1)
     shift = round(record.price * share, record.contract.decimals) or tick
     digits = record.contract.decimals
     return record._replace(price=round(record.price + shift, digits), change=round(record.change + shift, digits))

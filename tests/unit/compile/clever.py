@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import harness
 import memory_sink
 from sqlglot import exp
 
-import harness
 from penstock.compile.facts import Facts
 from penstock.compile.pipeline import Compiled, compile_pipeline
 from penstock.connectors.params import SourceParams

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import harness
 from harness import Ran, Rows, TypingEngine
+
 from penstock.compile.build import build
 from penstock.compile.facts import Facts
 from penstock.connectors.params import SinkParams

@@ -102,6 +102,7 @@ sinks:
 
 def _graph(rest: str, facts: Facts | None = None) -> Any:
     from harness import TypingEngine
+
     from penstock.compile.build import build
 
     pipeline = memory_sink.read(_HEAD + rest)

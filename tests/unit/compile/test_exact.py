@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pyarrow as pa
 import pytest
-
 from harness import Other, run, run_document
 
 _ROWS = [{"k": "x", "n": 1}, {"k": "y", "n": 9223372036854775807}, {"k": "y", "n": 9223372036854775807}]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import harness
 import memory_sink
 import pytest
 
-import harness
 from penstock.compile.facts import Facts
 from penstock.compile.pipeline import Compiled, compile_pipeline
 from penstock.errors import ConfigError

@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING
 
 import memory_sink
 import pytest
-
 from harness import TypingEngine
+
 from penstock.compile.build import build
 from penstock.compile.facts import Facts
 from penstock.compile.labels import label

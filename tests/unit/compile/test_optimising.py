@@ -6,10 +6,10 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import clever
+import harness
 import pytest
 from sqlglot import exp
 
-import harness
 from penstock.graph.nodes import Read
 from penstock.graph.select import column, relation
 from penstock.types import Schema

@@ -12,10 +12,10 @@ import os
 from typing import TYPE_CHECKING
 
 import clever
+import harness
 import pytest
 from sqlglot import exp
 
-import harness
 from penstock.compile.facts import Facts
 from penstock.compile.pipeline import OPTIMISING
 from penstock.graph.nodes import Check, Read, Table

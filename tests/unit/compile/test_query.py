@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 import pytest
-
 from harness import compile_document, run_document
+
 from penstock.compile.query import ParsedQuery, read_query
 from penstock.errors import ConfigError, Location, Problem
 from penstock.fields import Located
