@@ -56,6 +56,7 @@ def test_runs_are_listed_newest_first_and_shown(penstock: Callable[..., Said]) -
     shown = penstock("runs", "show", ids[0])
     assert f"days  run {ids[0]}  done" in shown.out
     assert ["raw", "4", "3", "1"] in [line.split() for line in shown.out.splitlines()]
+    assert ["dear.derive", "2", "2"] in [line.split() for line in shown.out.splitlines()]
     assert "out: 2 rows, version " in shown.out
     details = penstock("runs", "show", "--json").json
     assert details["run_id"] == ids[1]

@@ -41,6 +41,29 @@ def test_a_run_shows_its_balance_and_what_it_rejected(penstock: Callable[..., Sa
     assert (project / "out" / "days.csv").read_text(encoding="utf-8").count("\n") == 3
 
 
+def test_rows_without_a_partner_are_named_beside_the_balance(penstock: Callable[..., Said], project: Path) -> None:
+    join = "      - join: {to: other, on: [day], add: [name]}\n      - derive"
+    other = "  other: {type: csv, path: names.csv, schema: {columns: {day: date, name: string}}}\ntransforms:"
+    (project / "names.csv").write_text("day,name\n2024-01-01,a\n2024-03-01,b\n2024-03-02,c\n", encoding="utf-8")
+    said = penstock("run", variant(project, "joined", ("transforms:", other), ("      - derive", join)))
+    assert said.code == 0, said.err
+    assert "without a partner: 1 of dear in dear.join, 2 of other in dear.join\n" in said.out
+    assert "2 of other in dear.join" in penstock("runs", "show").out
+
+
+def test_the_balance_fits_80_columns(
+    penstock: Callable[..., Said], project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    name = "a_transform_whose_name_is_longer_than_anybody_would_like_it"
+    said = penstock("run", variant(project, "long", ("dear", name)))
+    assert said.code == 0, said.err
+    assert max(map(len, said.out.splitlines())) <= 80
+    assert "…" not in said.out
+    assert "deduplicated" in said.out
+    assert ["3", "2", "1"] in [line.split()[-3:] for line in said.out.splitlines()]
+
+
 def test_json_is_one_object_with_every_figure(penstock: Callable[..., Said]) -> None:
     said = penstock("run", FILE, "--json", "--param", "least=2")
     found = said.json

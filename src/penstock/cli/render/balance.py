@@ -24,7 +24,10 @@ def balance_sheet(result: RunResult) -> Iterator[RenderableType]:
     for epoch in result.epochs:
         yield _title(result, epoch)
         yield nodes_table(epoch.account.balance)
+        yield from partnerless(epoch.account.balance)
+        yield ""
         yield _sinks(epoch)
+        yield ""
     if result.rejected:
         yield _causes("rejected at", result.by_cause())
     if result.status.value != "done":
@@ -54,17 +57,15 @@ def _title(result: RunResult, epoch: SealedEpoch) -> Text:
     )
 
 
-def nodes_table(entries: Sequence[NodeBalance]) -> Table:
-    """Nodes that change nothing are left out: each hands on what it got."""
+def nodes_table(entries: Sequence[NodeBalance], *, every: bool = False) -> Table:
+    """Nodes that change nothing are left out, since each hands on what it got; unless ``every`` one is asked for."""
     table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column("node", no_wrap=True)
+    table.add_column("node", overflow="fold")
     for title in ("in", "out", "filtered", "deduplicated", "rejected"):
         table.add_column(title, justify="right", no_wrap=True)
-    table.add_column("unmatched", overflow="fold")
     for entry in entries:
-        if entry.kind not in _LOUD and not (entry.filtered or entry.deduplicated or entry.rejected):
+        if not every and entry.kind not in _LOUD and not (entry.filtered or entry.deduplicated or entry.rejected):
             continue
-        unmatched = ", ".join(f"{rows:,} {_owner(side)}" for side, rows in entry.unmatched.items() if rows)
         table.add_row(
             Text(entry.node, style="bold" if entry.kind in {"read", "write"} else ""),
             f"{sum(entry.into.values()):,}",
@@ -72,9 +73,20 @@ def nodes_table(entries: Sequence[NodeBalance]) -> Table:
             _shown(entry.filtered),
             _shown(entry.deduplicated),
             Text(_shown(entry.rejected), style="yellow"),
-            unmatched,
         )
     return table
+
+
+def partnerless(entries: Sequence[NodeBalance]) -> Iterator[RenderableType]:
+    """Rows of joins that found no partner: beside the table, since few joins have any."""
+    found = [
+        f"{rows:,} of {_owner(side)} in {entry.node}"
+        for entry in entries
+        for side, rows in entry.unmatched.items()
+        if rows
+    ]
+    if found:
+        yield Text(f"without a partner: {', '.join(found)}", style="dim")
 
 
 def _sinks(epoch: SealedEpoch) -> Table:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from rich.table import Table
 from rich.text import Text
 
-from penstock.cli.render.balance import nodes_table
+from penstock.cli.render.balance import nodes_table, partnerless
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -80,7 +80,8 @@ def details_page(details: RunDetails) -> Iterator[RenderableType]:
         sealed = f"sealed {epoch.sealed_at:%Y-%m-%d %H:%M:%S}" if epoch.sealed_at else "not sealed"
         yield Text(f"epoch {epoch.number}: {sealed}", style="dim")
         if entries := details.balance.get(epoch.number, ()):
-            yield nodes_table(entries)
+            yield nodes_table(entries, every=True)
+            yield from partnerless(entries)
         for sink, receipt in details.receipts.get(epoch.number, {}).items():
             yield f"{sink}: {receipt.rows:,} row{'' if receipt.rows == 1 else 's'}, version {receipt.version or '-'}"
     problems = run.summary.get("problems")
