@@ -63,6 +63,20 @@ def test_runs_are_listed_newest_first_and_shown(penstock: Callable[..., Said]) -
     assert details["summary"]["balance"]["raw"]["rejected"] == 1
 
 
+def test_the_list_of_runs_fits_80_columns(
+    penstock: Callable[..., Said], project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (project / FILE).read_text(encoding="utf-8")
+    long = "a_pipeline_whose_name_is_longer_than_anybody_would_like_it"
+    (project / FILE).write_text(text.replace("pipeline: days", f"pipeline: {long}"), encoding="utf-8")
+    penstock("run", FILE, "-q")
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = penstock("runs", "list").out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert lines[0].split() == ["run", "pipeline", "status", "started", "(UTC)", "took", "rejected"]
+    assert lines[1].split()[-1] == "1"
+
+
 def test_rejects_are_grouped_shown_and_exported(penstock: Callable[..., Said], project: Path) -> None:
     run_id = penstock("run", FILE, "--json").json["run_id"]
     listed = penstock("rejects", "list")

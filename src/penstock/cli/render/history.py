@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from penstock.service.remembering import Rejected, RunDetails
 
 _SHOWN: Final = 500  # characters of a record
+_FOLDED: Final = frozenset({"pipeline", "environment", "rejected at", "cause", "column"})  # where names are long
 _STYLES = {"done": "green", "failed": "red", "interrupted": "yellow", "running": "cyan"}
 
 
@@ -29,7 +30,7 @@ def _table(*titles: str, numbers: frozenset[str] = frozenset()) -> Table:
         table.add_column(
             title,
             justify="right" if title in numbers else "left",
-            no_wrap=title not in {"cause", "column"},
+            no_wrap=title not in _FOLDED,
             overflow="fold",
         )
     return table
@@ -54,7 +55,7 @@ def runs_table(runs: Sequence[RunRecord]) -> Table:
             run.key.pipeline,
             *([run.key.environment] if environments else []),
             Text(run.status.value, style=_STYLES.get(run.status.value, "")),
-            f"{run.started_at:%Y-%m-%d %H:%M}",
+            f"{run.started_at:%m-%d %H:%M}",
             f"{(run.ended_at - run.started_at).total_seconds():,.1f} s" if run.ended_at else "",
             _rejected(run),
         )
