@@ -138,6 +138,8 @@ REJECT_COLUMNS: tuple[tuple[str, str], ...] = (
     ("raw", "string?"),
     ("causes", "list<struct<code: string, column: string?, message: string>>"),
 )
+# What a node's reject has besides: the row of the source that became it (JSON), where each row has one.
+SOURCE_ROW: tuple[str, str] = ("source_row", "json?")
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from penstock.events import (
     PassStarted,
     SinkCommitted,
 )
-from penstock.graph.nodes import NodeKind
+from penstock.graph.nodes import Check, NodeKind
 from penstock.ledger.api import Account, EpochRecord, Seal
 from penstock.ledger.rejects import RejectFiles
 from penstock.run import balance
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from penstock.engines.api import Engine
     from penstock.events import Events
     from penstock.faults.points import Faults
-    from penstock.graph import Graph
+    from penstock.graph import Graph, Node
     from penstock.ledger.api import Lease, Ledger, NodeBalance, PipelineKey, RejectFile
     from penstock.plan.stages import Pass, Plan
     from penstock.run.feeds import Feeds
@@ -246,11 +246,15 @@ class EpochRunner:
         return frozenset(node.id for node in part.reads if newest.get(node.id) == last and last)
 
     def _labels(self, part: Graph) -> dict[str, frozenset[str]]:
-        return {
-            node.id: frozenset().union(*(item.labels for item in node.schema))
-            for node in part.nodes
-            if node.schema is not None and len(node.schema.names)
-        }
+        """Of each node's rejects: a check's hold the source's row too, also the columns that it no longer has."""
+
+        def of(node: Node) -> frozenset[str]:
+            found = [item.labels for item in node.schema or ()]
+            if isinstance(node, Check):
+                found += [item.labels for read in part.only(part.upstream(node.id)).reads for item in read.schema or ()]
+            return frozenset().union(*found)
+
+        return {node.id: of(node) for node in part.nodes if node.schema is not None and len(node.schema.names)}
 
     # ------------------------------------------------------------ committing
 

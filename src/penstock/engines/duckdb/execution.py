@@ -13,6 +13,7 @@ from penstock.engines.duckdb import python_step, rejected
 from penstock.engines.duckdb.chance import is_left_to_chance
 from penstock.engines.duckdb.errors import translated
 from penstock.engines.duckdb.inputs import Input
+from penstock.engines.duckdb.origin import Origin, origin_of
 from penstock.engines.duckdb.profile import rows_by_tag
 from penstock.engines.duckdb.statement import Composer, Statement, counts_of
 from penstock.errors import ConfigError, DataError, PenstockError
@@ -79,19 +80,25 @@ class Execution:
 
     # ------------------------------------------------------------ statements
 
-    def execute(self, target: str, attempt: Callable[[exp.Query], Result], undo: Callable[[Result], None]) -> Result:
-        """Runs ``attempt`` with the statement of a node's rows. Where a plain read met a malformed record the attempt
-        is undone and made once more with care.
+    def execute(
+        self,
+        target: str,
+        attempt: Callable[[exp.Query], Result],
+        undo: Callable[[Result], None],
+        origin: Origin | None = None,
+    ) -> Result:
+        """Runs ``attempt`` with the statement of a node's rows, which carry their source's row where ``origin`` says so.
+        Where a plain read met a malformed record the attempt is undone and made once more with care.
         """
         try:
-            statement = self._opened(target)
+            statement = self._opened(target, origin)
             result = attempt(statement.query)
             profile = self._profile() if self._counted else ""
         except DataError:
             self._abandon(target)
             if not self._take_care(target):
                 raise
-            return self.execute(target, attempt, undo)
+            return self.execute(target, attempt, undo, origin)
         except BaseException:
             self._abandon(target)
             raise
@@ -115,7 +122,7 @@ class Execution:
             del self.counts[name]
         for name in uncertain:
             self.materialize(name)
-        return self.execute(target, attempt, undo)
+        return self.execute(target, attempt, undo, origin)
 
     def _uncertain(self, statement: Statement) -> tuple[str, ...]:
         """Nodes left to chance below a check that rejected rows: asked once more for the rejected rows they could give
@@ -135,13 +142,17 @@ class Execution:
             return False
         return self.counts[name].into[node.input] > self.counts[name].out
 
-    def _opened(self, target: str) -> Statement:
+    def _opened(self, target: str, origin: Origin | None) -> Statement:
         for _, item in self._used(target):
             if not item.settled:  # an earlier statement stopped before its end, and took some of its rejects
                 self._rejects.clear(item.node.id)
         with translated("opening the inputs"):
             leaves = {name: item.open(self.session, self._keep(item)) for name, item in self._used(target)}
-        return self._composer.statement(target, leaves | self._table_queries())
+        leaves |= self._table_queries()
+        if origin is None:
+            return self._composer.statement(target, leaves)
+        leaves[origin.read.id] = origin.leaf(leaves[origin.read.id])
+        return replace(self._composer, graph=origin.graph).statement(target, leaves)
 
     def _used(self, target: str) -> list[tuple[str, Input]]:
         """The inputs that a statement for this node reads."""
@@ -227,14 +238,15 @@ class Execution:
         first one could stop early, so the check's counts are those of this one.
         """
         store = rejected.Store(self._rejects, node)
+        origin = origin_of(self.graph, node.input, self._tables)
 
         def fill(query: exp.Query) -> int:
             self._rejects.clear(node.id)
             with translated("collecting rejected rows"):
-                text = rejected.rows_of(node, query)
+                text = rejected.rows_of(node, query, origin)
                 return self.session.do(lambda: store.fill(self.session.connection, text), self.fraction)
 
-        kept = self.execute(node.input, fill, lambda _: self._rejects.clear(node.id))
+        kept = self.execute(node.input, fill, lambda _: self._rejects.clear(node.id), origin)
         into = self.counts[node.input].out
         self.counts[node.id] = replace(self.counts[node.id], into={node.input: into}, out=into - kept)
         store.judge()

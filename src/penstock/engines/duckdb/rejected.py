@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 from sqlglot import exp
 
-from penstock.connectors.api import REJECT_COLUMNS
+from penstock.connectors.api import REJECT_COLUMNS, SOURCE_ROW
+from penstock.engines.duckdb.row_json import json_object
 from penstock.errors import DataError
 from penstock.graph.select import column, identifier, violated
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from penstock.engines.api import RejectStore
+    from penstock.engines.duckdb.origin import Origin
     from penstock.graph.nodes import Cause, Check
 
 _ROW: Final = "row"
@@ -22,8 +24,10 @@ _FAILS: Final = "fails"
 _BATCH_ROWS: Final = 50_000
 
 
-def rows_of(node: Check, source: exp.Query) -> exp.Select:
-    """One row per rejected row of ``source``, with the columns of ``REJECT_COLUMNS`` and whether it fails the run."""
+def rows_of(node: Check, source: exp.Query, origin: Origin | None = None) -> exp.Select:
+    """One row per rejected row of ``source``, with the columns of ``REJECT_COLUMNS``, its source's row where ``origin``
+    says how it is carried, and whether it fails the run.
+    """
     values: dict[str, exp.Expr] = {
         "row": _row(node),
         "causes": exp.Anonymous(
@@ -35,7 +39,11 @@ def rows_of(node: Check, source: exp.Query) -> exp.Select:
         ),
         _FAILS: violated([cause for cause in node.causes if cause.on_fail == "fail"]),
     }
-    names = [name for name, _ in REJECT_COLUMNS]
+    if origin is not None:
+        name = exp.PropertyEQ(this=identifier("source"), expression=exp.Literal.string(origin.read.source))
+        values["position"] = exp.Anonymous(this="to_json", expressions=[exp.Struct(expressions=[name])])
+        values[SOURCE_ROW[0]] = _source_row(origin)
+    names = [name for name, _ in (*REJECT_COLUMNS, SOURCE_ROW)]
     nothing = exp.Cast(this=exp.null(), to=exp.DataType.build("text"))
     columns = [exp.alias_(values.get(name, nothing.copy()), identifier(name)) for name in (*names, _FAILS)]
     return exp.select(*columns).from_(source.subquery(identifier(_ROW))).where(violated(node.causes))
@@ -43,10 +51,19 @@ def rows_of(node: Check, source: exp.Query) -> exp.Select:
 
 def _row(node: Check) -> exp.Expr:
     """The row as JSON, without the compiler's own columns."""
-    if node.record is None:
-        return exp.Anonymous(this="to_json", expressions=[exp.column(_ROW, quoted=True)])
-    fields = [exp.PropertyEQ(this=identifier(name), expression=column(name)) for name in node.record]
-    return exp.Anonymous(this="to_json", expressions=[exp.Struct(expressions=fields)])
+    if node.schema is None:
+        raise AssertionError(node.id)
+    names = node.schema.names if node.record is None else node.record
+    return json_object({name: (column(name), node.schema[name].type) for name in names})
+
+
+def _source_row(origin: Origin) -> exp.Expr:
+    carried = column(origin.column)
+
+    def value(name: str) -> exp.Expr:
+        return exp.Anonymous(this="struct_extract", expressions=[carried.copy(), exp.Literal.string(name)])
+
+    return json_object({item.name: (value(item.name), item.type) for item in origin.schema})
 
 
 def _record(cause: Cause) -> exp.Expr:

@@ -1,0 +1,96 @@
+"""Rows as JSON that every reader of JSON takes: what JSON has no number for (NaN, infinities) is its name as text."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from sqlglot import exp
+
+from penstock.graph.select import identifier
+from penstock.types.logical import Kind, List, Map, Primitive, Struct
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from penstock.types import LogicalType
+
+_FLOATS: Final = frozenset({Kind.FLOAT32, Kind.FLOAT64})
+
+
+def json_object(values: Mapping[str, tuple[exp.Expr, LogicalType]]) -> exp.Expr:
+    """One JSON object of these values by name, in this order."""
+    return _call("to_json", _struct({name: _safe(value, kind, 0) for name, (value, kind) in values.items()}))
+
+
+def _safe(value: exp.Expr, kind: LogicalType, depth: int) -> exp.Expr:
+    """The value, with every float in it as JSON. Only what holds floats is taken apart."""
+    if not _has_floats(kind):
+        return value.copy()
+    match kind:
+        case List():
+            return _each(value, depth, lambda item: _safe(item, kind.element, depth + 1))
+        case Struct():
+            fields = {item.name: _safe(_field(value, item.name), item.type, depth + 1) for item in kind.fields}
+            return exp.Case(
+                ifs=[exp.If(this=_is_null(value), true=exp.null())], default=_call("to_json", _struct(fields))
+            )
+        case Map():
+            key, inner = _field, kind.value
+            entries = _each(
+                _call("map_entries", value.copy()),
+                depth,
+                lambda item: _struct(
+                    {"key": key(item, "key"), "value": _call("to_json", _safe(key(item, "value"), inner, depth + 1))}
+                ),
+            )
+            return _call("map_from_entries", entries)
+        case _:
+            text = exp.Cast(this=value.copy(), to=exp.DataType.build("text"))
+            finite = _call("isfinite", value.copy())
+            named = exp.If(this=exp.Not(this=finite), true=_call("to_json", _name(text)))
+            return exp.Case(ifs=[named], default=_call("to_json", value.copy()))
+
+
+def _name(text: exp.Expr) -> exp.Expr:
+    """``NaN``, ``Infinity``, ``-Infinity``, as Arrow, Python and JavaScript read them."""
+    names = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
+    ifs = [exp.If(this=exp.Literal.string(have), true=exp.Literal.string(told)) for have, told in names.items()]
+    return exp.Case(this=text, ifs=ifs, default=text.copy())
+
+
+def _has_floats(kind: LogicalType) -> bool:
+    match kind:
+        case Primitive():
+            return kind.kind in _FLOATS
+        case List():
+            return _has_floats(kind.element)
+        case Map():
+            return _has_floats(kind.value)
+        case Struct():
+            return any(_has_floats(item.type) for item in kind.fields)
+        case _:
+            return False
+
+
+def _each(value: exp.Expr, depth: int, change: Callable[[exp.Expr], exp.Expr]) -> exp.Expr:
+    name = exp.to_identifier(f"penstock_{depth}")
+    function = exp.Lambda(this=change(exp.column(name.copy())), expressions=[name])
+    return _call("list_transform", value.copy(), function)
+
+
+def _struct(values: Mapping[str, exp.Expr]) -> exp.Struct:
+    return exp.Struct(
+        expressions=[exp.PropertyEQ(this=identifier(name), expression=value) for name, value in values.items()]
+    )
+
+
+def _field(value: exp.Expr, name: str) -> exp.Expr:
+    return _call("struct_extract", value.copy(), exp.Literal.string(name))
+
+
+def _is_null(value: exp.Expr) -> exp.Expr:
+    return exp.Is(this=value.copy(), expression=exp.null())
+
+
+def _call(name: str, *arguments: exp.Expr) -> exp.Expr:
+    return exp.Anonymous(this=name, expressions=list(arguments))
