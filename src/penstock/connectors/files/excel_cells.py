@@ -87,7 +87,7 @@ class SheetReader:
         import duckdb
 
         cells = _cells_of(sheet, self._schema)
-        with duckdb.connect(config={"threads": 1}) as database:
+        with duckdb.connect(config={"threads": 1, "temp_directory": ""}) as database:
             database.execute("SET arrow_lossless_conversion = true")
             database.execute("SET TimeZone = 'UTC'")
             for start in range(0, cells.rows, CHUNK_ROWS):
@@ -341,7 +341,7 @@ def inferred(sheet: Sheet, columns: Sequence[SheetColumn]) -> dict[str, LogicalT
 
     found = {name: kind for name, kind in sheet.kinds(columns).items() if kind != STRING}
     narrower: dict[LogicalType, tuple[LogicalType, ...]] = {FLOAT64: (INT64,), TIMESTAMP: (TIME, DATE)}
-    with duckdb.connect(config={"threads": 1}) as database:
+    with duckdb.connect(config={"threads": 1, "temp_directory": ""}) as database:
         database.execute("SET arrow_lossless_conversion = true")
         for name, kind in found.items():
             tries = [*narrower.get(kind, ()), kind]

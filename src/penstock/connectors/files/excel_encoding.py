@@ -235,7 +235,7 @@ def _spelled(array: pa.Array) -> list[str | None]:
     from sqlglot import exp
 
     query = exp.select(exp.Cast(this=exp.column("v"), to=exp.DataType.build("text"))).from_("moments")
-    with duckdb.connect(config={"threads": 1}) as database:
+    with duckdb.connect(config={"threads": 1, "temp_directory": ""}) as database:
         database.execute("SET TimeZone = 'UTC'")
         database.register("moments", pa.table({"v": array}))
         return [row[0] for row in database.execute(query.sql(dialect="duckdb")).fetchall()]
