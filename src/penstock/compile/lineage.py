@@ -10,6 +10,7 @@ from penstock.compile.tracing import trace
 from penstock.graph.nodes import Read, Table
 
 if TYPE_CHECKING:
+    from penstock.document.models import Pipeline
     from penstock.graph import Graph
 
 
@@ -34,11 +35,16 @@ class ColumnLineage:
 Lineage: TypeAlias = Mapping[str, Mapping[str, ColumnLineage]]
 
 
-def lineage_of(graph: Graph) -> Lineage:
-    """By node id and column."""
+def lineage_of(graph: Graph, pipeline: Pipeline | None = None) -> Lineage:
+    """By node id and column. From the ``pipeline`` comes by which columns a sink that is read back merges its rows."""
+    merged_by = {
+        use.name: (*use.params.keys, *([use.params.order_by] if use.params.order_by else ()))
+        for use in (pipeline.sinks.values() if pipeline is not None else ())
+        if use.params.mode == "merge"
+    }
     return {
         node: {name: ColumnLineage(marks.values, marks.deciding) for name, marks in traced.columns.items()}
-        for node, traced in trace(graph, _origin).items()
+        for node, traced in trace(graph, _origin, merged_by=merged_by).items()
     }
 
 

@@ -13,7 +13,7 @@ from penstock.compile.flow import Place, flow_of
 from penstock.graph.nodes import Check, Read, Table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from penstock.graph import Graph, Node
 
@@ -48,15 +48,19 @@ def trace(
     added: Callable[[Node, str], frozenset[Mark]] | None = None,
     *,
     checks_decide: bool = True,
+    merged_by: Mapping[str, Sequence[str]] | None = None,
 ) -> Mapping[str, Traced[Mark]]:
     """By node id. ``leaf`` gives the marks that a column of a source or of a sink's table has by itself; ``added`` those
     that a column gets at its node on top of what flows into it; ``checks_decide`` whether the columns that a check looks
-    at count as deciding: they do decide which rows are rejected.
+    at count as deciding: they do decide which rows are rejected; ``merged_by``, by sink, the columns by which its rows
+    are matched with those of its table: they decide which rows of it are replaced.
     """
     found: dict[str, Traced[Mark]] = {}
     for node in graph.nodes:
         traced = (
-            _leaf(node, leaf, found) if isinstance(node, Read | Table) else _flowing(node, graph, found, checks_decide)
+            _leaf(node, leaf, found, merged_by or {})
+            if isinstance(node, Read | Table)
+            else _flowing(node, graph, found, checks_decide)
         )
         if added is not None:
             traced = Traced(
@@ -71,17 +75,24 @@ def trace(
 
 
 def _leaf(
-    node: Read | Table, leaf: Callable[[Read | Table, str], frozenset[Mark]], found: Mapping[str, Traced[Mark]]
+    node: Read | Table,
+    leaf: Callable[[Read | Table, str], frozenset[Mark]],
+    found: Mapping[str, Traced[Mark]],
+    merged_by: Mapping[str, Sequence[str]],
 ) -> Traced[Mark]:
     names = node.schema.names if node.schema is not None else ()
     if isinstance(node, Read):
         return Traced({name: Marks(leaf(node, name)) for name in names})
     # Its rows are those that stood there and those that this pipeline sends.
     sent = found[node.sink]
-    before: dict[str, Marks[Mark]] = {name: sent.columns.get(name, Marks(deciding=sent.rows)) for name in names}
-    return Traced(
-        {name: Marks(marks.values | leaf(node, name), marks.deciding) for name, marks in before.items()}, sent.rows
-    )
+    matched = [name for name in merged_by.get(node.sink, ()) if name in sent.columns]
+    rows = sent.rows | _joined(leaf(node, name) | sent.columns[name].every for name in matched)
+
+    def marks(name: str) -> Marks[Mark]:
+        before = sent.columns.get(name, Marks())
+        return Marks(before.values | leaf(node, name), before.deciding | rows)
+
+    return Traced({name: marks(name) for name in names}, rows)
 
 
 def _flowing(node: Node, graph: Graph, found: Mapping[str, Traced[Mark]], checks_decide: bool) -> Traced[Mark]:  # noqa: FBT001 -- trace's own
