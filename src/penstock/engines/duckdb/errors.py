@@ -11,16 +11,20 @@ from penstock.errors import ConfigError, DataError, FatalError, InternalError, P
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+# By what the text begins with: further on it may quote a record, which may say anything.
 _TABLE: tuple[tuple[type[PenstockError], str, str, re.Pattern[str], str | None], ...] = (
-    (FatalError, "ENG-301", "the disk is full", re.compile(r"No space left|disk full|max_temp_directory_size"),
+    (FatalError, "ENG-301", "the disk is full",
+     re.compile(r"IO Error:.*?(?:No space left|disk full)|Out of Memory Error:.*max_temp_directory_size", re.DOTALL),
      "make room, or give the run another place: its state is consistent and it resumes"),
-    (FatalError, "ENG-302", "the memory limit is reached", re.compile(r"Out of Memory|could not allocate|failed to allocate"),
+    (FatalError, "ENG-302", "the memory limit is reached", re.compile(r"Out of Memory Error"),
      "raise `run.memory`, or lower `run.threads`"),
-    (ConfigError, "ENG-303", "a file may not be read", re.compile(r"Permission Error|Permission denied"), None),
-    (FatalError, "ENG-304", "a file cannot be read", re.compile(r"IO Error|Input/output error|Could not read"), None),
+    (ConfigError, "ENG-303", "a file may not be read",
+     re.compile(r"Permission Error|IO Error:.*?Permission denied", re.DOTALL), None),
+    (FatalError, "ENG-304", "a file cannot be read", re.compile(r"IO Error"), None),
     (DataError, "ENG-310", "a value cannot be converted",
-     re.compile(r"Conversion Error|Could not convert|Could not parse|Invalid unicode"), None),
-    (DataError, "ENG-311", "a number is out of range", re.compile(r"Out of Range|Overflow in|out of range"), None),
+     re.compile(r"Conversion Error|Invalid Input Error:\s*(?:Could not (?:convert|parse)|Invalid unicode)"), None),
+    (DataError, "ENG-311", "a number is out of range",
+     re.compile(r"Out of Range Error|Invalid Input Error:\s*Overflow in"), None),
     (DataError, "ENG-312", "the data cannot be processed", re.compile(r"Invalid Input Error"), None),
 )  # fmt: skip
 
@@ -30,7 +34,7 @@ def classified(error: Exception, doing: str) -> PenstockError:
     text = str(error)
     words = " ".join(line.strip() for line in text.splitlines() if line.strip())[:500]
     for kind, code, message, pattern, hint in _TABLE:
-        if pattern.search(text):
+        if pattern.match(text):
             return kind(code, f"{message} while {doing}", detail=words, hint=hint)
     return InternalError("ENG-320", f"the engine failed while {doing}", detail=words)
 
