@@ -9,21 +9,23 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from begun import Around, LosesARow, Wrapped, begun, epochs, go, is_sealed, with_engine, with_sink
 from sqlglot import exp
 
-from penstock.connectors.api import Receipt, Staged
+from penstock.connectors.api import Batches, Receipt, Staged
 from penstock.errors import DataError, FatalError, PenstockError, TransientError
 from penstock.faults.points import Faults
+from penstock.graph.nodes import Read
 from penstock.testing.clock import FakeClock
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from penstock.connectors.api import Epoch
+    from penstock.connectors.api import Chunk, Epoch, ScanRequest
     from penstock.engines.api import Outcome, Pass
 
 _DOCUMENT = """
@@ -378,6 +380,36 @@ def test_a_redone_epoch_reads_the_spooled_rows_and_removes_them_after_the_seal(s
         assert [epoch.redone for epoch in go(around).epochs] == [True]
     assert [pq.read_table(spooled.parent / f"out/{name}.parquet").num_rows for name in ("one", "two")] == [2, 2]
     assert not _spool_files(spooled.parent)
+
+
+class _AppliesConditions(Around):
+    """As a source that takes conditions and columns into its read."""
+
+    def scan(self, request: ScanRequest) -> Batches:
+        assert request.predicate is not None
+        rows = self.inner.scan(dataclasses.replace(request, predicate=None))
+
+        def chunks() -> Iterator[Chunk]:
+            for chunk in rows.open():
+                yield dataclasses.replace(chunk, batch=chunk.batch.filter(pc.field("k") > 1))
+
+        return Batches(rows.schema, chunks)
+
+
+def test_what_was_pushed_into_a_spooled_read_is_applied_while_it_is_copied(spooled: Path) -> None:
+    above = exp.GT(this=exp.column("k", quoted=True), expression=exp.Literal.number(1))
+    with begun(spooled) as around:
+        graph = around.plan.graph.map(
+            lambda node: dataclasses.replace(node, predicate=above) if isinstance(node, Read) else node
+        )
+        plan = dataclasses.replace(around.plan, graph=graph)
+        sources: Any = {"t": _AppliesConditions(around.sources["t"])}
+        feeds = dataclasses.replace(around.feeds, plan=plan, sources=sources)
+        go(dataclasses.replace(around, plan=plan, sources=sources, feeds=feeds))
+    assert [pq.read_table(spooled.parent / f"out/{name}.parquet")["k"].to_pylist() for name in ("one", "two")] == [
+        [2],
+        [2],
+    ]
 
 
 @pytest.mark.parametrize("harm", ["altered", "gone"])

@@ -77,17 +77,16 @@ class Feeds:
         return position
 
     def _copied(self, name: str, part: Partition, folder: Path) -> Position:
-        """The range as Parquet files, written by the engine."""
+        """The range as Parquet files, written by the engine: the columns and rows that the plan reads of it."""
         source = self.sources[name]
-        schema = source.describe()
+        (read,) = (node for node in self.plan.graph.reads if node.source == name)
         upto = source.latest(part)
-        graph = Graph(
-            (Read(name, source=name, schema=schema), Write(f"{name}.spool", input=name, sink=name, schema=schema))
-        )
+        copy = Write(f"{name}.spool", input=read.id, sink=name, schema=read.schema)
         writer = _SpoolWriter(folder)
-        rows = [source.scan(ScanRequest(part, None, upto))]
+        rows = [source.scan(ScanRequest(part, None, upto, read.columns, read.predicate))]
         rejects = _SpooledRejects(folder / _REJECTS)
-        self.engine.run(Pass(graph), inputs={name: rows}, outputs={name: lambda: writer}, rejects=rejects)
+        work = Pass(Graph((read, copy)))
+        self.engine.run(work, inputs={read.id: rows}, outputs={name: lambda: writer}, rejects=rejects)
         rejects.finish()
         files = [[str(path.relative_to(self.folder)), _checksum(path)] for path in sorted(folder.iterdir())]
         return {"v": _VERSION, "spool": files, "upto": upto}
