@@ -42,7 +42,7 @@ class Session:
         self._closed = threading.Event()
         self._interrupted = threading.Event()
         self._breakers: list[Callable[[], None]] = []
-        self._limits, self._scratch = limits, scratch
+        self._limits = limits
         self.connection = duckdb.connect(":memory:", config=_config(limits, self._spill, ordered=ordered))
         self._secure([*allowed, scratch])
 
@@ -68,7 +68,7 @@ class Session:
 
     def workspace(self) -> Workspace:
         """What one careful read may use: a quarter of the memory, a folder of its own."""
-        folder = Path(tempfile.mkdtemp(dir=self._scratch, prefix="careful-"))
+        folder = Path(tempfile.mkdtemp(dir=self._spill, prefix="careful-"))  # goes when the session ends
         return Workspace(folder, self._limits.threads, self._limits.memory_bytes // _CAREFUL_SHARE)
 
     def do(self, work: Callable[[], Result], progress: Callable[[float], None] | None = None) -> Result:

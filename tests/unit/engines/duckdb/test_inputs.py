@@ -88,7 +88,7 @@ def ran(
         return Ran(outcome, opened, rejects)
     finally:
         engine.close()
-        assert list((folder / "engine").glob("spill")) == []
+        assert list((folder / "engine").iterdir()) == []
 
 
 def csv(folder: Path, content: bytes, name: str = "x.csv") -> Files:
