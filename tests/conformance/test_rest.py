@@ -12,7 +12,8 @@ from penstock.connectors.api import Context, Contract
 from penstock.connectors.rest.params import RestSourceParams
 from penstock.connectors.rest.source import SOURCE, RestSource
 from penstock.testing.clock import FakeClock
-from penstock.testing.sources import SourceSuite
+from penstock.testing.sources import SourceConformance, SourceSuite
+from penstock.testing.spooling import SpoolingSuite
 from penstock.testing.web import Reply, WebServer
 from penstock.types.arrow import from_arrow
 
@@ -57,7 +58,7 @@ def as_text(scalar):
         return database.execute("select a::varchar from given").fetchone()[0]
 
 
-class TestRest(SourceSuite):
+class RestService(SourceConformance):
     descriptor = SOURCE
     case_sensitive_names = True
     lacks = ("binary",)  # JSON has no bytes: text becomes its UTF-8
@@ -77,11 +78,12 @@ class TestRest(SourceSuite):
         self.folder = tmp_path
         self.records = []
         self.schema = None
+        self.serves = True
         with WebServer(self.answer) as self.server:
             yield
 
     def answer(self, got):
-        if got.path != "/v1/items":
+        if got.path != "/v1/items" or not self.serves:
             return Reply(b'{"error": "no such listing"}', status=404)
         start, size = int(got.parameter("offset", "0")), int(got.parameter("limit", "1000"))
         page = ",".join(self.records[start : start + size])
@@ -114,3 +116,15 @@ class TestRest(SourceSuite):
         )
         context = Context("items", Path, self.folder, FakeClock(), contract=Contract(self.schema))
         return RestSource(params, context)
+
+
+class TestRest(RestService, SourceSuite):
+    pass
+
+
+class TestRestSpools(RestService, SpoolingSuite):
+    def cut_off(self):
+        self.serves = False
+
+    def touched(self):
+        return len(self.server.received)
