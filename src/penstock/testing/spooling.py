@@ -7,7 +7,6 @@ from __future__ import annotations
 import json
 import stat
 from abc import abstractmethod
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -22,6 +21,7 @@ from penstock.testing.sources import ROWS, SourceConformance
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from penstock.connectors.api import Partition, Position
 
