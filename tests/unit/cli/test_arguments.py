@@ -11,7 +11,7 @@ from penstock.cli.arguments import arranged
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from conftest import Said
+    from command_line import Said
 
 FILE = "pipelines/days.yml"
 

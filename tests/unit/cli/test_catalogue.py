@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from conftest import Said
+    from command_line import Said
 
 
 def test_the_lists_name_everything_there_is(penstock: Callable[..., Said]) -> None:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from conftest import Said
+    from command_line import Said
 
 # The parser of arguments loads pydantic with the first value that is given or has a default; help loads nothing.
 ENGINE = {"duckdb", "pyarrow", "sqlglot"}

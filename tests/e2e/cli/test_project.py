@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from conftest import Said
+    from command_line import Said
 
 VALUE = "pa$$w0rd with spaces"
 
