@@ -97,17 +97,18 @@ def plan(
     json: options.Json = False,
 ) -> int:
     """What a run will do, and under which guarantee."""
-    from penstock.cli.output import print_json, show, tell
+    from penstock.cli.output import one_or_members, print_json, show, tell
     from penstock.service import inspecting
 
     explained = inspecting.plan(options.request_of(file, options.settings_of(env, param, allow_path)))
     if json:
-        print_json(explained.to_json())
+        print_json(one_or_members([each.to_json() for each in explained]))
         return 0
     from penstock.cli.render.plan import plan_page
 
-    tell(explained.plan.warnings)
-    show(*plan_page(explained, sql=sql))
+    for each in explained:
+        tell(each.plan.warnings)
+        show(*plan_page(each, sql=sql))
     return 0
 
 
@@ -153,19 +154,22 @@ def lineage(
     json: options.Json = False,
 ) -> int:
     """Where every column comes from, and what decides its rows."""
-    from penstock.cli.output import print_json, show, write
+    from penstock.cli.output import one_or_members, print_json, show, write
     from penstock.cli.render import lineage as render
     from penstock.service import inspecting
 
     request = options.request_of(file, options.settings_of(env, param, allow_path))
-    traced = render.chosen(inspecting.lineage(request, connect=not offline), column)
+    found = inspecting.lineage(request, connect=not offline)
+    node = (column or "").partition(".")[0]
+    having = [each for each in found if column is None or node in each.kinds]
+    traced = [render.chosen(each, column) for each in having or found]
     match "json" if json else format:
         case "json":
-            print_json(traced.to_json())
+            print_json(one_or_members([each.to_json() for each in traced]))
         case "mermaid":
-            write(render.mermaid(traced) + "\n")
+            write("".join(render.mermaid(each) + "\n" for each in traced))
         case "openlineage":
-            print_json(render.openlineage(traced))
+            print_json(one_or_members([render.openlineage(each) for each in traced]))
         case _:
-            show(render.text(traced))
+            show(*(render.text(each) for each in traced))
     return 0

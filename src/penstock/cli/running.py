@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from penstock.events import Events
     from penstock.faults.points import Faults
+    from penstock.service.documents import DocumentResult
     from penstock.service.opening import Request
     from penstock.service.running import RunResult
 
@@ -57,20 +58,20 @@ def run(
     settings = options.settings_of(env, param, allow_path)
     faults = parse_faults(os.environ.get(VARIABLE, ""))
     chosen = options.globals_of(context)
-    done: list[RunResult] = []
+    done: list[DocumentResult] = []
     code = 0
     problems: Sequence[Problem] = ()
     for file in files:
         request = options.request_of(file, settings, reached=faults.reached, full_refresh=full_refresh)
         try:
-            result = _run(request, chosen, faults)
+            result = _run(request, chosen, faults, quiet=json or chosen.quiet)
         except PenstockError as error:
             code, problems = error.exit_code, error.problems
             tell(problems)
             break
         done.append(result)
-        _tell(result, quiet=json or chosen.quiet)
-        code = code or _code(result, stops)
+        tell(Problem("CLI-105", f'"{name}" was not run', severity="warning") for name in result.not_run)
+        code = next(filter(None, (code, *(_code(each, stops) for each in result.results))), 0)
         if result.status is not RunStatus.DONE:
             break
     tell(_not_run(files[len(done) + bool(problems) :]))
@@ -79,15 +80,18 @@ def run(
     return code
 
 
-def _run(request: Request, chosen: options.Globals, faults: Faults) -> RunResult:
-    from penstock.service.running import run as run_pipeline
+def _run(request: Request, chosen: options.Globals, faults: Faults, *, quiet: bool) -> DocumentResult:
+    from penstock.service.documents import run_document
 
     events = chosen.events()
     with _progress(chosen, events):
-        return run_pipeline(request, events, faults)
+        result = run_document(request, events, faults)
+    for each in result.results:
+        _tell(each, quiet=quiet)
+    return result
 
 
-def _json(files: Sequence[Path], done: Sequence[RunResult], problems: Sequence[Problem]) -> dict[str, object]:
+def _json(files: Sequence[Path], done: Sequence[DocumentResult], problems: Sequence[Problem]) -> dict[str, object]:
     """Of one file its run, of several a list of runs; what went wrong before a run began stands beside them."""
     failed = {"ok": False, "problems": [problem.to_json() for problem in problems]} if problems else {}
     if len(files) == 1:

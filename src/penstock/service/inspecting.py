@@ -249,11 +249,11 @@ def _sampled(request: Request, part: Part, name: str, rows: int) -> Sampled:
         compiled = found.compile()
         graph = compiled.written
         node_id = _node_of(name, graph)
-        part = graph.only(graph.upstream(node_id))
+        traced = graph.only(graph.upstream(node_id))
         schema = graph[node_id].schema
         if schema is None:
             raise AssertionError(node_id)
-        return Sampled(schema, found.engine.sample(part, node_id, found.inputs(part), rows))
+        return Sampled(schema, found.engine.sample(traced, node_id, found.inputs(traced), rows))
 
 
 def _node_of(name: str, graph: Graph) -> str:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from penstock.compile.facts import Facts, FactsNeededError
 from penstock.compile.pipeline import Compiled, compile_pipeline
 from penstock.connectors.api import Context, Contract, WriteMode, pass_by
+from penstock.connectors.families import is_family
 from penstock.document.assembly import Loaded, Settings, load
 from penstock.engines.api import Limits
 from penstock.errors import ConfigError, PenstockError, Problem
@@ -113,7 +114,9 @@ class Opened:
 
     def _source_columns(self, use: SourceUse, recorded: Schema | None, *, offline: bool) -> Schema | None:
         contract = use.contract or recorded
-        if offline and Capability.NATIVE not in use.descriptor.capabilities:
+        many = is_family(use.descriptor, use.params)  # only offline: else each table has its own document (families)
+        if offline and (many or Capability.NATIVE not in use.descriptor.capabilities):
+            contract = None if many else contract
             if contract is None:
                 self.problems.append(
                     Problem(
@@ -261,9 +264,9 @@ class Opened:
 
 
 @contextmanager
-def opened(request: Request) -> Iterator[Opened]:
-    """Reads the document and makes the engine; nothing is asked of any system yet."""
-    loaded = load(request.file, request.settings)
+def opened(request: Request, loaded: Loaded | None = None) -> Iterator[Opened]:
+    """Reads the document, unless it is handed in, and makes the engine; nothing is asked of any system yet."""
+    loaded = loaded or load(request.file, request.settings)
     scratch = Path(tempfile.mkdtemp(prefix="penstock-"))
     engine = _engine(loaded, scratch)
     found = Opened(request, loaded, engine, scratch)

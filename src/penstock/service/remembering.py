@@ -47,10 +47,10 @@ def _ledger(settings: Settings) -> Iterator[tuple[Ledger | None, Project]]:
 
 
 def list_runs(settings: Settings, *, limit: int, pipeline: str | None = None) -> Sequence[RunRecord]:
-    """Newest first."""
+    """Newest first; those of a pipeline's tables (``shop/crm.sales.orders``) are the pipeline's too."""
     with _ledger(settings) as (ledger, _):
         runs = ledger.runs(limit=limit if pipeline is None else 1_000_000) if ledger is not None else ()
-        return [run for run in runs if pipeline in {None, run.key.pipeline}][:limit]
+        return [run for run in runs if pipeline in {None, run.key.pipeline, run.key.pipeline.partition("/")[0]}][:limit]
 
 
 def show_run(settings: Settings, run_id: str | None) -> RunDetails:

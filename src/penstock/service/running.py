@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from penstock.compile.pipeline import Compiled
+    from penstock.document.assembly import Loaded
     from penstock.errors import Problem
     from penstock.events import Events
     from penstock.faults.points import Faults
@@ -135,13 +136,13 @@ def _balance_json(epochs: Sequence[SealedEpoch]) -> dict[str, Any]:
 # ---------------------------------------------------------------- the use case
 
 
-def run(request: Request, events: Events, faults: Faults) -> RunResult:
-    """Runs the pipeline. Errors of the document are raised (ConfigError, nothing was touched); once a run has a record
+def run(request: Request, events: Events, faults: Faults, loaded: Loaded | None = None) -> RunResult:
+    """Runs one pipeline (a document with ``tables:`` is several: ``documents``). Errors of the document are raised (ConfigError, nothing was touched); once a run has a record
     in the ledger its failure is told in the result, an interrupt too (``status``): who calls decides what ends.
     """
     started = request.clock.now()
     begun_at = request.clock.monotonic()
-    with opened(request) as found:
+    with opened(request, loaded) as found:
         found.connect()
         compiled, plan = found.plan()
         record = RunRecord(

@@ -565,7 +565,6 @@ def test_files_end_in_their_final_format(lake: Lake) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"mode": "merge"}, "needs keys"),
         ({"partition_by": ["a", "a"]}, "twice"),
         ({"compression": "brotli"}, "compression"),
         ({"path": ""}, "path"),

@@ -7,7 +7,6 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, model_validator
 
-from penstock.connectors.api import WriteMode
 from penstock.connectors.params import SinkParams, SourceParams
 
 
@@ -59,8 +58,6 @@ class DeltaSinkParams(SinkParams):
 
     @model_validator(mode="after")
     def _fits_together(self) -> DeltaSinkParams:
-        if self.mode is WriteMode.MERGE and not self.keys:
-            raise ValueError("mode merge needs keys: the columns that tell rows apart")
         for name, columns in (("keys", self.keys), ("partition_by", self.partition_by)):
             if len(set(columns)) != len(columns):
                 raise ValueError(f"{name} names a column twice")

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from penstock.connectors.api import Context
+    from penstock.connectors.families import OnTableError
 
 _LIST: Final[LiteralString] = """
 SELECT n.nspname, c.relname, n.nspname = current_schema(),
@@ -34,13 +35,18 @@ ORDER BY n.nspname, c.relname
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One table of a family. ``name`` as ``{table}`` shows it and positions are kept under: ``schema.table``;
-    ``keys`` as the document says, else the primary key's columns, else none.
+    """One table of a family. ``name`` as ``{table}`` shows it and positions are kept under: ``schema.table``, a part with
+    dots or quotes in double quotes; ``keys`` as the document says, else the primary key's columns, else none.
     """
 
     name: str
     table: TableName
     keys: tuple[str, ...] = ()
+    priority: int = 0
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        return (self.table.schema or "", self.table.name)
 
 
 class PostgresFamily:
@@ -52,7 +58,6 @@ class PostgresFamily:
 
     def __init__(self, params: PostgresSourceParams, context: Context) -> None:
         self._params = params
-        self._context = context
         self._connections = Connections(params.connection, "SRC", context.clock)
 
     def members(self) -> tuple[Member, ...]:
@@ -64,7 +69,7 @@ class PostgresFamily:
         with self._connections.connection("listing tables") as connection:
             rows = connection.execute(_LIST, (OWN_PREFIX,)).fetchall()
         there = [
-            (Member(f"{schema}.{name}", TableName(schema, name), tuple(keys)), in_path)
+            (Member(f"{_written(schema)}.{_written(name)}", TableName(schema, name), tuple(keys)), in_path)
             for schema, name, in_path, keys in rows
         ]
         found: dict[str, Member] = {}
@@ -73,13 +78,15 @@ class PostgresFamily:
                 found[member.name] = member
         return tuple(found[name] for name in sorted(found))
 
-    def source(self, member: Member) -> PostgresSource:
+    @property
+    def on_table_error(self) -> OnTableError:
+        return self._params.on_table_error
+
+    def source(self, member: Member, context: Context) -> PostgresSource:
         """One table; closing it leaves the family's connections open."""
-        quoted = ".".join(
-            '"' + part.replace('"', '""') + '"' for part in (member.table.schema or "", member.table.name)
-        )
+        quoted = ".".join(_quoted(part) for part in member.parts)
         params = self._params.model_copy(update={"tables": None, "table": quoted})
-        return PostgresSource(params, self._context, connections=self._connections)
+        return PostgresSource(params, context, connections=self._connections)
 
     def close(self) -> None:
         """Give back the connections. Idempotent."""
@@ -87,6 +94,15 @@ class PostgresFamily:
 
     def _entries(self) -> list[TableEntry]:
         return [e if isinstance(e, TableEntry) else TableEntry(name=e) for e in self._params.tables or ()]
+
+
+def _quoted(part: str) -> str:
+    return '"' + part.replace('"', '""') + '"'
+
+
+def _written(part: str) -> str:
+    """As a document writes it: two tables never share a name."""
+    return _quoted(part) if "." in part or '"' in part else part
 
 
 def _is_pattern(name: str) -> bool:
@@ -100,7 +116,7 @@ def _matching(entry: TableEntry, there: Sequence[tuple[Member, bool]]) -> list[M
     if not matches:
         code, what = ("SRC-208", "matches no table") if pattern else ("SRC-203", "is no table or view")
         raise ConfigError(code, f'"{entry.name}", named in tables, {what}')
-    return [Member(m.name, m.table, tuple(entry.keys) or m.keys) for m in matches]
+    return [Member(m.name, m.table, tuple(entry.keys) or m.keys, entry.priority) for m in matches]
 
 
 def _means(wanted: TableName, table: TableName, *, pattern: bool, in_path: bool) -> bool:

@@ -101,6 +101,7 @@ class TableEntry(Params):
 
     name: str = Field(min_length=1, description="schema.table, or a pattern such as sales.*")
     keys: list[str] = Field(default_factory=list, description="Its keys; without them, its primary key.")
+    priority: int = Field(default=0, ge=-1000, le=1000, description="Tables of a higher priority run earlier.")
 
 
 Entry = Annotated[str | TableEntry, Field(union_mode="left_to_right")]
@@ -121,7 +122,10 @@ class PostgresSourceParams(SourceParams):
     )
     query: TextOrSecret | None = Field(default=None, description="One SELECT in PostgreSQL's own SQL.")
     tables: list[Entry] | None = Field(
-        default=None, min_length=1, description="Many tables: names, patterns (sales.*), or {name, keys}."
+        default=None, min_length=1, description="Many tables: names, patterns (sales.*), or {name, keys, priority}."
+    )
+    on_table_error: Literal["continue", "stop"] = Field(
+        default="continue", description="Whether the other tables go on when one of `tables` fails."
     )
     split_by: str | None = Field(
         default=None, description="A column of numbers, dates or times by whose ranges parts are read at the same time."
@@ -150,8 +154,6 @@ class PostgresSinkParams(SinkParams):
     def _fits_together(self) -> PostgresSinkParams:
         if self.mode is WriteMode.OVERWRITE_PARTITIONS:
             raise ValueError("a PostgreSQL table takes append, overwrite and merge")
-        if self.mode is WriteMode.MERGE and not self.keys:
-            raise ValueError("mode merge needs keys: the columns that tell rows apart")
         if len(set(self.keys)) != len(self.keys):
             raise ValueError("keys names a column twice")
         return self

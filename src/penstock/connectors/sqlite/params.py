@@ -44,8 +44,6 @@ class SqliteSinkParams(SinkParams):
     def _fits_together(self) -> SqliteSinkParams:
         if self.mode is WriteMode.OVERWRITE_PARTITIONS:
             raise ValueError("SQLite has no partitions; modes are append, overwrite and merge")
-        if self.mode is WriteMode.MERGE and not self.keys:
-            raise ValueError("mode merge needs keys: the columns that tell rows apart")
         if self.mode is not WriteMode.MERGE and (self.keys or self.order_by):
             raise ValueError("keys and order_by are for mode merge")
         if len(set(self.keys)) != len(self.keys):

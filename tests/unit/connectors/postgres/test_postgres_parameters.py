@@ -106,7 +106,6 @@ def test_a_source_says_one_thing(keys: dict[str, object], words: str) -> None:
 @pytest.mark.parametrize(
     ("keys", "words"),
     [
-        ({"mode": "merge"}, "keys"),
         ({"mode": "merge", "keys": ["a", "a"]}, "twice"),
         ({"mode": "overwrite_partitions"}, "append, overwrite and merge"),
     ],

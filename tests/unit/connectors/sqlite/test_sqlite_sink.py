@@ -262,7 +262,6 @@ def test_every_kind_of_error_has_its_meaning(number: int, writing: str, reading:
     "given",
     [
         {"mode": "overwrite_partitions"},
-        {"mode": "merge"},
         {"keys": ["id"]},
         {"mode": "merge", "keys": ["id", "id"]},
         {"table": "sqlite_schema"},

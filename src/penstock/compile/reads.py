@@ -1,0 +1,64 @@
+"""Who reads whom in a document, by name alone: known before any column is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from penstock.steps.join import JoinParams
+from penstock.types.logical import fold_case
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from penstock.document.models import Pipeline, StepUse, Transform
+
+
+def reads(pipeline: Pipeline) -> Mapping[str, frozenset[str]]:
+    """The names that each source, transform and sink reads itself. What no node has as its name is left out, as are the
+    tables of SQL that cannot be parsed: compiling tells of both.
+    """
+    names = (*pipeline.sources, *pipeline.transforms, *pipeline.sinks)
+    folded = {fold_case(name): name for name in names}
+    found: dict[str, frozenset[str]] = dict.fromkeys(pipeline.sources, frozenset())
+    for name, transform in pipeline.transforms.items():
+        found[name] = frozenset(folded[key] for key in map(fold_case, _of(transform)) if key in folded)
+    for name, sink in pipeline.sinks.items():
+        found[name] = frozenset(str(item) for item in sink.inputs) & frozenset(names)
+    return found
+
+
+def upstream(found: Mapping[str, frozenset[str]], names: Iterable[str]) -> frozenset[str]:
+    """Those names and everything that they read, directly or not."""
+    seen: set[str] = set()
+    todo = list(names)
+    while todo:
+        name = todo.pop()
+        if name not in seen:
+            seen.add(name)
+            todo.extend(found.get(name, ()))
+    return frozenset(seen)
+
+
+def _of(transform: Transform) -> Iterable[str]:
+    yield from map(str, transform.inputs)
+    if transform.sql is not None:
+        yield from _tables(str(transform.sql))
+    for step in transform.steps:
+        yield from _of_step(step)
+
+
+def _of_step(step: StepUse) -> Iterable[str]:
+    """The only step that names a node besides the one before it is a join."""
+    return (str(step.params.to),) if isinstance(step.params, JoinParams) else ()
+
+
+def _tables(text: str) -> tuple[str, ...]:
+    import sqlglot
+    from sqlglot import exp
+    from sqlglot.errors import SqlglotError
+
+    try:
+        tree = sqlglot.parse_one(text, dialect="duckdb")
+    except (SqlglotError, RecursionError):
+        return ()
+    return tuple(table.name for table in tree.find_all(exp.Table))

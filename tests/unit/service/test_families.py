@@ -1,0 +1,197 @@
+"""Many tables: each is a pipeline of its own, and what must not be said of them is told before anything runs."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import TYPE_CHECKING
+
+import pytest
+from many_tables import Folder, request
+
+from penstock.document.assembly import project_of
+from penstock.errors import ConfigError
+from penstock.events import Events
+from penstock.faults.points import Faults
+from penstock.service import inspecting
+from penstock.service.documents import run_document
+from penstock.service.families import file_name, parts
+from penstock.service.remembering import list_runs, show_run
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from penstock.service.documents import DocumentResult
+    from penstock.service.opening import Request
+
+RUN = "run: {memory: 256 MiB, threads: 1}\n"
+TWO = (
+    """pipeline: copy
+sources:
+  crm: {type: folder, tables: [s.a, s.b], %s}
+transforms:
+  kept: {from: crm, steps: [{filter: id > 0}]}
+sinks:
+  out: {from: kept, type: csv, path: "out/{table}.csv", mode: overwrite}
+"""
+    + RUN
+)
+FILES = {"s.a": "id,x\n1,p\n2,q\n", "s.b": "id,y\n7,r\n"}
+
+
+def run(asked: Request) -> DocumentResult:
+    return run_document(asked, Events(), Faults())
+
+
+def codes(asked: Request) -> list[str]:
+    with pytest.raises(ConfigError) as caught, parts(asked):
+        pass
+    return [problem.code for problem in caught.value.problems]
+
+
+def test_each_table_is_written_to_its_own_place_and_remembered_by_its_own_name(tmp_path: Path) -> None:
+    asked = request(tmp_path, TWO % "labels: {}", FILES)
+    before = Folder.closed
+    found = run(asked)
+    assert [(one.pipeline, one.status.value) for one in found.results] == [
+        ("copy/crm.s.a", "done"),
+        ("copy/crm.s.b", "done"),
+    ]
+    assert (tmp_path / "out" / "s" / "a.csv").read_text(encoding="utf-8").split() == ["id,x", "1,p", "2,q"]
+    assert (tmp_path / "out" / "s" / "b.csv").read_text(encoding="utf-8").split() == ["id,y", "7,r"]
+    assert Folder.closed == before + 1
+    assert found.to_json()["status"] == "done"
+    assert [run["pipeline"] for run in found.to_json()["members"]] == ["copy/crm.s.a", "copy/crm.s.b"]
+    assert run(asked).results[1].epochs[0].record.number == 2
+    listed = list_runs(asked.settings, limit=10, pipeline="copy")
+    assert [one.key.pipeline for one in listed] == ["copy/crm.s.b", "copy/crm.s.a"] * 2
+    assert project_of(None, asked.settings).name == "shop"
+
+
+@pytest.mark.parametrize(("on_error", "ran", "left"), [("continue", 2, ()), ("stop", 1, ("copy/crm.s.b",))])
+def test_a_table_that_fails_ends_the_others_only_where_that_is_asked_for(
+    tmp_path: Path, on_error: str, ran: int, left: tuple[str, ...]
+) -> None:
+    asked = request(tmp_path, TWO % f"on_table_error: {on_error}", FILES | {"s.a": "other\n1\n"})
+    found = run(asked)
+    assert (len(found.results), found.not_run, found.status.value) == (ran, left, "failed")
+    failed = found.results[0]
+    assert failed.error is not None
+    assert failed.problems
+    assert show_run(asked.settings, failed.run_id).run.status.value == "failed"
+    assert (tmp_path / "out" / "s" / "b.csv").exists() == (on_error == "continue")
+
+
+def test_tables_of_a_higher_priority_run_earlier(tmp_path: Path) -> None:
+    with parts(request(tmp_path, TWO % "priority: {s.b: 5}", FILES)) as found:
+        assert [part.member for part in found.each] == ["crm.s.b", "crm.s.a"]
+
+
+def test_a_sink_that_merges_takes_the_keys_of_each_table(tmp_path: Path) -> None:
+    document = TWO.replace(
+        'type: csv, path: "out/{table}.csv", mode: overwrite', 'type: sqlite, path: x.db, table: "{table}", mode: merge'
+    )
+    asked = request(tmp_path, document % "keys: {s.a: [id]}", FILES)
+    for _ in range(2):
+        first, second = run(asked).results
+        assert first.status.value == "done"
+        assert [problem.code for problem in second.problems] == ["CMP-222"]
+    with sqlite3.connect(tmp_path / "x.db") as database:
+        assert database.execute('SELECT id, x FROM "s.a" ORDER BY id').fetchall() == [(1, "p"), (2, "q")]
+    database.close()
+
+
+def test_what_reads_no_table_of_a_family_runs_once_and_last(tmp_path: Path) -> None:
+    more = TWO.replace("transforms:", "  plain: {type: csv, path: plain.csv}\ntransforms:").replace(
+        "sinks:", "sinks:\n  once: {from: plain, type: csv, path: out/once.csv, mode: overwrite}"
+    )
+    (tmp_path / "plain.csv").write_text("z\n1\n", encoding="utf-8")
+    found = run(request(tmp_path, more % "labels: {}", FILES))
+    assert [one.pipeline for one in found.results] == ["copy/crm.s.a", "copy/crm.s.b", "copy"]
+    assert (tmp_path / "out" / "once.csv").read_text(encoding="utf-8").split() == ["z", "1"]
+
+
+def test_a_query_and_a_join_over_tables_are_per_table(tmp_path: Path) -> None:
+    more = TWO.replace("transforms:", "  names: {type: csv, path: names.csv}\ntransforms:").replace(
+        "{from: crm, steps: [{filter: id > 0}]}",
+        "{from: all, steps: [{join: {to: names, on: [id], add: [name]}}]}\n  all: {sql: select id from CRM}",
+    )
+    (tmp_path / "names.csv").write_text("id,name\n1,one\n7,seven\n", encoding="utf-8")
+    found = run(request(tmp_path, more % "labels: {}", FILES))
+    assert [one.status.value for one in found.results] == ["done", "done"]
+    assert (tmp_path / "out" / "s" / "b.csv").read_text(encoding="utf-8").split() == ["id,name", "7,seven"]
+
+
+def test_tables_that_would_meet_in_one_place_are_refused(tmp_path: Path) -> None:
+    assert codes(request(tmp_path, TWO.replace("{table}", "all") % "labels: {}", FILES)) == ["CMP-320"]
+
+
+def test_two_families_do_not_meet_in_a_sink(tmp_path: Path) -> None:
+    more = TWO.replace("transforms:", "  erp: {type: folder, tables: [s.c]}\ntransforms:").replace(
+        "from: crm", "from: [crm, erp]"
+    )
+    assert codes(request(tmp_path, more % "labels: {}", FILES)) == ["CMP-321"]
+
+
+def test_a_sink_that_is_written_once_is_no_input_of_what_is_per_table(tmp_path: Path) -> None:
+    more = (
+        TWO.replace("transforms:", "  plain: {type: csv, path: plain.csv}\ntransforms:")
+        .replace("sinks:", "sinks:\n  lake: {from: plain, type: delta, path: lake, mode: overwrite}")
+        .replace("from: crm", "from: [crm, lake]")
+    )
+    assert codes(request(tmp_path, more % "labels: {}", FILES)) == ["CMP-322"]
+
+
+def test_a_place_for_a_table_needs_tables(tmp_path: Path) -> None:
+    more = TWO.replace("{type: folder, tables: [s.a, s.b], %s}", "{type: csv, path: x.csv}")
+    assert codes(request(tmp_path, more, FILES)) == ["CMP-323"]
+
+
+def test_a_pattern_that_fits_no_table_is_told_at_the_source(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        run(request(tmp_path, TWO.replace("s.b", "none") % "labels: {}", FILES))
+    (problem,) = caught.value.problems
+    assert (problem.code, problem.at and problem.at.line) == ("SRC-208", 3)
+
+
+# ---------------------------------------------------------------- looking at it
+
+
+def test_each_table_has_its_plan_its_lineage_and_its_preview(tmp_path: Path) -> None:
+    asked = request(tmp_path, TWO % "labels: {}", FILES)
+    assert [one.plan.pipeline for one in inspecting.plan(asked)] == ["copy/crm.s.a", "copy/crm.s.b"]
+    assert ["x" in one.lineage["out"] for one in inspecting.lineage(asked)] == [True, False]
+    assert inspecting.preview(asked, "kept", 5).schema.names == ("id", "x")
+    assert inspecting.preview(asked, "crm.s.b", 5).schema.names == ("id", "y")
+    assert inspecting.preview(asked, "crm.s.b/kept", 5).rows.num_rows == 1
+
+
+def test_validating_says_which_table_is_meant(tmp_path: Path) -> None:
+    asked = request(tmp_path, TWO % "labels: {}", FILES | {"s.b": "other\n1\n"})
+    found = inspecting.validate(asked, connect=True)
+    assert not found.ok
+    assert [
+        'Of the table "crm.s.b".' in (problem.detail or "") for problem in found.problems if problem.code != "CMP-229"
+    ] == [True]
+    offline = inspecting.validate(asked)
+    assert offline.ok
+    assert "CMP-330" in [problem.code for problem in offline.problems]
+
+
+# ---------------------------------------------------------------- hostile names
+
+
+def test_names_of_tables_are_no_paths(tmp_path: Path) -> None:
+    name = '../../a"; DROP TABLE x;--'
+    found = run(request(tmp_path, TWO.replace("s.b", f"'s.{name}'") % "labels: {}", FILES | {f"s.{name}": "id\n7\n"}))
+    assert [one.status.value for one in found.results] == ["done", "done"]
+    written = [path for path in (tmp_path / "out" / "s").iterdir() if path.suffix == ".csv"]
+    assert len(written) == 2
+    assert not [path for path in tmp_path.parent.iterdir() if "DROP" in path.name]
+
+
+def test_a_file_name_is_of_one_table_only() -> None:
+    names = ["a.b", "a%2Eb", "..", ".", "_a", "%5Fa", "a/b", "Größe", "x" * 300, "x" * 299 + "y", "a\0b", "a\nb"]
+    written = [file_name(name) for name in names]
+    assert len(set(written)) == len(names)
+    assert all("/" not in name and name not in {".", ".."} and len(name.encode()) <= 200 for name in written)
+    assert file_name("Größe") == "Größe"
