@@ -82,6 +82,18 @@ def test_what_goes_wrong_on_the_way_is_told_too(tmp_path: Path) -> None:
     assert (redone.epoch, redone.committed) == (3, ("first",))
 
 
+def test_a_run_that_fails_after_it_finished_an_earlier_epoch_tells_of_that_one(tmp_path: Path) -> None:
+    heard = Heard(tmp_path, CSV.replace("raw.csv", "raw*.csv"))
+    assert heard.run(run__committed="raise").status is RunStatus.FAILED
+    (tmp_path / "raw2.csv").write_text("a\n4\n", encoding="utf-8")
+    result = heard.run(run__planned="raise")
+    assert result.status is RunStatus.FAILED
+    [epoch] = result.epochs
+    assert (epoch.record.number, epoch.redone, result.rejected) == (1, True, 1)
+    assert result.to_json()["epochs"][0]["sinks"]["second"]["rows"] == 2
+    assert heard.run().status is RunStatus.DONE
+
+
 def test_rows_that_stream_are_counted_while_they_come(tmp_path: Path) -> None:
     heard = Heard(tmp_path, "{type: sqlite, path: many.db, query: select a from many}")
     lines = heard.file.read_text(encoding="utf-8").splitlines()

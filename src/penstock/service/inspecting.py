@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlglot import exp
 
@@ -12,6 +12,7 @@ from penstock.errors import ConfigError, DataError, FatalError, Problem, Transie
 from penstock.graph.nodes import Project, Read, Table, Write
 from penstock.graph.select import to_select
 from penstock.plan.stages import Acknowledge, Commit, Pass, Seal, Spool
+from penstock.service.families import parts
 from penstock.service.opening import opened
 
 if TYPE_CHECKING:
@@ -24,9 +25,11 @@ if TYPE_CHECKING:
     from penstock.graph import Graph, Node
     from penstock.ledger.api import EpochRecord
     from penstock.plan.stages import Plan, Stage
+    from penstock.service.families import Part, Parts
     from penstock.service.opening import Opened, Request
     from penstock.types import Schema
 
+_TOLD: Final = (ConfigError, DataError, TransientError, FatalError)
 
 # ---------------------------------------------------------------- validate
 
@@ -51,14 +54,39 @@ def validate(request: Request, *, connect: bool = False) -> Validation:
     asks the systems for their columns.
     """
     try:
-        with opened(request) as found:
+        with parts(request, offline=not connect) as found:
+            each = [_validated(request, part, connect=connect) for part in found.each]
+    except _TOLD as error:
+        return Validation(ok=False, problems=error.problems, exit_code=error.exit_code)
+    codes = {one.exit_code for one in each}
+    return Validation(
+        ok=all(one.ok for one in each),
+        problems=tuple(dict.fromkeys(problem for one in each for problem in one.problems)),
+        values=found.loaded.values,
+        exit_code=ConfigError.exit_code if ConfigError.exit_code in codes else max(codes, default=0),
+    )
+
+
+def _validated(request: Request, part: Part, *, connect: bool) -> Validation:
+    try:
+        with opened(request, part.loaded) as found:
             found.connect(offline=not connect)
             compiled = found.compile(may_read=connect)
             if connect:
                 found.changes(compiled)
-            return Validation(ok=True, problems=compiled.warnings, values=found.loaded.values)
-    except (ConfigError, DataError, TransientError, FatalError) as error:
-        return Validation(ok=False, problems=error.problems, exit_code=error.exit_code)
+            return Validation(ok=True, problems=_of_member(part, compiled.warnings))
+    except _TOLD as error:
+        return Validation(ok=False, problems=_of_member(part, error.problems), exit_code=error.exit_code)
+
+
+def _of_member(part: Part, problems: Sequence[Problem]) -> tuple[Problem, ...]:
+    """A place in the document does not say which table is meant."""
+    if part.member is None:
+        return tuple(problems)
+    return tuple(
+        replace(item, detail=" ".join(filter(None, (item.detail, f'Of the table "{part.member}".'))))
+        for item in problems
+    )
 
 
 # ---------------------------------------------------------------- plan
@@ -91,11 +119,18 @@ class Explained:
         }
 
 
-def plan(request: Request) -> Explained:
-    """Raises ConfigError with every problem; asks the systems for their columns, writes nothing."""
+def plan(request: Request) -> tuple[Explained, ...]:
+    """One per table of ``tables:`` and one of the rest; of a document without tables one. Asks the systems for their
+    columns, writes nothing. Raises ConfigError with every problem of the first part that has any.
+    """
+    with parts(request) as found:
+        return tuple(_explained(request, part) for part in found.each)
+
+
+def _explained(request: Request, part: Part) -> Explained:
     from penstock.service.opening import LEDGER_FILE
 
-    with opened(request) as found:
+    with opened(request, part.loaded) as found:
         found.connect()
         compiled, made = found.plan()
         last = None
@@ -185,18 +220,40 @@ class Sampled:
 def preview(request: Request, name: str, rows: int) -> Sampled:
     """The first rows of a source, a transform, a step (``transform.step``) or what a sink would get; nothing is written.
 
-    Raises ConfigError CMP-201 with the nearest name.
+    Of a document with ``tables:`` a node is that of the first table, or of the one that is named before it:
+    ``crm.sales.orders/cleaned``; ``crm.sales.orders`` alone is that table. Raises ConfigError CMP-201 with the nearest
+    name.
     """
-    with opened(request) as found:
+    with parts(request) as every:
+        part, node = _chosen(every, name)
+        return _sampled(request, part, node, rows)
+
+
+def _chosen(found: Parts, name: str) -> tuple[Part, str]:
+    for part in found.each:
+        if part.member is not None and name == part.member:
+            return part, name.partition(".")[0]
+        if part.member is not None and name.startswith(f"{part.member}/"):
+            return part, name.removeprefix(f"{part.member}/")
+    own = name.partition(".")[0]
+    for part in found.each:
+        pipeline = part.loaded.pipeline
+        if own in {*pipeline.sources, *pipeline.transforms, *pipeline.sinks}:
+            return part, name
+    return found.each[0], name
+
+
+def _sampled(request: Request, part: Part, name: str, rows: int) -> Sampled:
+    with opened(request, part.loaded) as found:
         found.connect()
         compiled = found.compile()
         graph = compiled.written
         node_id = _node_of(name, graph)
-        part = graph.only(graph.upstream(node_id))
+        traced = graph.only(graph.upstream(node_id))
         schema = graph[node_id].schema
         if schema is None:
             raise AssertionError(node_id)
-        return Sampled(schema, found.engine.sample(part, node_id, found.inputs(part), rows))
+        return Sampled(schema, found.engine.sample(traced, node_id, found.inputs(traced), rows))
 
 
 def _node_of(name: str, graph: Graph) -> str:
@@ -245,8 +302,14 @@ class Traced:
         }
 
 
-def lineage(request: Request, *, connect: bool = True) -> Traced:
-    with opened(request) as found:
+def lineage(request: Request, *, connect: bool = True) -> tuple[Traced, ...]:
+    """One per table of ``tables:`` and one of the rest; of a document without tables one."""
+    with parts(request, offline=not connect) as every:
+        return tuple(_traced(request, part, connect=connect) for part in every.each)
+
+
+def _traced(request: Request, part: Part, *, connect: bool) -> Traced:
+    with opened(request, part.loaded) as found:
         found.connect(offline=not connect)
         compiled = found.compile(may_read=connect)
         graph = compiled.written

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from penstock.errors import PenstockError
 from penstock.events import RunEnded, RunStarted
-from penstock.ledger.api import RunRecord, RunStatus
-from penstock.run.epoch import Surroundings
+from penstock.ledger.api import Account, RunRecord, RunStatus
+from penstock.run.epoch import SealedEpoch, Surroundings
 from penstock.run.feeds import FOLDER as SPOOL
 from penstock.run.feeds import Feeds
 from penstock.run.runner import run as run_plan
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from penstock.faults.points import Faults
     from penstock.ledger.api import RejectEntry
     from penstock.plan.stages import Plan
-    from penstock.run.epoch import SealedEpoch
     from penstock.service.opening import Opened, Request
 
 
@@ -174,6 +173,8 @@ def _result(
 ) -> RunResult:
     record, failure = begun.record, error if isinstance(error, PenstockError) else None
     kept = begun.found.ledger.rejects(record.key, run_id=record.run_id) if error is not None else ()
+    if error is not None:
+        epochs = _sealed_before(begun, kept)
     return RunResult(
         begun.plan.pipeline,
         record.run_id,
@@ -188,6 +189,25 @@ def _result(
         tuple(entry for entry in kept if entry.status == "aborted"),
         failure,
     )
+
+
+def _sealed_before(begun: _Begun, kept: Sequence[RejectEntry]) -> list[SealedEpoch]:
+    """What this run had sealed when it failed, as the ledger has it: an epoch of an earlier run that it finished."""
+    ledger, run_id = begun.found.ledger, begun.record.run_id
+    receipts, balance = ledger.receipts(run_id), ledger.balance(run_id)
+    return [
+        SealedEpoch(
+            epoch,
+            receipts.get(epoch.number, {}),
+            Account(
+                tuple(balance.get(epoch.number, ())),
+                tuple(entry.file for entry in kept if entry.epoch == epoch.number and entry.status == "kept"),
+            ),
+            redone=True,
+        )
+        for epoch in ledger.epochs(run_id)
+        if epoch.sealed_at is not None
+    ]
 
 
 @dataclass(frozen=True, slots=True)
