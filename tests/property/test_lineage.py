@@ -10,9 +10,9 @@ import random
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+import harness
 import pytest
 
-import harness
 from penstock.compile.lineage import Origin, lineage_of
 
 if TYPE_CHECKING:
