@@ -6,11 +6,16 @@ import itertools
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from penstock.testing.servers import PostgresServer
+
+# How long an example takes says how busy the machine is, and nothing about the code.
+settings.register_profile("penstock", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("penstock")
 
 _DATABASE_NUMBERS = itertools.count(1)
 
