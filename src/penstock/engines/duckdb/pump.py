@@ -14,6 +14,8 @@ from contextlib import suppress
 from typing import Final
 
 _PIPE_BYTES: Final = 1 << 20
+_DRAINED_BYTES: Final = 256 << 20  # at a time; then whoever called looks whether it was enough
+_PAUSE_MS: Final = 20
 
 
 class Pump:
@@ -85,11 +87,17 @@ class Pump:
 
 
 def drain(write_end: int) -> None:
-    """Takes out of a pipe what its reader left there, so that who is stuck writing to it gets on. Raises nothing."""
+    """Takes out of a pipe what its reader left there, and what comes after it without a pause, so that who is stuck
+    writing to it gets on. Raises nothing.
+    """
     with suppress(OSError):
         descriptor = os.open(f"/dev/fd/{write_end}", os.O_RDONLY | os.O_NONBLOCK)
         try:
-            while os.read(descriptor, _PIPE_BYTES):
-                pass
+            watch = select.poll()
+            watch.register(descriptor, select.POLLIN)
+            left = _DRAINED_BYTES
+            while left > 0 and watch.poll(_PAUSE_MS):
+                taken = len(os.read(descriptor, _PIPE_BYTES))
+                left = left - taken if taken else 0
         finally:
             os.close(descriptor)
