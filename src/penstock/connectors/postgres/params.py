@@ -141,6 +141,8 @@ class PostgresSourceParams(SourceParams):
             raise ValueError("needs exactly one of table, query, tables")
         if self.split_by is not None and self.tables is not None:
             raise ValueError("split_by names a column of one table or query, not of many tables")
+        if "on_table_error" in self.model_fields_set and self.tables is None:
+            raise ValueError("on_table_error is for tables")
         return self
 
 

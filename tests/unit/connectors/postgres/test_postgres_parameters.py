@@ -96,6 +96,7 @@ def test_what_is_no_name_is_refused(text: str) -> None:
         ({"tables": ["a"], "split_by": "id"}, "split_by"),
         ({"table": "a", "parallel": 0}, "parallel"),
         ({"tables": []}, "tables"),
+        ({"table": "t", "on_table_error": "stop"}, "is for tables"),
     ],
 )
 def test_a_source_says_one_thing(keys: dict[str, object], words: str) -> None:

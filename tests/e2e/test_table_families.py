@@ -1,0 +1,162 @@
+"""``tables:`` against a real PostgreSQL, by the command line: hostile names, one table that fails, keys, folders."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+import pyarrow.parquet as pq
+import pytest
+
+from penstock.cli.main import execute
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from penstock.testing.servers import PostgresServer
+
+pytestmark = pytest.mark.server
+
+SET_UP = """
+CREATE SCHEMA sales;
+CREATE TABLE sales.orders (id int, line int, what text, PRIMARY KEY (line, id));
+INSERT INTO sales.orders VALUES (1, 1, 'one'), (1, 2, 'two');
+CREATE TABLE sales."a""; DROP TABLE x;--" (id int PRIMARY KEY, note text);
+INSERT INTO sales."a""; DROP TABLE x;--" VALUES (7, 'seven');
+CREATE TABLE sales."../we.ird" (id int PRIMARY KEY);
+INSERT INTO sales."../we.ird" SELECT generate_series(1, 3);
+"""
+BROKEN = "CREATE VIEW sales.broken AS SELECT id, 1 / (id - id) AS never FROM sales.orders"
+DOCUMENT = """pipeline: shop
+sources:
+  crm:
+    type: postgres
+    connection: %(url)s
+    tables: [{name: sales.orders, priority: 9}, {name: sales.broken, keys: [id], priority: 5}, "sales.*"]
+    on_table_error: %(on_error)s
+sinks:
+  copy: {from: crm, type: postgres, connection: %(target)s, table: "{table}", mode: merge}
+  lake: {from: crm, type: parquet, path: "lake/{table}", mode: overwrite}
+run: {memory: 256 MiB, threads: 1}
+"""
+
+
+@pytest.fixture
+def target(postgres_server: PostgresServer, postgres_database: str) -> str:
+    """Another database of that server, with the schema that the copies go to."""
+    name = f"{postgres_database}_copy"
+    postgres_server.sql(f"CREATE DATABASE {name}")
+    postgres_server.sql("CREATE SCHEMA sales", database=name)
+    return name
+
+
+class Shop:
+    """A project with the document, and the command line in its folder."""
+
+    def __init__(self, root: Path, capsys: pytest.CaptureFixture[str], url: str, target: str) -> None:
+        self.root, self._capsys, self._urls = root, capsys, {"url": url, "target": target}
+        (root / "penstock.yml").write_text("project: small\n", encoding="utf-8")
+        self.write("continue")
+
+    def write(self, on_error: str) -> None:
+        text = DOCUMENT % (self._urls | {"on_error": on_error})
+        (self.root / "shop.yml").write_text(text, encoding="utf-8")
+
+    def call(self, *arguments: str) -> tuple[int, Any]:
+        self._capsys.readouterr()
+        code = execute([*arguments, "--json"])
+        return code, json.loads(self._capsys.readouterr().out)
+
+    def show(self, *arguments: str) -> tuple[int, str]:
+        self._capsys.readouterr()
+        code = execute(list(arguments))
+        said = self._capsys.readouterr()
+        return code, said.out + said.err
+
+
+@pytest.fixture(autouse=True)
+def _in_the_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def shop(
+    tmp_path: Path,
+    postgres_server: PostgresServer,
+    postgres_database: str,
+    target: str,
+    capsys: pytest.CaptureFixture[str],
+) -> Shop:
+    with psycopg.connect(postgres_server.url(postgres_database)) as connection:
+        connection.execute(SET_UP)
+        connection.execute(BROKEN)
+    return Shop(tmp_path, capsys, postgres_server.url(postgres_database), postgres_server.url(target))
+
+
+def rows(url: str, table: str) -> list[tuple[Any, ...]]:
+    with psycopg.connect(url) as connection:
+        return connection.execute(f"SELECT * FROM sales.{table} ORDER BY 1, 2").fetchall()  # type: ignore[arg-type]
+
+
+def statuses(found: Any) -> dict[str, str]:
+    return {one["pipeline"]: one["status"] for one in found["members"]}
+
+
+def test_every_table_has_its_own_copy_status_and_ranges(
+    shop: Shop, postgres_server: PostgresServer, postgres_database: str, target: str
+) -> None:
+    code, first = shop.call("run", "shop.yml")
+    assert code != 0
+    assert (first["status"], first["not_run"]) == ("failed", [])
+    assert list(statuses(first).values()) == ["done", "failed", "done", "done"]
+    assert next(iter(statuses(first))) == "shop/crm.sales.orders"
+    url = postgres_server.url(target)
+    assert rows(url, "orders") == [(1, 1, "one"), (1, 2, "two")]
+    with psycopg.connect(url) as connection:
+        assert connection.execute('SELECT * FROM sales."a""; DROP TABLE x;--"').fetchall() == [(7, "seven")]
+    folders = sorted(path.name for path in (shop.root / "lake" / "sales").iterdir())
+    assert "orders" in folders
+    assert len(folders) in {3, 4}  # the one that failed may have begun its own
+    assert pq.read_table(shop.root / "lake" / "sales" / "orders").num_rows == 2
+    assert not (shop.root / "we.ird").exists()
+
+    # The second run goes on by itself: keys of the primary key merge, other tables' epochs stay as they are.
+    with psycopg.connect(postgres_server.url(postgres_database)) as connection:
+        connection.execute("UPDATE sales.orders SET what = 'new' WHERE line = 2")
+        connection.execute("DROP VIEW sales.broken; CREATE TABLE sales.broken (id int, never int)")
+        connection.execute("INSERT INTO sales.broken VALUES (5, 5)")
+    code, second = shop.call("run", "shop.yml")
+    assert [one["problems"] for one in second["members"]] == [[]] * 4
+    assert (code, second["status"]) == (0, "done")
+    epochs = {one["pipeline"]: [epoch["epoch"] for epoch in one["epochs"]] for one in second["members"]}
+    assert epochs["shop/crm.sales.orders"] == [2]
+    assert rows(url, "orders") == [(1, 1, "one"), (1, 2, "new")]
+    merged = second["members"][0]["epochs"][0]["sinks"]["copy"]
+    assert (merged["inserted"], merged["updated"], merged["unchanged"]) == (0, 1, 1)
+
+
+def test_a_table_that_fails_stops_the_later_ones_where_that_is_said(shop: Shop) -> None:
+    shop.write("stop")
+    code, found = shop.call("run", "shop.yml")
+    assert code != 0
+    assert list(statuses(found).values()) == ["done", "failed"]
+    assert len(found["not_run"]) == 2
+    assert not any("we" in path.name for path in (shop.root / "lake" / "sales").iterdir())
+
+
+def test_people_are_shown_each_table(shop: Shop) -> None:
+    code, text = shop.show("run", "shop.yml")
+    assert code != 0
+    assert "shop/crm.sales.orders  epoch 1 sealed" in text
+    assert "shop/crm.sales.broken  failed" in text
+    code, text = shop.show("runs", "list")
+    assert code == 0
+    assert "shop/crm.sales.orders" in text
+    code, text = shop.show("plan", "shop.yml")
+    assert code == 0
+    assert text.count("shop/crm.sales.") >= 4
+    assert shop.show("preview", "shop.yml", "crm.sales.orders")[0] == 0
+    assert shop.show("lineage", "shop.yml")[0] == 0
+    assert shop.show("validate", "shop.yml")[0] == 0
+    assert shop.show("validate", "shop.yml", "--connect")[0] == 0
