@@ -6,11 +6,11 @@ into every column. What cannot be told apart is told to come from everywhere: ne
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
+from penstock.compile.column_flow import Flow, Place
 from penstock.compile.lambdas import is_bound
 from penstock.compile.query_flow import query_flow
 from penstock.graph.nodes import (
@@ -34,22 +34,9 @@ from penstock.graph.nodes import (
 from penstock.graph.select import says_something
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable
 
     from penstock.graph import Graph, Node
-
-Place: TypeAlias = tuple[str, str]  # a node's id and one of its columns
-
-
-@dataclass(frozen=True, slots=True)
-class Flow:
-    """``values``: per output column the input columns its value is made of; ``orders``: per output column those that
-    only decide (a window's partition and order); ``rows``: those that decide which rows there are.
-    """
-
-    values: Mapping[str, frozenset[Place]] = field(default_factory=dict)
-    orders: Mapping[str, frozenset[Place]] = field(default_factory=dict)
-    rows: frozenset[Place] = frozenset()
 
 
 def flow_of(node: Node, graph: Graph) -> Flow:
@@ -148,3 +135,6 @@ def _union(graph: Graph, node: Union, members: Iterable[str]) -> Flow:
     names = node.schema.names if node.schema is not None else ()
     sources = [[(member, name) for name in _names(graph, member)] for member in members]
     return Flow({name: frozenset(source[place] for source in sources) for place, name in enumerate(names)})
+
+
+__all__ = ["Flow", "Place", "flow_of"]

@@ -10,10 +10,11 @@ from sqlglot.errors import SqlglotError
 from sqlglot.optimizer.qualify import qualify
 from sqlglot.optimizer.scope import Scope, build_scope
 
+from penstock.compile.column_flow import Flow
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from penstock.compile.flow import Flow
     from penstock.graph import Graph
     from penstock.graph.nodes import Query
 
@@ -36,8 +37,6 @@ class _Part:
 
 def query_flow(node: Query, graph: Graph) -> Flow:
     """Where the query is beyond this analysis, every column comes from every column of every input."""
-    from penstock.compile.flow import Flow
-
     names = node.schema.names if node.schema is not None else ()
     try:
         part = _Walk(node, graph).part(_scope(node, graph))
