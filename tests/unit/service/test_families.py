@@ -15,7 +15,7 @@ from penstock.faults.points import Faults
 from penstock.service import inspecting
 from penstock.service.documents import run_document
 from penstock.service.families import file_name, parts
-from penstock.service.remembering import list_runs, show_run
+from penstock.service.remembering import list_runs, rejects, show_run
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -151,6 +151,25 @@ def test_a_pattern_that_fits_no_table_is_told_at_the_source(tmp_path: Path) -> N
         run(request(tmp_path, TWO.replace("s.b", "none") % "labels: {}", FILES))
     (problem,) = caught.value.problems
     assert (problem.code, problem.at and problem.at.line) == ("SRC-208", 3)
+
+
+def test_rejects_are_those_of_their_table(tmp_path: Path) -> None:
+    document = TWO.replace("{filter: id > 0}", "{cast: {id: int64}}") % "labels: {}"
+    asked = request(tmp_path, document, FILES | {"s.b": "id,y\n7,r\nseven,s\n"})
+    first, second = run(asked).results
+    assert (first.rejected, second.rejected) == (0, 1)
+    found = rejects(asked.settings)
+    assert (found.run_id, found.total) == (second.run_id, 1)
+    assert rejects(asked.settings, run_id=first.run_id).total == 0
+
+
+def test_an_interrupt_ends_all_tables(tmp_path: Path) -> None:
+    def reached(point: str) -> None:
+        raise KeyboardInterrupt(point)
+
+    asked = request(tmp_path, TWO % "labels: {}", FILES, reached=reached)
+    found = run(asked)
+    assert (found.status.value, found.not_run) == ("interrupted", ("copy/crm.s.b",))
 
 
 # ---------------------------------------------------------------- looking at it
