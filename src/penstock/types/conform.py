@@ -44,10 +44,13 @@ def _column(batch: pa.RecordBatch, places: dict[str, int], field: Field) -> pa.A
     if place is None:
         raise ConfigError("DOC-411", f'the column "{field.name}" is missing', detail=f"there are {_shown(places)}")
     array = conform_array(batch.column(place), field.type, name=field.name)
-    if _has_forbidden_null(array, field.type, nullable=field.nullable):
-        detail = f"its type is {field.spelling}"
-        raise DataError("DOC-414", f'the column "{field.name}" holds null where none may be', detail=detail)
+    if array.null_count and not field.nullable:
+        raise _null(field.name, field.spelling)
     return array
+
+
+def _null(name: str, spelling: str) -> DataError:
+    return DataError("DOC-414", f'the column "{name}" holds null where none may be', detail=f"its type is {spelling}")
 
 
 def _has_forbidden_null(array: pa.Array, logical: LogicalType, *, nullable: bool) -> bool:
@@ -75,9 +78,24 @@ def _has_forbidden_null(array: pa.Array, logical: LogicalType, *, nullable: bool
 
 
 def conform_array(array: pa.Array, wanted: LogicalType, *, name: str) -> pa.Array:
-    """One column; ``name`` is for messages. Errors as ``conform``, but for nulls, which are let through at the top."""
-    form = to_arrow(wanted)
-    if array.type.equals(form, check_metadata=False) and not _named_otherwise(array.type, form):
+    """One column; ``name`` is for messages. Errors as ``conform``, but for nulls, which are let through at the top.
+
+    Arrow's casts look below a null for nulls that are not there, so the cast goes to the type whose places all may be
+    null, and only then are the places marked.
+    """
+    form, loose = to_arrow(wanted), to_arrow(lt.relaxed(wanted))
+    array = _cast_to(array, wanted, form if _has_form(array, form) else loose, name)
+    if _has_forbidden_null(array, wanted, nullable=True):
+        raise _null(name, lt.spell(wanted, nullable=True))
+    return array if _has_form(array, form) else _marked(array, form)
+
+
+def _has_form(array: pa.Array, form: pa.DataType) -> bool:
+    return bool(array.type.equals(form, check_metadata=False)) and not _named_otherwise(array.type, form)
+
+
+def _cast_to(array: pa.Array, wanted: LogicalType, form: pa.DataType, name: str) -> pa.Array:
+    if _has_form(array, form):
         return array
     plain = _decoded(array)
     try:
@@ -103,6 +121,22 @@ def _cast(array: pa.Array, wanted: LogicalType, form: pa.DataType, name: str) ->
     if pa.types.is_duration(array.type):
         return _intervals(array)
     return array.cast(form)
+
+
+def _marked(array: pa.Array, form: pa.DataType) -> pa.Array:
+    """The same values in a type that differs in what may be null only. A null is masked: what lies below it stays."""
+    types = pa.types
+    if types.is_struct(form):
+        fields = list(form)
+        parts = [_marked(array.field(place), field.type) for place, field in enumerate(fields)]
+        return pa.StructArray.from_arrays(parts, fields=fields, mask=array.is_null())
+    if not (types.is_list(form) or types.is_map(form)):
+        return array
+    offsets = pc.add(array.offsets, 0)  # a copy without an offset of its own, as a mask asks for
+    if types.is_map(form):
+        keys, items = _marked(array.keys, form.key_type), _marked(array.items, form.item_type)
+        return pa.MapArray.from_arrays(offsets, keys, items, type=form, mask=array.is_null())
+    return pa.ListArray.from_arrays(offsets, _marked(array.values, form.value_type), type=form, mask=array.is_null())
 
 
 def _impossible(given: pa.DataType, wanted: LogicalType, name: str) -> ConfigError:
