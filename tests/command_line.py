@@ -63,7 +63,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "pipelines" / "days.yml").write_text(DOCUMENT, encoding="utf-8")
     (tmp_path / "data" / "days.csv").write_text(DATA, encoding="utf-8")
     monkeypatch.chdir(tmp_path)
-    for name in ("PENSTOCK_ENV", "PENSTOCK_DEBUG", "PENSTOCK_KEY", "FORCE_COLOR"):
+    for name in ("PENSTOCK_ENV", "PENSTOCK_DEBUG", "PENSTOCK_KEY", "FORCE_COLOR", "COLUMNS"):
         monkeypatch.delenv(name, raising=False)
     return tmp_path
 

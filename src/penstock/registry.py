@@ -33,6 +33,7 @@ class Capability(StrEnum):
     FILTER = "filter"  # takes a predicate into the read
     PARALLEL = "parallel"  # has partitions that may be read at the same time
     NATIVE = "native"  # the engine reads or writes it with its own reader or writer
+    LOCAL = "local"  # lies in files of this machine: its columns may be looked at offline
     ATOMIC_COMMIT = "atomic_commit"  # data and epoch marker in one act
     READ_BACK = "read_back"  # a transform may name the sink and read its table
     TABLE_FAMILY = "table_family"  # takes `tables:`

@@ -108,14 +108,14 @@ class Opened:
         for name, sink_use in self.pipeline.sinks.items():
             with self._noted(sink_use.at):
                 self.sinks[name] = sink_use.descriptor.make(self._sink_params(sink_use), self._context(name))
-                local = Capability.NATIVE in sink_use.descriptor.capabilities
+                local = Capability.LOCAL in sink_use.descriptor.capabilities
                 targets[name] = self.sinks[name].describe() if local or not offline else None
         self.facts = Facts(columns, targets, recorded, self._takes)
 
     def _source_columns(self, use: SourceUse, recorded: Schema | None, *, offline: bool) -> Schema | None:
         contract = use.contract or recorded
         many = is_family(use.descriptor, use.params)  # only offline: else each table has its own document (families)
-        if offline and (many or Capability.NATIVE not in use.descriptor.capabilities):
+        if offline and (many or Capability.LOCAL not in use.descriptor.capabilities):
             contract = None if many else contract
             if contract is None:
                 self.problems.append(

@@ -256,7 +256,9 @@ SINK: Final = Descriptor(
         "type: delta\nfrom: prices\npath: lake/prices\nmode: merge\nkeys: [series, day]\norder_by: revised_at\n"
         "partition_by: [region]\n"
     ),
-    capabilities=frozenset({Capability.NATIVE, Capability.ATOMIC_COMMIT, Capability.READ_BACK, Capability.PARALLEL}),
+    capabilities=frozenset(
+        {Capability.NATIVE, Capability.LOCAL, Capability.ATOMIC_COMMIT, Capability.READ_BACK, Capability.PARALLEL}
+    ),
     modes=("append", "overwrite", "overwrite_partitions", "merge"),
     extra="delta",
     notes=(

@@ -157,6 +157,7 @@ SOURCE: Final = Descriptor(
             Capability.PROJECTION,
             Capability.FILTER,
             Capability.NATIVE,
+            Capability.LOCAL,
             Capability.TIME_TRAVEL,
         }
     ),

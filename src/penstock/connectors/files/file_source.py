@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from penstock.types import LogicalType, Schema
 
 # Not PROJECTION: every value of text is looked at, so that bad ones are found whoever uses the column.
-CAPABILITIES: Final = frozenset({Capability.REPLAYABLE, Capability.NATIVE})
+CAPABILITIES: Final = frozenset({Capability.REPLAYABLE, Capability.NATIVE, Capability.LOCAL})
 NOTES: Final = (
     "A file that changes between planning and reading fails the epoch.",
     "Of a file over 8 MiB, a change that keeps size and time is seen only where it touches one of 64 sampled pieces.",

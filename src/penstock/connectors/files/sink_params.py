@@ -67,7 +67,7 @@ def with_compression(extension: str, compression: Literal["none", "gzip", "zstd"
 # What every format of files declares.
 MODES: Final = (WriteMode.APPEND.value, WriteMode.OVERWRITE.value, WriteMode.OVERWRITE_PARTITIONS.value)
 CAPABILITIES: Final = frozenset(
-    {Capability.PARALLEL, Capability.NATIVE, Capability.ATOMIC_COMMIT, Capability.READ_BACK}
+    {Capability.PARALLEL, Capability.NATIVE, Capability.LOCAL, Capability.ATOMIC_COMMIT, Capability.READ_BACK}
 )
 NOTES: Final = (
     "A reader that lists the folder sees no row before its commit, none twice, and no old row beside those that replace it.",

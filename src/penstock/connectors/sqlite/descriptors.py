@@ -33,7 +33,7 @@ SOURCE: Final = Descriptor(
     params=SqliteSourceParams,
     make=_make_source,
     example="type: sqlite\npath: data/shop.db\ntable: orders\n",
-    capabilities=frozenset({Capability.PROJECTION}),
+    capabilities=frozenset({Capability.PROJECTION, Capability.LOCAL}),
     notes=(
         "Columns have their declared types as the sqlite sink writes them, else by SQLite's affinity: INT as int64.",
         "By affinity REAL and other numbers are float64, TEXT, dates and times string, BLOB binary; none: by a sample.",
@@ -51,7 +51,7 @@ SINK: Final = Descriptor(
     params=SqliteSinkParams,
     make=_make_sink,
     example="type: sqlite\nfrom: prices\npath: out/serving.db\ntable: prices\nmode: merge\nkeys: [symbol, day]\n",
-    capabilities=frozenset({Capability.PARALLEL, Capability.ATOMIC_COMMIT, Capability.READ_BACK}),
+    capabilities=frozenset({Capability.PARALLEL, Capability.LOCAL, Capability.ATOMIC_COMMIT, Capability.READ_BACK}),
     modes=(WriteMode.APPEND.value, WriteMode.OVERWRITE.value, WriteMode.MERGE.value),
     notes=(
         "Decimals and uint64 are kept as text, exactly; SQLite's own arithmetic on them needs a cast.",
