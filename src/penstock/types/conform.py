@@ -58,6 +58,8 @@ def _has_forbidden_null(array: pa.Array, logical: LogicalType, *, nullable: bool
     if array.null_count:
         if not nullable:
             return True
+        if lt.relaxed(logical) == logical:
+            return False
         array = array.drop_null()
     match logical:
         case List():
