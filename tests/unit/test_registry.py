@@ -39,7 +39,7 @@ DRIVERS = (
 )
 NAMED = {"rest": {"base_url": "https://x.example"}}  # what a connection that an example only names needs
 OF_SOURCES = {*Capability} - {Capability.ATOMIC_COMMIT, Capability.READ_BACK}
-OF_SINKS = {Capability.ATOMIC_COMMIT, Capability.READ_BACK, Capability.PARALLEL, Capability.NATIVE}
+OF_SINKS = {Capability.ATOMIC_COMMIT, Capability.READ_BACK, Capability.PARALLEL, Capability.NATIVE, Capability.LOCAL}
 
 each = pytest.mark.parametrize(("group", "name"), REGISTERED)
 each_source = pytest.mark.parametrize("name", WRITTEN["sources"])
