@@ -53,26 +53,27 @@ def _null(name: str, spelling: str) -> DataError:
     return DataError("DOC-414", f'the column "{name}" holds null where none may be', detail=f"its type is {spelling}")
 
 
-def _has_forbidden_null(array: pa.Array, logical: LogicalType, *, nullable: bool) -> bool:
-    """Arrow's own casts look into structs only, and its constructors nowhere."""
-    if array.null_count:
-        if not nullable:
-            return True
-        if lt.relaxed(logical) == logical:
-            return False
-        array = array.drop_null()
+def _has_forbidden_null(array: pa.Array, logical: LogicalType, *, nullable: bool, excused: int = 0) -> bool:
+    """Arrow's own casts look into structs only, and its constructors nowhere. ``excused`` nulls come from a null above."""
+    if array.null_count > excused and not nullable:
+        return True
+    if lt.relaxed(logical) == logical:
+        return False
     match logical:
-        case List():
+        case List():  # flattening leaves out what lies below a null
             return _has_forbidden_null(array.flatten(), logical.element, nullable=logical.element_nullable)
         case Map():
-            start, end = array.offsets[0].as_py(), array.offsets[-1].as_py()
-            keys, values = (part.slice(start, end - start) for part in (array.keys, array.items))
+            present = array.drop_null() if array.null_count else array
+            start, end = present.offsets[0].as_py(), present.offsets[-1].as_py()
+            keys, values = (part.slice(start, end - start) for part in (present.keys, present.items))
             return _has_forbidden_null(keys, logical.key, nullable=False) or _has_forbidden_null(
                 values, logical.value, nullable=logical.value_nullable
             )
-        case Struct():
-            parts = zip(array.flatten(), logical.fields, strict=True)
-            return any(_has_forbidden_null(part, field.type, nullable=field.nullable) for part, field in parts)
+        case Struct():  # flattening makes every member null where the struct is
+            return any(
+                _has_forbidden_null(part, field.type, nullable=field.nullable, excused=array.null_count)
+                for part, field in zip(array.flatten(), logical.fields, strict=True)
+            )
         case Primitive() | Decimal():
             return False
         case _:

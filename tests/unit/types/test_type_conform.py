@@ -4,7 +4,7 @@ import pyarrow as pa
 import pytest
 
 from penstock.errors import ConfigError, DataError
-from penstock.types import Schema
+from penstock.types import Field, Schema, parse_type
 from penstock.types.arrow import to_arrow
 from penstock.types.conform import conform
 
@@ -82,3 +82,21 @@ def test_a_type_that_cannot_be_the_wanted_one_is_refused(array, spelling):
     with pytest.raises(ConfigError, match='column "it" has the Arrow type') as caught:
         conformed(array, spelling)
     assert caught.value.code == "DOC-406"
+
+
+def test_a_null_struct_over_json_and_a_never_null_place_is_taken():
+    """Arrow can drop no nulls from a struct that holds an extension type."""
+    kind = parse_type("struct<a: int64, j: json?>")[0]
+    json = to_arrow(parse_type("json")[0])
+    texts = pa.ExtensionArray.from_storage(json, pa.array(["{}", None, None], json.storage_type))
+
+    def rows(numbers):
+        mask = pa.array([False, True, False])
+        struct = pa.StructArray.from_arrays([pa.array(numbers, pa.int64()), texts], names=["a", "j"], mask=mask)
+        return pa.record_batch([struct], names=["s"])
+
+    found = conform(rows([1, None, 2]), Schema((Field("s", kind),)))
+    assert found.column(0).null_count == 1
+    with pytest.raises(DataError) as caught:
+        conform(rows([1, None, None]), Schema((Field("s", kind),)))
+    assert caught.value.code == "DOC-414"
