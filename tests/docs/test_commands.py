@@ -15,7 +15,7 @@ VARIES = (
     (re.compile(r"\b\d{8}T\d{6}-[0-9a-f]{8}\b"), "<run>"),
     (re.compile(r"\bplan [0-9a-f]{12}\b"), "plan <hash>"),
     (re.compile(r"\b\d+(\.\d+)? s\b"), "<seconds>"),
-    (re.compile(r"\b\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d)?\b"), "<time>"),
+    (re.compile(r"\b(\d{4}-)?\d\d-\d\d \d\d:\d\d(:\d\d)?\b"), "<time>"),
     (re.compile(r"\s+"), " "),
 )
 WITH_COMMANDS = [page for page in pages() if any(one.language == "sh" for one in blocks(page))]
