@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,6 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from penstock.testing.servers import PostgresServer
+
+# Parallel workers are told a width of 80 columns; what is printed here goes to no terminal.
+os.environ.pop("COLUMNS", None)
 
 # How long an example takes says how busy the machine is, and nothing about the code.
 settings.register_profile("penstock", deadline=None, suppress_health_check=[HealthCheck.too_slow])
