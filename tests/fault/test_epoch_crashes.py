@@ -210,3 +210,34 @@ def test_bad_values_of_a_source_that_is_copied_first_are_rejects(tmp_path: Path)
     for name in ("one", "two"):
         assert [row[0] for row in read_files(tmp_path, name)] == [1, 3]
     assert not list((tmp_path / ".penstock" / "spool").rglob("*.parquet"))
+
+
+@pytest.mark.server
+@pytest.mark.parametrize("point", ["run.committed", "run.before_seal"])
+def test_a_table_that_changes_under_every_look_is_not_loaded_again_by_the_run_that_finishes(
+    point: str, tmp_path: Path, postgres_server: PostgresServer, postgres_database: str
+) -> None:
+    """A live table has another position each time it is asked; one sink needs no copy of it."""
+    postgres_server.sql("create table t as select 1::bigint as k union all select 2", database=postgres_database)
+    file = tmp_path / "live.yml"
+    file.write_text(
+        "pipeline: live\n"
+        f'sources: {{t: {{type: postgres, connection: "{postgres_server.url(postgres_database)}", table: t}}}}\n'
+        "sinks: {one: {from: t, type: parquet, path: out/one, mode: append}}\n",
+        encoding="utf-8",
+    )
+    die(FILES, file, point, 1, "raise")
+    postgres_server.sql("insert into t values (3)", database=postgres_database)
+    assert completed(FILES, file).epochs[0].redone
+    assert [row[0] for row in read_files(tmp_path, "one")] == [1, 2]
+
+
+def test_an_epoch_that_all_its_sinks_have_is_sealed_though_the_document_has_another_sink_now(tmp_path: Path) -> None:
+    file = SQLITE.project(tmp_path / "p")
+    die(SQLITE, file, "run.before_seal", 1, "raise")
+    more = "sinks:\n  late: {from: even, type: sqlite, path: out.db, table: late, mode: overwrite}\n"
+    file.write_text(file.read_text(encoding="utf-8").replace("sinks:\n", more), encoding="utf-8")
+    assert completed(SQLITE, file).epochs[0].redone
+    check(tmp_path / "p", read_sqlite, epochs=1)
+    assert "late" in completed(SQLITE, file).epochs[0].receipts
+    assert len(read_sqlite(tmp_path / "p", "late")) == len(GOOD)

@@ -39,6 +39,7 @@ def make_plan(compiled: Compiled, changes: Mapping[str, Preparation]) -> Plan:
         compiled.delivery,
         _hash(pipeline, compiled.graph, stages),
         {name: use.descriptor.name for name, use in pipeline.sources.items()},
+        frozenset(name for name in pipeline.sources if _is_replayable(pipeline, name)),
         compiled.warnings,
     )
 
@@ -118,8 +119,7 @@ def _ends(part: Graph) -> dict[str, frozenset[str]]:
 
 def _must_stay(node: Read, part: Graph, pipeline: Pipeline, spooled: set[str]) -> bool:
     """Rejected rows are found by a second read, and so is what several statements share."""
-    replayable = Capability.REPLAYABLE in pipeline.sources[node.source].descriptor.capabilities
-    if replayable or node.source in spooled:
+    if _is_replayable(pipeline, node.source) or node.source in spooled:
         return False
     below = [other for other in part.nodes if node.id in part.upstream(other.id)]
     return any(isinstance(other, Check) for other in below) or len(_ends(part)[node.id]) > 1
@@ -136,16 +136,19 @@ def _cheap(node: object, part: Graph, pipeline: Pipeline, spooled: set[str]) -> 
     )
 
 
+def _is_replayable(pipeline: Pipeline, source: str) -> bool:
+    return Capability.REPLAYABLE in pipeline.sources[source].descriptor.capabilities
+
+
 # ---------------------------------------------------------------- spools and commits
 
 
 def _spools(pipeline: Pipeline, graph: Graph) -> Iterable[Spool]:
     """epochs.md: once one sink has an epoch its ranges are fixed, so that a second one must be able to read them."""
     for name in dict.fromkeys(read.source for read in graph.reads):
-        capabilities = pipeline.sources[name].descriptor.capabilities
-        if Capability.REPLAYABLE in capabilities:
+        if _is_replayable(pipeline, name):
             continue
-        if Capability.SPOOLS in capabilities:
+        if Capability.SPOOLS in pipeline.sources[name].descriptor.capabilities:
             yield Spool(name, "its answers are kept as they came, so that they can be read again")
         elif len(graph.writes) > 1:
             yield Spool(name, "several sinks must get the same rows, and it cannot be read twice alike")

@@ -81,6 +81,7 @@ class Plan:
     delivery: Delivery
     hash: str
     sources: Mapping[str, str]  # name to connector
+    replayable: frozenset[str] = frozenset()  # sources that give the same rows whenever a range is read again
     warnings: tuple[Problem, ...] = ()
 
     @property

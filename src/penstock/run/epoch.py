@@ -128,11 +128,13 @@ class EpochRunner:
             attempt=uuid.uuid4().hex,
             fence=self._lease.fence,
             run_id=around.run_id,
-            planned_at=record.planned_at,
         )
         around.ledger.retry_epoch(again)
         around.ledger.prepare(again, before)
-        done = self._run(again, committed=committed, before=before)
+        if situation.todo == "seal":  # whatever the document has become since: this epoch's sinks all have it
+            done = self._seal(again, committed, before)
+        else:
+            done = self._run(again, committed=committed, before=before)
         return dataclasses.replace(done, redone=True)
 
     # ------------------------------------------------------------ planning

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -48,17 +48,17 @@ def run(around: Surroundings, holder: str, *, full_refresh: bool = False) -> Don
 
 
 def _has_moved(around: Surroundings, finished: SealedEpoch) -> bool:
-    """Whether a source has another end than the finished epoch; one that cannot be read twice is not asked: this run
-    completed the one that was cut off.
+    """Whether a source has another end than the finished epoch. A source that cannot be read twice alike has another
+    one each time it is asked, so it is not: this run completed the one that was cut off.
     """
+    if not around.sources.keys() <= around.plan.replayable:
+        return False
     ends = {(item.source, item.partition): item.upto for item in finished.record.ranges}
-    for name, source in around.sources.items():
-        if name in around.plan.spools:
-            return False
-        for part in source.partitions():
-            if (name, part.id) in ends and source.latest(part) != ends[name, part.id]:
-                return True
-    return False
+    return any(
+        (name, part.id) in ends and source.latest(part) != ends[name, part.id]
+        for name, source in around.sources.items()
+        for part in source.partitions()
+    )
 
 
 @contextmanager
@@ -66,8 +66,7 @@ def _leased(around: Surroundings, holder: str, *, full_refresh: bool) -> Iterato
     """The lease, renewed from a thread of its own while the block runs."""
     lease = around.ledger.take(around.key, holder, around.clock.now(), LEASE)
     if full_refresh:
-        around.ledger.new_incarnation(lease)
-        lease = around.ledger.take(around.key, holder, around.clock.now(), LEASE)
+        lease = replace(lease, incarnation=around.ledger.new_incarnation(lease))
     stop = threading.Event()
 
     def renew() -> None:

@@ -136,8 +136,10 @@ def _balance_json(epochs: Sequence[SealedEpoch]) -> dict[str, Any]:
 
 
 def run(request: Request, events: Events, faults: Faults, loaded: Loaded | None = None) -> RunResult:
-    """Runs one pipeline (a document with ``tables:`` is several: ``documents``). Errors of the document are raised (ConfigError, nothing was touched); once a run has a record
-    in the ledger its failure is told in the result, an interrupt too (``status``): who calls decides what ends.
+    """Runs one pipeline (a document with ``tables:`` is several: ``documents``).
+
+    Errors of the document are raised (ConfigError, nothing was touched); once a run has a record in the ledger its
+    failure is told in the result, an interrupt too (``status``): who calls decides what ends.
     """
     started = request.clock.now()
     begun_at = request.clock.monotonic()
