@@ -619,7 +619,8 @@ def test_ctrl_c_ends_a_fetch_within_a_second_and_leaves_nothing(serve, source_of
     paging = {"type": "offset", "size": 10, "total": "total"}
     source = source_of(server, records="data", paginate=paging, clock=SystemClock())
     source.describe()
-    threading.Timer(0.3, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
+    # To another thread than the one that waits, whose wait is not ended by it.
+    threading.Timer(0.3, lambda: signal.raise_signal(signal.SIGINT)).start()
     started = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         source.spool(ALL, folder)

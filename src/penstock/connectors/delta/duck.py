@@ -120,11 +120,11 @@ def copy(query: exp.Query, folder: Path, form: ParquetFormat, partition_by: Sequ
     if partition_by:
         names = exp.Tuple(expressions=[column(name) for name in partition_by])
         options += [_option("partition_by", names), _option("write_partition_columns", False)]
-    else:
-        options.append(_option("per_thread_output", True))
+    else:  # one large file for all threads; a file per thread crashes DuckDB 2.0 where it is interrupted
+        options.append(_option("file_size_bytes", 1 << 60))
     return exp.Copy(this=query.subquery(), kind=False, files=[exp.Literal.string(str(folder))], params=options)
 
 
-def _option(name: str, value: exp.Expr | str | bool) -> exp.CopyParameter:  # noqa: FBT001 -- an option's value
+def _option(name: str, value: exp.Expr | str | bool | int) -> exp.CopyParameter:  # noqa: FBT001 -- an option's value
     tree = value if isinstance(value, exp.Expr) else exp.convert(value)
     return exp.CopyParameter(this=exp.var(name), expression=tree)

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as NotYetError
 from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 from penstock.connectors.resilience.cancel import Cancellation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Generator, Iterable
 
 A = TypeVar("A")
 B = TypeVar("B")
 _END: Final = object()
+_LOOK_S: Final = 0.05  # a signal that comes just before a wait begins does not end it: it is seen at the next look
 
 
 def in_order(
@@ -23,7 +25,7 @@ def in_order(
     concurrency: int,
     look_ahead: int | None = None,
     within: Cancellation | None = None,
-) -> Iterator[B]:
+) -> Generator[B]:
     """``function(item, cancellation)`` for each item on up to ``concurrency`` threads; yields in the order of ``items``.
 
     ``items`` is pulled on the caller's thread, after the caller has dealt with what was yielded before, never more than
@@ -42,7 +44,16 @@ def in_order(
                     waiting.append(executor.submit(function, cast("A", item), scope))
                 if not waiting:
                     return
-                yield waiting.popleft().result()
+                yield _awaited(waiting.popleft())
         finally:
             scope.cancel()
             executor.shutdown(wait=True, cancel_futures=True)
+
+
+def _awaited(future: Future[B]) -> B:
+    while True:
+        try:
+            return future.result(timeout=_LOOK_S)
+        except NotYetError:
+            if future.done():
+                return future.result()

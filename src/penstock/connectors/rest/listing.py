@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
@@ -74,8 +75,9 @@ class Listing:
         fetched = in_order(
             lambda item, scope: self._fetch(*item, scope), numbered, concurrency=self._params.concurrency
         )
-        while group := list(islice(fetched, _INSPECTED_AT_ONCE)):
-            yield from map(ReadPage, group, inspector.inspect(group))
+        with closing(fetched):
+            while group := list(islice(fetched, _INSPECTED_AT_ONCE)):
+                yield from map(ReadPage, group, inspector.inspect(group))
 
     def _fetch(self, number: int, step: Step, scope: Cancellation) -> Page:
         return page_of(number, self._client.send(self._request(step), scope), self._client.redact)

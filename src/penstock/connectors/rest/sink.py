@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -113,9 +113,10 @@ class RestSink(Sink):
         with self._bodies(epoch, paths) as bodies:
             left = (item for item in bodies if item[0] not in sent.keys)
             try:
-                for key, size in in_order(send, left, concurrency=self._params.concurrency):
-                    sent.took(key, size)
-                    self._context.reached("rest.sent")
+                with closing(in_order(send, left, concurrency=self._params.concurrency)) as done:
+                    for key, size in done:
+                        sent.took(key, size)
+                        self._context.reached("rest.sent")
             except PenstockError as error:
                 raise self._explained(error, sent) from None
 

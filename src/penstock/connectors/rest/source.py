@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING, Final
 
 from penstock.connectors.api import Batches, Chunk, Context, Partition, Spooling
@@ -111,8 +112,9 @@ class RestSource(Spooling):
         with RecordReaders(self._place, schema, checked=checked, policy=self._policy(), groups=most) as readers:
             groups = spool.groups(after)
             read = in_order(lambda group, _: (group.last, *readers.read(group)), groups, concurrency=readers.count)
-            for last, batch, rejects in read:
-                yield Chunk(batch, {**upto, "page": last}, rejects)
+            with closing(read):
+                for last, batch, rejects in read:
+                    yield Chunk(batch, {**upto, "page": last}, rejects)
 
     def _policy(self) -> Policy:
         return self._context.contract.on_bad_value if self._context.contract else self._params.on_bad_value

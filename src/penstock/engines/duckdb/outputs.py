@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from penstock.types import Schema
 
 BATCH_ROWS: Final = 100_000
+_ANY_SIZE: Final = 1 << 60
 
 
 def deliver(
@@ -106,12 +107,8 @@ def _file_options(target: FileTarget) -> list[exp.CopyParameter]:
     if target.partition_by:
         options.append(_option("partition_by", _names(target.partition_by)))
         options.append(_option("write_partition_columns", target.partition_columns_in_files))
-    elif isinstance(target.format, ParquetFormat) and target.format.sort_by:
-        options.append(_option("file_size_bytes", target.max_file_bytes or 1 << 60))
-    elif target.max_file_bytes:
-        options.append(_option("file_size_bytes", target.max_file_bytes))
-    else:
-        options.append(_option("per_thread_output", True))
+    else:  # not a file per thread: DuckDB 2.0 crashes, or hangs, where such a statement is interrupted
+        options.append(_option("file_size_bytes", target.max_file_bytes or _ANY_SIZE))
     return options
 
 
