@@ -16,7 +16,7 @@ from penstock.errors import InternalError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from importlib.metadata import EntryPoint
+    from importlib.metadata import EntryPoint, EntryPoints
 
     from pydantic import BaseModel
 
@@ -65,9 +65,15 @@ class Descriptor:
 
 @cache
 def _entry_points(group: Group) -> Mapping[str, EntryPoint]:
+    return {point.name: point for point in _every_entry_point().select(group=f"penstock.{group}")}
+
+
+@cache
+def _every_entry_point() -> EntryPoints:
+    """Of all installed distributions, whose metadata is read once."""
     from importlib.metadata import entry_points
 
-    return {point.name: point for point in entry_points(group=f"penstock.{group}")}
+    return entry_points()  # type: ignore[return-value]  # of Python 3.11 the declared type is the old one
 
 
 def names(group: Group) -> tuple[str, ...]:

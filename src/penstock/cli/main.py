@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -19,6 +20,8 @@ from penstock.errors import InternalError, PenstockError
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import FrameType
+
+_YOUNG_OBJECTS: Final = 50_000  # looked through for cycles at a time: starting makes very many, which all stay
 
 app = typer.Typer(
     name="penstock",
@@ -56,6 +59,8 @@ def before(
 
 def main() -> None:
     """The entry point of the package. A signal that asks to end is an interrupt: 130, in a consistent state."""
+    gc.set_threshold(_YOUNG_OBJECTS)
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # whose search reads every installed distribution
     _prepare_streams()
     signal.signal(signal.SIGTERM, _end)
     code = execute(sys.argv[1:])

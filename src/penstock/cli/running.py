@@ -134,11 +134,12 @@ def _progress(chosen: options.Globals, events: Events) -> AbstractContextManager
 def _tell(result: RunResult, *, quiet: bool) -> None:
     """Problems are told in any case; the balance sheet is for people who want it."""
     from penstock.cli.output import show, tell, write
-    from penstock.cli.render.balance import balance_sheet
     from penstock.ledger.api import RunStatus
 
     tell([*result.warnings, *result.problems])
     if not quiet:
+        from penstock.cli.render.balance import balance_sheet
+
         show(*balance_sheet(result))
     if result.status is RunStatus.INTERRUPTED:
         write("interrupted; the state is consistent\n", sys.stderr)

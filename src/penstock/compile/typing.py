@@ -27,6 +27,7 @@ from penstock.graph.nodes import (
     Read,
     Sort,
     Table,
+    Write,
 )
 from penstock.graph.select import column, identifier, relation, to_select
 from penstock.types import Schema
@@ -68,10 +69,33 @@ def type_node(node: Node, inputs: Mapping[str, Schema], engine: Engine) -> Node:
             _check_duplicates(node, node.declared.names)
             return dataclasses.replace(node, schema=node.declared)
     _check_names(node)
-    typed = _bound(node, inputs, engine)
+    typed = _known(node, inputs) or _bound(node, inputs, engine)
     _check_duplicates(node, typed.names)
     schema = nullable_columns(node, typed, inputs)
     return dataclasses.replace(exact(node, schema), schema=schema)
+
+
+def _known(node: Node, inputs: Mapping[str, Schema]) -> Schema | None:
+    """The columns of a node that only passes its input's on, about which the engine need not be asked."""
+    match node:
+        case Write():
+            return inputs[node.input]
+        case Check() if all(_is_null_test(cause.violated, inputs[node.input]) for cause in node.causes):
+            return inputs[node.input]
+        case Project():
+            have = inputs[node.input]
+            passed = [(item.name, have.get(item.value.name)) for item in node.columns if _is_plain(item.value, have)]
+            if len(passed) == len(node.columns):
+                return Schema(tuple(dataclasses.replace(field, name=name) for name, field in passed if field))
+    return None
+
+
+def _is_null_test(tree: exp.Expr, have: Schema) -> bool:
+    return isinstance(tree, exp.Is) and isinstance(tree.expression, exp.Null) and _is_plain(tree.this, have)
+
+
+def _is_plain(tree: exp.Expr, have: Schema) -> bool:
+    return isinstance(tree, exp.Column) and not tree.table and tree.name in have
 
 
 def _bound(node: Node, inputs: Mapping[str, Schema], engine: Engine) -> Schema:
