@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    import duckdb
     import pyarrow as pa
     from sqlglot import exp
 
@@ -40,13 +40,13 @@ class DuckDBEngine(Engine):
         self._scratch = scratch
         self._readable = tuple(readable)
         self._project = project
-        self._typing: duckdb.DuckDBPyConnection | None = None
         self._session: Session | None = None
+        # A new database takes long enough to be made while the document is still being looked at.
+        self._opener = ThreadPoolExecutor(max_workers=1, thread_name_prefix="duckdb-typing")
+        self._typing = self._opener.submit(typing_connection)
 
     def schema_of(self, query: exp.Query, inputs: Mapping[str, Schema]) -> Schema:
-        if self._typing is None:
-            self._typing = typing_connection()
-        return binder.schema_of(self._typing, query, inputs)
+        return binder.schema_of(self._typing.result(), query, inputs)
 
     # ------------------------------------------------------------ running
 
@@ -123,10 +123,9 @@ class DuckDBEngine(Engine):
     def close(self) -> None:
         if self._session is not None:
             self._session.close()
-        if self._typing is not None:
-            with suppress(Exception):
-                self._typing.close()
-            self._typing = None
+        self._opener.shutdown(wait=True)
+        with suppress(Exception):
+            self._typing.result().close()
 
     def _fresh(self, graph: Graph) -> Session:
         """A session for one pass; it keeps the order of rows only where the graph sorts, for that costs memory."""
