@@ -70,7 +70,6 @@ def main() -> None:
         except OSError:  # whoever read has enough; the interpreter must not meet it again
             with suppress(OSError):
                 os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-    gc.freeze()  # at its end the interpreter would look through all that is left, once more
     raise SystemExit(code)
 
 

@@ -16,8 +16,9 @@ from penstock.engines.duckdb.careful.line_breaks import stream
 from penstock.engines.duckdb.readers import MAX_JSON_BYTES, option, reader
 from penstock.errors import DataError
 from penstock.graph.select import column, identifier
-from penstock.types import Schema
+from penstock.types import JSON, STRING, Schema
 from penstock.types.duckdb import to_duckdb
+from penstock.types.logical import Decimal, Primitive
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
 _BLOCK_BYTES: Final = 8 * 2**20
 _VALUES_PER_BLOCK: Final = 20_000
 _KEPT_OF_LONG: Final = 64 * 2**10
+_BREAK: Final = ord("\n")
+_MUCH: Final = 0.2  # of a block's lines
+_RECORD: Final = "__record"
 
 Parts: TypeAlias = "Iterator[tuple[pa.RecordBatch, pa.RecordBatch | None]]"
 
@@ -77,11 +81,11 @@ def _blocks(form: JsonFormat, path: str, task: _Task) -> Iterator[_Block]:
                 byte += len(data) + cut_bytes
                 record, rest = record + 1, tail
                 continue
-            whole, rest = data[:cut], data[cut:]
-            if whole:
-                block, count = _split(whole, record, byte, task)
+            rest = data[cut:]
+            if cut:
+                block, count = _split(data, cut, record, byte, task)
                 yield block
-                record, byte = record + count, byte + len(whole)
+                record, byte = record + count, byte + cut
             if not read:
                 return
 
@@ -97,14 +101,18 @@ def _skip(source: object) -> tuple[int, bytes]:
     return skipped, b""
 
 
-def _split(data: bytes, record: int, byte: int, task: _Task) -> tuple[_Block, int]:
+def _split(data: bytes, size: int, record: int, byte: int, task: _Task) -> tuple[_Block, int]:
+    """The lines in the first ``size`` bytes, and their number."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    ended = data.removesuffix(b"\n")
-    lines = pc.split_pattern(pa.array([ended], pa.large_binary()), b"\n").flatten()
-    ends = pc.cumulative_sum(pc.add(pc.cast(pc.binary_length(lines), pa.int64()), 1))
-    starts = pc.subtract(pc.subtract(ends, pc.cast(pc.binary_length(lines), pa.int64())), 1)
+    size -= data[size - 1] == _BREAK
+    whole = pa.Array.from_buffers(
+        pa.large_binary(), 1, [None, pa.array([0, size], pa.int64()).buffers()[1], pa.py_buffer(data)]
+    )
+    lines = pc.split_pattern(whole, b"\n").flatten()
+    lengths = pc.add(pc.cast(pc.binary_length(lines), pa.int64()), 1)
+    starts = pc.subtract(pc.cumulative_sum(lengths), lengths)
     table = {
         "line": lines,
         "record": pa.arange(record, record + len(lines)),
@@ -193,8 +201,21 @@ class _Task:
         constants = self.files.constants.get(self.path, {})
         return self.files.schema.without(constants.keys() & set(self.files.schema.names)).relaxed()
 
+    @property
+    def suspects(self) -> tuple[str, ...] | None:
+        """The columns in which a null may be a bad value; None where one may hide deeper in a value than that."""
+        kinds = {item.name: item.type for item in self._checked if item.type not in (STRING, JSON)}
+        return tuple(kinds) if all(isinstance(kind, Primitive | Decimal) for kind in kinds.values()) else None
+
+    def likely_rows(self) -> str:
+        """As ``rows``, of the lines that look like objects; a null may stand for a bad value. Fails where one is no JSON."""
+        return self._columns().from_(checks.likely_lines(self.held)).sql(dialect="duckdb")
+
     def rows(self) -> str:
         """One row per good line: the columns, and ``__record``."""
+        return self._columns().from_(checks.parsed_lines(self.held)).where(self._good()).sql(dialect="duckdb")
+
+    def _columns(self) -> exp.Select:
         constants = self.files.constants.get(self.path, {})
         columns = []
         for item in self.files.schema:
@@ -205,12 +226,7 @@ class _Task:
                 else checks.part_of(checks.PARSED, item.name)
             )
             columns.append(exp.alias_(tree, identifier(item.name)))
-        return (
-            exp.select(*columns, exp.alias_(column("record"), identifier("__record")))
-            .from_(checks.parsed_lines(self.held))
-            .where(self._good())
-            .sql(dialect="duckdb")
-        )
+        return exp.select(*columns, exp.alias_(column("record"), identifier(_RECORD)))
 
     def _good(self) -> exp.Expr:
         """A CASE, not an OR: what looks into JSON fails where there is none. And only as conditions of a CASE are these
@@ -261,14 +277,14 @@ def _parsed(task: _Task, blocks: Iterator[_Block], workspace: Workspace) -> Part
     gathered, so that naming them costs one statement for many.
     """
     schema, bad = task.files.schema.relaxed(), _BadLines(task, workspace)
-    rows = task.rows()
+    parser = _Parser(task)
     databases: deque[duckdb.DuckDBPyConnection] = deque(workspace.connect(1) for _ in range(workspace.threads))
     waiting: deque[Future[tuple[pa.Table, pa.Table]]] = deque()
 
     def work(block: _Block) -> tuple[pa.Table, pa.Table]:
         database = databases.pop()
         try:
-            return _taken_apart(block.lines, database, rows)
+            return parser.taken_apart(block.lines, database)
         finally:
             databases.append(database)
 
@@ -327,14 +343,66 @@ class _BadLines:
             self._database.unregister(checks.LINES)
 
 
-def _taken_apart(lines: pa.Table, database: duckdb.DuckDBPyConnection, rows: str) -> tuple[pa.Table, pa.Table]:
-    """The rows of the good lines, and all other lines."""
+class _Parser:
+    """Takes blocks apart, on several threads. What looks like an object is parsed once, without a question asked; what is
+    no JSON, or has a null that may be a bad value, is looked at again. Where that is much, nothing is tried before.
+    """
+
+    def __init__(self, task: _Task) -> None:
+        self._suspects = task.suspects
+        self._is_hopeful = self._suspects is not None
+        self._likely_rows = task.likely_rows()
+        self._rows = task.rows()
+
+    def taken_apart(self, lines: pa.Table, database: duckdb.DuckDBPyConnection) -> tuple[pa.Table, pa.Table]:
+        """The rows of the good lines, in order, and all other lines."""
+        import pyarrow as pa
+
+        found = self._likely(lines, database) if self._is_hopeful else None
+        if found is None:
+            found, left = _asked(self._rows, lines, database)
+        else:
+            left = _others(lines, found)
+            if left.num_rows > lines.num_rows * _MUCH:
+                self._is_hopeful = False
+            if left.num_rows and _queried(checks.VALID_LINES, left, database).num_rows:
+                more, left = _asked(self._rows, left, database)
+                found = pa.concat_tables([found, more]).sort_by(_RECORD) if more.num_rows else found
+        return found.drop_columns([_RECORD]), left
+
+    def _likely(self, lines: pa.Table, database: duckdb.DuckDBPyConnection) -> pa.Table | None:
+        """The rows that are certainly good; None where a line is no JSON."""
+        import duckdb
+        import pyarrow.compute as pc
+
+        try:
+            found = _queried(self._likely_rows, lines, database)
+        except duckdb.InvalidInputException:
+            self._is_hopeful = False
+            return None
+        for name in self._suspects or ():
+            values = found.column(name)
+            if values.null_count:
+                found = found.filter(pc.is_valid(values))
+        return found
+
+
+def _asked(rows: str, lines: pa.Table, database: duckdb.DuckDBPyConnection) -> tuple[pa.Table, pa.Table]:
+    found = _queried(rows, lines, database)
+    return found, _others(lines, found)
+
+
+def _queried(rows: str, lines: pa.Table, database: duckdb.DuckDBPyConnection) -> pa.Table:
+    database.register(checks.LINES, lines)
+    try:
+        return database.sql(rows).to_arrow_table()
+    finally:
+        database.unregister(checks.LINES)
+
+
+def _others(lines: pa.Table, found: pa.Table) -> pa.Table:
     import pyarrow.compute as pc
 
-    database.register(checks.LINES, lines)
-    found = database.sql(rows).to_arrow_table()
-    database.unregister(checks.LINES)
-    columns = found.drop_columns(["__record"])
     if found.num_rows == lines.num_rows:
-        return columns, lines.slice(0, 0)
-    return columns, lines.filter(pc.invert(pc.is_in(lines.column("record"), found.column("__record"))))
+        return lines.slice(0, 0)
+    return lines.filter(pc.invert(pc.is_in(lines.column("record"), found.column(_RECORD))))

@@ -22,18 +22,31 @@ if TYPE_CHECKING:
 
 LINES: Final = "lines"
 PARSED: Final = "__parsed"
+VALID_LINES: Final = "SELECT record FROM lines WHERE json_valid(line)"
 _BLANKS: Final = " \t\r\n"
+
+
+def likely_lines(held: Schema) -> exp.Subquery:
+    """As ``parsed_lines``, of those that begin and end as objects do."""
+    begins, ends = (
+        r.call(name, column("line"), r.text(text)) for name, text in (("starts_with", "{"), ("suffix", "}"))
+    )
+    parsed = exp.alias_(_transformed(held), identifier(PARSED))
+    inner = exp.select(column("record"), parsed).from_(exp.Table(this=identifier(LINES))).where(begins, ends)
+    return inner.subquery(identifier("__lines"))
 
 
 def parsed_lines(held: Schema) -> exp.Subquery:
     """The lines, and ``__parsed``: a struct of the columns, null where the line is no JSON or is ``null``."""
-    # A structure without a key is none; this one is in no object.
-    structure = json_structure({item.name: item.type for item in held} or {"__none": STRING})
-    parsed = exp.Case().when(
-        r.call("json_valid", column("line")), r.call("json_transform", column("line"), r.text(structure))
-    )
+    parsed = exp.Case().when(r.call("json_valid", column("line")), _transformed(held))
     inner = exp.select("*", exp.alias_(parsed, identifier(PARSED))).from_(exp.Table(this=identifier(LINES)))
     return inner.subquery(identifier("__lines"))
+
+
+def _transformed(held: Schema) -> exp.Expr:
+    # A structure without a key is none; this one is in no object.
+    structure = json_structure({item.name: item.type for item in held} or {"__none": STRING})
+    return r.call("json_transform", column("line"), r.text(structure))
 
 
 def part_of(owner: str, name: str) -> exp.Expr:
