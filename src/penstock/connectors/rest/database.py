@@ -12,7 +12,6 @@ if TYPE_CHECKING:
 
     import duckdb
     import pyarrow as pa
-    from sqlglot import exp
 
 PAGES: Final = "pages"  # the relation of pages that queries read
 TEXT: Final = "page_text"  # its column: one page per row, JSON
@@ -23,7 +22,7 @@ _PARTS: Final = 2 * _MOST_THREADS  # a table is handed out to threads by parts
 
 
 class Database:
-    """Used by one thread at a time; ``close`` is idempotent. ``spill`` is a private folder for what memory cannot hold."""
+    """Runs queries in DuckDB's dialect. Used by one thread at a time; ``close`` is idempotent. ``spill`` is a private folder for what memory cannot hold."""
 
     def __init__(self, spill: Path | None = None, threads: int | None = None) -> None:
         import duckdb
@@ -42,17 +41,23 @@ class Database:
         self._connection.execute("SET TimeZone = 'UTC'")
         self._connection.execute("SET lock_configuration = true")
 
-    def rows(self, query: exp.Query, relations: Mapping[str, pa.Table]) -> list[tuple[object, ...]]:
-        """Raises duckdb.Error as it comes."""
-        return self._with(relations).execute(query.sql(dialect="duckdb")).fetchall()
+    def another(self) -> Database:
+        """The same database by a connection of its own, for another thread; to be closed before this one."""
+        made = object.__new__(Database)
+        made._connection = self._connection.cursor()
+        return made
 
-    def table(self, query: exp.Query, relations: Mapping[str, pa.Table]) -> pa.Table:
+    def rows(self, query: str, relations: Mapping[str, pa.Table]) -> list[tuple[object, ...]]:
         """Raises duckdb.Error as it comes."""
-        return self._with(relations).sql(query.sql(dialect="duckdb")).to_arrow_table()
+        return self._with(relations).execute(query).fetchall()
 
-    def batches(self, query: exp.Query, relations: Mapping[str, pa.Table], rows: int) -> pa.RecordBatchReader:
+    def table(self, query: str, relations: Mapping[str, pa.Table]) -> pa.Table:
+        """Raises duckdb.Error as it comes."""
+        return self._with(relations).sql(query).to_arrow_table()
+
+    def batches(self, query: str, relations: Mapping[str, pa.Table], rows: int) -> pa.RecordBatchReader:
         """As ``table``, by and by; nothing else may be asked before it is read."""
-        return self._with(relations).sql(query.sql(dialect="duckdb")).to_arrow_reader(rows)
+        return self._with(relations).sql(query).to_arrow_reader(rows)
 
     def _with(self, relations: Mapping[str, pa.Table]) -> duckdb.DuckDBPyConnection:
         for name, table in relations.items():

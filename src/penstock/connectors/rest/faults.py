@@ -85,7 +85,7 @@ class Faults:
     def _faulty(self, database: Database, group: Group) -> pa.Table:
         import duckdb
 
-        query = self._query(group)
+        query = self._query(group).sql(dialect="duckdb")
         try:
             return database.table(query, {PAGES: _both(group, quoted)})
         except duckdb.Error:

@@ -73,7 +73,7 @@ def _inferred(database: Database, place: Path, read: ReadPage) -> Schema:
     )
     structure = exp.Anonymous(this="json_group_structure", expressions=[record.copy()])
     query = exp.select(exp.cast(structure, "text")).from_(records).where(is_object)
-    ((text,),) = database.rows(query, {PAGES: pages_table([read.page.body])})
+    ((text,),) = database.rows(query.sql(dialect="duckdb"), {PAGES: pages_table([read.page.body])})
     columns = json.loads(str(text)) if text is not None else {}
     if not isinstance(columns, dict):
         return Schema()

@@ -46,8 +46,9 @@ class Inspector:
         self._records = records
         self._wanted = tuple(wanted)
         self._redact = redact
-        self._careful = _careful_query(pointer(records), self._wanted)
-        self._fast = _fast_query(records, self._wanted)
+        self._careful = _careful_query(pointer(records), self._wanted).sql(dialect="duckdb")
+        fast = _fast_query(records, self._wanted)
+        self._fast = fast.sql(dialect="duckdb") if fast is not None else None
 
     def inspect(self, pages: Sequence[Page]) -> list[Contents]:
         """Raises DataError SRC-271 (a page is no JSON), SRC-272 (no list of records where one should be)."""

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from penstock.connectors.rest.paging import Pager, Step
     from penstock.connectors.rest.params import RestSourceParams
 
-_INSPECTED_AT_ONCE: Final = 16
+_INSPECTED_PAGES: Final = 64  # at once, at most
+_INSPECTED_BYTES: Final = 4 * 1024 * 1024  # about as many, and twice as many again on their way
 
 
 class Listing:
@@ -58,7 +59,8 @@ class Listing:
         yield latest
         planned = pager.planned(_said(latest))
         self._check_number(1 + planned.count)
-        for latest in self._in_parallel(planned.steps, inspector):
+        at_once = max(1, min(_INSPECTED_PAGES, _INSPECTED_BYTES // max(1, len(latest.page.body))))
+        for latest in self._in_parallel(planned.steps, inspector, at_once):
             progress.count(_said(latest), pager)
             yield latest
         while (step := pager.next(_said(latest), progress)) is not None:
@@ -70,13 +72,16 @@ class Listing:
             yield latest
         _check_whole(pager, latest, progress)
 
-    def _in_parallel(self, steps: Iterable[Step], inspector: Inspector) -> Iterator[ReadPage]:
+    def _in_parallel(self, steps: Iterable[Step], inspector: Inspector, at_once: int) -> Iterator[ReadPage]:
         numbered = enumerate(steps, start=2)
         fetched = in_order(
-            lambda item, scope: self._fetch(*item, scope), numbered, concurrency=self._params.concurrency
+            lambda item, scope: self._fetch(*item, scope),
+            numbered,
+            concurrency=self._params.concurrency,
+            look_ahead=2 * max(at_once, self._params.concurrency),
         )
         with closing(fetched):
-            while group := list(islice(fetched, _INSPECTED_AT_ONCE)):
+            while group := list(islice(fetched, at_once)):
                 yield from map(ReadPage, group, inspector.inspect(group))
 
     def _fetch(self, number: int, step: Step, scope: Cancellation) -> Page:

@@ -23,6 +23,7 @@ from penstock.types.conform import conform
 
 if TYPE_CHECKING:
     from penstock.connectors.rest.path import Path
+    from penstock.connectors.rest.shape import Shape
     from penstock.connectors.rest.spool import Group
 
 Policy = Literal["reject", "null", "fail"]
@@ -42,6 +43,7 @@ class RecordReader:
         self._place = place
         self._schema = schema
         self._read = schema.with_fields(column for column in checked if column.name not in schema) or checked
+        self._queries: dict[Shape, str] = {}
         self._has_json = any(column.type == JSON for column in self._read)
         self._faults = Faults(place, self._read, policy)
 
@@ -52,7 +54,7 @@ class RecordReader:
         if self._has_json:
             _check_finite(group)
         pages = pages_view(group.content, group.ends, group.entries[0].number)
-        table = self._database.table(self._typed(group), {PAGES: pages}).rename_columns(list(self._read.names))
+        table = self._database.table(self._typed(group.shape), {PAGES: pages}).rename_columns(list(self._read.names))
         rejects = None
         if self._is_suspicious(table):
             found = self._faults.find(self._database, group)
@@ -60,9 +62,14 @@ class RecordReader:
             rejects = found.rejects if found.rejects.num_rows else None
         return self._conformed(table), rejects
 
-    def _typed(self, group: Group) -> exp.Select:
+    def _typed(self, shape: Shape) -> str:
         """Columns c0, c1, … in the order of the schema."""
-        listed = records_of(self._place, group.shape, structure_of(self._read))
+        if shape not in self._queries:
+            self._queries[shape] = self._query(shape).sql(dialect="duckdb")
+        return self._queries[shape]
+
+    def _query(self, shape: Shape) -> exp.Select:
+        listed = records_of(self._place, shape, structure_of(self._read))
         records = exp.select(exp.alias_(exp.func("unnest", listed), "r")).from_(PAGES).subquery("records")
         columns = [
             exp.alias_(exp.Dot(this=exp.column("r"), expression=identifier(column.name)), f"c{at}")
@@ -93,11 +100,11 @@ class RecordReaders:
 
     def __init__(self, place: Path, schema: Schema, *, checked: Schema, policy: Policy, groups: int) -> None:
         self.count = max(1, min(groups, _MOST_READERS, os.cpu_count() or 1))
-        self._databases: list[Database] = []
+        first = Database(threads=1)
+        self._databases = [first, *(first.another() for _ in range(1, self.count))]
         self._idle: SimpleQueue[RecordReader] = SimpleQueue()
-        for _ in range(self.count):
-            self._databases.append(Database(threads=1))
-            self._idle.put(RecordReader(self._databases[-1], place, schema, checked=checked, policy=policy))
+        for database in self._databases:
+            self._idle.put(RecordReader(database, place, schema, checked=checked, policy=policy))
 
     def read(self, group: Group) -> tuple[pa.RecordBatch, pa.RecordBatch | None]:
         """From any thread. As ``RecordReader.read``."""
@@ -111,7 +118,7 @@ class RecordReaders:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for database in self._databases:
+        for database in reversed(self._databases):
             database.close()
 
 

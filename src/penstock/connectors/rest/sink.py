@@ -130,7 +130,7 @@ class RestSink(Sink):
         database = Database(spill)
         try:
             params = self._params
-            query = requests(params.most_records, params.max_request_bytes)
+            query = requests(params.most_records, params.max_request_bytes).sql(dialect="duckdb")
             batches = database.batches(query, {LINES: _lines(paths)}, _REQUESTS_AT_ONCE)
             yield (self._keyed(epoch, row) for batch in batches for row in batch.to_pylist())
         finally:
@@ -214,7 +214,7 @@ class RestWriter(BatchWriter):
 
         self._path = path
         self._schema = schema
-        self._query = rendered(schema, keys)
+        self._query = rendered(schema, keys).sql(dialect="duckdb")
         self._database: Database | None = Database()
         self._file: pa.ipc.RecordBatchFileWriter | None = None
         self._sink: Any = None

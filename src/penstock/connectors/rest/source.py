@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from contextlib import closing
+from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 from penstock.connectors.api import Batches, Chunk, Context, Partition, Spooling
@@ -65,10 +67,14 @@ class RestSource(Spooling):
         kept, self._kept = self._kept, None
         is_fresh = kept is not None and self._context.clock.monotonic() - kept[0] < _FRESH_SECONDS
         pages = self._listing().pages(kept[1] if kept is not None and is_fresh else None)
+        # What reads the pages is imported while they are waited for.
+        reading = threading.Thread(target=import_module, args=("penstock.connectors.rest.records",), daemon=True)
+        reading.start()
         try:
             return write_spool(folder / _NAME, pages, self._described)
         finally:
             pages.close()
+            reading.join()
 
     def scan(self, request: ScanRequest) -> Rows:
         """The rows of a spooled range, in the order of the listing; records that are none are rejects.
