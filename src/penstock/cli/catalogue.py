@@ -1,4 +1,6 @@
-"""``penstock connectors``, ``steps``, ``errors``, ``schema``, ``version``: the catalogue, from the descriptors."""
+"""``penstock connectors``, ``steps``, ``errors``, ``schema``, ``version``: the catalogue, from the descriptors;
+and ``schema accept``.
+"""
 
 from __future__ import annotations
 
@@ -13,13 +15,18 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from penstock.registry import Descriptor
+    from penstock.service.accepting import Accepted
 
 Name = Annotated[str | None, typer.Argument(help="One of them; else all.", show_default=False)]
 
 
 def register(app: typer.Typer) -> None:
-    for command in (connectors, steps, errors, schema, version):
+    for command in (connectors, steps, errors, version):
         app.command()(command)
+    schemas = typer.Typer(rich_markup_mode=None, invoke_without_command=True, help=schema.__doc__)
+    schemas.callback()(schema)
+    schemas.command()(accept)
+    app.add_typer(schemas, name="schema")
 
 
 def connectors(name: Name = None, *, json: options.Json = False) -> int:
@@ -84,11 +91,14 @@ def errors(code: Name = None, *, json: options.Json = False) -> int:
 
 
 def schema(
+    context: typer.Context,
     *,
     out: Annotated[Path | None, typer.Option("--out", help="Write it to a file.", show_default=False)] = None,
     json: options.Json = False,
 ) -> int:
     """The JSON Schema of documents, for completion in an editor."""
+    if context.invoked_subcommand is not None:
+        return 0
     import json as text
 
     from penstock.cli.output import print_json, show, write
@@ -111,6 +121,43 @@ def schema(
     else:
         show(f"written to {out}")
     return 0
+
+
+def accept(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The pipeline.")],
+    *,
+    param: options.Param = None,
+    env: options.Env = None,
+    allow_path: options.AllowPath = None,
+    json: options.Json = False,
+) -> int:
+    """Take sources that have changed as they are now.
+
+    Of a source without `schema:` the columns of its first run are its contract until they are accepted anew.
+    """
+    from penstock.cli.output import print_json, show
+    from penstock.service.accepting import accept as accepted
+
+    found = accepted(options.request_of(file, options.settings_of(env, param, allow_path)))
+    if json:
+        print_json({"sources": [one.to_json() for one in found]})
+        return 0
+    if not found:
+        show("every source declares its `schema:`; nothing is recorded")
+    for one in found:
+        show(f"{one.source}: {_accepted(one)}")
+    return 0
+
+
+def _accepted(one: Accepted) -> str:
+    if one.before is None:
+        return f"its {len(one.now)} columns are recorded"
+    said = [
+        *(f"{name} is new" for name in one.added),
+        *(f"{name} is gone" for name in one.gone),
+        *(f"{name} was {before} and is {now}" for name, before, now in one.changed),
+    ]
+    return ", ".join(said) if said else "as it was recorded"
 
 
 def version(*, json: options.Json = False) -> int:

@@ -104,7 +104,16 @@ class _Build:
         read = self.builder.add(self.read(use, physical.relaxed(), contract))
         if contract is None:
             return read
-        return enforce(self.builder, read, contract, owner=use.name, policy=use.params, at=use.at)
+        return enforce(
+            self.builder,
+            read,
+            contract,
+            owner=use.name,
+            policy=use.params,
+            at=use.at,
+            is_recorded=use.contract is None,
+            physical=physical,
+        )
 
     def read(self, use: SourceUse, physical: Schema, contract: Schema | None) -> Read:
         """Columns that the contract does not name and the policy ignores are not read: nothing in them can be bad."""

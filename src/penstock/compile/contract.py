@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from sqlglot import exp
@@ -29,14 +30,21 @@ def enforce(
     owner: str,
     policy: SourceParams | None = None,
     at: Location | None = None,
+    is_recorded: bool = False,
+    physical: Schema | None = None,
 ) -> str:
     """The node's rows with exactly the contract's columns and types (and new ones where the policy adds them).
 
-    A source is held by its own policies; a transform or a sink (``policy`` None) must have the columns, and a value that
+    ``is_recorded``: the contract is what an earlier run found; ``physical``: what the source has, where not all of it
+    was read. A source is held by its own policies; a transform or a sink (``policy`` None) must have the columns, and a value that
     does not fit is a reject. Raises ConfigError CMP-230 (missing), CMP-231 (new), CMP-232 (another type).
     """
     found = builder.schema_of(node_id)
-    _check_columns(owner, found, contract, policy, at)
+    _check_columns(
+        _Held(owner, found, contract, "its recorded schema" if is_recorded else "its schema", at),
+        policy,
+        physical or found,
+    )
     mode = policy.on_bad_value if policy is not None else "reject"
     causes = [cause for item in contract if (have := found.get(item.name)) for cause in _causes(item, have, mode)]
     if causes:
@@ -63,34 +71,37 @@ def _same(item: Field, found: Schema) -> bool:
     return have is not None and have.type == relaxed(item.type)
 
 
-def _check_columns(
-    owner: str, found: Schema, contract: Schema, policy: SourceParams | None, at: Location | None
-) -> None:
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """What a node has and what it should have; ``called`` is how an author reads of the latter."""
+
+    owner: str
+    found: Schema
+    contract: Schema
+    called: str
+    at: Location | None
+
+    def problem(self, code: str, message: str, hint: str | None, detail: str | None = None) -> Problem:
+        if self.called != "its schema":
+            hint = "`penstock schema accept FILE` takes the source as it is now"
+        return Problem(code, message, at=self.at, detail=detail, hint=hint)
+
+
+def _check_columns(held: _Held, policy: SourceParams | None, physical: Schema) -> None:
+    found, contract = held.found, held.contract
     problems: list[Problem] = []
     takes_null = policy is not None and policy.on_missing_column == "null"
     missing = [item.name for item in contract if item.name not in found and not (takes_null and item.nullable)]
     if missing:
-        problems.append(
-            Problem(
-                "CMP-230",
-                f'"{owner}" lacks {_listed(missing)} of its schema',
-                at=at,
-                detail=f"it has {', '.join(found.names)}.",
-                hint=_missing_hint(policy, takes_null=takes_null),
-            )
-        )
+        message = f'"{held.owner}" lacks {_listed(missing)} of {held.called}'
+        hint = _missing_hint(policy, takes_null=takes_null)
+        problems.append(held.problem("CMP-230", message, hint, f"it has {', '.join(physical.names)}."))
     new = [item.name for item in found if item.name not in contract]
     if new and policy is not None and policy.on_new_column == "fail":
-        problems.append(
-            Problem(
-                "CMP-231",
-                f'"{owner}" has {_listed(new)}, which its schema does not name',
-                at=at,
-                hint="on_new_column: ignore leaves it out, add takes it",
-            )
-        )
+        message = f'"{held.owner}" has {_listed(new)}, which {held.called} does not name'
+        problems.append(held.problem("CMP-231", message, "on_new_column: ignore leaves it out, add takes it"))
     if policy is not None and policy.on_type_change == "fail":
-        problems.extend(_type_changes(owner, found, contract, at))
+        problems.extend(_type_changes(held))
     if problems:
         raise ConfigError.of(problems)
 
@@ -101,17 +112,16 @@ def _missing_hint(policy: SourceParams | None, *, takes_null: bool) -> str | Non
     return "on_missing_column: null takes null for it" if policy is not None else None
 
 
-def _type_changes(owner: str, found: Schema, contract: Schema, at: Location | None) -> list[Problem]:
+def _type_changes(held: _Held) -> list[Problem]:
     """Columns whose type holds values that the contract's type cannot; text is parsed, not a change."""
     return [
-        Problem(
+        held.problem(
             "CMP-232",
-            f'column "{item.name}" of "{owner}" is {have.type}, its schema says {item.type}',
-            at=at,
-            hint="on_type_change: widen casts it, and rejects the values that do not fit",
+            f'column "{item.name}" of "{held.owner}" is {have.type}, {held.called} says {item.type}',
+            "on_type_change: widen casts it, and rejects the values that do not fit",
         )
-        for item in contract
-        if (have := found.get(item.name)) is not None and not _holds(item, have) and not _parsed(have)
+        for item in held.contract
+        if (have := held.found.get(item.name)) is not None and not _holds(item, have) and not _parsed(have)
     ]
 
 

@@ -6,8 +6,8 @@ Every problem carries a stable code (``errors/catalogue.py``) and is rendered in
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -128,6 +128,11 @@ class PenstockError(Exception):
         error = cls(found[0].code, found[0].message)
         error.problems = tuple(found)
         return error
+
+    def placed(self, at: Location | None) -> Self:
+        """This error, its problems without a place of their own at ``at``."""
+        self.problems = tuple(replace(problem, at=problem.at or at) for problem in self.problems)
+        return self
 
     @property
     def code(self) -> str:

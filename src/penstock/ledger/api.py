@@ -252,6 +252,10 @@ class Ledger(Protocol):
         """The recorded contract by source."""
         ...
 
+    def accept(self, lease: Lease, schemas: Mapping[str, Schema]) -> None:
+        """Replaces recorded contracts. Raises LED-111."""
+        ...
+
     def balance(self, run_id: str) -> Mapping[int, Sequence[NodeBalance]]:
         """By epoch number."""
         ...

@@ -287,6 +287,12 @@ class SqliteLedger:
         with self._transaction():
             return {row["source"]: records.to_schema(row) for row in self._rows(tables.SCHEMAS, **records.of_key(key))}
 
+    def accept(self, lease: Lease, schemas: Mapping[str, Schema]) -> None:
+        with self._transaction():
+            self._held(lease.key, lease.fence)
+            for source, schema in schemas.items():
+                self._write(tables.PUT_SCHEMA, records.of_schema(lease.key, source, schema))
+
     def balance(self, run_id: str) -> Mapping[int, Sequence[NodeBalance]]:
         return {number: records.to_balance(row["balance"]) for number, row in self._sealed(run_id).items()}
 

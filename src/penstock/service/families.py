@@ -88,8 +88,7 @@ def _members(closing: ExitStack, loaded: Loaded, shape: _Shape, use: SourceUse, 
         closing.callback(family.close)
         members = family.members()
     except PenstockError as error:
-        error.problems = tuple(replace(item, at=item.at or use.at) for item in error.problems)
-        raise
+        raise error.placed(use.at) from None
     return [
         Part(
             replace(loaded, pipeline=shape.of_member(use, family, member)),

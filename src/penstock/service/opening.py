@@ -112,6 +112,16 @@ class Opened:
                 targets[name] = self.sinks[name].describe() if local or not offline else None
         self.facts = Facts(columns, targets, recorded, self._takes)
 
+    def inferred(self, name: str) -> Schema:
+        """The columns that a source has where nothing is expected of it."""
+        use = self.pipeline.sources[name]
+        made = use.descriptor.make(use.params, self._context(name))
+        try:
+            found: Schema = made.describe()
+        finally:
+            made.close()
+        return found.relaxed()
+
     def _source_columns(self, use: SourceUse, recorded: Schema | None, *, offline: bool) -> Schema | None:
         contract = use.contract or recorded
         many = is_family(use.descriptor, use.params)  # only offline: else each table has its own document (families)
@@ -181,10 +191,9 @@ class Opened:
         try:
             yield
         except ConfigError as error:
-            self.problems.extend(replace(item, at=item.at or at) for item in error.problems)
+            self.problems.extend(error.placed(at).problems)
         except PenstockError as error:
-            error.problems = tuple(replace(item, at=item.at or at) for item in error.problems)
-            raise
+            raise error.placed(at) from None
 
     # ------------------------------------------------------------ compiling
 
@@ -242,8 +251,7 @@ class Opened:
             try:
                 found[write.sink] = self.sinks[write.sink].preview(write.schema)
             except ConfigError as error:
-                at = self.pipeline.sinks[write.sink].at
-                errors.extend(replace(item, at=item.at or at) for item in error.problems)
+                errors.extend(error.placed(self.pipeline.sinks[write.sink].at).problems)
         if errors:
             raise ConfigError.of(errors)
         return found

@@ -254,6 +254,23 @@ class LedgerConformance(ABC):
         (entry,) = ledger.rejects(KEY)
         assert (entry.file, entry.status, entry.run_id, entry.epoch) == (REJECTS[0], "kept", "r1", 1)
 
+    def test_an_accepted_schema_replaces_the_recorded_one(self, ledger: Ledger) -> None:
+        lease = self.take(ledger)
+        self.sealed(ledger, lease)
+        ledger.accept(lease, {"a": Schema.of({"z": "int64"})})
+        assert ledger.schemas(KEY) == {"a": Schema.of({"z": "int64"})}
+
+    def test_who_lost_the_lease_accepts_nothing(self, ledger: Ledger) -> None:
+        lease = self.take(ledger)
+        self.sealed(ledger, lease)
+        before = ledger.schemas(KEY)
+        ledger.release(lease)
+        self.take(ledger, holder="other")
+        with pytest.raises(FatalError) as caught:
+            ledger.accept(lease, {"a": Schema.of({"z": "int64"})})
+        assert caught.value.code == "LED-111"
+        assert ledger.schemas(KEY) == before
+
     def test_sealing_twice_does_nothing_more(self, ledger: Ledger) -> None:
         lease = self.take(ledger)
         epoch = self.sealed(ledger, lease)

@@ -1,0 +1,91 @@
+"""``schema accept``: the columns that undeclared sources have now become what the next runs hold them to."""
+
+from __future__ import annotations
+
+import os
+import socket
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from penstock.errors import PenstockError
+from penstock.run.runner import LEASE
+from penstock.service.families import parts
+from penstock.service.opening import opened
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from penstock.document.assembly import Loaded
+    from penstock.service.opening import Opened, Request
+    from penstock.types import Schema
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """What is other in the columns of one source than what was recorded, None where nothing was."""
+
+    pipeline: str
+    source: str
+    before: Schema | None
+    now: Schema
+
+    @property
+    def added(self) -> list[str]:
+        return [item.name for item in self.now if self.before is not None and item.name not in self.before]
+
+    @property
+    def gone(self) -> list[str]:
+        return [item.name for item in self.before or () if item.name not in self.now]
+
+    @property
+    def changed(self) -> list[tuple[str, str, str]]:
+        """Column, recorded type, type now."""
+        before = self.before if self.before is not None else self.now
+        pairs = [(have, item) for item in self.now if (have := before.get(item.name)) is not None]
+        return [(item.name, str(have.type), str(item.type)) for have, item in pairs if have.type != item.type]
+
+    @property
+    def is_new(self) -> bool:
+        """Whether there was anything to accept."""
+        return self.before is None or bool(self.added or self.gone or self.changed)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "pipeline": self.pipeline,
+            "source": self.source,
+            "recorded_before": self.before is not None,
+            "added": self.added,
+            "gone": self.gone,
+            "changed": [{"column": name, "from": before, "to": now} for name, before, now in self.changed],
+        }
+
+
+def accept(request: Request) -> Sequence[Accepted]:
+    """One per source without a ``schema:`` of its own, of every table of ``tables:``. Raises what asking the sources
+    raises, and FatalError LED-110 while the pipeline is being run.
+    """
+    with parts(request) as found:
+        return [one for part in found.each for one in _accepted(request, part.loaded)]
+
+
+def _accepted(request: Request, loaded: Loaded) -> Sequence[Accepted]:
+    with opened(request, loaded) as found:
+        recorded = found.recorded()
+        undeclared = [name for name, use in found.pipeline.sources.items() if use.contract is None]
+        each = [Accepted(found.pipeline.name, name, recorded.get(name), _now(found, name)) for name in undeclared]
+        news = {one.source: one.now for one in each if one.is_new}
+        if news:
+            holder = f"{socket.gethostname()}/{os.getpid()}/schema"
+            lease = found.ledger.take(found.key, holder, request.clock.now(), LEASE)
+            try:
+                found.ledger.accept(lease, news)
+            finally:
+                found.ledger.release(lease)
+        return each
+
+
+def _now(found: Opened, name: str) -> Schema:
+    try:
+        return found.inferred(name)
+    except PenstockError as error:
+        raise error.placed(found.pipeline.sources[name].at) from None
