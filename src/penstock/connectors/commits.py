@@ -124,7 +124,9 @@ def _widened(target: Schema, rows: Schema, sink: str, *, may_widen: bool) -> tup
             raise ConfigError(
                 "SNK-111",
                 f'column "{column.name}" of sink "{sink}" has the type {old.type}, not {column.type}',
-                hint="state on_schema_change: evolve to widen it" if wider and not may_widen else None,
+                hint="state on_schema_change: evolve to widen it"
+                if wider and not may_widen
+                else "cast the column, or name another target",
             )
         changes.append((old, Field(old.name, wider, nullable=old.nullable, labels=old.labels)))
     return tuple(changes)
