@@ -52,6 +52,21 @@ class EpochRedone(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class SpoolStarted(Event):
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class SpoolMoved(Event):
+    """Comes often: records so far, and of how many, as far as each is known."""
+
+    level: ClassVar[Level] = "debug"
+    source: str
+    records: int | None
+    fraction: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class SourceSpooled(Event):
     source: str
     bytes: int

@@ -248,6 +248,13 @@ class Source(ABC):
         """Give back connections and files. Idempotent."""
 
 
+SpoolProgress: TypeAlias = "Callable[[int, int | None], None]"
+
+
+def unheard(_records: int, _of: int | None) -> None:
+    """Progress that nobody asked for."""
+
+
 class Spooling(Source):
     """A source whose answers cannot be asked for twice (Capability.SPOOLS): what it got is written to files first.
 
@@ -256,11 +263,12 @@ class Spooling(Source):
     """
 
     @abstractmethod
-    def spool(self, partition: Partition, folder: Path) -> Position:
+    def spool(self, partition: Partition, folder: Path, told: SpoolProgress = unheard) -> Position:
         """Writes all there is now into files of ``folder`` (present, empty, private, kept until the epoch is sealed),
         synced, and says which they are, each with its checksum, by absolute path.
 
-        ``scan`` raises DataError SRC-110 where such a file is gone or altered.
+        ``told`` hears from time to time how many records are there so far, and how many there will be where that is
+        known. ``scan`` raises DataError SRC-110 where such a file is gone or altered.
         """
 
 

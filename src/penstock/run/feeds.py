@@ -20,7 +20,7 @@ from penstock.connectors.api import (
 )
 from penstock.engines.api import Pass
 from penstock.errors import DataError
-from penstock.events import SourceSpooled
+from penstock.events import SourceSpooled, SpoolMoved, SpoolStarted
 from penstock.graph import Graph
 from penstock.graph.nodes import Read, Write
 from penstock.ledger.api import Range
@@ -71,7 +71,15 @@ class Feeds:
         if name not in self.plan.spools:
             return source.latest(part)
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        position = source.spool(part, folder) if isinstance(source, Spooling) else self._copied(name, part, folder)
+        self.events.emit(SpoolStarted(name))
+        if isinstance(source, Spooling):
+            position = source.spool(
+                part,
+                folder,
+                lambda records, of: self.events.emit(SpoolMoved(name, records, records / of if of else None)),
+            )
+        else:
+            position = self._copied(name, part, folder)
         _sync(folder)
         self.events.emit(SourceSpooled(name, sum(item.stat().st_size for item in folder.iterdir())))
         return position
@@ -86,7 +94,13 @@ class Feeds:
         rows = [source.scan(ScanRequest(part, None, upto, read.columns, read.predicate))]
         rejects = _SpooledRejects(folder / _REJECTS)
         work = Pass(Graph((read, copy)))
-        self.engine.run(work, inputs={read.id: rows}, outputs={name: lambda: writer}, rejects=rejects)
+        self.engine.run(
+            work,
+            inputs={read.id: rows},
+            outputs={name: lambda: writer},
+            rejects=rejects,
+            progress=lambda fraction, records: self.events.emit(SpoolMoved(name, records, fraction)),
+        )
         rejects.finish()
         files = [[str(path.relative_to(self.folder)), _checksum(path)] for path in sorted(folder.iterdir())]
         return {"v": _VERSION, "spool": files, "upto": upto}

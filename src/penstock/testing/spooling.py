@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import stat
 from abc import abstractmethod
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -84,6 +85,11 @@ class SpoolingConformance(SourceConformance):
         return sorted(path for path in self._spools.rglob("*") if not path.is_dir())
 
 
+def _hear(counts: list[int], records: int, of: int | None) -> None:
+    assert of is None or records <= of
+    counts.append(records)
+
+
 class SpoolingSuite(SpoolingConformance):
     """All of it. A subclass must be named ``Test…`` and set ``descriptor``."""
 
@@ -101,6 +107,16 @@ class SpoolingSuite(SpoolingConformance):
         found = self.scan(self.source(), self.spool())
         assert found.num_rows == 0
         assert found.column_names == ROWS.column_names
+
+    def test_progress_counts_every_record(self) -> None:
+        self.load(ROWS)
+        source = self.spooling()
+        heard: list[list[int]] = []
+        for part in source.partitions():
+            heard.append([0])
+            source.spool(part, self.new_folder(), partial(_hear, heard[-1]))
+        assert all(counts == sorted(counts) for counts in heard)
+        assert sum(counts[-1] for counts in heard) == ROWS.num_rows
 
     def test_a_position_names_every_file_by_absolute_path(self) -> None:
         self.load(ROWS)

@@ -20,6 +20,8 @@ from penstock.events import (
     PassStarted,
     SinkCommitted,
     SourceSpooled,
+    SpoolMoved,
+    SpoolStarted,
 )
 
 if TYPE_CHECKING:
@@ -57,6 +59,11 @@ class _Listener:
                 self._say(f"epoch {epoch}: ranges written")
             case EpochRedone(epoch=epoch):
                 self._say(f"epoch {epoch}: finishing what an earlier run left")
+            case SpoolStarted(source=source):
+                self._pass_began = time.monotonic()
+                self._say(f"fetching {source}", total=1.0)
+            case SpoolMoved(fraction=fraction, records=rows):
+                self._move(fraction, rows)
             case SourceSpooled(source=source, bytes=size):
                 self._say(f"spooled {source}, {size / 2**20:.1f} MiB")
             case PassStarted(number=number, of=of, sinks=sinks):

@@ -7,6 +7,7 @@ from contextlib import closing
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
+from penstock.connectors.api import unheard
 from penstock.connectors.http.messages import Request
 from penstock.connectors.resilience.cancel import Cancellation
 from penstock.connectors.resilience.parallel import in_order
@@ -20,6 +21,7 @@ from penstock.secret import Secret
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator
 
+    from penstock.connectors.api import SpoolProgress
     from penstock.connectors.http.client import HttpClient
     from penstock.connectors.http.messages import Pairs
     from penstock.connectors.rest.database import Database
@@ -45,8 +47,8 @@ class Listing:
         pager = self._pager()
         return self._inspector(pager).inspect_one(self._fetch(1, pager.first(), Cancellation()))
 
-    def pages(self, first: ReadPage | None = None) -> Generator[ReadPage]:
-        """All pages in order, each once; ``first`` is taken for the first one where it is given.
+    def pages(self, first: ReadPage | None = None, told: SpoolProgress = unheard) -> Generator[ReadPage]:
+        """All pages in order, each once; ``first`` is taken for the first one where it is given; ``told`` hears of each.
 
         Raises what the client raises; DataError SRC-271, SRC-272 (a page is none), SRC-273 (a circle), SRC-276 (too many
         pages); ConfigError SRC-274 (a link leads elsewhere); TransientError SRC-275 (it changed while it was read).
@@ -55,21 +57,24 @@ class Listing:
         inspector = self._inspector(pager)
         latest = first or inspector.inspect_one(self._fetch(1, pager.first(), Cancellation()))
         progress = Progress()
-        progress.count(_said(latest), pager)
-        yield latest
+
+        def count(read: ReadPage) -> ReadPage:
+            progress.count(_said(read), pager)
+            told(progress.records, progress.announced or None)
+            return read
+
+        yield count(latest)
         planned = pager.planned(_said(latest))
         self._check_number(1 + planned.count)
         at_once = max(1, min(_INSPECTED_PAGES, _INSPECTED_BYTES // max(1, len(latest.page.body))))
         for latest in self._in_parallel(planned.steps, inspector, at_once):
-            progress.count(_said(latest), pager)
-            yield latest
+            yield count(latest)
         while (step := pager.next(_said(latest), progress)) is not None:
             self._check_number(progress.pages + 1)
             following = inspector.inspect_one(self._fetch(progress.pages + 1, step, Cancellation()))
             _check_new(latest, following)
             latest = following
-            progress.count(_said(latest), pager)
-            yield latest
+            yield count(latest)
         _check_whole(pager, latest, progress)
 
     def _in_parallel(self, steps: Iterable[Step], inspector: Inspector, at_once: int) -> Iterator[ReadPage]:

@@ -7,7 +7,7 @@ from contextlib import closing
 from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
-from penstock.connectors.api import Batches, Chunk, Context, Partition, Spooling
+from penstock.connectors.api import Batches, Chunk, Context, Partition, Spooling, unheard
 from penstock.connectors.rest.params import RestSourceParams
 from penstock.connectors.rest.path import parse_path
 from penstock.errors import InternalError
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from penstock.connectors.api import Position, Rows, ScanRequest
+    from penstock.connectors.api import Position, Rows, ScanRequest, SpoolProgress
     from penstock.connectors.http.client import HttpClient
     from penstock.connectors.rest.database import Database
     from penstock.connectors.rest.inspection import ReadPage
@@ -60,13 +60,13 @@ class RestSource(Spooling):
         """Whatever the service has when it is scanned; asks nothing."""
         return {"v": 1, "live": True}
 
-    def spool(self, partition: Partition, folder: Path) -> Position:  # noqa: ARG002 -- as above
+    def spool(self, partition: Partition, folder: Path, told: SpoolProgress = unheard) -> Position:  # noqa: ARG002 -- as above
         """Fetch all pages into one file of the folder. Errors as Listing.pages and write_spool."""
         from penstock.connectors.rest.spool import write_spool
 
         kept, self._kept = self._kept, None
         is_fresh = kept is not None and self._context.clock.monotonic() - kept[0] < _FRESH_SECONDS
-        pages = self._listing().pages(kept[1] if kept is not None and is_fresh else None)
+        pages = self._listing().pages(kept[1] if kept is not None and is_fresh else None, told)
         # What reads the pages is imported while they are waited for.
         reading = threading.Thread(target=import_module, args=("penstock.connectors.rest.records",), daemon=True)
         reading.start()
