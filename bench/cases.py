@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 PROGRAMS = ROOT / "programs"
 PAGES, RECORDS = 1_000, 1_000
+PANDAS_NDJSON_ROWS = 2_000_000  # which take pandas 7 GB
 
 
 def workplace(name: str, document: str, *, allow: str = "") -> Path:
@@ -114,6 +115,8 @@ def files(rows: int) -> Iterator[Case]:
         able = [] if kind.endswith("bad") else ["polars", "pandas", "dlt-arrow"]
         if kind == "csv-aggregate":
             able = ["polars", "pandas"]
+        if kind == "ndjson-parquet" and rows > PANDAS_NDJSON_ROWS:
+            able.remove("pandas")
         found = {
             peer: peer_command(
                 folder, str(PROGRAMS / "peer_files.py"), peer, plain, str(source), str(folder / "out" / "peer.parquet")

@@ -13,7 +13,8 @@ elif peer == "dlt-connectorx":
     import dlt
     from dlt.sources.sql_database import sql_table
 
-    table = sql_table(credentials=url, table="li", backend="connectorx", backend_kwargs={"return_type": "arrow"})
+    driver = url.replace("postgresql://", "postgresql+psycopg2://")
+    table = sql_table(credentials=driver, table="li", backend="connectorx", backend_kwargs={"return_type": "arrow"})
     pipeline = dlt.pipeline(
         "bench", destination=dlt.destinations.filesystem(Path(target).parent.as_uri()), dataset_name="d"
     )
