@@ -363,8 +363,19 @@ def test_a_document_that_is_cut_off_is_an_error(tmp_path: Path) -> None:
     assert caught.value.code == "ENG-332"
 
 
+@pytest.mark.parametrize("broken", [b'{"a":3', b'{"a":3} {"a":4}', b'{"a": nope}', b"{}}", b'{"a":"x"}', b"[1]"])
+def test_lines_keep_their_order_around_a_bad_one(broken: bytes, tmp_path: Path) -> None:
+    """Whether the bad line looks like an object or not, and where a null is no fault."""
+    content = b'{"a":1,"b":null}\n{"a":2}\n\n' + broken + b'\n {"a":5,"b":"x"} \nnull\n{"a":7,"b":"y"}'
+    rows, rejects = careful(json_files(written(tmp_path, "x.ndjson", content)), tmp_path)
+    assert [row["a"] for row in rows] == [1, 2, 5, None, 7]
+    assert [reject["position"]["record"] for reject in rejects] == [4]
+    assert rejects[0]["position"]["byte"] == content.index(broken)
+    assert rejects[0]["raw"] == broken.decode()
+
+
 def test_a_line_longer_than_a_record_may_be_is_one_reject(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from penstock.engines.duckdb.careful import json as lines
+    from penstock.engines.duckdb.careful import json_blocks as lines
 
     monkeypatch.setattr(lines, "MAX_JSON_BYTES", 50)
     monkeypatch.setattr(lines, "_BLOCK_BYTES", 20)

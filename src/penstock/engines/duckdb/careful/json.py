@@ -1,8 +1,7 @@
-"""JSON with bad records: lines are split and numbered here, validated and taken apart by DuckDB, block by block."""
+"""JSON with bad records: blocks of lines are validated and taken apart by DuckDB, several at a time."""
 
 from __future__ import annotations
 
-import json
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -12,9 +11,7 @@ from sqlglot import exp
 
 from penstock.engines.duckdb.careful import json_checks as checks
 from penstock.engines.duckdb.careful import rejects as r
-from penstock.engines.duckdb.careful.line_breaks import stream
-from penstock.engines.duckdb.readers import MAX_JSON_BYTES, option, reader
-from penstock.errors import DataError
+from penstock.engines.duckdb.careful.json_blocks import Block, Unread, lines_of, values_of
 from penstock.graph.select import column, identifier
 from penstock.types import JSON, STRING, Schema
 from penstock.types.duckdb import to_duckdb
@@ -29,29 +26,17 @@ if TYPE_CHECKING:
     from penstock.connectors.api import Files, JsonFormat
     from penstock.engines.duckdb.careful.workspace import Workspace
 
-_BLOCK_BYTES: Final = 8 * 2**20
-_VALUES_PER_BLOCK: Final = 20_000
-_KEPT_OF_LONG: Final = 64 * 2**10
-_BREAK: Final = ord("\n")
 _MUCH: Final = 0.2  # of a block's lines
 _RECORD: Final = "__record"
 
 Parts: TypeAlias = "Iterator[tuple[pa.RecordBatch, pa.RecordBatch | None]]"
 
 
-@dataclass(frozen=True, slots=True)
-class _Block:
-    """``lines``: line (string, null where it was no text), record (1-based), byte. ``rejects``: what is no text."""
-
-    lines: pa.Table
-    rejects: pa.RecordBatch | None = None
-
-
 def read_lines(files: Files, form: JsonFormat, path: str, workspace: Workspace) -> Parts:
     """One object per line; blank lines are no records; ``null`` is an object without keys."""
     origin = files.origins.get(path, path)
     task = _Task(files, path, origin, offsets=path not in files.origins)
-    return _parsed(task, _blocks(form, path, task), workspace)
+    return _parsed(task, lines_of(form, path, Unread(origin, task.offsets)), workspace)
 
 
 def read_values(files: Files, form: JsonFormat, path: str, workspace: Workspace) -> Parts:
@@ -60,131 +45,7 @@ def read_values(files: Files, form: JsonFormat, path: str, workspace: Workspace)
     Raises DataError ENG-332 where the document is broken: what follows cannot be told apart.
     """
     origin = files.origins.get(path, path)
-    return _parsed(_Task(files, path, origin, offsets=False), _values(form, path, origin, workspace), workspace)
-
-
-# ---------------------------------------------------------------- splitting
-
-
-def _blocks(form: JsonFormat, path: str, task: _Task) -> Iterator[_Block]:
-    """Whole lines, some MiB at a time; a line that is longer than a record may be is a reject."""
-    record, byte, rest = 1, 0, b""
-    with stream(path, form.compression) as source:
-        while True:
-            read = source.read(_BLOCK_BYTES)
-            data = rest + read
-            cut = data.rfind(b"\n") + 1 if read else len(data)
-            if not cut and len(data) > MAX_JSON_BYTES:
-                # Only its beginning is kept; the rest is counted until it ends.
-                cut_bytes, tail = _skip(source)
-                yield _Block(_no_lines(), task.too_long(data, record, byte))
-                byte += len(data) + cut_bytes
-                record, rest = record + 1, tail
-                continue
-            rest = data[cut:]
-            if cut:
-                block, count = _split(data, cut, record, byte, task)
-                yield block
-                record, byte = record + count, byte + cut
-            if not read:
-                return
-
-
-def _skip(source: object) -> tuple[int, bytes]:
-    """How many bytes follow up to and with the next line break, and what was read beyond it."""
-    skipped = 0
-    while block := source.read(_BLOCK_BYTES):  # type: ignore[attr-defined]
-        end = block.find(b"\n")
-        if end >= 0:
-            return skipped + end + 1, block[end + 1 :]
-        skipped += len(block)
-    return skipped, b""
-
-
-def _split(data: bytes, size: int, record: int, byte: int, task: _Task) -> tuple[_Block, int]:
-    """The lines in the first ``size`` bytes, and their number."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    size -= data[size - 1] == _BREAK
-    whole = pa.Array.from_buffers(
-        pa.large_binary(), 1, [None, pa.array([0, size], pa.int64()).buffers()[1], pa.py_buffer(data)]
-    )
-    lines = pc.split_pattern(whole, b"\n").flatten()
-    lengths = pc.add(pc.cast(pc.binary_length(lines), pa.int64()), 1)
-    starts = pc.subtract(pc.cumulative_sum(lengths), lengths)
-    table = {
-        "line": lines,
-        "record": pa.arange(record, record + len(lines)),
-        "byte": pc.add(starts, byte),
-    }
-    rejects = None
-    try:
-        table["line"] = lines.cast(pa.large_string())
-    except pa.ArrowInvalid:
-        table["line"], rejects = _texts(lines, table, task)
-    return _Block(pa.table(table), rejects), len(lines)
-
-
-def _texts(lines: pa.Array, table: dict[str, pa.Array], task: _Task) -> tuple[pa.Array, pa.RecordBatch]:
-    """The lines of a block in which some are no UTF-8: null in their place, and they as rejects."""
-    import pyarrow as pa
-
-    texts: list[str | None] = []
-    bad: list[int] = []
-    for place, line in enumerate(lines.to_pylist()):
-        try:
-            texts.append(line.decode())
-        except UnicodeDecodeError:
-            texts.append(None)
-            bad.append(place)
-    rejects = task.undecodable(
-        [(lines[at].as_py(), table["record"][at].as_py(), table["byte"][at].as_py()) for at in bad]
-    )
-    return pa.array(texts, pa.large_string()), rejects
-
-
-def _no_lines() -> pa.Table:
-    import pyarrow as pa
-
-    return pa.table(
-        {"line": pa.array([], pa.large_string()), "record": pa.array([], pa.int64()), "byte": pa.array([], pa.int64())}
-    )
-
-
-def _values(form: JsonFormat, path: str, origin: str, workspace: Workspace) -> Iterator[_Block]:
-    import duckdb
-    import pyarrow as pa
-
-    layout = "array" if form.layout == "array" else "unstructured"
-    options = [
-        option("format", layout),
-        option("compression", form.compression or "none"),
-        option("maximum_object_size", MAX_JSON_BYTES),
-    ]
-    query = exp.select(exp.alias_(exp.Cast(this=column("json"), to=exp.DataType.build("text")), identifier("line")))
-    query = query.from_(reader("read_json_objects", [path], options))
-    database = workspace.connect(1)
-    record = 1
-    try:
-        for batch in database.sql(query.sql(dialect="duckdb")).to_arrow_reader(_VALUES_PER_BLOCK):
-            numbers = pa.arange(record, record + batch.num_rows)
-            record += batch.num_rows
-            yield _Block(pa.table({"line": batch.column(0), "record": numbers, "byte": numbers}))
-    except (duckdb.Error, pa.ArrowException, OSError) as error:
-        if "JSON" not in str(error) and "maximum_object_size" not in str(error):
-            raise
-        raise DataError(
-            "ENG-332",
-            f'the JSON document "{origin}" is broken after record {record - 1}',
-            detail=" ".join(str(error).split())[:300],
-            hint="one object per line (type ndjson) lets a bad record be put aside alone",
-        ) from None
-    finally:
-        database.close()
-
-
-# ---------------------------------------------------------------- parsing
+    return _parsed(_Task(files, path, origin, offsets=False), values_of(form, path, origin, workspace), workspace)
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,26 +114,8 @@ class _Task:
         query = r.reject_query(place, column("line"), causes).from_(checks.parsed_lines(self.held))
         return query.where(exp.not_(checks.blank()))
 
-    def too_long(self, data: bytes, record: int, byte: int) -> pa.RecordBatch:
-        message = f"the record is longer than {MAX_JSON_BYTES} bytes; its beginning is kept"
-        return self._noted([(data[:_KEPT_OF_LONG], record, byte)], "record_too_long", message)
 
-    def undecodable(self, found: list[tuple[bytes, int, int]]) -> pa.RecordBatch:
-        return self._noted(found, "bad_encoding", "the line holds bytes that are no UTF-8")
-
-    def _noted(self, found: list[tuple[bytes, int, int]], code: str, message: str) -> pa.RecordBatch:
-        places = [
-            {"file": self.origin, "record": record, **({"byte": byte} if self.offsets else {})}
-            for _, record, byte in found
-        ]
-        return r.made(
-            [json.dumps(place) for place in places],
-            [line.decode("utf-8", "backslashreplace") for line, _, _ in found],
-            [[{"code": code, "column": None, "message": message}]] * len(found),
-        )
-
-
-def _parsed(task: _Task, blocks: Iterator[_Block], workspace: Workspace) -> Parts:
+def _parsed(task: _Task, blocks: Iterator[Block], workspace: Workspace) -> Parts:
     """In the order of the blocks; as many at a time as there are threads, each in a database of its own. Bad lines are
     gathered, so that naming them costs one statement for many.
     """
@@ -281,7 +124,7 @@ def _parsed(task: _Task, blocks: Iterator[_Block], workspace: Workspace) -> Part
     databases: deque[duckdb.DuckDBPyConnection] = deque(workspace.connect(1) for _ in range(workspace.threads))
     waiting: deque[Future[tuple[pa.Table, pa.Table]]] = deque()
 
-    def work(block: _Block) -> tuple[pa.Table, pa.Table]:
+    def work(block: Block) -> tuple[pa.Table, pa.Table]:
         database = databases.pop()
         try:
             return parser.taken_apart(block.lines, database)
