@@ -366,7 +366,7 @@ def test_a_document_that_is_cut_off_is_an_error(tmp_path: Path) -> None:
 @pytest.mark.parametrize("broken", [b'{"a":3', b'{"a":3} {"a":4}', b'{"a": nope}', b"{}}", b'{"a":"x"}', b"[1]"])
 def test_lines_keep_their_order_around_a_bad_one(broken: bytes, tmp_path: Path) -> None:
     """Whether the bad line looks like an object or not, and where a null is no fault."""
-    content = b'{"a":1,"b":null}\n{"a":2}\n\n' + broken + b'\n {"a":5,"b":"x"} \nnull\n{"a":7,"b":"y"}'
+    content = b' {"a":1,"b":null}\n{"a":2}\n\n' + broken + b'\n {"a":5,"b":"x"} \nnull\n{"a":7,"b":"y"}'
     rows, rejects = careful(json_files(written(tmp_path, "x.ndjson", content)), tmp_path)
     assert [row["a"] for row in rows] == [1, 2, 5, None, 7]
     assert [reject["position"]["record"] for reject in rejects] == [4]
