@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from penstock.errors import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from penstock.document.models import Pipeline
     from penstock.graph import Graph
@@ -34,9 +34,16 @@ def warnings_of(graph: Graph, pipeline: Pipeline) -> Iterator[Problem]:
                 f'a second run appends the same rows to "{sink.name}" again',
                 at=sink.at,
                 detail=f"{', '.join(_reads(graph, sink.name))} is read in full each run.",
-                hint="use `mode: merge` with keys, or `mode: overwrite`",
+                hint=_other_modes(sink.descriptor.modes),
                 severity="warning",
             )
+
+
+def _other_modes(modes: Iterable[str]) -> str | None:
+    """What a sink of these modes could do instead; None where it knows nothing but to append."""
+    ways = {"merge": "`mode: merge` with keys", "overwrite": "`mode: overwrite`"}
+    known = [words for mode, words in ways.items() if mode in modes]
+    return f"use {', or '.join(known)}" if known else None
 
 
 def _reads(graph: Graph, sink: str) -> list[str]:

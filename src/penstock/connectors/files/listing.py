@@ -76,7 +76,8 @@ class Listing:
                 "SRC-130",
                 f'no file is there for "{self.text}"',
                 detail=f"looked for {place}"
-                + (f" with the endings {', '.join(self.endings)}" if place.is_dir() else ""),
+                + (f" with the endings {', '.join(self.endings)}" if place.is_dir() else "")
+                + ".",
             )
         found = (FoundFile(self._checked(path), path.relative_to(root).as_posix()) for path in paths)
         return tuple(sorted(found, key=lambda item: item.name))
