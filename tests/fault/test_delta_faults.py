@@ -8,6 +8,7 @@ import random
 import signal
 import time
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
@@ -238,9 +239,10 @@ def contest(folder: Path, *, fenced: bool) -> Counter[tuple[int, int]]:
             struck.join()
             children[place] = start()
         else:
-            os.kill(struck.pid, signal.SIGSTOP)
-            time.sleep(chance.uniform(0.05, 0.3))
-            os.kill(struck.pid, signal.SIGCONT)
+            with suppress(ProcessLookupError):  # it is done
+                os.kill(struck.pid, signal.SIGSTOP)
+                time.sleep(chance.uniform(0.05, 0.3))
+                os.kill(struck.pid, signal.SIGCONT)
     for child in children:
         child.kill()
         child.join()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 import importlib.machinery
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -97,10 +97,11 @@ def _inside(origin: str, folder: Path) -> bool:
 def _imported(name: str, folder: Path, at: Location | None) -> ModuleType:
     with _importable(folder):
         try:
-            return importlib.import_module(name)
+            with redirect_stdout(sys.stderr):
+                return importlib.import_module(name)
         except PenstockError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise ConfigError(
                 "CMP-265", f'importing the module "{name}" failed', at=at, detail=_told(error, folder)
             ) from error
@@ -171,10 +172,11 @@ def _called(
     import pyarrow as pa
 
     try:
-        made = function(rows)
+        with redirect_stdout(sys.stderr):  # stdout is the command's own answer
+            made = function(rows)
     except PenstockError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ConfigError(
             "CMP-267", f'the function "{node.function}" failed', at=node.at, detail=_told(error, folder.resolve())
         ) from error

@@ -189,10 +189,25 @@ def _fails(batch: object) -> object:
     raise ValueError("a wrong\nthing")
 
 
+def _leaves(_batch: object) -> object:
+    raise SystemExit(0)
+
+
+def test_what_a_function_prints_is_no_part_of_the_answer(capsys: pytest.CaptureFixture[str]) -> None:
+    def chatty(batch: object) -> object:
+        print("hello")  # noqa: T201 -- as a user's function may
+        return batch
+
+    _applied(chatty)
+    said = capsys.readouterr()
+    assert (said.out, said.err) == ("", "hello\nhello\n")
+
+
 @pytest.mark.parametrize(
     ("function", "kind", "code"),
     [
         (_fails, ConfigError, "CMP-267"),
+        (_leaves, ConfigError, "CMP-267"),
         (lambda _: None, ConfigError, "CMP-268"),
         (lambda batch: batch.to_pylist(), ConfigError, "CMP-268"),
         (lambda batch: batch.rename_columns(["z"]), ConfigError, "CMP-268"),

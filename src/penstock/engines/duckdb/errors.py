@@ -11,6 +11,9 @@ from penstock.errors import ConfigError, DataError, FatalError, InternalError, P
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import duckdb
+    import pyarrow as pa
+
 # By what the text begins with: further on it may quote a record, which may say anything.
 _TABLE: tuple[tuple[type[PenstockError], str, str, re.Pattern[str], str | None], ...] = (
     (FatalError, "ENG-301", "the disk is full",
@@ -37,6 +40,24 @@ def classified(error: Exception, doing: str) -> PenstockError:
         if pattern.match(text):
             return kind(code, f"{message} while {doing}", detail=words, hint=hint)
     return InternalError("ENG-320", f"the engine failed while {doing}", detail=words)
+
+
+def batches_of(relation: duckdb.DuckDBPyRelation, rows: int) -> Iterator[pa.RecordBatch]:
+    """The rows of a query by and by, ``rows`` of them at a time. What goes wrong after the first ones reaches Arrow as the
+    text of a broken stream: it is raised as the driver's own, as what goes wrong before is.
+    """
+    import duckdb
+    import pyarrow as pa
+
+    reader = relation.to_arrow_reader(rows)
+    while True:
+        try:
+            batch = reader.read_next_batch()
+        except StopIteration:
+            return
+        except (OSError, pa.ArrowException) as error:
+            raise (duckdb.InterruptException if "INTERRUPT" in str(error) else duckdb.Error)(str(error)) from None
+        yield batch
 
 
 @contextmanager

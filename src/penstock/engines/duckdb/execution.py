@@ -14,9 +14,9 @@ from penstock.engines.duckdb.chance import is_left_to_chance
 from penstock.engines.duckdb.errors import translated
 from penstock.engines.duckdb.inputs import Input
 from penstock.engines.duckdb.origin import Origin, origin_of
-from penstock.engines.duckdb.profile import rows_by_tag
+from penstock.engines.duckdb.profile import Profile, read_profile
 from penstock.engines.duckdb.statement import Composer, Statement, counts_of
-from penstock.errors import ConfigError, DataError, PenstockError
+from penstock.errors import ConfigError, DataError, InternalError, PenstockError
 from penstock.graph.nodes import Check, Read, Table
 from penstock.graph.select import identifier, relation
 
@@ -107,9 +107,12 @@ class Execution:
             fresh = frozenset(name for name, item in self._used(target) if not item.settled)
             rejected_records = self._close(target)
             if self._counted:
-                self._count(statement, profile, rejected_records, fresh)
-                uncertain = self._uncertain(statement)
-                if not uncertain:
+                found = read_profile(profile)
+                again = self._not_run(statement, found)
+                if not again:
+                    self._count(statement, found, rejected_records, fresh)
+                    again = self._uncertain(statement)
+                if not again:
                     self._take_rejects(statement)
                     return result
         except BaseException:
@@ -120,9 +123,19 @@ class Execution:
         undo(result)
         for name in self.counts.keys() - before:
             del self.counts[name]
-        for name in uncertain:
+        for name in again:
             self.materialize(name)
         return self.execute(target, attempt, undo, origin)
+
+    def _not_run(self, statement: Statement, found: Profile) -> tuple[str, ...]:
+        """Nodes that the statement left out, since a query does not read them or the planner proved what they lead to
+        empty: their rows have to be read all the same, to be counted and looked at.
+        """
+        return tuple(
+            name
+            for name, counted in statement.counted.items()
+            if name != statement.target and name not in self._tables and not found.rows.keys() >= set(counted.tags)
+        )
 
     def _uncertain(self, statement: Statement) -> tuple[str, ...]:
         """Nodes left to chance below a check that rejected rows: asked once more for the rejected rows they could give
@@ -211,9 +224,9 @@ class Execution:
         return self.session.do(lambda: str(self.session.connection.get_profiling_information()))
 
     def _count(
-        self, statement: Statement, profile: str, rejected_records: Mapping[str, int], fresh: frozenset[str]
+        self, statement: Statement, profile: Profile, rejected_records: Mapping[str, int], fresh: frozenset[str]
     ) -> None:
-        counts = counts_of(statement, self.graph, rows_by_tag(profile, statement.tags))
+        counts = counts_of(statement, self.graph, self._rows(statement, profile))
         for name, found in counts.items():
             if name in self._tables:
                 continue
@@ -225,6 +238,18 @@ class Execution:
             # rejected records are those of the last one that was not settled yet.
             if before is None or before.out < found.out or (name in fresh and before.rejected + found.rejected):
                 self.counts[name] = found
+
+    def _rows(self, statement: Statement, found: Profile) -> dict[str, int]:
+        """Rows by tag. What was not run is a table, whose rows were counted before, or the target itself, proved empty."""
+        rows = dict(found.rows)
+        for name, counted in statement.counted.items():
+            missing = [tag for tag in counted.tags if tag not in rows]
+            if missing and name not in self._tables and not found.is_pruned:
+                raise InternalError("INT-900", f"the engine's profile does not count {', '.join(missing)}")
+            rows |= dict.fromkeys(missing, 0)
+            if name in self._tables and counted.out in missing:
+                rows[counted.out] = self.counts[name].out
+        return rows
 
     def _take_rejects(self, statement: Statement) -> None:
         for name in statement.nodes:

@@ -17,7 +17,7 @@ from penstock.connectors.api import (
     ParquetFormat,
     PipeWriter,
 )
-from penstock.engines.duckdb.errors import translated
+from penstock.engines.duckdb.errors import batches_of, translated
 from penstock.engines.duckdb.pump import drain
 from penstock.errors import FatalError, InternalError
 from penstock.graph.select import column, identifier
@@ -199,8 +199,7 @@ def _batches(
 
     def write() -> None:
         # A relation, not a result: results copy once more on their way to Arrow.
-        reader = session.connection.sql(query.sql(dialect="duckdb")).to_arrow_reader(BATCH_ROWS)
-        for batch in reader:
+        for batch in batches_of(session.connection.sql(query.sql(dialect="duckdb")), BATCH_ROWS):
             writer.write(conform(batch, schema))
 
     with translated("delivering rows"):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from sqlglot import exp
 
 from penstock.connectors.api import REJECT_COLUMNS, SOURCE_ROW
+from penstock.engines.duckdb.errors import batches_of
 from penstock.engines.duckdb.row_json import json_object
 from penstock.errors import DataError
 from penstock.graph.select import column, identifier, violated
@@ -94,7 +95,7 @@ class Store:
     def fill(self, connection: duckdb.DuckDBPyConnection, query: exp.Query) -> int:
         """How many rows; may be called once more where the first call failed."""
         self._failing, rows = 0, 0
-        for batch in connection.sql(query.sql(dialect="duckdb")).to_arrow_reader(_BATCH_ROWS):
+        for batch in batches_of(connection.sql(query.sql(dialect="duckdb")), _BATCH_ROWS):
             self._see(batch)
             rows += batch.num_rows
             self._rejects.write(self._node.id, batch.drop_columns([_FAILS]))

@@ -152,6 +152,48 @@ def test_two_sinks_over_a_source_with_bad_records_reject_each_once(
     assert [len(records) for records in found.rejects.records.values()] == [2, 1]
 
 
+@pytest.mark.parametrize("late", ["csv", "ndjson"])
+def test_a_bad_record_far_behind_rows_that_were_handed_on_is_a_reject(late: str, tmp_path: Path) -> None:
+    """The driver tells of it in the midst of a stream, in other words than before the first row."""
+    good = 300_000
+    path = tmp_path / f"x.{late}"
+    with path.open("w", encoding="utf-8") as file:
+        if late == "csv":
+            file.write("a,b\n" + "".join(f"{n},x\n" for n in range(good)) + "bad,x\n" + f"{good},x\n")
+        else:
+            file.write("".join(f'{{"a":{n},"b":"x"}}\n' for n in range(good)) + '{"a":\n' + f'{{"a":{good}}}\n')
+    form = CSV if late == "csv" else JsonFormat("lines")
+    found = ran(ONE, Files(form, (str(path),), ABC), tmp_path)
+    assert found.outcome.counts["s"].out == good + 1
+    assert found.outcome.counts["s"].rejected == 1
+    assert len(found.opened.rows("one")) == good - 1
+    assert len(found.rejects.records["s"]) == 1
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize(
+    ("query", "rows"),
+    [
+        ("select a from this where 1 = 0", []),
+        ("select 1 as a", [(1,)]),
+        ("with x as (select * from this) select * from (values (1), (2)) t(a)", [(1,), (2,)]),
+    ],
+)
+def test_what_a_query_leaves_out_is_read_and_counted_all_the_same(
+    query: str, rows: list[tuple[int]], form: str, tmp_path: Path
+) -> None:
+    text = (
+        f"  x: {{from: s, steps: [{{filter: a > 1}}, {{sql: '{query}'}}]}}\nsinks:\n  one: {{from: x, type: memory}}\n"
+    )
+    found = ran(text, FORMS[form](tmp_path), tmp_path)
+    assert found.opened.rows("one") == rows
+    counts = found.outcome.counts
+    assert (counts["s"].into, counts["s"].out, counts["s"].rejected) == ({"s": 5}, 3, 2)
+    assert (counts["x.filter"].into, counts["x.filter"].out) == ({"s": 3}, 2)
+    assert (counts["x.sql"].into, counts["x.sql"].out) == ({"x.filter": 2}, len(rows))
+    assert len(found.rejects.records["s"]) == 2
+
+
 def test_bad_records_of_one_partition_leave_the_others_whole(tmp_path: Path) -> None:
     table = pa.table({"a": pa.array([7, 8], pa.int64()), "b": ["p", "q"]})
     pq.write_table(table, tmp_path / "x.parquet")

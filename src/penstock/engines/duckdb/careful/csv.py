@@ -9,6 +9,7 @@ from sqlglot import exp
 
 from penstock.engines.duckdb.careful import rejects as r
 from penstock.engines.duckdb.careful.line_breaks import Prepared, prepared
+from penstock.engines.duckdb.errors import batches_of
 from penstock.engines.duckdb.readers import CsvPart, csv_query, layout_of
 from penstock.graph.select import column
 
@@ -46,7 +47,7 @@ def read_csv(
     part = CsvPart((ready.path,), layout, lenient=files.bad_values == "null", rejects=True)
     query = csv_query(one, form, part)
     database = workspace.database
-    for batch in database.sql(query.sql(dialect="duckdb")).to_arrow_reader(BATCH_ROWS):
+    for batch in batches_of(database.sql(query.sql(dialect="duckdb")), BATCH_ROWS):
         yield conform(batch, files.schema.relaxed()), None
     empty = r.no_rows(files.schema.relaxed())
     for batch in r.collect(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, assert_never
 from penstock.connectors.api import Batches, Chunk, CsvFormat, Files, JsonFormat, ParquetFormat
 from penstock.engines.duckdb.careful.csv import BATCH_ROWS, read_csv
 from penstock.engines.duckdb.careful.json import read_lines, read_values
+from penstock.engines.duckdb.errors import batches_of
 from penstock.engines.duckdb.readers import files_query
 from penstock.errors import DataError
 
@@ -68,7 +69,7 @@ def _plain(files: Files, path: str, workspace: Workspace) -> Iterator[tuple[pa.R
     from penstock.types.conform import conform
 
     query = files_query(replace(files, paths=(path,)))
-    for batch in workspace.database.sql(query.sql(dialect="duckdb")).to_arrow_reader(BATCH_ROWS):
+    for batch in batches_of(workspace.database.sql(query.sql(dialect="duckdb")), BATCH_ROWS):
         yield conform(batch, files.schema.relaxed()), None
 
 

@@ -10,6 +10,7 @@ from sqlglot import exp
 
 from penstock.engines.duckdb.careful import rejects as r
 from penstock.engines.duckdb.careful.line_breaks import stream
+from penstock.engines.duckdb.errors import batches_of
 from penstock.engines.duckdb.readers import MAX_JSON_BYTES, option, reader
 from penstock.errors import DataError
 from penstock.graph.select import column, identifier
@@ -165,11 +166,11 @@ def values_of(form: JsonFormat, path: str, origin: str, workspace: Workspace) ->
     database = workspace.connect(1)
     record = 1
     try:
-        for batch in database.sql(query.sql(dialect="duckdb")).to_arrow_reader(_VALUES_PER_BLOCK):
+        for batch in batches_of(database.sql(query.sql(dialect="duckdb")), _VALUES_PER_BLOCK):
             numbers = pa.arange(record, record + batch.num_rows)
             record += batch.num_rows
             yield Block(pa.table({"line": batch.column(0), "record": numbers, "byte": numbers}))
-    except (duckdb.Error, pa.ArrowException, OSError) as error:
+    except duckdb.Error as error:
         if "JSON" not in str(error) and "maximum_object_size" not in str(error):
             raise
         raise DataError(

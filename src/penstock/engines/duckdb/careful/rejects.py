@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from sqlglot import exp
 
 from penstock.connectors.api import REJECT_COLUMNS
+from penstock.engines.duckdb.errors import batches_of
 from penstock.graph.select import identifier
 from penstock.types import Schema
 
@@ -66,7 +67,7 @@ def collect(database: duckdb.DuckDBPyConnection, query: exp.Query) -> list[pa.Re
     """What such a query finds, in bounded batches."""
     from penstock.types.conform import conform
 
-    found = database.sql(query.sql(dialect="duckdb")).to_arrow_reader(BATCH_ROWS)
+    found = batches_of(database.sql(query.sql(dialect="duckdb")), BATCH_ROWS)
     return [conform(batch, SCHEMA) for batch in found if batch.num_rows]
 
 
