@@ -39,6 +39,7 @@ def publishers(folder: Path, revision: int, key: str) -> Iterator[str]:
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(timeout=30)
+        port_file.unlink(missing_ok=True)
 
 
 def _port(process: subprocess.Popen[bytes], port_file: Path) -> int:

@@ -135,8 +135,9 @@ def export_rejects(
     out: Annotated[Path, typer.Argument(help="The file to write; it must not be there yet.")],
     *,
     format: Annotated[  # noqa: A002 -- the option's name
-        Literal["json", "parquet"], typer.Option("--format", help="json: one record per line.")
-    ] = "json",
+        Literal["json", "parquet"] | None,
+        typer.Option("--format", help="json: one record per line; else by the file's ending.", show_default=False),
+    ] = None,
     run: RunId = None,
     node: Node = None,
     project: options.Project = None,
@@ -147,7 +148,7 @@ def export_rejects(
     from penstock.service.remembering import export
 
     found = _rejects(run, node, project)
-    written = export(found, out, format)
+    written = export(found, out, format or ("parquet" if out.suffix == ".parquet" else "json"))
     if json:
         print_json({"run_id": found.run_id, "file": str(out), "records": written})
     else:

@@ -97,9 +97,7 @@ def test_rejects_are_grouped_shown_and_exported(penstock: Callable[..., Said], p
         "records": 1,
     }
     assert json.loads((project / "bad.json").read_text(encoding="utf-8"))["node"] == "raw"
-    assert (
-        penstock("rejects", "export", "bad.parquet", "--format", "parquet").out == "1 record written to bad.parquet\n"
-    )
+    assert penstock("rejects", "export", "bad.parquet").out == "1 record written to bad.parquet\n"
     import pyarrow.parquet as pq
 
     assert pq.read_table(project / "bad.parquet").num_rows == 1
