@@ -20,6 +20,7 @@ from penstock.errors import ConfigError, PenstockError, Problem
 from penstock.ledger.api import PipelineKey
 from penstock.plan.make import make_plan
 from penstock.registry import Capability
+from penstock.service.targets import collisions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -110,6 +111,7 @@ class Opened:
                 self.sinks[name] = sink_use.descriptor.make(self._sink_params(sink_use), self._context(name))
                 local = Capability.LOCAL in sink_use.descriptor.capabilities
                 targets[name] = self.sinks[name].describe() if local or not offline else None
+        self.problems.extend(collisions(self.pipeline, self.loaded.paths.resolve))
         self.facts = Facts(columns, targets, recorded, self._takes)
 
     def inferred(self, name: str) -> Schema:

@@ -1,0 +1,88 @@
+"""No two sinks of a document write to one place, and none writes over files that a source reads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from penstock.errors import PenstockError, Problem
+from penstock.registry import Capability
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from penstock.document.models import Pipeline, SinkUse, SourceUse
+
+    Resolve = Callable[[str], Path]
+
+_WILD: Final = frozenset("*?[")
+_TABLES: Final = frozenset({"sqlite", "delta"})
+
+
+def collisions(pipeline: Pipeline, resolve: Resolve) -> Iterator[Problem]:
+    """CMP-340 for two sinks with one target, or with one inside the other's; CMP-341 for files that are read and written."""
+    sinks = list(pipeline.sinks.values())
+    for number, sink in enumerate(sinks):
+        for other in sinks[:number]:
+            if _collide(sink, other, resolve):
+                yield Problem(
+                    "CMP-340",
+                    f'the sinks "{other.name}" and "{sink.name}" write to the same place',
+                    at=sink.at,
+                    hint="give each a target of its own, or one sink the union of the rows",
+                )
+        for source in pipeline.sources.values():
+            if _writes_over(sink, source, resolve):
+                yield Problem(
+                    "CMP-341",
+                    f'the sink "{sink.name}" writes over what the source "{source.name}" reads',
+                    at=sink.at,
+                    detail="an epoch that has to be done again would not find its input.",
+                    hint="write to another place",
+                )
+
+
+def _collide(one: SinkUse, other: SinkUse, resolve: Resolve) -> bool:
+    first, second = _place(one, resolve), _place(other, resolve)
+    if first is None or second is None:
+        return first is second and _same_table(one.params, other.params)
+    if first == second and one.descriptor.name == other.descriptor.name == "sqlite":
+        return _same_table(one.params, other.params)  # tables lie beside each other there
+    return first.is_relative_to(second) or second.is_relative_to(first)
+
+
+def _writes_over(sink: SinkUse, source: SourceUse, resolve: Resolve) -> bool:
+    """Only of files: a table is read as it stood, whatever is written to it meanwhile."""
+    target, read = _place(sink, resolve), _place(source, resolve)
+    if target is None or read is None or source.descriptor.name in _TABLES:
+        return False
+    if read.is_relative_to(target):
+        return True
+    pattern = str(source.params.path)  # type: ignore[attr-defined]  # it has a place
+    matches = target.match(pattern) if _WILD & set(pattern) else target.suffix == f".{source.descriptor.name}"
+    return target.is_relative_to(read) and matches
+
+
+def _place(use: SinkUse | SourceUse, resolve: Resolve) -> Path | None:
+    """The file or folder that a component names, up to the first wildcard; None where it names none, or a wrong one, of
+    which it says so itself.
+    """
+    text = getattr(use.params, "path", None)
+    if not isinstance(text, str) or Capability.LOCAL not in use.descriptor.capabilities:
+        return None
+    parts = Path(text).parts
+    plain = next((at for at, part in enumerate(parts) if _WILD & set(part)), len(parts))
+    if plain == 0:
+        return None
+    try:
+        return resolve(str(Path(*parts[:plain]))).resolve()
+    except PenstockError:
+        return None
+
+
+def _same_table(one: Any, other: Any) -> bool:
+    tables = [getattr(params, "table", None) for params in (one, other)]
+    if not all(isinstance(table, str) for table in tables):
+        return False
+    connections = [getattr(params, "connection", None) for params in (one, other)]
+    return connections[0] == connections[1] and str(tables[0]).casefold() == str(tables[1]).casefold()
