@@ -41,7 +41,7 @@ def enforce(
     """
     found = builder.schema_of(node_id)
     _check_columns(
-        _Held(owner, found, contract, "its recorded schema" if is_recorded else "its schema", at),
+        _Held(owner, found, contract, is_recorded, at),
         policy,
         physical or found,
     )
@@ -73,16 +73,20 @@ def _same(item: Field, found: Schema) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Held:
-    """What a node has and what it should have; ``called`` is how an author reads of the latter."""
+    """What a node has and what it should have: by its author's word, or as it was recorded."""
 
     owner: str
     found: Schema
     contract: Schema
-    called: str
+    is_recorded: bool
     at: Location | None
 
+    @property
+    def called(self) -> str:
+        return "its recorded schema" if self.is_recorded else "its schema"
+
     def problem(self, code: str, message: str, hint: str | None, detail: str | None = None) -> Problem:
-        if self.called != "its schema":
+        if self.is_recorded:
             hint = "`penstock schema accept FILE` takes the source as it is now"
         return Problem(code, message, at=self.at, detail=detail, hint=hint)
 

@@ -45,9 +45,9 @@ def collisions(pipeline: Pipeline, resolve: Resolve) -> Iterator[Problem]:
 def _collide(one: SinkUse, other: SinkUse, resolve: Resolve) -> bool:
     first, second = _place(one, resolve), _place(other, resolve)
     if first is None or second is None:
-        return first is second and _same_table(one.params, other.params)
+        return first is second and _same_table(one.params, other.params, str)
     if first == second and one.descriptor.name == other.descriptor.name == "sqlite":
-        return _same_table(one.params, other.params)  # tables lie beside each other there
+        return _same_table(one.params, other.params, str.casefold)  # tables lie beside each other there
     return first.is_relative_to(second) or second.is_relative_to(first)
 
 
@@ -80,9 +80,10 @@ def _place(use: SinkUse | SourceUse, resolve: Resolve) -> Path | None:
         return None
 
 
-def _same_table(one: Any, other: Any) -> bool:
+def _same_table(one: Any, other: Any, as_named: Callable[[str], str]) -> bool:
+    """``as_named``: what of a table's name tells it from others."""
     tables = [getattr(params, "table", None) for params in (one, other)]
     if not all(isinstance(table, str) for table in tables):
         return False
     connections = [getattr(params, "connection", None) for params in (one, other)]
-    return connections[0] == connections[1] and str(tables[0]).casefold() == str(tables[1]).casefold()
+    return connections[0] == connections[1] and as_named(str(tables[0])) == as_named(str(tables[1]))

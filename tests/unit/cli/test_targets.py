@@ -45,7 +45,7 @@ def test_two_sinks_with_one_target(penstock: Callable[..., Said], project: Path,
         ("type: sqlite, path: o.db, table: t, mode: append", "type: sqlite, path: o.db, table: u, mode: append"),
         (
             f"type: postgres, connection: {PG}, table: t, mode: append",
-            f"type: postgres, connection: {PG}, table: u, mode: append",
+            f"type: postgres, connection: {PG}, table: T, mode: append",
         ),
     ],
 )
