@@ -5,6 +5,7 @@ Whole columns at a time; a column that has its form already is passed on without
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, assert_never
 
 import pyarrow as pa
@@ -119,11 +120,23 @@ def _cast(array: pa.Array, wanted: LogicalType, form: pa.DataType, name: str) ->
     given = type_from_arrow(array.type)
     if wanted == lt.UUID and given == lt.STRING:
         return _uuids(array)
-    if not (can_hold(lt.relaxed(wanted), given) or (wanted == lt.JSON and given == lt.STRING)):
+    if not can_hold(lt.relaxed(_json_as_text(wanted)), given):  # Arrow and its engines hand JSON around as text
         raise _impossible(array.type, wanted, name)
     if pa.types.is_duration(array.type):
         return _intervals(array)
     return array.cast(form)
+
+
+def _json_as_text(kind: LogicalType) -> LogicalType:
+    match kind:
+        case List(element, nullable):
+            return List(_json_as_text(element), nullable)
+        case Map(key, value, nullable):
+            return Map(key, _json_as_text(value), nullable)
+        case Struct(fields):
+            return Struct(tuple(replace(field, type=_json_as_text(field.type)) for field in fields))
+        case _:
+            return lt.STRING if kind == lt.JSON else kind
 
 
 def _marked(array: pa.Array, form: pa.DataType) -> pa.Array:

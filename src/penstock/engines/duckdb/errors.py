@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from penstock.errors import ConfigError, DataError, FatalError, InternalError, PenstockError
+from penstock.types.faithful import UNCERTAIN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,9 +33,15 @@ _TABLE: tuple[tuple[type[PenstockError], str, str, re.Pattern[str], str | None],
 )  # fmt: skip
 
 
+class UncertainError(DataError):
+    """A statement that read files fast met a value of which it could not tell whether it is what the file says."""
+
+
 def classified(error: Exception, doing: str) -> PenstockError:
     """The named error for one of DuckDB's; what it said stands in the detail, cut to what a person reads."""
     text = str(error)
+    if UNCERTAIN in text:
+        return UncertainError("ENG-312", f"the data cannot be processed while {doing}", detail=text)
     words = " ".join(line.strip() for line in text.splitlines() if line.strip())[:500]
     for kind, code, message, pattern, hint in _TABLE:
         if pattern.match(text):

@@ -11,7 +11,7 @@ from sqlglot import exp
 from penstock.engines.api import NodeCounts
 from penstock.engines.duckdb import python_step, rejected
 from penstock.engines.duckdb.chance import is_left_to_chance
-from penstock.engines.duckdb.errors import translated
+from penstock.engines.duckdb.errors import UncertainError, translated
 from penstock.engines.duckdb.inputs import Input
 from penstock.engines.duckdb.origin import Origin, origin_of
 from penstock.engines.duckdb.profile import Profile, read_profile
@@ -88,15 +88,15 @@ class Execution:
         origin: Origin | None = None,
     ) -> Result:
         """Runs ``attempt`` with the statement of a node's rows, which carry their source's row where ``origin`` says so.
-        Where a plain read met a malformed record the attempt is undone and made once more with care.
+        Where a fast read met a value it cannot tell, or a malformed record, the attempt is undone and made again with care.
         """
         try:
             statement = self._opened(target, origin)
             result = attempt(statement.query)
             profile = self._profile() if self._counted else ""
-        except DataError:
+        except DataError as error:
             self._abandon(target)
-            if not self._take_care(target):
+            if not self._take_care(target, by_text=isinstance(error, UncertainError)):
                 raise
             return self.execute(target, attempt, undo, origin)
         except BaseException:
@@ -194,13 +194,12 @@ class Execution:
         if causes:
             raise causes[0] from None
 
-    def _take_care(self, target: str) -> bool:
+    def _take_care(self, target: str, *, by_text: bool) -> bool:
         """Whether there is an input that could be read with more care, and from now on is."""
         eased = [item for _, item in self._used(target) if item.can_be_eased]
         self._close_quietly(eased)
         for item in eased:
-            item.careful = True
-            item.settled = False
+            item.ease(by_text=by_text)
         for _, item in self._used(target):
             if not item.settled:
                 self._rejects.clear(item.node.id)

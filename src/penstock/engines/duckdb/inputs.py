@@ -32,12 +32,14 @@ if TYPE_CHECKING:
 class Input:
     """One Read or Table node of a pass: one ``Rows`` per partition.
 
-    ``careful`` reads files such that malformed records become rejects instead of errors, at a price.
+    Files are read fast; ``by_text`` where a value could not be told so; ``careful``, at a price, such that malformed
+    records become rejects instead of errors.
     """
 
     node: Read | Table
     parts: Sequence[Rows]
     careful: bool = False
+    by_text: bool = False
     settled: bool = False  # its rejects were taken by an earlier statement
     _open: list[_Opened] = field(default_factory=list)
 
@@ -45,6 +47,12 @@ class Input:
     def can_be_eased(self) -> bool:
         """Whether a careful read may take what a fast one refused."""
         return not self.careful and any(isinstance(part, Files | Pipe) for part in self.parts)
+
+    def ease(self, *, by_text: bool) -> None:
+        """From now on read by text, else (or where it was already) with care."""
+        self.careful = not by_text or self.by_text
+        self.by_text = True
+        self.settled = False
 
     @property
     def at_end(self) -> bool:
@@ -61,12 +69,24 @@ class Input:
         """The query over all parts; ``keep`` takes rejected records and says how many they were."""
         self._open = []
         for place, part in enumerate(self.parts):
-            self._open.append(_opened(session, f"{self.node.id}#{place}", self._read_as(part, session), keep))
+            self._open.append(self._opened(session, place, part, keep))
         queries = [self._columns(part.query) for part in self._open]
         union: exp.Query = queries[0]
         for query in queries[1:]:
             union = exp.Union(this=union, expression=query, distinct=False)
         return union
+
+    def _opened(self, session: Session, place: int, part: Rows, keep: Callable[[pa.RecordBatch], int]) -> _Opened:
+        name = f"{self.node.id}#{place}"
+        match self._read_as(part, session):
+            case Files() as files:
+                return _OpenFiles(files_query(files, threads=session.threads, by_text=self.by_text))
+            case Batches() as batches:
+                return _OpenStream(session, name, batches, keep)
+            case Pipe() as pipe:
+                return _OpenPipe(session, pipe)
+            case other:
+                assert_never(other)
 
     def _read_as(self, part: Rows, session: Session) -> Rows:
         if not self.careful:
@@ -115,20 +135,9 @@ class _Opened:
     def abandon(self) -> None: ...
 
 
-def _opened(session: Session, name: str, part: Rows, keep: Callable[[pa.RecordBatch], int]) -> _Opened:
-    match part:
-        case Files():
-            return _OpenFiles(part, session.threads)
-        case Batches():
-            return _OpenStream(session, name, part, keep)
-        case Pipe():
-            return _OpenPipe(session, part)
-    assert_never(part)
-
-
 class _OpenFiles(_Opened):
-    def __init__(self, files: Files, threads: int) -> None:
-        self.query = files_query(files, threads=threads)
+    def __init__(self, query: exp.Query) -> None:
+        self.query = query
 
 
 class _OpenStream(_Opened):

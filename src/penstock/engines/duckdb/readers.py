@@ -18,9 +18,11 @@ from penstock.connectors.api import CsvFormat, Files, JsonFormat, ParquetFormat,
 from penstock.graph.select import column, identifier
 from penstock.types import STRING
 from penstock.types.duckdb import to_duckdb, to_duckdb_text
+from penstock.types.faithful import ALTERED, UNCERTAIN, Reading, Spelling, fast, textual
+from penstock.types.logical import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import duckdb
 
@@ -34,36 +36,40 @@ MAX_CSV_BYTES: Final = 2_000_000  # DuckDB's own default for a record; more woul
 MAX_JSON_BYTES: Final = 16 * 2**20
 _SOURCE: Final = "__file"
 _BAD_DATA: Final = (
+    ALTERED,
+    UNCERTAIN,
     "CSV Error on Line",
     "CSV Parser state machine",
     "JSON transform error",
     "Malformed JSON",
     "maximum_object_size",
     "exceeded the maximum",
-    "Could not convert",
+    "Could not parse string",
     "not utf-8 encoded",
 )
 
 
-def files_query(files: Files, *, threads: int = 1) -> exp.Query:
+def files_query(files: Files, *, threads: int = 1, by_text: bool = False) -> exp.Query:
     """Exactly the columns of ``files.schema``, by name, order and type, every record of every file once. Pure.
 
-    Fails, when it runs, at the first record or value that cannot be taken. ``threads``: how many the session has (a
-    lower number is always right).
+    Fails, when it runs, at the first record or value that cannot be taken, and, unless ``by_text``, at the first value
+    that cannot be told fast (:data:`faithful.UNCERTAIN`). ``threads``: how many the session has (a lower number is
+    always right).
     """
     if not files.paths:
         return _no_rows(files.schema)
     match files.format:
         case CsvFormat() as form:
             parts = [
-                csv_query(files, form, CsvPart(tuple(paths), layout))
+                _csv_query(files, form, CsvPart(tuple(paths), layout), textual if by_text else fast)
                 for layout, paths in _by_layout(files, most=FILES_PER_THREAD * threads)
             ]
             return _union(parts)
         case JsonFormat() as form:
             # A read_json over several files in several threads loses errors, and with them records, most of the time
             # where a small file has a malformed line (DuckDB 2.0); over one file it does not.
-            return _union([_json_query(files, form, path) for path in files.paths])
+            reading = textual if by_text else fast
+            return _union([_json_query(files, form, path, reading) for path in files.paths])
         case ParquetFormat():
             return _union([_parquet_query(part) for part in _alike(files)])
         case _:
@@ -71,11 +77,19 @@ def files_query(files: Files, *, threads: int = 1) -> exp.Query:
 
 
 def pipe_query(pipe: Pipe, descriptors: Sequence[int]) -> exp.Query:
-    """The rows of all descriptors, one reader each: a pipe can neither be sought in nor read twice. As ``files_query``."""
-    paths = tuple(f"/dev/fd/{descriptor}" for descriptor in descriptors)
-    files = Files(replace(pipe.format, header=bool(pipe.format.header)), paths, pipe.schema)
-    parts = [csv_query(files, pipe.format, CsvPart((path,), pipe.schema.names)) for path in paths]
-    return _union(parts) if parts else _no_rows(pipe.schema)
+    """The rows of all descriptors, one reader each: a pipe can neither be sought in nor read twice. A database writes its
+    own types, so values are taken as they come.
+    """
+    if not descriptors:
+        return _no_rows(pipe.schema)
+    form = replace(pipe.format, header=bool(pipe.format.header))
+    types = {f"c{place}": item.type for place, item in enumerate(pipe.schema)}
+    chosen = [exp.alias_(column(place), identifier(name)) for place, name in zip(types, pipe.schema.names, strict=True)]
+    parts: list[exp.Query] = []
+    for descriptor in descriptors:
+        call = csv_reader(CsvPart((f"/dev/fd/{descriptor}",), pipe.schema.names), form, types)
+        parts.append(_every_value_read(exp.select(*chosen).from_(call), list(types)))
+    return _union(parts)
 
 
 def is_bad_data(error: duckdb.Error) -> bool:
@@ -84,7 +98,7 @@ def is_bad_data(error: duckdb.Error) -> bool:
     True also for some failures of a user's own expressions, which then fail again in the second attempt.
     """
     text = str(error)
-    return any(words in text for words in _BAD_DATA)
+    return text.startswith("Conversion Error") or any(words in text for words in _BAD_DATA)
 
 
 # ---------------------------------------------------------------- parts of all readers
@@ -153,7 +167,7 @@ def _bigint() -> exp.DataType:
     return exp.DataType.build("bigint", dialect="duckdb")
 
 
-def _selected(files: Files, paths: Sequence[str], held: Mapping[str, exp.Expr]) -> list[exp.Expr]:
+def selected(files: Files, paths: Sequence[str], held: Mapping[str, exp.Expr]) -> list[exp.Expr]:
     """Every column of the schema: what the file holds, else its constant, else null."""
     chosen: list[exp.Expr] = []
     for item in files.schema:
@@ -162,14 +176,48 @@ def _selected(files: Files, paths: Sequence[str], held: Mapping[str, exp.Expr]) 
     return chosen
 
 
-def _every_value_read(query: exp.Select, files: Files, places: Sequence[str]) -> exp.Select:
+def _every_value_read(query: exp.Select, places: Sequence[str]) -> exp.Select:
     """Columns that nobody uses are read all the same, so that a bad value is found whatever the statement above asks
     for: ``vector_type`` needs the column and costs nothing per row.
     """
-    if files.bad_values == "null" or not places:
-        return query
     touched = [exp.Anonymous(this="vector_type", expressions=[column(place)]) for place in places]
     return query.where(*[exp.NEQ(this=call, expression=exp.Literal.string("")) for call in touched], copy=False)
+
+
+def _faithful(
+    files: Files, paths: Sequence[str], call: exp.Table, readings: Mapping[str, Reading], held: Mapping[str, str]
+) -> exp.Select:
+    """The columns of the schema over a reader's, ``held`` being their names there; fails at a value that is not what the
+    file says. Their texts are at hand below the filter alone.
+    """
+    values: dict[str, exp.Expr] = {}
+    texts: list[exp.Expr] = []
+    doubts: dict[bool, list[exp.Expr]] = {False: [], True: []}
+    for place, (name, reading) in enumerate(readings.items()):
+        text = reading.text(column(held[name]))
+        values[name] = reading.value(text)
+        differs = reading.differs(column(f"t{place}"), column(f"v{files.schema.index(name)}"))
+        if differs is not None:
+            texts.append(exp.alias_(text.copy(), f"t{place}"))
+            doubts[reading.is_certain].append(differs)
+    chosen = selected(files, paths, values)
+    named = [exp.alias_(item.this, f"v{place}") for place, item in enumerate(chosen)]
+    inner = exp.select(*named, *texts).from_(call)
+    outer = [exp.alias_(column(f"v{place}"), identifier(name)) for place, name in enumerate(files.schema.names)]
+    query = exp.select(*outer).from_(inner.subquery("__read", copy=False))
+    if readings and isinstance(files.format, JsonFormat):  # as which the reader takes a line that says null
+        nulls = [exp.Is(this=column(f"v{files.schema.index(name)}"), expression=exp.null()) for name in readings]
+        doubts[True].append(exp.and_(*nulls))
+    tests = exp.Case()
+    for is_certain, word in ((False, UNCERTAIN), (True, ALTERED)):
+        if doubts[is_certain]:
+            failure = exp.Anonymous(this="error", expressions=[exp.Literal.string(word)])
+            tests = tests.when(exp.or_(*doubts[is_certain]), exp.Cast(this=failure, to=exp.DataType.build("boolean")))
+    if tests.args.get("ifs"):
+        query = query.where(tests.else_(exp.true()), copy=False)
+    if files.bad_values == "null":
+        return query
+    return _every_value_read(query, [f"v{files.schema.index(name)}" for name in readings])
 
 
 # ---------------------------------------------------------------- csv
@@ -177,13 +225,10 @@ def _every_value_read(query: exp.Select, files: Files, places: Sequence[str]) ->
 
 @dataclass(frozen=True, slots=True)
 class CsvPart:
-    """Files that have the same columns in the same order. ``lenient`` reads text and makes null of what does not
-    convert; ``rejects`` collects what is malformed (and, unless lenient, what does not convert) instead of failing.
-    """
+    """Files that have the same columns in the same order. ``rejects`` collects what is malformed instead of failing."""
 
     paths: tuple[str, ...]
     layout: tuple[str, ...]
-    lenient: bool = False
     rejects: bool = False
 
 
@@ -211,30 +256,27 @@ def _by_layout(files: Files, most: int) -> Iterator[tuple[tuple[str, ...], list[
         yield layout, current
 
 
-def csv_query(files: Files, form: CsvFormat, part: CsvPart) -> exp.Select:
+def spelling_of(form: CsvFormat) -> Spelling:
+    """How such files write values."""
+    given = {Kind.DATE: form.date_format, Kind.TIMESTAMP: form.timestamp_format}
+    patterns = {kind: pattern for kind, pattern in given.items() if pattern is not None}
+    return Spelling(decimal_comma=form.decimal_separator == ",", patterns=patterns)
+
+
+def _csv_query(
+    files: Files, form: CsvFormat, part: CsvPart, reading: Callable[[LogicalType, Spelling], Reading]
+) -> exp.Select:
     """The rows of files with one layout."""
-    wanted = {item.name: item.type for item in files.schema}
+    spelling = spelling_of(form)
+    readings = {name: reading(item.type, spelling) for name in part.layout if (item := files.schema.get(name))}
     places = {name: f"c{place}" for place, name in enumerate(part.layout)}
-    types = {place: STRING if part.lenient or name not in wanted else wanted[name] for name, place in places.items()}
-    held = {name: _csv_value(form, place, wanted[name], part) for name, place in places.items() if name in wanted}
-    call = reader("read_csv", part.paths, [option("columns", typed(types)), *_csv_options(form, part)])
-    query = exp.select(*_selected(files, part.paths, held)).from_(call)
-    return query if part.lenient else _every_value_read(query, files, [places[name] for name in held])
+    types = {place: readings[name].held if name in readings else STRING for name, place in places.items()}
+    return _faithful(files, part.paths, csv_reader(part, form, types), readings, places)
 
 
-def _csv_value(form: CsvFormat, place: str, kind: LogicalType, part: CsvPart) -> exp.Expr:
-    text: exp.Expr = column(place)
-    if not part.lenient or kind == STRING:
-        return text
-    pattern = {"date": form.date_format, "timestamp": form.timestamp_format}.get(str(kind))
-    if pattern is not None:
-        text = exp.Anonymous(this="try_strptime", expressions=[text, exp.Literal.string(pattern)])
-    if form.decimal_separator == "," and str(kind).startswith(("float", "decimal")):
-        swapped = (exp.Literal.string(","), exp.Literal.string("."))
-        plain = exp.Anonymous(this="replace", expressions=[text, *swapped])
-        has_point = exp.Anonymous(this="contains", expressions=[text.copy(), exp.Literal.string(".")])
-        text = exp.Case().when(exp.Not(this=has_point), plain)
-    return exp.TryCast(this=text, to=to_duckdb(kind))
+def csv_reader(part: CsvPart, form: CsvFormat, types: Mapping[str, LogicalType]) -> exp.Table:
+    """DuckDB's reader over the columns of the files by their place, under these names and as these types."""
+    return reader("read_csv", part.paths, [option("columns", typed(types)), *_csv_options(form, part)])
 
 
 def _csv_options(form: CsvFormat, part: CsvPart) -> list[exp.Expr]:
@@ -256,10 +298,6 @@ def _csv_options(form: CsvFormat, part: CsvPart) -> list[exp.Expr]:
     ]
     if form.comment:
         options.append(option("comment", form.comment))
-    if form.date_format and not part.lenient:
-        options.append(option("dateformat", form.date_format))
-    if form.timestamp_format and not part.lenient:
-        options.append(option("timestampformat", form.timestamp_format))
     if part.rejects:
         # In parallel, the rejects of a piece of 8 MB that holds no good record are lost, all but the first ones.
         options += [option("store_rejects", True), option("rejects_limit", 0), option("parallel", False)]
@@ -270,12 +308,15 @@ def _csv_options(form: CsvFormat, part: CsvPart) -> list[exp.Expr]:
 # ---------------------------------------------------------------- json
 
 
-def _json_query(files: Files, form: JsonFormat, path: str) -> exp.Select:
+def _json_query(
+    files: Files, form: JsonFormat, path: str, reading: Callable[[LogicalType, Spelling], Reading]
+) -> exp.Select:
     """Keys are matched by exact name; an absent key is null."""
     constants = files.constants.get(path, {})
-    held = {item.name: item.type for item in files.schema if item.name not in constants}
+    spelling = Spelling(is_json=True)
+    readings = {item.name: reading(item.type, spelling) for item in files.schema if item.name not in constants}
     # A reader without a column takes none; this one is in no file.
-    columns = option("columns", typed(held or {"__none": STRING}))
+    columns = option("columns", typed({name: item.held for name, item in readings.items()} or {"__none": STRING}))
     layout = {"lines": "newline_delimited", "array": "array", "values": "unstructured"}[form.layout]
     options = [
         columns,
@@ -284,9 +325,8 @@ def _json_query(files: Files, form: JsonFormat, path: str) -> exp.Select:
         option("compression", form.compression or "none"),
         option("maximum_object_size", MAX_JSON_BYTES),
     ]
-    chosen = _selected(files, (path,), {name: column(name) for name in held})
-    query = exp.select(*chosen).from_(reader("read_json", (path,), options))
-    return _every_value_read(query, files, list(held))
+    call = reader("read_json", (path,), options)
+    return _faithful(files, (path,), call, readings, {name: name for name in readings})
 
 
 def json_structure(columns: Mapping[str, LogicalType]) -> str:
@@ -311,7 +351,7 @@ def _parquet_query(files: Files) -> exp.Select:
     if files.union_by_name and held:
         options.append(option("schema", _parquet_schema(held)))
     values: dict[str, exp.Expr] = {name: exp.Cast(this=column(name), to=to_duckdb(kind)) for name, kind in held.items()}
-    chosen = _selected(files, files.paths, values)
+    chosen = selected(files, files.paths, values)
     return exp.select(*chosen).from_(reader("read_parquet", files.paths, options))
 
 
@@ -331,4 +371,14 @@ def _parquet_schema(held: Mapping[str, LogicalType]) -> exp.Expr:
     return exp.Anonymous(this="map", expressions=[keys, exp.Array(expressions=entries)])
 
 
-__all__ = ["CsvPart", "csv_query", "files_query", "is_bad_data", "json_structure", "layout_of", "pipe_query"]
+__all__ = [
+    "CsvPart",
+    "csv_reader",
+    "files_query",
+    "is_bad_data",
+    "json_structure",
+    "layout_of",
+    "pipe_query",
+    "selected",
+    "spelling_of",
+]

@@ -1,17 +1,23 @@
-"""CSV with bad records: DuckDB stores what it rejects, one file at a time."""
+"""CSV with bad records, one file at a time: every value is read as text and looked at; DuckDB stores what is malformed."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from sqlglot import exp
 
 from penstock.engines.duckdb.careful import rejects as r
+from penstock.engines.duckdb.careful import values
+from penstock.engines.duckdb.careful.csv_records import REJECT_TABLES, Located
 from penstock.engines.duckdb.careful.line_breaks import Prepared, prepared
 from penstock.engines.duckdb.errors import batches_of
-from penstock.engines.duckdb.readers import CsvPart, csv_query, layout_of
-from penstock.graph.select import column
+from penstock.engines.duckdb.readers import CsvPart, csv_reader, layout_of, selected, spelling_of
+from penstock.graph.select import column, identifier
+from penstock.types import STRING
+from penstock.types.duckdb import to_duckdb
+from penstock.types.faithful import Reading, textual
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,8 +28,10 @@ if TYPE_CHECKING:
     from penstock.engines.duckdb.careful.workspace import Workspace
 
 BATCH_ROWS: Final = 100_000
+_ROW: Final = "__row"
+_CAUSES: Final = "__causes"
 # DuckDB's word for what is wrong, ours, and what a person reads.
-_CAUSES: Final[tuple[tuple[str, str, str], ...]] = (
+_MALFORMED: Final[tuple[tuple[str, str, str], ...]] = (
     ("MISSING COLUMNS", "too_few_columns", "the record has fewer columns than the file"),
     ("TOO MANY COLUMNS", "too_many_columns", "the record has more columns than the file"),
     ("UNQUOTED VALUE", "bad_quote", "a quote is not closed, or text follows it"),
@@ -35,92 +43,121 @@ _CAUSES: Final[tuple[tuple[str, str, str], ...]] = (
 def read_csv(
     files: Files, form: CsvFormat, path: str, workspace: Workspace
 ) -> Iterator[tuple[pa.RecordBatch, pa.RecordBatch | None]]:
-    """Batches of rows, then the rejects with empty batches."""
+    """Batches of rows, then the rejects, in the order of their records, with empty batches."""
     from penstock.types.conform import conform
 
-    layout = layout_of(files, path)
-    origin = files.origins.get(path, path)
     ready = prepared(path, form, workspace.scratch)
     one = replace(files, paths=(ready.path,), constants={ready.path: files.constants.get(path, {})})
     if ready.path != path:
         form = replace(form, compression="none")
-    part = CsvPart((ready.path,), layout, lenient=files.bad_values == "null", rejects=True)
-    query = csv_query(one, form, part)
-    database = workspace.database
-    for batch in batches_of(database.sql(query.sql(dialect="duckdb")), BATCH_ROWS):
-        yield conform(batch, files.schema.relaxed()), None
-    empty = r.no_rows(files.schema.relaxed())
-    for batch in r.collect(
-        database, _rejected(files, layout, origin, ready, offsets=not ready.moved and path not in files.origins)
-    ):
-        yield empty, batch
-    database.execute("DROP TABLE reject_errors")
-    database.execute("DROP TABLE reject_scans")
+    has_offsets = not ready.moved and path not in files.origins
+    task = _Task(one, form, layout_of(files, path), files.origins.get(path, path), ready, has_offsets)
+    schema, database = files.schema.relaxed(), workspace.database
+    bad = Located(workspace, form, ready, columns=len(task.layout))
+    for batch in batches_of(database.sql(task.rows().sql(dialect="duckdb")), BATCH_ROWS):
+        yield conform(bad.taken_from(batch).rename_columns(schema.names), schema), None
+    bad.locate()
+    empty = r.no_rows(schema)
+    for rejects in r.collect(database, task.rejected()):
+        yield empty, rejects
+    bad.close()
+    for table in REJECT_TABLES:
+        database.execute(f"DROP TABLE {table}")
 
 
-def _rejected(files: Files, layout: tuple[str, ...], origin: str, ready: Prepared, *, offsets: bool) -> exp.Select:
-    """One row per record that was rejected, however many causes it has."""
-    begin = exp.Sub(this=_first("line_byte_position"), expression=exp.Literal.number(1))
-    place = r.position(origin, column("line"), begin if offsets else None)
-    causes = r.call("list_sort", r.call("list_distinct", exp.ArrayAgg(this=_cause(files, layout))))
-    query = r.reject_query(place, _raw(begin, ready), causes).from_(exp.to_identifier("reject_errors"))
-    if ready.sentinel:
-        query = query.where(exp.LTE(this=column("line_byte_position"), expression=exp.Literal.number(ready.size)))
-    return query.group_by(column("line")).order_by(column("line"))
+@dataclass(frozen=True)
+class _Task:
+    """One file, and the statements over it."""
 
+    files: Files
+    form: CsvFormat
+    layout: tuple[str, ...]
+    origin: str
+    ready: Prepared
+    has_offsets: bool
 
-def _raw(begin: exp.Expr, ready: Prepared) -> exp.Expr:
-    """The record's text, without the part of the sentinel that a record takes in whose quote is not closed."""
-    raw = _first("csv_line")
-    if not ready.sentinel:
-        return raw
-    end = exp.Add(this=exp.Paren(this=begin.copy()), expression=r.call("strlen", raw))
-    beyond = exp.GT(this=end, expression=exp.Literal.number(ready.size))
-    kept = exp.Sub(this=exp.Literal.number(ready.size), expression=exp.Paren(this=begin.copy()))
-    own = r.call("decode", r.call("array_slice", r.call("encode", raw.copy()), exp.Literal.number(1), kept))
-    return exp.Case().when(beyond, own).else_(raw.copy())
+    @cached_property
+    def _readings(self) -> dict[str, Reading]:
+        spelling = spelling_of(self.form)
+        return {name: textual(item.type, spelling) for name in self.layout if (item := self.files.schema.get(name))}
+
+    def rows(self) -> exp.Select:
+        """The columns of the schema, as ``p0, p1, …``, the row's number, from 1, and why it is bad, null where it is not."""
+        places = [f"c{self.layout.index(name)}" for name in self._readings]
+        tests = values.tests_of(self._readings)
+        held: dict[str, exp.Expr] = {}
+        for place, name in enumerate(self._readings):
+            value: exp.Expr = values.value_of(place)
+            if self.files.bad_values == "null" and name in tests:
+                value = exp.Case().when(tests[name].copy(), exp.null()).else_(value)
+            held[name] = value
+        reasons: exp.Expr = exp.null()
+        if self.files.bad_values != "null" and tests:
+            shown = {name: column(place) for name, place in zip(self._readings, places, strict=True)}
+            listed = values.listed(values.causes(self._readings, tests, shown))
+            reasons = exp.Case().when(values.any_of(list(tests.values())), listed)
+        found = selected(self.files, self.files.paths, held)
+        columns = [exp.alias_(item.this, f"p{place}") for place, item in enumerate(found)]
+        texts = {name: self._text(place, name) for name, place in zip(self._readings, places, strict=True)}
+        looked = values.looked_at(self._numbered(), self._readings, texts, [_ROW, *places])
+        return exp.select(*columns, column(_ROW), exp.alias_(reasons, identifier(_CAUSES))).from_(looked)
+
+    def _text(self, place: str, name: str) -> exp.Expr:
+        held = self._readings[name].held
+        return column(place) if held == STRING else exp.TryCast(this=column(place), to=to_duckdb(held))
+
+    def _numbered(self) -> exp.Subquery:
+        types = {f"c{place}": STRING for place in range(len(self.layout))}
+        call = csv_reader(CsvPart((self.ready.path,), self.layout, rejects=True), self.form, types)
+        # Both are counted while the rows come, without keeping them.
+        spec = exp.WindowSpec(kind="ROWS", start="UNBOUNDED", start_side="PRECEDING", end="CURRENT ROW")
+        given = exp.Window(this=exp.Count(this=column("c0")), spec=spec)
+        number = given if len(types) == 1 else exp.Window(this=exp.RowNumber())
+        return exp.select("*", exp.alias_(number, identifier(_ROW))).from_(call).subquery("__numbered")
+
+    def rejected(self) -> exp.Select:
+        """What DuckDB rejected, one row per record however many causes it has, and the bad rows."""
+        malformed = exp.select(
+            column("line"),
+            exp.alias_(_first("line_byte_position"), "byte"),
+            exp.alias_(_first("csv_line"), "raw"),
+            exp.alias_(r.call("list_sort", r.call("list_distinct", exp.ArrayAgg(this=self._malformed()))), "causes"),
+        ).from_(exp.to_identifier(REJECT_TABLES[0]))
+        if self.ready.sentinel:
+            is_own = exp.LTE(this=column("line_byte_position"), expression=exp.Literal.number(self.ready.size))
+            malformed = malformed.where(is_own)
+        malformed = malformed.group_by(column("line"))
+        bad = exp.select("line", "byte", "raw", "causes").from_(exp.to_identifier(Located.TABLE))
+        both = exp.Union(this=malformed, expression=bad, distinct=False).subquery("rejected")
+        begin = exp.Sub(this=column("byte"), expression=exp.Literal.number(1))
+        place = r.position(self.origin, column("line"), begin if self.has_offsets else None)
+        query = r.reject_query(place, self._raw(begin), column("causes"))
+        return query.from_(both).order_by(column("line"))
+
+    def _raw(self, begin: exp.Expr) -> exp.Expr:
+        """The record's text, without the part of the sentinel that a record takes in whose quote is not closed."""
+        raw = column("raw")
+        if not self.ready.sentinel:
+            return raw
+        end = exp.Add(this=exp.Paren(this=begin.copy()), expression=r.call("strlen", raw))
+        beyond = exp.GT(this=end, expression=exp.Literal.number(self.ready.size))
+        kept = exp.Sub(this=exp.Literal.number(self.ready.size), expression=exp.Paren(this=begin.copy()))
+        own = r.call("decode", r.call("array_slice", r.call("encode", raw.copy()), exp.Literal.number(1), kept))
+        return exp.Case().when(beyond, own).else_(raw.copy())
+
+    def _malformed(self) -> exp.Expr:
+        """The cause of one error that DuckDB stored, with the column's own name, by its place."""
+        kind = column("error_type")
+        code, message = exp.Case(), exp.Case()
+        for theirs, ours, words in _MALFORMED:
+            code = code.when(exp.EQ(this=kind, expression=r.text(theirs)), r.text(ours))
+            message = message.when(exp.EQ(this=kind, expression=r.text(theirs)), r.text(words))
+        names = exp.Array(expressions=[r.text(name) for name in self.layout])
+        at = exp.Cast(this=column("column_idx"), to=exp.DataType.build("bigint", dialect="duckdb"))
+        blames = exp.In(this=column("error_type"), expressions=[r.text("INVALID ENCODING"), r.text("UNQUOTED VALUE")])
+        name = exp.Case().when(blames, r.call("list_extract", names, at)).else_(r.null_text())
+        return r.cause(code.else_(r.text("malformed")), name, message.else_(r.call("lower", kind)))
 
 
 def _first(name: str) -> exp.Expr:
     return r.call("any_value", column(name))
-
-
-def _cause(files: Files, layout: tuple[str, ...]) -> exp.Expr:
-    kind = column("error_type")
-    code, message = exp.Case(), exp.Case()
-    code = code.when(exp.EQ(this=kind, expression=r.text("CAST")), r.text("bad_value"))
-    message = message.when(exp.EQ(this=kind, expression=r.text("CAST")), _bad_value(files, layout))
-    for theirs, ours, words in _CAUSES:
-        code = code.when(exp.EQ(this=kind, expression=r.text(theirs)), r.text(ours))
-        message = message.when(exp.EQ(this=kind, expression=r.text(theirs)), r.text(words))
-    code = code.else_(r.text("malformed"))
-    message = message.else_(r.call("lower", kind))
-    return r.cause(code, _name(layout), message)
-
-
-def _name(layout: tuple[str, ...]) -> exp.Expr:
-    """The column's own name, by its place."""
-    names = exp.Array(expressions=[r.text(name) for name in layout])
-    at = exp.Cast(this=column("column_idx"), to=exp.DataType.build("bigint", dialect="duckdb"))
-    found = r.call("list_extract", names, at)
-    blames = exp.In(
-        this=column("error_type"), expressions=[r.text("CAST"), r.text("INVALID ENCODING"), r.text("UNQUOTED VALUE")]
-    )
-    return exp.Case().when(blames, found).else_(r.null_text())
-
-
-def _bad_value(files: Files, layout: tuple[str, ...]) -> exp.Expr:
-    """``"price" is no decimal(12,4): the value``."""
-    kinds = [str(item.type) if (item := files.schema.get(name)) else "string" for name in layout]
-    at = exp.Cast(this=column("column_idx"), to=exp.DataType.build("bigint", dialect="duckdb"))
-    heads = exp.Array(
-        expressions=[r.text(f'"{name}" is no {kind}: ') for name, kind in zip(layout, kinds, strict=True)]
-    )
-    value = r.call(
-        "regexp_extract",
-        column("error_message"),
-        r.text('Could not convert string "(.*)" to '),
-        exp.Literal.number(1),
-        r.text("s"),
-    )
-    return r.call("concat", r.call("list_extract", heads, at), r.shown(value))

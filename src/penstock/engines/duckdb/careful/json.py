@@ -5,35 +5,41 @@ from __future__ import annotations
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from sqlglot import exp
 
 from penstock.engines.duckdb.careful import json_checks as checks
 from penstock.engines.duckdb.careful import rejects as r
+from penstock.engines.duckdb.careful import values
 from penstock.engines.duckdb.careful.json_blocks import Block, Unread, lines_of, values_of
+from penstock.engines.duckdb.readers import selected
 from penstock.graph.select import column, identifier
-from penstock.types import JSON, STRING, Schema
-from penstock.types.duckdb import to_duckdb
+from penstock.types import JSON, STRING
+from penstock.types.faithful import Spelling, fast, textual
 from penstock.types.logical import Decimal, Primitive
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     import duckdb
     import pyarrow as pa
 
     from penstock.connectors.api import Files, JsonFormat
     from penstock.engines.duckdb.careful.workspace import Workspace
+    from penstock.types import Schema
+    from penstock.types.faithful import Reading
 
 _MUCH: Final = 0.2  # of a block's lines
 _RECORD: Final = "__record"
+_SPELLING: Final = Spelling(is_json=True)
 
 Parts: TypeAlias = "Iterator[tuple[pa.RecordBatch, pa.RecordBatch | None]]"
 
 
 def read_lines(files: Files, form: JsonFormat, path: str, workspace: Workspace) -> Parts:
-    """One object per line; blank lines are no records; ``null`` is an object without keys."""
+    """One object per line; blank lines are no records."""
     origin = files.origins.get(path, path)
     task = _Task(files, path, origin, offsets=path not in files.origins)
     return _parsed(task, lines_of(form, path, Unread(origin, task.offsets)), workspace)
@@ -48,7 +54,7 @@ def read_values(files: Files, form: JsonFormat, path: str, workspace: Workspace)
     return _parsed(_Task(files, path, origin, offsets=False), values_of(form, path, origin, workspace), workspace)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Task:
     """One file, and the statements that take its records apart."""
 
@@ -58,43 +64,63 @@ class _Task:
     offsets: bool
 
     @property
-    def held(self) -> Schema:
+    def _held(self) -> Schema:
         constants = self.files.constants.get(self.path, {})
-        return self.files.schema.without(constants.keys() & set(self.files.schema.names)).relaxed()
+        return self.files.schema.without(constants.keys() & set(self.files.schema.names))
+
+    @cached_property
+    def _readings(self) -> dict[str, Reading]:
+        return {item.name: textual(item.type, _SPELLING) for item in self._held}
+
+    @cached_property
+    def _tests(self) -> dict[str, exp.Expr]:
+        return checks.tests_of(self._readings)
 
     @property
-    def suspects(self) -> tuple[str, ...] | None:
-        """The columns in which a null may be a bad value; None where one may hide deeper in a value than that."""
-        kinds = {item.name: item.type for item in self._checked if item.type not in (STRING, JSON)}
-        return tuple(kinds) if all(isinstance(kind, Primitive | Decimal) for kind in kinds.values()) else None
+    def suspects(self) -> tuple[int, ...] | None:
+        """The places of the columns in which a null may be a bad value; None where one may hide deeper in a value than that, or where
+        bad values are nulls.
+        """
+        names = self.files.schema.names
+        kinds = {names.index(item.name): item.type for item in self._held if item.type not in (STRING, JSON)}
+        is_flat = all(isinstance(kind, Primitive | Decimal) for kind in kinds.values())
+        return tuple(kinds) if is_flat and self.files.bad_values != "null" else None
 
     def likely_rows(self) -> str:
-        """As ``rows``, of the lines that look like objects; a null may stand for a bad value. Fails where one is no JSON."""
-        return self._columns().from_(checks.likely_lines(self.held)).sql(dialect="duckdb")
+        """As ``rows``, of the lines that look like objects and whose values are certainly what the line says; a null may
+        stand for a bad value. Fails where one is no JSON.
+        """
+        readings = {item.name: fast(item.type, _SPELLING) for item in self._held}
+        doubts = [
+            test
+            for place, reading in enumerate(readings.values())
+            if (test := reading.differs(column(f"t{place}"), values.value_of(place))) is not None
+        ]
+        query = self._columns(readings, {}).from_(checks.likely_lines(readings))
+        return query.where(exp.not_(values.any_of(doubts))).sql(dialect="duckdb")
 
     def rows(self) -> str:
         """One row per good line: the columns, and ``__record``."""
-        return self._columns().from_(checks.parsed_lines(self.held)).where(self._good()).sql(dialect="duckdb")
+        nulled = self._tests if self.files.bad_values == "null" else {}
+        query = self._columns(self._readings, nulled).from_(checks.parsed_lines(self._readings))
+        return query.where(self._good()).sql(dialect="duckdb")
 
-    def _columns(self) -> exp.Select:
-        constants = self.files.constants.get(self.path, {})
-        columns = []
-        for item in self.files.schema:
-            value = constants.get(item.name)
-            tree = (
-                exp.Cast(this=value.copy(), to=to_duckdb(item.type))
-                if value is not None
-                else checks.part_of(checks.PARSED, item.name)
-            )
-            columns.append(exp.alias_(tree, identifier(item.name)))
+    def _columns(self, readings: Mapping[str, Reading], nulled: Mapping[str, exp.Expr]) -> exp.Select:
+        """``p0, p1, …`` in the order of the schema, and ``__record``."""
+        held: dict[str, exp.Expr] = {}
+        for place, name in enumerate(readings):
+            value: exp.Expr = values.value_of(place)
+            held[name] = exp.Case().when(nulled[name].copy(), exp.null()).else_(value) if name in nulled else value
+        found = selected(self.files, (self.path,), held)
+        columns = [exp.alias_(item.this, f"p{place}") for place, item in enumerate(found)]
         return exp.select(*columns, exp.alias_(column("record"), identifier(_RECORD)))
 
     def _good(self) -> exp.Expr:
         """A CASE, not an OR: what looks into JSON fails where there is none. And only as conditions of a CASE are these
         tests evaluated for the rows alone that the ones before left undecided (a tenth of the time).
         """
-        tests = [test for item in self._checked if (test := checks.bad_value(item)) is not None]
-        tested = exp.Case().when(exp.or_(*tests), exp.false()).else_(exp.true()) if tests else exp.true()
+        tests = [] if self.files.bad_values == "null" else list(self._tests.values())
+        tested = exp.not_(values.any_of(tests))
         return (
             exp.Case()
             .when(checks.plain_object(), tested)
@@ -103,16 +129,12 @@ class _Task:
             .else_(tested.copy())
         )
 
-    @property
-    def _checked(self) -> Schema:
-        return Schema() if self.files.bad_values == "null" else self.held
-
     def rejected(self) -> exp.Select:
         """Over lines that are bad or blank."""
-        causes = checks.causes(self._checked)
+        tests = {} if self.files.bad_values == "null" else self._tests
         place = r.position(self.origin, column("record"), column("byte") if self.offsets else None)
-        query = r.reject_query(place, column("line"), causes).from_(checks.parsed_lines(self.held))
-        return query.where(exp.not_(checks.blank()))
+        query = r.reject_query(place, column("line"), checks.causes(self._readings, tests))
+        return query.from_(checks.parsed_lines(self._readings)).where(exp.not_(checks.blank()))
 
 
 def _parsed(task: _Task, blocks: Iterator[Block], workspace: Workspace) -> Parts:
@@ -133,7 +155,7 @@ def _parsed(task: _Task, blocks: Iterator[Block], workspace: Workspace) -> Parts
 
     def finished() -> Parts:
         good, lines = waiting.popleft().result()
-        for batch in good.to_batches():
+        for batch in good.rename_columns(schema.names).to_batches():
             yield conform(batch, schema), None
         for rejects in bad.add(lines):
             yield r.no_rows(schema), rejects
@@ -223,10 +245,10 @@ class _Parser:
         except duckdb.InvalidInputException:
             self._is_hopeful = False
             return None
-        for name in self._suspects or ():
-            values = found.column(name)
-            if values.null_count:
-                found = found.filter(pc.is_valid(values))
+        for place in self._suspects or ():
+            column = found.column(place)
+            if column.null_count:
+                found = found.filter(pc.is_valid(column))
         return found
 
 

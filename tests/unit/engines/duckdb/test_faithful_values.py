@@ -1,0 +1,272 @@
+"""A value is what the file says, or its record is a reject: nothing is rounded, cut or dropped in silence."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Final
+
+import duckdb
+import pytest
+from passes import run
+
+from penstock.connectors.api import CsvFormat, Files, JsonFormat
+from penstock.engines.duckdb.careful import Workspace, careful_files
+from penstock.engines.duckdb.careful import csv_records as records
+from penstock.engines.duckdb.readers import files_query, is_bad_data
+from penstock.types import Schema
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+BAD: Final = object()
+TEXTS: Final = [
+    ("int64", "7", 7),
+    ("int64", "-7", -7),
+    ("int64", "1e2", 100),
+    ("int64", "5.", 5),
+    ("int64", "5.00", 5),
+    ("int64", " 7 ", 7),
+    ("int64", "9007199254740993", 9007199254740993),
+    ("int64", "9223372036854775807", 2**63 - 1),
+    ("int64", "9223372036854775808", BAD),
+    ("int64", "9007199254740993.5", BAD),
+    ("int64", "1.5", BAD),
+    ("int64", "0.4", BAD),
+    ("int64", "1e-1", BAD),
+    ("int64", "0x10", BAD),
+    ("int64", "nan", BAD),
+    ("uint64", "18446744073709551615", 2**64 - 1),
+    ("int8", "127.0", 127),
+    ("int8", "128", BAD),
+    ("decimal(10,2)", "1.99", Decimal("1.99")),
+    ("decimal(10,2)", "-0.5", Decimal("-0.50")),
+    ("decimal(10,2)", "1.9900", Decimal("1.99")),
+    ("decimal(10,2)", "1.5e2", Decimal("150.00")),
+    ("decimal(10,2)", "1.999", BAD),
+    ("decimal(10,2)", "1e-5", BAD),
+    ("decimal(10,2)", "123456789.00", BAD),
+    ("decimal(30,10)", "12345678901234567.0000000001", Decimal("12345678901234567.0000000001")),
+    ("decimal(30,10)", "0.12345678901", BAD),
+    ("decimal(38,0)", "99999999999999999999999999999999999999", Decimal("9" * 38)),
+    ("float64", "1.5", 1.5),
+    ("float64", "inf", float("inf")),
+    ("float64", "-Infinity", float("-inf")),
+    ("float64", "1e400", BAD),
+    ("float32", "1e40", BAD),
+    ("date", "2024-01-31", "2024-01-31"),
+    ("date", "2024-01-31 00:00:00", "2024-01-31"),
+    ("date", "2024-01-31T00:00:00Z", "2024-01-31"),
+    ("date", "2024-01-31 10:00:00", BAD),
+    ("date", "2024-01-31T00:00:00+02:00", BAD),
+    ("date", "epoch", BAD),
+    ("timestamp", "2024-01-31 10:00:00", "2024-01-31 10:00:00"),
+    ("timestamp", "2024-01-31T10:00:00.5Z", "2024-01-31 10:00:00.500000"),
+    ("timestamp", "2024-01-31", "2024-01-31 00:00:00"),
+    ("timestamp", "2024-01-31T10:00:00+02:00", BAD),
+    ("timestamp", "2024-01-31 10:00+02", BAD),
+    ("timestamp", "2024-01-31 10:00:00 Europe/Berlin", BAD),
+    ("timestamptz", "2024-01-31T10:00:00+02:00", "2024-01-31 08:00:00+00:00"),
+    ("timestamptz", "epoch", BAD),
+    ("time", "10:00:00", "10:00:00"),
+    ("time", "10:00", "10:00:00"),
+    ("time", "2024-01-31", BAD),
+    ("time", "10:00:00+02", BAD),
+    ("uuid", "no uuid", BAD),
+]
+LISTS: Final = "struct<x: int64?, y: list<decimal(20,3)?>?>"
+VALUES: Final = [
+    *[(kind, json.dumps(text), value) for kind, text, value in TEXTS if text not in ("nan", "inf", "-Infinity")],
+    ("int64", "7", 7),
+    ("int64", "1.0", 1),
+    ("int64", "true", 1),
+    ("int64", "9007199254740993", 9007199254740993),
+    ("int64", "1.5", BAD),
+    ("int64", "12345678901234567890123", BAD),
+    ("int64", "{}", BAD),
+    ("decimal(10,2)", "1.10", Decimal("1.10")),
+    ("decimal(10,2)", "1.999", BAD),
+    ("decimal(30,10)", "12345678901234567.0000000001", Decimal("12345678901234567.0000000001")),
+    ("decimal(30,10)", "100000000000000000.01", Decimal("100000000000000000.01")),
+    ("decimal(30,10)", "0.12345678901", BAD),
+    ("float64", "1e400", BAD),
+    ("boolean", "true", True),
+    ("boolean", "1.5", BAD),
+    ("date", "20240131", BAD),
+    (LISTS, '{"x": 1, "y": [12345678901234567.123, null]}', {"x": 1, "y": [Decimal("12345678901234567.123"), None]}),
+    (LISTS, '{"x": 1.5}', BAD),
+    (LISTS, '{"y": [0.1234]}', BAD),
+    (LISTS, '{"y": 5}', BAD),
+    (LISTS, "[]", BAD),
+    ("map<string,timestamp?>", '{"k": "2024-01-31T10:00:00+01:00"}', BAD),
+    ("list<int64?>", '[1, "x"]', BAD),
+]
+
+
+def files_of(folder: Path, kind: str, texts: list[str], form: CsvFormat | JsonFormat) -> Files:
+    path = folder / "x"
+    if isinstance(form, CsvFormat):
+        lines = ["a,b", *(f'"{text}",{place}' for place, text in enumerate(texts))]
+    else:
+        lines = [f'{{"a":{text},"b":{place}}}' for place, text in enumerate(texts)]
+    path.write_text("\n".join(lines) + "\n")
+    return Files(form, (str(path),), Schema.of({"a": f"{kind}?", "b": "int64?"}))
+
+
+def read(files: Files, *, by_text: bool) -> Any:
+    """The one value; BAD where the next way of reading is asked."""
+    with duckdb.connect(config={"threads": 1}) as database:
+        database.execute("SET TimeZone = 'UTC'")
+        try:
+            found = database.sql(files_query(files, by_text=by_text).sql(dialect="duckdb")).to_arrow_table()
+        except duckdb.Error as error:
+            if not is_bad_data(error):
+                raise
+            return BAD
+    return plain(found.column("a")[0].as_py())
+
+
+def plain(value: Any) -> Any:
+    return value if isinstance(value, int | float | Decimal | dict) else str(value)
+
+
+def check(folder: Path, kind: str, cases: list[tuple[str, Any]], form: CsvFormat | JsonFormat) -> None:
+    """Each fast way of reading gives the value or fails such that the next one is asked; the careful one decides."""
+    for text, expected in cases:
+        for by_text in (False, True):
+            found = read(files_of(folder, kind, [text], form), by_text=by_text)
+            assert found in (expected, BAD), (text, by_text)
+    rows: dict[int, Any] = {}
+    rejected: list[tuple[str, str]] = []
+    for chunk in careful_files(files_of(folder, kind, [text for text, _ in cases], form), Workspace(folder)).open():
+        rows |= {row["b"]: plain(row["a"]) for row in chunk.batch.to_pylist()}
+        for reject in chunk.rejects.to_pylist() if chunk.rejects is not None else []:
+            rejected += [(cause["code"], cause["column"]) for cause in reject["causes"]]
+    good = {place: expected for place, (_, expected) in enumerate(cases) if expected is not BAD}
+    assert rows == good
+    assert rejected == [("bad_value", "a")] * (len(cases) - len(good))
+
+
+def by_kind(cases: list[tuple[str, str, Any]]) -> list[tuple[str, list[tuple[str, Any]]]]:
+    kinds = dict.fromkeys(kind for kind, _, _ in cases)
+    return [(kind, [(text, value) for other, text, value in cases if other == kind]) for kind in kinds]
+
+
+@pytest.mark.parametrize(("kind", "cases"), by_kind(TEXTS))
+def test_values_of_csv(kind: str, cases: list[tuple[str, Any]], tmp_path: Path) -> None:
+    check(tmp_path, kind, cases, CsvFormat(header=True))
+
+
+@pytest.mark.parametrize(("kind", "cases"), by_kind(VALUES))
+def test_values_of_json(kind: str, cases: list[tuple[str, Any]], tmp_path: Path) -> None:
+    check(tmp_path, kind, cases, JsonFormat())
+
+
+@pytest.mark.parametrize(
+    ("kind", "cases"),
+    [
+        ("decimal(10,2)", [("1,5", Decimal("1.50")), ("1.5", BAD), ("1,999", BAD)]),
+        ("decimal(30,2)", [("1,5", Decimal("1.50")), ("1.5", BAD)]),
+        ("float64", [("1,5", 1.5), ("1.5", BAD)]),
+        ("int64", [("1,0", 1), ("1,5", BAD), ("1.5", BAD)]),
+    ],
+)
+def test_numbers_with_a_comma(kind: str, cases: list[tuple[str, Any]], tmp_path: Path) -> None:
+    check(tmp_path, kind, cases, CsvFormat(header=True, decimal_separator=","))
+
+
+def test_dates_by_a_pattern(tmp_path: Path) -> None:
+    cases = [("31.12.2024", "2024-12-31"), ("2024-12-31", BAD), ("epoch", BAD)]
+    check(tmp_path, "date", cases, CsvFormat(header=True, date_format="%d.%m.%Y"))
+
+
+def test_a_text_that_looks_like_a_long_number_stays_what_it_is(tmp_path: Path) -> None:
+    """Long numbers are put in quotes before a line is parsed; texts are passed over, whatever stands in them."""
+    long = "1234567890123456789.25"
+    path = tmp_path / "x"
+    path.write_text(json.dumps({"t": f'a": {long}, "b\\'})[:-1] + f', "n": {long}}}\n')
+    files = Files(JsonFormat(), (str(path),), Schema.of({"t": "string?", "n": "decimal(30,2)?"}))
+    [chunk] = list(careful_files(files, Workspace(tmp_path)).open())
+    assert chunk.batch.to_pylist() == [{"t": f'a": {long}, "b\\', "n": Decimal(long)}]
+
+
+def test_bad_values_are_null_where_that_is_asked_for(tmp_path: Path) -> None:
+    for form, content in [
+        (CsvFormat(header=True), "a,b\n1.5,1\n2,2\n"),
+        (JsonFormat(), '{"a":1.5,"b":1}\n{"a":2,"b":2}\n'),
+    ]:
+        path = tmp_path / "x"
+        path.write_text(content)
+        schema = Schema.of({"a": "int64?", "b": "int64?"})
+        chunks = list(careful_files(Files(form, (str(path),), schema, "null"), Workspace(tmp_path)).open())
+        assert [row for chunk in chunks for row in chunk.batch.to_pylist()] == [{"a": None, "b": 1}, {"a": 2, "b": 2}]
+
+
+@pytest.mark.parametrize(
+    "content", ["a,b\n9007199254740993,1\n1,inf\n", '{"a":9007199254740993,"b":1}\n{"a":1,"b":"inf"}\n']
+)
+def test_what_cannot_be_told_fast_is_read_by_its_text_and_is_no_reject(content: str, tmp_path: Path) -> None:
+    path = tmp_path / "x"
+    path.write_text(content)
+    form = JsonFormat() if content.startswith("{") else CsvFormat(header=True)
+    (tmp_path / "engine").mkdir()
+    found = run(
+        "pipeline: p\nsources:\n  s: {type: memory, schema: {columns: {a: int64?, b: float64?}}}\n"
+        "sinks:\n  one: {from: s, type: memory}\n",
+        {"s": Files(form, (str(path),), Schema.of({"a": "int64?", "b": "float64?"}))},
+        tmp_path / "engine",
+        readable=(tmp_path,),
+    )
+    assert found.rows["one"] == [{"a": 9007199254740993, "b": 1.0}, {"a": 1, "b": float("inf")}]
+    assert found.rejects == {}
+
+
+# ---------------------------------------------------------------- where a bad value of CSV stands
+
+
+def located(
+    content: bytes, schema: dict[str, str], folder: Path, form: CsvFormat | None = None
+) -> list[tuple[int, bytes]]:
+    """Record and text of every reject; the byte is where the text stands."""
+    path = folder / "x.csv"
+    path.write_bytes(content)
+    files = Files(form or CsvFormat(header=True), (str(path),), Schema.of(schema))
+    found = []
+    for chunk in careful_files(files, Workspace(folder)).open():
+        for reject in chunk.rejects.to_pylist() if chunk.rejects is not None else []:
+            place, raw = json.loads(reject["position"]), reject["raw"].encode()
+            assert content[place["byte"] :].startswith(raw)
+            found.append((place["record"], raw))
+    return found
+
+
+@pytest.mark.parametrize("size", [24, 70, 1000])
+def test_bad_values_are_found_piece_by_piece(size: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(records, "_PIECE_BYTES", size)
+    lines, expected = [b"a,b"], []
+    for number in range(2, 60):
+        is_bad, is_short = number % 7 == 0, number % 11 == 0
+        line = b"1.5," if is_bad else b"1,"
+        line = b"x" if is_short else line + b'"q\n""' + b"y" * (number % 5) + b'"'
+        lines.append(line)
+        expected += [(number, line)] if is_bad or is_short else []
+    content = b"\n".join(lines) + b"\n"
+    assert located(content, {"a": "int64?", "b": "string?"}, tmp_path) == expected
+
+
+@pytest.mark.parametrize("empty", [1, 2, 3, 7])
+def test_empty_values_behind_the_last_column_hide_no_record(empty: int, tmp_path: Path) -> None:
+    content = b"a,b\n" + b"".join(b"1,2" + b"," * count + b"\n" for count in range(empty + 1)) + b"x,2\n"
+    assert located(content, {"a": "int64?", "b": "int64?"}, tmp_path) == [(empty + 3, b"x,2")]
+
+
+def test_blank_lines_of_a_single_column_are_rows(tmp_path: Path) -> None:
+    found = located(
+        b'a\n1\n\n1.5\n""\n\nNA\nx\n', {"a": "int64?"}, tmp_path, CsvFormat(header=True, null_values=("", "NA"))
+    )
+    assert [raw for _, raw in found] == [b"1.5", b"x"]
+
+
+def test_a_file_without_a_header_counts_from_its_first_record(tmp_path: Path) -> None:
+    found = located(b"1,2\n1.5,2\n", {"a": "int64?", "b": "int64?"}, tmp_path, CsvFormat(header=False))
+    assert found == [(2, b"1.5,2")]
