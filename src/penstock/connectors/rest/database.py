@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 PAGES: Final = "pages"  # the relation of pages that queries read
 TEXT: Final = "page_text"  # its column: one page per row, JSON
-PLAIN: Final = "page_plain"  # its column: the page as it came, where TEXT is not that
 NUMBER: Final = "page_number"  # its column: the page's number in the listing
 _MOST_THREADS: Final = 4
 _PARTS: Final = 2 * _MOST_THREADS  # a table is handed out to threads by parts

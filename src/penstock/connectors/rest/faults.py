@@ -1,7 +1,7 @@
 """Which records are none, and which values do not fit their types: found by a second, exact query over a group.
 
 Beside each typed value stands the value as JSON: one that is there in JSON and not in the typed form did not fit. Inside
-lists, maps and structs the same is asked of every place.
+lists, maps and structs the same is asked of every place. And beside it stands its text, from which it may not differ.
 """
 
 from __future__ import annotations
@@ -15,13 +15,14 @@ import pyarrow.compute as pc
 from sqlglot import exp
 
 from penstock.connectors.api import REJECT_COLUMNS
-from penstock.connectors.rest.database import NUMBER, PAGES, PLAIN, TEXT, pages_table
+from penstock.connectors.rest.database import NUMBER, PAGES, pages_table
 from penstock.connectors.rest.exact import quoted, quoted_with_care
 from penstock.connectors.rest.path import pointer
 from penstock.connectors.rest.shape import identifier, member, records_of, structure_of
 from penstock.errors import DataError
 from penstock.types import FLOAT32, FLOAT64, JSON, STRING, Schema
 from penstock.types.conform import conform
+from penstock.types.faithful import Spelling, textual
 from penstock.types.logical import Decimal, List, Map, Primitive, Struct
 
 if TYPE_CHECKING:
@@ -30,8 +31,10 @@ if TYPE_CHECKING:
     from penstock.connectors.rest.database import Database
     from penstock.connectors.rest.path import Path
     from penstock.connectors.rest.spool import Group
+    from penstock.types.faithful import Reading
     from penstock.types.logical import LogicalType
 
+SPELLING: Final = Spelling(is_json=True)
 _SHOWN: Final = 100
 REJECTS: Final = Schema.of(REJECT_COLUMNS)
 
@@ -64,6 +67,7 @@ class Faults:
         self._schema = schema
         self._policy = policy
         self._fallible = [column for column in schema if column.type not in {STRING, JSON}]
+        self._readings = [(column.name, textual(column.type, SPELLING)) for column in schema]
 
     def find(self, database: Database, group: Group) -> Found:
         """Raises DataError SRC-277 for the first fault where the policy is fail."""
@@ -83,32 +87,24 @@ class Faults:
         return Found(rows.filter(gone), _rejects(rejected), {k: v for k, v in nulled.items() if len(v)})
 
     def _faulty(self, database: Database, group: Group) -> pa.Table:
-        import duckdb
-
         query = self._query(group).sql(dialect="duckdb")
-        try:
-            return database.table(query, {PAGES: _both(group, quoted)})
-        except duckdb.Error:
-            return database.table(query, {PAGES: _both(group, quoted_with_care)})
+        return with_long_numbers(group, lambda pages: database.table(query, {PAGES: pages}))
 
     def _query(self, group: Group) -> exp.Select:
         """One row per faulty record: page and record (0-based), whether it is none, per column whether it is bad, and
         the columns of a reject.
         """
-        record, typed = exp.column("record"), exp.column("typed")
+        record = exp.column("record")
         listed = records_of(self._place, group.shape, "JSON")
-        in_types = records_of(self._place, group.shape, structure_of(self._schema), PLAIN)
+        in_texts = records_of(self._place, group.shape, structure_of(self._readings))
         numbered = exp.select(
             exp.column(NUMBER),
             exp.alias_(exp.func("unnest", listed), "record"),
-            exp.alias_(exp.func("unnest", in_types), "typed"),
+            exp.alias_(exp.func("unnest", in_texts), "texts"),
             exp.alias_(_call("generate_subscripts", listed.copy(), exp.Literal.number(1)), "ordinal"),
         ).from_(PAGES)
         is_none = _is_no(record, "OBJECT")
-        bad = [
-            _bad(_member(record, column.name), exp.Dot(this=typed, expression=identifier(column.name)), column.type, 0)
-            for column in self._fallible
-        ]
+        bad = [self._bad(name, reading) for name, reading in self._readings if reading.kind not in {STRING, JSON}]
         flags = [exp.alias_(flag, f"bad{at}") for at, flag in enumerate(bad)]
         flagged = exp.select("*", exp.alias_(is_none, "is_none"), *flags).from_(numbered.subquery("numbered"))
         faulty = exp.or_("is_none", *(exp.column(f"bad{at}") for at in range(len(bad))))
@@ -127,6 +123,15 @@ class Faults:
             .from_(flagged.subquery("flagged"))
             .where(faulty)
         )
+
+    def _bad(self, name: str, reading: Reading) -> exp.Expr:
+        text = reading.text(exp.Dot(this=exp.column("texts"), expression=identifier(name)))
+        value = reading.value(text.copy(), tried=True)
+        misfit = _bad(_member(exp.column("record"), name), value, reading.kind, 0)
+        differs = reading.differs(text, value, tried=True)
+        if differs is None:
+            return misfit
+        return exp.paren(exp.or_(misfit, _call("coalesce", differs, exp.false())))
 
     def _causes(self) -> exp.Expr:
         none = _cause("not_an_object", exp.null(), exp.Literal.string("a record of the listing is no JSON object"))
@@ -258,11 +263,16 @@ def _any_place(
 # ---------------------------------------------------------------- outcomes
 
 
-def _both(group: Group, quote: Callable[[bytes], bytes]) -> pa.Table:
-    """Pages with their long numbers in quotes, so that rejects keep all digits, and as they came."""
+def with_long_numbers(group: Group, ask: Callable[[pa.Table], pa.Table]) -> pa.Table:
+    """What ``ask`` makes of the pages, whose long numbers stand in quotes so that none of their digits is lost."""
+    import duckdb
+
     bodies = [group.content[start:end] for start, end in pairwise(group.ends)]
-    table = pages_table([quote(body) for body in bodies], group.entries[0].number)
-    return table.append_column(PLAIN, pages_table(bodies).column(TEXT))
+    first = group.entries[0].number
+    try:
+        return ask(pages_table([quoted(body) for body in bodies], first))
+    except duckdb.Error:
+        return ask(pages_table([quoted_with_care(body) for body in bodies], first))
 
 
 def _starts(group: Group) -> pa.Array:
@@ -290,4 +300,4 @@ def _failure(rejected: pa.Table) -> DataError:
     )
 
 
-__all__ = ["REJECTS", "Faults", "Found"]
+__all__ = ["REJECTS", "SPELLING", "Faults", "Found", "with_long_numbers"]

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from sqlglot import exp
 
 from penstock.connectors.rest.database import PAGES, Database, pages_view
-from penstock.connectors.rest.faults import Faults
+from penstock.connectors.rest.faults import SPELLING, Faults, with_long_numbers
 from penstock.connectors.rest.nested import is_finite, parts_of
 from penstock.connectors.rest.pages import strict_objection
 from penstock.connectors.rest.shape import identifier, records_of, structure_of
@@ -20,11 +20,16 @@ from penstock.errors import DataError
 from penstock.types import JSON, STRING, Schema
 from penstock.types import logical as lt
 from penstock.types.conform import conform
+from penstock.types.faithful import fast, textual
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from penstock.connectors.rest.path import Path
     from penstock.connectors.rest.shape import Shape
     from penstock.connectors.rest.spool import Group
+    from penstock.types.faithful import Reading, Spelling
+    from penstock.types.logical import LogicalType
 
 Policy = Literal["reject", "null", "fail"]
 _MOST_READERS: Final = 4
@@ -43,7 +48,7 @@ class RecordReader:
         self._place = place
         self._schema = schema
         self._read = schema.with_fields(column for column in checked if column.name not in schema) or checked
-        self._queries: dict[Shape, str] = {}
+        self._queries: dict[tuple[Shape, object], str] = {}
         self._has_json = any(column.type == JSON for column in self._read)
         self._faults = Faults(place, self._read, policy)
 
@@ -54,28 +59,54 @@ class RecordReader:
         if self._has_json:
             _check_finite(group)
         pages = pages_view(group.content, group.ends, group.entries[0].number)
-        table = self._database.table(self._typed(group.shape), {PAGES: pages}).rename_columns(list(self._read.names))
+        table = self._database.table(self._typed(group.shape, fast), {PAGES: pages})
+        *_, doubts = table.columns
+        is_doubtful = bool(pc.any(doubts).as_py())
+        table = self._named(table)
         rejects = None
-        if self._is_suspicious(table):
+        if is_doubtful or self._is_suspicious(table):
+            if is_doubtful:
+                table = self._exact(group, table)
             found = self._faults.find(self._database, group)
             table = found.applied_to(table)
             rejects = found.rejects if found.rejects.num_rows else None
         return self._conformed(table), rejects
 
-    def _typed(self, shape: Shape) -> str:
-        """Columns c0, c1, … in the order of the schema."""
-        if shape not in self._queries:
-            self._queries[shape] = self._query(shape).sql(dialect="duckdb")
-        return self._queries[shape]
+    def _exact(self, group: Group, table: pa.Table) -> pa.Table:
+        """The same rows by their texts; columns of json as they are, since long numbers are text there."""
+        query = self._typed(group.shape, textual)
+        exact = self._named(with_long_numbers(group, lambda pages: self._database.table(query, {PAGES: pages})))
+        for at, column in enumerate(self._read):
+            if column.type == JSON:
+                exact = exact.set_column(at, column.name, table.column(at))
+        return exact
 
-    def _query(self, shape: Shape) -> exp.Select:
-        listed = records_of(self._place, shape, structure_of(self._read))
+    def _named(self, table: pa.Table) -> pa.Table:
+        return table.select(range(len(self._read))).rename_columns(list(self._read.names))
+
+    def _typed(self, shape: Shape, reading: Callable[[LogicalType, Spelling], Reading]) -> str:
+        """Columns c0, c1, … in the order of the schema, and whether one of them may be another than the page says."""
+        if (shape, reading) not in self._queries:
+            readings = [(column.name, reading(column.type, SPELLING)) for column in self._read]
+            self._queries[shape, reading] = self._query(shape, readings).sql(dialect="duckdb")
+        return self._queries[shape, reading]
+
+    def _query(self, shape: Shape, readings: Sequence[tuple[str, Reading]]) -> exp.Select:
+        listed = records_of(self._place, shape, structure_of(readings))
         records = exp.select(exp.alias_(exp.func("unnest", listed), "r")).from_(PAGES).subquery("records")
-        columns = [
-            exp.alias_(exp.Dot(this=exp.column("r"), expression=identifier(column.name)), f"c{at}")
-            for at, column in enumerate(self._read)
-        ]
-        return exp.select(*columns).from_(records)
+        texts, values, doubts = [], [], []
+        for at, (name, reading) in enumerate(readings):
+            text, value = exp.column(f"t{at}"), exp.column(f"c{at}")
+            texts.append(
+                exp.alias_(reading.text(exp.Dot(this=exp.column("r"), expression=identifier(name))), text.name)
+            )
+            values.append(exp.alias_(reading.value(text, tried=True), value.name))
+            doubts += [test for test in (reading.differs(text, value), _is_lost(text, value)) if test is not None]
+        inner = exp.select(*texts).from_(records).subquery("read")
+        looked = exp.select("*", *values).from_(inner).subquery("looked")
+        doubt = exp.func("coalesce", exp.or_(*doubts), exp.false()) if doubts else exp.false()
+        chosen = [exp.column(f"c{at}") for at in range(len(readings))]
+        return exp.select(*chosen, exp.alias_(doubt, "doubt")).from_(looked)
 
     def _is_suspicious(self, table: pa.Table) -> bool:
         """Whether a value may be missing because it did not fit, or a record because it was none."""
@@ -120,6 +151,11 @@ class RecordReaders:
     def __exit__(self, *_: object) -> None:
         for database in reversed(self._databases):
             database.close()
+
+
+def _is_lost(text: exp.Expr, value: exp.Expr) -> exp.Expr:
+    null = exp.null()
+    return exp.and_(exp.Is(this=value.copy(), expression=null), exp.Not(this=exp.Is(this=text.copy(), expression=null)))
 
 
 def _check_finite(group: Group) -> None:

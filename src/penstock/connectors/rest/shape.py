@@ -12,8 +12,10 @@ from penstock.connectors.rest.database import TEXT
 from penstock.types.duckdb import to_duckdb_text
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from penstock.connectors.rest.path import Path
-    from penstock.types import Schema
+    from penstock.types.faithful import Reading
 
 
 class Shape(StrEnum):
@@ -28,17 +30,17 @@ def identifier(name: str) -> exp.Identifier:
     return exp.to_identifier(name, quoted=True)
 
 
-def structure_of(schema: Schema) -> dict[str, str]:
-    """One record with these columns."""
-    return {column.name: to_duckdb_text(column.type) for column in schema}
+def structure_of(readings: Iterable[tuple[str, Reading]]) -> dict[str, str]:
+    """One record with these columns, as they are read."""
+    return {name: to_duckdb_text(reading.held) for name, reading in readings}
 
 
-def records_of(place: Path, shape: Shape, record: dict[str, str] | str, text: str = TEXT) -> exp.Expr:
-    """The records of a page (the column ``text``) as a list of ``record``: its columns' types, or one type for it all."""
+def records_of(place: Path, shape: Shape, record: dict[str, str] | str) -> exp.Expr:
+    """The records of a page as a list of ``record``: its columns' types, or one type for it all."""
     wanted: object = [record] if shape is Shape.ARRAY else record
     for name in reversed(place):
         wanted = {name: wanted}
-    parsed = from_json(exp.column(text), wanted)
+    parsed = from_json(exp.column(TEXT), wanted)
     found = member(parsed, place)
     return found if shape is Shape.ARRAY else exp.Array(expressions=[found])
 

@@ -13,12 +13,13 @@ from penstock.engines.duckdb.careful import rejects as r
 from penstock.engines.duckdb.careful import values
 from penstock.engines.duckdb.readers import json_structure
 from penstock.graph.select import column, identifier
-from penstock.types import STRING
+from penstock.types import JSON, STRING
+from penstock.types.duckdb import to_duckdb
 from penstock.types.faithful import has_long_decimals, quoted_long_numbers
 from penstock.types.logical import List, Map, Struct
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from penstock.types.faithful import Reading
     from penstock.types.logical import LogicalType
@@ -36,7 +37,7 @@ def likely_lines(readings: Mapping[str, Reading]) -> exp.Subquery:
     )
     parsed = exp.alias_(_transformed(column("line"), readings), identifier(PARSED))
     inner = exp.select(column("record"), parsed).from_(exp.Table(this=identifier(LINES))).where(begins, ends)
-    return _looked_at(inner, readings, ["record"])
+    return values.looked_at(inner.subquery("__lines", copy=False), readings, _parts(readings), ["record"])
 
 
 def parsed_lines(readings: Mapping[str, Reading]) -> exp.Subquery:
@@ -44,16 +45,25 @@ def parsed_lines(readings: Mapping[str, Reading]) -> exp.Subquery:
     the text and the value.
     """
     line: exp.Expr = column("line")
+    texts = _parts(readings)
     if any(has_long_decimals(reading.kind) for reading in readings.values()):
         line = quoted_long_numbers(line)
+        texts |= {name: _json_of(name) for name, reading in readings.items() if reading.kind == JSON}
     parsed = exp.Case().when(r.call("json_valid", column("line")), _transformed(line, readings))
     inner = exp.select("*", exp.alias_(parsed, identifier(PARSED))).from_(exp.Table(this=identifier(LINES)))
-    return _looked_at(inner, readings, ["line", "record", "byte", PARSED])
+    lines = inner.subquery("__lines", copy=False)
+    return values.looked_at(lines, readings, texts, ["line", "record", "byte", PARSED])
 
 
-def _looked_at(lines: exp.Select, readings: Mapping[str, Reading], keep: Sequence[str]) -> exp.Subquery:
-    texts = {name: part_of(PARSED, name) for name in readings}
-    return values.looked_at(lines.subquery("__lines", copy=False), readings, texts, keep)
+def _parts(readings: Mapping[str, Reading]) -> dict[str, exp.Expr]:
+    return {name: part_of(PARSED, name) for name in readings}
+
+
+def _json_of(name: str) -> exp.Expr:
+    """What stands in the line itself, whose numbers are no text."""
+    is_object = exp.Not(this=exp.Is(this=column(PARSED), expression=exp.null()))
+    given = exp.Nullif(this=_value(name), expression=exp.Cast(this=r.text("null"), to=to_duckdb(JSON)))
+    return exp.Case().when(is_object, given)
 
 
 def _transformed(line: exp.Expr, readings: Mapping[str, Reading]) -> exp.Expr:
@@ -98,7 +108,7 @@ def tests_of(readings: Mapping[str, Reading]) -> dict[str, exp.Expr]:
 
 
 def _value(name: str) -> exp.Expr:
-    return r.call("json_extract", column("line"), r.text(pointer(name)))
+    return _part(column("line"), name)
 
 
 def pointer(name: str) -> str:
