@@ -111,6 +111,7 @@ class _Build:
             owner=use.name,
             policy=use.params,
             at=use.at,
+            columns=use.columns if use.contract is not None else {},
             is_recorded=use.contract is None,
             physical=physical,
         )
@@ -133,7 +134,7 @@ class _Build:
             members = (str(step.descriptor.make(step.params, scope)),)
         current = self.united(use.name, members, use.at)
         if use.contract is not None:
-            current = enforce(self.builder, current, use.contract, owner=use.name, at=use.at)
+            current = enforce(self.builder, current, use.contract, owner=use.name, at=use.at, columns=use.columns)
         return current
 
     def members(self, names: Sequence[str], at: Location) -> tuple[str, ...]:
@@ -153,7 +154,7 @@ class _Build:
         parsed = read_query(use.sql, self.names)
         tables = {name: self.node(name, place) for name, place in parsed.tables.items()}
         return self.builder.add(
-            Query(self.builder.unique_id(f"{use.name}.sql"), tables=tables, query=parsed.tree, at=use.sql.at)
+            Query(self.builder.unique_id(f"{use.name}.sql"), tables=tables, query=parsed.tree, at=use.sql.at), use.sql
         )
 
     # ------------------------------------------------------------ sinks
@@ -178,7 +179,7 @@ class _Build:
             return use.name
         current = self.inputs(use.name, use.inputs, use.at)
         if use.contract is not None:
-            current = enforce(self.builder, current, use.contract, owner=use.name, at=use.at)
+            current = enforce(self.builder, current, use.contract, owner=use.name, at=use.at, columns=use.columns)
         if use.params.mode == "merge":
             current = reduce_to_keys(self.builder, use, current)
         return self.builder.add(Write(use.name, input=current, sink=use.name, at=use.at))

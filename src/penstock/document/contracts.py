@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from penstock.document.tree import Node
+    from penstock.errors import Location
 
 
 def read_contract(node: Node, read_file: Callable[[str], bytes]) -> Schema:
@@ -34,6 +35,12 @@ def read_contract(node: Node, read_file: Callable[[str], bytes]) -> Schema:
         at=node.at,
         hint='write `schema: {columns: {day: date, price: "decimal(12,4)?"}}`',
     )
+
+
+def column_places(node: Node | None) -> dict[str, Location]:
+    """Where the names of an inline schema's columns stand."""
+    columns = node.get("columns") if isinstance(node, Mapping) else None
+    return {name: entry.key.at for name, entry in columns.entries.items()} if isinstance(columns, Mapping) else {}
 
 
 def _inline(columns: Mapping) -> Schema:

@@ -88,7 +88,7 @@ def _members(closing: ExitStack, loaded: Loaded, shape: _Shape, use: SourceUse, 
         closing.callback(family.close)
         members = family.members()
     except PenstockError as error:
-        raise error.placed(use.at) from None
+        raise error.placed(use.at, use.places) from None
     return [
         Part(
             replace(loaded, pipeline=shape.of_member(use, family, member)),

@@ -78,6 +78,7 @@ class Listing:
                 detail=f"looked for {place}"
                 + (f" with the endings {', '.join(self.endings)}" if place.is_dir() else "")
                 + ".",
+                about=("path",),
             )
         found = (FoundFile(self._checked(path), path.relative_to(root).as_posix()) for path in paths)
         return tuple(sorted(found, key=lambda item: item.name))
