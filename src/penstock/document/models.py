@@ -113,3 +113,7 @@ class Pipeline:
     sinks: Mapping[str, SinkUse]
     run: RunSettings
     description: str = ""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return (*self.sources, *self.transforms, *self.sinks)

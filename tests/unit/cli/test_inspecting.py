@@ -172,6 +172,20 @@ def test_every_kind_of_node_can_be_previewed(
     assert not (project / ".penstock").exists()
 
 
+def test_a_node_is_previewed_whatever_is_wrong_with_those_that_it_does_not_read(
+    penstock: Callable[..., Said], project: Path
+) -> None:
+    text = (project / FILE).read_text(encoding="utf-8")
+    text = text.replace("sources:", "sources:\n  gone: {type: csv, path: gone.csv}")
+    text = text.replace("sinks:", "  cheap: {from: [gone, dear], steps: [{filter: prise < 1}]}\nsinks:")
+    text = text.replace("{from: dear,", "{from: [dear, cheap],")
+    (project / "broken.yml").write_text(text, encoding="utf-8")
+    assert penstock("validate", "broken.yml").code == 2
+    assert len(penstock("preview", "broken.yml", "dear", "--json").json["rows"]) == 2
+    for node in ("cheap", "out"):
+        assert penstock("preview", "broken.yml", node, "--json").codes == ["SRC-130"]
+
+
 def test_a_sinks_table_can_be_previewed_once_it_is_there(penstock: Callable[..., Said]) -> None:
     penstock("run", FILE, "-q")
     said = penstock("preview", FILE, "out", "-n", "1")
