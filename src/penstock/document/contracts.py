@@ -10,7 +10,7 @@ from penstock.document.template import text_of
 from penstock.document.tree import Mapping, Scalar
 from penstock.errors import ConfigError, Problem
 from penstock.secret import Secret
-from penstock.types import Field, Schema, parse_type
+from penstock.types import Field, Schema, is_unclosed, parse_type
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,7 +46,11 @@ def column_places(node: Node | None) -> dict[str, Location]:
 def _inline(columns: Mapping) -> Schema:
     fields: list[Field] = []
     problems: list[Problem] = []
+    is_cut = False  # an unquoted type at a comma of its own: what follows it is no column
     for name, entry in columns.entries.items():
+        if is_cut and isinstance(entry.value, Scalar) and entry.value.value is None:
+            continue
+        is_cut = is_unclosed(_text(entry.value))
         try:
             kind, nullable = parse_type(_text(entry.value), at=entry.value.at)
             fields.append(Field(name, kind, nullable=nullable))
