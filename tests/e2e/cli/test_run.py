@@ -121,6 +121,8 @@ def test_a_run_that_fails_says_what_it_had_rejected(penstock: Callable[..., Said
     said = penstock("run", file)
     assert said.code == 1
     assert "ENG-312" in said.err
+    assert f"--> {file}:" in said.err
+    assert 'met in "dear.filter" or "dear.derive"' in said.err
     assert "failing  failed, nothing was sealed" in said.out
     assert "rejected before that" in said.out
     assert not (project / "out" / "failing.csv").exists()
