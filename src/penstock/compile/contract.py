@@ -110,7 +110,9 @@ def _check_columns(held: _Held, policy: SourceParams | None, physical: Schema) -
         message = f'"{held.owner}" lacks the column "{name}" of {held.called}'
         near = nearest(name, unnamed)
         hint = f'did you mean "{near}"?' if near else _missing_hint(policy, takes_null=takes_null)
-        problems.append(held.problem("CMP-230", message, hint, f"it has {', '.join(physical.names)}.", column=name))
+        problems.append(
+            held.problem("CMP-230", message, hint, detail=f"it has {', '.join(physical.names)}.", column=name)
+        )
     new = [item.name for item in found if item.name not in contract]
     if new and policy is not None and policy.on_new_column == "fail":
         message = f'"{held.owner}" has {_listed(new)}, which {held.called} does not name'

@@ -28,6 +28,8 @@ __all__ = [
 
 _PASSWORD_IN_URL = re.compile(r"(://[^/@\s:]*:)([^@/\s]+)(?=@)")
 
+_ENDS = (".", "!", "?", "…")
+
 Severity = Literal["error", "warning", "info"]
 
 
@@ -50,7 +52,7 @@ class Problem:
     """One thing that is wrong, as a person reads it and a machine gets it.
 
     ``message`` is short, lower case, without a full stop, and names what is wrong with which named thing; ``detail`` is
-    evidence; ``hint`` is an action, present only if it is right in all cases. ``about`` are the keys of the component,
+    evidence, in sentences; ``hint`` is an action, present only if it is right in all cases. ``about`` are the keys of the component,
     the likeliest first, whose value is the place of a problem that has none of its own yet.
     """
 
@@ -61,6 +63,11 @@ class Problem:
     hint: str | None = None
     severity: Severity = "error"
     about: tuple[str, ...] = field(default=(), compare=False)
+
+    def __post_init__(self) -> None:
+        """A detail is a sentence: it ends in a full stop also where it ends in words of another's."""
+        if self.detail and not self.detail.endswith(_ENDS):
+            object.__setattr__(self, "detail", f"{self.detail}.")
 
     def render(self) -> str:
         """The form of style.md: code and message, place with a caret line, detail, hint."""

@@ -171,7 +171,7 @@ def test_our_own_bug_is_told_as_one(penstock: Callable[..., Said], monkeypatch: 
     monkeypatch.setattr("penstock.service.running._epochs", broken)
     said = penstock("run", FILE, "--json")
     assert (said.code, said.codes) == (70, ["INT-901"])
-    assert said.json["problems"][0]["detail"] == "ZeroDivisionError: by nothing"
+    assert said.json["problems"][0]["detail"] == "ZeroDivisionError: by nothing."
     assert penstock("runs", "list", "--json").json["runs"][0]["status"] == "failed"
     monkeypatch.setenv("PENSTOCK_DEBUG", "1")
     with pytest.raises(ZeroDivisionError):

@@ -28,7 +28,7 @@ def suspected(error: DataError, graph: Graph, target: str) -> DataError:
     nodes = [node for node in graph.nodes if node.id in above and _computes(node)]
     names = " or ".join(f'"{node.id}"' for node in nodes)
     error.problems = tuple(
-        replace(problem, detail=f"{(problem.detail or '').rstrip('.')}; met in {names}.") if names else problem
+        replace(problem, detail=f"{problem.detail or ''} It was met in {names}.".strip()) if names else problem
         for problem in error.problems
     )
     return error.placed((nodes[0] if len(nodes) == 1 else graph[target]).at)
