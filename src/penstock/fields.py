@@ -129,6 +129,10 @@ Expression = Annotated[ExpressionText, PlainValidator(read_expression), WithJson
 
 # ---------------------------------------------------------------- durations and sizes
 
+# What a reference page calls these kinds of values.
+DURATION: Final = "duration"
+SIZE: Final = "size"
+
 _DURATION: Final = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([a-zA-Z]+)\s*")
 _DURATION_UNITS: Final = {
     **dict.fromkeys(("ms", "millisecond", "milliseconds"), 0.001),
@@ -174,12 +178,21 @@ def parse_size(value: object) -> int:
 Duration = Annotated[
     timedelta,
     BeforeValidator(parse_duration),
-    WithJsonSchema({"type": "string", "pattern": r"^\s*\d+(\.\d+)?\s*[A-Za-z]+\s*$", "examples": ["10 s", "7 days"]}),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "title": DURATION,
+            "pattern": r"^\s*\d+(\.\d+)?\s*[A-Za-z]+\s*$",
+            "examples": ["10 s", "7 days"],
+        }
+    ),
 ]
 ByteSize = Annotated[
     int,
     BeforeValidator(parse_size),
-    WithJsonSchema({"anyOf": [{"type": "string", "examples": ["64 MiB"]}, {"type": "integer", "minimum": 0}]}),
+    WithJsonSchema(
+        {"title": SIZE, "anyOf": [{"type": "string", "examples": ["64 MiB"]}, {"type": "integer", "minimum": 0}]}
+    ),
 ]
 
 # ---------------------------------------------------------------- secrets

@@ -40,12 +40,8 @@ class _Build:
     underway: list[str] = field(default_factory=list)
     failed: set[str] = field(default_factory=set)
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        return (*self.pipeline.sources, *self.pipeline.transforms, *self.pipeline.sinks)
-
     def everything(self) -> None:
-        for name in self.names:
+        for name in self.pipeline.names:
             self.attempt(name)
 
     def attempt(self, name: str) -> None:
@@ -66,8 +62,8 @@ class _Build:
             raise _FailedInputError
         if name in self.builder.outputs:
             return self.builder.outputs[name]
-        if name not in self.names:
-            raise unknown_node(name, self.names, at)
+        if name not in self.pipeline.names:
+            raise unknown_node(name, self.pipeline.names, at)
         if name in self.underway:
             circle = [*self.underway[self.underway.index(name) :], name]
             raise ConfigError("CMP-202", f"the nodes {' -> '.join(circle)} need each other", at=at)
@@ -111,6 +107,7 @@ class _Build:
             owner=use.name,
             policy=use.params,
             at=use.at,
+            columns=use.columns if use.contract is not None else {},
             is_recorded=use.contract is None,
             physical=physical,
         )
@@ -133,7 +130,7 @@ class _Build:
             members = (str(step.descriptor.make(step.params, scope)),)
         current = self.united(use.name, members, use.at)
         if use.contract is not None:
-            current = enforce(self.builder, current, use.contract, owner=use.name, at=use.at)
+            current = enforce(self.builder, current, use.contract, owner=use.name, at=use.at, columns=use.columns)
         return current
 
     def members(self, names: Sequence[str], at: Location) -> tuple[str, ...]:
@@ -150,10 +147,10 @@ class _Build:
     def query(self, use: Transform) -> str:
         if use.sql is None:
             raise AssertionError(use.name)
-        parsed = read_query(use.sql, self.names)
+        parsed = read_query(use.sql, self.pipeline.names)
         tables = {name: self.node(name, place) for name, place in parsed.tables.items()}
         return self.builder.add(
-            Query(self.builder.unique_id(f"{use.name}.sql"), tables=tables, query=parsed.tree, at=use.sql.at)
+            Query(self.builder.unique_id(f"{use.name}.sql"), tables=tables, query=parsed.tree, at=use.sql.at), use.sql
         )
 
     # ------------------------------------------------------------ sinks
@@ -178,7 +175,7 @@ class _Build:
             return use.name
         current = self.inputs(use.name, use.inputs, use.at)
         if use.contract is not None:
-            current = enforce(self.builder, current, use.contract, owner=use.name, at=use.at)
+            current = enforce(self.builder, current, use.contract, owner=use.name, at=use.at, columns=use.columns)
         if use.params.mode == "merge":
             current = reduce_to_keys(self.builder, use, current)
         return self.builder.add(Write(use.name, input=current, sink=use.name, at=use.at))

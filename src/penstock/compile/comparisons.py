@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Final
 from sqlglot import exp
 
 from penstock.errors import ConfigError
+from penstock.steps.collect import each
 from penstock.types.duckdb import from_duckdb
 from penstock.types.families import Family, comparable, family
 from penstock.types.logical import FLOAT64, STRING, Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from penstock.errors import Location
     from penstock.types import LogicalType, Schema
@@ -23,18 +24,23 @@ _SPECIAL: Final = ("infinity", "-infinity", "epoch", "inf", "nan", "today", "now
 
 def check_comparisons(tree: exp.Expr, schema: Schema, place: Callable[[exp.Expr], Location | None]) -> None:
     """Looks at comparisons of columns, casts and literals; what else there is, the engine types. Raises ConfigError CMP-242."""
-    for node in tree.walk():
-        match node:
-            case exp.Between():
-                pairs = [(node.this, node.args["low"]), (node.this, node.args["high"])]
-            case exp.In():
-                pairs = [(node.this, item) for item in node.expressions]
-            case _ if isinstance(node, _COMPARED):
-                pairs = [(node.this, node.expression)]
-            case _:
-                continue
-        for one, other in pairs:
-            _check(one.unnest(), other.unnest(), schema, place)
+
+    def check(node: exp.Expr) -> None:
+        for other in _others(node):
+            _check(node.this.unnest(), other.unnest(), schema, place)
+
+    each(tree.walk(), check)
+
+
+def _others(node: exp.Expr) -> Sequence[exp.Expr]:
+    """What the node compares its first part with."""
+    match node:
+        case exp.Between():
+            return node.args["low"], node.args["high"]
+        case exp.In():
+            return node.expressions
+        case _:
+            return (node.expression,) if isinstance(node, _COMPARED) else ()
 
 
 def _check(one: exp.Expr, other: exp.Expr, schema: Schema, place: Callable[[exp.Expr], Location | None]) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
 from sqlglot import exp
 
 from penstock.compile.nested_nulls import has_forbidden_null
-from penstock.errors import ConfigError, Problem
+from penstock.errors import ConfigError, Problem, nearest
 from penstock.graph.nodes import Cause, Check, Column, Project
 from penstock.graph.select import column
 from penstock.types.compatibility import can_hold
@@ -16,6 +17,8 @@ from penstock.types.duckdb import to_duckdb
 from penstock.types.logical import relaxed
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from penstock.compile.scope import Builder
     from penstock.connectors.params import SourceParams
     from penstock.errors import Location
@@ -30,18 +33,19 @@ def enforce(
     owner: str,
     policy: SourceParams | None = None,
     at: Location | None = None,
+    columns: Mapping[str, Location] = MappingProxyType({}),
     is_recorded: bool = False,
     physical: Schema | None = None,
 ) -> str:
     """The node's rows with exactly the contract's columns and types (and new ones where the policy adds them).
 
-    ``is_recorded``: the contract is what an earlier run found; ``physical``: what the source has, where not all of it
+    ``columns`` has the places of the contract's columns, where it stands in the document; ``is_recorded``: the contract is what an earlier run found; ``physical``: what the source has, where not all of it
     was read. A source is held by its own policies; a transform or a sink (``policy`` None) must have the columns, and a value that
     does not fit is a reject. Raises ConfigError CMP-230 (missing), CMP-231 (new), CMP-232 (another type).
     """
     found = builder.schema_of(node_id)
     _check_columns(
-        _Held(owner, found, contract, is_recorded, at),
+        _Held(owner, found, contract, is_recorded, at, columns),
         policy,
         physical or found,
     )
@@ -52,10 +56,10 @@ def enforce(
             Check(builder.unique_id(f"{owner}.schema.check"), input=node_id, causes=tuple(causes), at=at)
         )
     extra = [item for item in found if item.name not in contract] if _adds(policy) else []
-    columns = (*(_value(item, found.get(item.name), mode) for item in contract), *_carried(extra))
-    if tuple(item.name for item in columns) == found.names and all(_same(item, found) for item in contract):
+    values = (*(_value(item, found.get(item.name), mode) for item in contract), *_carried(extra))
+    if tuple(item.name for item in values) == found.names and all(_same(item, found) for item in contract):
         return node_id
-    return builder.add(Project(builder.unique_id(f"{owner}.schema"), input=node_id, columns=columns, at=at))
+    return builder.add(Project(builder.unique_id(f"{owner}.schema"), input=node_id, columns=values, at=at))
 
 
 def _adds(policy: SourceParams | None) -> bool:
@@ -80,15 +84,20 @@ class _Held:
     contract: Schema
     is_recorded: bool
     at: Location | None
+    columns: Mapping[str, Location]
 
     @property
     def called(self) -> str:
         return "its recorded schema" if self.is_recorded else "its schema"
 
-    def problem(self, code: str, message: str, hint: str | None, detail: str | None = None) -> Problem:
+    def problem(
+        self, code: str, message: str, hint: str | None, detail: str | None = None, column: str | None = None
+    ) -> Problem:
+        """At the place of the contract's ``column``, else at the node's."""
         if self.is_recorded:
             hint = "`penstock schema accept FILE` takes the source as it is now"
-        return Problem(code, message, at=self.at, detail=detail, hint=hint)
+        at = self.at if column is None else self.columns.get(column, self.at)
+        return Problem(code, message, at=at, detail=detail, hint=hint)
 
 
 def _check_columns(held: _Held, policy: SourceParams | None, physical: Schema) -> None:
@@ -96,10 +105,14 @@ def _check_columns(held: _Held, policy: SourceParams | None, physical: Schema) -
     problems: list[Problem] = []
     takes_null = policy is not None and policy.on_missing_column == "null"
     missing = [item.name for item in contract if item.name not in found and not (takes_null and item.nullable)]
-    if missing:
-        message = f'"{held.owner}" lacks {_listed(missing)} of {held.called}'
-        hint = _missing_hint(policy, takes_null=takes_null)
-        problems.append(held.problem("CMP-230", message, hint, f"it has {', '.join(physical.names)}."))
+    unnamed = [name for name in physical.names if name not in contract]
+    for name in missing:
+        message = f'"{held.owner}" lacks the column "{name}" of {held.called}'
+        near = nearest(name, unnamed)
+        hint = f'did you mean "{near}"?' if near else _missing_hint(policy, takes_null=takes_null)
+        problems.append(
+            held.problem("CMP-230", message, hint, detail=f"it has {', '.join(physical.names)}.", column=name)
+        )
     new = [item.name for item in found if item.name not in contract]
     if new and policy is not None and policy.on_new_column == "fail":
         message = f'"{held.owner}" has {_listed(new)}, which {held.called} does not name'
@@ -123,6 +136,7 @@ def _type_changes(held: _Held) -> list[Problem]:
             "CMP-232",
             f'column "{item.name}" of "{held.owner}" is {have.type}, {held.called} says {item.type}',
             "on_type_change: widen casts it, and rejects the values that do not fit",
+            column=item.name,
         )
         for item in held.contract
         if (have := held.found.get(item.name)) is not None and not _holds(item, have) and not _parsed(have)

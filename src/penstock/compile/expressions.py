@@ -14,10 +14,11 @@ from sqlglot.errors import ParseError, SqlglotError
 
 from penstock.compile.comparisons import check_comparisons
 from penstock.compile.lambdas import is_bound, with_arrows
-from penstock.errors import ConfigError, nearest
+from penstock.errors import ConfigError, Problem, nearest
 from penstock.graph.nodes import SortKey
 from penstock.graph.select import column as column_of
 from penstock.graph.select import identifier
+from penstock.steps.collect import together
 from penstock.types.logical import Struct
 
 if TYPE_CHECKING:
@@ -153,18 +154,30 @@ def resolve(
 ) -> exp.Expr:
     """The tree with every column found in ``schemas`` (by alias; one schema under "" for a single input) and quoted.
 
-    Raises ConfigError CMP-203 (no such column), CMP-204 (ambiguous), CMP-208, CMP-240, CMP-241, CMP-243, CMP-244 (what may
-    not stand here), CMP-242 (a comparison of types that have nothing to do with each other; joins check their own).
+    Raises ConfigError with all that is wrong: CMP-203 (no such column), CMP-204 (ambiguous), CMP-208, CMP-240, CMP-241,
+    CMP-243, CMP-244 (what may not stand here), CMP-242 (a comparison of types that have nothing to do with each other;
+    joins check their own).
     """
-    _check_constructs(tree, text, allows)
+    with together() as part:
+        with part():
+            _check_constructs(tree, text, allows)
 
-    def find(node: exp.Expr) -> exp.Expr:
-        return _column(node, text, schemas, owner) if isinstance(node, exp.Column) and not is_bound(node) else node
+        def find(node: exp.Expr) -> exp.Expr:
+            if isinstance(node, exp.Column) and _is_own(node):
+                with part():
+                    return _column(node, text, schemas, owner)
+            return node
 
-    found = tree.transform(find)
-    if set(schemas) == {""}:
-        check_comparisons(found, schemas[""], lambda node: place_of(node, text))
+        found = tree.transform(find)
+        if set(schemas) == {""}:
+            with part():
+                check_comparisons(found, schemas[""], lambda node: place_of(node, text))
     return found
+
+
+def _is_own(node: exp.Column) -> bool:
+    """Whether the name is to be found among the columns: not a lambda's parameter, not a part of what is refused whole."""
+    return not (is_bound(node) or isinstance(node.this, exp.Star) or node.find_ancestor(exp.Query))
 
 
 def place_of(node: exp.Expr, text: ExpressionText) -> Location | None:
@@ -179,11 +192,14 @@ def place_of(node: exp.Expr, text: ExpressionText) -> Location | None:
 
 
 def _check_constructs(tree: exp.Expr, text: ExpressionText, allows: Allows) -> None:
-    for node in tree.walk():
-        what = _forbidden(node, allows)
-        if what is not None:
-            code, message, hint = what
-            raise ConfigError(code, message, at=place_of(node, text), hint=hint)
+    problems = [
+        Problem(code, message, at=place_of(node, text), hint=hint)
+        for node in tree.walk(prune=lambda node: _forbidden(node, allows) is not None)
+        if (found := _forbidden(node, allows)) is not None
+        for code, message, hint in (found,)
+    ]
+    if problems:
+        raise ConfigError.of(problems)
 
 
 def _forbidden(node: exp.Expr, allows: Allows) -> tuple[str, str, str | None] | None:

@@ -11,13 +11,17 @@ from typing import TYPE_CHECKING
 from sqlglot import exp
 
 from penstock.compile.contract import is_null
+from penstock.compile.expressions import missing_column
 from penstock.errors import ConfigError
+from penstock.fields import Located
 from penstock.graph.nodes import Cause, Check, Column, Filter, Project
 from penstock.graph.select import column, sample_hash, unused_name
+from penstock.steps.collect import each
 
 if TYPE_CHECKING:
     from penstock.compile.scope import Builder
     from penstock.document.models import SinkUse
+    from penstock.types import Schema
 
 _OWN = ("__merge_hash", "__merge_rank", "__merge_lowest", "__merge_highest")
 
@@ -30,11 +34,7 @@ def reduce_to_keys(builder: Builder, use: SinkUse, node_id: str) -> str:
         raise ConfigError(
             "CMP-222", f'the sink "{use.name}" merges, but names no keys', at=use.at, hint="add `keys: [...]`"
         )
-    for name in (*keys, *((order_by,) if order_by else ())):
-        if name not in schema:
-            from penstock.compile.expressions import missing_column
-
-            raise missing_column(name, list(schema.names), use.name, use.at)
+    each((*keys, *((order_by,) if order_by else ())), lambda name: _check_column(name, schema, use))
     nullable = [name for name in keys if schema[name].nullable]
     if nullable:
         causes = tuple(
@@ -43,6 +43,11 @@ def reduce_to_keys(builder: Builder, use: SinkUse, node_id: str) -> str:
         )
         node_id = builder.add(Check(f"{use.name}.null_keys", input=node_id, causes=causes, at=use.at))
     return _one_per_key(builder, use, node_id, keys, order_by)
+
+
+def _check_column(name: str, schema: Schema, use: SinkUse) -> None:
+    if name not in schema:
+        raise missing_column(name, list(schema.names), use.name, name.at if isinstance(name, Located) else use.at)
 
 
 def _one_per_key(builder: Builder, use: SinkUse, node_id: str, keys: tuple[str, ...], order_by: str | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from penstock.steps.join import JoinParams
@@ -17,13 +18,12 @@ def reads(pipeline: Pipeline) -> Mapping[str, frozenset[str]]:
     """The names that each source, transform and sink reads itself. What no node has as its name is left out, as are the
     tables of SQL that cannot be parsed: compiling tells of both.
     """
-    names = (*pipeline.sources, *pipeline.transforms, *pipeline.sinks)
-    folded = {fold_case(name): name for name in names}
+    folded = {fold_case(name): name for name in pipeline.names}
     found: dict[str, frozenset[str]] = dict.fromkeys(pipeline.sources, frozenset())
     for name, transform in pipeline.transforms.items():
         found[name] = frozenset(folded[key] for key in map(fold_case, _of(transform)) if key in folded)
     for name, sink in pipeline.sinks.items():
-        found[name] = frozenset(str(item) for item in sink.inputs) & frozenset(names)
+        found[name] = frozenset(str(item) for item in sink.inputs) & frozenset(pipeline.names)
     return found
 
 
@@ -37,6 +37,17 @@ def upstream(found: Mapping[str, frozenset[str]], names: Iterable[str]) -> froze
             seen.add(name)
             todo.extend(found.get(name, ()))
     return frozenset(seen)
+
+
+def only(pipeline: Pipeline, names: Iterable[str]) -> Pipeline:
+    """The pipeline of those nodes and of everything that they read, directly or not."""
+    needed = upstream(reads(pipeline), names)
+    return replace(
+        pipeline,
+        sources={name: use for name, use in pipeline.sources.items() if name in needed},
+        transforms={name: use for name, use in pipeline.transforms.items() if name in needed},
+        sinks={name: use for name, use in pipeline.sinks.items() if name in needed},
+    )
 
 
 def _of(transform: Transform) -> Iterable[str]:

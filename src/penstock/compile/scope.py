@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NoReturn
 
@@ -17,6 +18,7 @@ from penstock.graph import Graph
 from penstock.graph.nodes import Aggregate, Column, Project, SortKey
 from penstock.graph.select import column as column_of
 from penstock.graph.select import identifier, relation
+from penstock.steps.collect import each
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -48,10 +50,10 @@ class Builder:
             raise AssertionError(node_id)
         return schema
 
-    def add(self, node: Node) -> str:
+    def add(self, node: Node, text: Located | None = None) -> str:
         """Types the node against its inputs and keeps it. Raises located ConfigErrors (compile/typing.py)."""
         inputs = {name: self.schema_of(name) for name in node.inputs}
-        self.nodes[node.id] = type_node(node, inputs, self.engine)
+        self.nodes[node.id] = type_node(node, inputs, self.engine, text)
         return node.id
 
     def unique_id(self, wanted: str) -> str:
@@ -123,8 +125,8 @@ class StepScope:
     def node_id(self, part: str = "") -> str:
         return self.builder.unique_id(".".join(filter(None, (self.owner, self.label, part))))
 
-    def add(self, node: Node) -> str:
-        return self.builder.add(node if node.at else dataclasses.replace(node, at=self.at))
+    def add(self, node: Node, text: Located | None = None) -> str:
+        return self.builder.add(node if node.at else dataclasses.replace(node, at=self.at), text)
 
     def schema_of(self, node_id: str) -> Schema:
         return self.builder.schema_of(node_id)
@@ -141,7 +143,7 @@ class StepScope:
         found: list[Column] = []
         problems: list[Problem] = []
         for item in columns:
-            at = item.value.place(0, len(item.value.sql)) if item.value.place else self.at
+            at = item.value.at or self.at
             try:
                 found.append(Column(item.name, self.expression(item.value, allows=allows), at))
             except ConfigError as error:
@@ -170,12 +172,14 @@ class StepScope:
         return dataclasses.replace(problem, hint=hint)
 
     def sort_keys(self, texts: Sequence[ExpressionText]) -> tuple[SortKey, ...]:
-        keys: list[SortKey] = []
-        for text in texts:
-            for key in parse_order(text):
-                value = resolve(key.value, text, {"": self.schema}, self.owner)
-                keys.append(dataclasses.replace(key, value=value))
-        return tuple(keys)
+        def resolved(text: ExpressionText) -> tuple[SortKey, ...]:
+            columns = {"": self.schema}
+            return each(
+                parse_order(text),
+                lambda key: dataclasses.replace(key, value=resolve(key.value, text, columns, self.owner)),
+            )
+
+        return tuple(itertools.chain.from_iterable(each(texts, resolved)))
 
     def column(self, name: str) -> exp.Column:
         names = self.schema.names

@@ -6,20 +6,21 @@ A node is bound as a whole. Only when that fails are its expressions bound one b
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
 from penstock.compile.exact import exact
 from penstock.compile.nullability import nullable_columns
+from penstock.compile.query import place_in
+from penstock.compile.refusals import problem_of, refusals
 from penstock.engines.api import BindError
-from penstock.errors import ConfigError, PenstockError, Problem, nearest
+from penstock.errors import ConfigError, PenstockError, Problem
 from penstock.graph.nodes import (
     Aggregate,
     Check,
     Column,
     Explode,
-    Filter,
     Join,
     Project,
     Python,
@@ -33,29 +34,18 @@ from penstock.graph.select import column, identifier, relation, to_select
 from penstock.types import Schema
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from penstock.engines.api import Engine
     from penstock.errors import Location
+    from penstock.fields import Located
     from penstock.graph import Node
 
-_KIND_CODES = {
-    "column": "CMP-203",
-    "ambiguous": "CMP-204",
-    "function": "CMP-205",
-    "type": "CMP-206",
-    "comparison": "CMP-242",
-    "aggregate": "CMP-208",
-    "window": "CMP-241",
-    "syntax": "CMP-207",
-    "table": "CMP-201",
-    "forbidden": "CMP-226",
-    "other": "CMP-206",
-}
 
-
-def type_node(node: Node, inputs: Mapping[str, Schema], engine: Engine) -> Node:
+def type_node(node: Node, inputs: Mapping[str, Schema], engine: Engine, text: Located | None = None) -> Node:
     """The node with its columns: names as it says, types from the engine, nullability derived, labels not yet.
+
+    ``text`` is the document's, where the whole node was made of one, to find in it what is wrong.
 
     A value of an engine's type that is wider than the logical one is cast (compile/exact.py), so that what is told here is
     what the next node gets. Raises ConfigError CMP-203 to CMP-209, CMP-226, CMP-241, CMP-242.
@@ -69,7 +59,7 @@ def type_node(node: Node, inputs: Mapping[str, Schema], engine: Engine) -> Node:
             _check_duplicates(node, node.declared.names)
             return dataclasses.replace(node, schema=node.declared)
     _check_names(node)
-    typed = _known(node, inputs) or _bound(node, inputs, engine)
+    typed = _known(node, inputs) or _bound(node, inputs, engine, text)
     _check_duplicates(node, typed.names)
     schema = nullable_columns(node, typed, inputs)
     return dataclasses.replace(exact(node, schema), schema=schema)
@@ -98,12 +88,12 @@ def _is_plain(tree: exp.Expr, have: Schema) -> bool:
     return isinstance(tree, exp.Column) and not tree.table and tree.name in have
 
 
-def _bound(node: Node, inputs: Mapping[str, Schema], engine: Engine) -> Schema:
+def _bound(node: Node, inputs: Mapping[str, Schema], engine: Engine, text: Located | None) -> Schema:
     query = _guarded(node, inputs) if isinstance(node, Project) else to_select(node)
     try:
         typed = engine.schema_of(query, inputs)
     except BindError as error:
-        _explain(node, inputs, engine, error)
+        raise ConfigError.of(_explained(node, inputs, engine, text) or [problem_of(error, None, node.at, {})]) from None
     except ConfigError as error:
         raise _placed(error, node) from None
     return Schema(typed.fields[:-1]) if isinstance(node, Project) else typed
@@ -191,15 +181,19 @@ def _check_duplicates(node: Node, names: tuple[str, ...]) -> None:
 # ---------------------------------------------------------------- explaining what the binder refused
 
 
-def _explain(node: Node, inputs: Mapping[str, Schema], engine: Engine, whole: BindError) -> NoReturn:
-    """Every expression of the node that the engine refuses, or the node where each for itself is right."""
-    problems: list[Problem] = []
-    for part, at in _parts(node, inputs):
-        try:
-            engine.schema_of(part, inputs)
-        except BindError as error:
-            problems.append(_problem(error, at or node.at))
-    raise ConfigError.of(dict.fromkeys(problems) or [_problem(whole, node.at)]) from None
+def _explained(node: Node, inputs: Mapping[str, Schema], engine: Engine, text: Located | None) -> Sequence[Problem]:
+    """Everything in the node that the engine refuses; nothing where each expression for itself is right."""
+    problems: dict[Problem, None] = {}
+    for query, at in _parts(node, inputs):
+        for error, part in refusals(query, inputs, engine):
+            place = place_in(part, text) if part is not None and text is not None else at or node.at
+            problems[problem_of(error, part, place, _named(node, inputs))] = None
+    return tuple(problems)
+
+
+def _named(node: Node, inputs: Mapping[str, Schema]) -> Mapping[str, Schema]:
+    """The inputs by the names that the author's query has for them."""
+    return {name: inputs[node_id] for name, node_id in node.tables.items()} if isinstance(node, Query) else inputs
 
 
 def _parts(node: Node, inputs: Mapping[str, Schema]) -> Iterator[tuple[exp.Query, Location | None]]:
@@ -223,38 +217,5 @@ def _parts(node: Node, inputs: Mapping[str, Schema]) -> Iterator[tuple[exp.Query
         case Sort():
             for key in node.keys:
                 yield to_select(dataclasses.replace(node, keys=(key,))), node.at
-        case Filter() | Query() | Explode():
-            return
         case _:
-            return
-
-
-def _problem(error: BindError, at: Location | None) -> Problem:
-    subject = error.subject or "?"
-    near = nearest(subject, error.candidates)
-    hint = f'did you mean "{near}"?' if near else None
-    match error.kind:
-        case "column":
-            message = f'column "{subject}" does not exist here'
-        case "ambiguous":
-            message = f'column "{subject}" is ambiguous'
-        case "function":
-            message = f'there is no function "{subject}"'
-        case "table":
-            message = f'there is no node "{subject}"'
-        case "aggregate":
-            message = "an aggregate cannot stand beside a value of a single row"
-            hint = "use the step `aggregate`, or `window`"
-        case "window":
-            message = "a window function cannot stand here"
-            hint = "use the step `window`"
-        case "syntax":
-            message = "the query cannot be parsed"
-        case "forbidden":
-            message = f'"{subject}" may not be used in a document'
-        case "comparison":
-            message = "values of these types cannot be compared"
-            hint = "cast one of them"
-        case "type" | "other":
-            message = "the expression cannot be typed"
-    return Problem(_KIND_CODES[error.kind], message, at=at, detail=error.text, hint=hint)
+            yield to_select(node), node.at

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Final, Literal
 
 from penstock.connectors.api import EpochMarker, Preparation, WriteMode
-from penstock.errors import ConfigError, DataError, FatalError, nearest
+from penstock.errors import ConfigError, DataError, FatalError, Problem, nearest
+from penstock.fields import Located
 from penstock.types import Field, Schema
 from penstock.types.compatibility import can_hold, widen
 
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
     from penstock.connectors.api import Epoch
 
 Policy = Literal["fail", "evolve", "ignore"]
+
+# The keys that a difference between rows and target is about.
+_POLICY_OR_TARGET: Final = ("on_schema_change", "table", "path")
 
 # Why the system has no place for a column, in words that follow 'column "x" of type t cannot be held: '; None: it has.
 Objection = Callable[[Field], str | None]
@@ -61,30 +65,34 @@ def compare(
 ) -> Preparation:
     """What has to change so that the target takes these rows.
 
-    ``needed`` are columns that must be among the rows' (keys, order_by, partition_by). A column of the target that the
-    rows lack is no difference. Raises ConfigError SNK-110, SNK-111, SNK-112, SNK-113.
+    ``needed`` are columns that must be among the rows' (keys, order_by, partition_by); ``sink`` is its name in the
+    document. A column of the target that the rows lack is no difference. Raises ConfigError with all that is wrong of
+    SNK-110, SNK-111, SNK-112, SNK-113.
     """
-    _check_needed(rows, needed, sink)
-    for column in rows:
-        reason = objection(column) if objection else None
-        if reason:
-            raise ConfigError("SNK-110", f'column "{column.name}" of type {column.type} cannot be held: {reason}')
-    _check_case(target, rows, sink)
+    problems = [*_missing(rows, needed, sink), *_objections(rows, objection), *_collisions(target, rows, sink)]
     if target is None:
+        if problems:
+            raise ConfigError.of(problems)
         return Preparation(creates=True)
     adds = tuple(column for column in rows if column.name not in target)
-    if policy == "ignore":
-        _widened(target, rows, sink, may_widen=False)
-        return Preparation(ignores=adds)
     if adds and policy == "fail":
-        names = ", ".join(f'"{column.name}"' for column in adds)
-        raise ConfigError(
-            "SNK-111",
-            f'sink "{sink}" has no column {names}',
-            detail=f"its columns are {', '.join(target.names)}",
-            hint="state on_schema_change: evolve to add columns, or ignore to leave them out",
+        problems.append(
+            Problem(
+                "SNK-111",
+                f'sink "{sink}" has no column {_quoted(adds)}',
+                detail=f"its columns are {', '.join(target.names)}",
+                hint="state on_schema_change: evolve to add columns, or ignore to leave them out",
+                about=_POLICY_OR_TARGET,
+            )
         )
-    return Preparation(adds=adds, widens=_widened(target, rows, sink, may_widen=policy == "evolve"))
+    widens, refused = _widened(target, rows, sink, may_widen=policy == "evolve")
+    if problems or refused:
+        raise ConfigError.of([*problems, *refused])
+    return Preparation(ignores=adds) if policy == "ignore" else Preparation(adds=adds, widens=widens)
+
+
+def _quoted(columns: Iterable[Field]) -> str:
+    return ", ".join(f'"{column.name}"' for column in columns)
 
 
 def evolved(target: Schema | None, rows: Schema, change: Preparation) -> Schema:
@@ -94,39 +102,47 @@ def evolved(target: Schema | None, rows: Schema, change: Preparation) -> Schema:
     return target.with_fields([*(new for _, new in change.widens), *change.adds])
 
 
-def _check_needed(rows: Schema, needed: Iterable[str], sink: str) -> None:
+def _missing(rows: Schema, needed: Iterable[str], sink: str) -> Iterator[Problem]:
     for name in needed:
         if name not in rows:
             near = nearest(name, rows.names)
-            raise ConfigError(
+            yield Problem(
                 "SNK-112",
                 f'sink "{sink}" needs column "{name}", which is not among its rows\' columns',
+                at=name.at if isinstance(name, Located) else None,
                 detail=f"the columns are {', '.join(rows.names)}",
                 hint=f'did you mean "{near}"?' if near else None,
             )
 
 
-def _check_case(target: Schema | None, rows: Schema, sink: str) -> None:
-    collisions = (target.with_fields(rows) if target else rows).case_collisions()
-    if collisions:
-        one, other = collisions[0]
-        raise ConfigError("SNK-113", f'columns "{one}" and "{other}" of sink "{sink}" differ only in case')
+def _objections(rows: Schema, objection: Objection | None) -> Iterator[Problem]:
+    for column in rows if objection else ():
+        reason = objection(column) if objection else None
+        if reason:
+            yield Problem("SNK-110", f'column "{column.name}" of type {column.type} cannot be held: {reason}')
 
 
-def _widened(target: Schema, rows: Schema, sink: str, *, may_widen: bool) -> tuple[tuple[Field, Field], ...]:
-    changes = []
+def _collisions(target: Schema | None, rows: Schema, sink: str) -> Iterator[Problem]:
+    for one, other in (target.with_fields(rows) if target else rows).case_collisions():
+        yield Problem("SNK-113", f'columns "{one}" and "{other}" of sink "{sink}" differ only in case')
+
+
+def _widened(
+    target: Schema, rows: Schema, sink: str, *, may_widen: bool
+) -> tuple[tuple[tuple[Field, Field], ...], tuple[Problem, ...]]:
+    """The columns to widen, old and new, and what is said of those that do not fit."""
+    changes: list[tuple[Field, Field]] = []
+    refused: list[Problem] = []
     for column in rows:
         old = target.get(column.name)
         if old is None or can_hold(old.type, column.type):
             continue
         wider = widen(old.type, column.type)
-        if wider is None or not may_widen:
-            raise ConfigError(
-                "SNK-111",
-                f'column "{column.name}" of sink "{sink}" has the type {old.type}, not {column.type}',
-                hint="state on_schema_change: evolve to widen it"
-                if wider and not may_widen
-                else "cast the column, or name another target",
-            )
-        changes.append((old, Field(old.name, wider, nullable=old.nullable, labels=old.labels)))
-    return tuple(changes)
+        if wider is not None and may_widen:
+            changes.append((old, Field(old.name, wider, nullable=old.nullable, labels=old.labels)))
+            continue
+        message = f'column "{column.name}" of sink "{sink}" has the type {old.type}, not {column.type}'
+        evolving = "state on_schema_change: evolve to widen it"
+        hint = evolving if wider else "cast the column, or name another target"
+        refused.append(Problem("SNK-111", message, hint=hint, about=_POLICY_OR_TARGET))
+    return tuple(changes), tuple(refused)

@@ -10,12 +10,13 @@ from penstock.document.template import text_of
 from penstock.document.tree import Mapping, Scalar
 from penstock.errors import ConfigError, Problem
 from penstock.secret import Secret
-from penstock.types import Field, Schema, parse_type
+from penstock.types import Field, Schema, is_unclosed, parse_type
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from penstock.document.tree import Node
+    from penstock.errors import Location
 
 
 def read_contract(node: Node, read_file: Callable[[str], bytes]) -> Schema:
@@ -36,10 +37,20 @@ def read_contract(node: Node, read_file: Callable[[str], bytes]) -> Schema:
     )
 
 
+def column_places(node: Node | None) -> dict[str, Location]:
+    """Where the names of an inline schema's columns stand."""
+    columns = node.get("columns") if isinstance(node, Mapping) else None
+    return {name: entry.key.at for name, entry in columns.entries.items()} if isinstance(columns, Mapping) else {}
+
+
 def _inline(columns: Mapping) -> Schema:
     fields: list[Field] = []
     problems: list[Problem] = []
+    is_cut = False  # an unquoted type at a comma of its own: what follows it is no column
     for name, entry in columns.entries.items():
+        if is_cut and isinstance(entry.value, Scalar) and entry.value.value is None:
+            continue
+        is_cut = is_unclosed(_text(entry.value))
         try:
             kind, nullable = parse_type(_text(entry.value), at=entry.value.at)
             fields.append(Field(name, kind, nullable=nullable))

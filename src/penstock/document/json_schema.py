@@ -287,7 +287,7 @@ def _example(descriptor: Descriptor) -> Json:
 
 
 def _connection_model(descriptor: Descriptor) -> type[BaseModel] | None:
-    from penstock.document.validation import model_in
+    from penstock.document.validation import models_in
 
     field = descriptor.params.model_fields.get("connection")
-    return model_in(field.annotation) if field is not None else None
+    return next(models_in(field.annotation), None) if field is not None else None

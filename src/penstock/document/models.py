@@ -51,18 +51,22 @@ class FilesConnection(Params):
 
 @dataclass(frozen=True, slots=True)
 class SourceUse:
-    """A source of the document. ``contract`` is its ``schema:``, read."""
+    """A source of the document. ``contract`` is its ``schema:``, read; ``places`` has where the values of its keys stand,
+    ``columns`` the columns of its schema.
+    """
 
     name: str
     at: Location
     descriptor: Descriptor
     params: SourceParams
     contract: Schema | None = None
+    places: Mapping[str, Location] = field(default_factory=dict)
+    columns: Mapping[str, Location] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class SinkUse:
-    """A sink of the document; ``inputs`` are the names under ``from``."""
+    """A sink of the document; ``inputs`` are the names under ``from``, the rest as of a source."""
 
     name: str
     at: Location
@@ -70,6 +74,8 @@ class SinkUse:
     params: SinkParams
     inputs: tuple[Located, ...]
     contract: Schema | None = None
+    places: Mapping[str, Location] = field(default_factory=dict)
+    columns: Mapping[str, Location] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +98,7 @@ class Transform:
     steps: tuple[StepUse, ...] = ()
     sql: Located | None = None
     contract: Schema | None = None
+    columns: Mapping[str, Location] = field(default_factory=dict)
     labels: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
@@ -106,3 +113,7 @@ class Pipeline:
     sinks: Mapping[str, SinkUse]
     run: RunSettings
     description: str = ""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return (*self.sources, *self.transforms, *self.sinks)

@@ -23,6 +23,7 @@ STATE: Final = ".penstock"
 _URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _MAX_SHOWN: Final = 80
 _MAX_CHARACTERS: Final = 4096
+_ABOUT: Final = ("path",)  # the key of a source or sink that names a path
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,7 @@ class Paths:
             "DOC-232",
             f'the path "{_shorten(text)}" lies outside the project',
             at=at,
+            about=_ABOUT,
             detail=f"the roots are {', '.join(str(root) for root in (self.root, *self.allowed))}.",
             hint="name its folder as the root of a `files` connection, or allow it with --allow-path",
         )
@@ -82,16 +84,21 @@ class Paths:
 
     def _check_form(self, text: str, at: Location | None) -> None:
         if not text or "\0" in text or len(text) > _MAX_CHARACTERS or text.isspace():
-            raise ConfigError("DOC-230", f'"{_shorten(text)}" is not a path', at=at)
+            raise ConfigError("DOC-230", f'"{_shorten(text)}" is not a path', at=at, about=_ABOUT)
         if _URL.match(text):
             raise ConfigError(
-                "DOC-230", f'"{_shorten(text)}" is a URL', at=at, detail="a path names a file of this machine."
+                "DOC-230",
+                f'"{_shorten(text)}" is a URL',
+                at=at,
+                about=_ABOUT,
+                detail="a path names a file of this machine.",
             )
         if ".." in Path(text).parts:
             raise ConfigError(
                 "DOC-231",
                 f'the path "{_shorten(text)}" goes up with ".."',
                 at=at,
+                about=_ABOUT,
                 hint="write the path from the project's folder on, or from a root that is allowed",
             )
 
@@ -103,6 +110,7 @@ class Paths:
                 "DOC-233",
                 f'the path "{_shorten(text)}" leaves its root through a link',
                 at=at,
+                about=_ABOUT,
                 detail=f"it leads out of {root}.",
             )
         if real.is_relative_to(self.root / STATE):
@@ -110,6 +118,7 @@ class Paths:
                 "DOC-236",
                 f'the path "{_shorten(text)}" leads to what Penstock keeps for itself',
                 at=at,
+                about=_ABOUT,
                 detail=f"{STATE} holds the ledger, rejects and keys.",
             )
         return path

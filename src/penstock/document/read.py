@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar, cast
 
-from penstock.document.contracts import read_contract
+from penstock.document.contracts import column_places, read_contract
 from penstock.document.extras import missing_distributions
 from penstock.document.models import Pipeline, RunSettings, SinkUse, SourceUse, StepUse, Transform
 from penstock.document.tree import Entry, Mapping, Scalar, Sequence, find, locate
@@ -165,7 +165,8 @@ class _Reader:
         if read is None:
             return None
         descriptor, params = read
-        return SourceUse(name, at, descriptor, cast("SourceParams", params), self.contract(node))
+        contract, columns = self.contract(node), column_places(node.get("schema"))
+        return SourceUse(name, at, descriptor, cast("SourceParams", params), contract, _places(node), columns)
 
     def sink(self, name: str, node: Mapping, at: Location) -> SinkUse | None:
         read = self.component("sinks", name, node, at)
@@ -180,7 +181,8 @@ class _Reader:
                 locate(node, ("mode",)),
                 detail=f"it knows {', '.join(descriptor.modes)}.",
             )
-        return SinkUse(name, at, descriptor, sink, tuple(self.inputs(node)), self.contract(node))
+        contract, columns = self.contract(node), column_places(node.get("schema"))
+        return SinkUse(name, at, descriptor, sink, tuple(self.inputs(node)), contract, _places(node), columns)
 
     def component(self, group: Group, name: str, node: Mapping, at: Location) -> tuple[Descriptor, Params] | None:
         kind = node.get("type")
@@ -293,7 +295,8 @@ class _Reader:
             )
             return None
         labels = located(node.get("labels"))
-        common = {"contract": self.contract(node), "labels": self.labels(labels, node)}
+        columns = column_places(node.get("schema"))
+        common = {"contract": self.contract(node), "columns": columns, "labels": self.labels(labels, node)}
         if sql is not None:
             text = located(sql)
             if not isinstance(text, Located):
@@ -361,6 +364,11 @@ class _Reader:
         label = node.get("name")
         text = label.value if isinstance(label, Scalar) and isinstance(label.value, str) else kinds[0]
         return StepUse(descriptor, cast("Params", params), entry.key.at, text) if params is not None else None
+
+
+def _places(node: Mapping) -> dict[str, Location]:
+    """Where the values of its keys stand."""
+    return {name: entry.value.at for name, entry in node.entries.items()}
 
 
 def read(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 from yaml.error import MarkedYAMLError, YAMLError
@@ -11,7 +12,7 @@ from penstock.errors import Location, Problem
 if TYPE_CHECKING:
     from penstock.document.trace import Source
 
-_LAYOUT: Final = "check the indentation, and the quotes before it."
+_KEY_AND_VALUE: Final = re.compile(r"\s*(?:- +)*[^\s#:\"'{\[][^:#]*:\s+[^\s#|>&!]")
 # Part of the parser's words (both parsers share it) -> message, detail.
 _KNOWN: Final[tuple[tuple[str, str, str | None], ...]] = (
     (
@@ -28,12 +29,8 @@ _KNOWN: Final[tuple[tuple[str, str, str | None], ...]] = (
     ("unknown escape character", "the escape after the backslash is unknown", "single quotes leave it as it is."),
     ("while parsing a flow mapping", 'a "," or "}" is missing here', 'texts with [ ] { } , ":" need quotes in it.'),
     ("while parsing a flow sequence", 'a "," or "]" is missing here', 'texts with [ ] { } , ":" need quotes in it.'),
-    ("while parsing a block mapping", "this does not fit into the map around it", _LAYOUT),
-    (
-        "while parsing a block collection",
-        "this does not fit into the list around it",
-        _LAYOUT,
-    ),
+    ("while parsing a block mapping", "this does not fit into the map around it", None),
+    ("while parsing a block collection", "this does not fit into the list around it", None),
 )
 
 _CONTEXT: Final = {
@@ -60,10 +57,29 @@ def explain(error: YAMLError, source: Source) -> Problem:
         return Problem(
             "DOC-106", "a tab stands where only spaces may indent", at=at, hint="indent with spaces instead of tabs"
         )
-    return _explain_words(words, source, at)
+    return _explain_words(words, source, at, _indentation(error, source, at))
 
 
-def _explain_words(words: str, source: Source, at: Location) -> Problem:
+def _indentation(error: MarkedYAMLError, source: Source, at: Location) -> str | None:
+    """Where this line should begin, if it is its indentation that is wrong."""
+    text = source.line(at.line)
+    begins = len(text) - len(text.lstrip()) + 1
+    before = next((number for number in range(at.line - 1, 0, -1) if source.line(number).strip()), 0)
+    above = source.line(before) if before else ""
+    around = error.context_mark
+    if (error.context or "").startswith("while parsing a block") and around is not None and begins == at.column:
+        may = f"in column {around.column + 1}, as in line {around.line + 1}"
+        inner = len(above) - len(above.lstrip()) + 1
+        if inner > begins:
+            may += f", or in column {inner}, as in line {before}"
+        return f"a line here may begin {may}; this begins in {begins}."
+    beside = len(above) - len(above.lstrip(" -")) + 1
+    if "mapping values" in (error.problem or "") and begins > beside and _KEY_AND_VALUE.match(above):
+        return f"the key of line {before} has its value already: a key beside it begins in column {beside}, this in {begins}."
+    return None
+
+
+def _explain_words(words: str, source: Source, at: Location, indentation: str | None) -> Problem:
     line, column = source.line(at.line), at.column - 1
     if line[max(0, column - 1) : column + 1] == "${":
         return Problem("DOC-105", 'inside { } and [ ] a text with "${" needs quotes', at=at)
@@ -72,7 +88,7 @@ def _explain_words(words: str, source: Source, at: Location) -> Problem:
         return Problem("DOC-105", message, at=at, hint="write the text in quotes")
     for known, message, detail in _KNOWN:
         if known in words:
-            return Problem("DOC-105", message, at=at, detail=detail)
+            return Problem("DOC-105", message, at=at, detail=indentation or detail)
     return Problem("DOC-105", "the document is not valid YAML", at=at, detail=f"{words.strip(': ')}.")
 
 

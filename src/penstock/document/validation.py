@@ -14,6 +14,7 @@ from penstock.document.tree import Mapping, Scalar, Sequence, find, locate, offs
 from penstock.errors import ConfigError, Problem, nearest
 from penstock.fields import Located
 from penstock.secret import Secret
+from penstock.types import QUOTED_TYPE, is_unclosed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -159,8 +160,19 @@ def _wrong_value(detail: ErrorDetails, node: Node, owner: str) -> Problem:
         )
     expected = re.findall("'([^']*)'", _context(detail, "expected") or _context(detail, "expected_tags"))
     near = nearest(found.text, expected) if isinstance(found, Scalar) else None
-    hint = f'did you mean "{near}"?' if near else None
+    hint = f'did you mean "{near}"?' if near else _cut_hint(node, place)
     return Problem("DOC-203", f"{subject} {_words(detail)}", at=locate(node, place), hint=hint)
+
+
+def _cut_hint(node: Node, place: tuple[str | int, ...]) -> str | None:
+    """For what YAML made of the rest of an unquoted type behind a comma."""
+    siblings = find(node, place[:-1])
+    if not place or not isinstance(siblings, Mapping):
+        return None
+    names = list(siblings.entries)
+    before = names.index(str(place[-1])) - 1
+    above = siblings.entries[names[before]].value if before >= 0 else None
+    return QUOTED_TYPE if isinstance(above, Scalar) and is_unclosed(above.text) else None
 
 
 def _context(detail: ErrorDetails, name: str) -> str:
@@ -212,23 +224,37 @@ def secret_paths(value: object, path: Path = ()) -> Iterator[Path]:
 
 
 def _keys_beside(model: type[BaseModel], path: tuple[str | int, ...]) -> tuple[str, ...]:
-    """The keys that may stand where the unknown one stands: those of the model at ``path[:-1]``."""
-    current: type[BaseModel] | None = model
+    """The keys that may stand where the unknown one stands: those of the model at ``path[:-1]``, in which pydantic also
+    names the member of a union that it took.
+    """
+    current: tuple[type[BaseModel], ...] = (model,)
     for part in path[:-1]:
-        field = _fields(current).get(str(part)) if current else None
-        annotation = field.annotation if field else None
-        current = model_in(annotation) if annotation is not None else current
-    return tuple(_fields(current)) if current else ()
+        field = _fields(current[0]).get(str(part)) if len(current) == 1 else None
+        if field is not None:
+            current = tuple(models_in(field.annotation))
+        else:
+            current = tuple(member for member in current if str(part) in _tags(member)) or current
+    return tuple(_fields(current[0])) if current else ()
+
+
+def _tags(member: type[BaseModel]) -> set[str]:
+    """What a union calls this member: the values of its ``type``, or its own name."""
+    from typing import get_args
+
+    kind = member.model_fields.get("type")
+    return {member.__name__, *(map(str, get_args(kind.annotation)) if kind is not None else ())}
 
 
 def _fields(model: type[BaseModel] | None) -> dict[str, FieldInfo]:
     return {field.alias or name: field for name, field in model.model_fields.items()} if model else {}
 
 
-def model_in(annotation: object) -> type[BaseModel] | None:
-    """The first model in an annotation such as ``Annotated[Model | None, ...]``."""
+def models_in(annotation: object) -> Iterator[type[BaseModel]]:
+    """The models in an annotation such as ``Annotated[Model | Other | None, ...]`` or ``list[Model]``."""
     from typing import get_args
 
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    return next((found for part in get_args(annotation) if (found := model_in(part))), None)
+        yield annotation
+        return
+    for part in get_args(annotation):
+        yield from models_in(part)

@@ -6,11 +6,12 @@ Every problem carries a stable code (``errors/catalogue.py``) and is rendered in
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 __all__ = [
     "ConfigError",
@@ -26,6 +27,8 @@ __all__ = [
 ]
 
 _PASSWORD_IN_URL = re.compile(r"(://[^/@\s:]*:)([^@/\s]+)(?=@)")
+
+_ENDS = (".", "!", "?", "…")
 
 Severity = Literal["error", "warning", "info"]
 
@@ -49,7 +52,8 @@ class Problem:
     """One thing that is wrong, as a person reads it and a machine gets it.
 
     ``message`` is short, lower case, without a full stop, and names what is wrong with which named thing; ``detail`` is
-    evidence; ``hint`` is an action, present only if it is right in all cases.
+    evidence, in sentences; ``hint`` is an action, present only if it is right in all cases. ``about`` are the keys of the component,
+    the likeliest first, whose value is the place of a problem that has none of its own yet.
     """
 
     code: str
@@ -58,6 +62,12 @@ class Problem:
     detail: str | None = None
     hint: str | None = None
     severity: Severity = "error"
+    about: tuple[str, ...] = field(default=(), compare=False)
+
+    def __post_init__(self) -> None:
+        """A detail is a sentence: it ends in a full stop also where it ends in words of another's."""
+        if self.detail and not self.detail.endswith(_ENDS):
+            object.__setattr__(self, "detail", f"{self.detail}.")
 
     def render(self) -> str:
         """The form of style.md: code and message, place with a caret line, detail, hint."""
@@ -117,8 +127,9 @@ class PenstockError(Exception):
         at: Location | None = None,
         detail: str | None = None,
         hint: str | None = None,
+        about: tuple[str, ...] = (),
     ) -> None:
-        self.problems = (Problem(code, message, at=at, detail=detail, hint=hint),)
+        self.problems = (Problem(code, message, at=at, detail=detail, hint=hint, about=about),)
         super().__init__(code, message)
 
     @classmethod
@@ -129,9 +140,14 @@ class PenstockError(Exception):
         error.problems = tuple(found)
         return error
 
-    def placed(self, at: Location | None) -> Self:
-        """This error, its problems without a place of their own at ``at``."""
-        self.problems = tuple(replace(problem, at=problem.at or at) for problem in self.problems)
+    def placed(self, at: Location | None, values: Mapping[str, Location] = MappingProxyType({})) -> Self:
+        """This error, its problems without a place of their own at the value that they are about, by its key, else at
+        ``at``.
+        """
+        self.problems = tuple(
+            replace(problem, at=problem.at or next((values[key] for key in problem.about if key in values), at))
+            for problem in self.problems
+        )
         return self
 
     @property

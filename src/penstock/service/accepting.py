@@ -88,4 +88,5 @@ def _now(found: Opened, name: str) -> Schema:
     try:
         return found.inferred(name)
     except PenstockError as error:
-        raise error.placed(found.pipeline.sources[name].at) from None
+        use = found.pipeline.sources[name]
+        raise error.placed(use.at, use.places) from None

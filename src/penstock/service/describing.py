@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
+
+from pydantic import TypeAdapter
 
 from penstock import registry
 from penstock.document.json_schema import document_schema
 from penstock.errors import ConfigError, nearest
 from penstock.errors.catalogue import CATALOGUE, ErrorCode
+from penstock.fields import DURATION, SIZE
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from penstock.registry import Descriptor, Group
+
+    Schema = Mapping[str, Any]
 
 
 def json_schema() -> Mapping[str, Any]:
@@ -45,7 +51,9 @@ def error_code(code: str) -> ErrorCode:
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One row of a component's reference."""
+    """One row of a component's reference. ``name`` is the way to it: ``connection.host``, of each item of a list
+    ``tables[].keys``, where the map says by its ``type`` what it is ``auth(basic).username``.
+    """
 
     name: str
     type: str
@@ -55,31 +63,76 @@ class Parameter:
 
 
 def parameters_of(descriptor: Descriptor) -> Sequence[Parameter]:
-    """In the order of its model, keys as a document writes them."""
+    """In the order of its model, each followed by what stands inside it, keys as a document writes them."""
     schema = descriptor.params.model_json_schema(by_alias=True)
+    return list(_parameters("", schema, schema.get("$defs", {})))
+
+
+def _parameters(prefix: str, schema: Schema, definitions: Schema) -> Iterator[Parameter]:
     needed = set(schema.get("required", ()))
-    found = []
     for name, field in schema.get("properties", {}).items():
-        default = field.get("default")
-        found.append(
-            Parameter(
-                name,
-                _type(field, schema.get("$defs", {})),
-                ""
-                if default is None or default in ([], {})
-                else str(default).lower()
-                if isinstance(default, bool)
-                else str(default),
-                name in needed,
-                str(field.get("description", "")),
-            )
-        )
+        kind = _type(field, definitions)
+        default = _default(field.get("default"), kind)
+        about = {**(_defined(field["$ref"], definitions) if "$ref" in field else {}), **field}
+        yield Parameter(f"{prefix}{name}", kind, default, name in needed, str(about.get("description", "")))
+        yield from _inside(f"{prefix}{name}", field, definitions)
+
+
+def _inside(name: str, field: Schema, definitions: Schema) -> Iterator[Parameter]:
+    """What stands in a parameter that is a map of settings, a choice of such maps, or a list of them."""
+    members: Schema = field.get("discriminator", {}).get("mapping", {})
+    for kind, reference in members.items():
+        member = _defined(reference, definitions)
+        yield Parameter(f"{name}({kind})", "map", "", False, str(member.get("description", "")))
+        keys = {key: value for key, value in member.get("properties", {}).items() if key != "type"}
+        yield from _parameters(f"{name}({kind}).", {**member, "properties": keys}, definitions)
+    if "$ref" in field:
+        yield from _parameters(f"{name}.", _defined(field["$ref"], definitions), definitions)
+    elif not members:
+        for part in (*field.get("anyOf", ()), *field.get("allOf", ())):
+            yield from _inside(name, part, definitions)
+        if isinstance(field.get("items"), dict):
+            yield from _inside(f"{name}[]", field["items"], definitions)
+
+
+def _defined(reference: str, definitions: Schema) -> Schema:
+    found: Schema = definitions[reference.rpartition("/")[2]]
     return found
 
 
-def _type(field: Mapping[str, Any], definitions: Mapping[str, Any]) -> str:
+def _default(value: object, kind: str) -> str:
+    """As a document would write it; nothing for an empty one, and for a secret."""
+    match value:
+        case None | [] | {} | "":
+            return ""
+        case bool():
+            return str(value).lower()
+        case str() if kind == "secret":
+            return ""
+        case str() if kind == DURATION:
+            return _duration(TypeAdapter(timedelta).validate_python(value))
+        case int() if kind == SIZE:
+            return _counted(value, (("GiB", 1024**3), ("MiB", 1024**2), ("KiB", 1024), ("B", 1)))
+        case _:
+            return str(value)
+
+
+def _duration(value: timedelta) -> str:
+    milliseconds = round(value.total_seconds() * 1000)
+    return _counted(milliseconds, (("days", 86_400_000), ("h", 3_600_000), ("min", 60_000), ("s", 1000), ("ms", 1)))
+
+
+def _counted(value: int, units: Sequence[tuple[str, int]]) -> str:
+    """In the largest unit of which it is a whole number."""
+    unit, size = next((unit, size) for unit, size in units if value % size == 0)
+    return f"{value // size} {unit}"
+
+
+def _type(field: Schema, definitions: Schema) -> str:
     if "$ref" in field:
-        return _type(definitions.get(field["$ref"].rpartition("/")[2], {}), definitions)
+        return _type(_defined(field["$ref"], definitions), definitions)
+    if field.get("title") in {DURATION, SIZE}:
+        return str(field["title"])
     for key in ("anyOf", "oneOf", "allOf"):
         if key in field:
             parts = [_type(part, definitions) for part in field[key] if part.get("type") != "null"]
@@ -93,6 +146,8 @@ def _type(field: Mapping[str, Any], definitions: Mapping[str, Any]) -> str:
         return " or ".join(_type({**field, "type": one}, definitions) for one in kind if one != "null")
     if kind == "array":
         return f"list of {_type(field.get('items', {}), definitions)}"
+    if field.get("writeOnly"):
+        return "secret"
     return {"object": "map"}.get(kind, str(kind))
 
 

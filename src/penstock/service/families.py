@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from penstock.compile.reads import reads, upstream
+from penstock.compile.reads import only, reads, upstream
 from penstock.connectors.api import Context, WriteMode
 from penstock.connectors.families import TableFamily, is_family
 from penstock.document.assembly import load
@@ -88,7 +88,7 @@ def _members(closing: ExitStack, loaded: Loaded, shape: _Shape, use: SourceUse, 
         closing.callback(family.close)
         members = family.members()
     except PenstockError as error:
-        raise error.placed(use.at) from None
+        raise error.placed(use.at, use.places) from None
     return [
         Part(
             replace(loaded, pipeline=shape.of_member(use, family, member)),
@@ -158,14 +158,7 @@ class _Shape:
         return self._only({name: sink for name, sink in self.pipeline.sinks.items() if not self.families_of(name)})
 
     def _only(self, sinks: Mapping[str, SinkUse], name: str | None = None) -> Pipeline:
-        needed = upstream(self.reads, sinks)
-        return replace(
-            self.pipeline,
-            name=name or self.pipeline.name,
-            sources={key: use for key, use in self.pipeline.sources.items() if key in needed},
-            transforms={key: use for key, use in self.pipeline.transforms.items() if key in needed},
-            sinks=dict(sinks),
-        )
+        return replace(only(self.pipeline, sinks), name=name or self.pipeline.name, sinks=dict(sinks))
 
 
 def _two_families(sink: SinkUse, families: list[str]) -> Problem:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlglot import exp
 
 from penstock.compile.lineage import Lineage, lineage_of
+from penstock.compile.reads import only
 from penstock.errors import ConfigError, DataError, FatalError, Problem, TransientError, nearest
 from penstock.graph.nodes import Project, Read, Table, Write
 from penstock.graph.select import to_select
@@ -221,8 +222,8 @@ def preview(request: Request, name: str, rows: int) -> Sampled:
     """The first rows of a source, a transform, a step (``transform.step``) or what a sink would get; nothing is written.
 
     Of a document with ``tables:`` a node is that of the first table, or of the one that is named before it:
-    ``crm.sales.orders/cleaned``; ``crm.sales.orders`` alone is that table. Raises ConfigError CMP-201 with the nearest
-    name.
+    ``crm.sales.orders/cleaned``; ``crm.sales.orders`` alone is that table. Only the node and what it reads are asked for
+    and compiled. Raises ConfigError CMP-201 with the nearest name.
     """
     with parts(request) as every:
         part, node = _chosen(every, name)
@@ -237,14 +238,17 @@ def _chosen(found: Parts, name: str) -> tuple[Part, str]:
             return part, name.removeprefix(f"{part.member}/")
     own = name.partition(".")[0]
     for part in found.each:
-        pipeline = part.loaded.pipeline
-        if own in {*pipeline.sources, *pipeline.transforms, *pipeline.sinks}:
+        if own in part.loaded.pipeline.names:
             return part, name
     return found.each[0], name
 
 
 def _sampled(request: Request, part: Part, name: str, rows: int) -> Sampled:
-    with opened(request, part.loaded) as found:
+    pipeline = part.loaded.pipeline
+    own = name.partition(".")[0]
+    if own in pipeline.names:
+        pipeline = only(pipeline, (own,))
+    with opened(request, replace(part.loaded, pipeline=pipeline)) as found:
         found.connect()
         compiled = found.compile()
         graph = compiled.written

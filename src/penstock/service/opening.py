@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from penstock.connectors.api import Preparation, Rows, Sink, Source
     from penstock.document.models import Pipeline, SinkUse, SourceUse
     from penstock.engines.api import Engine
-    from penstock.errors import Location
     from penstock.ledger.api import Ledger
     from penstock.plan.stages import Plan
     from penstock.types import Schema
@@ -101,14 +100,14 @@ class Opened:
         recorded = self.recorded()
         columns: dict[str, Schema] = {}
         for name, use in self.pipeline.sources.items():
-            with self._noted(use.at):
+            with self._noted(use):
                 found = self._source_columns(use, recorded.get(name), offline=offline)
                 if found is not None:
                     columns[name] = found
         targets: dict[str, Schema | None] = {}
         for name, sink_use in self.pipeline.sinks.items():
-            with self._noted(sink_use.at):
-                self.sinks[name] = sink_use.descriptor.make(self._sink_params(sink_use), self._context(name))
+            with self._noted(sink_use):
+                self.sinks[name] = sink_use.descriptor.make(self._sink_params(sink_use), self._context(sink_use))
                 local = Capability.LOCAL in sink_use.descriptor.capabilities
                 targets[name] = self.sinks[name].describe() if local or not offline else None
         self.problems.extend(collisions(self.pipeline, self.loaded.paths.resolve))
@@ -117,7 +116,7 @@ class Opened:
     def inferred(self, name: str) -> Schema:
         """The columns that a source has where nothing is expected of it."""
         use = self.pipeline.sources[name]
-        made = use.descriptor.make(use.params, self._context(name))
+        made = use.descriptor.make(use.params, self._context(use))
         try:
             found: Schema = made.describe()
         finally:
@@ -152,7 +151,7 @@ class Opened:
             if contract is not None
             else None
         )
-        source = self.sources[use.name] = use.descriptor.make(use.params, self._context(use.name, held))
+        source = self.sources[use.name] = use.descriptor.make(use.params, self._context(use, held))
         described: Schema = source.describe()
         return described
 
@@ -179,23 +178,23 @@ class Opened:
             return True
         return (self.state / LEDGER_FILE).exists() and self.ledger.replacing(self.key)
 
-    def _context(self, name: str, contract: Contract | None = None) -> Context:
+    def _context(self, use: SourceUse | SinkUse, contract: Contract | None = None) -> Context:
         folder = self.scratch / f"use-{len(self.sources) + len(self.sinks)}"
         folder.mkdir(exist_ok=True)
-        return Context(name, self.loaded.paths.resolve, folder, self.request.clock, contract, self.request.reached)
+        return Context(use.name, self.loaded.paths.resolve, folder, self.request.clock, contract, self.request.reached)
 
     def _takes(self, source: str, predicate: exp.Expr) -> bool:
         return source in self.sources and self.sources[source].takes(predicate)
 
     @contextmanager
-    def _noted(self, at: Location) -> Iterator[None]:
+    def _noted(self, use: SourceUse | SinkUse) -> Iterator[None]:
         """A problem without a place gets the component's, and the others are still asked."""
         try:
             yield
         except ConfigError as error:
-            self.problems.extend(error.placed(at).problems)
+            self.problems.extend(error.placed(use.at, use.places).problems)
         except PenstockError as error:
-            raise error.placed(at) from None
+            raise error.placed(use.at, use.places) from None
 
     # ------------------------------------------------------------ compiling
 
@@ -253,7 +252,8 @@ class Opened:
             try:
                 found[write.sink] = self.sinks[write.sink].preview(write.schema)
             except ConfigError as error:
-                errors.extend(error.placed(self.pipeline.sinks[write.sink].at).problems)
+                use = self.pipeline.sinks[write.sink]
+                errors.extend(error.placed(use.at, use.places).problems)
         if errors:
             raise ConfigError.of(errors)
         return found

@@ -11,13 +11,12 @@ from penstock.fields import ColumnList, ColumnMap
 from penstock.graph.nodes import Aggregate, Column
 from penstock.registry import Descriptor
 from penstock.steps.aggregates import check_grouped, settled
-from penstock.steps.collect import each
+from penstock.steps.collect import each, together
 from penstock.steps.params import StepParams
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from penstock.fields import NamedExpression
     from penstock.steps.api import Scope
 
 
@@ -32,19 +31,23 @@ def make(params: AggregateParams, scope: Scope) -> str:
     """One Aggregate: in = sum of group sizes. Null keys are a group of their own."""
     if not params.by and not params.measures:
         scope.fail("CMP-288", "an aggregate needs `by` or `measures`", hint="write `measures: {rows: count(*)}`")
-    by = scope.expressions(params.by)
-    measures = measured(params.measures, by, scope)
+    with together() as part:
+        with part():
+            by = scope.expressions(params.by)
+        with part():
+            measures = scope.expressions(params.measures, allows="aggregate")
+    measures = measured(measures, by, scope)
     return scope.add(Aggregate(scope.node_id(), input=scope.input, by=by, measures=measures))
 
 
-def measured(named: Sequence[NamedExpression], by: Sequence[Column], scope: Scope) -> tuple[Column, ...]:
-    """The measures as columns whose values do not depend on the order of rows."""
+def measured(measures: Sequence[Column], by: Sequence[Column], scope: Scope) -> tuple[Column, ...]:
+    """The measures, their values independent of the order of rows."""
 
     def measure(item: Column) -> Column:
         check_grouped(item, by, scope)
         return dataclasses.replace(item, value=settled(item.value, scope, item.at))
 
-    return each(scope.expressions(named, allows="aggregate"), measure)
+    return each(measures, measure)
 
 
 AGGREGATE = Descriptor(

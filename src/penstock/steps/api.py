@@ -58,8 +58,10 @@ class Scope(Protocol):
         """A new unique id, ``transform.step`` or ``transform.step.part``; the last node of a step takes no part."""
         ...
 
-    def add(self, node: Node) -> str:
-        """Type the node and put it into the graph; its id. Raises with the place of the expression that is wrong."""
+    def add(self, node: Node, text: Located | None = None) -> str:
+        """Type the node and put it into the graph; its id. Raises with the place of the expression that is wrong, or
+        of the part of ``text``, which the whole node was made of.
+        """
         ...
 
     def schema_of(self, node_id: str) -> Schema:

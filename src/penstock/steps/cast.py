@@ -11,6 +11,7 @@ from penstock.fields import Name
 from penstock.graph.nodes import Cause, Check, Column
 from penstock.graph.select import column
 from penstock.registry import Descriptor
+from penstock.steps.collect import each, together
 from penstock.steps.params import OnError, StepParams
 from penstock.steps.rewrite import is_not_null, is_null, rewrite, shown
 from penstock.types.compatibility import can_hold
@@ -51,10 +52,8 @@ def make(params: CastParams, scope: Scope) -> str:
 
     Raises ConfigError CMP-203 (no such column), CMP-254 (a type marked ?), CMP-255 (no cast leads there), DOC-400...
     """
-    wanted = {scope.column(name).name: _type(scope, text) for name, text in params.columns.items()}
+    wanted = dict(each(params.columns.items(), lambda item: _wanted(scope, *item)))
     places = {scope.column(name).name: getattr(name, "at", None) for name in params.columns}
-    for name, kind in wanted.items():
-        _check_possible(scope, name, kind, places[name])
     risky = [name for name, kind in wanted.items() if not can_hold(kind, scope.schema[name].type)]
     source = scope.input
     if risky and params.on_error != "null":
@@ -81,6 +80,17 @@ def make(params: CastParams, scope: Scope) -> str:
         for name, kind in wanted.items()
     ]
     return rewrite(scope, columns, input_id=source)
+
+
+def _wanted(scope: Scope, column_name: str, text: str) -> tuple[str, LogicalType]:
+    """The exact name of the column and its type to be."""
+    with together() as part:
+        with part():
+            kind = _type(scope, text)
+        with part():
+            name = scope.column(column_name).name
+    _check_possible(scope, name, kind, column_name)
+    return name, kind
 
 
 def _type(scope: Scope, text: str) -> LogicalType:

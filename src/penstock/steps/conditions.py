@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, assert_never, 
 from sqlglot import exp
 
 from penstock.errors import nearest
+from penstock.steps.collect import each
 from penstock.steps.literals import Value, literal
 from penstock.steps.patterns import check_pattern
 from penstock.types.families import Family, family
@@ -106,13 +107,10 @@ def condition_tree(scope: Scope, condition: Condition) -> exp.Expr:
     match condition:
         case Comparison():
             return _comparison_tree(scope, condition)
-        case Group(kind="all"):
-            return exp.Paren(this=exp.and_(*(condition_tree(scope, part) for part in condition.parts)))
-        case Group(kind="any"):
-            return exp.Paren(this=exp.or_(*(condition_tree(scope, part) for part in condition.parts)))
-        case Group(kind="not"):
-            return exp.Not(this=exp.Paren(this=exp.or_(*(condition_tree(scope, part) for part in condition.parts))))
-    raise AssertionError(condition)
+        case Group():
+            parts = each(condition.parts, lambda part: condition_tree(scope, part))
+            tree = exp.Paren(this=exp.and_(*parts) if condition.kind == "all" else exp.or_(*parts))
+            return exp.Not(this=tree) if condition.kind == "not" else tree
 
 
 def _comparison_tree(scope: Scope, condition: Comparison) -> exp.Expr:

@@ -11,6 +11,7 @@ from penstock.fields import Names, SortTexts
 from penstock.graph.nodes import Filter, SortKey
 from penstock.graph.select import order
 from penstock.registry import Descriptor
+from penstock.steps.collect import each, together
 from penstock.steps.params import StepParams
 from penstock.steps.ties import first_of
 
@@ -33,8 +34,11 @@ def make(params: DeduplicateParams, scope: Scope) -> str:
     if params.keep == "last" and not params.order_by:
         scope.fail("CMP-289", "`keep: last` needs `order_by`", hint="add `order_by`")
     names = params.keys or scope.schema.names
-    keys = [scope.column(name) for name in names]
-    sorting = scope.sort_keys(params.order_by)
+    with together() as part:
+        with part():
+            keys = each(names, scope.column)
+        with part():
+            sorting = scope.sort_keys(params.order_by)
     if params.keep == "last":
         sorting = tuple(_reversed(key) for key in sorting)
     first = first_of(scope.schema, keys, [order(key) for key in sorting])

@@ -9,6 +9,7 @@ from pydantic import Field
 from penstock.fields import Names
 from penstock.graph.nodes import Project
 from penstock.registry import Descriptor
+from penstock.steps.collect import each
 from penstock.steps.params import StepParams
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ class DropParams(StepParams):
 
 def make(params: DropParams, scope: Scope) -> str:
     """One Project: in = out. Raises ConfigError CMP-203 (no such column), CMP-253 (none would be left)."""
-    dropped = [scope.column(name).name for name in params.columns]
+    dropped = [found.name for found in each(params.columns, scope.column)]
     columns = scope.carried(without=dropped)
     if not columns:
         scope.fail("CMP-253", "no column would be left", hint="keep at least one")

@@ -11,6 +11,7 @@ from penstock.fields import ColumnMap, SortTexts
 from penstock.graph.nodes import Column
 from penstock.graph.select import column, order
 from penstock.registry import Descriptor
+from penstock.steps.collect import each
 from penstock.steps.literals import fits
 from penstock.steps.params import StepParams
 from penstock.steps.rewrite import rewrite
@@ -44,13 +45,13 @@ def make(params: FillNullParams, scope: Scope) -> str:
     Raises ConfigError CMP-203 (no such column), CMP-260 (forward without an order), CMP-261 (mean or median of what is no
     number or instant), CMP-262 (a value not of the column's type).
     """
-    changed = []
-    for item in params.columns:
+
+    def filled(item: NamedExpression) -> Column:
         name = scope.column(item.name).name
         filler = _filler(params, scope, name, item)
-        value = exp.Coalesce(this=column(name), expressions=[filler])
-        changed.append(Column(name, value, item.value.at))
-    return rewrite(scope, changed)
+        return Column(name, exp.Coalesce(this=column(name), expressions=[filler]), item.value.at)
+
+    return rewrite(scope, each(params.columns, filled))
 
 
 def _filler(params: FillNullParams, scope: Scope, name: str, item: NamedExpression) -> exp.Expr:

@@ -11,6 +11,7 @@ from penstock.fields import Names
 from penstock.graph.nodes import Column, Project
 from penstock.graph.select import column
 from penstock.registry import Descriptor
+from penstock.steps.collect import each
 from penstock.steps.params import StepParams
 from penstock.types.logical import List, Struct
 
@@ -36,7 +37,8 @@ def make(params: FlattenParams, scope: Scope) -> str:
 
     Raises ConfigError CMP-203 (no such column), CMP-256 (not a struct), CMP-209 (two columns of one name).
     """
-    places = {_struct(scope, name): getattr(name, "at", None) for name in params.columns or ()}
+    structs = each(params.columns or (), lambda name: (_struct(scope, name), getattr(name, "at", None)))
+    places = dict(structs)
     chosen = set(places) if params.columns is not None else set(scope.schema.names)
     columns: list[Column] = []
     for item in scope.schema:

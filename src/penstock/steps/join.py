@@ -11,7 +11,7 @@ from penstock.fields import Expression, ExpressionText, Located, Name
 from penstock.graph.nodes import Column, Filter, Join
 from penstock.graph.select import column
 from penstock.registry import Descriptor
-from penstock.steps.collect import each
+from penstock.steps.collect import each, together
 from penstock.steps.join_condition import LEFT, Sides, asof_keys, check_types, equal_columns, equality, named
 from penstock.steps.params import StepParams
 from penstock.steps.ties import first_of
@@ -86,21 +86,17 @@ def make(params: JoinParams, scope: Scope) -> str:
     right = scope.resolve(params.to)
     sides = Sides(scope.schema, scope.schema_of(right), _alias(params, scope), params.to)
     _check_shape(params, scope)
-    added = _additions(params, sides, scope)
+    with together() as part:
+        with part():
+            added = _additions(params, sides, scope)
+        with part():
+            condition, pairs = _condition(params, sides, scope)
     columns = [Column(item.name, column(item.name, LEFT)) for item in sides.left]
-    condition: exp.Expr | None = None
-    if isinstance(params.on, tuple):
-        pairs = equal_columns(params.on, sides, scope)
-        condition = equality(pairs, sides.alias)
-        check_types(condition, sides, scope, params.on[0])
-        columns = _with_keys(columns, dict(pairs), params.kind, sides.alias)
-    elif params.on is not None:
-        condition = scope.expression(params.on, schemas=sides.schemas)
-        check_types(condition, sides, scope, params.on)
-        if params.kind in {"asof", "asof_left"}:
-            keys = asof_keys(condition, sides, scope, params.on)
-            one = first_of(sides.right, keys, ())
-            right = scope.add(Filter(scope.node_id("nearest"), input=right, condition=one, why="deduplicate"))
+    columns = _with_keys(columns, pairs, params.kind, sides.alias)
+    if params.kind in {"asof", "asof_left"} and isinstance(params.on, ExpressionText) and condition is not None:
+        keys = asof_keys(condition, sides, scope, params.on)
+        one = first_of(sides.right, keys, ())
+        right = scope.add(Filter(scope.node_id("nearest"), input=right, condition=one, why="deduplicate"))
     return scope.add(
         Join(
             scope.node_id(),
@@ -113,6 +109,20 @@ def make(params: JoinParams, scope: Scope) -> str:
             right_alias=sides.alias,
         )
     )
+
+
+def _condition(params: JoinParams, sides: Sides, scope: Scope) -> tuple[exp.Expr | None, dict[str, str]]:
+    """What must be true of a pair of rows, and the columns (of ``this``: of the other side) where those say it."""
+    if isinstance(params.on, tuple):
+        pairs = equal_columns(params.on, sides, scope)
+        condition = equality(pairs, sides.alias)
+        check_types(condition, sides, scope, params.on[0])
+        return condition, dict(pairs)
+    if params.on is None:
+        return None, {}
+    condition = scope.expression(params.on, schemas=sides.schemas)
+    check_types(condition, sides, scope, params.on)
+    return condition, {}
 
 
 def _alias(params: JoinParams, scope: Scope) -> str:

@@ -9,6 +9,7 @@ from sqlglot import exp
 
 from penstock.errors import nearest
 from penstock.graph.select import column
+from penstock.steps.collect import each
 from penstock.types.families import comparable
 from penstock.types.logical import fold_case
 
@@ -57,7 +58,7 @@ def named(name: str, schema: Schema, owner: str, scope: Scope) -> str:
 
 def equal_columns(names: Sequence[str], sides: Sides, scope: Scope) -> tuple[tuple[str, str], ...]:
     """(left, right) of each name that stands under ``on``."""
-    return tuple((scope.column(name).name, named(name, sides.right, sides.to, scope)) for name in dict.fromkeys(names))
+    return each(dict.fromkeys(names), lambda name: (scope.column(name).name, named(name, sides.right, sides.to, scope)))
 
 
 def equality(pairs: Sequence[tuple[str, str]], alias: str) -> exp.Expr:

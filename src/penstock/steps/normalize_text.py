@@ -62,9 +62,9 @@ def make(params: NormalizeTextParams, scope: Scope) -> str:
 
     Raises ConfigError CMP-203 (no such column), CMP-251 (not text), CMP-252 (there is no text column).
     """
-    places = {scope.column(name).name: getattr(name, "at", None) for name in params.columns or ()}
     names = text_columns(scope, params.columns)
-    return rewrite(scope, [Column(name, _normal(params, column(name)), places.get(name)) for name in names])
+    places = dict(zip(names, (getattr(name, "at", None) for name in params.columns or names), strict=True))
+    return rewrite(scope, [Column(name, _normal(params, column(name)), places[name]) for name in names])
 
 
 def _normal(params: NormalizeTextParams, value: exp.Expr) -> exp.Expr:

@@ -16,6 +16,7 @@ from penstock.graph.nodes import Aggregate, Column
 from penstock.registry import Descriptor
 from penstock.steps.aggregate import measured
 from penstock.steps.aggregates import calls
+from penstock.steps.collect import together
 from penstock.steps.params import StepParams
 from penstock.types import logical as lt
 from penstock.types.duckdb import to_duckdb
@@ -98,11 +99,16 @@ class PivotParams(StepParams):
 
 def make(params: PivotParams, scope: Scope) -> str:
     """One Aggregate whose measures each look at the rows of one value: in = sum of group sizes."""
-    on = scope.column(params.on)
     node_id = scope.node_id()
+    with together() as part:
+        with part():
+            on = scope.column(params.on)
+        with part():
+            by = scope.expressions(params.by)
+        with part():
+            measures = scope.expressions(params.measures, allows="aggregate")
     values = _declared(params.values, on, scope) if params.values is not None else _found(node_id, on, scope)
-    by = scope.expressions(params.by)
-    measures = measured(params.measures, by, scope)
+    measures = measured(measures, by, scope)
     for item in measures:
         if next(calls(item.value), None) is None:
             scope.fail("CMP-295", f'the measure "{item.name}" aggregates nothing', at=item.at, hint="such as sum(…)")

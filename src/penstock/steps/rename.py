@@ -10,6 +10,7 @@ from penstock.fields import Name
 from penstock.graph.nodes import Column, Project
 from penstock.graph.select import column
 from penstock.registry import Descriptor
+from penstock.steps.collect import each
 from penstock.steps.params import StepParams
 
 if TYPE_CHECKING:
@@ -30,8 +31,8 @@ class RenameParams(StepParams):
 def make(params: RenameParams, scope: Scope) -> str:
     """One Project: in = out. Raises ConfigError CMP-203 (no such column), CMP-209 (two columns of one name), CMP-250."""
     new_by_old: dict[str, str] = {}
-    for new, old in params.columns.items():
-        known = _exact(scope, new, old)
+    known_by_new = each(params.columns.items(), lambda item: (item[0], _exact(scope, *item)))
+    for new, known in known_by_new:
         if known in new_by_old:
             scope.fail(
                 "CMP-250",

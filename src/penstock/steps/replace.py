@@ -11,6 +11,7 @@ from penstock.fields import Names, Params
 from penstock.graph.nodes import Column
 from penstock.graph.select import column
 from penstock.registry import Descriptor
+from penstock.steps.collect import each
 from penstock.steps.literals import Scalar, Value, literal
 from penstock.steps.params import StepParams
 from penstock.steps.patterns import check_pattern
@@ -63,7 +64,7 @@ def make(params: ReplaceParams, scope: Scope) -> str:
     type), CMP-251 (a part or a pattern of something that is not text).
     """
     if params.match == "value":
-        names = tuple(scope.column(name).name for name in params.columns)
+        names = tuple(found.name for found in each(params.columns, scope.column))
     else:
         names = text_columns(scope, params.columns)
     places = dict(zip(names, (getattr(name, "at", None) for name in params.columns), strict=True))

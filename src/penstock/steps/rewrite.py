@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from sqlglot import exp
 
 from penstock.graph.nodes import Column, Project
+from penstock.steps.collect import each
 from penstock.types.logical import Kind, Primitive
 
 if TYPE_CHECKING:
@@ -33,18 +34,19 @@ def text_columns(scope: Scope, names: Sequence[str] | None) -> tuple[str, ...]:
         if not found:
             scope.fail("CMP-252", "no column is text", hint="leave out the step")
         return found
-    exact = []
-    for name in names:
-        known = scope.column(name).name
-        if scope.schema[known].type != Primitive(Kind.STRING):
-            scope.fail(
-                "CMP-251",
-                f'column "{known}" is {scope.schema[known].type}, not text',
-                at=name,
-                hint=f"make it text first: `cast: {{{known}: string}}`" if known.isidentifier() else None,
-            )
-        exact.append(known)
-    return tuple(exact)
+    return each(names, lambda name: _text_column(scope, name))
+
+
+def _text_column(scope: Scope, name: str) -> str:
+    known = scope.column(name).name
+    if scope.schema[known].type != Primitive(Kind.STRING):
+        scope.fail(
+            "CMP-251",
+            f'column "{known}" is {scope.schema[known].type}, not text',
+            at=name,
+            hint=f"make it text first: `cast: {{{known}: string}}`" if known.isidentifier() else None,
+        )
+    return known
 
 
 def is_null(value: exp.Expr) -> exp.Expr:

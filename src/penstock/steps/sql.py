@@ -35,7 +35,7 @@ class SqlParams(StepParams):
 def make(params: SqlParams, scope: Scope) -> str:
     """One Query: in, out."""
     tree = scope.query(params.query)
-    return scope.add(Query(scope.node_id(), tables={"this": scope.input}, query=tree, at=params.query.at))
+    return scope.add(Query(scope.node_id(), tables={"this": scope.input}, query=tree, at=params.query.at), params.query)
 
 
 SQL = Descriptor(

@@ -11,6 +11,7 @@ from penstock.fields import Name, Names
 from penstock.graph.nodes import Column, Explode, Project
 from penstock.graph.select import column, identifier, unused_name
 from penstock.registry import Descriptor
+from penstock.steps.collect import each
 from penstock.steps.params import StepParams
 from penstock.types.compatibility import widen
 from penstock.types.duckdb import to_duckdb
@@ -32,7 +33,7 @@ class UnpivotParams(StepParams):
 
 def make(params: UnpivotParams, scope: Scope) -> str:
     """One Explode over (name, value) pairs and one Project that takes them apart: out = in times columns."""
-    names = [scope.column(name).name for name in dict.fromkeys(params.columns)]
+    names = [found.name for found in each(dict.fromkeys(params.columns), scope.column)]
     common = _common(names, scope)
     pairs = exp.Array(expressions=[_pair(name, common) for name in names])
     kept = scope.carried(without=names)

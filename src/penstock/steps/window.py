@@ -13,7 +13,7 @@ from penstock.graph.nodes import Column, Project
 from penstock.graph.select import order as ordered
 from penstock.registry import Descriptor
 from penstock.steps.aggregates import innermost, is_aggregate, is_window_only, name_of, outermost, settled
-from penstock.steps.collect import each
+from penstock.steps.collect import each, together
 from penstock.steps.frames import Frame, check_frame, parse_frame
 from penstock.steps.params import StepParams
 from penstock.steps.ties import tie_break
@@ -58,13 +58,18 @@ class _Over:
 
 def make(params: WindowParams, scope: Scope) -> str:
     """One Project: all columns that come in, and the new ones; in = out."""
-    keys = scope.sort_keys(params.order_by)
-    frame = parse_frame(params.frame, scope) if params.frame is not None else None
+    with together() as part:
+        with part():
+            keys = scope.sort_keys(params.order_by)
+        with part():
+            frame = parse_frame(params.frame, scope) if params.frame is not None else None
+        with part():
+            partition = tuple(item.value for item in scope.expressions(params.partition_by))
+        with part():
+            columns = scope.expressions(params.columns, allows="window")
     if frame is not None and params.frame is not None:
         check_frame(frame, keys, params.frame, scope)
-    partition = tuple(item.value for item in scope.expressions(params.partition_by))
     over = _Over(partition, tuple(ordered(key) for key in keys), frame)
-    columns = scope.expressions(params.columns, allows="window")
     computed = each(columns, lambda item: dataclasses.replace(item, value=_windowed(item, over, scope)))
     return scope.add(Project(scope.node_id(), input=scope.input, columns=(*scope.carried(), *computed)))
 

@@ -34,7 +34,7 @@ from penstock.types.logical import (
     relaxed,
     spell,
 )
-from penstock.types.parse import parse_type
+from penstock.types.parse import QUOTED_TYPE, is_unclosed, parse_type
 from penstock.types.schema import ColumnJson, Field, Schema
 
 __all__ = [
@@ -49,6 +49,7 @@ __all__ = [
     "INT64",
     "INTERVAL",
     "JSON",
+    "QUOTED_TYPE",
     "STRING",
     "TIME",
     "TIMESTAMP",
@@ -69,6 +70,7 @@ __all__ = [
     "Schema",
     "Struct",
     "StructField",
+    "is_unclosed",
     "parse_type",
     "relaxed",
     "spell",

@@ -67,6 +67,19 @@ def parse_type(text: str, *, at: Location | None = None, place: Place | None = N
     return _Parser(text, at=at, place=place).parse()
 
 
+# The hint for a type that YAML cut at a comma of its own.
+QUOTED_TYPE: Final = 'inside {...} or [...] of YAML a type with a comma stands in quotes, such as "decimal(12,4)"'
+
+
+def is_unclosed(text: str) -> bool:
+    """Whether a bracket is open at the end: a comma inside {...} of YAML ends a text that is not quoted.
+
+    >>> is_unclosed("decimal(10"), is_unclosed("decimal(10,2)")
+    (True, False)
+    """
+    return text.count("(") > text.count(")") or text.count("<") > text.count(">")
+
+
 class _Parser:
     """One call of parse_type; recursive descent with the depth counted."""
 
@@ -236,7 +249,8 @@ class _Parser:
     def _fail(
         self, code: str, message: str, offset: int, length: int, *, hint: str | None = None, detail: str | None = None
     ) -> NoReturn:
-        raise ConfigError(code, message, at=self._where(offset, length), hint=hint, detail=detail)
+        quoted = QUOTED_TYPE if is_unclosed(self._text) else hint
+        raise ConfigError(code, message, at=self._where(offset, length), hint=quoted, detail=detail)
 
     def _where(self, offset: int, length: int) -> Location | None:
         if self._place is not None:

@@ -121,6 +121,8 @@ def test_a_run_that_fails_says_what_it_had_rejected(penstock: Callable[..., Said
     said = penstock("run", file)
     assert said.code == 1
     assert "ENG-312" in said.err
+    assert f"--> {file}:" in said.err
+    assert 'met in "dear.filter" or "dear.derive"' in said.err
     assert "failing  failed, nothing was sealed" in said.out
     assert "rejected before that" in said.out
     assert not (project / "out" / "failing.csv").exists()
@@ -169,7 +171,7 @@ def test_our_own_bug_is_told_as_one(penstock: Callable[..., Said], monkeypatch: 
     monkeypatch.setattr("penstock.service.running._epochs", broken)
     said = penstock("run", FILE, "--json")
     assert (said.code, said.codes) == (70, ["INT-901"])
-    assert said.json["problems"][0]["detail"] == "ZeroDivisionError: by nothing"
+    assert said.json["problems"][0]["detail"] == "ZeroDivisionError: by nothing."
     assert penstock("runs", "list", "--json").json["runs"][0]["status"] == "failed"
     monkeypatch.setenv("PENSTOCK_DEBUG", "1")
     with pytest.raises(ZeroDivisionError):

@@ -48,7 +48,7 @@ def test_wrong_arguments_are_problems_with_a_hint(
 def test_wrong_arguments_are_json_too(penstock: Callable[..., Said]) -> None:
     said = penstock("plan", "--json")
     assert said.codes == ["CLI-100"]
-    assert said.json["problems"][0]["detail"] == "usage: penstock plan [OPTIONS] FILE"
+    assert said.json["problems"][0]["detail"] == "usage: penstock plan [OPTIONS] FILE."
     assert said.json["ok"] is False
     assert "CLI-100" in said.err
 

@@ -40,6 +40,23 @@ def test_one_of_them_has_a_page(penstock: Callable[..., Said]) -> None:
     assert {"summary", "parameters", "example", "capabilities", "modes", "extra", "notes"} <= found[0].keys()
 
 
+def test_what_stands_inside_a_parameter_has_its_type_default_unit_and_secrecy(penstock: Callable[..., Said]) -> None:
+    (rest, *_) = penstock("connectors", "rest", "--json").json["components"]
+    found = {item["name"]: (item["type"], item["default"], item["required"]) for item in rest["parameters"]}
+    assert found["connection.base_url"][2] is True
+    assert found["connection.auth(basic).password"] == ("secret", None, False)
+    assert found["connection.auth(bearer).token"] == ("secret", None, True)
+    assert found["connection.timeouts.connect"] == ("duration", "10 s", False)
+    assert found["connection.retries.first_wait"] == ("duration", "500 ms", False)
+    assert found["connection.max_response_bytes"] == ("size", "64 MiB", False)
+    assert found["paginate(offset).size"] == ("integer", "1000", False)
+    assert "paginate(offset).type" not in found
+    assert all(item["description"] for item in rest["parameters"])
+    (postgres, *_) = penstock("connectors", "postgres", "--json").json["components"]
+    tables = [item["name"] for item in postgres["parameters"] if item["name"].startswith("tables")]
+    assert tables == ["tables", "tables[].name", "tables[].keys", "tables[].priority"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "hint"),
     [

@@ -172,6 +172,20 @@ def test_every_kind_of_node_can_be_previewed(
     assert not (project / ".penstock").exists()
 
 
+def test_a_node_is_previewed_whatever_is_wrong_with_those_that_it_does_not_read(
+    penstock: Callable[..., Said], project: Path
+) -> None:
+    text = (project / FILE).read_text(encoding="utf-8")
+    text = text.replace("sources:", "sources:\n  gone: {type: csv, path: gone.csv}")
+    text = text.replace("sinks:", "  cheap: {from: [gone, dear], steps: [{filter: prise < 1}]}\nsinks:")
+    text = text.replace("{from: dear,", "{from: [dear, cheap],")
+    (project / "broken.yml").write_text(text, encoding="utf-8")
+    assert penstock("validate", "broken.yml").code == 2
+    assert len(penstock("preview", "broken.yml", "dear", "--json").json["rows"]) == 2
+    for node in ("cheap", "out"):
+        assert penstock("preview", "broken.yml", node, "--json").codes == ["SRC-130"]
+
+
 def test_a_sinks_table_can_be_previewed_once_it_is_there(penstock: Callable[..., Said]) -> None:
     penstock("run", FILE, "-q")
     said = penstock("preview", FILE, "out", "-n", "1")
@@ -237,3 +251,60 @@ def test_json_stays_json_whatever_is_in_it(penstock: Callable[..., Said], projec
     said = penstock("validate", "odd\x9b.yml", "--json")
     assert "\x9b" not in said.out + said.err
     assert json.loads(said.out)["problems"][0]["file"] == "odd\x9b.yml"
+
+
+# ---------------------------------------------------------------- places
+
+
+_WRONG_VALUES = """\
+pipeline: places
+sources:
+  gone:
+    type: csv
+    path: nothing/*.csv
+  outside:
+    type: csv
+    path: /etc/passwd
+  up: {type: csv, path: ../up.csv}
+  days: {type: csv, path: data/*.csv, schema: {columns: {day: string, prise: string}}}
+sinks:
+  a: {from: gone, type: csv, path: out/a}
+  b: {from: outside, type: csv, path: out/b}
+  c: {from: [up, days], type: csv, path: out/c}
+"""
+
+
+def test_an_error_points_at_the_value_that_it_is_about(penstock: Callable[..., Said], project: Path) -> None:
+    (project / "wrong.yml").write_text(_WRONG_VALUES, encoding="utf-8")
+    lines = _WRONG_VALUES.splitlines()
+    problems = penstock("validate", "wrong.yml", "--json").json["problems"]
+    found = [(one["code"], lines[one["line"] - 1][one["column"] - 1 :].split("}")[0]) for one in problems]
+    assert found == [
+        ("SRC-130", "nothing/*.csv"),
+        ("DOC-232", "/etc/passwd"),
+        ("DOC-231", "../up.csv"),
+        ("CMP-230", "prise: string"),
+    ]
+
+
+def test_columns_that_the_target_lacks_are_told_at_the_target_by_the_sinks_own_name(
+    penstock: Callable[..., Said], project: Path
+) -> None:
+    document = """\
+pipeline: days
+sources:
+  raw: {type: csv, path: data/*.csv, schema: {columns: {day: string, price: string}}}
+sinks:
+  kept:
+    from: raw
+    type: sqlite
+    path: days.db
+    table: things
+"""
+    (project / "kept.yml").write_text(document, encoding="utf-8")
+    assert penstock("run", "kept.yml").code == 0
+    (project / "kept.yml").write_text(document.replace("day: string, price: string", "note: string"), encoding="utf-8")
+    (project / "data" / "days.csv").write_text("note\nx\n", encoding="utf-8")
+    (problem,) = penstock("plan", "kept.yml", "--json").json["problems"]
+    assert (problem["code"], problem["line"], problem["message"]) == ("SNK-111", 9, 'sink "kept" has no column "note"')
+    assert "things" not in json.dumps(problem)

@@ -82,7 +82,7 @@ def test_a_source_that_is_not_there_changes_nothing(penstock: Callable[..., Said
     (folder / "a.csv").unlink()
     said = penstock("schema", "accept", "p.yml")
     assert said.code != 0
-    assert "p.yml:4:3" in said.err
+    assert "p.yml:4:29" in said.err
     (folder / "a.csv").write_text("id,price\n1,2\n", encoding="utf-8")
     assert penstock("schema", "accept", "p.yml").out == "prices: as it was recorded\n"
 

@@ -165,6 +165,19 @@ def test_a_missing_column_fails_by_default() -> None:
     assert problem.at is not None
 
 
+def test_missing_columns_are_told_each_at_its_name_with_the_nearest_one() -> None:
+    found = _problems("{idd: int64?, prise: int64?, extra: int64?}", {"id": "int64?", "price": "int64?"})
+    assert [problem.message for problem in found] == [
+        f'"rows" lacks the column "{name}" of its schema' for name in ("idd", "prise", "extra")
+    ]
+    assert [problem.hint for problem in found[:2]] == ['did you mean "id"?', 'did you mean "price"?']
+    for problem in found:
+        assert problem.at is not None
+        assert problem.at.source is not None
+        named = problem.at.source[problem.at.column - 1 : problem.at.end_column - 1]
+        assert named in problem.message
+
+
 def test_a_missing_column_is_null_where_asked() -> None:
     ran = _run('{extra: "date?", id: int64?}', {"id": "int64?"}, [{"id": 1}], "on_missing_column: null")
     assert (ran.rows, ran.types) == ([{"extra": None, "id": 1}], {"extra": "date?", "id": "int64?"})

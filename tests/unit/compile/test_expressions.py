@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 from harness import problem, problems, run
+
+if TYPE_CHECKING:
+    from penstock.errors import Problem
 
 _COLUMNS = {
     "a": "int64",
@@ -193,3 +198,29 @@ def test_the_binders_words_are_the_detail() -> None:
 def test_whatever_the_text_is_the_answer_is_a_value_or_a_problem(text: str) -> None:
     escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\t", "\\t")
     assert all(found.code.startswith("CMP-2") for found in problems(f'- derive: {{v: "{escaped}"}}', _COLUMNS))
+
+
+def _under(found: Problem) -> str:
+    assert found.at is not None
+    assert found.at.source is not None
+    return found.at.source[found.at.column - 1 : found.at.end_column - 1]
+
+
+def test_all_that_is_wrong_in_one_expression_is_told_at_once() -> None:
+    found = problems("- derive: {v: (aa + bb) * sum(a) + nope(l), w: a = 'x' and b > 5}", _COLUMNS)
+    assert [(item.code, _under(item)) for item in found] == [
+        ("CMP-203", "aa"),
+        ("CMP-203", "bb"),
+        ("CMP-208", "sum"),
+        ("CMP-242", "a"),
+        ("CMP-242", "b"),
+    ]
+
+
+def test_all_that_the_engine_refuses_in_one_expression_is_told_at_once_and_by_its_columns() -> None:
+    found = problems("- derive: {v: nosuch(a) + (a + b) + sqrt(day)}", _COLUMNS)
+    assert sorted(item.message for item in found) == [
+        '"a" + "b" cannot be typed',
+        'SQRT("day") cannot be typed',
+        'there is no function "nosuch"',
+    ]

@@ -207,3 +207,48 @@ def test_what_the_engine_refuses_is_a_problem_with_a_place(sql: str, code: str) 
     assert found.code == code
     assert found.at is not None
     assert found.at.line >= 8 or code == "CMP-202"
+
+
+_WRONG_AT_MANY_PLACES = """\
+select o.idd, amont, nosuch(o.id) + o.customer as one
+      from orders o join customers c on o.custmer = c.id
+      where nme = 'Ada' and c.name + o.amount > 2 and o.id in (select c.ident from customers c)"""
+
+
+def test_everything_that_the_engine_refuses_is_told_at_once_and_where_it_stands() -> None:
+    with pytest.raises(ConfigError) as caught:
+        compile_document(_document(_WRONG_AT_MANY_PLACES))
+    found = []
+    for problem in caught.value.problems:
+        assert problem.at is not None
+        assert problem.at.source is not None
+        found.append((problem.code, problem.at.source[problem.at.column - 1 :].split()[0].strip(",)")))
+    assert found == [
+        ("CMP-203", "idd"),
+        ("CMP-203", "amont"),
+        ("CMP-205", "nosuch(o.id"),
+        ("CMP-203", "custmer"),
+        ("CMP-203", "nme"),
+        ("CMP-206", "name"),
+        ("CMP-203", "ident"),
+    ]
+    hints = {problem.message: problem.hint for problem in caught.value.problems}
+    assert hints['column "amont" does not exist here'] == 'did you mean "amount"?'
+
+
+def test_a_name_that_is_right_in_another_part_of_the_query_is_not_refused_there() -> None:
+    with pytest.raises(ConfigError) as caught:
+        compile_document(
+            _document("select name from orders where customer in (select id from customers where name > '')")
+        )
+    (problem,) = caught.value.problems
+    assert (problem.message, problem.at and problem.at.column) == ('column "name" does not exist here', 14)
+    assert problem.detail is not None
+    assert '"orders" has the columns id, customer, amount' in problem.detail
+
+
+def test_what_cannot_be_typed_is_told_with_its_columns() -> None:
+    with pytest.raises(ConfigError) as caught:
+        compile_document(_document("select id, name + amount as x from orders, customers"))
+    messages = [problem.message for problem in caught.value.problems]
+    assert messages == ['column "id" is ambiguous', "name + amount cannot be typed"]

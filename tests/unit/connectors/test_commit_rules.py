@@ -74,6 +74,14 @@ def test_only_evolve_widens_and_only_where_nothing_is_lost():
         assert caught.value.code == "SNK-111"
 
 
+def test_all_that_does_not_fit_is_told_at_once():
+    rows = Schema.of({"size": "string", "note": "string", "NOTE": "string"})
+    with pytest.raises(ConfigError) as caught:
+        compare(TARGET, rows, policy="fail", needed=["idd"], sink="s")
+    assert sorted(problem.code for problem in caught.value.problems) == ["SNK-111", "SNK-111", "SNK-112", "SNK-113"]
+    assert all('"s"' in problem.message for problem in caught.value.problems)
+
+
 def test_a_key_that_is_not_there_names_the_nearest_column():
     with pytest.raises(ConfigError) as caught:
         compare(None, Schema.of({"customer_id": "int64"}), policy="fail", needed=["custmer_id"])

@@ -1,8 +1,14 @@
+import ast
 import pickle
+import re
+from pathlib import Path
 
 import pytest
 
 from penstock.errors import ConfigError, Location, Problem, nearest
+
+CODE = re.compile(r"[A-Z]{3}-\d{3}")
+SOURCES = sorted((Path(__file__).parents[3] / "src").rglob("*.py"))
 
 
 def test_problem_renders_place_caret_detail_and_hint():
@@ -55,3 +61,30 @@ def test_a_shown_line_hides_the_password_of_a_url_and_keeps_the_caret():
     assert "hunter2" not in text
     assert "postgres://me:*******@host/db  wrong\n" in text
     assert text.splitlines()[-1].index("^") - 4 == line.index("wrong")
+
+
+@pytest.mark.parametrize(
+    ("written", "told"), [("it is 5", "it is 5."), ("it is 5.", "it is 5."), ("why?", "why?"), ("a, b, …", "a, b, …")]
+)
+def test_every_detail_is_a_sentence(written, told):
+    assert ConfigError("DOC-100", "m", detail=written).problems[0].detail == told
+    assert Problem("DOC-100", "m").detail is None
+
+
+def _literals(path):
+    """Every text that is written as the message or the hint of a problem, with its line."""
+    for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if not isinstance(call, ast.Call):
+            continue
+        coded = any(isinstance(item, ast.Constant) and CODE.fullmatch(str(item.value)) for item in call.args)
+        hints = [item.value for item in call.keywords if item.arg == "hint"]
+        for text in (*(call.args if coded else ()), *hints):
+            last = text.values[-1] if isinstance(text, ast.JoinedStr) and text.values else text
+            if isinstance(last, ast.Constant) and isinstance(last.value, str):
+                yield f"{path.name}:{last.lineno}", last.value
+
+
+def test_no_message_and_no_hint_ends_in_a_full_stop():
+    found = [item for path in SOURCES for item in _literals(path)]
+    assert len(found) > 500
+    assert [item for item in found if item[1].endswith(".")] == []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from harness import Other, compile_document, run
+from harness import Other, compile_document, problems, run
 
 from penstock import registry
 
@@ -86,3 +86,29 @@ def test_the_example_of_a_step_compiles_and_every_parameter_is_described(name: s
     assert all(field.description for field in found.params.model_fields.values())
     assert found.params.model_json_schema()["properties"]
     assert found.notes
+
+
+@pytest.mark.parametrize(
+    ("step", "missing"),
+    [
+        ("drop: [aa, bb]", "aa bb"),
+        ("cast: {aa: int64, bb: date}", "aa bb"),
+        ("rename: {x: aa, y: bb}", "aa bb"),
+        ("unpivot: {columns: [aa, bb], names_to: n, values_to: v}", "aa bb"),
+        ("normalize_text: {columns: [aa, bb], case: lower}", "aa bb"),
+        ("replace: {columns: [aa, bb], values: [{find: x, with: y}]}", "aa bb"),
+        ("fill_null: {aa: 1, bb: 2}", "aa bb"),
+        ("flatten: {columns: [aa, bb]}", "aa bb"),
+        ("deduplicate: {keys: [aa, bb], order_by: 'cc, dd'}", "aa bb cc dd"),
+        ("sort: [aa, bb desc]", "aa bb"),
+        ("filter: {any: [{column: aa, op: is_null}, {not: [{column: bb, op: is_null}]}]}", "aa bb"),
+        ("aggregate: {by: [aa, bb], measures: {x: sum(cc), y: max(dd)}}", "aa bb cc dd"),
+        ("pivot: {on: aa, by: [bb], values: [x], measures: {x: sum(cc)}}", "aa bb cc"),
+        ("window: {partition_by: [aa], order_by: 'bb, cc', columns: {x: sum(dd)}}", "aa bb cc dd"),
+        ("join: {to: other, on: this.aa = other.bb and this.cc > 1, add: [dd, ee]}", "aa bb cc dd ee"),
+    ],
+)
+def test_all_columns_that_a_step_lacks_are_told_at_once(step: str, missing: str) -> None:
+    found = problems(f"- {step}", {"k": "int64"}, {"other": Other({"k2": "int64"})})
+    assert {item.code for item in found} == {"CMP-203"}
+    assert sorted(item.message.split('"')[1] for item in found) == missing.split()

@@ -161,7 +161,7 @@ def test_a_link_out_of_the_project_is_refused(tmp_path: Path) -> None:
 def test_a_module_that_fails_is_told_with_its_line(tmp_path: Path) -> None:
     _write(tmp_path, "penstock_test_bad.py", "x = 1\ny = 1 / 0\n")
     code, detail = _code_of(tmp_path, "penstock_test_bad:f")
-    assert (code, detail) == ("CMP-265", "ZeroDivisionError: division by zero (penstock_test_bad.py:2)")
+    assert (code, detail) == ("CMP-265", "ZeroDivisionError: division by zero (penstock_test_bad.py:2).")
 
 
 def test_a_module_that_cannot_be_parsed_is_told(tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ def test_lookups_are_exact():
 def test_a_lookup_in_no_columns_says_so():
     with pytest.raises(ConfigError) as caught:
         Schema()["x"]
-    assert caught.value.problems[0].detail == "there are no columns at all"
+    assert caught.value.problems[0].detail == "there are no columns at all."
 
 
 def test_a_repeated_name_is_refused_and_a_name_in_other_case_is_not():

@@ -38,7 +38,7 @@ def component_page(item: Descriptor) -> Iterator[RenderableType]:
     yield Text.assemble((item.name, "bold"), (f"  {item.group.removesuffix('s')}", "dim"))
     yield Padding(Text(item.summary), (0, 0, 1, 2))
     table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column("parameter", style="bold")
+    table.add_column("parameter", style="bold", overflow="fold")
     table.add_column("type", overflow="fold")
     table.add_column("default", overflow="fold")
     table.add_column("meaning", overflow="fold")

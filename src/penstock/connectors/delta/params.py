@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, model_validator
 
 from penstock.connectors.params import SinkParams, SourceParams
+from penstock.fields import Name
 
 
 def _in_utc(value: object) -> object:
@@ -48,7 +49,7 @@ class DeltaSinkParams(SinkParams):
     """A Delta table that is created where it is not there yet."""
 
     path: str = Field(min_length=1, description="The table's folder, relative to the project.")
-    partition_by: list[str] = Field(
+    partition_by: list[Name] = Field(
         default_factory=list,
         description="Columns whose values divide the table into folders; empty: as the table is, or not at all.",
     )

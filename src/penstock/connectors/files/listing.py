@@ -78,6 +78,7 @@ class Listing:
                 detail=f"looked for {place}"
                 + (f" with the endings {', '.join(self.endings)}" if place.is_dir() else "")
                 + ".",
+                about=("path",),
             )
         found = (FoundFile(self._checked(path), path.relative_to(root).as_posix()) for path in paths)
         return tuple(sorted(found, key=lambda item: item.name))
@@ -172,6 +173,9 @@ def _foreign() -> ConfigError:
     return ConfigError("SRC-131", "a position was not written by this version of the file sources")
 
 
+_ANEW: Final = "put it back as it was, or begin anew: `penstock run FILE --full-refresh`"
+
+
 def planned(found: Sequence[FoundFile], after: Position | None, upto: Position) -> tuple[FoundFile, ...]:
     """The files of (after, upto], as they were planned. Raises ConfigError SRC-131; DataError SRC-110 where one of them
     is gone or is not what it was.
@@ -184,8 +188,15 @@ def planned(found: Sequence[FoundFile], after: Position | None, upto: Position) 
             continue
         file = by_name.get(state.name)
         if file is None:
-            raise DataError("SRC-110", f'the file "{state.name}" is gone since the epoch was planned')
+            raise DataError(
+                "SRC-110", f'the file "{state.name}" is gone since the epoch was planned', hint=_ANEW, about=("path",)
+            )
         if state_of(file) != state:
-            raise DataError("SRC-110", f'the file "{state.name}" has changed since the epoch was planned')
+            raise DataError(
+                "SRC-110",
+                f'the file "{state.name}" has changed since the epoch was planned',
+                hint=_ANEW,
+                about=("path",),
+            )
         chosen.append(file)
     return tuple(chosen)

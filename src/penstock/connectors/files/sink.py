@@ -72,6 +72,7 @@ class FileSink(Sink):
     def __init__(self, params: FileSinkParams, context: Context, kind: FileKind) -> None:
         self._params = params
         self._kind = kind
+        self._name = context.name
         self._reached = context.reached
         path = context.resolve(params.path)
         self._one_file = path.name if is_one_file(params.path) else None
@@ -116,7 +117,7 @@ class FileSink(Sink):
             policy=self._params.on_schema_change,
             needed=(*self._params.partition_by, *self._kind.needed),
             objection=self._kind.objection,
-            sink=self._params.path,
+            sink=self._name,
         )
 
     def _check_layout(self, state: State, schema: Schema) -> None:

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from penstock.connectors.api import WriteMode
 from penstock.connectors.params import SinkParams
+from penstock.fields import Name
 from penstock.registry import Capability
 
 _EXTENSION: Final = re.compile(r"\.[A-Za-z][A-Za-z0-9]*$")
@@ -26,7 +27,7 @@ class FileSinkParams(SinkParams):
         min_length=1,
         description="A folder, or one file where the path has an extension (mode overwrite only), relative to the project.",
     )
-    partition_by: list[str] = Field(
+    partition_by: list[Name] = Field(
         default_factory=list,
         description="Columns whose values divide the folder into column=value folders; the files leave them out.",
     )

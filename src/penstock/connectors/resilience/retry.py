@@ -130,7 +130,7 @@ def _given_up(error: TransientError, attempts: int, seconds: float) -> Transient
         return error
     problem = error.problems[0]
     tried = f"tried {attempts} times in {seconds:.1f} s"
-    detail = f"{problem.detail}; {tried}" if problem.detail else tried
+    detail = f"{problem.detail} It was {tried}" if problem.detail else tried
     given_up = TransientError(problem.code, problem.message, at=problem.at, detail=detail, hint=problem.hint)
     given_up.problems = (replace(given_up.problems[0], severity=problem.severity), *error.problems[1:])
     return given_up

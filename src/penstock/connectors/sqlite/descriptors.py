@@ -54,7 +54,10 @@ SINK: Final = Descriptor(
     capabilities=frozenset({Capability.PARALLEL, Capability.LOCAL, Capability.ATOMIC_COMMIT, Capability.READ_BACK}),
     modes=(WriteMode.APPEND.value, WriteMode.OVERWRITE.value, WriteMode.MERGE.value),
     notes=(
-        "Decimals and uint64 are kept as text, exactly; SQLite's own arithmetic on them needs a cast.",
+        (
+            "Decimals and uint64 are kept as text, exactly. SQLite compares and orders them as text, so that '10.0' comes "
+            "before '9.5': a query there casts them, as in ORDER BY CAST(price AS REAL)."
+        ),
         "Dates and times are ISO 8601 text, timestamps with six digits after the second, timestamptz in UTC with +00:00.",
         "NaN is kept as the text NaN, since SQLite would make it null; -0.0 becomes 0.0.",
         "The declared type of a column says what its values are, so that reading the table back gives the same types.",

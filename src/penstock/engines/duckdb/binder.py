@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _PATTERNS: Final[tuple[tuple[BindKind, re.Pattern[str]], ...]] = (
     ("column", re.compile(r'Referenced column "(?P<subject>.*?)" (?:was )?not found')),
-    ("column", re.compile(r'Table "[^"]*" does not have a column named "(?P<subject>.*?)"')),
+    ("column", re.compile(r'(?:Table|Values list) "[^"]*" does not have a column named "(?P<subject>.*?)"')),
     ("ambiguous", re.compile(r'Ambiguous reference to column name "(?P<subject>.*?)"')),
     ("function", re.compile(r"Function with name (?P<subject>\S+) does not exist")),
     ("function", re.compile(r'Function "(?P<subject>.*?)" (?:is|does)')),

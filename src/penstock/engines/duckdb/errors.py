@@ -33,6 +33,10 @@ _TABLE: tuple[tuple[type[PenstockError], str, str, re.Pattern[str], str | None],
 )  # fmt: skip
 
 
+# What a user of DuckDB could do, and one of Penstock cannot.
+_ADVICE = re.compile(r"\bSET \w+|\bPRAGMA\b|memory_limit|preserve_insertion_order")
+
+
 class UncertainError(DataError):
     """A statement that read files fast met a value of which it could not tell whether it is what the file says."""
 
@@ -42,10 +46,12 @@ def classified(error: Exception, doing: str) -> PenstockError:
     text = str(error)
     if UNCERTAIN in text:
         return UncertainError("ENG-312", f"the data cannot be processed while {doing}", detail=text)
-    words = " ".join(line.strip() for line in text.splitlines() if line.strip())[:500]
+    lines = [line.strip() for line in text.partition("\n\nPossible solutions")[0].splitlines()]
+    words = " ".join(line for line in lines if line and not _ADVICE.search(line))[:500]
     for kind, code, message, pattern, hint in _TABLE:
         if pattern.match(text):
-            return kind(code, f"{message} while {doing}", detail=words, hint=hint)
+            limited = "raise `run.memory`" if code == "ENG-312" and "memory_limit" in text else hint
+            return kind(code, f"{message} while {doing}", detail=words, hint=limited)
     return InternalError("ENG-320", f"the engine failed while {doing}", detail=words)
 
 

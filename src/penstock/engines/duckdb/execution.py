@@ -16,6 +16,7 @@ from penstock.engines.duckdb.inputs import Input
 from penstock.engines.duckdb.origin import Origin, origin_of
 from penstock.engines.duckdb.profile import Profile, read_profile
 from penstock.engines.duckdb.statement import Composer, Statement, counts_of
+from penstock.engines.duckdb.suspects import suspected
 from penstock.errors import ConfigError, DataError, InternalError, PenstockError
 from penstock.graph.nodes import Check, Read, Table
 from penstock.graph.select import identifier, relation
@@ -97,7 +98,7 @@ class Execution:
         except DataError as error:
             self._abandon(target)
             if not self._take_care(target, by_text=isinstance(error, UncertainError)):
-                raise
+                raise suspected(error, self.graph, target) from None
             return self.execute(target, attempt, undo, origin)
         except BaseException:
             self._abandon(target)
@@ -190,7 +191,7 @@ class Execution:
             try:
                 item.abandon()
             except PenstockError as error:
-                causes.append(error)
+                causes.append(error.placed(item.node.at))
         if causes:
             raise causes[0] from None
 

@@ -59,7 +59,7 @@ def test_a_request_that_must_not_be_repeated_is_only_where_it_was_not_taken_up()
 def test_messages_name_status_method_and_path_and_hide_the_rest():
     error = outcome(404, body=b"<html><script>alert(1)</script><b>no</b> abc-key\x00\x1b here</html>")
     assert error.problems[0].message == '"api.example" answered 404 Not Found to GET /items'
-    assert error.problems[0].detail == "the server says: no *** here"
+    assert error.problems[0].detail == "the server says: no *** here."
 
 
 def test_an_unknown_status_is_its_number():

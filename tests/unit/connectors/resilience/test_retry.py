@@ -45,13 +45,13 @@ def test_the_budget_of_attempts_ends_with_the_last_error_and_says_how_often():
         run(flaky)
     assert flaky.attempts == [1, 2, 3, 4]
     assert caught.value.problems[0].message == "failure 4"
-    assert caught.value.problems[0].detail.startswith("as seen; tried 4 times in ")
+    assert caught.value.problems[0].detail.startswith("as seen. It was tried 4 times in ")
 
 
 def test_one_attempt_leaves_the_error_as_it_was():
     with pytest.raises(TransientError) as caught:
         run(Flaky(9), RetryPolicy(attempts=1))
-    assert caught.value.problems[0].detail == "as seen"
+    assert caught.value.problems[0].detail == "as seen."
 
 
 def test_waits_are_drawn_from_nothing_to_a_doubling_ceiling_that_is_capped():

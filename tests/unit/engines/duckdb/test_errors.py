@@ -68,6 +68,15 @@ def test_words_that_no_small_test_can_bring_about_are_known(text: str, code: str
     assert classified(duckdb.Error(text), "testing").code == code
 
 
+def test_advice_that_only_a_user_of_duckdb_can_follow_is_left_out() -> None:
+    said = "Invalid Input Error: the list is too long\n* Increase it with (SET memory_limit='8GB')"
+    (problem,) = classified(duckdb.Error(said), "testing").problems
+    assert (problem.code, problem.hint) == ("ENG-312", "raise `run.memory`")
+    assert problem.detail is not None
+    assert "too long" in problem.detail
+    assert "SET" not in problem.detail
+
+
 def test_long_words_are_cut_and_stand_on_one_line() -> None:
     told = str(classified(duckdb.Error("Conversion Error: " + "x\n" * 5000), "testing"))
     assert len(told) < 1000

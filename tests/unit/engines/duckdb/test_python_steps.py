@@ -72,7 +72,7 @@ def test_what_the_function_raises_is_told_and_no_driver_error_escapes(tmp_path: 
     with pytest.raises(ConfigError) as caught:
         _run(tmp_path, "def work(rows):\n    raise KeyError('x')\n")
     problem = caught.value.problems[0]
-    assert (problem.code, problem.detail) == ("CMP-267", "KeyError: 'x' (penstock_test_steps.py:2)")
+    assert (problem.code, problem.detail) == ("CMP-267", "KeyError: 'x' (penstock_test_steps.py:2).")
     assert problem.at is not None
 
 

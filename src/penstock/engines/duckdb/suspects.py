@@ -1,0 +1,40 @@
+"""Which nodes of a statement may have met the value that the engine could not work with: it does not say."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from sqlglot import exp
+
+from penstock.graph.nodes import Check, Python, Read, Table, Union, Write
+from penstock.graph.select import to_select
+
+if TYPE_CHECKING:
+    from penstock.errors import DataError
+    from penstock.graph import Graph, Node
+
+_CODES: Final = frozenset({"ENG-310", "ENG-311", "ENG-312"})
+# Nodes that compute nothing, or only what cannot fail.
+_HARMLESS_NODES: Final = (Check, Python, Read, Table, Union, Write)
+_HARMLESS: Final = (exp.TryCast, exp.Coalesce, exp.Case, exp.If, exp.Connector, exp.Predicate, exp.Count, exp.RowNumber)
+
+
+def suspected(error: DataError, graph: Graph, target: str) -> DataError:
+    """The error at the node that computes, where one alone does; else at the target, naming all that may be meant."""
+    if error.code not in _CODES:
+        return error.placed(graph[target].at)
+    above = graph.upstream(target)
+    nodes = [node for node in graph.nodes if node.id in above and _computes(node)]
+    names = " or ".join(f'"{node.id}"' for node in nodes)
+    error.problems = tuple(
+        replace(problem, detail=f"{problem.detail or ''} It was met in {names}.".strip()) if names else problem
+        for problem in error.problems
+    )
+    return error.placed((nodes[0] if len(nodes) == 1 else graph[target]).at)
+
+
+def _computes(node: Node) -> bool:
+    return not isinstance(node, _HARMLESS_NODES) and any(
+        not isinstance(part, _HARMLESS) for part in to_select(node).find_all(exp.Func, exp.Binary)
+    )
