@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from penstock.document.assembly import Settings
     from penstock.events import Events
     from penstock.service.opening import Request
-
-INTERRUPTED: Final = 130
 
 
 class Told(int):

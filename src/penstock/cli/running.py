@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from penstock.cli import options
-from penstock.cli.options import INTERRUPTED, Told
+from penstock.cli.options import Told
+from penstock.cli.output import INTERRUPTED
 from penstock.errors import ConfigError, PenstockError, Problem
 
 if TYPE_CHECKING:
