@@ -13,10 +13,10 @@ import typer
 from penstock.cli import options
 from penstock.cli.options import Told
 from penstock.cli.output import INTERRUPTED
-from penstock.errors import ConfigError, PenstockError, Problem
+from penstock.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable
 
     from penstock.events import Events
     from penstock.faults.points import Faults
@@ -61,23 +61,17 @@ def run(
     chosen = options.globals_of(context)
     done: list[DocumentResult] = []
     code = 0
-    problems: Sequence[Problem] = ()
     for file in files:
         request = options.request_of(file, settings, reached=faults.reached, full_refresh=full_refresh)
-        try:
-            result = _run(request, chosen, faults, quiet=json or chosen.quiet)
-        except PenstockError as error:
-            code, problems = error.exit_code, error.problems
-            tell(problems)
-            break
+        result = _run(request, chosen, faults, quiet=json or chosen.quiet)
         done.append(result)
-        tell(Problem("CLI-105", f'"{name}" was not run', severity="warning") for name in result.not_run)
+        tell(_not_run(result.not_run))
         code = next(filter(None, (code, *(_code(each, stops) for each in result.results))), 0)
         if result.status is not RunStatus.DONE:
             break
-    tell(_not_run(files[len(done) + bool(problems) :]))
+    tell(_not_run(files[len(done) :]))
     if json:
-        print_json(_json(files, done, problems))
+        print_json(done[0].to_json() if len(files) == 1 else {"runs": [each.to_json() for each in done]})
     return code
 
 
@@ -92,16 +86,8 @@ def _run(request: Request, chosen: options.Globals, faults: Faults, *, quiet: bo
     return result
 
 
-def _json(files: Sequence[Path], done: Sequence[DocumentResult], problems: Sequence[Problem]) -> dict[str, object]:
-    """Of one file its run, of several a list of runs; what went wrong before a run began stands beside them."""
-    failed = {"ok": False, "problems": [problem.to_json() for problem in problems]} if problems else {}
-    if len(files) == 1:
-        return done[0].to_json() if done else failed
-    return {"runs": [result.to_json() for result in done], **failed}
-
-
-def _not_run(files: Sequence[Path]) -> list[Problem]:
-    return [Problem("CLI-105", f'"{file}" was not run', severity="warning") for file in files]
+def _not_run(names: Iterable[object]) -> list[Problem]:
+    return [Problem("CLI-105", f'"{name}" was not run', severity="warning") for name in names]
 
 
 def _stops(text: str | None) -> frozenset[str]:

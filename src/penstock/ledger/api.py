@@ -192,7 +192,7 @@ class Ledger(Protocol):
     def begin_run(self, run: RunRecord) -> None: ...
 
     def end_run(self, run: RunRecord) -> None:
-        """Replaces the record of that run_id."""
+        """Replaces the record of that run_id; one that ended before it began has none yet."""
         ...
 
     def close_runs(self, lease: Lease, run_id: str, at: datetime) -> None:

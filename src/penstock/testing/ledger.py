@@ -337,6 +337,11 @@ class LedgerConformance(ABC):
         assert ledger.run("20260102-b") is None
         assert ledger.run("%") is None
 
+    def test_a_run_may_end_before_it_has_begun(self, ledger: Ledger) -> None:
+        failed = RunRecord("r", KEY, RunStatus.FAILED, NOW, NOW + MINUTE, summary={"problems": []})
+        ledger.end_run(failed)
+        assert list(ledger.runs()) == [failed]
+
     def test_runs_that_were_killed_are_closed_by_the_next_one(self, ledger: Ledger) -> None:
         ledger.begin_run(RunRecord("killed", KEY, RunStatus.RUNNING, NOW))
         ledger.begin_run(RunRecord("other", OTHER, RunStatus.RUNNING, NOW))
