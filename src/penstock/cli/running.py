@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -19,10 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from penstock.events import Events
-    from penstock.faults.points import Faults
-    from penstock.service.documents import DocumentResult
-    from penstock.service.opening import Request
-    from penstock.service.running import RunResult
+    from penstock.service.documents import DocumentResult, Faults, RunResult
+    from penstock.service.request import Request
 
 _FAIL_ON: Final = ("rejects", "warnings")
 
@@ -52,12 +49,11 @@ def run(
     Several files run one after the other; the first that fails ends it.
     """
     from penstock.cli.output import print_json, tell
-    from penstock.faults.points import VARIABLE, parse_faults
-    from penstock.ledger.api import RunStatus
+    from penstock.service.documents import RunStatus, faults_of
 
     stops = _stops(fail_on)
     settings = options.settings_of(env, param, allow_path)
-    faults = parse_faults(os.environ.get(VARIABLE, ""))
+    faults = faults_of(settings)
     chosen = options.globals_of(context)
     done: list[DocumentResult] = []
     code = 0
@@ -100,7 +96,7 @@ def _stops(text: str | None) -> frozenset[str]:
 
 
 def _code(result: RunResult, stops: frozenset[str]) -> int:
-    from penstock.ledger.api import RunStatus
+    from penstock.service.documents import RunStatus
 
     if result.error is not None:
         return result.error.exit_code
@@ -121,7 +117,7 @@ def _progress(chosen: options.Globals, events: Events) -> AbstractContextManager
 def _tell(result: RunResult, *, quiet: bool) -> None:
     """Problems are told in any case; the balance sheet is for people who want it."""
     from penstock.cli.output import show, tell, write
-    from penstock.ledger.api import RunStatus
+    from penstock.service.documents import RunStatus
 
     tell([*result.warnings, *result.problems])
     if not quiet:

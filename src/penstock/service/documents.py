@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from penstock.document.assembly import load
 from penstock.errors import ConfigError, PenstockError
+from penstock.faults.points import VARIABLE, Faults, parse_faults
 from penstock.ledger.api import PipelineKey, RunRecord, RunStatus
 from penstock.service.families import parts
 from penstock.service.opening import open_ledger
@@ -18,9 +19,11 @@ if TYPE_CHECKING:
 
     from penstock.document.assembly import Loaded
     from penstock.events import Events
-    from penstock.faults.points import Faults
     from penstock.service.families import Part
-    from penstock.service.opening import Request
+    from penstock.service.request import Request, Settings
+
+
+__all__ = ["DocumentResult", "Faults", "RunResult", "RunStatus", "faults_of", "run_document"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,11 @@ class DocumentResult:
             "members": [result.to_json() for result in self.results],
             "not_run": list(self.not_run),
         }
+
+
+def faults_of(settings: Settings) -> Faults:
+    """What PENSTOCK_FAULTS asks for. Raises ConfigError FLT-1xx."""
+    return parse_faults(settings.variables.get(VARIABLE, ""))
 
 
 def run_document(request: Request, events: Events, faults: Faults) -> DocumentResult:

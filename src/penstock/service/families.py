@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from penstock.connectors.families import Member
     from penstock.document.assembly import Loaded
     from penstock.document.models import Pipeline, SinkUse, SourceUse
-    from penstock.service.opening import Request
+    from penstock.service.request import Request
 
 PLACE: Final = "{table}"
 _NAMED: Final = ("path", "table")  # the parameters in which it is replaced

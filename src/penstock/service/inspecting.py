@@ -1,17 +1,17 @@
-"""``validate``, ``plan``, ``preview``, ``lineage``: what can be known of a pipeline without changing anything."""
+"""``plan``, ``preview``, ``lineage``: what can be known of a pipeline without changing anything."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
 
-from penstock.compile.lineage import Lineage, lineage_of
-from penstock.errors import ConfigError, DataError, FatalError, Problem, TransientError, nearest
+from penstock.compile.lineage import Lineage, Origin, lineage_of
+from penstock.errors import ConfigError, nearest
 from penstock.graph.nodes import Project, Read, Table, Write
 from penstock.graph.select import to_select
-from penstock.plan.stages import Acknowledge, Commit, Pass, Seal, Spool
+from penstock.plan.stages import Acknowledge, Commit, Pass, Seal, Spool, Stage
 from penstock.service.families import parts
 from penstock.service.opening import opened
 
@@ -21,73 +21,31 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from penstock.compile.pipeline import Compiled
-    from penstock.document.environments import MergedValue
     from penstock.graph import Graph, Node
     from penstock.ledger.api import EpochRecord
-    from penstock.plan.stages import Plan, Stage
+    from penstock.plan.stages import Plan
     from penstock.service.families import Part, Parts
-    from penstock.service.opening import Opened, Request
+    from penstock.service.opening import Opened
+    from penstock.service.request import Request
     from penstock.types import Schema
 
-_TOLD: Final = (ConfigError, DataError, TransientError, FatalError)
-
-# ---------------------------------------------------------------- validate
-
-
-@dataclass(frozen=True, slots=True)
-class Validation:
-    """``problems`` are errors and warnings, in document order; ``values`` everything in force with its origin;
-    ``exit_code`` by the class of what went wrong.
-    """
-
-    ok: bool
-    problems: tuple[Problem, ...]
-    values: tuple[MergedValue, ...] = ()
-    exit_code: int = 0
-
-    def to_json(self) -> dict[str, Any]:
-        return {"ok": self.ok, "problems": [problem.to_json() for problem in self.problems]}
-
-
-def validate(request: Request, *, connect: bool = False) -> Validation:
-    """What is wrong is the answer, a system that is not reachable too; only our own bugs are raised. ``connect`` also
-    asks the systems for their columns.
-    """
-    try:
-        with parts(request, offline=not connect) as found:
-            each = [_validated(request, part, connect=connect) for part in found.each]
-    except _TOLD as error:
-        return Validation(ok=False, problems=error.problems, exit_code=error.exit_code)
-    codes = {one.exit_code for one in each}
-    return Validation(
-        ok=all(one.ok for one in each),
-        problems=tuple(dict.fromkeys(problem for one in each for problem in one.problems)),
-        values=found.loaded.values,
-        exit_code=ConfigError.exit_code if ConfigError.exit_code in codes else max(codes, default=0),
-    )
-
-
-def _validated(request: Request, part: Part, *, connect: bool) -> Validation:
-    try:
-        with opened(request, part.loaded) as found:
-            found.connect(offline=not connect)
-            compiled = found.compile(may_read=connect)
-            if connect:
-                found.changes(compiled)
-            return Validation(ok=True, problems=_of_member(part, compiled.warnings))
-    except _TOLD as error:
-        return Validation(ok=False, problems=_of_member(part, error.problems), exit_code=error.exit_code)
-
-
-def _of_member(part: Part, problems: Sequence[Problem]) -> tuple[Problem, ...]:
-    """A place in the document does not say which table is meant."""
-    if part.member is None:
-        return tuple(problems)
-    return tuple(
-        replace(item, detail=" ".join(filter(None, (item.detail, f'Of the table "{part.member}".'))))
-        for item in problems
-    )
-
+__all__ = [
+    "Acknowledge",
+    "Commit",
+    "Explained",
+    "Origin",
+    "Pass",
+    "Read",
+    "Sampled",
+    "Seal",
+    "Spool",
+    "Stage",
+    "Traced",
+    "lineage",
+    "plan",
+    "preview",
+    "statements_of",
+]
 
 # ---------------------------------------------------------------- plan
 
@@ -302,10 +260,27 @@ class Traced:
         }
 
 
-def lineage(request: Request, *, connect: bool = True) -> tuple[Traced, ...]:
-    """One per table of ``tables:`` and one of the rest; of a document without tables one."""
+def lineage(request: Request, *, column: str | None = None, connect: bool = True) -> tuple[Traced, ...]:
+    """One per table of ``tables:`` and one of the rest; of a document without tables one. ``column`` (``node.column``):
+    of that alone. Raises ConfigError CLI-104 with the nearest name.
+    """
     with parts(request, offline=not connect) as every:
-        return tuple(_traced(request, part, connect=connect) for part in every.each)
+        found = tuple(_traced(request, part, connect=connect) for part in every.each)
+    if column is None:
+        return found
+    having = [each for each in found if column.partition(".")[0] in each.kinds]
+    return tuple(_only(each, column) for each in having or found)
+
+
+def _only(traced: Traced, column: str) -> Traced:
+    node, _, name = column.partition(".")
+    if node in traced.lineage and name in traced.lineage[node]:
+        return replace(traced, lineage={node: {name: traced.lineage[node][name]}})
+    known = [f"{owner}.{item}" for owner, columns in traced.lineage.items() for item in columns]
+    near = nearest(column, known)
+    raise ConfigError(
+        "CLI-104", f'there is no column "{column}"', hint=f'did you mean "{near}"?' if near else "write it node.column"
+    )
 
 
 def _traced(request: Request, part: Part, *, connect: bool) -> Traced:

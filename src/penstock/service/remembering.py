@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from penstock.document.assembly import project_of
 from penstock.errors import ConfigError
+from penstock.ledger.api import RunRecord
 from penstock.ledger.rejects import read
 from penstock.service.causes import by_cause
 from penstock.service.opening import LEDGER_FILE, open_ledger
@@ -21,7 +22,10 @@ if TYPE_CHECKING:
     from penstock.connectors.api import Receipt
     from penstock.document.assembly import Settings
     from penstock.document.project import Project
-    from penstock.ledger.api import EpochRecord, Ledger, NodeBalance, RejectEntry, RunRecord
+    from penstock.ledger.api import EpochRecord, Ledger, NodeBalance, RejectEntry
+
+
+__all__ = ["Rejected", "RunDetails", "RunRecord", "export", "list_runs", "rejects", "show_run"]
 
 
 @dataclass(frozen=True, slots=True)

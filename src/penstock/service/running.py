@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from penstock.errors import PenstockError
 from penstock.events import RunEnded, RunStarted
-from penstock.ledger.api import Account, RunRecord, RunStatus
+from penstock.ledger.api import Account, NodeBalance, RunRecord, RunStatus
 from penstock.run.epoch import SealedEpoch, Surroundings
 from penstock.run.feeds import FOLDER as SPOOL
 from penstock.run.feeds import Feeds
@@ -29,7 +29,11 @@ if TYPE_CHECKING:
     from penstock.faults.points import Faults
     from penstock.ledger.api import RejectEntry
     from penstock.plan.stages import Plan
-    from penstock.service.opening import Opened, Request
+    from penstock.service.opening import Opened
+    from penstock.service.request import Request
+
+
+__all__ = ["NodeBalance", "RunResult", "SealedEpoch", "new_run_id", "run", "status_of"]
 
 
 @dataclass(frozen=True, slots=True)

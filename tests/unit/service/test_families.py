@@ -12,7 +12,7 @@ from penstock.document.assembly import project_of
 from penstock.errors import ConfigError
 from penstock.events import Events
 from penstock.faults.points import Faults
-from penstock.service import inspecting
+from penstock.service import inspecting, validating
 from penstock.service.documents import run_document
 from penstock.service.families import file_name, parts
 from penstock.service.remembering import list_runs, rejects, show_run
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from penstock.service.documents import DocumentResult
-    from penstock.service.opening import Request
+    from penstock.service.request import Request
 
 RUN = "run: {memory: 256 MiB, threads: 1}\n"
 TWO = (
@@ -187,12 +187,12 @@ def test_each_table_has_its_plan_its_lineage_and_its_preview(tmp_path: Path) -> 
 
 def test_validating_says_which_table_is_meant(tmp_path: Path) -> None:
     asked = request(tmp_path, TWO % "labels: {}", FILES | {"s.b": "other\n1\n"})
-    found = inspecting.validate(asked, connect=True)
+    found = validating.validate(asked, connect=True)
     assert not found.ok
     assert [
         'Of the table "crm.s.b".' in (problem.detail or "") for problem in found.problems if problem.code != "CMP-229"
     ] == [True]
-    offline = inspecting.validate(asked)
+    offline = validating.validate(asked)
     assert offline.ok
     assert "CMP-330" in [problem.code for problem in offline.problems]
 

@@ -12,9 +12,7 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from penstock.ledger.api import NodeBalance
-    from penstock.run.epoch import SealedEpoch
-    from penstock.service.running import RunResult
+    from penstock.service.running import NodeBalance, RunResult, SealedEpoch
 
 _LOUD = frozenset({"read", "table", "write", "join", "aggregate", "explode", "union", "query", "python"})
 

@@ -16,8 +16,7 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from penstock.ledger.api import RunRecord
-    from penstock.service.remembering import Rejected, RunDetails
+    from penstock.service.remembering import Rejected, RunDetails, RunRecord
 
 _SHOWN: Final = 500  # characters of a record
 _FOLDED: Final = frozenset({"pipeline", "environment", "rejected at", "cause", "column"})  # where names are long

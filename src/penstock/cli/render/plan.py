@@ -9,15 +9,14 @@ from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
 
-from penstock.plan.stages import Acknowledge, Commit, Pass, Seal, Spool
+from penstock.service.inspecting import Acknowledge, Commit, Pass, Read, Seal, Spool, statements_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from rich.console import RenderableType
 
-    from penstock.plan.stages import Stage
-    from penstock.service.inspecting import Explained
+    from penstock.service.inspecting import Explained, Stage
 
 
 def plan_page(explained: Explained, *, sql: bool = False) -> Iterator[RenderableType]:
@@ -69,8 +68,6 @@ def _pass(stage: Pass, explained: Explained) -> str:
 
 def _narrowed(name: str, explained: Explained) -> str:
     """How much of a source is asked for, where that is not all."""
-    from penstock.graph.nodes import Read
-
     node, written = explained.plan.graph[name], explained.compiled.written.by_id.get(name)
     if not isinstance(node, Read):
         return ""
@@ -83,8 +80,6 @@ def _narrowed(name: str, explained: Explained) -> str:
 
 
 def _statements(explained: Explained) -> Iterator[RenderableType]:
-    from penstock.service.inspecting import statements_of
-
     for node in explained.plan.graph.nodes:
         columns = ", ".join(str(item) for item in node.schema or ())
         yield Text.assemble("\n", (node.id, "bold"), (f"  {node.kind.value}", "dim"))
