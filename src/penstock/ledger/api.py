@@ -211,6 +211,10 @@ class Ledger(Protocol):
         """The epoch with the highest number that is planned or sealed; its ``attempt`` is the latest."""
         ...
 
+    def last_sealed(self, key: PipelineKey) -> EpochRecord | None:
+        """The newest sealed epoch of the newest incarnation; None too where that has none yet."""
+        ...
+
     def epochs(self, run_id: str) -> Sequence[EpochRecord]: ...
 
     def plan_epoch(self, epoch: EpochRecord) -> None:

@@ -215,6 +215,11 @@ class SqliteLedger:
         row = self._first(tables.LAST_EPOCH, **records.of_key(key), incarnation=incarnation)
         return records.to_epoch(row) if row is not None else None
 
+    def last_sealed(self, key: PipelineKey) -> EpochRecord | None:
+        with self._transaction():
+            row = self._first(tables.LAST_SEALED, **records.of_key(key))
+        return records.to_epoch(row) if row is not None else None
+
     def epochs(self, run_id: str) -> Sequence[EpochRecord]:
         with self._transaction():
             return [records.to_epoch(row) for row in self._rows(tables.EPOCHS_OF_RUN, run_id=run_id)]

@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING, Any
 from sqlglot import exp
 
 from penstock.compile.lineage import Lineage, Origin, lineage_of
-from penstock.errors import ConfigError, nearest
+from penstock.connectors.api import Position, Spooling
+from penstock.errors import ConfigError, PenstockError, nearest
 from penstock.graph.nodes import Project, Read, Table, Write
 from penstock.graph.select import to_select
 from penstock.plan.stages import Acknowledge, Commit, Pass, Seal, Spool, Stage
 from penstock.service.families import parts
-from penstock.service.opening import opened
+from penstock.service.opening import LEDGER_FILE, opened
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     import pyarrow as pa
 
@@ -35,6 +36,8 @@ __all__ = [
     "Explained",
     "Origin",
     "Pass",
+    "Position",
+    "Reach",
     "Read",
     "Sampled",
     "Seal",
@@ -51,11 +54,27 @@ __all__ = [
 
 
 @dataclass(frozen=True, slots=True)
+class Reach:
+    """What a run now would read of one partition: (after, upto]. ``after`` None: from its beginning; ``upto`` None: what
+    the source answers when the run asks it.
+    """
+
+    source: str
+    partition: str
+    after: Position | None
+    upto: Position | None
+
+    def to_json(self) -> dict[str, Any]:
+        return {"source": self.source, "partition": self.partition, "after": self.after, "upto": self.upto}
+
+
+@dataclass(frozen=True, slots=True)
 class Explained:
-    """A plan, and what the ledger knows of the pipeline. ``ranges`` by source, as a run now would read them."""
+    """A plan, and what the ledger knows of the pipeline. ``last`` is the newest sealed epoch."""
 
     plan: Plan
     compiled: Compiled
+    ranges: tuple[Reach, ...]
     last: EpochRecord | None
     news: tuple[str, ...]
 
@@ -66,6 +85,7 @@ class Explained:
             "plan_hash": self.plan.hash,
             "guarantee": {"asked": delivery.asked, "given": delivery.given, "because": delivery.because},
             "stages": [_stage_json(stage) for stage in self.plan.stages],
+            "ranges": [item.to_json() for item in self.ranges],
             "nodes": {node.id: _node_json(node, sql=sql) for node in self.plan.graph.nodes},
             "sinks": {
                 name: {"type": commit.type, "mode": commit.mode, "action": commit.action}
@@ -86,17 +106,22 @@ def plan(request: Request) -> tuple[Explained, ...]:
 
 
 def _explained(request: Request, part: Part) -> Explained:
-    from penstock.service.opening import LEDGER_FILE
-
     with opened(request, part.loaded) as found:
         found.connect()
         compiled, made = found.plan()
-        last = None
-        if (found.state / LEDGER_FILE).exists():
-            runs = found.ledger.runs(key=found.key, limit=1)
-            epochs = found.ledger.epochs(runs[0].run_id) if runs else ()
-            last = epochs[-1] if epochs else None
-        return Explained(made, compiled, last, tuple(_news(found, last, made)))
+        last = found.ledger.last_sealed(found.key) if (found.state / LEDGER_FILE).exists() else None
+        return Explained(made, compiled, tuple(_ranges(found, made)), last, tuple(_news(found, last, made)))
+
+
+def _ranges(found: Opened, made: Plan) -> Iterator[Reach]:
+    for name in dict.fromkeys(read.source for read in made.graph.reads):
+        source = found.sources[name]
+        try:
+            for part in source.partitions():
+                upto = None if isinstance(source, Spooling) else source.latest(part)
+                yield Reach(name, part.id, None, upto)
+        except PenstockError as error:
+            raise error.placed(found.pipeline.sources[name].at) from None
 
 
 def _news(found: Opened, last: EpochRecord | None, made: Plan) -> list[str]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from penstock.service.inspecting import Explained, Stage
+    from penstock.service.inspecting import Explained, Position, Stage
 
 
 def plan_page(explained: Explained, *, sql: bool = False) -> Iterator[RenderableType]:
@@ -67,7 +67,7 @@ def _pass(stage: Pass, explained: Explained) -> str:
 
 
 def _narrowed(name: str, explained: Explained) -> str:
-    """How much of a source is asked for, where that is not all."""
+    """How much of a source is asked for: columns and rows where that is not all, and up to where."""
     node, written = explained.plan.graph[name], explained.compiled.written.by_id.get(name)
     if not isinstance(node, Read):
         return ""
@@ -76,7 +76,19 @@ def _narrowed(name: str, explained: Explained) -> str:
         facts.append(f"{len(node.columns)} of {len(written.schema.names)} columns")
     if node.predicate is not None:
         facts.append(f"where {node.predicate.sql(dialect='duckdb')}")
+    for item in explained.ranges:
+        if item.source == node.source and item.upto is not None:
+            facts += _position(item.upto)
     return f" ({', '.join(facts)})" if facts else ""
+
+
+def _position(position: Position) -> Iterator[str]:
+    """``3 files``, ``version 7``; beside the version of its own form, a position holds what its connector says."""
+    for name, value in position.items():
+        if isinstance(value, list | tuple):
+            yield f"{len(value):,} {name.removesuffix('s') if len(value) == 1 else name}"
+        elif name != "v":
+            yield f"{name} {value}"
 
 
 def _statements(explained: Explained) -> Iterator[RenderableType]:
