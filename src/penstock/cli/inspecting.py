@@ -18,7 +18,7 @@ def register(app: typer.Typer) -> None:
 def validate(
     files: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="[FILE...]", help="Pipeline files; else the project's.", show_default=False),
+        typer.Argument(metavar="FILE", help="Pipeline files; else the project's.", show_default=False),
     ] = None,
     *,
     param: options.Param = None,

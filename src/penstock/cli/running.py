@@ -30,7 +30,7 @@ def register(app: typer.Typer) -> None:
 
 def run(
     context: typer.Context,
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Pipeline files.", show_default=False)],
+    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="Pipeline files.", show_default=False)],
     *,
     param: options.Param = None,
     env: options.Env = None,

@@ -175,6 +175,7 @@ class SqliteLedger:
                 "LED-111",
                 f'another run has taken over the pipeline "{key}"',
                 detail=f"this run holds fence {fence}, the newest is {row['fence'] if row else 'none'}.",
+                hint="`penstock runs list` shows the one that goes on; run again when it has ended",
             )
 
     # ------------------------------------------------------------ runs

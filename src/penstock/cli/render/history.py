@@ -93,6 +93,13 @@ def details_page(details: RunDetails) -> Iterator[RenderableType]:
 # ---------------------------------------------------------------- rejects
 
 
+def rejected_title(found: Rejected) -> str:
+    """A row with several reasons stands under each of them, and is one row."""
+    rows = f"{found.total:,} row{'' if found.total == 1 else 's'} rejected"
+    reasons = f" for {found.reasons:,} reasons" if found.reasons != found.total else ""
+    return f"run {found.run_id}: {rows}{reasons}"
+
+
 def causes_table(found: Rejected) -> Table:
     table = _table("rejected at", "cause", "column", "rows", numbers=frozenset({"rows"}))
     for item in found.by_cause():
