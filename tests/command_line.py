@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from penstock.cli.main import execute
+from penstock.cli.app import execute
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,6 +31,23 @@ sinks:
 run: {memory: 256 MiB, threads: 1}
 """
 DATA = "day,price\n2024-01-01,1.50\n2024-01-02,2.50\nyesterday,3.50\n2024-01-04,\n"
+
+SLOW = """\
+pipeline: slow
+sources: {raw: {type: csv, path: rows.csv}}
+transforms:
+  busy: {sql: "select sum(hash(a.n, b.n, c.n) % 7)::double as total from raw a cross join raw b cross join raw c"}
+sinks:
+  first: {from: raw, type: csv, path: out/first.csv, mode: overwrite}
+  out: {from: busy, type: sqlite, path: out/busy.db, table: busy, mode: overwrite}
+run: {threads: 1, memory: 512 MiB}
+"""
+
+
+def slow(folder: Path) -> None:
+    """``slow.yml``: a run whose pass takes longer than anybody waits."""
+    (folder / "slow.yml").write_text(SLOW, encoding="utf-8")
+    (folder / "rows.csv").write_text("n\n" + "".join(f"{n}\n" for n in range(20_000)), encoding="utf-8")
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ from penstock.document.loader import load
 from penstock.document.tree import Mapping as Map
 from penstock.document.tree import Node, Scalar, Sequence
 from penstock.service.describing import json_schema
-from penstock.service.inspecting import Validation, validate
-from penstock.service.opening import Request
+from penstock.service.request import Request
+from penstock.service.validating import Validation, validate
 
 ALL = [block for page in pages() for block in blocks(page) if block.language in {"yaml", "json"}]
 WHOLE = [block for block in ALL if "component" not in block.marks and block.marks.get("file") != "penstock.yml"]

@@ -9,7 +9,7 @@ import pytest
 from pages import DOCS, ROOT, blocks, prose
 
 from penstock import registry
-from penstock.cli.main import INTERRUPTED
+from penstock.cli.output import INTERRUPTED
 from penstock.connectors.api import WriteMode
 from penstock.connectors.params import SinkParams, SourceParams
 from penstock.document.models import RunSettings

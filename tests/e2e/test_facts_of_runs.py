@@ -11,7 +11,7 @@ from penstock.document.assembly import Settings
 from penstock.events import AttemptFailed, EpochSealed, Event, Events, PassMoved, RunStarted
 from penstock.faults.points import Faults
 from penstock.ledger.api import RunStatus
-from penstock.service.opening import Request
+from penstock.service.request import Request
 from penstock.service.running import RunResult, run
 from penstock.testing.clock import FakeClock
 from penstock.testing.web import Reply, WebServer

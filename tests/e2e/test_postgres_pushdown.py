@@ -14,7 +14,8 @@ from penstock.events import Events
 from penstock.faults.points import Faults
 from penstock.graph.nodes import Read
 from penstock.ledger.api import RunStatus
-from penstock.service.opening import Request, opened
+from penstock.service.opening import opened
+from penstock.service.request import Request
 from penstock.service.running import run
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import psycopg
 import pyarrow.parquet as pq
 import pytest
 
-from penstock.cli.main import execute
+from penstock.cli.app import execute
 
 if TYPE_CHECKING:
     from pathlib import Path

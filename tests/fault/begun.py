@@ -19,7 +19,8 @@ from penstock.graph import Graph
 from penstock.graph.nodes import Filter
 from penstock.ledger.api import RunRecord, RunStatus
 from penstock.run.runner import run
-from penstock.service.opening import Request, opened
+from penstock.service.opening import opened
+from penstock.service.request import Request
 from penstock.service.running import _Begun, _surroundings
 from penstock.testing.clock import FakeClock
 

@@ -15,7 +15,7 @@ from penstock.errors import PenstockError
 from penstock.events import Events
 from penstock.faults.points import Faults
 from penstock.ledger.api import RunStatus
-from penstock.service.opening import Request
+from penstock.service.request import Request
 from penstock.service.running import RunResult, run
 
 if TYPE_CHECKING:

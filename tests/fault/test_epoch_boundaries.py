@@ -141,7 +141,10 @@ def test_a_reject_that_is_not_stored_stops_the_epoch(file: Path) -> None:
     with begun(file) as around, pytest.raises(FatalError) as caught:
         go(with_engine(around, _ForgetsRejects(around.engine)))
     assert (caught.value.code, is_sealed(file.parent)) == ("RUN-120", False)
-    assert caught.value.problems[0].detail == "1 rows were rejected, the reject store has 0."
+    assert (
+        caught.value.problems[0].detail
+        == "1 rows were rejected, the reject store has 0; nothing of this epoch was sealed."
+    )
     _then_completes(file)
 
 

@@ -14,8 +14,8 @@ from penstock.cli import options
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from penstock.registry import Descriptor
     from penstock.service.accepting import Accepted
+    from penstock.service.describing import Descriptor
 
 Name = Annotated[str | None, typer.Argument(help="One of them; else all.", show_default=False)]
 
@@ -162,19 +162,10 @@ def _accepted(one: Accepted) -> str:
 
 def version(*, json: options.Json = False) -> int:
     """The version of Penstock, and of what it runs on."""
-    import platform
-    from importlib.metadata import PackageNotFoundError
-    from importlib.metadata import version as version_of
-
-    from penstock import __version__
     from penstock.cli.output import print_json, show
+    from penstock.service.describing import versions
 
-    found = {"penstock": __version__, "python": platform.python_version()}
-    for name in ("duckdb", "sqlglot", "pyarrow", "deltalake", "psycopg"):
-        try:
-            found[name] = version_of(name)
-        except PackageNotFoundError:
-            continue
+    found = versions()
     if json:
         print_json(found)
     else:

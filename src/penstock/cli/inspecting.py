@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
 from penstock.cli import options
-
-if TYPE_CHECKING:
-    from penstock.document.environments import MergedValue
-    from penstock.service.inspecting import Validation
 
 
 def register(app: typer.Typer) -> None:
@@ -22,7 +18,7 @@ def register(app: typer.Typer) -> None:
 def validate(
     files: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="[FILE...]", help="Pipeline files; else the project's.", show_default=False),
+        typer.Argument(metavar="FILE", help="Pipeline files; else the project's.", show_default=False),
     ] = None,
     *,
     param: options.Param = None,
@@ -36,55 +32,25 @@ def validate(
 ) -> int:
     """Everything that is wrong with a document, before a row moves."""
     from penstock.cli.output import print_json, show, tell
-    from penstock.errors import ConfigError
-    from penstock.service import inspecting
+    from penstock.service import validating
 
     settings = options.settings_of(env, param, allow_path)
-    chosen = files or _project_files(settings)
-    results = {file: inspecting.validate(options.request_of(file, settings), connect=connect) for file in chosen}
+    chosen = files or validating.pipeline_files(settings)
+    results = {file: validating.validate(options.request_of(file, settings), connect=connect) for file in chosen}
     ok = all(result.ok for result in results.values())
-    codes = {result.exit_code for result in results.values()}
-    code = ConfigError.exit_code if ConfigError.exit_code in codes else max(codes)
+    code = validating.worst(results.values())
     if json:
         problems = [problem.to_json() for result in results.values() for problem in result.problems]
-        print_json({"ok": ok, "problems": problems} | (_merged_json(results) if show_merged else {}))
+        values = {str(file): [value.to_json() for value in result.values] for file, result in results.items()}
+        print_json({"ok": ok, "problems": problems} | ({"values": values} if show_merged else {}))
         return code
     for file, result in results.items():
         tell(result.problems)
         if show_merged:
-            show(*(f"{value.path} = {value.value}  ({_origin(value)})" for value in result.values))
+            show(*(f"{value.path} = {value.value}  ({value.origin})" for value in result.values))
         if result.ok:
             show(f"{file}: ok")
     return code
-
-
-def _project_files(settings: object) -> list[Path]:
-    from penstock.document.assembly import Settings, project_of
-    from penstock.errors import ConfigError
-
-    if not isinstance(settings, Settings):
-        raise TypeError(settings)
-    found = list(project_of(None, settings).pipelines())
-    if not found:
-        raise ConfigError(
-            "CLI-103", "there is no pipeline here", hint="name a file, or `penstock init` makes a project"
-        )
-    return found
-
-
-def _merged_json(results: dict[Path, Validation]) -> dict[str, object]:
-    return {
-        "values": {
-            str(file): [{"path": value.path, "value": value.value, "origin": _origin(value)} for value in result.values]
-            for file, result in results.items()
-        }
-    }
-
-
-def _origin(value: MergedValue) -> str:
-    """``file:line:column``, with the environment that laid it over the base."""
-    place = f"{value.at.file}:{value.at.line}:{value.at.column}" if value.at is not None else "--param"
-    return f"{place}, environment {value.environment}" if value.environment else place
 
 
 def plan(
@@ -159,10 +125,7 @@ def lineage(
     from penstock.service import inspecting
 
     request = options.request_of(file, options.settings_of(env, param, allow_path))
-    found = inspecting.lineage(request, connect=not offline)
-    node = (column or "").partition(".")[0]
-    having = [each for each in found if column is None or node in each.kinds]
-    traced = [render.chosen(each, column) for each in having or found]
+    traced = inspecting.lineage(request, column=column, connect=not offline)
     match "json" if json else format:
         case "json":
             print_json(one_or_members([each.to_json() for each in traced]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -14,11 +14,8 @@ from penstock.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from penstock.document.assembly import Settings
     from penstock.events import Events
-    from penstock.service.opening import Request
-
-INTERRUPTED: Final = 130
+    from penstock.service.request import Request, Settings
 
 
 class Told(int):
@@ -70,7 +67,7 @@ def settings_of(
     project: Path | None = None,
 ) -> Settings:
     """Raises ConfigError CLI-101 for a parameter that is no name=value, CLI-106 for a project that is no folder."""
-    from penstock.document.assembly import Settings
+    from penstock.service.request import Settings
 
     params = {}
     for item in param or ():
@@ -88,8 +85,7 @@ def settings_of(
 def request_of(
     file: Path, settings: Settings, *, reached: Callable[[str], None] | None = None, full_refresh: bool = False
 ) -> Request:
-    from penstock.clock import SystemClock
-    from penstock.service.opening import Request
+    from penstock.service.request import Request
 
-    made = Request(file, settings, SystemClock(), full_refresh=full_refresh)
+    made = Request(file, settings, full_refresh=full_refresh)
     return made if reached is None else replace(made, reached=reached)

@@ -9,15 +9,17 @@ import re
 import sys
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
-from penstock.errors import ConfigError
+from penstock.cli.arguments import wants_json
+from penstock.cli.signals import answer_stands
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 
     from penstock.errors import Problem
 
+INTERRUPTED: Final = 130
 _UNBOUNDED: Final = 10_000  # columns of a pipe: nothing is folded or cut there
 _CONTROL: Final = re.compile("[\x7f-\x9f]")  # JSON leaves these as they are; some terminals obey them
 
@@ -50,6 +52,7 @@ def tell(problems: Iterable[Problem]) -> None:
 
 def print_json(value: object) -> None:
     """One JSON object and a line end, to stdout; texts as they are where the stream can carry them."""
+    answer_stands()
     unicode = (getattr(sys.stdout, "encoding", None) or "utf-8").lower().replace("-", "") == "utf8"
     text = json.dumps(value, ensure_ascii=not unicode, default=str, indent=2 if sys.stdout.isatty() else None)
     write(_CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n")
@@ -60,17 +63,20 @@ def one_or_members(found: list[dict[str, Any]]) -> dict[str, Any]:
     return found[0] if len(found) == 1 else {"members": found}
 
 
+def interrupted(arguments: Sequence[str]) -> int:
+    """What an interrupted command says, where it has not said anything by itself; its exit code."""
+    answer_stands()
+    if wants_json(arguments):
+        print_json({"ok": False, "status": "interrupted", "problems": []})
+    write("interrupted; the state is consistent\n", sys.stderr)
+    return INTERRUPTED
+
+
 def write(text: str, stream: TextIO | None = None) -> None:
-    """To stdout. Whoever closed a pipe has read enough: the rest goes nowhere. Raises ConfigError CLI-113."""
+    """To stdout, at once. Raises TransientError CLI-113 (``streams``)."""
     stream = stream or sys.stdout
-    try:
-        stream.write(text)
-        stream.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-    except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-        raise ConfigError("CLI-113", "the output cannot be written", detail=f"{error.strerror}.") from None
+    stream.write(text)
+    stream.flush()
 
 
 class _Safe:

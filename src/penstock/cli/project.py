@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from penstock.cli import options
-
-if TYPE_CHECKING:
-    from penstock.document.secrets_file import SecretsFile
 
 SecretName = Annotated[str, typer.Argument(metavar="NAME", help="Its name, as in ${secret.NAME}.")]
 
@@ -47,14 +44,6 @@ def init(
     return 0
 
 
-def _secrets(project: Path | None) -> SecretsFile:
-    import os
-
-    from penstock.document.assembly import project_of, secrets_of
-
-    return secrets_of(project_of(None, options.settings_of(project=project)), dict(os.environ))
-
-
 def set_secret(
     name: SecretName,
     *,
@@ -65,13 +54,13 @@ def set_secret(
     import sys
 
     from penstock.cli.output import print_json, show
-    from penstock.secret import Secret
+    from penstock.service import secrets
 
     if sys.stdin.isatty():
         value = str(typer.prompt(name, hide_input=True, err=True))
     else:
         value = sys.stdin.read().removesuffix("\n")
-    _secrets(project).put(name, Secret(value))
+    secrets.keep(options.settings_of(project=project), name, value)
     if json:
         print_json({"secret": name})
     else:
@@ -82,8 +71,9 @@ def set_secret(
 def list_secrets(*, project: options.Project = None, json: options.Json = False) -> int:
     """The names of what is kept; values are never shown."""
     from penstock.cli.output import print_json, show
+    from penstock.service import secrets
 
-    names = _secrets(project).names()
+    names = secrets.names(options.settings_of(project=project))
     if json:
         print_json({"secrets": list(names)})
     else:
@@ -94,8 +84,9 @@ def list_secrets(*, project: options.Project = None, json: options.Json = False)
 def remove_secret(name: SecretName, *, project: options.Project = None, json: options.Json = False) -> int:
     """Forget a secret."""
     from penstock.cli.output import print_json, show
+    from penstock.service import secrets
 
-    _secrets(project).remove(name)
+    secrets.forget(options.settings_of(project=project), name)
     if json:
         print_json({"removed": name})
     else:

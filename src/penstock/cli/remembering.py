@@ -94,13 +94,14 @@ def list_rejects(
             {
                 "run_id": found.run_id,
                 "total": found.total,
+                "reasons": found.reasons,
                 "by_cause": found.by_cause(),
             }
         )
     elif found.entries:
-        from penstock.cli.render.history import causes_table
+        from penstock.cli.render.history import causes_table, rejected_title
 
-        show(f"run {found.run_id}", causes_table(found))
+        show(rejected_title(found), causes_table(found))
     else:
         show("nothing was rejected")
     return 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -11,17 +10,16 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from penstock.cli import options
-from penstock.cli.options import INTERRUPTED, Told
-from penstock.errors import ConfigError, PenstockError, Problem
+from penstock.cli.options import Told
+from penstock.cli.output import INTERRUPTED
+from penstock.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable
 
     from penstock.events import Events
-    from penstock.faults.points import Faults
-    from penstock.service.documents import DocumentResult
-    from penstock.service.opening import Request
-    from penstock.service.running import RunResult
+    from penstock.service.documents import DocumentResult, Faults, RunResult
+    from penstock.service.request import Request
 
 _FAIL_ON: Final = ("rejects", "warnings")
 
@@ -32,7 +30,7 @@ def register(app: typer.Typer) -> None:
 
 def run(
     context: typer.Context,
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Pipeline files.", show_default=False)],
+    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="Pipeline files.", show_default=False)],
     *,
     param: options.Param = None,
     env: options.Env = None,
@@ -51,32 +49,25 @@ def run(
     Several files run one after the other; the first that fails ends it.
     """
     from penstock.cli.output import print_json, tell
-    from penstock.faults.points import VARIABLE, parse_faults
-    from penstock.ledger.api import RunStatus
+    from penstock.service.documents import RunStatus, faults_of
 
     stops = _stops(fail_on)
     settings = options.settings_of(env, param, allow_path)
-    faults = parse_faults(os.environ.get(VARIABLE, ""))
+    faults = faults_of(settings)
     chosen = options.globals_of(context)
     done: list[DocumentResult] = []
     code = 0
-    problems: Sequence[Problem] = ()
     for file in files:
         request = options.request_of(file, settings, reached=faults.reached, full_refresh=full_refresh)
-        try:
-            result = _run(request, chosen, faults, quiet=json or chosen.quiet)
-        except PenstockError as error:
-            code, problems = error.exit_code, error.problems
-            tell(problems)
-            break
+        result = _run(request, chosen, faults, quiet=json or chosen.quiet)
         done.append(result)
-        tell(Problem("CLI-105", f'"{name}" was not run', severity="warning") for name in result.not_run)
+        tell(_not_run(result.not_run))
         code = next(filter(None, (code, *(_code(each, stops) for each in result.results))), 0)
         if result.status is not RunStatus.DONE:
             break
-    tell(_not_run(files[len(done) + bool(problems) :]))
+    tell(_not_run(files[len(done) :]))
     if json:
-        print_json(_json(files, done, problems))
+        print_json(done[0].to_json() if len(files) == 1 else {"runs": [each.to_json() for each in done]})
     return code
 
 
@@ -91,16 +82,8 @@ def _run(request: Request, chosen: options.Globals, faults: Faults, *, quiet: bo
     return result
 
 
-def _json(files: Sequence[Path], done: Sequence[DocumentResult], problems: Sequence[Problem]) -> dict[str, object]:
-    """Of one file its run, of several a list of runs; what went wrong before a run began stands beside them."""
-    failed = {"ok": False, "problems": [problem.to_json() for problem in problems]} if problems else {}
-    if len(files) == 1:
-        return done[0].to_json() if done else failed
-    return {"runs": [result.to_json() for result in done], **failed}
-
-
-def _not_run(files: Sequence[Path]) -> list[Problem]:
-    return [Problem("CLI-105", f'"{file}" was not run', severity="warning") for file in files]
+def _not_run(names: Iterable[object]) -> list[Problem]:
+    return [Problem("CLI-105", f'"{name}" was not run', severity="warning") for name in names]
 
 
 def _stops(text: str | None) -> frozenset[str]:
@@ -113,7 +96,7 @@ def _stops(text: str | None) -> frozenset[str]:
 
 
 def _code(result: RunResult, stops: frozenset[str]) -> int:
-    from penstock.ledger.api import RunStatus
+    from penstock.service.documents import RunStatus
 
     if result.error is not None:
         return result.error.exit_code
@@ -134,7 +117,7 @@ def _progress(chosen: options.Globals, events: Events) -> AbstractContextManager
 def _tell(result: RunResult, *, quiet: bool) -> None:
     """Problems are told in any case; the balance sheet is for people who want it."""
     from penstock.cli.output import show, tell, write
-    from penstock.ledger.api import RunStatus
+    from penstock.service.documents import RunStatus
 
     tell([*result.warnings, *result.problems])
     if not quiet:

@@ -192,7 +192,7 @@ class Ledger(Protocol):
     def begin_run(self, run: RunRecord) -> None: ...
 
     def end_run(self, run: RunRecord) -> None:
-        """Replaces the record of that run_id."""
+        """Replaces the record of that run_id; one that ended before it began has none yet."""
         ...
 
     def close_runs(self, lease: Lease, run_id: str, at: datetime) -> None:
@@ -209,6 +209,10 @@ class Ledger(Protocol):
 
     def last_epoch(self, key: PipelineKey, incarnation: str) -> EpochRecord | None:
         """The epoch with the highest number that is planned or sealed; its ``attempt`` is the latest."""
+        ...
+
+    def last_sealed(self, key: PipelineKey) -> EpochRecord | None:
+        """The newest sealed epoch of the newest incarnation; None too where that has none yet."""
         ...
 
     def epochs(self, run_id: str) -> Sequence[EpochRecord]: ...

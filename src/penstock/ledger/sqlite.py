@@ -175,6 +175,7 @@ class SqliteLedger:
                 "LED-111",
                 f'another run has taken over the pipeline "{key}"',
                 detail=f"this run holds fence {fence}, the newest is {row['fence'] if row else 'none'}.",
+                hint="`penstock runs list` shows the one that goes on; run again when it has ended",
             )
 
     # ------------------------------------------------------------ runs
@@ -213,6 +214,11 @@ class SqliteLedger:
 
     def _last(self, key: PipelineKey, incarnation: str) -> EpochRecord | None:
         row = self._first(tables.LAST_EPOCH, **records.of_key(key), incarnation=incarnation)
+        return records.to_epoch(row) if row is not None else None
+
+    def last_sealed(self, key: PipelineKey) -> EpochRecord | None:
+        with self._transaction():
+            row = self._first(tables.LAST_SEALED, **records.of_key(key))
         return records.to_epoch(row) if row is not None else None
 
     def epochs(self, run_id: str) -> Sequence[EpochRecord]:

@@ -189,13 +189,25 @@ def _listed(names: Iterable[str]) -> str:
 
 def _hash(pipeline: Pipeline, graph: Graph, stages: Iterable[Stage]) -> str:
     """Over what the run means: the graph, every parameter (secrets as ***) and the stages; not over where a connection
-    leads, for a system may move, nor over what the target happens to look like now.
+    leads, for a system may move, nor over what the target happens to look like now, nor over columns that a source has
+    beside those that are read.
     """
     sources = {use.name: _parameters(use.params) for use in pipeline.sources.values()}
     sinks = {use.name: _parameters(use.params) for use in pipeline.sinks.values()}
     shape = [[type(stage).__name__, *_meaning(stage)] for stage in stages]
-    text = json.dumps([pipeline.name, graph.fingerprint(), sources, sinks, shape], sort_keys=True, default=str)
+    text = json.dumps([pipeline.name, _named(graph).fingerprint(), sources, sinks, shape], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _named(graph: Graph) -> Graph:
+    """Every read with the names of its columns, also where it reads all that there are."""
+    nodes = (
+        dataclasses.replace(node, columns=node.schema.names)
+        if isinstance(node, Read) and node.columns is None and node.schema is not None
+        else node
+        for node in graph.nodes
+    )
+    return dataclasses.replace(graph, nodes=tuple(nodes))
 
 
 def _parameters(params: BaseModel) -> dict[str, object]:

@@ -137,6 +137,6 @@ def _unbalanced(entry: NodeBalance, figures: str) -> FatalError:
     return FatalError(
         "RUN-120",
         f'the balance of "{entry.node}" does not close',
-        detail=f"{figures}.",
-        hint="nothing of this epoch was sealed; please report it with the plan's --json",
+        detail=f"{figures}; nothing of this epoch was sealed.",
+        hint="please report it with what `penstock plan FILE --json` prints",
     )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from penstock.connectors.api import (
@@ -27,7 +29,6 @@ from penstock.ledger.api import Range
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-    from pathlib import Path
 
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -148,14 +149,40 @@ class Feeds:
 
     def of_table(self, node: Table) -> list[Rows]:
         """The sink's table as it stands now: this epoch's commit, for the plan orders the passes so."""
-        table = self.sinks[node.sink].table()
-        try:
-            return [
-                table.scan(ScanRequest(part, None, table.latest(part), node.columns, node.predicate))
-                for part in table.partitions()
-            ]
-        finally:
-            table.close()
+        return _table_rows(node, self.sinks[node.sink])
+
+
+def as_they_stand(
+    graph: Graph, sources: Mapping[str, Source], sinks: Mapping[str, Sink], scratch: Path
+) -> Mapping[str, Sequence[Rows]]:
+    """By node id, what the sources and the sinks' tables hold now: for reads outside of a run, which no epoch records and
+    nothing reads again. What has to be fetched first is fetched into ``scratch``.
+    """
+    found: dict[str, Sequence[Rows]] = {node.id: _table_rows(node, sinks[node.sink]) for node in graph.tables}
+    for node in graph.reads:
+        source = sources[node.source]
+        found[node.id] = [
+            source.scan(ScanRequest(part, None, _end(source, part, scratch), node.columns, node.predicate))
+            for part in source.partitions()
+        ]
+    return found
+
+
+def _end(source: Source, part: Partition, scratch: Path) -> Position:
+    if isinstance(source, Spooling):
+        return source.spool(part, Path(tempfile.mkdtemp(dir=scratch)))
+    return source.latest(part)
+
+
+def _table_rows(node: Table, sink: Sink) -> list[Rows]:
+    table = sink.table()
+    try:
+        return [
+            table.scan(ScanRequest(part, None, table.latest(part), node.columns, node.predicate))
+            for part in table.partitions()
+        ]
+    finally:
+        table.close()
 
 
 class _SpoolWriter(FileWriter):

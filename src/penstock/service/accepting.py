@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from penstock.document.assembly import Loaded
-    from penstock.service.opening import Opened, Request
+    from penstock.service.opening import Opened
+    from penstock.service.request import Request
     from penstock.types import Schema
 
 

@@ -2,24 +2,50 @@
 
 from __future__ import annotations
 
+import platform
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import TypeAdapter
 
-from penstock import registry
+from penstock import __version__, registry
 from penstock.document.json_schema import document_schema
 from penstock.errors import ConfigError, nearest
 from penstock.errors.catalogue import CATALOGUE, ErrorCode
 from penstock.fields import DURATION, SIZE
+from penstock.registry import Descriptor
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from penstock.registry import Descriptor, Group
+    from penstock.registry import Group
 
     Schema = Mapping[str, Any]
+
+__all__ = [
+    "Descriptor",
+    "Parameter",
+    "component",
+    "components",
+    "error_code",
+    "json_schema",
+    "parameters_of",
+    "to_json",
+    "versions",
+]
+_LIBRARIES: Final = ("duckdb", "sqlglot", "pyarrow", "deltalake", "psycopg")
+
+
+def versions() -> Mapping[str, str]:
+    """Of Penstock, and of what it runs on, as far as it is installed."""
+    found = {"penstock": __version__, "python": platform.python_version()}
+    for name in _LIBRARIES:
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
 
 
 def json_schema() -> Mapping[str, Any]:

@@ -2,29 +2,37 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from penstock.errors import ConfigError, DataError, FatalError, PenstockError, TransientError
+from penstock.document.assembly import load
+from penstock.errors import ConfigError, PenstockError
+from penstock.faults.points import VARIABLE, Faults, parse_faults
 from penstock.ledger.api import PipelineKey, RunRecord, RunStatus
 from penstock.service.families import parts
 from penstock.service.opening import open_ledger
-from penstock.service.running import RunResult, new_run_id, run
+from penstock.service.running import RunResult, new_run_id, run, status_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from datetime import datetime
 
+    from penstock.document.assembly import Loaded
     from penstock.events import Events
-    from penstock.faults.points import Faults
-    from penstock.service.families import Part, Parts
-    from penstock.service.opening import Request
+    from penstock.service.families import Part
+    from penstock.service.request import Request, Settings
+
+
+__all__ = ["DocumentResult", "Faults", "RunResult", "RunStatus", "faults_of", "run_document"]
 
 
 @dataclass(frozen=True, slots=True)
 class DocumentResult:
-    """``results`` in the order in which they ran; ``not_run`` the pipelines that were not begun after one that failed."""
+    """``results`` in the order in which they ran, at least one; ``not_run`` the pipelines that were not begun after one
+    that failed. ``pipeline`` None: the document could not be read.
+    """
 
-    pipeline: str
+    pipeline: str | None
     results: tuple[RunResult, ...]
     not_run: tuple[str, ...] = ()
     of_tables: bool = False
@@ -47,20 +55,36 @@ class DocumentResult:
         }
 
 
+def faults_of(settings: Settings) -> Faults:
+    """What PENSTOCK_FAULTS asks for. Raises ConfigError FLT-1xx."""
+    return parse_faults(settings.variables.get(VARIABLE, ""))
+
+
 def run_document(request: Request, events: Events, faults: Faults) -> DocumentResult:
-    """Runs every part. Where there are tables, a part that cannot begin is one that
-    failed, with a record of its own, and whether the next ones begin is ``on_table_error``'s to say; of a document
-    without them the error is raised.
+    """Runs every part. One that cannot begin is a result that failed; where there are tables, whether the next ones
+    begin then is ``on_table_error``'s to say. Raises nothing but our own bugs.
+
+    From the moment when its document has been read a run is remembered, whatever ends it.
     """
-    with parts(request) as found:
-        done: list[RunResult] = []
-        for part in found.each:
-            result = _run(request, part, found, events, faults)
-            done.append(result)
-            if _ends(part, result):
-                break
-        left = tuple(part.loaded.pipeline.name for part in found.each[len(done) :])
-        return DocumentResult(found.loaded.pipeline.name, tuple(done), left, found.of_tables)
+    call = _Call.of(request)
+    try:
+        loaded = load(request.file, request.settings)
+    except (ConfigError, KeyboardInterrupt) as error:
+        return DocumentResult(None, (call.ended(None, error),))
+    done: list[RunResult] = []
+    left: tuple[str, ...] = ()
+    of_tables = False
+    try:
+        with parts(request, loaded) as found:
+            of_tables = found.of_tables
+            for part in found.each:
+                done.append(_run(request, part, events, faults))
+                if _ends(part, done[-1]):
+                    break
+            left = tuple(part.loaded.pipeline.name for part in found.each[len(done) :])
+    except (PenstockError, KeyboardInterrupt) as error:
+        done.append(call.ended(loaded, error))
+    return DocumentResult(loaded.pipeline.name, tuple(done), left, of_tables)
 
 
 def _ends(part: Part, result: RunResult) -> bool:
@@ -73,41 +97,53 @@ def _ends(part: Part, result: RunResult) -> bool:
             return False
 
 
-def _run(request: Request, part: Part, found: Parts, events: Events, faults: Faults) -> RunResult:
-    started, begun_at = request.clock.now(), request.clock.monotonic()
+def _run(request: Request, part: Part, events: Events, faults: Faults) -> RunResult:
+    call = _Call.of(request)
     try:
-        return run(request, events, faults, part.loaded)
-    except (ConfigError, DataError, TransientError, FatalError) as error:
-        if not found.of_tables:
-            raise
-        duration = round((request.clock.monotonic() - begun_at) * 1000)
-        record = RunRecord(new_run_id(started), _key(part), RunStatus.FAILED, started)
-        return _recorded(request, part, record, error, duration)
+        return run(request, events, faults, part.loaded, run_id=call.run_id)
+    except (PenstockError, KeyboardInterrupt) as error:
+        return call.ended(part.loaded, error)
 
 
-def _key(part: Part) -> PipelineKey:
-    project = part.loaded.project
-    return PipelineKey(project.name, project.environment, part.loaded.pipeline.name)
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """A run that is asked for: ``begun_at`` on the monotonic clock."""
 
+    request: Request
+    run_id: str
+    started_at: datetime
+    begun_at: float
 
-def _recorded(request: Request, part: Part, record: RunRecord, error: PenstockError, duration_ms: int) -> RunResult:
-    """A table that could not begin has its status in the ledger as well."""
-    problems: Sequence[Any] = error.problems
-    result = RunResult(
-        record.key.pipeline,
-        record.run_id,
-        RunStatus.FAILED,
-        record.engine,
-        record.guarantee,
-        record.started_at,
-        duration_ms,
-        problems=problems,
-        error=error,
-    )
-    ledger = open_ledger(part.loaded.project.state)
-    try:
-        ledger.begin_run(replace(record, status=RunStatus.RUNNING))
-        ledger.end_run(replace(record, ended_at=request.clock.now(), summary=result.to_json()))
-    finally:
-        ledger.close()
-    return result
+    @classmethod
+    def of(cls, request: Request) -> _Call:
+        started = request.clock.now()
+        return cls(request, new_run_id(started), started, request.clock.monotonic())
+
+    def ended(self, loaded: Loaded | None, error: PenstockError | KeyboardInterrupt) -> RunResult:
+        """The account of a run that did not begin; of a document that was read it is in the ledger as well."""
+        result = RunResult(
+            pipeline=loaded.pipeline.name if loaded is not None else None,
+            run_id=self.run_id if loaded is not None else None,
+            status=status_of(error),
+            engine=None,
+            guarantee=None,
+            started_at=self.started_at,
+            duration_ms=round((self.request.clock.monotonic() - self.begun_at) * 1000),
+            problems=error.problems if isinstance(error, PenstockError) else (),
+            error=error if isinstance(error, PenstockError) else None,
+        )
+        if loaded is not None:
+            with suppress(PenstockError):  # the ledger may be what failed
+                self._remember(loaded, result)
+        return result
+
+    def _remember(self, loaded: Loaded, result: RunResult) -> None:
+        project = loaded.project
+        key = PipelineKey(project.name, project.environment, loaded.pipeline.name)
+        ended = self.request.clock.now()
+        record = RunRecord(self.run_id, key, result.status, self.started_at, ended, summary=result.to_json())
+        ledger = open_ledger(project.state)
+        try:
+            ledger.end_run(record)
+        finally:
+            ledger.close()

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from penstock.connectors.families import Member
     from penstock.document.assembly import Loaded
     from penstock.document.models import Pipeline, SinkUse, SourceUse
-    from penstock.service.opening import Request
+    from penstock.service.request import Request
 
 PLACE: Final = "{table}"
 _NAMED: Final = ("path", "table")  # the parameters in which it is replaced
@@ -53,13 +53,13 @@ class Parts:
 
 
 @contextmanager
-def parts(request: Request, *, offline: bool = False) -> Iterator[Parts]:
-    """Reads the document and asks which tables there are now; a document without ``tables:`` is its own only part. So is
-    every document ``offline``: which tables there are is not known then.
+def parts(request: Request, loaded: Loaded | None = None, *, offline: bool = False) -> Iterator[Parts]:
+    """Reads the document, unless it is handed in, and asks which tables there are now; a document without ``tables:`` is
+    its own only part. So is every document ``offline``: which tables there are is not known then.
 
     Raises ConfigError CMP-320 to CMP-323, and what asking raises; the families are closed with the block.
     """
-    loaded = load(request.file, request.settings)
+    loaded = loaded or load(request.file, request.settings)
     shape = _Shape.of(loaded.pipeline)
     problems = tuple(shape.problems())
     if problems:

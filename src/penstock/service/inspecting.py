@@ -1,104 +1,81 @@
-"""``validate``, ``plan``, ``preview``, ``lineage``: what can be known of a pipeline without changing anything."""
+"""``plan``, ``preview``, ``lineage``: what can be known of a pipeline without changing anything."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
 
-from penstock.compile.lineage import Lineage, lineage_of
+from penstock.compile.lineage import Lineage, Origin, lineage_of
 from penstock.compile.reads import only
-from penstock.errors import ConfigError, DataError, FatalError, Problem, TransientError, nearest
+from penstock.connectors.api import Position, Spooling
+from penstock.errors import ConfigError, PenstockError, nearest
 from penstock.graph.nodes import Project, Read, Table, Write
 from penstock.graph.select import to_select
-from penstock.plan.stages import Acknowledge, Commit, Pass, Seal, Spool
+from penstock.plan.stages import Acknowledge, Commit, Pass, Seal, Spool, Stage
 from penstock.service.families import parts
-from penstock.service.opening import opened
+from penstock.service.opening import LEDGER_FILE, opened
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     import pyarrow as pa
 
     from penstock.compile.pipeline import Compiled
-    from penstock.document.environments import MergedValue
     from penstock.graph import Graph, Node
     from penstock.ledger.api import EpochRecord
-    from penstock.plan.stages import Plan, Stage
+    from penstock.plan.stages import Plan
     from penstock.service.families import Part, Parts
-    from penstock.service.opening import Opened, Request
+    from penstock.service.opening import Opened
+    from penstock.service.request import Request
     from penstock.types import Schema
 
-_TOLD: Final = (ConfigError, DataError, TransientError, FatalError)
-
-# ---------------------------------------------------------------- validate
-
-
-@dataclass(frozen=True, slots=True)
-class Validation:
-    """``problems`` are errors and warnings, in document order; ``values`` everything in force with its origin;
-    ``exit_code`` by the class of what went wrong.
-    """
-
-    ok: bool
-    problems: tuple[Problem, ...]
-    values: tuple[MergedValue, ...] = ()
-    exit_code: int = 0
-
-    def to_json(self) -> dict[str, Any]:
-        return {"ok": self.ok, "problems": [problem.to_json() for problem in self.problems]}
-
-
-def validate(request: Request, *, connect: bool = False) -> Validation:
-    """What is wrong is the answer, a system that is not reachable too; only our own bugs are raised. ``connect`` also
-    asks the systems for their columns.
-    """
-    try:
-        with parts(request, offline=not connect) as found:
-            each = [_validated(request, part, connect=connect) for part in found.each]
-    except _TOLD as error:
-        return Validation(ok=False, problems=error.problems, exit_code=error.exit_code)
-    codes = {one.exit_code for one in each}
-    return Validation(
-        ok=all(one.ok for one in each),
-        problems=tuple(dict.fromkeys(problem for one in each for problem in one.problems)),
-        values=found.loaded.values,
-        exit_code=ConfigError.exit_code if ConfigError.exit_code in codes else max(codes, default=0),
-    )
-
-
-def _validated(request: Request, part: Part, *, connect: bool) -> Validation:
-    try:
-        with opened(request, part.loaded) as found:
-            found.connect(offline=not connect)
-            compiled = found.compile(may_read=connect)
-            if connect:
-                found.changes(compiled)
-            return Validation(ok=True, problems=_of_member(part, compiled.warnings))
-    except _TOLD as error:
-        return Validation(ok=False, problems=_of_member(part, error.problems), exit_code=error.exit_code)
-
-
-def _of_member(part: Part, problems: Sequence[Problem]) -> tuple[Problem, ...]:
-    """A place in the document does not say which table is meant."""
-    if part.member is None:
-        return tuple(problems)
-    return tuple(
-        replace(item, detail=" ".join(filter(None, (item.detail, f'Of the table "{part.member}".'))))
-        for item in problems
-    )
-
+__all__ = [
+    "Acknowledge",
+    "Commit",
+    "Explained",
+    "Origin",
+    "Pass",
+    "Position",
+    "Reach",
+    "Read",
+    "Sampled",
+    "Seal",
+    "Spool",
+    "Stage",
+    "Traced",
+    "lineage",
+    "plan",
+    "preview",
+    "statements_of",
+]
 
 # ---------------------------------------------------------------- plan
 
 
 @dataclass(frozen=True, slots=True)
+class Reach:
+    """What a run now would read of one partition: (after, upto]. ``after`` None: from its beginning; ``upto`` None: what
+    the source answers when the run asks it.
+    """
+
+    source: str
+    partition: str
+    after: Position | None
+    upto: Position | None
+
+    def to_json(self) -> dict[str, Any]:
+        return {"source": self.source, "partition": self.partition, "after": self.after, "upto": self.upto}
+
+
+@dataclass(frozen=True, slots=True)
 class Explained:
-    """A plan, and what the ledger knows of the pipeline. ``ranges`` by source, as a run now would read them."""
+    """A plan, and what the ledger knows of the pipeline. ``last`` is the newest sealed epoch."""
 
     plan: Plan
     compiled: Compiled
+    ranges: tuple[Reach, ...]
     last: EpochRecord | None
     news: tuple[str, ...]
 
@@ -109,6 +86,7 @@ class Explained:
             "plan_hash": self.plan.hash,
             "guarantee": {"asked": delivery.asked, "given": delivery.given, "because": delivery.because},
             "stages": [_stage_json(stage) for stage in self.plan.stages],
+            "ranges": [item.to_json() for item in self.ranges],
             "nodes": {node.id: _node_json(node, sql=sql) for node in self.plan.graph.nodes},
             "sinks": {
                 name: {"type": commit.type, "mode": commit.mode, "action": commit.action}
@@ -129,17 +107,22 @@ def plan(request: Request) -> tuple[Explained, ...]:
 
 
 def _explained(request: Request, part: Part) -> Explained:
-    from penstock.service.opening import LEDGER_FILE
-
     with opened(request, part.loaded) as found:
         found.connect()
         compiled, made = found.plan()
-        last = None
-        if (found.state / LEDGER_FILE).exists():
-            runs = found.ledger.runs(key=found.key, limit=1)
-            epochs = found.ledger.epochs(runs[0].run_id) if runs else ()
-            last = epochs[-1] if epochs else None
-        return Explained(made, compiled, last, tuple(_news(found, last, made)))
+        last = found.ledger.last_sealed(found.key) if (found.state / LEDGER_FILE).exists() else None
+        return Explained(made, compiled, tuple(_ranges(found, made)), last, tuple(_news(found, last, made)))
+
+
+def _ranges(found: Opened, made: Plan) -> Iterator[Reach]:
+    for name in dict.fromkeys(read.source for read in made.graph.reads):
+        source = found.sources[name]
+        try:
+            for part in source.partitions():
+                upto = None if isinstance(source, Spooling) else source.latest(part)
+                yield Reach(name, part.id, None, upto)
+        except PenstockError as error:
+            raise error.placed(found.pipeline.sources[name].at) from None
 
 
 def _news(found: Opened, last: EpochRecord | None, made: Plan) -> list[str]:
@@ -306,10 +289,27 @@ class Traced:
         }
 
 
-def lineage(request: Request, *, connect: bool = True) -> tuple[Traced, ...]:
-    """One per table of ``tables:`` and one of the rest; of a document without tables one."""
+def lineage(request: Request, *, column: str | None = None, connect: bool = True) -> tuple[Traced, ...]:
+    """One per table of ``tables:`` and one of the rest; of a document without tables one. ``column`` (``node.column``):
+    of that alone. Raises ConfigError CLI-104 with the nearest name.
+    """
     with parts(request, offline=not connect) as every:
-        return tuple(_traced(request, part, connect=connect) for part in every.each)
+        found = tuple(_traced(request, part, connect=connect) for part in every.each)
+    if column is None:
+        return found
+    having = [each for each in found if column.partition(".")[0] in each.kinds]
+    return tuple(_only(each, column) for each in having or found)
+
+
+def _only(traced: Traced, column: str) -> Traced:
+    node, _, name = column.partition(".")
+    if node in traced.lineage and name in traced.lineage[node]:
+        return replace(traced, lineage={node: {name: traced.lineage[node][name]}})
+    known = [f"{owner}.{item}" for owner, columns in traced.lineage.items() for item in columns]
+    near = nearest(column, known)
+    raise ConfigError(
+        "CLI-104", f'there is no column "{column}"', hint=f'did you mean "{near}"?' if near else "write it node.column"
+    )
 
 
 def _traced(request: Request, part: Part, *, connect: bool) -> Traced:

@@ -12,44 +12,35 @@ from typing import TYPE_CHECKING, Any, Final
 
 from penstock.compile.facts import Facts, FactsNeededError
 from penstock.compile.pipeline import Compiled, compile_pipeline
-from penstock.connectors.api import Context, Contract, WriteMode, pass_by
+from penstock.connectors.api import Context, Contract, WriteMode
 from penstock.connectors.families import is_family
-from penstock.document.assembly import Loaded, Settings, load
+from penstock.document.assembly import Loaded, load
 from penstock.engines.api import Limits
 from penstock.errors import ConfigError, PenstockError, Problem
 from penstock.ledger.api import PipelineKey
 from penstock.plan.make import make_plan
 from penstock.registry import Capability
+from penstock.run.feeds import as_they_stand
 from penstock.service.targets import collisions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from sqlglot import exp
 
-    from penstock.clock import Clock
     from penstock.compile.facts import DistinctRequest
     from penstock.connectors.api import Preparation, Rows, Sink, Source
     from penstock.document.models import Pipeline, SinkUse, SourceUse
     from penstock.engines.api import Engine
+    from penstock.graph import Graph
     from penstock.ledger.api import Ledger
     from penstock.plan.stages import Plan
+    from penstock.service.request import Request
     from penstock.types import Schema
 
 LEDGER_FILE: Final = "ledger.db"
 _SHARE_OF_MEMORY: Final = 2  # half of the machine's
 _ROUNDS: Final = 100  # of first reads; each answers at least one step
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """A pipeline file and what the caller says about it."""
-
-    file: Path
-    settings: Settings
-    clock: Clock
-    reached: Callable[[str], None] = pass_by
-    full_refresh: bool = False
 
 
 @dataclass(slots=True)
@@ -221,26 +212,9 @@ class Opened:
         table = self.engine.sample(request.graph, request.node, self.inputs(request.graph), request.rows)
         return [value.as_py() for value in table.column("value")]
 
-    def inputs(self, graph: Any) -> dict[str, Sequence[Rows]]:
+    def inputs(self, graph: Graph) -> Mapping[str, Sequence[Rows]]:
         """What the sources and the sinks' tables hold now, by node id: for reads outside of a run."""
-        from penstock.connectors.api import ScanRequest
-
-        found: dict[str, Sequence[Rows]] = {}
-        for node in (*graph.reads, *graph.tables):
-            source = self.sources[node.source] if hasattr(node, "source") else self.sinks[node.sink].table()
-            found[node.id] = [
-                source.scan(ScanRequest(part, None, self._now(source, part), node.columns, node.predicate))
-                for part in source.partitions()
-            ]
-        return found
-
-    def _now(self, source: Source, part: Any) -> Any:
-        from penstock.connectors.api import Spooling
-
-        if isinstance(source, Spooling):
-            folder = Path(tempfile.mkdtemp(dir=self.scratch))
-            return source.spool(part, folder)
-        return source.latest(part)
+        return as_they_stand(graph, self.sources, self.sinks, self.scratch)
 
     def changes(self, compiled: Compiled) -> dict[str, Preparation]:
         """What preparing each sink would do. Raises ConfigError SNK-11x with the sink's place."""

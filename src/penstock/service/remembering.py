@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from penstock.document.assembly import project_of
-from penstock.errors import ConfigError
+from penstock.errors import ConfigError, nearest
+from penstock.ledger.api import RunRecord
 from penstock.ledger.rejects import read
 from penstock.service.causes import by_cause
 from penstock.service.opening import LEDGER_FILE, open_ledger
@@ -21,7 +22,10 @@ if TYPE_CHECKING:
     from penstock.connectors.api import Receipt
     from penstock.document.assembly import Settings
     from penstock.document.project import Project
-    from penstock.ledger.api import EpochRecord, Ledger, NodeBalance, RejectEntry, RunRecord
+    from penstock.ledger.api import EpochRecord, Ledger, NodeBalance, RejectEntry
+
+
+__all__ = ["Rejected", "RunDetails", "RunRecord", "export", "list_runs", "rejects", "show_run"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +84,13 @@ class Rejected:
 
     @property
     def total(self) -> int:
+        """Rows: one that was rejected for several reasons counts once."""
         return sum(entry.file.rows for entry in self.entries)
+
+    @property
+    def reasons(self) -> int:
+        """As many as rows where each was rejected for one; the sum of ``by_cause``."""
+        return sum(sum(entry.file.groups.values()) for entry in self.entries)
 
     def by_cause(self) -> list[dict[str, Any]]:
         return by_cause(entry.file for entry in self.entries)
@@ -93,7 +103,10 @@ class Rejected:
 
 
 def rejects(settings: Settings, *, run_id: str | None = None, node: str | None = None) -> Rejected:
-    """Of one run (an id or its prefix), by default of the newest that has any."""
+    """Of one run (an id or its prefix), by default of the newest that has any; ``node``: a node, or what it belongs to.
+
+    Raises ConfigError LED-130, LED-132 with the nearest name.
+    """
     with _ledger(settings) as (ledger, project):
         if ledger is None and run_id is None:
             return Rejected(None, (), project.state, project.root)
@@ -102,10 +115,29 @@ def rejects(settings: Settings, *, run_id: str | None = None, node: str | None =
             raise ConfigError("LED-130", f'there is no run "{run_id}"', hint="`penstock runs list` shows what there is")
         entries = ledger.rejects(run_id=run.run_id if run is not None else None)
         chosen = run.run_id if run is not None else (entries[0].run_id if entries else None)
-        found = [
-            entry for entry in entries if entry.run_id == chosen and (node is None or _is_of(entry.file.node, node))
-        ]
+        found = [entry for entry in entries if entry.run_id == chosen]
+        if node is not None:
+            if chosen is not None:
+                _check_node(node, [*_balanced(ledger, chosen), *(entry.file.node for entry in found)])
+            found = [entry for entry in found if _is_of(entry.file.node, node)]
         return Rejected(chosen, found, project.state, project.root)
+
+
+def _balanced(ledger: Ledger, run_id: str) -> Iterator[str]:
+    return (entry.node for entries in ledger.balance(run_id).values() for entry in entries)
+
+
+def _check_node(name: str, nodes: Sequence[str]) -> None:
+    """Of a run that failed only the nodes that rejected are known; of one that had none, nothing is."""
+    known = list(dict.fromkeys(part for node in nodes for part in (node.partition(".")[0], node)))
+    if known and name not in known:
+        near = nearest(name, known)
+        raise ConfigError(
+            "LED-132",
+            f'the run has no node "{name}"',
+            detail=f"known nodes: {', '.join(known)}.",
+            hint=f'did you mean "{near}"?' if near else None,
+        )
 
 
 def _is_of(node_id: str, name: str) -> bool:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from penstock.errors import PenstockError
 from penstock.events import RunEnded, RunStarted
-from penstock.ledger.api import Account, RunRecord, RunStatus
+from penstock.ledger.api import Account, NodeBalance, RunRecord, RunStatus
 from penstock.run.epoch import SealedEpoch, Surroundings
 from penstock.run.feeds import FOLDER as SPOOL
 from penstock.run.feeds import Feeds
@@ -29,20 +29,27 @@ if TYPE_CHECKING:
     from penstock.faults.points import Faults
     from penstock.ledger.api import RejectEntry
     from penstock.plan.stages import Plan
-    from penstock.service.opening import Opened, Request
+    from penstock.service.opening import Opened
+    from penstock.service.request import Request
+
+
+__all__ = ["NodeBalance", "RunResult", "SealedEpoch", "new_run_id", "run", "status_of"]
 
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
     """What ``run --json`` prints. ``epochs`` are those that this run sealed; ``aborted`` what an epoch had rejected that
     was not sealed: kept, as evidence. ``error`` is why the run failed, None where it is done or was interrupted.
+
+    ``pipeline`` and ``run_id`` are None where the document could not be read, ``engine`` and ``guarantee`` where it
+    could not be planned.
     """
 
-    pipeline: str
-    run_id: str
+    pipeline: str | None
+    run_id: str | None
     status: RunStatus
-    engine: str
-    guarantee: str
+    engine: str | None
+    guarantee: str | None
     started_at: datetime
     duration_ms: int
     epochs: Sequence[SealedEpoch] = ()
@@ -135,11 +142,13 @@ def _balance_json(epochs: Sequence[SealedEpoch]) -> dict[str, Any]:
 # ---------------------------------------------------------------- the use case
 
 
-def run(request: Request, events: Events, faults: Faults, loaded: Loaded | None = None) -> RunResult:
+def run(
+    request: Request, events: Events, faults: Faults, loaded: Loaded | None = None, *, run_id: str | None = None
+) -> RunResult:
     """Runs one pipeline (a document with ``tables:`` is several: ``documents``).
 
-    Errors of the document are raised (ConfigError, nothing was touched); once a run has a record in the ledger its
-    failure is told in the result, an interrupt too (``status``): who calls decides what ends.
+    What goes wrong before it is planned is raised, and nothing was touched; from then on a failure is told in the
+    result, an interrupt too (``status``): who calls decides what ends.
     """
     started = request.clock.now()
     begun_at = request.clock.monotonic()
@@ -147,7 +156,7 @@ def run(request: Request, events: Events, faults: Faults, loaded: Loaded | None 
         found.connect()
         compiled, plan = found.plan()
         record = RunRecord(
-            new_run_id(started),
+            run_id or new_run_id(started),
             found.key,
             RunStatus.RUNNING,
             started,
@@ -180,7 +189,7 @@ def _result(
     return RunResult(
         begun.plan.pipeline,
         record.run_id,
-        _status(error),
+        status_of(error),
         record.engine,
         record.guarantee,
         record.started_at,
@@ -231,7 +240,7 @@ def _epochs(begun: _Begun) -> tuple[Sequence[SealedEpoch], PenstockError | Keybo
     return done.epochs, None
 
 
-def _status(error: PenstockError | KeyboardInterrupt | None) -> RunStatus:
+def status_of(error: PenstockError | KeyboardInterrupt | None) -> RunStatus:
     match error:
         case None:
             return RunStatus.DONE

@@ -195,6 +195,18 @@ class LedgerConformance(ABC):
         assert last is not None
         assert (last.number, last.status) == (2, EpochStatus.PLANNED)
 
+    def test_the_newest_sealed_epoch_is_of_the_newest_history(self, ledger: Ledger) -> None:
+        lease = self.take(ledger)
+        assert ledger.last_sealed(KEY) is None
+        self.sealed(ledger, lease)
+        ledger.plan_epoch(self.epoch(lease, 2, attempt="a2"))
+        last = ledger.last_sealed(KEY)
+        assert last is not None
+        assert (last.number, last.status) == (1, EpochStatus.SEALED)
+        assert ledger.last_sealed(OTHER) is None
+        ledger.new_incarnation(lease)
+        assert ledger.last_sealed(KEY) is None
+
     def test_a_retry_keeps_the_ranges_under_a_new_attempt(self, ledger: Ledger) -> None:
         lease = self.take(ledger)
         epoch = self.epoch(lease)
@@ -336,6 +348,11 @@ class LedgerConformance(ABC):
         assert ledger.run("20260101") == done
         assert ledger.run("20260102-b") is None
         assert ledger.run("%") is None
+
+    def test_a_run_may_end_before_it_has_begun(self, ledger: Ledger) -> None:
+        failed = RunRecord("r", KEY, RunStatus.FAILED, NOW, NOW + MINUTE, summary={"problems": []})
+        ledger.end_run(failed)
+        assert list(ledger.runs()) == [failed]
 
     def test_runs_that_were_killed_are_closed_by_the_next_one(self, ledger: Ledger) -> None:
         ledger.begin_run(RunRecord("killed", KEY, RunStatus.RUNNING, NOW))

@@ -15,17 +15,9 @@ from pathlib import Path
 
 import pytest
 
+from command_line import slow
+
 PENSTOCK = (str(Path(sys.executable).with_name("penstock")),)
-SLOW = """\
-pipeline: slow
-sources: {raw: {type: csv, path: rows.csv}}
-transforms:
-  busy: {sql: "select sum(hash(a.n, b.n, c.n) % 7)::double as total from raw a cross join raw b cross join raw c"}
-sinks:
-  first: {from: raw, type: csv, path: out/first.csv, mode: overwrite}
-  out: {from: busy, type: sqlite, path: out/busy.db, table: busy, mode: overwrite}
-run: {threads: 1, memory: 512 MiB}
-"""
 
 
 def penstock(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -92,12 +84,33 @@ def test_a_pipe_that_is_closed_early_is_no_error(fresh: Path, command: str) -> N
     assert done.stderr == ""
 
 
-@pytest.mark.parametrize(("tail", "code"), [(">&-", 0), ("2>&-", 0), (">/dev/full", 2), (">&- 2>&-", 0)])
+@pytest.mark.parametrize(("tail", "code"), [(">&-", 0), ("2>&-", 0), (">/dev/full", 3), (">&- 2>&-", 0)])
 def test_streams_that_are_closed_or_full(fresh: Path, tail: str, code: int) -> None:
     done = shell(fresh, f"penstock plan pipelines/prices.yml {tail}")
     assert done.returncode == code
-    assert ("error[CLI-113]" in done.stderr) == (code == 2)
+    assert ("error[CLI-113]" in done.stderr) == (code == 3)
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "codes"),
+    [
+        ("--help", ["CLI-113"]),
+        ("plan pipelines/prices.yml --json", ["CLI-113"]),
+        ("plan nowhere.yml --json", ["DOC-100", "CLI-113"]),
+        ("run pipelines/prices.yml --json", ["CLI-113"]),
+    ],
+)
+def test_an_answer_that_cannot_be_written_is_told_to_stderr(fresh: Path, command: str, codes: list[str]) -> None:
+    done = shell(fresh, f"penstock {command} >/dev/full")
+    assert done.returncode == 3
+    assert [line[6:13] for line in done.stderr.splitlines() if line.startswith("error[")] == codes
+
+
+def test_a_run_goes_on_where_nobody_hears_of_it(fresh: Path) -> None:
+    done = shell(fresh, "penstock run pipelines/prices.yml --json --log-level info 2>/dev/full")
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["status"] == "done"
 
 
 def test_a_terminal_that_knows_only_ascii_still_gets_json(fresh: Path) -> None:
@@ -164,10 +177,9 @@ def rows_of(database: Path) -> int:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_ends_a_long_run_at_once_and_the_next_one_works(tmp_path: Path, number: signal.Signals) -> None:
-    (tmp_path / "rows.csv").write_text("n\n" + "".join(f"{n}\n" for n in range(20_000)), encoding="utf-8")
+    slow(tmp_path)
     temporary = tmp_path / "temporary"
     temporary.mkdir()
-    (tmp_path / "slow.yml").write_text(SLOW, encoding="utf-8")
     child = subprocess.Popen(
         [*PENSTOCK, "run", "slow.yml", "--json", "--log-level", "info"],
         cwd=tmp_path,

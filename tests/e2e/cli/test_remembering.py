@@ -82,7 +82,7 @@ def test_rejects_are_grouped_shown_and_exported(penstock: Callable[..., Said], p
     listed = penstock("rejects", "list")
     assert [line.split() for line in listed.out.splitlines()][-1] == ["raw", "bad_value", "day", "1"]
     assert penstock("rejects", "list", "--json").json == {
-        "run_id": run_id, "total": 1, "by_cause": [{"node": "raw", "cause": "bad_value", "column": "day", "rows": 1}],
+        "run_id": run_id, "total": 1, "reasons": 1, "by_cause": [{"node": "raw", "cause": "bad_value", "column": "day", "rows": 1}],
     }  # fmt: skip
     shown = penstock("rejects", "show")
     assert shown.out.splitlines() == [
@@ -90,7 +90,11 @@ def test_rejects_are_grouped_shown_and_exported(penstock: Callable[..., Said], p
     ]  # fmt: skip
     [record] = penstock("rejects", "show", "--json", "--node", "raw").json["records"]
     assert (record["node"], record["epoch"], record["status"], record["raw"]) == ("raw", 1, "kept", "yesterday,3.50")
-    assert penstock("rejects", "show", "--node", "other").out == "nothing was rejected\n"
+    assert penstock("rejects", "show", "--node", "dear").out == "nothing was rejected\n"
+    for command in ("show", "list"):
+        said = penstock("rejects", command, "--node", "dear.filtr", "--json")
+        assert said.codes == ["LED-132"]
+        assert said.json["problems"][0]["hint"] == 'did you mean "dear.filter"?'
     assert penstock("rejects", "export", "bad.json", "--json").json == {
         "run_id": run_id,
         "file": "bad.json",
@@ -101,6 +105,16 @@ def test_rejects_are_grouped_shown_and_exported(penstock: Callable[..., Said], p
     import pyarrow.parquet as pq
 
     assert pq.read_table(project / "bad.parquet").num_rows == 1
+
+
+def test_a_row_with_several_reasons_is_one_row(penstock: Callable[..., Said], project: Path) -> None:
+    (project / "data" / "days.csv").write_text("day,price\nyesterday,much\ntoday,1\n", encoding="utf-8")
+    penstock("run", FILE, "-q")
+    lines = penstock("rejects", "list").out.splitlines()
+    assert lines[0].endswith(": 2 rows rejected for 3 reasons")
+    assert sorted(line.split()[-2:] for line in lines[2:]) == [["day", "2"], ["price", "1"]]
+    found = penstock("rejects", "list", "--json").json
+    assert (found["total"], found["reasons"]) == (2, sum(cause["rows"] for cause in found["by_cause"]))
 
 
 def test_an_export_overwrites_nothing_and_leaves_nothing_half_written(

@@ -139,6 +139,66 @@ def test_a_run_that_fails_says_what_it_had_rejected(penstock: Callable[..., Said
     assert again["problems"][0]["code"] == "ENG-312"
 
 
+NOBODY = '"postgres://u@127.0.0.1:1/db?sslmode=disable"'  # listens there
+NOTHING = {
+    "engine": None, "guarantee": None, "epochs": [], "balance": {}, "warnings": [],
+    "rejects": {"total": 0, "by_cause": [], "aborted": {"total": 0, "by_cause": []}},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("change", "problem", "exit_code"),
+    [
+        (("price * 2", "prise * 2"), "CMP-", 2),
+        (("type: csv, path: out/days.csv,", f"type: postgres, connection: {NOBODY}, table: t,"), "SNK-", 3),
+    ],
+)
+def test_a_run_that_cannot_begin_is_told_and_remembered_as_one_that_failed(
+    penstock: Callable[..., Said], project: Path, change: tuple[str, str], problem: str, exit_code: int
+) -> None:
+    file = variant(project, "early", change)
+    said = penstock("run", file, "--json")
+    assert said.code == exit_code
+    assert said.json.keys() == KEYS
+    (remembered,) = penstock("runs", "list", "--json").json["runs"]
+    assert (remembered["run_id"], remembered["status"]) == (said.json["run_id"], "failed")
+    assert said.json.items() >= {**NOTHING, "pipeline": "early", "status": "failed"}.items()
+    assert {code[:4] for code in said.codes} == {problem}
+    shown = penstock("runs", "show")
+    assert f"{said.codes[0]}: {said.json['problems'][0]['message']}" in shown.out
+    told = penstock("run", file)
+    assert "early  failed, nothing was sealed" in told.out
+    assert f"error[{said.codes[0]}]" in told.err
+
+
+def test_a_document_that_cannot_be_read_is_a_run_without_a_name(penstock: Callable[..., Said], project: Path) -> None:
+    said = penstock("run", "nowhere.yml", "--json")
+    assert said.json.keys() == KEYS
+    assert said.json.items() >= {**NOTHING, "pipeline": None, "run_id": None, "status": "failed"}.items()
+    assert (said.code, said.codes) == (2, ["DOC-100"])
+    assert not (project / ".penstock").exists()
+    assert penstock("run", "nowhere.yml").out == ""
+
+
+def test_a_ledger_that_cannot_remember_hides_nothing(penstock: Callable[..., Said], project: Path) -> None:
+    (project / ".penstock").mkdir()
+    (project / ".penstock" / "ledger.db").write_bytes(b"no database" * 1000)
+    said = penstock("run", FILE, "--json")
+    assert (said.code, said.json.keys(), said.codes) == (4, KEYS, ["LED-101"])
+
+
+def test_a_run_that_is_interrupted_before_it_begins_is_remembered(
+    penstock: Callable[..., Said], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("penstock.service.running.opened", interrupted)
+    said = penstock("run", FILE, "--json")
+    assert (said.code, said.json.keys(), said.json["status"]) == (130, KEYS, "interrupted")
+    assert penstock("runs", "list", "--json").json["runs"][0]["status"] == "interrupted"
+
+
 def test_several_files_run_in_order_and_the_first_failure_ends_it(penstock: Callable[..., Said], project: Path) -> None:
     second = variant(project, "second")
     said = penstock("run", FILE, second, "missing.yml", FILE)
@@ -148,8 +208,9 @@ def test_several_files_run_in_order_and_the_first_failure_ends_it(penstock: Call
     assert "DOC-100" in said.err
     assert f'warning[CLI-105]: "{FILE}" was not run' in said.err
     found = penstock("run", FILE, "missing.yml", second, "--json")
-    assert [run["pipeline"] for run in found.json["runs"]] == ["days"]
-    assert (found.code, found.codes) == (2, ["DOC-100"])
+    done, failed = found.json["runs"]
+    assert (done["pipeline"], done["status"], failed["pipeline"], failed["status"]) == ("days", "done", None, "failed")
+    assert (found.code, [problem["code"] for problem in failed["problems"]]) == (2, ["DOC-100"])
     assert f'"{second}" was not run' in found.err
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from penstock.cli.main import execute
+from penstock.cli.app import execute
 from penstock.testing.web import Reply, WebServer
 
 if TYPE_CHECKING:

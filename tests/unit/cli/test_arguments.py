@@ -50,6 +50,7 @@ def test_wrong_arguments_are_json_too(penstock: Callable[..., Said]) -> None:
     assert said.codes == ["CLI-100"]
     assert said.json["problems"][0]["detail"] == "usage: penstock plan [OPTIONS] FILE."
     assert said.json["ok"] is False
+    assert penstock("run", "--json").json["problems"][0]["detail"] == "usage: penstock run [OPTIONS] FILE..."
     assert "CLI-100" in said.err
 
 

@@ -28,7 +28,7 @@ DRIVERS = {
 HEAVY = ENGINE | LEDGER | PAGES | DOCUMENT | LIBRARIES | DRIVERS
 PROGRAM = """
 import json, sys
-from penstock.cli.main import execute
+from penstock.cli.app import execute
 code = execute(sys.argv[1:])
 print(json.dumps([code, sorted({name.partition(".")[0] for name in sys.modules})]), file=sys.stderr)
 """

@@ -153,6 +153,42 @@ def test_a_plan_says_what_is_new(penstock: Callable[..., Said], project: Path) -
     assert "new: the pipeline has changed since its last run" in penstock("plan", FILE).out
 
 
+def test_a_plan_says_what_would_be_read(penstock: Callable[..., Said], project: Path) -> None:
+    (project / "data" / "more.csv").write_text("day,price\n2024-02-01,1\n", encoding="utf-8")
+    assert "raw (2 files)  ->  out" in penstock("plan", FILE).out
+    (reach,) = penstock("plan", FILE, "--json").json["ranges"]
+    assert (reach["source"], reach["after"]) == ("raw", None)
+    assert [file["path"] for file in reach["upto"]["files"]] == ["days.csv", "more.csv"]
+    ran = penstock("run", FILE, "--json").json["epochs"][0]["ranges"]
+    assert ran == [reach]
+
+
+def test_the_last_epoch_is_the_newest_that_was_sealed(penstock: Callable[..., Said], project: Path) -> None:
+    assert penstock("plan", FILE, "--json").json["last_epoch"] is None
+    penstock("run", FILE, "-q")
+    (project / "data" / "days.csv").write_text("other\n1\n", encoding="utf-8")
+    assert penstock("run", FILE, "-q").code != 0
+    (project / "data" / "days.csv").write_text("day,price\n2024-01-01,2\n", encoding="utf-8")
+    found = penstock("plan", FILE, "--json").json
+    assert (found["last_epoch"], found["news"]) == (1, [])
+
+
+@pytest.mark.parametrize("contract", ['schema: {columns: {day: date, price: "decimal(10,2)?"}}, ', ""])
+def test_columns_that_nobody_asked_for_do_not_change_the_pipeline(
+    penstock: Callable[..., Said], project: Path, contract: str
+) -> None:
+    text = (project / FILE).read_text(encoding="utf-8")
+    text = text.replace(', schema: {columns: {day: date, price: "decimal(10,2)?"}}', contract and f", {contract[:-2]}")
+    (project / FILE).write_text(text, encoding="utf-8")
+    (project / "data" / "days.csv").write_text("day,price\n2024-01-01,2\n", encoding="utf-8")
+    penstock("run", FILE, "-q")
+    before = penstock("plan", FILE, "--json").json
+    (project / "data" / "days.csv").write_text("day,price,note\n2024-01-01,3,new\n", encoding="utf-8")
+    found = penstock("plan", FILE, "--json").json
+    assert (found["plan_hash"], before["news"]) == (before["plan_hash"], [])
+    assert found["news"] == ([] if contract else ['"raw" has new columns: note'])
+
+
 # ---------------------------------------------------------------- preview
 
 

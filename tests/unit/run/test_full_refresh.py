@@ -11,7 +11,7 @@ from penstock.document.assembly import Settings
 from penstock.errors import ConfigError
 from penstock.events import Events
 from penstock.faults.points import Faults
-from penstock.service.opening import Request
+from penstock.service.request import Request
 from penstock.service.running import run
 
 if TYPE_CHECKING:

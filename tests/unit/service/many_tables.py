@@ -15,7 +15,7 @@ from penstock.document.assembly import Settings
 from penstock.document.read import Catalogue
 from penstock.errors import ConfigError
 from penstock.registry import Capability, Descriptor
-from penstock.service.opening import Request
+from penstock.service.request import Request
 
 if TYPE_CHECKING:
     from penstock.connectors.api import Context, Source

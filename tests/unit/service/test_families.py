@@ -12,7 +12,7 @@ from penstock.document.assembly import project_of
 from penstock.errors import ConfigError
 from penstock.events import Events
 from penstock.faults.points import Faults
-from penstock.service import inspecting
+from penstock.service import inspecting, validating
 from penstock.service.documents import run_document
 from penstock.service.families import file_name, parts
 from penstock.service.remembering import list_runs, rejects, show_run
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from penstock.service.documents import DocumentResult
-    from penstock.service.opening import Request
+    from penstock.service.request import Request
 
 RUN = "run: {memory: 256 MiB, threads: 1}\n"
 TWO = (
@@ -147,9 +147,10 @@ def test_a_place_for_a_table_needs_tables(tmp_path: Path) -> None:
 
 
 def test_a_pattern_that_fits_no_table_is_told_at_the_source(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError) as caught:
-        run(request(tmp_path, TWO.replace("s.b", "none") % "labels: {}", FILES))
-    (problem,) = caught.value.problems
+    asked = request(tmp_path, TWO.replace("s.b", "none") % "labels: {}", FILES)
+    (failed,) = run(asked).results
+    (problem,) = failed.problems
+    assert (failed.pipeline, show_run(asked.settings, failed.run_id).run.key.pipeline) == ("copy", "copy")
     assert (problem.code, problem.at and problem.at.line) == ("SRC-208", 3)
 
 
@@ -186,12 +187,12 @@ def test_each_table_has_its_plan_its_lineage_and_its_preview(tmp_path: Path) -> 
 
 def test_validating_says_which_table_is_meant(tmp_path: Path) -> None:
     asked = request(tmp_path, TWO % "labels: {}", FILES | {"s.b": "other\n1\n"})
-    found = inspecting.validate(asked, connect=True)
+    found = validating.validate(asked, connect=True)
     assert not found.ok
     assert [
         'Of the table "crm.s.b".' in (problem.detail or "") for problem in found.problems if problem.code != "CMP-229"
     ] == [True]
-    offline = inspecting.validate(asked)
+    offline = validating.validate(asked)
     assert offline.ok
     assert "CMP-330" in [problem.code for problem in offline.problems]
 

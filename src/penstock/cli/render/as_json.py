@@ -14,9 +14,8 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from penstock.ledger.api import RunRecord
     from penstock.service.inspecting import Sampled
-    from penstock.service.remembering import Rejected, RunDetails
+    from penstock.service.remembering import Rejected, RunDetails, RunRecord
 
 
 def run_json(run: RunRecord) -> dict[str, Any]:

@@ -12,9 +12,7 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from penstock.ledger.api import NodeBalance
-    from penstock.run.epoch import SealedEpoch
-    from penstock.service.running import RunResult
+    from penstock.service.running import NodeBalance, RunResult, SealedEpoch
 
 _LOUD = frozenset({"read", "table", "write", "join", "aggregate", "explode", "union", "query", "python"})
 
@@ -30,7 +28,7 @@ def balance_sheet(result: RunResult) -> Iterator[RenderableType]:
         yield ""
     if result.rejected:
         yield _causes("rejected at", result.by_cause())
-    if result.status.value != "done":
+    if result.status.value != "done" and result.pipeline is not None:
         yield _unsealed(result)
     if result.aborted:
         yield _causes("rejected before that", result.aborted_by_cause())
@@ -42,18 +40,19 @@ def _unsealed(result: RunResult) -> Text:
     """What a run that failed or was interrupted left open, and where to look."""
     left = "the epoch after it was not sealed" if result.epochs else "nothing was sealed"
     return Text.assemble(
-        (result.pipeline, "bold"),
+        (f"{result.pipeline}", "bold"),
         f"  {result.status.value}, {left}  ",
         (f"{result.duration_ms / 1000:.1f} s, run {result.run_id}", "dim"),
     )
 
 
 def _title(result: RunResult, epoch: SealedEpoch) -> Text:
+    guarantee = (result.guarantee or "").replace("_", " ")
     again = ", finished after an earlier run" if epoch.redone else ""
     return Text.assemble(
         (f"{result.pipeline}", "bold"),
         f"  epoch {epoch.record.number} sealed{again}  ",
-        (f"{result.guarantee.replace('_', ' ')}, {result.duration_ms / 1000:.1f} s, run {result.run_id}", "dim"),
+        (f"{guarantee}, {result.duration_ms / 1000:.1f} s, run {result.run_id}", "dim"),
     )
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from penstock.errors.catalogue import ErrorCode
-    from penstock.registry import Descriptor
+    from penstock.service.describing import Descriptor
 
 
 def components_table(found: Sequence[Descriptor]) -> Table:

@@ -16,8 +16,7 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from penstock.ledger.api import RunRecord
-    from penstock.service.remembering import Rejected, RunDetails
+    from penstock.service.remembering import Rejected, RunDetails, RunRecord
 
 _SHOWN: Final = 500  # characters of a record
 _FOLDED: Final = frozenset({"pipeline", "environment", "rejected at", "cause", "column"})  # where names are long
@@ -92,6 +91,13 @@ def details_page(details: RunDetails) -> Iterator[RenderableType]:
 
 
 # ---------------------------------------------------------------- rejects
+
+
+def rejected_title(found: Rejected) -> str:
+    """A row with several reasons stands under each of them, and is one row."""
+    rows = f"{found.total:,} row{'' if found.total == 1 else 's'} rejected"
+    reasons = f" for {found.reasons:,} reasons" if found.reasons != found.total else ""
+    return f"run {found.run_id}: {rows}{reasons}"
 
 
 def causes_table(found: Rejected) -> Table:

@@ -2,33 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
-
-from penstock.errors import ConfigError, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from penstock.compile.lineage import Origin
-    from penstock.service.inspecting import Traced
+    from penstock.service.inspecting import Origin, Traced
 
 _SHAPES: Final = {"source": ("[(", ")]"), "transform": ("[", "]"), "sink": ("[/", "/]")}
 _FACET: Final = "https://openlineage.io/spec/facets/1-2-0/ColumnLineageDatasetFacet.json"
-
-
-def chosen(traced: Traced, column: str | None) -> Traced:
-    """Only one column, ``node.column``. Raises ConfigError CLI-104 with the nearest name."""
-    if column is None:
-        return traced
-    node, _, name = column.partition(".")
-    if node in traced.lineage and name in traced.lineage[node]:
-        return replace(traced, lineage={node: {name: traced.lineage[node][name]}})
-    known = [f"{owner}.{item}" for owner, columns in traced.lineage.items() for item in columns]
-    near = nearest(column, known)
-    raise ConfigError(
-        "CLI-104", f'there is no column "{column}"', hint=f'did you mean "{near}"?' if near else "write it node.column"
-    )
 
 
 def text(traced: Traced) -> str:

@@ -9,15 +9,14 @@ from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
 
-from penstock.plan.stages import Acknowledge, Commit, Pass, Seal, Spool
+from penstock.service.inspecting import Acknowledge, Commit, Pass, Read, Seal, Spool, statements_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from rich.console import RenderableType
 
-    from penstock.plan.stages import Stage
-    from penstock.service.inspecting import Explained
+    from penstock.service.inspecting import Explained, Position, Stage
 
 
 def plan_page(explained: Explained, *, sql: bool = False) -> Iterator[RenderableType]:
@@ -68,9 +67,7 @@ def _pass(stage: Pass, explained: Explained) -> str:
 
 
 def _narrowed(name: str, explained: Explained) -> str:
-    """How much of a source is asked for, where that is not all."""
-    from penstock.graph.nodes import Read
-
+    """How much of a source is asked for: columns and rows where that is not all, and up to where."""
     node, written = explained.plan.graph[name], explained.compiled.written.by_id.get(name)
     if not isinstance(node, Read):
         return ""
@@ -79,12 +76,22 @@ def _narrowed(name: str, explained: Explained) -> str:
         facts.append(f"{len(node.columns)} of {len(written.schema.names)} columns")
     if node.predicate is not None:
         facts.append(f"where {node.predicate.sql(dialect='duckdb')}")
+    for item in explained.ranges:
+        if item.source == node.source and item.upto is not None:
+            facts += _position(item.upto)
     return f" ({', '.join(facts)})" if facts else ""
 
 
-def _statements(explained: Explained) -> Iterator[RenderableType]:
-    from penstock.service.inspecting import statements_of
+def _position(position: Position) -> Iterator[str]:
+    """``3 files``, ``version 7``; beside the version of its own form, a position holds what its connector says."""
+    for name, value in position.items():
+        if isinstance(value, list | tuple):
+            yield f"{len(value):,} {name.removesuffix('s') if len(value) == 1 else name}"
+        elif name != "v":
+            yield f"{name} {value}"
 
+
+def _statements(explained: Explained) -> Iterator[RenderableType]:
     for node in explained.plan.graph.nodes:
         columns = ", ".join(str(item) for item in node.schema or ())
         yield Text.assemble("\n", (node.id, "bold"), (f"  {node.kind.value}", "dim"))

@@ -1,0 +1,27 @@
+"""What a use case is asked about: a pipeline file, and what the caller says of it. Light: the command line parses into it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from penstock.clock import Clock, SystemClock
+from penstock.connectors.api import pass_by
+from penstock.document.assembly import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+__all__ = ["Request", "Settings"]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """``reached`` is called at the points where a crash may be asked for."""
+
+    file: Path
+    settings: Settings
+    clock: Clock = field(default_factory=SystemClock)
+    reached: Callable[[str], None] = pass_by
+    full_refresh: bool = False
