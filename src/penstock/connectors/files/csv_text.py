@@ -10,6 +10,8 @@ from sqlglot import exp
 
 from penstock.errors import DataError
 from penstock.types import BOOLEAN, DATE, FLOAT64, INT64, STRING, TIMESTAMP, TIMESTAMPTZ
+from penstock.types.duckdb import to_duckdb
+from penstock.types.logical import Decimal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -89,6 +91,7 @@ def header_names(text: str, form: CsvFormat, file: str) -> tuple[str, ...]:
 
 # ---------------------------------------------------------------- types
 
+_LONG: Final = Decimal(38, 0)  # of which a float would lose digits
 _NUMBER: Final = r"[+-]?(0|[1-9][0-9]*)"
 _FLOAT: Final = r"[+-]?((0|[1-9][0-9]*)({point}[0-9]*)?|{point}[0-9]+)([eE][+-]?[0-9]+)?"
 _DAY: Final = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
@@ -130,6 +133,7 @@ def candidates(column: exp.Expr, form: CsvFormat) -> tuple[tuple[LogicalType, ex
     return (
         (BOOLEAN, _matches(exp.Lower(this=column.copy()), "true|false")),
         (INT64, exp.and_(_matches(column, _NUMBER), _converts(column.copy(), "bigint"))),
+        (_LONG, exp.and_(_matches(column, _NUMBER), _converts(column.copy(), str(to_duckdb(_LONG))))),
         (FLOAT64, _matches(column, _FLOAT.format(point=point))),
         (DATE, day),
         (TIMESTAMP, moment),

@@ -35,7 +35,7 @@ def test_types_are_inferred_from_texts_and_codes_with_leading_zeros_stay_text(tm
         "code": "string",
         "mixed": "string",
         "none": "string",
-        "big": "float64",
+        "big": "decimal(38,0)",
     }
 
 
