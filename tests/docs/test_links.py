@@ -67,10 +67,12 @@ def test_such_a_path_is_found() -> None:
 
 
 def files() -> list[Path]:
-    """What is written by hand or kept: no caches, nothing that the bench downloads."""
+    """What is written by hand or kept: no caches, nothing that the bench or the demo leaves."""
+    lists = [path.read_text(encoding="utf-8") for path in (ROOT / ".gitignore", *ROOT.glob("examples/*/.gitignore"))]
+    ignored = {line.rstrip("/") for text in lists for line in text.split() if line.endswith("/")}
     found = [path for path in ROOT.iterdir() if path.is_file()]
     for part in ("src", "tests", "docs", "examples", "bench", "scripts"):
         for folder, folders, names in os.walk(ROOT / part):
-            folders[:] = [name for name in folders if not name.startswith((".", "__"))]
+            folders[:] = [name for name in folders if not name.startswith(".") and name not in ignored]
             found += [Path(folder, name) for name in names]
     return sorted(path for path in found if path.suffix in TEXTS and not path.name.startswith("."))
