@@ -6,25 +6,22 @@ Every point that an uninterrupted run passes is walked; a point that is added la
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
-from decimal import Decimal
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import duckdb
 import pytest
-from epochs import BAD, ROWS, System, completed, die, once, points
+from epochs import BAD, System, completed, die, once, points
+from systems import FILES, GOOD, SQLITE, check, read_files, read_sqlite, sealed
 
 from penstock.faults.points import Faults
 from penstock.ledger.api import RunStatus
 from penstock.ledger.sqlite import SqliteLedger
 
 if TYPE_CHECKING:
-    from penstock.testing.servers import PostgresServer
+    from pathlib import Path
 
-Table = list[tuple[Any, ...]]
-Reader = Callable[[Path, str], Table]
-GOOD = [number for number in range(ROWS - BAD) if number % 3]
+    from systems import Reader
+
+    from penstock.testing.servers import PostgresServer
 
 
 def test_a_plain_run_gives_what_the_oracle_says(system: System, read: Reader, tmp_path: Path) -> None:
@@ -51,117 +48,6 @@ def test_the_run_after_a_crash_leaves_what_an_uninterrupted_one_does(
             check(folder, read, epochs=expected)
         except AssertionError as error:
             raise AssertionError(f"{act} at {point}@{time}: {error}") from None
-
-
-def check(folder: Path, read: Reader, *, epochs: int) -> None:
-    """The sinks hold what so many loads of the file make."""
-    rows = [(number, "abc"[number % 3], Decimal(number) + Decimal("0.25")) for number in GOOD]
-    assert read(folder, "appended") == sorted(rows * epochs)
-    assert read(folder, "merged") == sorted(rows)
-    parts = sorted({part for _, part, _ in rows})
-    totals = [
-        (
-            part,
-            epochs * len([row for row in rows if row[1] == part]),
-            epochs * sum(row[2] for row in rows if row[1] == part),
-        )
-        for part in parts
-    ]
-    assert read(folder, "summed") == totals
-
-
-def sealed(folder: Path) -> int:
-    """How many epochs the ledger has sealed."""
-    if not (folder / ".penstock" / "ledger.db").exists():
-        return 0
-    with sqlite3.connect(folder / ".penstock" / "ledger.db") as connection:
-        tables = connection.execute("select count(*) from sqlite_master where name = 'epochs'").fetchone()
-        if not tables[0]:
-            return 0
-        (count,) = connection.execute("select count(distinct number) from epochs where status = 'sealed'").fetchone()
-    connection.close()
-    return int(count)
-
-
-# ---------------------------------------------------------------- systems
-
-
-def plain(rows: list[tuple[Any, ...]]) -> Table:
-    return sorted(tuple(Decimal(str(value)) if place > 1 else value for place, value in enumerate(row)) for row in rows)
-
-
-def read_files(folder: Path, name: str) -> Table:
-    path = folder / "out" / name
-    files = [str(path.with_suffix(".parquet"))] if not path.is_dir() else [str(part) for part in path.glob("*.parquet")]
-    return plain(duckdb.connect().execute("select * from read_parquet(?)", [files]).fetchall())
-
-
-def read_sqlite(folder: Path, name: str) -> Table:
-    connection = sqlite3.connect(folder / "out.db")
-    try:
-        return plain(connection.execute(f'select * from "{name}"').fetchall())
-    finally:
-        connection.close()
-
-
-def read_delta(folder: Path, name: str) -> Table:
-    from deltalake import DeltaTable
-
-    table = DeltaTable(str(folder / "out" / name)).to_pyarrow_table()
-    return plain([tuple(row.values()) for row in table.to_pylist()])
-
-
-FILES = System(
-    "files",
-    "{from: even, type: parquet, path: out/appended, mode: append}",
-    "{from: even, type: parquet, path: out/merged, mode: overwrite}",
-    "{from: summary, type: parquet, path: out/summed.parquet, mode: overwrite}",
-)
-SQLITE = System(
-    "sqlite",
-    "{from: even, type: sqlite, path: out.db, table: appended, mode: append}",
-    "{from: even, type: sqlite, path: out.db, table: merged, mode: merge, keys: [k]}",
-    "{from: summary, type: sqlite, path: out.db, table: summed, mode: overwrite}",
-)
-DELTA = System(
-    "delta",
-    "{from: even, type: delta, path: out/appended, mode: append}",
-    "{from: even, type: delta, path: out/merged, mode: merge, keys: [k]}",
-    "{from: summary, type: delta, path: out/summed, mode: overwrite}",
-)
-
-
-def postgres(server: PostgresServer, database: str) -> System:
-    sink = f'type: postgres, connection: "{server.url(database)}"'
-    return System(
-        "postgres",
-        f"{{from: even, {sink}, table: appended_$PLACE, mode: append}}",
-        f"{{from: even, {sink}, table: merged_$PLACE, mode: merge, keys: [k]}}",
-        f"{{from: summary, {sink}, table: summed_$PLACE, mode: overwrite}}",
-    )
-
-
-@pytest.fixture(params=["files", "sqlite", "delta", pytest.param("postgres", marks=pytest.mark.server)])
-def system(request: pytest.FixtureRequest) -> System:
-    if request.param == "postgres":
-        server = request.getfixturevalue("postgres_server")
-        return postgres(server, request.getfixturevalue("postgres_database"))
-    return {"files": FILES, "sqlite": SQLITE, "delta": DELTA}[request.param]
-
-
-@pytest.fixture
-def read(system: System, request: pytest.FixtureRequest) -> Reader:
-    if system.name != "postgres":
-        return {"files": read_files, "sqlite": read_sqlite, "delta": read_delta}[system.name]
-    server, database = request.getfixturevalue("postgres_server"), request.getfixturevalue("postgres_database")
-
-    def read_postgres(folder: Path, name: str) -> Table:
-        lines = server.sql(f"select * from {name}_{folder.name}", database=database).splitlines()
-        rows = [line.split("|") for line in lines if line]
-        kinds = (str, int, Decimal) if name == "summed" else (int, str, Decimal)
-        return plain([tuple(kind(value) for kind, value in zip(kinds, row, strict=True)) for row in rows])
-
-    return read_postgres
 
 
 def test_the_ledger_of_a_killed_run_is_taken_over_at_once(tmp_path: Path) -> None:

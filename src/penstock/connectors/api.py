@@ -3,7 +3,7 @@
 Call order of a source, all from the thread that runs the epoch unless said: ``describe``, ``partitions``, ``latest``
 (ranges are then written durably), ``scan`` (as often as needed over the same range; the engine may pull the batches
 from a thread of its own), ``acknowledge`` strictly after the seal, ``close``.
-Call order of a sink: ``describe``, ``marker``, ``prepare``, ``writer``, the writer's calls, ``commit``, ``close``; after
+Call order of a sink: ``describe``, ``marker``, ``missing`` or ``incarnations``, ``prepare``, ``writer``, the writer's calls, ``commit``, ``close``; after
 a restart ``marker`` and then perhaps a redo.
 Every method raises only the classes of ``penstock.errors``; a driver's exception never escapes.
 """
@@ -454,6 +454,17 @@ class Sink(ABC):
         """The last epoch committed under this id, read from the sink itself; finishes what a commit left half-visible
         (renames that a manifest lists) and removes what no commit lists. None: none was ever committed.
         """
+
+    def missing(self) -> str | None:
+        """What commits have put into the target and is no longer there, in words (``the table "prices"``, ``2 of 5
+        files``); None: it all stands. Asked after ``marker`` has found one. Looks at tables and files, not into them:
+        rows that somebody deletes are that person's affair.
+        """
+        return None
+
+    def incarnations(self, sink_id: SinkId) -> frozenset[str]:  # noqa: ARG002 -- who remembers nothing has none
+        """Under which incarnations the target holds a marker of this sink; that of ``sink_id`` is no more than one."""
+        return frozenset()
 
     @abstractmethod
     def writer(self, epoch: Epoch, schema: Schema) -> Writer:

@@ -66,6 +66,9 @@ class Surroundings:
     schemas: Mapping[str, Schema]  # by source: what the first seal records as its contract
     retry: RetryPolicy = field(default_factory=RetryPolicy)
 
+    def sink_id(self, name: str, incarnation: str) -> SinkId:
+        return SinkId(self.key.project, self.key.environment, self.key.pipeline, name, incarnation)
+
 
 @dataclass(frozen=True, slots=True)
 class SealedEpoch:
@@ -309,8 +312,7 @@ class EpochRunner:
         return Epoch(self._sink_id(name), record.sinks[name], record.attempt, record.fence, record.planned_at)
 
     def _sink_id(self, name: str) -> SinkId:
-        key = self._around.key
-        return SinkId(key.project, key.environment, key.pipeline, name, self._lease.incarnation)
+        return self._around.sink_id(name, self._lease.incarnation)
 
 
 # ---------------------------------------------------------------- figures

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from penstock.errors import PenstockError
 from penstock.run.epoch import EpochRunner
+from penstock.run.targets import check_targets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,6 +40,7 @@ def run(around: Surroundings, holder: str, *, full_refresh: bool = False) -> Don
         around.faults.reached("run.taken")
         runner = EpochRunner(around, lease)
         situation = runner.situation()
+        check_targets(around, lease, situation)
         if situation.todo == "nothing":
             return Done((runner.new(situation.epoch),))
         finished = runner.finish(situation)

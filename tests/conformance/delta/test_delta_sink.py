@@ -71,6 +71,7 @@ def test_the_marker_outlives_the_log_entry_and_the_lost_receipt_is_named(lake: L
     marker = lake.sink().marker(SINK_ID)
     assert marker is not None
     assert (marker.epoch, marker.fence, marker.receipt) == (1, 7, None)
+    assert lake.sink().incarnations(SINK_ID) == {SINK_ID.incarnation}
     refused(lambda: deliver(lake.sink(), epoch(1, fence=7), ONE), "SNK-259", FatalError)
     deliver(lake.sink(), epoch(2, fence=7), TWO)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from penstock.connectors.api import Receipt
@@ -11,13 +11,14 @@ from penstock.connectors.delta.layout import app_id
 from penstock.connectors.delta.table import log_file
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from penstock.connectors.api import Epoch
+    from penstock.connectors.api import Epoch, SinkId
 
 _KEY: Final = "penstock"  # in the log entry's commitInfo
 _BEGINNING: Final = '{"commitInfo"'
+_TRANSACTION: Final = '{"txn"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,24 @@ def commit_of(root: Path, newest: int, app: str, epoch: int) -> CommitRecord | N
         if told.get("app") == app and told.get("epoch") == epoch:
             return CommitRecord(told["attempt"], tuple(told["placed"]), Receipt(**told["receipt"]))
     return None
+
+
+def incarnations(root: Path, sink_id: SinkId) -> frozenset[str]:
+    """Of the sink's markers: in the log's entries, and in its checkpoints for entries that are gone. Raises OSError."""
+    ours = app_id(replace(sink_id, incarnation=""))
+    found = (app.removeprefix(ours) for app in _apps(root / "_delta_log") if app.startswith(ours))
+    return frozenset(app for app in found if app == app.partition("#")[0])
+
+
+def _apps(log: Path) -> Iterator[str]:
+    import pyarrow.parquet as pq
+
+    for entry in log.glob("*.json"):
+        with entry.open(encoding="utf-8") as lines:
+            yield from (json.loads(line)["txn"]["appId"] for line in lines if line.startswith(_TRANSACTION))
+    for checkpoint in log.glob("*.checkpoint*.parquet"):
+        applications = pq.read_table(checkpoint, columns=["txn.appId"]).column("txn")
+        yield from (row["appId"] for row in applications.to_pylist() if row is not None)
 
 
 def _told(path: Path) -> dict[str, Any] | None:

@@ -13,6 +13,7 @@ from penstock.connectors.delta.commit import evolve, keep_log, make_durable, mar
 from penstock.connectors.delta.disk import make_folders
 from penstock.connectors.delta.driver import touching
 from penstock.connectors.delta.features import check_writable
+from penstock.connectors.delta.log import incarnations
 from penstock.connectors.delta.params import DeltaSinkParams
 from penstock.connectors.delta.schema import stored_schema
 from penstock.connectors.delta.source import DeltaSource
@@ -125,6 +126,17 @@ class DeltaSink(Sink):
         with touching(self._root):
             clear(self._root, sink_id)
         return marker_of(newest(self._root), sink_id)
+
+    def missing(self) -> str | None:
+        """Raises DataError SRC-254."""
+        table = newest(self._root)
+        paths = () if table is None else table.paths
+        gone = sum(not (self._root / path).is_file() for path in paths)
+        return f'{gone} of {len(paths)} files of the Delta table "{self._root.name}"' if gone else None
+
+    def incarnations(self, sink_id: SinkId) -> frozenset[str]:
+        with touching(self._root):
+            return incarnations(self._root, sink_id)
 
     def writer(self, epoch: Epoch, schema: Schema) -> Writer:
         """Errors as ``preview``, TransientError SNK-257."""

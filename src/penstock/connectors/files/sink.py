@@ -9,7 +9,7 @@ from penstock.connectors.api import Preparation, Receipt, Sink, WriteMode
 from penstock.connectors.commits import compare, evolved, is_committed, refuse_empty
 from penstock.connectors.files.commit import disk
 from penstock.connectors.files.commit.log import PARTS, Log
-from penstock.connectors.files.commit.names import HOME, STAGED, attempt_folder, file_home, sink_key
+from penstock.connectors.files.commit.names import HOME, STAGED, attempt_folder, file_home, incarnation_of, sink_key
 from penstock.connectors.files.commit.publish import publish
 from penstock.connectors.files.foreign import refuse_foreign
 from penstock.connectors.files.manifests import Delivery, manifest_of
@@ -151,6 +151,17 @@ class FileSink(Sink):
             self._log.clean(sink_id, keep=self._attempts)
         mark = state.marks.get(sink_key(sink_id))
         return mark.marker() if mark else None
+
+    def missing(self) -> str | None:
+        with disk.classified(self._root):
+            live = self._log.state().live
+            gone = sum(not (self._root / entry.path).is_file() for entry in live)
+        return f'{gone} of {len(live)} files of "{self._params.path}"' if gone else None
+
+    def incarnations(self, sink_id: SinkId) -> frozenset[str]:
+        with disk.classified(self._root):
+            marks = self._log.state().marks
+        return frozenset(filter(None, (incarnation_of(key, sink_id) for key in marks)))
 
     def writer(self, epoch: Epoch, schema: Schema) -> StagingWriter:
         """Raises FatalError SNK-120 where a newer runner has opened a writer for this sink id."""

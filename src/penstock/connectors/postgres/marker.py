@@ -35,6 +35,10 @@ _READ: Final[LiteralString] = """
 SELECT epoch, fence, rows, inserted, updated, unchanged, ignored_older, deleted, bytes, checksum FROM {}
 WHERE project = {} AND environment = {} AND pipeline = {} AND sink = {} AND incarnation = {}
 """
+_INCARNATIONS: Final[LiteralString] = """
+SELECT incarnation FROM {} WHERE project = {} AND environment = {} AND pipeline = {} AND sink = {} AND target = {}
+    AND epoch > 0
+"""
 _INSERT: Final[LiteralString] = """
 INSERT INTO {} (project, environment, pipeline, sink, incarnation, epoch, fence, target)
 VALUES ({}, {}, {}, {}, {}, 0, 0, {}) ON CONFLICT DO NOTHING
@@ -94,6 +98,14 @@ class Markers:
         epoch, fence, rows, inserted, updated, unchanged, older, deleted, size, checksum = row
         receipt = Receipt(rows, inserted, updated, unchanged, older, deleted, size, checksum=checksum)
         return EpochMarker(epoch, fence, receipt)
+
+    def incarnations(self, connection: psycopg.Connection, sink_id: SinkId) -> frozenset[str]:
+        """Of the sink's markers for this target."""
+        if not self.exists(connection):
+            return frozenset()
+        *names, _ = _key(sink_id)
+        found = connection.execute(self._composed(_INCARNATIONS, *names, self.target)).fetchall()
+        return frozenset(str(row[0]) for row in found)
 
     def lock(self, connection: psycopg.Connection, epoch: Epoch) -> EpochMarker | None:
         """As ``read`` with a lock; the row is made at epoch 0 where there is none yet."""

@@ -158,6 +158,14 @@ class PostgresSink(Sink):
             drop(connection, markers.schema, leftovers(connection, markers.schema, sink_id))
             return markers.read(connection, sink_id) if markers.exists(connection) else None
 
+    def missing(self) -> str | None:
+        with self._connections.connection("finding the target") as connection:
+            return None if self._find(connection) else f'the table "{self._target(connection)}"'
+
+    def incarnations(self, sink_id: SinkId) -> frozenset[str]:
+        with self._connections.connection("reading the markers") as connection:
+            return self._markers(connection).incarnations(connection, sink_id)
+
     def writer(self, epoch: Epoch, schema: Schema) -> StageWriter:
         """Rows go to an unlogged table of their own."""
         with self._connections.connection("finding the target") as connection:

@@ -32,6 +32,8 @@ _CREATE: Final = (
 _THERE: Final = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = ?"
 _READ_MARK: Final = """SELECT epoch, fence, receipt FROM _penstock_commits
     WHERE project = ? AND environment = ? AND pipeline = ? AND sink = ? AND incarnation = ?"""
+_INCARNATIONS: Final = """SELECT incarnation FROM _penstock_commits
+    WHERE project = ? AND environment = ? AND pipeline = ? AND sink = ?"""
 _WRITE_MARK: Final = """INSERT INTO _penstock_commits VALUES (?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (project, environment, pipeline, sink, incarnation)
     DO UPDATE SET epoch = excluded.epoch, fence = excluded.fence, receipt = excluded.receipt"""
@@ -64,6 +66,14 @@ def read(connection: sqlite3.Connection, sink_id: SinkId) -> EpochMarker | None:
         return None
     found = connection.execute(_READ_MARK, _key(sink_id)).fetchone()
     return None if found is None else EpochMarker(found[0], found[1], Receipt(**json.loads(found[2])))
+
+
+def incarnations(connection: sqlite3.Connection, sink_id: SinkId) -> frozenset[str]:
+    """Of the sink's markers."""
+    if not _is_there(connection, "_penstock_commits"):
+        return frozenset()
+    *names, _ = _key(sink_id)
+    return frozenset(found for (found,) in connection.execute(_INCARNATIONS, names))
 
 
 def write(connection: sqlite3.Connection, epoch: Epoch, receipt: Receipt) -> None:

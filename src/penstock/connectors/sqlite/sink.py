@@ -117,6 +117,17 @@ class SqliteSink(Sink):
         with writing(self._params.path):
             return commits.read(self._connection(), sink_id)
 
+    def missing(self) -> str | None:
+        with writing(self._params.path):
+            there = self._path.exists() and catalog.find(self._connection(), self._params.table)
+        return None if there else f'the table "{self._params.table}" of "{self._params.path}"'
+
+    def incarnations(self, sink_id: SinkId) -> frozenset[str]:
+        if not self._path.exists():
+            return frozenset()
+        with writing(self._params.path):
+            return commits.incarnations(self._connection(), sink_id)
+
     def writer(self, epoch: Epoch, schema: Schema) -> ArrowWriter:
         """Raises FatalError SNK-120 where a newer runner has opened a writer for this sink id."""
         with writing(self._params.path):

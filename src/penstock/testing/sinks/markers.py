@@ -112,3 +112,17 @@ class Markers(SinkConformance):
             assert marker is not None
             assert marker.epoch == 1
         self.assert_holds(*self._second_state())
+
+    def test_the_incarnations_of_a_sink_are_those_that_it_has_markers_of(self) -> None:
+        assert self.sink(self.usual()).incarnations(SINK_ID) == frozenset()
+        for incarnation in (INCARNATION, OTHER_INCARNATION):
+            deliver(self.sink(self.usual()), epoch(1, incarnation=incarnation), self.FIRST)
+        again = self.sink(self.usual())
+        assert again.incarnations(SINK_ID) == {INCARNATION, OTHER_INCARNATION}
+        assert again.incarnations(replace(SINK_ID, incarnation="a third")) == {INCARNATION, OTHER_INCARNATION}
+        assert again.incarnations(replace(SINK_ID, sink=f"{SINK_ID.sink}2")) == frozenset()
+
+    def test_nothing_is_missing_of_a_target_that_was_committed(self) -> None:
+        deliver(self.sink(self.usual()), epoch(1), self.FIRST)
+        deliver(self.sink(self.usual()), epoch(2), self.SECOND)
+        assert self.sink(self.usual()).missing() is None

@@ -37,6 +37,13 @@ def sink_key(sink_id: SinkId) -> str:
     return json.dumps([sink_id.project, sink_id.environment, sink_id.pipeline, sink_id.sink, sink_id.incarnation])
 
 
+def incarnation_of(key: str, sink_id: SinkId) -> str | None:
+    """The incarnation in a ``sink_key``; None where it is that of another sink."""
+    *names, incarnation = json.loads(key)
+    ours = names == [sink_id.project, sink_id.environment, sink_id.pipeline, sink_id.sink]
+    return str(incarnation) if ours else None
+
+
 def sink_folder(sink_id: SinkId) -> str:
     return f"{slug(sink_id.sink)}-{fingerprint(sink_key(sink_id))}"
 

@@ -1,0 +1,117 @@
+"""The pipeline of epochs.py over each system, and each system read by its own client."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+from epochs import BAD, ROWS, System
+
+if TYPE_CHECKING:
+    from penstock.testing.servers import PostgresServer
+
+Table = list[tuple[Any, ...]]
+Reader = Callable[[Path, str], Table]
+GOOD = [number for number in range(ROWS - BAD) if number % 3]
+
+
+def check(folder: Path, read: Reader, *, epochs: int) -> None:
+    """The sinks hold what so many loads of the file make."""
+    rows = [(number, "abc"[number % 3], Decimal(number) + Decimal("0.25")) for number in GOOD]
+    assert read(folder, "appended") == sorted(rows * epochs)
+    assert read(folder, "merged") == sorted(rows)
+    parts = sorted({part for _, part, _ in rows})
+    totals = [
+        (
+            part,
+            epochs * len([row for row in rows if row[1] == part]),
+            epochs * sum(row[2] for row in rows if row[1] == part),
+        )
+        for part in parts
+    ]
+    assert read(folder, "summed") == totals
+
+
+def sealed(folder: Path) -> int:
+    """How many epochs the ledger has sealed."""
+    if not (folder / ".penstock" / "ledger.db").exists():
+        return 0
+    with sqlite3.connect(folder / ".penstock" / "ledger.db") as connection:
+        tables = connection.execute("select count(*) from sqlite_master where name = 'epochs'").fetchone()
+        if not tables[0]:
+            return 0
+        (count,) = connection.execute("select count(distinct number) from epochs where status = 'sealed'").fetchone()
+    connection.close()
+    return int(count)
+
+
+# ---------------------------------------------------------------- systems
+
+
+def plain(rows: list[tuple[Any, ...]]) -> Table:
+    return sorted(tuple(Decimal(str(value)) if place > 1 else value for place, value in enumerate(row)) for row in rows)
+
+
+def read_files(folder: Path, name: str) -> Table:
+    path = folder / "out" / name
+    files = [str(path.with_suffix(".parquet"))] if not path.is_dir() else [str(part) for part in path.glob("*.parquet")]
+    return plain(duckdb.connect().execute("select * from read_parquet(?)", [files]).fetchall())
+
+
+def read_sqlite(folder: Path, name: str) -> Table:
+    connection = sqlite3.connect(folder / "out.db")
+    try:
+        return plain(connection.execute(f'select * from "{name}"').fetchall())
+    finally:
+        connection.close()
+
+
+def read_delta(folder: Path, name: str) -> Table:
+    from deltalake import DeltaTable
+
+    table = DeltaTable(str(folder / "out" / name)).to_pyarrow_table()
+    return plain([tuple(row.values()) for row in table.to_pylist()])
+
+
+FILES = System(
+    "files",
+    "{from: even, type: parquet, path: out/appended, mode: append}",
+    "{from: even, type: parquet, path: out/merged, mode: overwrite}",
+    "{from: summary, type: parquet, path: out/summed.parquet, mode: overwrite}",
+)
+SQLITE = System(
+    "sqlite",
+    "{from: even, type: sqlite, path: out.db, table: appended, mode: append}",
+    "{from: even, type: sqlite, path: out.db, table: merged, mode: merge, keys: [k]}",
+    "{from: summary, type: sqlite, path: out.db, table: summed, mode: overwrite}",
+)
+DELTA = System(
+    "delta",
+    "{from: even, type: delta, path: out/appended, mode: append}",
+    "{from: even, type: delta, path: out/merged, mode: merge, keys: [k]}",
+    "{from: summary, type: delta, path: out/summed, mode: overwrite}",
+)
+
+
+def postgres(server: PostgresServer, database: str) -> System:
+    sink = f'type: postgres, connection: "{server.url(database)}"'
+    return System(
+        "postgres",
+        f"{{from: even, {sink}, table: appended_$PLACE, mode: append}}",
+        f"{{from: even, {sink}, table: merged_$PLACE, mode: merge, keys: [k]}}",
+        f"{{from: summary, {sink}, table: summed_$PLACE, mode: overwrite}}",
+    )
+
+
+def postgres_reader(server: PostgresServer, database: str) -> Reader:
+    def read(folder: Path, name: str) -> Table:
+        lines = server.sql(f"select * from {name}_{folder.name}", database=database).splitlines()
+        rows = [line.split("|") for line in lines if line]
+        kinds = (str, int, Decimal) if name == "summed" else (int, str, Decimal)
+        return plain([tuple(kind(value) for kind, value in zip(kinds, row, strict=True)) for row in rows])
+
+    return read
