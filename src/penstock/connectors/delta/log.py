@@ -68,8 +68,9 @@ def _apps(log: Path) -> Iterator[str]:
         with entry.open(encoding="utf-8") as lines:
             yield from (json.loads(line)["txn"]["appId"] for line in lines if line.startswith(_TRANSACTION))
     for checkpoint in log.glob("*.checkpoint*.parquet"):
-        applications = pq.read_table(checkpoint, columns=["txn.appId"]).column("txn")
-        yield from (row["appId"] for row in applications.to_pylist() if row is not None)
+        with pq.ParquetFile(checkpoint) as file:
+            transactions = file.read(columns=["txn.appId"]).column("txn").to_pylist()
+        yield from (row["appId"] for row in transactions if row is not None)
 
 
 def _told(path: Path) -> dict[str, Any] | None:
