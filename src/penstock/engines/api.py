@@ -94,11 +94,14 @@ class Pass:
 
     ``materialize`` are the ids of nodes that several consumers share and that are computed once into a temporary table.
     ``careful`` are Read nodes whose files had malformed records before: they are read with care from the start.
+    ``seed``: random numbers are drawn from it, the same ones whenever a node that draws them is run over the same rows;
+    None: nobody compares them.
     """
 
     graph: Graph
     materialize: frozenset[str] = frozenset()
     careful: frozenset[str] = frozenset()
+    seed: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

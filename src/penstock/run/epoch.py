@@ -23,6 +23,7 @@ from penstock.events import (
     PassStarted,
     SinkCommitted,
 )
+from penstock.graph.moment import at_moment
 from penstock.graph.nodes import Check, NodeKind
 from penstock.ledger.api import Account, EpochRecord, Seal
 from penstock.ledger.rejects import RejectFiles
@@ -148,7 +149,8 @@ class EpochRunner:
         number = 1 if last is None else last.number + (1 if last.sealed_at is not None else 0)
         attempt = uuid.uuid4().hex
         around.feeds.forget(keep=None)
-        ranges = around.feeds.ranges(f"{number}-{attempt}")
+        planned_at = around.clock.now()
+        ranges = around.feeds.ranges(f"{number}-{attempt}", planned_at)
         around.faults.reached("run.spooled")
         record = EpochRecord(
             around.key,
@@ -159,7 +161,7 @@ class EpochRunner:
             around.run_id,
             around.plan.hash,
             ranges,
-            around.clock.now(),
+            planned_at,
             {name: sealed.get(name, 0) + 1 for name in around.sinks},
         )
         around.ledger.plan_epoch(record)
@@ -206,7 +208,9 @@ class EpochRunner:
         self, stage: Pass, record: EpochRecord, pending: Sequence[str]
     ) -> tuple[Account, Mapping[str, Sequence[Staged]]]:
         around = self._around
-        part = around.plan.graph.only(around.plan.graph.upstream(*pending))
+        whole = around.plan.graph
+        part = at_moment(whole.only(whole.upstream(*pending)), record.planned_at)
+        seed = f"{record.incarnation}/{record.number}" if len(whole.writes) > 1 else None  # else nobody compares
         started = around.clock.monotonic()
         around.events.emit(PassStarted(stage.number, len(around.plan.passes), tuple(pending)))
         for write in part.writes:
@@ -216,7 +220,7 @@ class EpochRunner:
         files: tuple[RejectFile, ...] = ()
         try:
             outcome = around.engine.run(
-                engines.Pass(part, stage.kept & part.by_id.keys(), self._careful(part)),
+                engines.Pass(part, stage.kept & part.by_id.keys(), self._careful(part), seed),
                 inputs={
                     **{node.id: around.feeds.of_read(node, record.ranges) for node in part.reads},
                     **{node.id: around.feeds.of_table(node) for node in part.tables},

@@ -24,11 +24,13 @@ from penstock.engines.api import Pass
 from penstock.errors import DataError
 from penstock.events import SourceSpooled, SpoolMoved, SpoolStarted
 from penstock.graph import Graph
+from penstock.graph.moment import at_moment
 from penstock.graph.nodes import Read, Write
 from penstock.ledger.api import Range
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from datetime import datetime
 
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -59,15 +61,17 @@ class Feeds:
 
     # ------------------------------------------------------------ ranges
 
-    def ranges(self, name: str) -> tuple[Range, ...]:
-        """Everything that the sources have now; ``name`` (epoch and attempt) names the folder of spooled files."""
+    def ranges(self, name: str, moment: datetime) -> tuple[Range, ...]:
+        """Everything that the sources have now; ``name`` (epoch and attempt) names the folder of spooled files,
+        ``moment`` is the epoch's.
+        """
         return tuple(
-            Range(source, part.id, None, self._upto(source, part, self.folder / name / source))
+            Range(source, part.id, None, self._upto(source, part, self.folder / name / source, moment))
             for source in dict.fromkeys(read.source for read in self.plan.graph.reads)
             for part in self.sources[source].partitions()
         )
 
-    def _upto(self, name: str, part: Partition, folder: Path) -> Position:
+    def _upto(self, name: str, part: Partition, folder: Path, moment: datetime) -> Position:
         source = self.sources[name]
         if name not in self.plan.spools:
             return source.latest(part)
@@ -80,15 +84,15 @@ class Feeds:
                 lambda records, of: self.events.emit(SpoolMoved(name, records, records / of if of else None)),
             )
         else:
-            position = self._copied(name, part, folder)
+            position = self._copied(name, part, folder, moment)
         _sync(folder)
         self.events.emit(SourceSpooled(name, sum(item.stat().st_size for item in folder.iterdir())))
         return position
 
-    def _copied(self, name: str, part: Partition, folder: Path) -> Position:
+    def _copied(self, name: str, part: Partition, folder: Path, moment: datetime) -> Position:
         """The range as Parquet files, written by the engine: the columns and rows that the plan reads of it."""
         source = self.sources[name]
-        (read,) = (node for node in self.plan.graph.reads if node.source == name)
+        (read,) = (node for node in at_moment(self.plan.graph, moment).reads if node.source == name)
         upto = source.latest(part)
         copy = Write(f"{name}.spool", input=read.id, sink=name, schema=read.schema)
         writer = _SpoolWriter(folder)

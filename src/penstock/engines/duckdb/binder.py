@@ -33,7 +33,7 @@ _PATTERNS: Final[tuple[tuple[BindKind, re.Pattern[str]], ...]] = (
     ("comparison", re.compile(r"Cannot compare|Cannot mix values of type")),
     ("type", re.compile(r"No function matches|Could not choose a best candidate|cast", re.IGNORECASE)),
 )
-# What tells of the machine, the session or the statement, or writes to a log: no row depends on it.
+# What tells of the machine, the session or the statement, or acts on them: no row depends on it.
 _FORBIDDEN: Final = frozenset(
     {
         "current_setting",
@@ -42,6 +42,10 @@ _FORBIDDEN: Final = frozenset(
         "write_log",
         "parse_duckdb_log_message",
         "vector_type",
+        "setseed",
+        "sleep_ms",
+        "setval",
+        "uuidv7",
         "nextval",
         "currval",
         "txid_current",

@@ -5,11 +5,12 @@ Whoever needs their rows in two statements computes them once, into a table.
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING, Final
 
 from sqlglot import exp
 
-from penstock.graph.nodes import Aggregate, Explode, Filter, Join, Limit, Project, Query
+from penstock.graph.nodes import Aggregate, Explode, Filter, Join, Limit, Project, Query, Sort
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +29,8 @@ _CHANCE: Final = (
     exp.Uuid,
     *_BY_ORDER,
 )
-_NAMED: Final = frozenset({"gen_random_uuid", "uuidv4", "uuidv7", "arbitrary", "list", "arg_min", "arg_max", "mode"})
+_DRAWN: Final = frozenset({"gen_random_uuid", "uuidv4"})
+_NAMED: Final = _DRAWN | {"arbitrary", "list", "arg_min", "arg_max", "mode"}
 
 
 def is_left_to_chance(node: Node) -> bool:
@@ -44,6 +46,22 @@ def shared_by_chance(graph: Graph) -> tuple[str, ...]:
     )
 
 
+def drawing(graph: Graph) -> tuple[str, ...]:
+    """The nodes that draw random numbers, in graph order."""
+    return tuple(node.id for node in graph.nodes if any(map(_draws, _trees(node))))
+
+
+def seed_of(seed: str, node: str) -> float:
+    """The node's own, in [0, 1): what other nodes of the statement or the pass draw does not matter."""
+    digest = hashlib.sha256(f"{seed}/{node}".encode()).digest()
+    return int.from_bytes(digest[:4]) / (1 << 32)
+
+
+def _draws(tree: exp.Expr) -> bool:
+    calls = (call.name.lower() for call in tree.find_all(exp.Anonymous))
+    return tree.find(exp.Rand, exp.Uuid) is not None or not _DRAWN.isdisjoint(calls)
+
+
 def _trees(node: Node) -> Iterator[exp.Expr]:
     match node:
         case Project() | Join():
@@ -54,6 +72,8 @@ def _trees(node: Node) -> Iterator[exp.Expr]:
             yield from (column.value for column in (*node.by, *node.measures))
         case Explode():
             yield node.value
+        case Sort():
+            yield from (key.value for key in node.keys)
         case Query():
             yield node.query
         case _:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from penstock.engines.api import Engine, Outcome
 from penstock.engines.duckdb import binder, outputs
-from penstock.engines.duckdb.chance import shared_by_chance
+from penstock.engines.duckdb.chance import drawing, seed_of, shared_by_chance
 from penstock.engines.duckdb.execution import Execution, Nowhere
 from penstock.engines.duckdb.session import Session, typing_connection
 from penstock.graph.nodes import Python, Sort
@@ -59,16 +60,19 @@ class DuckDBEngine(Engine):
         rejects: RejectStore,
         progress: Progress | None = None,
     ) -> Outcome:
-        run = Execution(self._fresh(work.graph), work.graph, inputs, rejects, progress, careful=work.careful)
+        drawn = drawing(work.graph) if work.seed is not None else ()
+        # Which thread takes which rows is left to chance: numbers are drawn in order where there is one only.
+        session = self._fresh(work.graph, threads=1 if drawn else self._limits.threads)
+        run = Execution(session, work.graph, inputs, rejects, progress, careful=work.careful)
         staged: dict[str, tuple[Staged, ...]] = {}
         done: list[Writer] = []
         try:
-            once = work.materialize.union(shared_by_chance(work.graph))
+            once = work.materialize.union(shared_by_chance(work.graph), drawn)
             for node in work.graph.nodes:
                 if isinstance(node, Python):
                     run.python(node, self._project)
                 elif node.id in once:
-                    run.materialize(node.id)
+                    run.materialize(node.id, seed=seed_of(work.seed, node.id) if work.seed is not None else None)
             for write in work.graph.writes:
                 writer, handed = self._write(run, write.id, outputs[write.sink])
                 done.append(writer)
@@ -107,7 +111,15 @@ class DuckDBEngine(Engine):
 
     def sample(self, graph: Graph, node: str, inputs: Mapping[str, Sequence[Rows]], rows: int) -> pa.Table:
         part = graph.only(graph.upstream(node))
-        run = Execution(self._fresh(part), part, inputs, Nowhere(), None, careful=frozenset(inputs), counts=False)
+        run = Execution(
+            self._fresh(part, threads=self._limits.threads),
+            part,
+            inputs,
+            Nowhere(),
+            None,
+            careful=frozenset(inputs),
+            counts=False,
+        )
         try:
             for item in part.nodes:
                 if isinstance(item, Python):
@@ -127,10 +139,11 @@ class DuckDBEngine(Engine):
         with suppress(Exception):
             self._typing.result().close()
 
-    def _fresh(self, graph: Graph) -> Session:
+    def _fresh(self, graph: Graph, *, threads: int) -> Session:
         """A session for one pass; it keeps the order of rows only where the graph sorts, for that costs memory."""
         if self._session is not None:
             self._session.close()
         ordered = any(isinstance(node, Sort) for node in graph.nodes)
-        self._session = Session(self._limits, self._scratch, self._readable, ordered=ordered)
+        limits = replace(self._limits, threads=threads)
+        self._session = Session(limits, self._scratch, self._readable, ordered=ordered)
         return self._session

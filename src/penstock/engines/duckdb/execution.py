@@ -278,14 +278,18 @@ class Execution:
 
     # ------------------------------------------------------------ tables
 
-    def materialize(self, node_id: str) -> None:
-        """Computes a node once into a table that later statements read; DuckDB spills it where memory is short."""
+    def materialize(self, node_id: str, *, seed: float | None = None) -> None:
+        """Computes a node once into a table that later statements read; DuckDB spills it where memory is short.
+        What it draws at random comes from ``seed`` (0 to 1).
+        """
         if node_id in self._tables:
             return
         table = f"penstock_{len(self._tables)}"
 
         def create(query: exp.Query) -> None:
             with translated(f'computing "{node_id}"'):
+                if seed is not None:
+                    self._run(exp.select(exp.Anonymous(this="setseed", expressions=[exp.Literal.number(seed)])))
                 self._run(exp.Create(this=exp.Table(this=identifier(table)), kind="TABLE", expression=query))
 
         def drop(_: None) -> None:

@@ -60,6 +60,9 @@ TRIED: Final = [
     "CURRENT_QUERY()",
     "write_log('x')",
     "vector_type('penstock:n0')",
+    "setseed(0.5)",
+    "sleep_ms(1)",
+    "uuidv7()",
     "1 from a); attach '/tmp/x.db'; select (1",
     "(copy a to '/tmp/x')",
 ]
