@@ -50,9 +50,8 @@ def compile_pipeline(pipeline: Pipeline, facts: Facts, engine: Engine, *, optimi
     """Raises ConfigError with every error of the document (codes CMP-...)."""
     built, warnings = build(pipeline, facts, engine)
     written = label(built, pipeline)
-    delivery = delivery_of(pipeline)
     graph = written
     for change in OPTIMISING if optimise else ():
         graph = change(graph, pipeline, facts)
     found = (*warnings, *warnings_of(written, pipeline))
-    return Compiled(pipeline, written, graph, delivery, found)
+    return Compiled(pipeline, written, graph, delivery_of(pipeline, graph), found)

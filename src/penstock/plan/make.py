@@ -7,6 +7,7 @@ import hashlib
 import json
 from typing import TYPE_CHECKING
 
+from penstock.compile.guarantee import repeat_of
 from penstock.graph.nodes import Check, Column, Project, Python, Read, Write
 from penstock.graph.select import column
 from penstock.plan.stages import Acknowledge, Commit, Pass, Plan, Seal, Shared, Spool, Stage
@@ -146,12 +147,13 @@ def _is_replayable(pipeline: Pipeline, source: str) -> bool:
 def _spools(pipeline: Pipeline, graph: Graph) -> Iterable[Spool]:
     """epochs.md: once one sink has an epoch its ranges are fixed, so that a second one must be able to read them."""
     for name in dict.fromkeys(read.source for read in graph.reads):
-        if _is_replayable(pipeline, name):
-            continue
-        if Capability.SPOOLS in pipeline.sources[name].descriptor.capabilities:
-            yield Spool(name, "its answers are kept as they came, so that they can be read again")
-        elif len(graph.writes) > 1:
-            yield Spool(name, "several sinks must get the same rows, and it cannot be read twice alike")
+        match repeat_of(pipeline.sources[name], sinks=len(graph.writes)):
+            case "kept as they came":
+                yield Spool(name, "its answers are kept as they came, so that they can be read again")
+            case "copied":
+                yield Spool(name, "several sinks must get the same rows, and it cannot be read twice alike")
+            case "read again" | "never":
+                pass
 
 
 def _commit(use: SinkUse, change: Preparation | None) -> Commit:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import clever
 import harness
 import memory_sink
 import pytest
@@ -53,6 +54,44 @@ def test_more_than_the_sinks_can_give_is_refused_and_never_downgraded() -> None:
     assert problem.code == "CMP-227"
     assert '"weak"' in str(problem.detail)
     assert problem.at is not None
+
+
+@pytest.mark.parametrize(
+    ("sources", "sinks", "because"),
+    [
+        (["steady"], 2, ["every range can be read again"]),
+        (["shifting"], 1, ['"s0" need not be read twice for one sink']),
+        (["shifting"], 2, ['what "s0" gave is kept until the epoch is sealed']),
+        (["answering"], 1, ['what "s0" gave is kept until the epoch is sealed']),
+        (
+            ["shifting", "answering", "steady"],
+            2,
+            ['what "s0", "s1" gave is kept until the epoch is sealed', "every other range can be read again"],
+        ),
+        (
+            ["shifting", "answering", "steady"],
+            1,
+            [
+                'what "s1" gave is kept until the epoch is sealed',
+                '"s0" need not be read twice for one sink',
+                "every other range can be read again",
+            ],
+        ),
+    ],
+)
+def test_the_reason_is_what_each_source_does_for_its_rows_to_be_had_again(
+    sources: list[str], sinks: int, because: list[str]
+) -> None:
+    columns = "schema: {columns: {id: int64?}}"
+    lines = ["pipeline: test", "sources:", *(f"  s{n}: {{type: {kind}, {columns}}}" for n, kind in enumerate(sources))]
+    lines += [f"  unread: {{type: shifting, {columns}}}", "transforms:"]
+    lines += [f"  t: {{from: [{', '.join(f's{n}' for n in range(len(sources)))}]}}", "sinks:"]
+    lines += [f"  out{n}: {{from: t, type: safe}}" for n in range(sinks)]
+    text = "\n".join(lines) + "\n"
+    found = {name: use.contract for name, use in clever.read(text).sources.items() if use.contract is not None}
+    delivery = clever.compiled(text, found).delivery
+    assert delivery.given == "exactly_once"
+    assert delivery.because.split(", and ") == ["every sink commits rows and epoch marker in one act", *because]
 
 
 # ---------------------------------------------------------------- warnings
