@@ -59,8 +59,9 @@ class Limits:
 @dataclass(frozen=True, slots=True)
 class NodeCounts:
     """Rows of one node, exact: ``into`` by input id, ``out``; ``unmatched`` rows of a join by input id; ``empty`` rows of
-    an explode whose list was empty or null; ``rejected`` rows at a source that never became rows (counted in ``into``
-    under the node's own id).
+    an explode whose list was empty or null; ``rejected`` records at a source that never became rows. A source's ``into``
+    stands under the node's own id: the records that were handed over, by the input's own count where it has one, and as
+    many as came out and were rejected where it has none.
     """
 
     into: Mapping[str, int]

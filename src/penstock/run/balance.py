@@ -2,10 +2,29 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
+
+from sqlglot import exp
 
 from penstock.errors import FatalError
-from penstock.graph.nodes import Join, Limit, NodeKind, Query, Write
+from penstock.graph.nodes import (
+    Aggregate,
+    Check,
+    Explode,
+    Filter,
+    Join,
+    Limit,
+    NodeKind,
+    Project,
+    Python,
+    Query,
+    Read,
+    Sample,
+    Sort,
+    Table,
+    Union,
+    Write,
+)
 from penstock.ledger.api import NodeBalance
 
 if TYPE_CHECKING:
@@ -52,7 +71,7 @@ def check(
     unread = _read_in_part(graph, entries)
     for entry in entries:
         node = graph[entry.node]
-        _check_node(entry)
+        _check_node(node, entry, in_part=node.id in unread)
         if kept.get(entry.node, 0) != entry.rejected:
             raise _unbalanced(
                 entry, f"{entry.rejected} rows were rejected, the reject store has {kept.get(entry.node, 0)}"
@@ -77,39 +96,81 @@ def _had_enough(node: Node, entry: NodeBalance) -> bool:
             return entry.out == rows
         case Join():
             return any(rows == 0 for rows in entry.into.values())  # nothing can match an empty side
-        case Query():
-            return True  # what a person's SELECT reads of its inputs is not known: LIMIT, EXISTS, a join
+        case Query(query=query):
+            return any(map(_may_stop, query.walk()))
         case _:
             return False
+
+
+def _may_stop(part: exp.Expr) -> bool:
+    """Whether this part of a person's SELECT may have enough before its inputs end: a limit, a sample, a join or a
+    subquery, which may find its other side empty.
+    """
+    if isinstance(part, exp.Subquery):
+        return not isinstance(part.parent, exp.From)
+    return isinstance(
+        part, exp.Limit | exp.Fetch | exp.TableSample | exp.Join | exp.Exists | exp.In | exp.Except | exp.Intersect
+    )
 
 
 def _passed_on(arrived: int, given: int, *, in_part: bool) -> bool:
     return arrived == given or (in_part and arrived < given)
 
 
-def _check_node(entry: NodeBalance) -> None:
-    into, kind = sum(entry.into.values()), NodeKind(entry.kind)
-    match kind:
-        case NodeKind.READ | NodeKind.TABLE:
-            right = into in {0, entry.out + entry.rejected}
-        case NodeKind.PROJECT | NodeKind.SORT | NodeKind.UNION | NodeKind.WRITE:
-            right = into == entry.out
-        case NodeKind.FILTER | NodeKind.LIMIT | NodeKind.SAMPLE:
-            right = entry.filtered >= 0 and into == entry.out + entry.filtered
-        case NodeKind.DEDUPLICATE:
-            right = entry.deduplicated >= 0 and into == entry.out + entry.deduplicated
-        case NodeKind.CHECK:
-            right = entry.rejected >= 0 and into == entry.out + entry.rejected
-        case NodeKind.EXPLODE:
-            right = 0 <= entry.empty <= into and entry.out >= into - entry.empty
-        case NodeKind.JOIN:
-            right = all(0 <= rows <= entry.into.get(side, 0) for side, rows in entry.unmatched.items())
-        case NodeKind.AGGREGATE:
-            right = entry.out <= max(into, 1)
-        case NodeKind.QUERY | NodeKind.PYTHON:
-            right = entry.out >= 0
+def _check_node(node: Node, entry: NodeBalance, *, in_part: bool) -> None:
+    into, out = sum(entry.into.values()), entry.out
+    match node:
+        case Read() | Table():
+            # Nothing in: the planner proved what it leads to empty, and nothing was asked for.
+            right = not entry.into or _passed_on(out + entry.rejected, into, in_part=in_part)
+        case Limit(rows=rows):
+            right = _passed_on(out, min(rows, into), in_part=in_part)
+        case Sample(rows=int(rows)):
+            right = _passed_on(out, min(rows, into), in_part=in_part)
+        case Filter() | Sample() | Check():
+            right = 0 <= out <= into
+        case Explode(keep_empty=keep_empty):
+            least = into - (0 if keep_empty else entry.empty)
+            right = 0 <= entry.empty <= into and (out >= least or in_part)
+        case Join():
+            possible = all(0 <= rows <= entry.into.get(side, 0) for side, rows in entry.unmatched.items())
+            right = possible and (in_part or node.left == node.right or _joined(node, entry))
+        case Aggregate(by=()):
+            right = _passed_on(out, 1, in_part=in_part)
+        case Aggregate():
+            right = out <= into and ((out > 0) == (into > 0) or in_part)
+        case Project() | Sort() | Union() | Write():
+            right = into == out
+        case Query() | Python():
+            right = out >= 0
+        case _:
+            assert_never(node)
     if not right:
         raise _unbalanced(entry, _figures(entry))
+
+
+def _joined(node: Join, entry: NodeBalance) -> bool:
+    """Each row that found a partner is in at least one row out, and of an as-of join in exactly one; a side that the join
+    keeps has its other rows there once.
+    """
+    left, right = entry.into[node.left], entry.into[node.right]
+    alone = entry.unmatched
+    match node.how:
+        case "cross":
+            return entry.out == left * right
+        case "semi" | "asof":
+            return entry.out == left - alone[node.left]
+        case "anti":
+            return entry.out == alone[node.left]
+        case "asof_left":
+            return entry.out == left
+        case "inner" | "left" | "right" | "full":
+            kept = {"inner": (), "left": (node.left,), "right": (node.right,), "full": (node.left, node.right)}[
+                node.how
+            ]
+            pairs = entry.out - sum(alone.get(side, 0) for side in kept)
+            met = left - alone.get(node.left, 0), right - alone.get(node.right, 0)
+            return max(met) <= pairs <= met[0] * met[1]
 
 
 def check_receipt(sink: str, sent: int, receipt: Receipt) -> None:

@@ -26,7 +26,8 @@ from penstock.events import SourceSpooled, SpoolMoved, SpoolStarted
 from penstock.graph import Graph
 from penstock.graph.moment import at_moment
 from penstock.graph.nodes import Read, Write
-from penstock.ledger.api import Range
+from penstock.ledger.api import Range, RejectFile
+from penstock.run import balance
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -90,7 +91,10 @@ class Feeds:
         return position
 
     def _copied(self, name: str, part: Partition, folder: Path, moment: datetime) -> Position:
-        """The range as Parquet files, written by the engine: the columns and rows that the plan reads of it."""
+        """The range as Parquet files, written by the engine: the columns and rows that the plan reads of it.
+
+        Raises FatalError RUN-120 where a row got lost on the way.
+        """
         source = self.sources[name]
         (read,) = (node for node in at_moment(self.plan.graph, moment).reads if node.source == name)
         upto = source.latest(part)
@@ -99,7 +103,7 @@ class Feeds:
         rows = [source.scan(ScanRequest(part, None, upto, read.columns, read.predicate))]
         rejects = _SpooledRejects(folder / _REJECTS)
         work = Pass(Graph((read, copy)))
-        self.engine.run(
+        outcome = self.engine.run(
             work,
             inputs={read.id: rows},
             outputs={name: lambda: writer},
@@ -107,6 +111,8 @@ class Feeds:
             progress=lambda fraction, records: self.events.emit(SpoolMoved(name, records, fraction)),
         )
         rejects.finish()
+        lost = RejectFile(read.id, _REJECTS, rejects.rows, "", {})
+        balance.check(work.graph, balance.account(work.graph, outcome.counts), [lost], outcome.staged)
         files = [[str(path.relative_to(self.folder)), _checksum(path)] for path in sorted(folder.iterdir())]
         return {"v": _VERSION, "spool": files, "upto": upto}
 
@@ -192,6 +198,10 @@ def _table_rows(node: Table, sink: Sink) -> list[Rows]:
 class _SpoolWriter(FileWriter):
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._rows = 0
+
+    def counted(self, rows: Mapping[str, int]) -> None:
+        self._rows = sum(rows.values())
 
     def target(self) -> FileTarget:
         return FileTarget(self._folder, ParquetFormat(), extension="parquet")
@@ -200,7 +210,7 @@ class _SpoolWriter(FileWriter):
         paths = [path for path in self._folder.iterdir() if path.name != _REJECTS]
         for path in paths:
             _sync(path)
-        return Staged(rows=0, bytes=sum(path.stat().st_size for path in paths))
+        return Staged(rows=self._rows, bytes=sum(path.stat().st_size for path in paths))
 
     def abort(self) -> None:
         for path in self._folder.iterdir():
@@ -213,16 +223,19 @@ class _SpooledRejects:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._writer: pq.ParquetWriter | None = None
+        self.rows = 0
 
     def write(self, node: str, batch: pa.RecordBatch) -> None:  # noqa: ARG002 -- there is one node
         import pyarrow.parquet as pq
 
         self._writer = self._writer or pq.ParquetWriter(self._path, batch.schema)
         self._writer.write_batch(batch)
+        self.rows += batch.num_rows
 
     def clear(self, node: str) -> None:  # noqa: ARG002 -- there is one node
         self.finish()
         self._path.unlink(missing_ok=True)
+        self.rows = 0
 
     def finish(self) -> None:
         if self._writer is not None:

@@ -6,13 +6,29 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 import pytest
+import sqlglot
 from sqlglot import exp
 
 from penstock.connectors.api import Receipt, Staged
 from penstock.engines.api import NodeCounts
 from penstock.errors import FatalError
 from penstock.graph import Graph
-from penstock.graph.nodes import Cause, Check, Column, Explode, Filter, Join, Limit, Project, Read, Union, Write
+from penstock.graph.nodes import (
+    Aggregate,
+    Cause,
+    Check,
+    Column,
+    Explode,
+    Filter,
+    Join,
+    Limit,
+    Project,
+    Query,
+    Read,
+    Sample,
+    Union,
+    Write,
+)
 from penstock.graph.select import column
 from penstock.ledger.api import RejectFile
 from penstock.run.balance import account, check, check_receipt
@@ -20,6 +36,7 @@ from penstock.types import INT64, Field, Schema
 
 if TYPE_CHECKING:
     from penstock.graph import Node
+    from penstock.graph.nodes import JoinKind
 
 SCHEMA = Schema((Field("k", INT64),))
 COLUMNS = (Column("k", column("k")),)
@@ -129,7 +146,120 @@ def test_a_receipt_that_does_is_taken() -> None:
     check_receipt("sink", 50, Receipt(rows=50, inserted=20, updated=20, unchanged=5, ignored_older=5))
 
 
+# ---------------------------------------------------------------- the equations of each kind of node
+
+
+def _closes(
+    node: Node, *, out: int, into: dict[str, int], unmatched: dict[str, int] | None = None, empty: int = 0
+) -> bool:
+    reads = tuple(Read(name, source=name, schema=SCHEMA) for name in into)
+    counts = {name: NodeCounts({name: rows}, rows) for name, rows in into.items()}
+    counts[node.id] = NodeCounts(into, out, unmatched=unmatched or {}, empty=empty)
+    graph = Graph((*reads, node))
+    try:
+        check(graph, account(graph, counts), (), {})
+    except FatalError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("wrong", [-1, 1])
+@pytest.mark.parametrize(
+    ("how", "unmatched", "out"),
+    [
+        ("cross", {}, 60),
+        ("semi", {"l": 4}, 6),
+        ("anti", {"l": 4}, 4),
+        ("asof", {"l": 4}, 6),
+        ("asof_left", {"l": 4}, 10),
+    ],
+)
+def test_a_join_of_known_size_has_exactly_that_many_rows(
+    how: JoinKind, unmatched: dict[str, int], out: int, wrong: int
+) -> None:
+    node = Join("j", left="l", right="r", how=how, on=None, columns=COLUMNS)
+    assert _closes(node, out=out, into={"l": 10, "r": 6}, unmatched=unmatched)
+    assert not _closes(node, out=out + wrong, into={"l": 10, "r": 6}, unmatched=unmatched)
+
+
+@pytest.mark.parametrize(
+    ("how", "least", "most"), [("inner", 6, 18), ("left", 10, 22), ("right", 9, 21), ("full", 13, 25)]
+)
+def test_a_join_has_a_row_for_each_that_found_a_partner_and_for_each_that_it_keeps(
+    how: JoinKind, least: int, most: int
+) -> None:
+    """6 of 10 rows on the left and 3 of 6 on the right found one."""
+    node = Join("j", left="l", right="r", how=how, on=None, columns=COLUMNS)
+    sizes = [out for out in range(30) if _closes(node, out=out, into={"l": 10, "r": 6}, unmatched={"l": 4, "r": 3})]
+    assert sizes == list(range(least, most + 1))
+
+
+@pytest.mark.parametrize(
+    ("node", "empty", "sizes"),
+    [
+        (Limit("x", input="a", rows=5, schema=SCHEMA), 0, [5]),
+        (Limit("x", input="a", rows=12, schema=SCHEMA), 0, [10]),
+        (Sample("x", input="a", seed=1, rows=5, schema=SCHEMA), 0, [5]),
+        (Sample("x", input="a", seed=1, percent=5.0, schema=SCHEMA), 0, list(range(11))),
+        (Aggregate("x", input="a", by=(), measures=COLUMNS, schema=SCHEMA), 0, [1]),
+        (Aggregate("x", input="a", by=COLUMNS, measures=(), schema=SCHEMA), 0, list(range(1, 11))),
+        (Explode("x", input="a", value=column("k"), as_="e", columns=COLUMNS), 4, list(range(6, 15))),
+        (Explode("x", input="a", value=column("k"), as_="e", columns=COLUMNS, keep_empty=True), 4, list(range(10, 15))),
+    ],
+)
+def test_how_many_rows_a_node_may_give_for_ten(node: Node, empty: int, sizes: list[int]) -> None:
+    assert [out for out in range(15) if _closes(node, out=out, into={"a": 10}, empty=empty)] == sizes
+
+
+@pytest.mark.parametrize(
+    ("out", "rejected", "right"), [(98, 2, True), (97, 2, False), (99, 2, False), (98, 1, False), (0, 0, False)]
+)
+def test_what_a_source_handed_over_came_out_or_was_rejected(out: int, rejected: int, *, right: bool) -> None:
+    graph = Graph((Read("a", source="a", schema=SCHEMA),))
+    entries = account(graph, {"a": NodeCounts({"a": 100}, out, rejected=rejected)})
+    store = (RejectFile("a", "", rejected, "", {}),)
+    if right:
+        check(graph, entries, store, {})
+    else:
+        with pytest.raises(FatalError):
+            check(graph, entries, store, {})
+
+
 # ---------------------------------------------------------------- who had enough before the end
+
+
+@pytest.mark.parametrize(
+    ("sql", "may_stop"),
+    [
+        ("select k from a where k > 1", False),
+        ("select k, count(*) from (select * from a) group by k order by k", False),
+        ("with x as (select k from a) select k from x union all select k from a", False),
+        ("select k from a limit 5", True),
+        ("select k from (select k from a fetch first 5 rows only)", True),
+        ("select a.k from a join a as b using (k)", True),
+        ("select k from a where exists (select 1 from a)", True),
+        ("select k from a where k in (select k from a)", True),
+        ("select k, (select max(k) from a) from a", True),
+        ("select k from a using sample 5 rows", True),
+        ("select k from a except select k from a", True),
+    ],
+)
+def test_only_a_query_that_may_stop_early_excuses_rows_that_did_not_arrive(sql: str, *, may_stop: bool) -> None:
+    query = sqlglot.parse_one(sql, dialect="duckdb")
+    assert isinstance(query, exp.Query)
+    node = Query("q", tables={"a": "p"}, query=query, schema=SCHEMA)
+    graph = Graph((Read("a", source="a", schema=SCHEMA), Project("p", input="a", columns=COLUMNS, schema=SCHEMA), node))
+    counts = {
+        "a": NodeCounts({"a": 100}, 100),
+        "p": NodeCounts({"a": 100}, 100),
+        "q": NodeCounts({"p": 99}, 5),
+    }
+    if may_stop:
+        check(graph, account(graph, counts), (), {})
+        return
+    with pytest.raises(FatalError, match='"p" gave 100 rows, 99 arrived'):
+        check(graph, account(graph, counts), (), {})
+
 
 _LIMITED = Graph(
     (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from sqlglot import exp
@@ -42,6 +42,14 @@ class Nowhere:
     def write(self, node: str, batch: pa.RecordBatch) -> None: ...
 
     def clear(self, node: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """What an input gave to a statement: records that became no rows, and rows by the input's own count (or None)."""
+
+    rejected: int
+    delivered: int | None
 
 
 class Execution:
@@ -106,12 +114,12 @@ class Execution:
         before = frozenset(self.counts)
         try:
             fresh = frozenset(name for name, item in self._used(target) if not item.settled)
-            rejected_records = self._close(target)
+            taken = self._close(target)
             if self._counted:
                 found = read_profile(profile)
                 again = self._not_run(statement, found)
                 if not again:
-                    self._count(statement, found, rejected_records, fresh)
+                    self._count(statement, found, taken, fresh)
                     again = self._uncertain(statement)
                 if not again:
                     self._take_rejects(statement)
@@ -211,12 +219,12 @@ class Execution:
             with suppress(PenstockError):
                 item.abandon()
 
-    def _close(self, target: str) -> dict[str, int]:
-        found: dict[str, int] = {}
+    def _close(self, target: str) -> dict[str, _Taken]:
+        found: dict[str, _Taken] = {}
         for name, item in self._used(target):
             with translated("collecting malformed records"):
-                ended = item.at_end
-                found[name] = item.close()
+                ended, delivered = item.at_end, item.delivered if self._counted else None
+                found[name] = _Taken(item.close(), delivered)
             item.settled = item.settled or ended
         return found
 
@@ -224,15 +232,16 @@ class Execution:
         return self.session.do(lambda: str(self.session.connection.get_profiling_information()))
 
     def _count(
-        self, statement: Statement, profile: Profile, rejected_records: Mapping[str, int], fresh: frozenset[str]
+        self, statement: Statement, profile: Profile, taken: Mapping[str, _Taken], fresh: frozenset[str]
     ) -> None:
         counts = counts_of(statement, self.graph, self._rows(statement, profile))
         for name, found in counts.items():
             if name in self._tables:
                 continue
-            if name in rejected_records:
-                lost = rejected_records[name]
-                found = replace(found, into={name: found.out + lost}, rejected=lost)  # noqa: PLW2901 -- the same count
+            if name in taken:
+                lost, delivered = taken[name].rejected, taken[name].delivered
+                records = lost + (found.out if delivered is None else delivered)
+                found = replace(found, into={name: records}, rejected=lost)  # noqa: PLW2901 -- the same count
             before = self.counts.get(name)
             # A limit stops what it reads, so a node that two statements run may have passed fewer rows in one of them;
             # rejected records are those of the last one that was not settled yet.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, assert_never
 
 from sqlglot import exp
 
-from penstock.connectors.api import Batches, CsvFormat, Files, JsonFormat, Pipe
+from penstock.connectors.api import Batches, CsvFormat, Files, JsonFormat, ParquetFormat, Pipe
 from penstock.engines.duckdb.careful import careful_files, careful_pipe
 from penstock.engines.duckdb.pump import Pump
 from penstock.engines.duckdb.read_ahead import ReadAhead
@@ -65,6 +65,15 @@ class Input:
         streams = [part.rows for part in self._open if isinstance(part, _OpenStream)]
         return sum(streams) if streams else None
 
+    @property
+    def delivered(self) -> int | None:
+        """How many rows the source handed over, counted where they came from and not by the statement that read them;
+        None where only DuckDB's reader knows, or where it stopped before the end. Ask before ``close``.
+        """
+        counted = [part.delivered for part in self._open]
+        known = [rows for rows in counted if rows is not None]
+        return sum(known) if len(known) == len(counted) else None
+
     def open(self, session: Session, keep: Callable[[pa.RecordBatch], int]) -> exp.Query:
         """The query over all parts; ``keep`` takes rejected records and says how many they were."""
         self._open = []
@@ -80,7 +89,8 @@ class Input:
         name = f"{self.node.id}#{place}"
         match self._read_as(part, session):
             case Files() as files:
-                return _OpenFiles(files_query(files, threads=session.threads, by_text=self.by_text))
+                query = files_query(files, threads=session.threads, by_text=self.by_text)
+                return _OpenFiles(session, files, query)
             case Batches() as batches:
                 return _OpenStream(session, name, batches, keep)
             case Pipe() as pipe:
@@ -129,6 +139,10 @@ class _Opened:
     query: exp.Query
     at_end = True  # nothing but a stream has rejects
 
+    @property
+    def delivered(self) -> int | None:
+        return None
+
     def close(self) -> int:
         return 0
 
@@ -136,8 +150,20 @@ class _Opened:
 
 
 class _OpenFiles(_Opened):
-    def __init__(self, query: exp.Query) -> None:
+    def __init__(self, session: Session, files: Files, query: exp.Query) -> None:
+        self._session, self._files = session, files
         self.query = query
+
+    @property
+    def delivered(self) -> int | None:
+        """What the footers of Parquet files say; text has no such figure."""
+        if not isinstance(self._files.format, ParquetFormat) or not self._files.paths:
+            return None
+        paths = exp.Array(expressions=[exp.Literal.string(path) for path in self._files.paths])
+        footers = exp.Table(this=exp.Anonymous(this="parquet_file_metadata", expressions=[paths]))
+        text = exp.select(exp.Sum(this=column("num_rows"))).from_(footers).sql(dialect="duckdb")
+        (rows,) = self._session.do(lambda: self._session.connection.execute(text).fetchall())[0]
+        return int(rows)
 
 
 class _OpenStream(_Opened):
@@ -157,6 +183,10 @@ class _OpenStream(_Opened):
         schema = to_arrow(part.schema)
         session.connection.register(name, pa.RecordBatchReader.from_batches(schema, self._pull(schema)))
         self.query = exp.select("*").from_(relation(name))
+
+    @property
+    def delivered(self) -> int | None:
+        return self.rows if self.at_end else None
 
     def _pull(self, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
         try:
