@@ -32,10 +32,15 @@ if TYPE_CHECKING:
 _WRITABLE: Final = ("r", "p")
 
 
+# The boundaries that the sink passes, in order: the marker is held, rows are in, all but COMMIT; Context.reached is told.
+CRASH_POINTS: Final = (
+    *("postgres.prepared", "postgres.staged", "postgres.locked", "postgres.written", "postgres.marked"),
+    "postgres.committed",
+)
+
+
 class PostgresSink(Sink):
-    """One table. Crash points: ``postgres.prepared``, ``.staged``, ``.locked`` (the marker is held), ``.written`` (rows
-    are in, the marker is not), ``.marked`` (all but COMMIT), ``.committed``.
-    """
+    """One table."""
 
     def __init__(self, params: PostgresSinkParams, context: Context) -> None:
         self._params = params
