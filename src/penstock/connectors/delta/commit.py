@@ -11,12 +11,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from penstock.connectors.api import EpochMarker
-from penstock.connectors.delta.disk import sync_file, sync_folder
 from penstock.connectors.delta.driver import brief, is_failure
 from penstock.connectors.delta.layout import app_id, fence_id, logged
 from penstock.connectors.delta.log import commit_of, to_metadata
 from penstock.connectors.delta.schema import to_delta, widened_delta
 from penstock.connectors.delta.table import Snapshot, log_file, newest
+from penstock.disk import sync_file, sync_folder
 from penstock.errors import ConfigError, TransientError
 
 if TYPE_CHECKING:

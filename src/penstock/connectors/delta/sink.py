@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from contextlib import ExitStack, suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from penstock.connectors.api import Epoch, EpochMarker, ParquetFormat, Preparation, Sink, WriteMode
 from penstock.connectors.commits import compare, evolved, is_committed, refuse_empty
 from penstock.connectors.delta import layout
 from penstock.connectors.delta.commit import evolve, keep_log, make_durable, marker_of, swap
-from penstock.connectors.delta.disk import make_folders
 from penstock.connectors.delta.driver import touching
 from penstock.connectors.delta.features import check_writable
 from penstock.connectors.delta.log import incarnations
@@ -19,12 +17,14 @@ from penstock.connectors.delta.schema import stored_schema
 from penstock.connectors.delta.source import DeltaSource
 from penstock.connectors.delta.staging import Attempt, clear, gone
 from penstock.connectors.delta.table import newest
+from penstock.disk import ensure_folder
 from penstock.errors import ConfigError, FatalError, InternalError, TransientError
 from penstock.registry import Capability, Descriptor
 from penstock.types import Schema
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from penstock.connectors.api import Context, Receipt, SinkId, Source, Staged, Writer
     from penstock.connectors.delta.table import Snapshot
@@ -145,7 +145,7 @@ class DeltaSink(Sink):
         shape, _ = self._shape(newest(self._root), schema)
         self._prepared = schema
         with touching(self._root):
-            make_folders([self._root], Path(self._root.anchor))
+            ensure_folder(self._root)
             attempt = Attempt.begin(self._root, epoch)
         return DeltaWriter(attempt, shape, self._context.scratch, self._context.reached)
 

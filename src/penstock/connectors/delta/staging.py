@@ -18,10 +18,10 @@ import weakref
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from penstock.connectors.delta.disk import make_folders, remove_empty, sync_folder, write_durably
 from penstock.connectors.delta.layout import STAGING, app_id, file_stem, sink_folder
 from penstock.connectors.delta.log import commit_of
 from penstock.connectors.delta.table import newest
+from penstock.disk import ensure_folder, remove_empty, sync_folder, write_durably
 from penstock.errors import FatalError
 
 if TYPE_CHECKING:
@@ -107,11 +107,13 @@ class Attempt:
         known = self._note_path(source)
         if not known.exists():
             write_durably(known, json.dumps(note).encode())
-        make_folders({(self.root / file.path).parent for file in finals}, self.root)
+        folders = {(self.root / file.path).parent for file in finals}
+        for folder in folders:
+            ensure_folder(folder)
         for old, new in zip(files, finals, strict=True):
             self._move(self.folder / source / old.path, self.root / new.path)
-        for parent in {(self.root / file.path).parent for file in finals} | {self.root}:
-            sync_folder(parent)
+        for folder in folders | {self.root}:
+            sync_folder(folder)
         return finals
 
     def unplace(self, source: str) -> None:

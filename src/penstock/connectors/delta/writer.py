@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from penstock.connectors.api import FileTarget, FileWriter, ParquetFormat, Staged, WriteMode
-from penstock.connectors.delta.disk import sync_file
 from penstock.connectors.delta.driver import touching
 from penstock.connectors.delta.duck import copy, duck
 from penstock.connectors.delta.layout import folder_of, partition_of
 from penstock.connectors.delta.relations import same_in_files, staged_rows
 from penstock.connectors.delta.staging import ROWS, Attempt, NewFile
 from penstock.connectors.delta.statistics import Footer, to_log
+from penstock.disk import sync_file
 from penstock.errors import DataError, InternalError, PenstockError
 from penstock.types import Schema
 

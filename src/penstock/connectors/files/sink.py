@@ -15,6 +15,7 @@ from penstock.connectors.files.foreign import refuse_foreign
 from penstock.connectors.files.manifests import Delivery, manifest_of
 from penstock.connectors.files.sink_params import FileSinkParams, is_one_file
 from penstock.connectors.files.writer import StagedPart, StagingWriter
+from penstock.disk import ensure_folder
 from penstock.errors import ConfigError, FatalError, InternalError
 from penstock.types import Schema
 
@@ -107,7 +108,7 @@ class FileSink(Sink):
         with disk.classified(self._root):
             if self._one_file and (self._root / self._one_file).is_dir():
                 raise ConfigError("SNK-132", f'"{self._params.path}" cannot be written', detail="it is a folder")
-            disk.ensure_folder(self._log.home)
+            ensure_folder(self._log.home)
         self._prepared = schema.without(column.name for column in change.ignores)
 
     def _change(self, state: State, schema: Schema) -> Preparation:

@@ -13,6 +13,7 @@ from penstock.connectors.files.commit import disk
 from penstock.connectors.files.commit.log import PARTS
 from penstock.connectors.files.commit.names import STAGED
 from penstock.connectors.files.commit.records import KeptColumn, kept_columns
+from penstock.disk import remove_empty, sync_folder
 from penstock.errors import InternalError
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ class StagingWriter(FileWriter):
             try:
                 files = self._files()
                 for folder in {self.folder, *(path.parent for path in self._written())}:
-                    disk.sync_folder(folder)
+                    sync_folder(folder)
             except FileNotFoundError:
                 self.log.check_fence(self.epoch)
                 raise
@@ -112,7 +113,7 @@ class StagingWriter(FileWriter):
     def abort(self) -> None:
         with suppress(OSError):
             self.log.discard(self.folder)
-            disk.remove_empty(self.attempt / PARTS, self.log.home)
+            remove_empty(self.attempt / PARTS, self.log.home)
 
     def _written(self) -> list[Path]:
         return sorted(path for path in self.folder.rglob("*") if path.is_file())

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from penstock.connectors.rest.shape import Shape
+from penstock.disk import sync_folder
 from penstock.errors import ConfigError, DataError, TransientError
 from penstock.types import Schema
 
@@ -75,7 +76,7 @@ def write_spool(path: Path, pages: Iterable[ReadPage], schema_of: SchemaOf) -> P
             position = _write(file, pages, schema_of)
         with _refusals():
             part.replace(path)
-            _sync(path.parent)
+            sync_folder(path.parent)
     except BaseException:
         with suppress(OSError):
             part.unlink(missing_ok=True)
@@ -152,14 +153,6 @@ def _write(file: _File, pages: Iterable[ReadPage], schema_of: SchemaOf) -> dict[
         "pages": len(entries),
         "records": records,
     }
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 class Spool:

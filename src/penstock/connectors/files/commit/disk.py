@@ -1,13 +1,14 @@
-"""Durable steps on a local disk, and what its errors mean."""
+"""Steps on a local disk that several runners may take at once, and what the disk's errors mean."""
 
 from __future__ import annotations
 
 import errno
 import os
 import shutil
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
+from penstock.disk import sync_folder
 from penstock.errors import ConfigError, FatalError, PenstockError, TransientError
 
 if TYPE_CHECKING:
@@ -41,43 +42,6 @@ def classified(path: Path | str) -> Iterator[None]:
         yield
     except OSError as error:
         raise refused_or_failed(error, path) from error
-
-
-def sync_folder(folder: Path | str) -> None:
-    """Make the names in a folder durable."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def ensure_folder(folder: Path) -> None:
-    """Make a folder and its parents, durably. Idempotent."""
-    missing = []
-    at = folder
-    while not at.is_dir():
-        missing.append(at)
-        at = at.parent
-    for made in reversed(missing):
-        with suppress(FileExistsError):
-            made.mkdir()
-        sync_folder(made.parent)
-
-
-def write_durably(path: Path, content: bytes) -> None:
-    """Write a small file so that it is there as a whole or not at all; an existing one is replaced."""
-    temporary = path.with_name(path.name + ".new")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
-    try:
-        view = memoryview(content)
-        while view:
-            view = view[os.write(descriptor, view) :]
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    temporary.rename(path)
-    sync_folder(path.parent)
 
 
 def checksum_and_sync(path: Path) -> str:
@@ -131,16 +95,3 @@ def names_in(folder: Path) -> list[str]:
         return sorted(os.listdir(folder))  # noqa: PTH208 -- names alone are wanted
     except FileNotFoundError:
         return []
-
-
-def remove_empty(folder: Path, upto: Path) -> None:
-    """Remove a folder and those above it while they are empty, ``upto`` itself stays."""
-    at = folder
-    while at != upto and at.is_relative_to(upto):
-        try:
-            at.rmdir()
-        except FileNotFoundError:
-            pass
-        except OSError:
-            return
-        at = at.parent

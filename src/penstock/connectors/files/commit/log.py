@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from penstock.connectors.files.commit import disk
 from penstock.connectors.files.commit.names import fence_of, sink_folder, version_name, version_of
 from penstock.connectors.files.commit.records import Manifest, State, decode, encode
+from penstock.disk import ensure_folder, sync_folder, write_durably
 from penstock.errors import FatalError
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ class Log:
 
     def new_part(self, attempt: Path) -> Path:
         """An empty folder for one more writer of the attempt."""
-        disk.ensure_folder(attempt / PARTS)
+        ensure_folder(attempt / PARTS)
         place = len(disk.names_in(attempt / PARTS))
         while True:
             made = attempt / PARTS / f"w{place:04d}"
@@ -98,7 +99,7 @@ class Log:
             except FileExistsError:
                 place += 1
             else:
-                disk.sync_folder(made.parent)
+                sync_folder(made.parent)
                 return made
 
     def discard(self, folder: Path) -> None:
@@ -126,9 +127,9 @@ class Log:
         mine = folder / str(epoch.fence)
         if not mine.exists():
             self.check_fence(epoch)
-            disk.ensure_folder(folder)
+            ensure_folder(folder)
             mine.touch()
-            disk.sync_folder(folder)
+            sync_folder(folder)
             self._throw_out_older(epoch)
         self.check_fence(epoch)
 
@@ -155,9 +156,9 @@ class Log:
 
     def write_manifest(self, attempt: Path, manifest: Manifest) -> None:
         """The attempt is whole and durable afterwards, and still nothing but an attempt."""
-        disk.ensure_folder(attempt / PARTS)
-        disk.write_durably(attempt / MANIFEST, encode(manifest))
-        disk.ensure_folder(self._log)
+        ensure_folder(attempt / PARTS)
+        write_durably(attempt / MANIFEST, encode(manifest))
+        ensure_folder(self._log)
 
     def append(self, attempt: Path, version: int) -> bool:
         """**The commit**: the attempt becomes this version of the log. False where another commit has taken it.
@@ -176,14 +177,14 @@ class Log:
     def settle(self, version: int) -> None:
         """A commit is published: its parts are moved, what it replaced is gone, all of it is durable."""
         self.discard(self.folder(version) / PARTS)
-        disk.sync_folder(self.folder(version))
+        sync_folder(self.folder(version))
 
     def snapshot(self, state: State) -> bool:
         """Now and then, once all is published: keep the state as one file and remove the versions it holds."""
         if state.version < self._newest_snapshot() + self._every:
             return False
-        disk.ensure_folder(self._snapshots)
-        disk.write_durably(self._snapshots / version_name(state.version), encode(state))
+        ensure_folder(self._snapshots)
+        write_durably(self._snapshots / version_name(state.version), encode(state))
         self.prune()
         return True
 

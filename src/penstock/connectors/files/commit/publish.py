@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from penstock.connectors.files.commit import disk
 from penstock.connectors.files.commit.log import PARTS
+from penstock.disk import ensure_folder, remove_empty, sync_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,7 +34,7 @@ def publish(log: Log, root: Path, manifest: Manifest, reached: Callable[[str], N
     _sync(moved)
     reached("files.placed")
     for path in manifest.removed:
-        disk.remove_empty((root / path).parent, root)
+        remove_empty((root / path).parent, root)
     log.settle(manifest.version)
     reached("files.published")
 
@@ -51,13 +51,13 @@ def _remove_replaced(root: Path, manifest: Manifest) -> None:
 def _sync(folders: set[Path]) -> None:
     for folder in folders:
         if folder.is_dir():
-            disk.sync_folder(folder)
+            sync_folder(folder)
 
 
 def _move(staged: Path, final: Path) -> bool:
     """False where somebody has moved it already."""
     while staged.exists():
-        disk.ensure_folder(final.parent)
+        ensure_folder(final.parent)
         try:
             staged.rename(final)
         except FileNotFoundError:
