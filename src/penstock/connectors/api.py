@@ -293,7 +293,17 @@ class SinkId:
     incarnation: str
 
     def __str__(self) -> str:
-        return f"{self.project}/{self.environment}/{self.pipeline}/{self.sink}/{self.incarnation}"
+        return "/".join(self.parts)
+
+    @property
+    def parts(self) -> tuple[str, str, str, str, str]:
+        """From the outermost on: the key of a marker."""
+        return self.project, self.environment, self.pipeline, self.sink, self.incarnation
+
+    @property
+    def lasting(self) -> tuple[str, str, str, str]:
+        """What all incarnations of the sink have in common."""
+        return self.project, self.environment, self.pipeline, self.sink
 
 
 @dataclass(frozen=True, slots=True)

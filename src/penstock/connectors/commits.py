@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -29,12 +31,7 @@ def is_committed(marker: EpochMarker | None, epoch: Epoch) -> bool:
     Raises FatalError SNK-120 where the epoch neither follows the marker nor equals it, or the marker's fence is newer.
     """
     last, fence = (marker.epoch, marker.fence) if marker else (0, 0)
-    if fence > epoch.fence:
-        raise FatalError(
-            "SNK-120",
-            f'sink "{epoch.sink_id.sink}" has been taken over by another run',
-            detail=f"its marker has fence {fence}, this run holds {epoch.fence}",
-        )
+    check_fence(fence, epoch)
     if epoch.number not in (last, last + 1):
         raise FatalError(
             "SNK-120",
@@ -42,6 +39,22 @@ def is_committed(marker: EpochMarker | None, epoch: Epoch) -> bool:
             detail=f"its marker stands at epoch {last}" if marker else "it has no marker of this incarnation",
         )
     return marker is not None and epoch.number == last
+
+
+def check_fence(newest: int, epoch: Epoch) -> None:
+    """``newest`` is the highest fence that the sink has seen. Raises FatalError SNK-120 where it is not this runner's."""
+    if newest > epoch.fence:
+        raise taken_over(epoch, f"its fence is {newest}, this run holds {epoch.fence}")
+
+
+def taken_over(epoch: Epoch, detail: str) -> FatalError:
+    """SNK-120: a newer runner has the sink."""
+    return FatalError("SNK-120", f'sink "{epoch.sink_id.sink}" has been taken over by another run', detail=detail)
+
+
+def fingerprint(*parts: str) -> str:
+    """16 hex digits that stand for exactly these texts, in names of files and tables."""
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
 
 def refuse_empty(mode: WriteMode, rows: int, *, allow_empty: bool, sink: str) -> None:

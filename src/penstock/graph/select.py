@@ -30,36 +30,14 @@ from penstock.graph.nodes import (
     Union,
     Write,
 )
+from penstock.trees import column, identifier, relation, unused_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
     from penstock.graph.nodes import Cause
 
 _ROW_HASH: Final = "row_hash"
-
-
-def identifier(name: str) -> exp.Identifier:
-    """A quoted name: any text is safe in it."""
-    return exp.Identifier(this=name, quoted=True)
-
-
-def column(name: str, table: str | None = None) -> exp.Column:
-    """A reference to a column by its exact name."""
-    return exp.Column(this=identifier(name), table=identifier(table) if table else None)
-
-
-def relation(name: str) -> exp.Table:
-    """A reference to a relation by its exact name."""
-    return exp.Table(this=identifier(name))
-
-
-def unused_name(wanted: str, taken: Iterable[str]) -> str:
-    """``wanted``, longer where a column has that name already (the case of letters does not count)."""
-    known = {name.casefold() for name in taken}
-    while wanted.casefold() in known:
-        wanted += "_"
-    return wanted
 
 
 def to_select(node: Node, name: Callable[[str], exp.Table] = relation) -> exp.Query:
@@ -218,3 +196,19 @@ def _query(node: Query, name: Callable[[str], exp.Table]) -> exp.Query:
 
     query = node.query.copy().transform(replace)
     return cast("exp.Query", query)
+
+
+# The first trees that a relational node needs are handed on with it.
+__all__ = [
+    "column",
+    "identifier",
+    "keep",
+    "order",
+    "projections",
+    "relation",
+    "sample_hash",
+    "says_something",
+    "to_select",
+    "unused_name",
+    "violated",
+]

@@ -10,11 +10,12 @@ from sqlglot import exp
 from penstock.errors import nearest
 from penstock.graph.select import column
 from penstock.steps.collect import each
+from penstock.trees import conjuncts
 from penstock.types.families import comparable
 from penstock.types.logical import fold_case
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from penstock.fields import ExpressionText
     from penstock.steps.api import Scope
@@ -64,15 +65,6 @@ def equal_columns(names: Sequence[str], sides: Sides, scope: Scope) -> tuple[tup
 def equality(pairs: Sequence[tuple[str, str]], alias: str) -> exp.Expr:
     """``this.a = alias.a AND …``: null equals nothing."""
     return exp.and_(*[exp.EQ(this=column(left, LEFT), expression=column(right, alias)) for left, right in pairs])
-
-
-def conjuncts(condition: exp.Expr) -> Iterator[exp.Expr]:
-    inner = condition.unnest()
-    if isinstance(inner, exp.And):
-        yield from conjuncts(inner.this)
-        yield from conjuncts(inner.expression)
-    else:
-        yield inner
 
 
 def aliases_of(tree: exp.Expr) -> set[str]:

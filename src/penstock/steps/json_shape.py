@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, assert_never
 
 from sqlglot import exp
 
-from penstock.steps.rewrite import is_not_null, is_null
+from penstock.trees import is_not_null, is_null
 from penstock.types.duckdb import to_duckdb
 from penstock.types.logical import Decimal, Kind, List, Map, Primitive, Struct, StructField
 

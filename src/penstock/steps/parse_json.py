@@ -13,7 +13,8 @@ from penstock.graph.select import column
 from penstock.registry import Descriptor
 from penstock.steps.json_shape import lacks, misfits
 from penstock.steps.params import OnError, StepParams
-from penstock.steps.rewrite import is_not_null, is_null, rewrite, shown
+from penstock.steps.rewrite import rewrite, shown
+from penstock.trees import is_not_null, is_null
 from penstock.types.duckdb import to_duckdb
 from penstock.types.logical import JSON, STRING, Struct, StructField
 

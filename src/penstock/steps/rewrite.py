@@ -49,14 +49,6 @@ def _text_column(scope: Scope, name: str) -> str:
     return known
 
 
-def is_null(value: exp.Expr) -> exp.Expr:
-    return exp.Is(this=value.copy(), expression=exp.null())
-
-
-def is_not_null(value: exp.Expr) -> exp.Expr:
-    return exp.Not(this=is_null(value))
-
-
 def shown(name: str, value: exp.Expr, words: str) -> exp.Expr:
     """The message ``"name" words: the value``, the value cut to what a person reads."""
     text = exp.Cast(this=value.copy(), to=exp.DataType.build("text"))

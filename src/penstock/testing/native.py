@@ -13,6 +13,7 @@ import pyarrow as pa
 from sqlglot import exp
 
 from penstock.connectors.api import CsvFormat, JsonFormat, ParquetFormat
+from penstock.trees import call, column, copy_option, identifier, texts
 from penstock.types.arrow import to_arrow
 from penstock.types.duckdb import to_duckdb, to_duckdb_text
 
@@ -38,29 +39,11 @@ def connection() -> duckdb.DuckDBPyConnection:
     return made
 
 
-def _name(name: str) -> exp.Identifier:
-    return exp.to_identifier(name, quoted=True)
-
-
-def _arguments(**given: exp.Expr) -> list[exp.Expr]:
-    return [exp.EQ(this=exp.to_identifier(name), expression=value) for name, value in given.items()]
-
-
-def _texts(*texts: str) -> exp.Array:
-    return exp.Array(expressions=[exp.Literal.string(text) for text in texts])
-
-
 # ---------------------------------------------------------------- writing
 
 
-def _option(name: str, value: exp.Expr | str | bool) -> exp.CopyParameter:  # noqa: FBT001 -- an option's value
-    return exp.CopyParameter(
-        this=exp.var(name), expression=value if isinstance(value, exp.Expr) else exp.convert(value)
-    )
-
-
 def _columns(names: tuple[str, ...]) -> exp.Tuple:
-    return exp.Tuple(expressions=[exp.column(_name(name)) for name in names])
+    return exp.Tuple(expressions=[column(name) for name in names])
 
 
 def _options(form: FileFormat) -> list[exp.CopyParameter]:
@@ -68,19 +51,23 @@ def _options(form: FileFormat) -> list[exp.CopyParameter]:
         case ParquetFormat():
             codec = {"auto": "zstd", "none": "uncompressed"}.get(form.compression, form.compression)
             version = exp.var(form.version.upper())
-            return [_option("format", "parquet"), _option("parquet_version", version), _option("compression", codec)]
+            return [
+                copy_option("format", "parquet"),
+                copy_option("parquet_version", version),
+                copy_option("compression", codec),
+            ]
         case JsonFormat():
-            options = [_option("format", "json"), _option("compression", form.compression or "none")]
-            return [*options, _option("array", True)] if form.layout == "array" else options
+            options = [copy_option("format", "json"), copy_option("compression", form.compression or "none")]
+            return [*options, copy_option("array", True)] if form.layout == "array" else options
         case CsvFormat():
             return [
-                _option("format", "csv"),
-                _option("header", form.header is not False),
-                _option("delimiter", form.delimiter or ","),
-                _option("quote", form.quote or '"'),
-                _option("escape", form.escape or form.quote or '"'),
-                _option("nullstr", form.null_values[0]),
-                _option("compression", form.compression or "none"),
+                copy_option("format", "csv"),
+                copy_option("header", form.header is not False),
+                copy_option("delimiter", form.delimiter or ","),
+                copy_option("quote", form.quote or '"'),
+                copy_option("escape", form.escape or form.quote or '"'),
+                copy_option("nullstr", form.null_values[0]),
+                copy_option("compression", form.compression or "none"),
             ]
     assert_never(form)
 
@@ -91,13 +78,19 @@ def copy(table: pa.Table, path: str, form: FileFormat, layout: Layout | None = N
     Rows by path; None where the engine does not tell (several files of a format other than Parquet).
     """
     counts = isinstance(form, ParquetFormat)
-    options = [*_options(form), *([_option("return_stats", True)] if counts else [])]
+    options = [*_options(form), *([copy_option("return_stats", True)] if counts else [])]
     if layout is not None:
-        options += [_option("partition_by", _columns(layout.partition_by)), _option("overwrite_or_ignore", True)]
-        options += [_option("write_partition_columns", layout.in_files), _option("file_extension", layout.extension)]
-    query = exp.select("*").from_(_name("delivered"))
+        options += [
+            copy_option("partition_by", _columns(layout.partition_by)),
+            copy_option("overwrite_or_ignore", True),
+        ]
+        options += [
+            copy_option("write_partition_columns", layout.in_files),
+            copy_option("file_extension", layout.extension),
+        ]
+    query = exp.select("*").from_(identifier("delivered"))
     for name in form.sort_by if isinstance(form, ParquetFormat) else ():
-        query = query.order_by(exp.column(_name(name)))
+        query = query.order_by(column(name))
     statement = exp.Copy(this=query.subquery(), kind=False, files=[exp.Literal.string(path)], params=options)
     with closing(connection()) as database:
         database.register("delivered", table)
@@ -125,7 +118,7 @@ def _select(files: Files, path: str, *, seekable: bool) -> exp.Select:
     constants = files.constants.get(path, {})
     held = [name for name in _held(files, path, seekable=seekable) if name not in constants]
     null = exp.Null()
-    values = {name: exp.column(_name(name)) for name in held} | dict(constants)
+    values = {name: column(name) for name in held} | dict(constants)
     chosen = [
         exp.alias_(exp.cast(values.get(f.name, null).copy(), to_duckdb(f.type)), f.name, quoted=True)
         for f in files.schema
@@ -146,24 +139,25 @@ def _held(files: Files, path: str, *, seekable: bool) -> Sequence[str]:
 
 
 def _reader(files: Files, path: str, held: Sequence[str]) -> exp.Expr:
-    listed = _texts(path)
+    listed = texts([path])
     types = {name: to_duckdb_text(files.schema[name].type) if name in files.schema else "VARCHAR" for name in held}
     match files.format:
         case ParquetFormat():
-            return exp.Anonymous(this="read_parquet", expressions=[listed, *_arguments(hive_partitioning=exp.false())])
+            return call("read_parquet", listed, hive_partitioning=exp.false())
         case JsonFormat() as form:
             layouts = {"lines": "newline_delimited", "array": "array", "values": "unstructured"}
             layout = exp.Literal.string(layouts[form.layout])
-            given = _arguments(
+            return call(
+                "read_json",
+                listed,
                 columns=_typed(types),
                 format=layout,
                 compression=_codec(form.compression),
                 maximum_object_size=exp.Literal.number(1 << 28),
                 hive_partitioning=exp.false(),
             )
-            return exp.Anonymous(this="read_json", expressions=[listed, *given])
         case CsvFormat() as form:
-            return exp.Anonymous(this="read_csv", expressions=[listed, *_csv(form, types)])
+            return call("read_csv", listed, **_csv(form, types))
     assert_never(files.format)
 
 
@@ -179,24 +173,24 @@ def _codec(compression: str | None) -> exp.Expr:
 
 
 def _typed(types: Mapping[str, str]) -> exp.Expr:
-    pairs = [(_name(name), exp.Literal.string(kind)) for name, kind in types.items()]
+    pairs = [(identifier(name), exp.Literal.string(kind)) for name, kind in types.items()]
     return exp.Struct(expressions=[exp.PropertyEQ(this=name, expression=kind) for name, kind in pairs])
 
 
-def _csv(form: CsvFormat, types: Mapping[str, str]) -> list[exp.Expr]:
-    return _arguments(
-        columns=_typed(types),
-        header=exp.convert(bool(form.header)),
-        delim=exp.Literal.string(form.delimiter or ","),
-        quote=exp.Literal.string(form.quote or '"'),
-        escape=exp.Literal.string(form.escape or form.quote or '"'),
-        nullstr=_texts(*form.null_values),
-        allow_quoted_nulls=exp.convert(form.quoted_nulls),
-        compression=_codec(form.compression),
-        max_line_size=exp.Literal.number(1 << 26),
-        auto_detect=exp.false(),
-        hive_partitioning=exp.false(),
-    )
+def _csv(form: CsvFormat, types: Mapping[str, str]) -> dict[str, exp.Expr]:
+    return {
+        "columns": _typed(types),
+        "header": exp.convert(bool(form.header)),
+        "delim": exp.Literal.string(form.delimiter or ","),
+        "quote": exp.Literal.string(form.quote or '"'),
+        "escape": exp.Literal.string(form.escape or form.quote or '"'),
+        "nullstr": texts(form.null_values),
+        "allow_quoted_nulls": exp.convert(form.quoted_nulls),
+        "compression": _codec(form.compression),
+        "max_line_size": exp.Literal.number(1 << 26),
+        "auto_detect": exp.false(),
+        "hive_partitioning": exp.false(),
+    }
 
 
 def _header(form: CsvFormat, path: str) -> list[str]:

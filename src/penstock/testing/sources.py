@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import pyarrow as pa
 import pytest
-from sqlglot import exp, parse_one
+from sqlglot import parse_one
 
 from penstock.connectors.api import Batches, Files, Pipe, ScanRequest
 from penstock.errors import ConfigError, DataError, PenstockError, TransientError
@@ -18,6 +18,7 @@ from penstock.registry import Capability
 from penstock.testing import data
 from penstock.testing.compare import assert_same
 from penstock.testing.delivery import pull
+from penstock.trees import conjuncts
 from penstock.types.arrow import from_arrow
 
 if TYPE_CHECKING:
@@ -283,8 +284,7 @@ class _Pushdown(SourceConformance):
         self.load(ROWS)
         source = self.source()
         tree = parse_one(predicate, dialect="duckdb")
-        conjuncts = list(tree.flatten()) if isinstance(tree, exp.And) else [tree]
-        exact = all(source.takes(conjunct) for conjunct in conjuncts)
+        exact = all(source.takes(conjunct) for conjunct in conjuncts(tree))
         parts = [
             pull(source.scan(ScanRequest(part, None, source.latest(part), predicate=tree)))[0]
             for part in source.partitions()

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from sqlglot import exp
 
-from penstock.connectors.delta.literals import column
 from penstock.errors import InternalError, TransientError
+from penstock.trees import column, copy_option
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -111,20 +111,15 @@ def _translated(error: BaseException) -> BaseException:
 def copy(query: exp.Query, folder: Path, form: ParquetFormat, partition_by: Sequence[str]) -> exp.Copy:
     """``COPY (query) TO folder``: Parquet files below a present, empty folder."""
     options = [
-        _option("format", "parquet"),
-        _option("compression", "uncompressed" if form.compression == "none" else form.compression),
-        _option("parquet_version", exp.var(form.version.upper())),
-        _option("file_extension", "staged"),
-        _option("overwrite_or_ignore", True),
+        copy_option("format", "parquet"),
+        copy_option("compression", "uncompressed" if form.compression == "none" else form.compression),
+        copy_option("parquet_version", exp.var(form.version.upper())),
+        copy_option("file_extension", "staged"),
+        copy_option("overwrite_or_ignore", True),
     ]
     if partition_by:
         names = exp.Tuple(expressions=[column(name) for name in partition_by])
-        options += [_option("partition_by", names), _option("write_partition_columns", False)]
+        options += [copy_option("partition_by", names), copy_option("write_partition_columns", False)]
     else:  # one large file for all threads; a file per thread crashes DuckDB 2.0 where it is interrupted
-        options.append(_option("file_size_bytes", 1 << 60))
+        options.append(copy_option("file_size_bytes", 1 << 60))
     return exp.Copy(this=query.subquery(), kind=False, files=[exp.Literal.string(str(folder))], params=options)
-
-
-def _option(name: str, value: exp.Expr | str | bool | int) -> exp.CopyParameter:  # noqa: FBT001 -- an option's value
-    tree = value if isinstance(value, exp.Expr) else exp.convert(value)
-    return exp.CopyParameter(this=exp.var(name), expression=tree)

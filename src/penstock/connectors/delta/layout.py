@@ -6,12 +6,12 @@ Delta); ``<column>=<value>/part-….parquet`` are data files, named as DuckDB na
 
 from __future__ import annotations
 
-import hashlib
 from datetime import UTC, date, datetime
 from decimal import Decimal as Number
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, unquote
 
+from penstock.connectors.commits import fingerprint
 from penstock.errors import DataError
 from penstock.types import Decimal, Kind, LogicalType, Primitive
 
@@ -45,18 +45,13 @@ def fence_id(sink_id: SinkId) -> str:
 
 def sink_folder(root: Path, sink_id: SinkId) -> Path:
     """The staging area of a sink, the same for all its incarnations."""
-    names = (sink_id.project, sink_id.environment, sink_id.pipeline, sink_id.sink)
-    return root / STAGING / _digest("\0".join(names))
+    return root / STAGING / fingerprint(*sink_id.lasting)
 
 
 def file_stem(epoch: Epoch) -> str:
     """Begins the names of an attempt's data files."""
-    named = _digest("\0".join((str(epoch.sink_id), str(epoch.number), epoch.attempt)))
+    named = fingerprint(*epoch.sink_id.parts, str(epoch.number), epoch.attempt)
     return f"part-{epoch.number:06}-{named}"
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def logged(path: str) -> str:

@@ -1,4 +1,4 @@
-"""Small SQLGlot trees in DuckDB's dialect: names, values, the Parquet reader."""
+"""Values and the Parquet reader as SQLGlot trees in DuckDB's dialect."""
 
 from __future__ import annotations
 
@@ -8,21 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
 
+from penstock.trees import call, texts
 from penstock.types.duckdb import to_duckdb, to_duckdb_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from penstock.types import LogicalType, Schema
-
-
-def identifier(name: str) -> exp.Identifier:
-    """A quoted name: any text is safe in it."""
-    return exp.Identifier(this=name, quoted=True)
-
-
-def column(name: str, table: str | None = None) -> exp.Column:
-    return exp.Column(this=identifier(name), table=identifier(table) if table else None)
 
 
 def value_of(value: Any, logical: LogicalType) -> exp.Cast:
@@ -37,7 +29,7 @@ def _constant(value: Any) -> exp.Expr:
         case bool():
             return exp.true() if value else exp.false()
         case bytes():
-            return exp.Anonymous(this="from_hex", expressions=[exp.Literal.string(value.hex())])
+            return call("from_hex", exp.Literal.string(value.hex()))
         case datetime() | date():
             return exp.Literal.string(value.isoformat())
         case int() | float() | Decimal() | str():
@@ -52,10 +44,7 @@ def parquet(paths: Iterable[str], schema: Schema, **options: exp.Expr) -> exp.An
     A column that a file lacks is null in its rows; one that the schema lacks is not read. Paths are literal: what DuckDB
     takes for a pattern in them is escaped.
     """
-    listed = exp.Array(expressions=[exp.Literal.string(escaped(path)) for path in paths])
-    arguments = [exp.EQ(this=exp.to_identifier(name), expression=option) for name, option in options.items()]
-    given = exp.EQ(this=exp.to_identifier("schema"), expression=_columns(schema))
-    return exp.Anonymous(this="read_parquet", expressions=[listed, given, *arguments])
+    return call("read_parquet", texts(map(escaped, paths)), schema=_columns(schema), **options)
 
 
 def escaped(path: str) -> str:

@@ -13,9 +13,10 @@ from sqlglot import exp
 
 from penstock.connectors.delta.candidates import Extent, candidates
 from penstock.connectors.delta.duck import copy
-from penstock.connectors.delta.literals import column, identifier, value_of
-from penstock.connectors.delta.relations import free_name, named, renamed, staged_rows, table_rows
+from penstock.connectors.delta.literals import value_of
+from penstock.connectors.delta.relations import renamed, staged_rows, table_rows
 from penstock.errors import DataError
+from penstock.trees import call, column, identifier, is_not_null, is_null, relation, unused_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,12 +50,12 @@ class Merge:
     @property
     def outcome(self) -> str:
         """The name of the column that says what a row came to."""
-        return free_name("outcome", self.target.names)
+        return unused_name("outcome", self.target.names)
 
     @property
     def number(self) -> str:
         """The name of the column that says in which file a row lies."""
-        return free_name("number", self.target.names)
+        return unused_name("number", self.target.names)
 
     def same_key(self, one: str, other: str) -> exp.Expr:
         return exp.and_(*[exp.EQ(this=column(key, one), expression=column(key, other)) for key in self.keys])
@@ -94,7 +95,7 @@ def merge(duck: Duck, work: Merge, staged: Sequence[Path], table: Snapshot | Non
 
 def _create(name: str, kind: str, query: exp.Query) -> exp.Create:
     temporary = exp.Properties(expressions=[exp.TemporaryProperty()])
-    return exp.Create(this=named(name), kind=kind, expression=query, properties=temporary)
+    return exp.Create(this=relation(name), kind=kind, expression=query, properties=temporary)
 
 
 # ---------------------------------------------------------------- what came
@@ -102,15 +103,15 @@ def _create(name: str, kind: str, query: exp.Query) -> exp.Create:
 
 def _checked(duck: Duck, work: Merge) -> Extent:
     """How many rows came and between which keys. Raises DataError SNK-254 for a key twice, or null."""
-    nulls = exp.or_(*[exp.Is(this=column(key), expression=exp.null()) for key in work.keys])
+    nulls = exp.or_(*[is_null(column(key)) for key in work.keys])
     key = exp.Tuple(expressions=[column(name) for name in work.keys]) if len(work.keys) > 1 else column(work.keys[0])
     bounds = [found for name in work.keys for found in (exp.Min(this=column(name)), exp.Max(this=column(name)))]
     query = exp.select(
         exp.Count(this=exp.Star()),
-        exp.Anonymous(this="count_if", expressions=[nulls]),
+        call("count_if", nulls),
         exp.Count(this=exp.Distinct(expressions=[key])),
         *bounds,
-    ).from_(named(_CAME))
+    ).from_(relation(_CAME))
     ((rows, empty, distinct, *found),) = duck.rows(query)
     if empty:
         raise _ambiguous(work, f"{empty} of {rows} rows have a null in a key column")
@@ -125,7 +126,7 @@ def _folders(duck: Duck, names: Sequence[str]) -> dict[str, frozenset[Any]]:
     """The values of key columns that divide the table."""
     found = {}
     for name in names:
-        query = exp.select(column(name)).distinct().from_(named(_CAME))
+        query = exp.select(column(name)).distinct().from_(relation(_CAME))
         found[name] = frozenset(value for (value,) in duck.rows(query))
     return found
 
@@ -144,16 +145,16 @@ def _join(duck: Duck, work: Merge, table: Snapshot, files: Sequence[DataFile]) -
     keys = [renamed(column(key, "c"), key) for key in work.keys]
     kept = [renamed(column(name, "t"), name) for name in work.unsent]
     told = [renamed(_outcome(work), work.outcome), renamed(column(work.number, "t"), work.number)]
-    came = exp.alias_(named(_CAME), "c", table=True)
+    came = exp.alias_(relation(_CAME), "c", table=True)
     return exp.select(*keys, *kept, *told).from_(came).join(there, on=work.same_key("c", "t"), join_type="left")
 
 
 def _outcome(work: Merge) -> exp.Case:
-    found = exp.Case().when(exp.Is(this=column(work.number, "t"), expression=exp.null()), exp.Literal.string(INSERTED))
+    found = exp.Case().when(is_null(column(work.number, "t")), exp.Literal.string(INSERTED))
     if work.order_by:
         came, there = column(work.order_by, "c"), column(work.order_by, "t")
-        earlier = exp.or_(exp.Is(this=came, expression=exp.null()), exp.LT(this=came.copy(), expression=there))
-        is_set = exp.not_(exp.Is(this=there.copy(), expression=exp.null()))
+        earlier = exp.or_(is_null(came), exp.LT(this=came.copy(), expression=there))
+        is_set = is_not_null(there)
         found = found.when(exp.and_(is_set, earlier), exp.Literal.string(OLDER))
     sent = [name for name in work.rows.names if name not in work.keys]
     if not sent:
@@ -164,12 +165,12 @@ def _outcome(work: Merge) -> exp.Case:
 
 def _count(duck: Duck, work: Merge) -> dict[str, int]:
     outcome = column(work.outcome)
-    query = exp.select(outcome, exp.Count(this=exp.Star())).from_(named(_JOINED)).group_by(outcome.copy())
+    query = exp.select(outcome, exp.Count(this=exp.Star())).from_(relation(_JOINED)).group_by(outcome.copy())
     return {str(name): int(rows) for name, rows in duck.rows(query)}
 
 
 def _touched(duck: Duck, work: Merge) -> list[int]:
-    query = exp.select(column(work.number)).distinct().from_(named(_JOINED)).where(_came_to(work, UPDATED))
+    query = exp.select(column(work.number)).distinct().from_(relation(_JOINED)).where(_came_to(work, UPDATED))
     return sorted(int(place) for (place,) in duck.rows(query))
 
 
@@ -186,7 +187,7 @@ def _all_new(work: Merge) -> exp.Select:
         renamed(column(field.name) if field.name in work.rows else value_of(None, field.type), field.name)
         for field in work.target
     ]
-    return exp.select(*chosen).from_(named(_CAME))
+    return exp.select(*chosen).from_(relation(_CAME))
 
 
 def _rewritten(duck: Duck, work: Merge, table: Snapshot, files: Sequence[DataFile], *, everything: bool) -> exp.Query:
@@ -198,7 +199,7 @@ def _rewritten(duck: Duck, work: Merge, table: Snapshot, files: Sequence[DataFil
     if not files:
         return changed
     old = table_rows(duck, table, files, work.target, alias="t")
-    newer = exp.select(*[column(key) for key in work.keys]).from_(named(_JOINED)).where(_came_to(work, UPDATED))
+    newer = exp.select(*[column(key) for key in work.keys]).from_(relation(_JOINED)).where(_came_to(work, UPDATED))
     rest = exp.select(*[column(name, "t") for name in work.target.names]).from_(old)
     rest = rest.join(newer.subquery(identifier("n")), on=work.same_key("n", "t"), join_type="anti")
     return exp.union(rest, changed, distinct=False)
@@ -208,6 +209,6 @@ def _changed(work: Merge, *, everything: bool) -> exp.Select:
     if everything and not work.unsent:
         return _all_new(work)
     chosen = [column(name, "c" if name in work.rows else "j") for name in work.target.names]
-    come = exp.alias_(named(_CAME), "c", table=True)
-    told = exp.select("*").from_(named(_JOINED)).where(_came_to(work, INSERTED, UPDATED)).subquery(identifier("j"))
+    come = exp.alias_(relation(_CAME), "c", table=True)
+    told = exp.select("*").from_(relation(_JOINED)).where(_came_to(work, INSERTED, UPDATED)).subquery(identifier("j"))
     return exp.select(*chosen).from_(come).join(told, on=work.same_key("c", "j"))

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from sqlglot import exp
 
-from penstock.connectors.delta.literals import column, identifier
-from penstock.connectors.delta.relations import free_name
+from penstock.trees import column, conjuncts, relation, unused_name
 from penstock.types.duckdb import to_duckdb
 
 if TYPE_CHECKING:
@@ -52,12 +51,6 @@ def decides(predicate: exp.Expr, partition_by: Collection[str]) -> bool:
     return plain and bool(names) and names <= set(partition_by)
 
 
-def conjuncts(predicate: exp.Expr) -> list[exp.Expr]:
-    """The parts that must all be true."""
-    inner = predicate.unnest()
-    return [part for side in inner.flatten() for part in conjuncts(side)] if isinstance(inner, exp.And) else [inner]
-
-
 def kept(snapshot: Snapshot, predicate: exp.Expr) -> tuple[DataFile, ...]:
     """The files in whose rows the decidable parts of the predicate are true, in the table's order."""
     parts = [part for part in conjuncts(predicate) if decides(part, snapshot.partition_by)]
@@ -67,9 +60,9 @@ def kept(snapshot: Snapshot, predicate: exp.Expr) -> tuple[DataFile, ...]:
     import pyarrow as pa
 
     values = snapshot.actions.column("partition").combine_chunks().flatten()
-    place = free_name("place", _names(snapshot))
+    place = unused_name("place", _names(snapshot))
     listed = pa.table([pa.array(range(len(snapshot.files))), *values], names=[place, *_names(snapshot)])
-    query = exp.select(column(place)).from_(exp.Table(this=identifier("listed")))
+    query = exp.select(column(place)).from_(relation("listed"))
     typed = {
         name: exp.Cast(this=column(name), to=to_duckdb(snapshot.schema[name].type)) for name in snapshot.partition_by
     }

@@ -6,14 +6,15 @@ from typing import TYPE_CHECKING, Final
 
 from sqlglot import exp
 
-from penstock.connectors.delta.literals import column, escaped, identifier, parquet, value_of
+from penstock.connectors.delta.literals import escaped, parquet, value_of
 from penstock.errors import ConfigError
+from penstock.trees import call, column, identifier, texts, unused_name
 from penstock.types import STRING, Field, Kind, Primitive, Schema
 from penstock.types.duckdb import from_duckdb, to_duckdb
 from penstock.types.logical import fold_case
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from penstock.connectors.delta.duck import Duck
@@ -21,14 +22,6 @@ if TYPE_CHECKING:
     from penstock.types import LogicalType
 
 FILE: Final = "file_index"  # the virtual column of read_parquet that counts the files of its list
-
-
-def free_name(wanted: str, taken: Iterable[str]) -> str:
-    """A column name that none of these is, in whatever case."""
-    folded = {fold_case(name) for name in taken}
-    while fold_case(wanted) in folded:
-        wanted += "_"
-    return wanted
 
 
 def same_in_files(written: LogicalType, kept: LogicalType) -> bool:
@@ -39,11 +32,6 @@ def same_in_files(written: LogicalType, kept: LogicalType) -> bool:
 def all_of(rows: exp.Query) -> exp.Select:
     """All columns of a subquery."""
     return exp.select("*").from_(rows)
-
-
-def named(name: str) -> exp.Table:
-    """A table or view of our own."""
-    return exp.Table(this=identifier(name))
 
 
 def renamed(tree: exp.Expr, name: str) -> exp.Alias:
@@ -101,10 +89,8 @@ def _reader(duck: Duck, paths: Sequence[Path], schema: Schema) -> exp.Anonymous:
     Naming the columns' types makes the reader cast and skip less (1.7 times the processor time of a merge's join), so
     it is done only where the files, taken together, are not that already.
     """
-    options = {"union_by_name": exp.true(), "hive_partitioning": exp.false()}
-    listed = exp.Array(expressions=[exp.Literal.string(escaped(str(path))) for path in paths])
-    arguments = [exp.EQ(this=exp.to_identifier(name), expression=option) for name, option in options.items()]
-    plain = exp.Anonymous(this="read_parquet", expressions=[listed, *arguments])
+    listed = texts(escaped(str(path)) for path in paths)
+    plain = call("read_parquet", listed, union_by_name=exp.true(), hive_partitioning=exp.false())
     found = duck.rows(exp.Describe(this=exp.select("*").from_(exp.Table(this=plain.copy()))))
     types = {str(name): str(text) for name, text, *_ in found}
     if all(_is(types.get(field.name), field.type) for field in schema.relaxed()):
@@ -126,11 +112,10 @@ def _placed(reader: exp.Anonymous, paths: Sequence[Path], kept: Schema) -> tuple
     """
     if fold_case(FILE) not in {fold_case(name) for name in kept.names}:
         return reader, exp.Cast(this=column(FILE), to=_bigint())
-    path = free_name("path", kept.names)
+    path = unused_name("path", kept.names)
     named_so = exp.EQ(this=exp.to_identifier("filename"), expression=exp.Literal.string(path))
     reader.append("expressions", named_so)
-    listed = exp.Array(expressions=[exp.Literal.string(str(one)) for one in paths])
-    found = exp.Anonymous(this="list_position", expressions=[listed, column(path)])
+    found = call("list_position", texts(map(str, paths)), column(path))
     return reader, exp.Sub(this=exp.Cast(this=found, to=_bigint()), expression=exp.Literal.number(1))
 
 
@@ -143,6 +128,4 @@ def _by_file(values: Sequence[object], logical: LogicalType, place: exp.Expr) ->
     if len(set(values)) == 1:
         return value_of(values[0], logical)
     listed = exp.Array(expressions=[value_of(value, logical) for value in values])
-    return exp.Anonymous(
-        this="list_extract", expressions=[listed, exp.Add(this=place.copy(), expression=exp.Literal.number(1))]
-    )
+    return call("list_extract", listed, exp.Add(this=place.copy(), expression=exp.Literal.number(1)))

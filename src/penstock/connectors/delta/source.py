@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from penstock.connectors.delta.table import DataFile, Snapshot
     from penstock.types import Schema
 
-_POSITION_VERSION: Final = 1
 _FILE: Final = "file_index"  # DuckDB's virtual column, which a column of that name hides
 
 
@@ -46,7 +45,7 @@ class DeltaSource(Source):
 
     def latest(self, partition: Partition) -> Position:  # noqa: ARG002 -- a table has one
         """The version asked for, or the newest. Errors as ``describe``."""
-        return {"v": _POSITION_VERSION, "version": self._reopen().version}
+        return {"v": 1, "version": self._reopen().version}
 
     def takes(self, predicate: exp.Expr) -> bool:
         """A condition on partition columns alone, made of comparisons and constants; none where deltalake scans."""

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from penstock.connectors.api import Json
 
 CONVERTED: Final = "converted"
-_PAYLOAD_VERSION: Final = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +58,7 @@ class Part:
 
     def to_payload(self) -> dict[str, Json]:
         return {
-            "v": _PAYLOAD_VERSION,
+            "v": 1,
             "folder": self.folder,
             "source": self.source,
             "schema": [dict(column) for column in self.schema.to_json()],  # type: ignore[arg-type]  # labels are texts
@@ -69,10 +68,10 @@ class Part:
     @classmethod
     def from_payload(cls, payload: Mapping[str, Any]) -> Part:
         """Raises InternalError INT-900 for what no writer gave."""
-        if payload.get("v") != _PAYLOAD_VERSION:
-            raise InternalError("INT-900", "what is to be committed was not staged by a delta writer of this version")
-        files = tuple(NewFile(**file) for file in payload["files"])
-        return cls(payload["folder"], payload["source"], Schema.from_json(payload["schema"]), files)
+        match payload:
+            case {"v": 1, "folder": str() as folder, "source": str() as source, "schema": schema, "files": files}:
+                return cls(folder, source, Schema.from_json(schema), tuple(NewFile(**file) for file in files))
+        raise InternalError("INT-900", "what is to be committed was not staged by a delta writer of this version")
 
 
 class DeltaWriter(FileWriter):

@@ -14,8 +14,6 @@ from penstock.connectors.files.file_source import CAPABILITIES, NOTES, FileSourc
 from penstock.connectors.files.listing import unreadable
 from penstock.errors import DataError
 from penstock.registry import Capability, Descriptor
-from penstock.types import Field, Schema
-from penstock.types.compatibility import widen
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
@@ -26,6 +24,7 @@ if TYPE_CHECKING:
     from penstock.connectors.files.avro_container import Block, ContainerReader
     from penstock.connectors.files.avro_schema import Shape
     from penstock.connectors.files.listing import FoundFile
+    from penstock.types import Schema
 
 _GROUP_BYTES: Final = 4 * 2**20
 _GROUP_ROWS: Final = 65_536
@@ -42,23 +41,7 @@ class AvroSource(FileSource):
 
     def _describe(self, files: Sequence[FoundFile]) -> Schema:
         """Raises DataError SRC-300, SRC-302, SRC-303, SRC-135."""
-        schemas = {file.name: schema_of(file) for file in files}
-        names = self.merged_names({file: schema.names for file, schema in schemas.items()})
-        return Schema(tuple(self._merged(name, schemas) for name in names))
-
-    def _merged(self, name: str, schemas: dict[str, Schema]) -> Field:
-        fields = [(file, field) for file, schema in schemas.items() if (field := schema.relaxed().get(name))]
-        first, merged = fields[0]
-        for file, field in fields[1:]:
-            kind = widen(merged.type, field.type)
-            if kind is None:
-                raise DataError(
-                    "SRC-135",
-                    f'the column "{name}" is {merged.type} in "{first}" and {field.type} in "{file}" of "{self.named}"',
-                    hint="read them as two sources and cast the column in one of them",
-                )
-            merged = Field(name, kind)
-        return merged
+        return self.widened({file.name: schema_of(file) for file in files})
 
     def _rows(self, files: Sequence[FoundFile], wanted: Schema, upto: Position) -> Rows:
         return Batches(wanted, lambda: self._chunks(files, wanted, upto))

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Final, assert_never
 from sqlglot import exp
 
 from penstock.connectors.api import CsvFormat, JsonFormat, ParquetFormat
+from penstock.trees import call, identifier, texts
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from penstock.connectors.api import FileFormat
 
@@ -33,18 +34,16 @@ def count_rows(form: FileFormat, paths: Sequence[Path], width: int) -> dict[Path
 
 
 def _reader(form: FileFormat, paths: Sequence[Path], width: int) -> exp.Expr:
-    listed = exp.Array(expressions=[exp.Literal.string(_literally(path)) for path in paths])
+    listed = texts(map(_literally, paths))
     common = {"filename": exp.true(), "hive_partitioning": exp.false()}
     match form:
         case ParquetFormat():
-            return _function("read_parquet", listed, common)
+            return call("read_parquet", listed, **common)
         case JsonFormat():
             layout = "newline_delimited" if form.layout == "lines" else "array"
-            return _function(
-                "read_json_objects", listed, {**common, "format": exp.Literal.string(layout), **_sized(form)}
-            )
+            return call("read_json_objects", listed, **common, format=exp.Literal.string(layout), **_sized(form))
         case CsvFormat():
-            return _function("read_csv", listed, {**common, **_csv(form, width)})
+            return call("read_csv", listed, **common, **_csv(form, width))
     assert_never(form)
 
 
@@ -57,7 +56,7 @@ def _sized(form: JsonFormat) -> dict[str, exp.Expr]:
 
 def _csv(form: CsvFormat, width: int) -> dict[str, exp.Expr]:
     text = exp.Literal.string("VARCHAR")
-    columns = [exp.PropertyEQ(this=exp.to_identifier(f"c{n}", quoted=True), expression=text) for n in range(width)]
+    columns = [exp.PropertyEQ(this=identifier(f"c{n}"), expression=text) for n in range(width)]
     return {
         "columns": exp.Struct(expressions=columns),
         "header": exp.convert(form.header is not False),
@@ -68,11 +67,6 @@ def _csv(form: CsvFormat, width: int) -> dict[str, exp.Expr]:
         "max_line_size": exp.Literal.number(_LONGEST_LINE),
         "auto_detect": exp.false(),
     }
-
-
-def _function(name: str, listed: exp.Expr, options: Mapping[str, exp.Expr]) -> exp.Expr:
-    given = [exp.EQ(this=exp.to_identifier(key), expression=value) for key, value in options.items()]
-    return exp.Anonymous(this=name, expressions=[listed, *given])
 
 
 def _literally(path: Path) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from sqlglot import exp
 
 from penstock.errors import DataError
+from penstock.trees import call, is_not_null, matches
 from penstock.types import BOOLEAN, DATE, FLOAT64, INT64, STRING, TIMESTAMP, TIMESTAMPTZ
 from penstock.types.duckdb import to_duckdb
 from penstock.types.logical import Decimal
@@ -99,18 +100,13 @@ _MOMENT: Final = _DAY + r"[ T][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?"
 _ZONE: Final = r" ?(Z|[+-][0-9]{2}(:?[0-9]{2})?)"
 
 
-def _matches(column: exp.Expr, pattern: str) -> exp.Expr:
-    return exp.Anonymous(this="regexp_full_match", expressions=[column.copy(), exp.Literal.string(pattern)])
-
-
 def _converts(text: exp.Expr, kind: str) -> exp.Expr:
     cast = exp.TryCast(this=text, to=exp.DataType.build(kind, dialect="duckdb"))
-    return exp.Not(this=exp.Is(this=cast, expression=exp.null()))
+    return is_not_null(cast)
 
 
 def _parses(column: exp.Expr, pattern: str) -> exp.Expr:
-    parsed = exp.Anonymous(this="try_strptime", expressions=[column.copy(), exp.Literal.string(pattern)])
-    return exp.Not(this=exp.Is(this=parsed, expression=exp.null()))
+    return is_not_null(call("try_strptime", column, exp.Literal.string(pattern)))
 
 
 def candidates(column: exp.Expr, form: CsvFormat) -> tuple[tuple[LogicalType, exp.Expr], ...]:
@@ -122,19 +118,19 @@ def candidates(column: exp.Expr, form: CsvFormat) -> tuple[tuple[LogicalType, ex
     day = (
         _parses(column, form.date_format)
         if form.date_format
-        else exp.and_(_matches(column, _DAY), _converts(column.copy(), "date"))
+        else exp.and_(matches(column, _DAY), _converts(column.copy(), "date"))
     )
     moment = (
         _parses(column, form.timestamp_format)
         if form.timestamp_format
-        else exp.and_(_matches(column, _MOMENT), _converts(column.copy(), "timestamp"))
+        else exp.and_(matches(column, _MOMENT), _converts(column.copy(), "timestamp"))
     )
-    zoned = exp.and_(_matches(column, _MOMENT + _ZONE), _converts(column.copy(), "timestamptz"))
+    zoned = exp.and_(matches(column, _MOMENT + _ZONE), _converts(column.copy(), "timestamptz"))
     return (
-        (BOOLEAN, _matches(exp.Lower(this=column.copy()), "true|false")),
-        (INT64, exp.and_(_matches(column, _NUMBER), _converts(column.copy(), "bigint"))),
-        (_LONG, exp.and_(_matches(column, _NUMBER), _converts(column.copy(), str(to_duckdb(_LONG))))),
-        (FLOAT64, _matches(column, _FLOAT.format(point=point))),
+        (BOOLEAN, matches(exp.Lower(this=column.copy()), "true|false")),
+        (INT64, exp.and_(matches(column, _NUMBER), _converts(column.copy(), "bigint"))),
+        (_LONG, exp.and_(matches(column, _NUMBER), _converts(column.copy(), str(to_duckdb(_LONG))))),
+        (FLOAT64, matches(column, _FLOAT.format(point=point))),
         (DATE, day),
         (TIMESTAMP, moment),
         (TIMESTAMPTZ, zoned),

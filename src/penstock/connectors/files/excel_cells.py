@@ -15,6 +15,7 @@ from sqlglot import exp
 
 from penstock.connectors.api import REJECT_COLUMNS, Chunk
 from penstock.errors import DataError
+from penstock.trees import call, is_not_null, matches, when
 from penstock.types import (
     DATE,
     FLOAT32,
@@ -230,39 +231,25 @@ def _value(place: int, logical: LogicalType, *, seen: bool) -> exp.Expr:
     if logical == DATE:
         moment = _tried(text, TIMESTAMP)
         day = exp.Cast(this=moment.copy(), to=to_duckdb(DATE))
-        return _where(exp.EQ(this=exp.Cast(this=day.copy(), to=to_duckdb(TIMESTAMP)), expression=moment), day)
+        return when(exp.EQ(this=exp.Cast(this=day.copy(), to=to_duckdb(TIMESTAMP)), expression=moment), day)
     if logical == TIME:
-        time = exp.Anonymous(this="regexp_replace", expressions=[text, _literal(_DAY_ZERO), _literal("")])
-        return _where(_matches(time, _TIME_TEXT), _tried(time, TIME))
+        time = call("regexp_replace", text, exp.Literal.string(_DAY_ZERO), exp.Literal.string(""))
+        return when(matches(time, _TIME_TEXT), _tried(time, TIME))
     if isinstance(logical, Primitive) and logical.kind in _WHOLE:
-        return _where(_matches(text, _WHOLE_TEXT), _tried(text, logical))
+        return when(matches(text, _WHOLE_TEXT), _tried(text, logical))
     return _tried(text, logical)
 
 
 def _exact(text: exp.Expr, number: exp.Expr) -> exp.Expr:
     """The text, or the number where the reader has cut digits off it."""
     read = _tried(text, FLOAT64)
-    cut = exp.and_(
-        exp.NEQ(this=read, expression=number.copy()), exp.Not(this=exp.Is(this=number.copy(), expression=exp.null()))
-    )
+    cut = exp.and_(exp.NEQ(this=read, expression=number.copy()), is_not_null(number))
     spelled = exp.Cast(this=number.copy(), to=to_duckdb(STRING))
     return exp.Case(ifs=[exp.If(this=cut, true=spelled)], default=text.copy())
 
 
 def _tried(text: exp.Expr, logical: LogicalType) -> exp.Expr:
     return exp.TryCast(this=text.copy(), to=to_duckdb(logical))
-
-
-def _where(condition: exp.Expr, value: exp.Expr) -> exp.Expr:
-    return exp.Case(ifs=[exp.If(this=condition, true=value)])
-
-
-def _matches(text: exp.Expr, pattern: str) -> exp.Expr:
-    return exp.Anonymous(this="regexp_full_match", expressions=[text.copy(), _literal(pattern)])
-
-
-def _literal(text: str) -> exp.Expr:
-    return exp.Literal.string(text)
 
 
 # ---------------------------------------------------------------- rows

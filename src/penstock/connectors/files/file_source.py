@@ -12,7 +12,8 @@ from penstock.connectors.files.listing import Listing, planned, position_of, sta
 from penstock.connectors.params import SourceParams
 from penstock.errors import ConfigError, DataError, InternalError
 from penstock.registry import Capability
-from penstock.types import FLOAT64, INT64
+from penstock.types import FLOAT64, INT64, Schema
+from penstock.types import Field as Column
 from penstock.types.compatibility import widen
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from penstock.connectors.api import Context, Partition, Position, Rows, ScanRequest
     from penstock.connectors.files.listing import FoundFile
-    from penstock.types import LogicalType, Schema
+    from penstock.types import LogicalType
 
 # Not PROJECTION: every value of text is looked at, so that bad ones are found whoever uses the column.
 CAPABILITIES: Final = frozenset({Capability.REPLAYABLE, Capability.NATIVE, Capability.LOCAL})
@@ -146,6 +147,28 @@ class FileSource(Source):
                     hint="differing_columns: union takes null for what a file lacks",
                 )
         return union
+
+    def widened(self, schemas: Mapping[str, Schema]) -> Schema:
+        """The columns of files that state their types (``schemas`` by file), widened where they differ.
+
+        Raises DataError SRC-135 as ``merged_names``, and where no type holds what two files have.
+        """
+        names = self.merged_names({file: schema.names for file, schema in schemas.items()})
+        return Schema(tuple(self._widened(name, schemas) for name in names))
+
+    def _widened(self, name: str, schemas: Mapping[str, Schema]) -> Column:
+        fields = [(file, field) for file, schema in schemas.items() if (field := schema.relaxed().get(name))]
+        first, merged = fields[0]
+        for file, field in fields[1:]:
+            kind = widen(merged.type, field.type)
+            if kind is None:
+                raise DataError(
+                    "SRC-135",
+                    f'the column "{name}" is {merged.type} in "{first}" and {field.type} in "{file}" of "{self.named}"',
+                    hint="read them as two sources and cast the column in one of them",
+                )
+            merged = Column(name, kind)
+        return merged
 
 
 def check_case(schema: Schema, named: str) -> None:

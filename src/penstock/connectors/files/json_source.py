@@ -23,6 +23,7 @@ from penstock.connectors.files.file_source import (
 from penstock.connectors.files.text import check_encoding, compression_of, cut_to_lines, head_of, readable
 from penstock.errors import DataError
 from penstock.registry import Descriptor
+from penstock.trees import call
 from penstock.types import JSON, Schema
 from penstock.types import Field as Column
 from penstock.types.duckdb import from_duckdb
@@ -152,10 +153,14 @@ class JsonSource(FileSource):
         check_case(Schema(tuple(Column(key, JSON) for key in keys)), self.named)
         sample = self._context.scratch / "sample.ndjson"
         sample.write_text("".join(f"{text}\n" for text, _ in objects), "utf-8", "replace")
-        options = {"format": "newline_delimited", "ignore_errors": True, "sample_size": -1}
-        given = [exp.EQ(this=exp.to_identifier(name), expression=exp.convert(value)) for name, value in options.items()]
-        call = exp.Anonymous(this="read_json", expressions=[exp.Literal.string(str(sample)), *given])
-        described = exp.Describe(this=exp.select("*").from_(exp.Table(this=call)))
+        read = call(
+            "read_json",
+            exp.Literal.string(str(sample)),
+            format=exp.Literal.string("newline_delimited"),
+            ignore_errors=exp.true(),
+            sample_size=exp.convert(-1),
+        )
+        described = exp.Describe(this=exp.select("*").from_(exp.Table(this=read)))
         with duckdb.connect(config={"threads": 1, "temp_directory": ""}) as database:
             rows = database.execute(described.sql(dialect="duckdb")).fetchall()
         sample.unlink()

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from penstock.connectors.api import Json, Position
 
-POSITION_VERSION: Final = 1
 _WHOLE_BYTES: Final = 8 * 2**20
 _SAMPLES: Final = 64
 _SAMPLE_BYTES: Final = 64 * 2**10
@@ -147,7 +146,7 @@ def _pieces(size: int) -> Sequence[tuple[int, int]]:
 
 def position_of(states: Sequence[State]) -> Position:
     """``{"v": 1, "files": [{"path", "size", "mtime_ns", "checksum"}]}``, sorted by path: all rows of these files."""
-    return {"v": POSITION_VERSION, "files": [state.to_json() for state in states]}
+    return {"v": 1, "files": [state.to_json() for state in states]}
 
 
 def states_of(position: Position | None) -> tuple[State, ...]:

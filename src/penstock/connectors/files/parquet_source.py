@@ -9,13 +9,12 @@ from penstock.connectors.files.file_source import CAPABILITIES, NOTES, FileSourc
 from penstock.connectors.files.listing import unreadable
 from penstock.errors import ConfigError, DataError
 from penstock.registry import Capability, Descriptor
-from penstock.types import Field, Schema
-from penstock.types.compatibility import widen
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from penstock.connectors.files.listing import FoundFile
+    from penstock.types import Schema
 
 
 class ParquetSourceParams(FileSourceParams):
@@ -28,28 +27,7 @@ class ParquetSource(FileSource):
     endings = (".parquet", ".parq", ".pq")
 
     def _describe(self, files: Sequence[FoundFile]) -> Schema:
-        schemas = {file.name: _schema_of(file) for file in files}
-        names = self.merged_names({file: schema.names for file, schema in schemas.items()})
-        return Schema(tuple(self._merged(name, schemas) for name in names))
-
-    def _merged(self, name: str, schemas: dict[str, Schema]) -> Field:
-        merged: Field | None = None
-        for file, schema in schemas.items():
-            field = schema.get(name)
-            if field is None:
-                continue
-            kind = field.type if merged is None else widen(merged.type, field.type)
-            if kind is None:
-                raise DataError(
-                    "SRC-135",
-                    f'the column "{name}" is {field.type} in "{file}" and {merged and merged.type} in other files of '
-                    f'"{self.named}"',
-                    hint="read them as two sources and cast the column in one of them",
-                )
-            merged = Field(name, kind)
-        if merged is None:
-            raise AssertionError(name)
-        return merged
+        return self.widened({file.name: _schema_of(file) for file in files})
 
     def _files(self, files: Sequence[FoundFile], wanted: Schema) -> Files:
         schemas = [_schema_of(file) for file in files]

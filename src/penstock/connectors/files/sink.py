@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from penstock.connectors.api import Preparation, Receipt, Sink, WriteMode
-from penstock.connectors.commits import compare, evolved, is_committed, refuse_empty
+from penstock.connectors.commits import compare, evolved, is_committed, refuse_empty, taken_over
 from penstock.connectors.files.commit import disk
 from penstock.connectors.files.commit.log import PARTS, Log
 from penstock.connectors.files.commit.names import HOME, STAGED, attempt_folder, file_home, incarnation_of, sink_key
@@ -16,7 +16,7 @@ from penstock.connectors.files.manifests import Delivery, manifest_of
 from penstock.connectors.files.sink_params import FileSinkParams, is_one_file
 from penstock.connectors.files.writer import StagedPart, StagingWriter
 from penstock.disk import ensure_folder
-from penstock.errors import ConfigError, FatalError, InternalError
+from penstock.errors import ConfigError, InternalError
 from penstock.types import Schema
 
 if TYPE_CHECKING:
@@ -229,7 +229,7 @@ class FileSink(Sink):
         try:
             return self._log.append(attempt, manifest.version)
         except FileNotFoundError:
-            raise self._thrown_out(epoch) from None
+            raise taken_over(epoch, "what it staged is gone") from None
 
     def _rows_schema(self, parts: Sequence[StagedPart]) -> Schema | None:
         if parts:
@@ -251,10 +251,7 @@ class FileSink(Sink):
                 raise InternalError("INT-900", f"what was staged belongs to {part.attempt}, not to {attempt.name}")
             missing = [file.path for file in part.files if not (attempt / PARTS / file.path).is_file()]
             if missing:
-                raise self._thrown_out(epoch, detail=f"{len(missing)} staged files are gone")
-
-    def _thrown_out(self, epoch: Epoch, detail: str = "what it staged is gone") -> FatalError:
-        return FatalError("SNK-120", f'sink "{epoch.sink_id.sink}" has been taken over by another run', detail=detail)
+                raise taken_over(epoch, f"{len(missing)} staged files are gone")
 
     def _forget(self, attempt: Path) -> None:
         self._attempts.discard(attempt.name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from penstock.connectors.files.commit.records import Entry, State
     from penstock.connectors.files.sink import FileKind
     from penstock.types import LogicalType, Schema
-
-_POSITION_VERSION: Final = 1
 
 
 class FileTable(Source):
@@ -41,7 +39,7 @@ class FileTable(Source):
         return self._schema(state, state.version)
 
     def latest(self, partition: Partition) -> Position:  # noqa: ARG002 -- a table has one
-        return {"v": _POSITION_VERSION, "version": self._log.state().version}
+        return {"v": 1, "version": self._log.state().version}
 
     def scan(self, request: ScanRequest) -> Rows:
         """Raises ConfigError SRC-172 (a column cannot be read exactly), DataError SRC-110 where files of that version were replaced, are gone, or have another size."""

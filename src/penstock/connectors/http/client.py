@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from penstock.clock import Clock
+    from penstock.connectors.api import Context
     from penstock.connectors.http.messages import Pairs
 
 _UNAUTHORIZED: Final = 401
@@ -63,8 +64,14 @@ class HttpClient:
         self._credentials = credentials_of(connection.auth, self.send, self.redact, clock)
         self._cancellation = Cancellation()
 
+    @classmethod
+    def of(cls, connection: HttpConnection, context: Context) -> HttpClient:
+        """The client of a connector."""
+        return cls(connection, clock=context.clock, resolve=context.resolve)
+
     @property
     def base(self) -> Url:
+        """The connection's ``base_url``."""
         return self._base
 
     def url_of(self, request: Request) -> Url:

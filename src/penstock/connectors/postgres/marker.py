@@ -91,7 +91,7 @@ class Markers:
         """The last committed epoch; with ``lock`` nobody else moves it until the transaction ends."""
         from psycopg import sql
 
-        statement = self._composed(_READ, *_key(sink_id)) + sql.SQL(" FOR UPDATE" if lock else "")
+        statement = self._composed(_READ, *sink_id.parts) + sql.SQL(" FOR UPDATE" if lock else "")
         row = connection.execute(statement).fetchone()
         if row is None or row[0] == 0:
             return None
@@ -103,13 +103,13 @@ class Markers:
         """Of the sink's markers for this target."""
         if not self.exists(connection):
             return frozenset()
-        *names, _ = _key(sink_id)
+        names = sink_id.lasting
         found = connection.execute(self._composed(_INCARNATIONS, *names, self.target)).fetchall()
         return frozenset(str(row[0]) for row in found)
 
     def lock(self, connection: psycopg.Connection, epoch: Epoch) -> EpochMarker | None:
         """As ``read`` with a lock; the row is made at epoch 0 where there is none yet."""
-        connection.execute(self._composed(_INSERT, *_key(epoch.sink_id), self.target))
+        connection.execute(self._composed(_INSERT, *epoch.sink_id.parts, self.target))
         return self.read(connection, epoch.sink_id, lock=True)
 
     def advance(
@@ -119,7 +119,7 @@ class Markers:
         values = (
             *(epoch.number, epoch.fence, receipt.rows, receipt.inserted, receipt.updated, receipt.unchanged),
             *(receipt.ignored_older, receipt.deleted, receipt.bytes, receipt.checksum, self.target),
-            *_key(epoch.sink_id),
+            *epoch.sink_id.parts,
             *(epoch.number - 1, before.fence if before else 0),
         )
         cursor = connection.execute(self._composed(_ADVANCE, *values))
@@ -134,7 +134,3 @@ class Markers:
             return "0"
         row = connection.execute(self._composed(_STATE, self.target)).fetchone()
         return str(row[0]) if row else "0"
-
-
-def _key(sink_id: SinkId) -> tuple[str, str, str, str, str]:
-    return (sink_id.project, sink_id.environment, sink_id.pipeline, sink_id.sink, sink_id.incarnation)

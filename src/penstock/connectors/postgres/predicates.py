@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from sqlglot import exp
 
+from penstock.trees import column, conjuncts
 from penstock.types import FLOAT64, STRING, Decimal, Kind, Primitive
 from penstock.types.logical import fold_case
 
@@ -125,13 +126,7 @@ class Predicates:
         """A column by the name the table has for it, without the alias of the graph's node."""
         if not isinstance(node, exp.Column):
             return node
-        return exp.Column(this=exp.Identifier(this=self._sorts[fold_case(node.name)][0], quoted=True))
-
-
-def conjuncts(condition: exp.Expr) -> list[exp.Expr]:
-    """The parts that must all be true."""
-    inner = condition.unnest()
-    return [part for side in inner.flatten() for part in conjuncts(side)] if isinstance(inner, exp.And) else [inner]
+        return column(self._sorts[fold_case(node.name)][0])
 
 
 def _sides(node: exp.Expr) -> tuple[exp.Expr, list[exp.Expr]]:

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from penstock.connectors.postgres.params import PostgresSourceParams
     from penstock.types import LogicalType
 
-_POSITION_VERSION: Final = 1
 # A row whose only column is null would be an empty line, which readers skip; so null is never an empty text.
 _NULL: Final = "\\N"
 FORMAT: Final = CsvFormat(
@@ -66,7 +65,7 @@ class PostgresSource(Source):
         with self._connections.connection("asking for its position") as connection:
             row = connection.execute("SELECT pg_catalog.pg_current_snapshot()::text, current_database()").fetchone()
         snapshot, database = row or ("", "")
-        return {"v": _POSITION_VERSION, "snapshot": snapshot, "database": database}
+        return {"v": 1, "snapshot": snapshot, "database": database}
 
     def takes(self, predicate: exp.Expr) -> bool:
         """Comparisons with constants that mean the same in both dialects; see ``predicates``."""

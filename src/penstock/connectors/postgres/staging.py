@@ -6,13 +6,13 @@ It is created and filled in one transaction, which ``stage`` commits: what dies 
 
 from __future__ import annotations
 
-import hashlib
 import queue
 import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, cast
 
 from penstock.connectors.api import BatchWriter, Staged
+from penstock.connectors.commits import fingerprint
 from penstock.connectors.postgres.columns import definitions
 from penstock.connectors.postgres.driver import translated
 from penstock.connectors.postgres.names import OWN_PREFIX
@@ -35,8 +35,7 @@ PIECES_AHEAD: Final = 3
 
 def prefix_of(sink_id: SinkId) -> str:
     """Of every staging table of this sink, whatever the incarnation."""
-    parts = (sink_id.project, sink_id.environment, sink_id.pipeline, sink_id.sink)
-    return f"{PREFIX}{hashlib.sha256(repr(parts).encode()).hexdigest()[:16]}_"
+    return f"{PREFIX}{fingerprint(*sink_id.lasting)}_"
 
 
 def leftovers(connection: psycopg.Connection, schema: str, sink_id: SinkId) -> list[str]:

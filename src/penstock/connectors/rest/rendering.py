@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, assert_never
 from sqlglot import exp
 
 from penstock.connectors.rest.shape import member
+from penstock.trees import call, is_null
 from penstock.types import BINARY, BOOLEAN, FLOAT32, FLOAT64, JSON, STRING, TIMESTAMP, TIMESTAMPTZ
 from penstock.types import logical as lt
 from penstock.types.logical import Decimal, List, Map, Primitive, Struct
@@ -46,7 +47,7 @@ def requests(most_records: int, most_bytes: int) -> exp.Select:
     copy = _over(exp.RowNumber(), [exp.column(LINE)], [exp.column(KEY)])
     counted = exp.select(LINE, KEY, exp.alias_(copy, "copy")).from_(LINES).subquery("counted")
     order = [exp.column(KEY), exp.column(LINE), exp.column("copy")]
-    size = exp.Anonymous(this="strlen", expressions=[exp.column(LINE)])
+    size = call("strlen", exp.column(LINE))
     told = exp.func("concat", exp.column(KEY), exp.Literal.string("#"), exp.column("copy"))
     ordered = exp.select(
         LINE,
@@ -58,7 +59,7 @@ def requests(most_records: int, most_bytes: int) -> exp.Select:
         this=exp.paren(exp.Sub(this=exp.column("n"), expression=_number(1))), expression=_number(most_records)
     )
     by_size = exp.IntDiv(this=exp.cast(exp.column("bytes"), "bigint"), expression=_number(most_bytes))
-    digest = exp.Anonymous(this="sha256", expressions=[_joined("told", "\n")])
+    digest = call("sha256", _joined("told", "\n"))
     return (
         exp.select(
             exp.alias_(_joined(LINE, ","), "records"),
@@ -72,10 +73,6 @@ def requests(most_records: int, most_bytes: int) -> exp.Select:
 
 
 # ---------------------------------------------------------------- pieces of SQL
-
-
-def _call(name: str, *arguments: exp.Expr) -> exp.Expr:
-    return exp.Anonymous(this=name, expressions=list(arguments))
 
 
 def _number(value: int) -> exp.Expr:
@@ -93,7 +90,7 @@ def _joined(column: str, mark: str) -> exp.Expr:
 
 
 def _concat(*parts: exp.Expr | str) -> exp.Expr:
-    return _call("concat", *(exp.Literal.string(part) if isinstance(part, str) else part for part in parts))
+    return call("concat", *(exp.Literal.string(part) if isinstance(part, str) else part for part in parts))
 
 
 def _object(members: Sequence[tuple[str, exp.Expr]]) -> exp.Expr:
@@ -117,7 +114,7 @@ def _text(value: exp.Expr, kind: LogicalType, level: int = 0) -> exp.Expr:
             text = _of_primitive(value, kind)
         case Decimal():
             spelled = exp.cast(value.copy(), "text")
-            text = _call("regexp_replace", spelled, exp.Literal.string(r"^(-?)\."), exp.Literal.string(r"\10."))
+            text = call("regexp_replace", spelled, exp.Literal.string(r"^(-?)\."), exp.Literal.string(r"\10."))
         case List():
             text = _list(value, kind.element, level)
         case Map():
@@ -127,8 +124,7 @@ def _text(value: exp.Expr, kind: LogicalType, level: int = 0) -> exp.Expr:
             text = _object(parts)
         case _:
             assert_never(kind)
-    missing = exp.Is(this=value.copy(), expression=exp.null())
-    return exp.Case(ifs=[exp.If(this=missing, true=exp.Literal.string("null"))], default=text)
+    return exp.Case(ifs=[exp.If(this=is_null(value), true=exp.Literal.string("null"))], default=text)
 
 
 def _of_primitive(value: exp.Expr, kind: Primitive) -> exp.Expr:
@@ -136,26 +132,26 @@ def _of_primitive(value: exp.Expr, kind: Primitive) -> exp.Expr:
     if kind in _NUMBERS:
         return spelled
     if kind in {FLOAT32, FLOAT64, STRING}:
-        return exp.cast(_call("to_json", value.copy()), "text")
+        return exp.cast(call("to_json", value.copy()), "text")
     if kind == JSON:  # parsed once more: what is no JSON would break the request
         return exp.cast(exp.cast(spelled, "json"), "text")
     if kind == BINARY:
-        return _quoted(_call("to_base64", value.copy()))
+        return _quoted(call("to_base64", value.copy()))
     if kind in {TIMESTAMP, TIMESTAMPTZ}:
-        iso = _call("replace", spelled, exp.Literal.string(" "), exp.Literal.string("T"))
-        return _quoted(_call("regexp_replace", iso, exp.Literal.string(r"\+00$"), exp.Literal.string("Z")))
+        iso = call("replace", spelled, exp.Literal.string(" "), exp.Literal.string("T"))
+        return _quoted(call("regexp_replace", iso, exp.Literal.string(r"\+00$"), exp.Literal.string("Z")))
     return _quoted(spelled)
 
 
 def _quoted(text: exp.Expr) -> exp.Expr:
-    return exp.cast(_call("to_json", text), "text")
+    return exp.cast(call("to_json", text), "text")
 
 
 def _list(value: exp.Expr, kind: LogicalType, level: int) -> exp.Expr:
     name = f"item{level}"
     each = exp.Lambda(this=_text(exp.column(name), kind, level + 1), expressions=[exp.to_identifier(name)])
-    texts = _call("list_transform", value.copy(), each)
-    return _concat("[", _call("array_to_string", texts, exp.Literal.string(",")), "]")
+    texts = call("list_transform", value.copy(), each)
+    return _concat("[", call("array_to_string", texts, exp.Literal.string(",")), "]")
 
 
 def _map(value: exp.Expr, kind: Map, level: int) -> exp.Expr:
@@ -164,5 +160,5 @@ def _map(value: exp.Expr, kind: Map, level: int) -> exp.Expr:
     key = _quoted(exp.cast(member(entry.copy(), ("key",)), "text"))
     pair = _concat(key, ":", _text(member(entry.copy(), ("value",)), kind.value, level + 1))
     each = exp.Lambda(this=pair, expressions=[exp.to_identifier(name)])
-    texts = _call("list_transform", _call("map_entries", value.copy()), each)
-    return _concat("{", _call("array_to_string", texts, exp.Literal.string(",")), "}")
+    texts = call("list_transform", call("map_entries", value.copy()), each)
+    return _concat("{", call("array_to_string", texts, exp.Literal.string(",")), "}")

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from penstock.connectors.api import BatchWriter, Context, Preparation, Receipt, Sink, Staged
-from penstock.connectors.commits import compare
+from penstock.connectors.commits import compare, fingerprint
 from penstock.connectors.rest.params import RestSinkParams
 from penstock.errors import DataError, FatalError, InternalError, PenstockError, TransientError
 from penstock.registry import Capability, Descriptor
@@ -73,8 +73,7 @@ class RestSink(Sink):
 
     def writer(self, epoch: Epoch, schema: Schema) -> RestWriter:
         """Renders rows to a file in the scratch folder; nothing is sent before the commit."""
-        name = hashlib.sha256(epoch.attempt.encode()).hexdigest()[:16]
-        path = self._context.scratch / f"rest-{epoch.number}-{name}-{next(self._numbers)}.arrow"
+        path = self._context.scratch / f"rest-{epoch.number}-{fingerprint(epoch.attempt)}-{next(self._numbers)}.arrow"
         return RestWriter(path, schema, self._params.keys)
 
     def commit(self, epoch: Epoch, staged: Sequence[Staged]) -> Receipt:
@@ -186,7 +185,7 @@ class RestSink(Sink):
     def _new_client(self) -> HttpClient:
         from penstock.connectors.http.client import HttpClient
 
-        return HttpClient(self._params.connection, clock=self._context.clock, resolve=self._context.resolve)
+        return HttpClient.of(self._params.connection, self._context)
 
 
 class _Sent:

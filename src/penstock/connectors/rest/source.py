@@ -147,7 +147,7 @@ class RestSource(Spooling):
     def _new_client(self) -> HttpClient:
         from penstock.connectors.http.client import HttpClient
 
-        return HttpClient(self._params.connection, clock=self._context.clock, resolve=self._context.resolve)
+        return HttpClient.of(self._params.connection, self._context)
 
 
 def _checked(whole: Schema, context: Context) -> Schema:

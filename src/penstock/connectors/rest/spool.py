@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
     SchemaOf: TypeAlias = Callable[[ReadPage], Schema]
 
-VERSION: Final = 1
 _GROUP_BYTES: Final = 8 * 1024 * 1024
 _GROUP_PAGES: Final = 512
 _BUFFER: Final = 1024 * 1024
@@ -81,7 +80,7 @@ def write_spool(path: Path, pages: Iterable[ReadPage], schema_of: SchemaOf) -> P
         with suppress(OSError):
             part.unlink(missing_ok=True)
         raise
-    return {"v": VERSION, "file": str(path), **position}
+    return {"v": 1, "file": str(path), **position}
 
 
 @contextmanager
@@ -144,7 +143,7 @@ def _write(file: _File, pages: Iterable[ReadPage], schema_of: SchemaOf) -> dict[
         contents = read.contents
         entries.append([end, xxhash.xxh3_128_hexdigest(read.page.body), contents.shape.value, contents.records])
         records += contents.records
-    index = {"v": VERSION, "schema": schema.to_json() if schema else [], "pages": entries}
+    index = {"v": 1, "schema": schema.to_json() if schema else [], "pages": entries}
     text = json.dumps(index, separators=(",", ":")).encode()
     file.write(text)
     return {

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Final
 
 from penstock.connectors.api import EpochMarker, Receipt
-from penstock.errors import FatalError
+from penstock.connectors.commits import check_fence
 
 if TYPE_CHECKING:
     import sqlite3
@@ -47,10 +47,6 @@ _NEXT_VERSION: Final = """INSERT INTO _penstock_tables VALUES (?, 1)
     ON CONFLICT (name) DO UPDATE SET version = version + 1 RETURNING version"""
 
 
-def _key(sink_id: SinkId) -> tuple[str, str, str, str, str]:
-    return sink_id.project, sink_id.environment, sink_id.pipeline, sink_id.sink, sink_id.incarnation
-
-
 def _is_there(connection: sqlite3.Connection, table: str) -> bool:
     return bool(connection.execute(_THERE, (table,)).fetchone()[0])
 
@@ -64,7 +60,7 @@ def create(connection: sqlite3.Connection) -> None:
 def read(connection: sqlite3.Connection, sink_id: SinkId) -> EpochMarker | None:
     if not _is_there(connection, "_penstock_commits"):
         return None
-    found = connection.execute(_READ_MARK, _key(sink_id)).fetchone()
+    found = connection.execute(_READ_MARK, sink_id.parts).fetchone()
     return None if found is None else EpochMarker(found[0], found[1], Receipt(**json.loads(found[2])))
 
 
@@ -72,30 +68,25 @@ def incarnations(connection: sqlite3.Connection, sink_id: SinkId) -> frozenset[s
     """Of the sink's markers."""
     if not _is_there(connection, "_penstock_commits"):
         return frozenset()
-    *names, _ = _key(sink_id)
+    names = sink_id.lasting
     return frozenset(found for (found,) in connection.execute(_INCARNATIONS, names))
 
 
 def write(connection: sqlite3.Connection, epoch: Epoch, receipt: Receipt) -> None:
-    row = (*_key(epoch.sink_id), epoch.number, epoch.fence, json.dumps(asdict(receipt)))
+    row = (*epoch.sink_id.parts, epoch.number, epoch.fence, json.dumps(asdict(receipt)))
     connection.execute(_WRITE_MARK, row)
 
 
-def check_fence(connection: sqlite3.Connection, epoch: Epoch) -> bool:
+def is_newest(connection: sqlite3.Connection, epoch: Epoch) -> bool:
     """Whether this runner is known as the newest. Raises FatalError SNK-120 where there is a newer one."""
-    found = connection.execute(_READ_FENCE, _key(epoch.sink_id)).fetchone()
+    found = connection.execute(_READ_FENCE, epoch.sink_id.parts).fetchone()
     newest = -1 if found is None else int(found[0])
-    if newest > epoch.fence:
-        raise FatalError(
-            "SNK-120",
-            f'sink "{epoch.sink_id.sink}" has been taken over by another run',
-            detail=f"it writes with fence {newest}, this run holds {epoch.fence}",
-        )
+    check_fence(newest, epoch)
     return newest == epoch.fence
 
 
 def raise_fence(connection: sqlite3.Connection, epoch: Epoch) -> None:
-    connection.execute(_RAISE_FENCE, (*_key(epoch.sink_id), epoch.fence))
+    connection.execute(_RAISE_FENCE, (*epoch.sink_id.parts, epoch.fence))
 
 
 def version(connection: sqlite3.Connection, table: str) -> int:

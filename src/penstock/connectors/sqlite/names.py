@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from typing import TYPE_CHECKING
+
+from penstock.connectors.commits import fingerprint
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -13,20 +13,15 @@ if TYPE_CHECKING:
     from penstock.connectors.api import Epoch, SinkId
 
 
-def _fingerprint(*parts: str) -> str:
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
-
-
 def _prefix(sink_id: SinkId) -> str:
-    parts = (sink_id.project, sink_id.environment, sink_id.pipeline, sink_id.sink, sink_id.incarnation)
-    return f"sqlite-{_fingerprint(*parts)}-"
+    return f"sqlite-{fingerprint(*sink_id.parts)}-"
 
 
 def attempt_file(scratch: Path, epoch: Epoch) -> Path:
     """A new, empty file for one more writer of the attempt."""
     place = 0
     while True:
-        name = f"{_prefix(epoch.sink_id)}{_fingerprint(epoch.attempt, str(epoch.number))}-{place:04d}.arrow"
+        name = f"{_prefix(epoch.sink_id)}{fingerprint(epoch.attempt, str(epoch.number))}-{place:04d}.arrow"
         try:
             (scratch / name).touch(exist_ok=False)
         except FileExistsError:
@@ -41,4 +36,4 @@ def staged_of(scratch: Path, sink_id: SinkId) -> list[Path]:
 
 
 def key_index(table: str, keys: Sequence[str]) -> str:
-    return f"_penstock_key_{_fingerprint(table.lower(), *keys)}"
+    return f"_penstock_key_{fingerprint(table.lower(), *keys)}"

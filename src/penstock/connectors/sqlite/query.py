@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Final
 from sqlglot import exp, parse
 from sqlglot.errors import SqlglotError
 
-from penstock.connectors.sqlite import catalog, statements
+from penstock.connectors.sqlite import catalog
 from penstock.connectors.sqlite.driver import run
 from penstock.errors import ConfigError
+from penstock.trees import call, column, identifier, relation
 from penstock.types import BINARY, FLOAT64, INT64, STRING
 
 if TYPE_CHECKING:
@@ -44,9 +45,9 @@ def parsed(sql: str) -> exp.Query:
 def as_view(connection: sqlite3.Connection, query: exp.Query) -> exp.Table:
     """A view that this connection alone has, so that SQLite tells its columns before it is read."""
     temporary = exp.Properties(expressions=[exp.TemporaryProperty()])
-    named = exp.Table(this=statements.name(VIEW))
+    named = relation(VIEW)
     run(connection, exp.Create(this=named, kind="VIEW", expression=query.copy(), properties=temporary))
-    return exp.Table(this=statements.name(VIEW), db=statements.name("temp"))
+    return exp.Table(this=identifier(VIEW), db=identifier("temp"))
 
 
 def sampled(connection: sqlite3.Connection, relation: exp.Table, names: Sequence[str]) -> Mapping[str, LogicalType]:
@@ -54,8 +55,7 @@ def sampled(connection: sqlite3.Connection, relation: exp.Table, names: Sequence
     few = exp.select("*").from_(relation.copy()).limit(_SAMPLE_ROWS).subquery("few")
     kinds: dict[str, LogicalType] = {}
     for name in names:
-        column = exp.column(statements.name(name))
-        kind = exp.Anonymous(this="typeof", expressions=[column])
+        kind = call("typeof", column(name))
         found = run(connection, exp.select(kind).distinct().from_(few.copy())).fetchall()
         kinds[name] = _BY_KIND.get(frozenset(catalog.text(row[0]) for row in found) - {"null"}, STRING)
     return kinds

@@ -134,7 +134,7 @@ class SqliteSink(Sink):
             connection = self._connection()
             with transaction(connection):
                 commits.create(connection)
-                if not commits.check_fence(connection, epoch):
+                if not commits.is_newest(connection, epoch):
                     commits.raise_fence(connection, epoch)
         path = attempt_file(self._context.scratch, epoch)
         self._attempts.add(path.name)
@@ -144,7 +144,7 @@ class SqliteSink(Sink):
         """Also raises DataError SNK-114 (an empty input would overwrite), SNK-175 (a constraint of the table), SNK-181
         (a key is null or comes twice).
         """
-        parts = [StagedRows.of(item) for item in staged]
+        parts = [StagedRows.of(item, epoch) for item in staged]
         with writing(self._params.path):
             connection = self._connection()
             with transaction(connection):
@@ -159,7 +159,7 @@ class SqliteSink(Sink):
         marker = commits.read(connection, epoch.sink_id)
         if is_committed(marker, epoch) and marker and marker.receipt:
             return marker.receipt
-        commits.check_fence(connection, epoch)
+        commits.is_newest(connection, epoch)
         rows = sum(part.rows for part in parts)
         refuse_empty(self._params.mode, rows, allow_empty=self._params.allow_empty, sink=epoch.sink_id.sink)
         counts = self._write(connection, parts, rows)

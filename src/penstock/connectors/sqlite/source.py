@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from penstock.connectors.sqlite.reading import Policy
     from penstock.types import LogicalType
 
-_POSITION_VERSION: Final = 1
 _BATCH_ROWS: Final = 20_000
 
 
@@ -60,8 +59,11 @@ class _Reader(Source):
         """Batches; errors as ``describe``, and DataError SRC-178 for a bad value where the contract says fail."""
         if request.after is not None:
             raise InternalError("INT-900", "a sqlite source is read in full and was asked for a part")
-        if request.upto.get("v") != _POSITION_VERSION:
-            raise ConfigError("SRC-171", "a position was not written by this version of the sqlite source")
+        match request.upto:
+            case {"v": 1}:
+                pass
+            case _:
+                raise ConfigError("SRC-171", "a position was not written by this version of the sqlite source")
         whole = self.describe()
         schema = whole if request.columns is None else whole.select(request.columns)
         return Batches(schema, lambda: self._chunks(schema, request.upto))
@@ -116,7 +118,7 @@ class SqliteSource(_Reader):
         self._query = query.parsed(params.query) if params.query is not None else None
 
     def latest(self, partition: Partition) -> Position:  # noqa: ARG002 -- a table has one
-        return {"v": _POSITION_VERSION}
+        return {"v": 1}
 
     def _relation(self, connection: sqlite3.Connection) -> tuple[exp.Table, dict[str, str]]:
         if self._query is None:
@@ -134,7 +136,7 @@ class SqliteTable(_Reader):
 
     def latest(self, partition: Partition) -> Position:  # noqa: ARG002 -- a table has one
         with self._looking() as connection:
-            return {"v": _POSITION_VERSION, "version": commits.version(connection, self._named)}
+            return {"v": 1, "version": commits.version(connection, self._named)}
 
     def _check(self, connection: sqlite3.Connection, upto: Position) -> None:
         """Raises DataError SRC-110."""

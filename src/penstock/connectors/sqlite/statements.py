@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from sqlglot import exp
 
 from penstock.connectors.sqlite.affinity import declared
+from penstock.trees import identifier, is_not_null, is_null
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,21 +20,17 @@ _OLD: Final = "t"
 _NEW: Final = "s"
 
 
-def name(text: str) -> exp.Identifier:
-    return exp.to_identifier(text, quoted=True)
-
-
 def table(text: str, *, temporary: bool = False) -> exp.Table:
-    return exp.Table(this=name(text), db=name("temp" if temporary else "main"))
+    return exp.Table(this=identifier(text), db=identifier("temp" if temporary else "main"))
 
 
 def _of(side: str, column: str) -> exp.Column:
-    return exp.column(name(column), table=side)
+    return exp.column(identifier(column), table=side)
 
 
 def _definition(column: Field) -> exp.ColumnDef:
     return exp.ColumnDef(
-        this=name(column.name), kind=exp.DataType(this=exp.DType.USERDEFINED, kind=declared(column.type))
+        this=identifier(column.name), kind=exp.DataType(this=exp.DType.USERDEFINED, kind=declared(column.type))
     )
 
 
@@ -48,17 +45,17 @@ def add_column(text: str, column: Field) -> exp.Alter:
 
 def unique_index(text: str, index: str, keys: Sequence[str]) -> exp.Create:
     """An index by which a merge finds the row of a key."""
-    columns = [exp.Ordered(this=exp.column(name(key)), nulls_first=True) for key in keys]
+    columns = [exp.Ordered(this=exp.column(identifier(key)), nulls_first=True) for key in keys]
     made = exp.Index(
-        this=exp.Table(this=name(index), db=name("main")),
-        table=exp.Table(this=name(text)),
+        this=exp.Table(this=identifier(index), db=identifier("main")),
+        table=exp.Table(this=identifier(text)),
         params=exp.IndexParameters(columns=columns),
     )
     return exp.Create(this=made, kind="INDEX", unique=True, exists=True)
 
 
 def select_from(relation: exp.Table, columns: Sequence[str]) -> exp.Select:
-    return exp.select(*(exp.column(name(column)) for column in columns)).from_(relation)
+    return exp.select(*(exp.column(identifier(column)) for column in columns)).from_(relation)
 
 
 def delete_all(text: str) -> exp.Delete:
@@ -68,7 +65,7 @@ def delete_all(text: str) -> exp.Delete:
 def insert(text: str, columns: Sequence[str], *, temporary: bool = False) -> exp.Insert:
     """One row of placeholders, in the order of the columns."""
     row = exp.Tuple(expressions=[exp.Placeholder() for _ in columns])
-    into = exp.Schema(this=table(text, temporary=temporary), expressions=[name(column) for column in columns])
+    into = exp.Schema(this=table(text, temporary=temporary), expressions=[identifier(column) for column in columns])
     return exp.Insert(this=into, expression=exp.Values(expressions=[row]))
 
 
@@ -84,8 +81,8 @@ def _older(order_by: str | None) -> exp.Expr:
     if order_by is None:
         return exp.Literal.number(0)
     old, new = _of(_OLD, order_by), _of(_NEW, order_by)
-    later = exp.or_(exp.Is(this=new, expression=exp.Null()), exp.GT(this=old.copy(), expression=new.copy()))
-    return exp.paren(exp.and_(exp.Not(this=exp.Is(this=old, expression=exp.Null())), later))
+    later = exp.or_(is_null(new), exp.GT(this=old.copy(), expression=new.copy()))
+    return exp.paren(exp.and_(is_not_null(old), later))
 
 
 def _same_values(columns: Sequence[str]) -> exp.Expr:
@@ -110,8 +107,8 @@ def count_matches(text: str, keys: Sequence[str], values: Sequence[str], order_b
 
 def count_bad_keys(keys: Sequence[str]) -> exp.Select:
     """One row: rows with a null key, and how many rows more than keys there are."""
-    columns = [exp.column(name(key)) for key in keys]
-    null = exp.or_(*[exp.Is(this=column.copy(), expression=exp.Null()) for column in columns])
+    columns = [exp.column(identifier(key)) for key in keys]
+    null = exp.or_(*[is_null(column) for column in columns])
     nulls = exp.Coalesce(this=exp.Sum(this=exp.paren(null)), expressions=[exp.Literal.number(0)])
     distinct = exp.select(*columns).distinct().from_(table(STAGE, temporary=True))
     keys_there = exp.select(exp.Count(this=exp.Star())).from_(distinct.subquery("k"))
@@ -121,7 +118,7 @@ def count_bad_keys(keys: Sequence[str]) -> exp.Select:
 
 def update_matches(text: str, keys: Sequence[str], values: Sequence[str], order_by: str | None) -> exp.Update:
     """Only the sent columns, only rows that differ, only by newer ones."""
-    changes = [exp.EQ(this=exp.column(name(column)), expression=_of(_NEW, column)) for column in values]
+    changes = [exp.EQ(this=exp.column(identifier(column)), expression=_of(_NEW, column)) for column in values]
     differing = exp.and_(exp.Not(this=_older(order_by)), exp.Not(this=_same_values(values)))
     stage = exp.alias_(table(STAGE, temporary=True), _NEW, table=True)
     return exp.Update(
@@ -136,5 +133,5 @@ def insert_new(text: str, columns: Sequence[str], keys: Sequence[str]) -> exp.In
     there = exp.select("1").from_(exp.alias_(table(text), _OLD, table=True)).where(_same_key(keys))
     stage = exp.alias_(table(STAGE, temporary=True), _NEW, table=True)
     rows = exp.select(*(_of(_NEW, column) for column in columns)).from_(stage)
-    into = exp.Schema(this=table(text), expressions=[name(column) for column in columns])
+    into = exp.Schema(this=table(text), expressions=[identifier(column) for column in columns])
     return exp.Insert(this=into, expression=rows.where(exp.Not(this=exp.Exists(this=there))))

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlglot import exp
 
+from penstock import trees
 from penstock.errors import DataError
 from penstock.types import DATE, FLOAT32, FLOAT64, JSON, TIME, TIMESTAMP, TIMESTAMPTZ, UINT64, UUID, Decimal
 
@@ -63,7 +64,7 @@ def values_of(column: pa.Array, logical: LogicalType) -> list[Any]:
 
 
 def _expression(column: Field) -> exp.Expr:
-    value = exp.column(exp.to_identifier(column.name, quoted=True))
+    value = trees.column(column.name)
     match column.type:
         case Decimal():
             return _with_leading_zero(exp.cast(value, exp.DType.VARCHAR))
@@ -78,13 +79,13 @@ def _expression(column: Field) -> exp.Expr:
 
 
 def _moment(value: exp.Expr, form: str) -> exp.Expr:
-    return exp.Anonymous(this="strftime", expressions=[value, exp.Literal.string(form)])
+    return trees.call("strftime", value, exp.Literal.string(form))
 
 
 def _with_leading_zero(text: exp.Expr) -> exp.Expr:
     """The engine writes .5 where all digits stand behind the point."""
     pattern, replacement = exp.Literal.string(r"^(-?)\."), exp.Literal.string(r"\10.")
-    return exp.Anonymous(this="regexp_replace", expressions=[text, pattern, replacement])
+    return trees.call("regexp_replace", text, pattern, replacement)
 
 
 def _check_years(column: pa.Array, field: Field) -> None:

@@ -8,14 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from penstock.connectors.api import BatchWriter, Staged
+from penstock.connectors.commits import taken_over
 from penstock.connectors.sqlite.storing import stored, values_of
-from penstock.errors import FatalError, InternalError, TransientError
+from penstock.errors import InternalError, TransientError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     import pyarrow as pa
 
+    from penstock.connectors.api import Epoch
     from penstock.types import Schema
 
 BATCH_ROWS: Final = 20_000
@@ -73,14 +75,16 @@ class StagedRows:
     path: Path
     schema: Schema
     rows: int
+    epoch: Epoch
 
     @classmethod
-    def of(cls, staged: Staged) -> StagedRows:
+    def of(cls, staged: Staged, epoch: Epoch) -> StagedRows:
+        """Raises InternalError INT-900 for what no writer gave."""
         from penstock.types import Schema
 
         match staged.payload:
             case {"path": str() as path, "columns": list() as columns}:
-                return cls(Path(path), Schema.from_json(columns), staged.rows)
+                return cls(Path(path), Schema.from_json(columns), staged.rows, epoch)
         raise InternalError("INT-900", "what was staged for a sink of SQLite is not what its writer said")
 
     def batches(self) -> Iterator[Sequence[Sequence[object]]]:
@@ -92,7 +96,7 @@ class StagedRows:
         try:
             stream = pa.ipc.open_stream(pa.memory_map(str(self.path)))
         except OSError:
-            raise FatalError("SNK-120", "what was staged for a sink of SQLite is gone: another run took over") from None
+            raise taken_over(self.epoch, "what it staged is gone") from None
         for batch in stream:
             for start in range(0, batch.num_rows, BATCH_ROWS):
                 part = batch.slice(start, BATCH_ROWS)

@@ -21,6 +21,7 @@ from penstock.engines.duckdb.errors import batches_of, translated
 from penstock.engines.duckdb.pump import drain
 from penstock.errors import FatalError, InternalError
 from penstock.graph.select import column, identifier
+from penstock.trees import copy_option
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -87,11 +88,6 @@ def copy(query: exp.Query, place: str, options: Sequence[exp.CopyParameter]) -> 
     return exp.Copy(this=query.subquery(), kind=False, files=[exp.Literal.string(place)], params=list(options))
 
 
-def _option(name: str, value: exp.Expr | str | bool | int) -> exp.CopyParameter:  # noqa: FBT001 -- an option's value
-    tree = value if isinstance(value, exp.Expr) else exp.convert(value)
-    return exp.CopyParameter(this=exp.var(name), expression=tree)
-
-
 def _names(names: Sequence[str]) -> exp.Tuple:
     return exp.Tuple(expressions=[column(name) for name in names])
 
@@ -99,16 +95,16 @@ def _names(names: Sequence[str]) -> exp.Tuple:
 def _file_options(target: FileTarget) -> list[exp.CopyParameter]:
     options = _format_options(target.format)
     if isinstance(target.format, ParquetFormat):
-        options.append(_option("return_stats", True))
+        options.append(copy_option("return_stats", True))
     if target.single:
         return options
-    options.append(_option("file_extension", target.extension))
-    options.append(_option("overwrite_or_ignore", True))
+    options.append(copy_option("file_extension", target.extension))
+    options.append(copy_option("overwrite_or_ignore", True))
     if target.partition_by:
-        options.append(_option("partition_by", _names(target.partition_by)))
-        options.append(_option("write_partition_columns", target.partition_columns_in_files))
+        options.append(copy_option("partition_by", _names(target.partition_by)))
+        options.append(copy_option("write_partition_columns", target.partition_columns_in_files))
     else:  # not a file per thread: DuckDB 2.0 crashes, or hangs, where such a statement is interrupted
-        options.append(_option("file_size_bytes", target.max_file_bytes or _ANY_SIZE))
+        options.append(copy_option("file_size_bytes", target.max_file_bytes or _ANY_SIZE))
     return options
 
 
@@ -117,8 +113,8 @@ def _format_options(form: FileFormat) -> list[exp.CopyParameter]:
         case ParquetFormat():
             return _parquet_options(form)
         case JsonFormat():
-            options = [_option("format", "json"), _option("compression", form.compression or "none")]
-            return [*options, _option("array", True)] if form.layout == "array" else options
+            options = [copy_option("format", "json"), copy_option("compression", form.compression or "none")]
+            return [*options, copy_option("array", True)] if form.layout == "array" else options
         case CsvFormat():
             return _csv_options(form)
     assert_never(form)
@@ -127,34 +123,34 @@ def _format_options(form: FileFormat) -> list[exp.CopyParameter]:
 def _parquet_options(form: ParquetFormat) -> list[exp.CopyParameter]:
     codec = {"auto": "zstd", "none": "uncompressed"}.get(form.compression, form.compression)
     options = [
-        _option("format", "parquet"),
-        _option("compression", codec),
-        _option("parquet_version", exp.var(form.version.upper())),
+        copy_option("format", "parquet"),
+        copy_option("compression", codec),
+        copy_option("parquet_version", exp.var(form.version.upper())),
     ]
     if codec == "zstd" and form.compression_level is not None:
-        options.append(_option("compression_level", form.compression_level))
+        options.append(copy_option("compression_level", form.compression_level))
     if form.row_group_rows is not None:
-        options.append(_option("row_group_size", form.row_group_rows))
+        options.append(copy_option("row_group_size", form.row_group_rows))
     if not form.bloom_filter:
-        options.append(_option("write_bloom_filter", False))
+        options.append(copy_option("write_bloom_filter", False))
     return options
 
 
 def _csv_options(form: CsvFormat) -> list[exp.CopyParameter]:
     quote = form.quote or '"'
     options = [
-        _option("format", "csv"),
-        _option("header", form.header is not False),
-        _option("delimiter", form.delimiter or ","),
-        _option("quote", quote),
-        _option("escape", form.escape or quote),
-        _option("nullstr", form.null_values[0] if form.null_values else ""),
-        _option("compression", form.compression or "none"),
+        copy_option("format", "csv"),
+        copy_option("header", form.header is not False),
+        copy_option("delimiter", form.delimiter or ","),
+        copy_option("quote", quote),
+        copy_option("escape", form.escape or quote),
+        copy_option("nullstr", form.null_values[0] if form.null_values else ""),
+        copy_option("compression", form.compression or "none"),
     ]
     if form.date_format:
-        options.append(_option("dateformat", form.date_format))
+        options.append(copy_option("dateformat", form.date_format))
     if form.timestamp_format:
-        options.append(_option("timestampformat", form.timestamp_format))
+        options.append(copy_option("timestampformat", form.timestamp_format))
     return options
 
 

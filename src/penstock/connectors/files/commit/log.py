@@ -6,11 +6,11 @@ import shutil
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
+from penstock.connectors.commits import check_fence
 from penstock.connectors.files.commit import disk
 from penstock.connectors.files.commit.names import fence_of, sink_folder, version_name, version_of
 from penstock.connectors.files.commit.records import Manifest, State, decode, encode
 from penstock.disk import ensure_folder, sync_folder, write_durably
-from penstock.errors import FatalError
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -136,12 +136,7 @@ class Log:
     def check_fence(self, epoch: Epoch) -> None:
         """Raises FatalError SNK-120 where a newer runner has been here."""
         newest = max(map(version_of, disk.names_in(self._fences / sink_folder(epoch.sink_id))), default=-1)
-        if newest > epoch.fence:
-            raise FatalError(
-                "SNK-120",
-                f'sink "{epoch.sink_id.sink}" has been taken over by another run',
-                detail=f"it writes with fence {newest}, this run holds {epoch.fence}",
-            )
+        check_fence(newest, epoch)
 
     def _throw_out_older(self, epoch: Epoch) -> None:
         staging = self.staging(epoch.sink_id)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
+from penstock.connectors.commits import fingerprint
 from penstock.errors import InternalError
 
 if TYPE_CHECKING:
@@ -27,20 +27,15 @@ def slug(text: str) -> str:
     return _UNSAFE.sub("_", text)[:_LONGEST].strip("_") or "x"
 
 
-def fingerprint(*parts: str) -> str:
-    """16 hex digits that stand for exactly these texts."""
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
-
-
 def sink_key(sink_id: SinkId) -> str:
     """The whole sink id as one text, unmistakable whatever characters its parts have."""
-    return json.dumps([sink_id.project, sink_id.environment, sink_id.pipeline, sink_id.sink, sink_id.incarnation])
+    return json.dumps(sink_id.parts)
 
 
 def incarnation_of(key: str, sink_id: SinkId) -> str | None:
     """The incarnation in a ``sink_key``; None where it is that of another sink."""
     *names, incarnation = json.loads(key)
-    ours = names == [sink_id.project, sink_id.environment, sink_id.pipeline, sink_id.sink]
+    ours = tuple(names) == sink_id.lasting
     return str(incarnation) if ours else None
 
 

@@ -1,0 +1,79 @@
+"""Small SQLGlot trees in DuckDB's dialect, of which every room builds larger ones. What is handed in is copied."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlglot import exp
+
+from penstock.types.logical import fold_case
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+def identifier(name: str) -> exp.Identifier:
+    """A quoted name: any text is safe in it."""
+    return exp.Identifier(this=name, quoted=True)
+
+
+def column(name: str, table: str | None = None) -> exp.Column:
+    """A reference to a column by its exact name."""
+    return exp.Column(this=identifier(name), table=identifier(table) if table else None)
+
+
+def relation(name: str) -> exp.Table:
+    """A reference to a relation by its exact name."""
+    return exp.Table(this=identifier(name))
+
+
+def unused_name(wanted: str, taken: Iterable[str]) -> str:
+    """``wanted``, longer where one of the names is that already (the case of letters does not count)."""
+    known = {fold_case(name) for name in taken}
+    while fold_case(wanted) in known:
+        wanted += "_"
+    return wanted
+
+
+def call(function: str, *arguments: exp.Expr, **options: exp.Expr) -> exp.Anonymous:
+    """A function of DuckDB by its own name: ``function(argument, option = value)``."""
+    given = [exp.EQ(this=exp.to_identifier(name), expression=value.copy()) for name, value in options.items()]
+    return exp.Anonymous(this=function, expressions=[*(argument.copy() for argument in arguments), *given])
+
+
+def texts(values: Iterable[str]) -> exp.Array:
+    """A list of constants."""
+    return exp.Array(expressions=[exp.Literal.string(value) for value in values])
+
+
+def is_null(value: exp.Expr) -> exp.Is:
+    """True or false, never null."""
+    return exp.Is(this=value.copy(), expression=exp.null())
+
+
+def is_not_null(value: exp.Expr) -> exp.Not:
+    """True or false, never null."""
+    return exp.Not(this=is_null(value))
+
+
+def matches(value: exp.Expr, pattern: str) -> exp.Anonymous:
+    """Whether the whole of a text is what the pattern (RE2) says; null for null."""
+    return call("regexp_full_match", value, exp.Literal.string(pattern))
+
+
+def when(condition: exp.Expr, value: exp.Expr) -> exp.Case:
+    """The value where the condition is true, else null."""
+    return exp.Case(ifs=[exp.If(this=condition.copy(), true=value.copy())])
+
+
+def conjuncts(condition: exp.Expr) -> list[exp.Expr]:
+    """The parts of a condition that must all be true, from left to right, none of them an AND."""
+    inner = condition.unnest()
+    return [part for side in inner.flatten() for part in conjuncts(side)] if isinstance(inner, exp.And) else [inner]
+
+
+def copy_option(name: str, value: exp.Expr | str | bool | int) -> exp.CopyParameter:  # noqa: FBT001 -- an option's value
+    """``NAME value`` of a COPY statement."""
+    return exp.CopyParameter(
+        this=exp.var(name), expression=value.copy() if isinstance(value, exp.Expr) else exp.convert(value)
+    )
