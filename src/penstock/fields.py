@@ -206,13 +206,6 @@ def _secret(value: object) -> Secret:
     raise ValueError("takes text, usually ${secret.NAME}")
 
 
-SecretText = Annotated[
-    Secret,
-    PlainValidator(_secret),
-    WithJsonSchema({"type": "string", "writeOnly": True, "examples": ["${secret.NAME}"]}),
-]
-
-
 def reveal(value: str | Secret) -> str:
     """The text of a field that may hold a secret (URLs, headers, queries)."""
     return value.reveal() if isinstance(value, Secret) else value

@@ -113,24 +113,7 @@ def test_any_text_is_a_type_or_a_named_error(text):
 def test_a_schema_goes_through_json_unchanged(schema):
     again = Schema.from_json(json.loads(json.dumps(schema.to_json())))
     assert again == schema
-    assert again.fingerprint() == schema.fingerprint()
     assert diff(schema, again) == ()
-
-
-@often
-@given(SCHEMAS, SCHEMAS)
-def test_a_fingerprint_differs_where_schemas_differ(one, other):
-    assert (one.fingerprint() == other.fingerprint()) == (one == other)
-    for place, field in enumerate(one):
-        changed = Schema((*one.fields[:place], replace(field, nullable=not field.nullable), *one.fields[place + 1 :]))
-        assert changed.fingerprint() != one.fingerprint()
-
-
-@often
-@given(st.permutations(["pii", "secret", "health", "z"]))
-def test_a_fingerprint_does_not_hang_on_the_order_in_which_labels_come(labels):
-    made = Schema.of({"a": "int64"}).with_labels({"a": labels})
-    assert made.fingerprint() == Schema.of({"a": " int64 "}).with_labels({"a": sorted(labels)}).fingerprint()
 
 
 @often
@@ -149,7 +132,8 @@ def test_relaxing_twice_is_relaxing_once_and_holds_what_was(schema):
 @often
 @given(SCHEMAS)
 def test_a_schema_goes_through_arrow_unchanged_but_for_its_labels(schema):
-    assert from_arrow(to_arrow(schema)) == schema.without_labels()
+    unlabelled = Schema(tuple(replace(field, labels=frozenset()) for field in schema))
+    assert from_arrow(to_arrow(schema)) == unlabelled
 
 
 @often

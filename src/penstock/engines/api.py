@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from pathlib import Path
 
     import pyarrow as pa
     from sqlglot import exp
@@ -158,17 +157,10 @@ class Engine(ABC):
         """Idempotent."""
 
 
-class EngineFactory(Protocol):
-    """Makes an engine: ``scratch`` is its private folder, ``readable`` the folders and files its SQL may read."""
-
-    def __call__(self, limits: Limits, scratch: Path, readable: Sequence[Path]) -> Engine: ...
-
-
 __all__ = [
     "BindError",
     "BindKind",
     "Engine",
-    "EngineFactory",
     "Limits",
     "NodeCounts",
     "OpenWriter",

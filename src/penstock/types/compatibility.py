@@ -209,11 +209,10 @@ class TypeNarrowed:
 
 @dataclass(frozen=True, slots=True)
 class TypeChanged:
-    """Neither holds the other. ``common`` holds both, if any type does."""
+    """Neither holds the other."""
 
     old: Field
     new: Field
-    common: LogicalType | None
 
     def __str__(self) -> str:
         return f'column "{self.new.name}" has another type: {self.new.type} instead of {self.old.type}'
@@ -309,7 +308,7 @@ def _type_change(old: Field, new: Field) -> Change:
         return TypeWidened(old, new)
     if can_hold(old.type, new.type):
         return TypeNarrowed(old, new)
-    return TypeChanged(old, new, widen(old.type, new.type))
+    return TypeChanged(old, new)
 
 
 def _suspicions(old: Schema, new: Schema) -> Iterator[RenameSuspected]:

@@ -70,11 +70,13 @@ _NAMES: Final[dict[str, LogicalType]] = {
     "GEOMETRY": lt.BINARY,
     **dict.fromkeys(("TIMETZ", "BIT", "BITSTRING", "BIGNUM", "ENUM", "NULL"), lt.STRING),
 }
-_ROUNDING: Final = frozenset({"TIMESTAMP_NS", "TIMESTAMPTZ_NS", "TIME_NS"})
-_DIFFERING: Final = _ROUNDING | {
-    *("HUGEINT", "UHUGEINT", "INT128", "UINT128", "TIMESTAMP_S", "TIMESTAMP_MS", "VARIANT", "GEOMETRY"),
-    *("TIMETZ", "BIT", "BITSTRING", "BIGNUM", "ENUM", "NULL"),
-}
+_DIFFERING: Final = frozenset(
+    {
+        *("TIMESTAMP_NS", "TIMESTAMPTZ_NS", "TIME_NS", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMETZ"),
+        *("HUGEINT", "UHUGEINT", "INT128", "UINT128", "BIGNUM", "VARIANT", "GEOMETRY"),
+        *("BIT", "BITSTRING", "ENUM", "NULL"),
+    }
+)
 _ZONED: Final[dict[str, LogicalType]] = {"TIME": lt.STRING, "TIMESTAMP": lt.TIMESTAMPTZ}
 
 
@@ -129,12 +131,11 @@ def _check_case(names: Iterable[str]) -> None:
 @dataclass(frozen=True, slots=True)
 class EngineType:
     """A type as DuckDB prints it. ``differs``: its values need a cast to ``to_duckdb(type)``, which fails for a value that
-    does not fit; ``rounds``: that cast fails for none, but rounds what lies below a microsecond without a word.
+    does not fit, but rounds what lies below a microsecond without a word.
     """
 
     type: LogicalType
     differs: bool
-    rounds: bool
 
 
 def from_duckdb(text: str) -> LogicalType:
@@ -164,14 +165,13 @@ class _Parser:
         self._text = text
         self._depth = 0
         self._differs = False
-        self._rounds = False
         self._cursor = Cursor(tokens_of(text, lambda message, _offset, _length: self._refuse(message)))
 
     def parse(self) -> EngineType:
         logical = self._type()
         if self._cursor.current.sort is not Sort.END:
             self._refuse()
-        return EngineType(logical, self._differs, self._rounds)
+        return EngineType(logical, self._differs)
 
     def _type(self) -> LogicalType:
         self._depth += 1
@@ -207,7 +207,6 @@ class _Parser:
         if logical is None:
             self._refuse()
         self._differs |= name in _DIFFERING
-        self._rounds |= name in _ROUNDING
         if name in _ZONED and self._cursor.at_word("WITH"):
             for word in ("WITH", "TIME", "ZONE"):
                 if not self._cursor.at_word(word):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -151,9 +149,6 @@ class Schema:
             tuple(replace(field, labels=field.labels | added.get(field.name, frozenset())) for field in self.fields)
         )
 
-    def without_labels(self) -> Schema:
-        return Schema(tuple(replace(field, labels=frozenset()) for field in self.fields))
-
     def relaxed(self) -> Schema:
         """Every column and every nested place nullable, labels kept."""
         return Schema(tuple(replace(field, type=relaxed(field.type), nullable=True) for field in self.fields))
@@ -170,11 +165,6 @@ class Schema:
         if not isinstance(columns, list):
             raise ConfigError("DOC-412", "a schema in JSON is a list of columns")
         return cls(tuple(_field_of(column) for column in columns))
-
-    def fingerprint(self) -> str:
-        """SHA-256 (hex) of the canonical JSON: names, types, nullability, labels, order; the same on every machine."""
-        text = json.dumps(self.to_json(), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-        return hashlib.sha256(text.encode("ascii")).hexdigest()
 
 
 def _field_of(column: object) -> Field:

@@ -99,25 +99,6 @@ def call_with_retry(
     return result
 
 
-def retry_transient(
-    function: Callable[[], T],
-    policy: RetryPolicy,
-    *,
-    clock: Clock,
-    random: Random,
-    sleep: Callable[[float], None] | None = None,
-) -> T:
-    """The simple form: every TransientError of ``function`` may be tried again, without a wait that the system asks for."""
-
-    def attempt(_: int) -> T | Again:
-        try:
-            return function()
-        except TransientError as error:
-            return Again(error)
-
-    return call_with_retry(attempt, policy, clock=clock, random=random, sleep=sleep)
-
-
 def _failure(state: RetryCallState) -> Again:
     assert state.outcome is not None
     failure = state.outcome.result()

@@ -121,7 +121,7 @@ def _format_options(form: FileFormat) -> list[exp.CopyParameter]:
 
 
 def _parquet_options(form: ParquetFormat) -> list[exp.CopyParameter]:
-    codec = {"auto": "zstd", "none": "uncompressed"}.get(form.compression, form.compression)
+    codec = "uncompressed" if form.compression == "none" else form.compression
     options = [
         copy_option("format", "parquet"),
         copy_option("compression", codec),

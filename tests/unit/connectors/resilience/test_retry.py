@@ -2,7 +2,7 @@ from random import Random
 
 import pytest
 
-from penstock.connectors.resilience.retry import Again, RetryPolicy, call_with_retry, retry_transient
+from penstock.connectors.resilience.retry import Again, RetryPolicy, call_with_retry
 from penstock.errors import ConfigError, TransientError
 from penstock.testing.clock import FakeClock
 
@@ -116,24 +116,3 @@ def test_a_sleep_of_the_callers_own_is_used():
     slept = []
     call_with_retry(Flaky(1, after=5), POLICY, clock=FakeClock(), random=Random(1), sleep=slept.append)
     assert slept == [5]
-
-
-def test_the_simple_form_repeats_transient_errors_only():
-    calls = []
-
-    def function():
-        calls.append(1)
-        if len(calls) < 3:
-            raise TransientError("NET-110", "gone")
-        return len(calls)
-
-    assert retry_transient(function, POLICY, clock=FakeClock(), random=Random(1)) == 3
-
-    def broken():
-        calls.append(1)
-        raise ConfigError("NET-100", "wrong")
-
-    calls.clear()
-    with pytest.raises(ConfigError):
-        retry_transient(broken, POLICY, clock=FakeClock(), random=Random(1))
-    assert calls == [1]
