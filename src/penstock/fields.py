@@ -198,14 +198,6 @@ ByteSize = Annotated[
 # ---------------------------------------------------------------- secrets
 
 
-def _secret(value: object) -> Secret:
-    if isinstance(value, Secret):
-        return value
-    if isinstance(value, str):
-        return Secret(value)
-    raise ValueError("takes text, usually ${secret.NAME}")
-
-
 def reveal(value: str | Secret) -> str:
     """The text of a field that may hold a secret (URLs, headers, queries)."""
     return value.reveal() if isinstance(value, Secret) else value

@@ -197,7 +197,9 @@ def _start_on_free_port(
     installation: PostgresInstallation, folder: Path, settings: Mapping[str, str]
 ) -> PostgresServer:
     """Another process may take a port between the look and the start: then another one is tried."""
-    for remaining in range(_PORT_TRIES - 1, -1, -1):
+    remaining = _PORT_TRIES
+    while True:
+        remaining -= 1
         server = PostgresServer(port=_free_port(), folder=folder, installation=installation)
         try:
             server.start(settings)
@@ -206,7 +208,6 @@ def _start_on_free_port(
                 raise
         else:
             return server
-    raise AssertionError("unreachable")  # pragma: no cover
 
 
 def _free_port() -> int:

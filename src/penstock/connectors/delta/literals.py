@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
 
+from penstock.errors import InternalError
 from penstock.trees import call, texts
 from penstock.types.duckdb import to_duckdb, to_duckdb_text
 
@@ -35,7 +36,7 @@ def _constant(value: Any) -> exp.Expr:
         case int() | float() | Decimal() | str():
             return exp.Literal.string(str(value))
         case _:
-            raise TypeError(type(value).__name__)
+            raise InternalError("INT-900", f"a {type(value).__name__} is no value of a Delta table")
 
 
 def parquet(paths: Iterable[str], schema: Schema, **options: exp.Expr) -> exp.Anonymous:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Final, LiteralString, assert_never
 
 from penstock.connectors.postgres.names import MAX_NAME_BYTES, too_long
 from penstock.connectors.postgres.reading import logical_of
+from penstock.errors import InternalError
 from penstock.types import JSON, STRING, Decimal, Field, Kind, List, Map, Primitive, Schema, Struct
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ def type_of(logical: LogicalType) -> sql.Composable:
         case List():
             return sql.SQL("{}[]").format(type_of(logical.element))
         case Map() | Struct():
-            raise AssertionError("refused by objection")
+            raise InternalError("INT-900", f"a column of type {logical} is refused before its table is made")
         case _:
             assert_never(logical)
 

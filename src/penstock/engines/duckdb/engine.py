@@ -12,6 +12,7 @@ from penstock.engines.duckdb import binder, outputs
 from penstock.engines.duckdb.chance import drawing, seed_of, shared_by_chance
 from penstock.engines.duckdb.execution import Execution, Nowhere
 from penstock.engines.duckdb.session import Session, typing_connection
+from penstock.errors import InternalError
 from penstock.graph.nodes import Python, Sort
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ class DuckDBEngine(Engine):
     def _write(self, run: Execution, write: str, opened: OpenWriter) -> tuple[Writer, Staged]:
         schema = run.graph[write].schema
         if schema is None:
-            raise AssertionError(write)
+            raise InternalError("INT-900", f"the write {write} has no schema")
 
         def attempt(query: exp.Query) -> Writer:
             writer = opened()

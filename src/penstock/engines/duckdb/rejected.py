@@ -9,7 +9,7 @@ from sqlglot import exp
 from penstock.connectors.api import REJECT_COLUMNS, SOURCE_ROW
 from penstock.engines.duckdb.errors import batches_of
 from penstock.engines.duckdb.row_json import json_object
-from penstock.errors import DataError
+from penstock.errors import DataError, InternalError
 from penstock.graph.select import column, identifier, violated
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def rows_of(node: Check, source: exp.Query, origin: Origin | None = None) -> exp
 def _row(node: Check) -> exp.Expr:
     """The row as JSON, without the compiler's own columns."""
     if node.schema is None:
-        raise AssertionError(node.id)
+        raise InternalError("INT-900", f"the check {node.id} has no schema")
     names = node.schema.names if node.record is None else node.record
     return json_object({name: (column(name), node.schema[name].type) for name in names})
 
