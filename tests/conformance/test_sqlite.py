@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 import pytest
 
 from penstock.clock import SystemClock
-from penstock.connectors.api import Context
+from penstock.connectors.api import Allowance, Context
 from penstock.connectors.sqlite.descriptors import SINK, SOURCE
 from penstock.testing.sinks import SinkSuite
 from penstock.testing.sources import SourceSuite
@@ -136,7 +136,7 @@ class TestSqliteSource(SourceSuite):
         schema = from_arrow(table.schema)
         with closing(sqlite3.connect(self.file)) as connection:
             for batch in table.to_batches():
-                kept = stored(batch, schema)
+                kept = stored(batch, schema, allowance=Allowance())
                 values = [values_of(column, field.type) for column, field in zip(kept.columns, schema, strict=True)]
                 marks = ", ".join("?" * len(values))
                 connection.executemany(f"INSERT INTO orders VALUES ({marks})", zip(*values, strict=True))

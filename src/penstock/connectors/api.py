@@ -42,6 +42,19 @@ def pass_by(point: str) -> None:
 
 
 @dataclass(frozen=True, slots=True)
+class Allowance:
+    """What the run gives to the databases of a connector's own (``connectors.database``): the run's memory, of which each
+    takes a share, its threads, and a present, private folder for what memory cannot hold. ``spill`` None: nothing is
+    spilled; ``spill_bytes`` None: as much as the disk gives.
+    """
+
+    memory_bytes: int = 4 * 2**30
+    threads: int = 4
+    spill: Path | None = None
+    spill_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Context:
     """What a connector may know of its surroundings.
 
@@ -49,7 +62,8 @@ class Context:
     ``scratch`` is a private folder, present, removed after the run. ``contract`` is the schema that the document or the
     ledger states for a source, or None; ``env`` is not offered: secrets and variables are already in the parameters.
     ``reached`` is told the name of each crash point that a sink passes (``files.staged``); it does nothing unless a test
-    or a torture run asks for faults, and whatever it raises is the crash.
+    or a torture run asks for faults, and whatever it raises is the crash. ``allowance`` bounds what the connector computes
+    by itself.
     """
 
     name: str
@@ -58,6 +72,7 @@ class Context:
     clock: Clock
     contract: Contract | None = None
     reached: Callable[[str], None] = pass_by
+    allowance: Allowance = Allowance()
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,7 +95,7 @@ class Try:
         paths = [attempt.folder / part.source / file.path for attempt, part in self.staged for file in part.files]
         if self.table is not None:
             check_present(self.table.root, self.table.files)
-        with duck(self.context.scratch) as own:
+        with duck(home.root, self.context.allowance) as own:
             merged = merge(own, self._work(), paths, self.table, folder)
         counts = merged.counts
         if counts.get(INSERTED):
@@ -131,7 +131,7 @@ class Try:
         source = f"widened-{self.number}"
         home, folder = self._fresh(source)
         check_present(table.root, rest)
-        with duck(self.context.scratch) as own:
+        with duck(home.root, self.context.allowance) as own:
             rows = table_rows(own, table, rest, shape.target, alias="t")
             own.run(copy(all_of(rows), folder, shape.form, shape.partition_by))
         files = self._written(home, source)

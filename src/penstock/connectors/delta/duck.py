@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from sqlglot import exp
 
+from penstock.connectors.database import open_database
 from penstock.errors import InternalError, TransientError
 from penstock.trees import column, copy_option
 
@@ -16,32 +17,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    import duckdb
+    from penstock.connectors.api import Allowance, ParquetFormat
 
-    from penstock.connectors.api import ParquetFormat
-
-_MEMORY: Final = "1GB"
 _LOOK_S: Final = 0.05
 Result = TypeVar("Result")
 
 
 class Duck:
-    """A database of its own in memory, in UTC; spills into the folder it is given. Owned by one thread."""
+    """A database of its own, which reads and writes files of one table only. Owned by one thread."""
 
-    def __init__(self, scratch: Path) -> None:
-        import duckdb
-
+    def __init__(self, root: Path, allowance: Allowance) -> None:
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="delta-duckdb")
-        self._connection: duckdb.DuckDBPyConnection = duckdb.connect(
-            config={
-                "memory_limit": _MEMORY,
-                "temp_directory": str(scratch / "delta-spill"),
-                "preserve_insertion_order": False,
-                "autoinstall_known_extensions": False,
-                "autoload_known_extensions": False,
-            }
-        )
-        self._connection.execute("SET TimeZone = 'UTC'")
+        self._connection = open_database(allowance, threads=allowance.threads, folders=[root], ordered=False)
 
     def run(self, statement: exp.Expr) -> None:
         """Raises TransientError SNK-257 (disk, memory)."""
@@ -81,8 +68,9 @@ class Duck:
 
 
 @contextmanager
-def duck(scratch: Path) -> Iterator[Duck]:
-    made = Duck(scratch)
+def duck(root: Path, allowance: Allowance) -> Iterator[Duck]:
+    """For the table whose folder ``root`` is; closed at the end."""
+    made = Duck(root, allowance)
     try:
         yield made
     finally:

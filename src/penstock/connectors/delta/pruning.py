@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Final
 
 from sqlglot import exp
 
+from penstock.connectors.database import open_database
 from penstock.trees import column, conjuncts, relation, unused_name
 from penstock.types.duckdb import to_duckdb
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from penstock.connectors.api import Allowance
     from penstock.connectors.delta.table import DataFile, Snapshot
 
 # What a predicate may consist of: nothing that reads other tables, calls functions, or answers differently next time.
@@ -51,12 +53,11 @@ def decides(predicate: exp.Expr, partition_by: Collection[str]) -> bool:
     return plain and bool(names) and names <= set(partition_by)
 
 
-def kept(snapshot: Snapshot, predicate: exp.Expr) -> tuple[DataFile, ...]:
+def kept(snapshot: Snapshot, predicate: exp.Expr, *, allowance: Allowance) -> tuple[DataFile, ...]:
     """The files in whose rows the decidable parts of the predicate are true, in the table's order."""
     parts = [part for part in conjuncts(predicate) if decides(part, snapshot.partition_by)]
     if not parts or not snapshot.files:
         return snapshot.files
-    import duckdb
     import pyarrow as pa
 
     values = snapshot.actions.column("partition").combine_chunks().flatten()
@@ -68,8 +69,7 @@ def kept(snapshot: Snapshot, predicate: exp.Expr) -> tuple[DataFile, ...]:
     }
     for part in parts:
         query = query.where(part.transform(lambda node: _typed(node, typed)))
-    with closing(duckdb.connect(config={"threads": 1, "temp_directory": ""})) as connection:
-        connection.execute("SET TimeZone = 'UTC'")
+    with closing(open_database(allowance)) as connection:
         connection.register("listed", listed)
         chosen = {found for (found,) in connection.execute(query.sql(dialect="duckdb")).fetchall()}
     return tuple(file for number, file in enumerate(snapshot.files) if number in chosen)

@@ -147,7 +147,7 @@ class DeltaSink(Sink):
         with touching(self._root):
             ensure_folder(self._root)
             attempt = Attempt.begin(self._root, epoch)
-        return DeltaWriter(attempt, shape, self._context.scratch, self._context.reached)
+        return DeltaWriter(attempt, shape, allowance=self._context.allowance, reached=self._context.reached)
 
     def commit(self, epoch: Epoch, staged: Sequence[Staged]) -> Receipt:
         """Data, marker and fence in one entry of the log.
@@ -255,7 +255,7 @@ class DeltaSink(Sink):
 
     def table(self) -> Source:
         """The table as it stands; a recorded position is a version of it."""
-        return DeltaSource(self._root)
+        return DeltaSource(self._root, allowance=self._context.allowance)
 
 
 SINK: Final = Descriptor(

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from sqlglot import exp
 
-    from penstock.connectors.api import Context, Position, Rows, ScanRequest
+    from penstock.connectors.api import Allowance, Context, Position, Rows, ScanRequest
     from penstock.connectors.delta.table import DataFile, Snapshot
     from penstock.types import Schema
 
@@ -32,9 +32,12 @@ class DeltaSource(Source):
     Position: ``{"v": 1, "version": N}``, all rows of version N of the table.
     """
 
-    def __init__(self, root: Path, version: int | None = None, moment: datetime | None = None) -> None:
+    def __init__(
+        self, root: Path, *, allowance: Allowance, version: int | None = None, moment: datetime | None = None
+    ) -> None:
         """``root`` is absolute and free of links; at most one of ``version`` and ``moment``."""
         self._root = root
+        self._allowance = allowance
         self._version = version
         self._moment = moment
         self._open: Snapshot | None = None
@@ -69,7 +72,11 @@ class DeltaSource(Source):
         if _scans(snapshot):
             check_present(self._root, snapshot.files)
             return _scanned(snapshot, schema, request.upto)
-        files = snapshot.files if request.predicate is None else pruning.kept(snapshot, request.predicate)
+        files = (
+            snapshot.files
+            if request.predicate is None
+            else pruning.kept(snapshot, request.predicate, allowance=self._allowance)
+        )
         check_present(self._root, files)
         if not files:
             return Batches(schema, lambda: iter(()))
@@ -140,7 +147,8 @@ def _scanned(snapshot: Snapshot, schema: Schema, position: Position) -> Batches:
 
 def make_source(params: DeltaSourceParams, context: Context) -> DeltaSource:
     """The source that a document describes."""
-    return DeltaSource(context.resolve(params.path).resolve(), params.version, params.timestamp)
+    root = context.resolve(params.path).resolve()
+    return DeltaSource(root, allowance=context.allowance, version=params.version, moment=params.timestamp)
 
 
 SOURCE: Final = Descriptor(

@@ -26,7 +26,7 @@ from penstock.types import Schema
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from penstock.connectors.api import Json
+    from penstock.connectors.api import Allowance, Json
 
 CONVERTED: Final = "converted"
 
@@ -77,10 +77,10 @@ class Part:
 class DeltaWriter(FileWriter):
     """Holds the attempt's lock until it is staged or aborted."""
 
-    def __init__(self, attempt: Attempt, shape: Shape, scratch: Path, reached: Callable[[str], None]) -> None:
+    def __init__(self, attempt: Attempt, shape: Shape, *, allowance: Allowance, reached: Callable[[str], None]) -> None:
         self._attempt = attempt
         self._shape = shape
-        self._scratch = scratch
+        self._allowance = allowance
         self._reached = reached
 
     def target(self) -> FileTarget:
@@ -118,7 +118,7 @@ class DeltaWriter(FileWriter):
         shape = self._shape
         converted.mkdir()
         paths = [path for path in sorted(rows.iterdir()) if path.is_file()]
-        with duck(self._scratch) as own:
+        with duck(self._attempt.root, self._allowance) as own:
             query = staged_rows(own, paths, shape.rows, shape.target)
             own.run(copy(query, converted, shape.form, shape.partition_by))
         for path in paths:

@@ -9,26 +9,25 @@ from typing import TYPE_CHECKING, Final, assert_never
 from sqlglot import exp
 
 from penstock.connectors.api import CsvFormat, JsonFormat, ParquetFormat
+from penstock.connectors.database import open_database
 from penstock.trees import call, identifier, texts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from penstock.connectors.api import FileFormat
+    from penstock.connectors.api import Allowance, FileFormat
 
 _LONGEST_RECORD: Final = 1 << 30
 _LONGEST_LINE: Final = 1 << 26
 
 
-def count_rows(form: FileFormat, paths: Sequence[Path], width: int) -> dict[Path, int]:
+def count_rows(form: FileFormat, paths: Sequence[Path], *, width: int, allowance: Allowance) -> dict[Path, int]:
     """Rows by path, of files that an engine has written in this format with ``width`` columns each."""
     if not paths:
         return {}
-    import duckdb
-
     counted = exp.select(exp.column("filename"), exp.Count(this=exp.Star()))
     query = counted.from_(exp.Table(this=_reader(form, paths, width))).group_by(exp.column("filename"))
-    with closing(duckdb.connect(config={"threads": "1", "temp_directory": ""})) as connection:
+    with closing(open_database(allowance, folders=sorted({path.parent for path in paths}))) as connection:
         found = {Path(str(row[0])): int(row[1]) for row in connection.execute(query.sql("duckdb")).fetchall()}
     return {path: found.get(path, 0) for path in paths}
 

@@ -219,7 +219,7 @@ class CsvSource(FileSource):
             )
         except pa.ArrowInvalid:
             return {}
-        return infer(table, look.names, form)
+        return infer(table, look.names, form=form, allowance=self._context.allowance)
 
 
 def _sampled(looks: Sequence[_Look]) -> Sequence[_Look]:

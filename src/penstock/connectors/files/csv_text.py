@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
+from contextlib import closing
 from typing import TYPE_CHECKING, Final
 
 from sqlglot import exp
 
+from penstock.connectors.database import open_database
 from penstock.errors import DataError
 from penstock.trees import call, is_not_null, matches
 from penstock.types import BOOLEAN, DATE, FLOAT64, INT64, STRING, TIMESTAMP, TIMESTAMPTZ
@@ -17,7 +19,7 @@ from penstock.types.logical import Decimal
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from penstock.connectors.api import CsvFormat
+    from penstock.connectors.api import Allowance, CsvFormat
     from penstock.types.logical import LogicalType
 
 _DELIMITERS: Final = (",", ";", "\t", "|")
@@ -137,17 +139,15 @@ def candidates(column: exp.Expr, form: CsvFormat) -> tuple[tuple[LogicalType, ex
     )
 
 
-def infer(rows: object, names: Sequence[str], form: CsvFormat) -> dict[str, LogicalType]:
+def infer(rows: object, names: Sequence[str], *, form: CsvFormat, allowance: Allowance) -> dict[str, LogicalType]:
     """The types of the columns of an Arrow table of texts; a column of nulls alone is not among them."""
-    import duckdb
-
     columns = [exp.column(f"c{at}") for at in range(len(names))]
     tests = [candidates(column, form) for column in columns]
     chosen: list[exp.Expr] = []
     for column, options in zip(columns, tests, strict=True):
         chosen.append(exp.Count(this=column))
         chosen += [exp.CountIf(this=exp.and_(test)) for _, test in options]
-    with duckdb.connect(config={"threads": 1, "temp_directory": ""}) as database:
+    with closing(open_database(allowance)) as database:
         database.register("sample", rows)
         query = exp.select(*chosen).from_("sample")
         counts = iter(database.execute(query.sql(dialect="duckdb")).fetchall()[0])

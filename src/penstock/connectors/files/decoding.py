@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from sqlglot import exp
 
 from penstock.connectors.api import Chunk
+from penstock.connectors.database import open_database
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from penstock.connectors.api import Position
+    from penstock.connectors.api import Allowance, Position
     from penstock.types import Schema
 
 # The rows of a file of the sink's format: exactly these columns, in the types that they were written from, null for
@@ -24,28 +25,29 @@ Decoder: TypeAlias = "Callable[[Path, Schema], Generator[pa.RecordBatch, None, N
 
 
 def decoded(
-    decode: Decoder, files: Sequence[tuple[Path, Mapping[str, exp.Expr]]], schema: Schema, position: Position
+    decode: Decoder,
+    files: Sequence[tuple[Path, Mapping[str, exp.Expr]]],
+    *,
+    schema: Schema,
+    position: Position,
+    allowance: Allowance,
 ) -> Iterator[Chunk]:
     """All rows of the files, each with the values of its partition columns. Errors as the decoder's."""
     for path, constants in files:
-        values = _values(constants, schema)
+        values = _values(constants, schema, allowance=allowance)
         with closing(decode(path, schema.without(constants))) as batches:
             for batch in batches:
                 yield Chunk(_beside(batch, values, schema), position)
 
 
-def _values(constants: Mapping[str, exp.Expr], schema: Schema) -> dict[str, pa.Array]:
+def _values(constants: Mapping[str, exp.Expr], schema: Schema, *, allowance: Allowance) -> dict[str, pa.Array]:
     """One value each, as the engine reads it from the text that is kept of it."""
     if not constants:
         return {}
-    import duckdb
-
     from penstock.types.conform import conform_array
 
     named = [exp.alias_(value.copy(), f"c{place}") for place, value in enumerate(constants.values())]
-    with duckdb.connect(config={"threads": 1, "temp_directory": ""}) as database:
-        database.execute("SET arrow_lossless_conversion = true")
-        database.execute("SET TimeZone = 'UTC'")
+    with closing(open_database(allowance, lossless=True)) as database:
         row = database.sql(exp.select(*named).sql(dialect="duckdb")).to_arrow_table()
     return {
         name: conform_array(row.column(place).combine_chunks(), schema[name].type, name=name)

@@ -8,12 +8,14 @@ Excel counts as none.
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 from sqlglot import exp
 
 from penstock.connectors.api import REJECT_COLUMNS, Chunk
+from penstock.connectors.database import open_database
 from penstock.errors import DataError
 from penstock.trees import call, is_not_null, matches, when
 from penstock.types import (
@@ -39,7 +41,7 @@ if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
-    from penstock.connectors.api import Position
+    from penstock.connectors.api import Allowance, Position
     from penstock.connectors.files.excel_workbook import Sheet, SheetColumn
     from penstock.types import LogicalType
 
@@ -76,21 +78,20 @@ class SheetReader:
     ``keeps_empty`` delivers rows without a single value too.
     """
 
-    def __init__(self, schema: Schema, wanted: Schema, *, policy: Policy, keeps_empty: bool, upto: Position) -> None:
+    def __init__(
+        self, schema: Schema, wanted: Schema, *, policy: Policy, keeps_empty: bool, upto: Position, allowance: Allowance
+    ) -> None:
         self._schema = schema
         self._wanted = wanted
         self._policy = policy
         self._keeps_empty = keeps_empty
         self._upto = upto
+        self._allowance = allowance
 
     def chunks(self, sheet: Sheet) -> Iterator[Chunk]:
         """All rows of the sheet, in order. Raises DataError SRC-315 for a bad value where the policy is fail."""
-        import duckdb
-
         cells = _cells_of(sheet, self._schema)
-        with duckdb.connect(config={"threads": 1, "temp_directory": ""}) as database:
-            database.execute("SET arrow_lossless_conversion = true")
-            database.execute("SET TimeZone = 'UTC'")
+        with closing(open_database(self._allowance, lossless=True)) as database:
             for start in range(0, cells.rows, CHUNK_ROWS):
                 yield self._chunk(cells, start, min(CHUNK_ROWS, cells.rows - start), database)
 
@@ -320,16 +321,13 @@ def _reject_column(values: list[object], field: Field) -> pa.Array:
 # ---------------------------------------------------------------- inference
 
 
-def inferred(sheet: Sheet, columns: Sequence[SheetColumn]) -> dict[str, LogicalType]:
+def inferred(sheet: Sheet, columns: Sequence[SheetColumn], *, allowance: Allowance) -> dict[str, LogicalType]:
     """The type of each column by all of its cells: whole numbers are int64, moments at midnight only are dates, moments
     on the day that counts as none are times; text where the cells do not agree, or where there are none.
     """
-    import duckdb
-
     found = {name: kind for name, kind in sheet.kinds(columns).items() if kind != STRING}
     narrower: dict[LogicalType, tuple[LogicalType, ...]] = {FLOAT64: (INT64,), TIMESTAMP: (TIME, DATE)}
-    with duckdb.connect(config={"threads": 1, "temp_directory": ""}) as database:
-        database.execute("SET arrow_lossless_conversion = true")
+    with closing(open_database(allowance, lossless=True)) as database:
         for name, kind in found.items():
             tries = [*narrower.get(kind, ()), kind]
             found[name] = next((one for one in tries if _takes_all(sheet, name, one, database)), STRING)

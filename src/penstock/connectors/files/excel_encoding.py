@@ -7,6 +7,7 @@ decided per column.
 from __future__ import annotations
 
 import re
+from contextlib import closing
 from datetime import UTC, datetime
 from decimal import Decimal as Number
 from typing import TYPE_CHECKING, Final, TypeAlias
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     import xlsxwriter
 
+    from penstock.connectors.api import Allowance
     from penstock.types import Field, LogicalType, Schema
 
 MOST_ROWS: Final = 1_048_576
@@ -86,7 +88,7 @@ def excel_objection(column: Field) -> str | None:
     return "a cell has no intervals; cast it to string" if column.type == INTERVAL else None
 
 
-def encode_excel(staged: Path, made: Path, schema: Schema, *, sheet: str, header: bool) -> None:
+def encode_excel(staged: Path, made: Path, schema: Schema, *, sheet: str, header: bool, allowance: Allowance) -> None:
     """The rows of a Parquet file as a workbook of one sheet.
 
     Raises DataError SNK-301 (more rows or columns than a sheet has), SNK-302 (a text longer than a cell takes); OSError.
@@ -98,15 +100,16 @@ def encode_excel(staged: Path, made: Path, schema: Schema, *, sheet: str, header
         with xlsxwriter.Workbook(str(made), {"constant_memory": True, "tmpdir": str(made.parent)}) as book:
             book.use_zip64()
             book.set_properties({"created": _CREATED})
-            _Sheet(book, sheet, schema).fill(staged, header=header)
+            _Sheet(book, sheet, schema=schema, allowance=allowance).fill(staged, header=header)
     except FileCreateError as error:
         raise next((one for one in error.args if isinstance(one, OSError)), OSError(str(error))) from error
 
 
 class _Sheet:
-    def __init__(self, book: xlsxwriter.Workbook, name: str, schema: Schema) -> None:
+    def __init__(self, book: xlsxwriter.Workbook, name: str, *, schema: Schema, allowance: Allowance) -> None:
         self._sheet = book.add_worksheet(name)
         self._schema = schema
+        self._allowance = allowance
         self._named = name
         self._formats = [
             book.add_format({"num_format": _FORMATS[field.type]}) if field.type in _FORMATS else None
@@ -126,7 +129,10 @@ class _Sheet:
                 self._text(0, place, name, name)
             self._row = 1
         for batch in staged_batches(staged, self._schema, _BATCH_ROWS):
-            columns = [cells_of(array, field.type) for array, field in zip(batch.columns, self._schema, strict=True)]
+            columns = [
+                cells_of(array, field.type, allowance=self._allowance)
+                for array, field in zip(batch.columns, self._schema, strict=True)
+            ]
             for line in zip(*columns, strict=True):
                 self._line(line)
 
@@ -168,7 +174,7 @@ class _Sheet:
 # ---------------------------------------------------------------- cells
 
 
-def cells_of(array: pa.Array, logical: LogicalType) -> Sequence[Cell]:
+def cells_of(array: pa.Array, logical: LogicalType, *, allowance: Allowance) -> Sequence[Cell]:
     """What stands in the cells of a column: numbers, days and moments (as numbers) where Excel holds them exactly, else
     text.
     """
@@ -181,7 +187,7 @@ def cells_of(array: pa.Array, logical: LogicalType) -> Sequence[Cell]:
     if logical in (INT64, UINT64):
         return [value if value is None or abs(value) <= _EXACT else str(value) for value in array.to_pylist()]
     if logical in _FORMATS:
-        return _moments(array, logical)
+        return _moments(array, logical, allowance=allowance)
     if isinstance(array.type, pa.UuidType):
         return [value if value is None else str(value) for value in array.to_pylist()]
     found: Sequence[Cell] = array.to_pylist()
@@ -204,7 +210,7 @@ def _decimal(value: Number | None) -> Cell:
     return _Exact(near) if Number(repr(near)) == value else f"{value:f}"
 
 
-def _moments(array: pa.Array, logical: LogicalType) -> Sequence[Cell]:
+def _moments(array: pa.Array, logical: LogicalType, *, allowance: Allowance) -> Sequence[Cell]:
     """Days since 1899-12-30, with the time as a fraction; text before March 1900, after 9999, and for microseconds."""
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -225,17 +231,19 @@ def _moments(array: pa.Array, logical: LogicalType) -> Sequence[Cell]:
     numbers = [value if value is None else _Exact(value / per_day + start) for value in held.to_pylist()]
     if held.null_count == array.null_count:
         return numbers
-    return [text if number is None else number for number, text in zip(numbers, _spelled(array), strict=True)]
+    return [
+        text if number is None else number for number, text in zip(numbers, _spelled(array, allowance), strict=True)
+    ]
 
 
-def _spelled(array: pa.Array) -> list[str | None]:
+def _spelled(array: pa.Array, allowance: Allowance) -> list[str | None]:
     """As the engine spells them in every file of text, the infinities too."""
-    import duckdb
     import pyarrow as pa
     from sqlglot import exp
 
+    from penstock.connectors.database import open_database
+
     query = exp.select(exp.Cast(this=exp.column("v"), to=exp.DataType.build("text"))).from_("moments")
-    with duckdb.connect(config={"threads": 1, "temp_directory": ""}) as database:
-        database.execute("SET TimeZone = 'UTC'")
+    with closing(open_database(allowance)) as database:
         database.register("moments", pa.table({"v": array}))
         return [row[0] for row in database.execute(query.sql(dialect="duckdb")).fetchall()]

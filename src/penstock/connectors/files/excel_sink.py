@@ -33,7 +33,7 @@ def make(params: ExcelSinkParams, context: Context) -> FileSink:
         extension="xlsx",
         objection=excel_objection,
         ordered=not params.header,
-        encode=partial(encode_excel, sheet=params.sheet, header=params.header),
+        encode=partial(encode_excel, sheet=params.sheet, header=params.header, allowance=context.allowance),
     )
     return FileSink(params, context, kind)
 

@@ -23,7 +23,7 @@ from penstock.types import Field as Column
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from penstock.connectors.api import Chunk, Context, Position, Rows
+    from penstock.connectors.api import Allowance, Chunk, Context, Position, Rows
     from penstock.connectors.files.excel_workbook import Sheet
     from penstock.connectors.files.listing import FoundFile
     from penstock.types.logical import LogicalType
@@ -77,7 +77,7 @@ class ExcelSource(FileSource):
             if sheet.columns:
                 names[file.name] = [column.name for column in sheet.columns]
             if file in looked_at:
-                _add_types(types, sheet, known)
+                _add_types(types, sheet, known=known, allowance=self._context.allowance)
         columns = tuple(Column(name, known.get(name) or types.get(name, STRING)) for name in self.merged_names(names))
         return contract.schema if contract is not None and not columns else Schema(columns)
 
@@ -87,12 +87,21 @@ class ExcelSource(FileSource):
     def _chunks(self, files: Sequence[FoundFile], wanted: Schema, upto: Position) -> Iterator[Chunk]:
         from penstock.connectors.files.excel_cells import SheetReader
 
-        reader = SheetReader(self.describe(), wanted, policy=self.bad_values, keeps_empty=self._keeps_empty, upto=upto)
+        reader = SheetReader(
+            self.describe(),
+            wanted,
+            policy=self.bad_values,
+            keeps_empty=self._keeps_empty,
+            upto=upto,
+            allowance=self._context.allowance,
+        )
         for file in files:
             yield from reader.chunks(open_sheet(file, self._layout))
 
 
-def _add_types(types: dict[str, LogicalType], sheet: Sheet, known: dict[str, LogicalType]) -> None:
+def _add_types(
+    types: dict[str, LogicalType], sheet: Sheet, *, known: dict[str, LogicalType], allowance: Allowance
+) -> None:
     """A column without a value says nothing of its type."""
     from penstock.connectors.files.excel_cells import inferred
 
@@ -101,7 +110,7 @@ def _add_types(types: dict[str, LogicalType], sheet: Sheet, known: dict[str, Log
         for column in sheet.columns
         if column.name not in known and sheet.text(column).null_count < len(sheet.text(column))
     ]
-    for name, kind in inferred(sheet, unknown).items():
+    for name, kind in inferred(sheet, unknown, allowance=allowance).items():
         types[name] = brought_together(types[name], kind, STRING) if name in types else kind
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Final, Literal
@@ -11,6 +12,7 @@ from pydantic import Field
 from sqlglot import exp
 
 from penstock.connectors.api import Files, JsonFormat
+from penstock.connectors.database import open_database
 from penstock.connectors.files.file_source import (
     CAPABILITIES,
     NOTES,
@@ -143,8 +145,6 @@ class JsonSource(FileSource):
 
     def _types_of(self, look: _Look) -> dict[str, LogicalType]:
         """By the engine, over the objects of the sample that are whole."""
-        import duckdb
-
         objects = list(_objects(look))
         if not objects:
             return {}
@@ -161,7 +161,7 @@ class JsonSource(FileSource):
             sample_size=exp.convert(-1),
         )
         described = exp.Describe(this=exp.select("*").from_(exp.Table(this=read)))
-        with duckdb.connect(config={"threads": 1, "temp_directory": ""}) as database:
+        with closing(open_database(self._context.allowance, folders=[self._context.scratch])) as database:
             rows = database.execute(described.sql(dialect="duckdb")).fetchall()
         sample.unlink()
         return {str(row[0]): from_duckdb(str(row[1])) for row in rows}

@@ -75,6 +75,7 @@ class FileSink(Sink):
         self._kind = kind
         self._name = context.name
         self._reached = context.reached
+        self._allowance = context.allowance
         path = context.resolve(params.path)
         self._one_file = path.name if is_one_file(params.path) else None
         self._root: Path = path.parent if self._one_file else path
@@ -184,6 +185,7 @@ class FileSink(Sink):
             single=f"rows.{STAGED}" if single else None,
             max_file_bytes=None if single else self._kind.max_file_bytes,
             reached=self._reached,
+            allowance=self._allowance,
             encode=self._kind.encode,
         )
 
@@ -272,4 +274,4 @@ class FileSink(Sink):
             return super().table()
         from penstock.connectors.files.table import FileTable
 
-        return FileTable(self._log, self._root, self._kind, self._params.path)
+        return FileTable(self._log, self._root, kind=self._kind, named=self._params.path, allowance=self._allowance)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from penstock.connectors.api import Partition, Position, Rows, ScanRequest
+    from penstock.connectors.api import Allowance, Partition, Position, Rows, ScanRequest
     from penstock.connectors.files.commit.log import Log
     from penstock.connectors.files.commit.records import Entry, State
     from penstock.connectors.files.sink import FileKind
@@ -27,11 +27,12 @@ class FileTable(Source):
     later commit replaces files.
     """
 
-    def __init__(self, log: Log, root: Path, kind: FileKind, named: str) -> None:
+    def __init__(self, log: Log, root: Path, *, kind: FileKind, named: str, allowance: Allowance) -> None:
         self._log = log
         self._root = root
         self._kind = kind
         self._named = named
+        self._allowance = allowance
 
     def describe(self) -> Schema:
         """Raises ConfigError SRC-170 where nothing was ever committed."""
@@ -56,7 +57,10 @@ class FileTable(Source):
         if self._kind.decode is not None:
             decode = self._kind.decode
             files = [(self._root / entry.path, _constants(state, entry, schema)) for entry in entries]
-            return Batches(schema, lambda: decoded(decode, files, schema, request.upto))
+            position, allowance = request.upto, self._allowance
+            return Batches(
+                schema, lambda: decoded(decode, files, schema=schema, position=position, allowance=allowance)
+            )
         paths = [str(self._root / entry.path) for entry in entries]
         constants = {path: _constants(state, entry, schema) for path, entry in zip(paths, entries, strict=True)}
         held = {path: state.shapes[entry.shape] for path, entry in zip(paths, entries, strict=True)}

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
+    from penstock.connectors.api import Allowance
     from penstock.connectors.files.commit.log import Log
     from penstock.types import Schema
 
@@ -74,6 +75,7 @@ class StagingWriter(FileWriter):
     single: str | None
     max_file_bytes: int | None
     reached: Callable[[str], None]
+    allowance: Allowance
     encode: Encoder | None = None
     _counts: dict[str, int] = field(default_factory=dict)
 
@@ -123,7 +125,9 @@ class StagingWriter(FileWriter):
 
         written = self._written()
         uncounted = [path for path in written if str(path.relative_to(self.folder)) not in self._counts]
-        counts = count_rows(self.form, uncounted, len(self.schema) - len(self.partition_by))
+        counts = count_rows(
+            self.form, uncounted, width=len(self.schema) - len(self.partition_by), allowance=self.allowance
+        )
         for path in written:
             self._encode(path)
         return tuple(self._file(path, counts) for path in written)

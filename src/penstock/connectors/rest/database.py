@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from array import array
 from typing import TYPE_CHECKING, Final
 
+from penstock.connectors.api import Allowance
+from penstock.connectors.database import open_database
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     import duckdb
     import pyarrow as pa
@@ -21,30 +22,23 @@ _PARTS: Final = 2 * _MOST_THREADS  # a table is handed out to threads by parts
 
 
 class Database:
-    """Runs queries in DuckDB's dialect. Used by one thread at a time; ``close`` is idempotent. ``spill`` is a private folder for what memory cannot hold."""
+    """Runs queries in DuckDB's dialect. Used by one thread at a time; ``close`` is idempotent."""
 
-    def __init__(self, spill: Path | None = None, threads: int | None = None) -> None:
-        import duckdb
-
-        threads = threads or min(_MOST_THREADS, os.cpu_count() or 1)
-        self._connection = duckdb.connect(
-            ":memory:",
-            config={
-                "threads": threads,
-                "autoinstall_known_extensions": False,
-                "autoload_known_extensions": False,
-                "enable_external_access": False,
-                "temp_directory": str(spill) if spill is not None else "",
-            },
-        )
-        self._connection.execute("SET TimeZone = 'UTC'")
-        self._connection.execute("SET lock_configuration = true")
+    def __init__(
+        self,
+        allowance: Allowance | None = None,
+        *,
+        threads: int = _MOST_THREADS,
+        connection: duckdb.DuckDBPyConnection | None = None,
+    ) -> None:
+        """A new one within ``allowance`` (None: what a connector has unasked) of at most so many threads, or one that is
+        open already.
+        """
+        self._connection = connection or open_database(allowance or Allowance(), threads=threads)
 
     def another(self) -> Database:
         """The same database by a connection of its own, for another thread; to be closed before this one."""
-        made = object.__new__(Database)
-        made._connection = self._connection.cursor()
-        return made
+        return Database(connection=self._connection.cursor())
 
     def rows(self, query: str, relations: Mapping[str, pa.Table]) -> list[tuple[object, ...]]:
         """Raises duckdb.Error as it comes."""

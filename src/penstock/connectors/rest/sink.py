@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from penstock.connectors.api import Epoch, EpochMarker, SinkId
+    from penstock.connectors.api import Allowance, Epoch, EpochMarker, SinkId
     from penstock.connectors.http.client import HttpClient
     from penstock.connectors.http.messages import Pairs, Request
     from penstock.connectors.resilience.cancel import Cancellation
@@ -74,7 +74,7 @@ class RestSink(Sink):
     def writer(self, epoch: Epoch, schema: Schema) -> RestWriter:
         """Renders rows to a file in the scratch folder; nothing is sent before the commit."""
         path = self._context.scratch / f"rest-{epoch.number}-{fingerprint(epoch.attempt)}-{next(self._numbers)}.arrow"
-        return RestWriter(path, schema, self._params.keys)
+        return RestWriter(path, schema, keys=self._params.keys, allowance=self._context.allowance)
 
     def commit(self, epoch: Epoch, staged: Sequence[Staged]) -> Receipt:
         """Send everything. Called again after an error, it sends what this process has not seen taken.
@@ -125,8 +125,7 @@ class RestSink(Sink):
         from penstock.connectors.rest.database import Database
         from penstock.connectors.rest.rendering import LINES, requests
 
-        spill = self._context.scratch / f"rest-spill-{next(self._numbers)}"
-        database = Database(spill)
+        database = Database(self._context.allowance)
         try:
             params = self._params
             query = requests(params.most_records, params.max_request_bytes).sql(dialect="duckdb")
@@ -134,7 +133,6 @@ class RestSink(Sink):
             yield (self._keyed(epoch, row) for batch in batches for row in batch.to_pylist())
         finally:
             database.close()
-            _remove(spill)
 
     def _keyed(self, epoch: Epoch, row: dict[str, Any]) -> tuple[str, bytes]:
         """A request per row, not a record: records were joined by the query."""
@@ -207,14 +205,14 @@ class _Sent:
 class RestWriter(BatchWriter):
     """Renders rows as they come into a private file (0600). Raises DataError SNK-270, TransientError SNK-274."""
 
-    def __init__(self, path: Path, schema: Schema, keys: Sequence[str]) -> None:
+    def __init__(self, path: Path, schema: Schema, *, keys: Sequence[str], allowance: Allowance) -> None:
         from penstock.connectors.rest.database import Database
         from penstock.connectors.rest.rendering import rendered
 
         self._path = path
         self._schema = schema
         self._query = rendered(schema, keys).sql(dialect="duckdb")
-        self._database: Database | None = Database()
+        self._database: Database | None = Database(allowance)
         self._file: pa.ipc.RecordBatchFileWriter | None = None
         self._sink: Any = None
         self._rows = 0
@@ -301,12 +299,6 @@ def _lines(paths: Sequence[Path]) -> pa.Table:
         return pa.concat_tables(pa.ipc.open_file(pa.memory_map(str(path))).read_all() for path in paths)
     except (OSError, pa.ArrowInvalid) as error:
         raise FatalError("SNK-273", "rendered records are gone or damaged", detail=str(error)) from None
-
-
-def _remove(folder: Path) -> None:
-    import shutil
-
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 SINK: Final = Descriptor(

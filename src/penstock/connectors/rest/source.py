@@ -141,7 +141,7 @@ class RestSource(Spooling):
         from penstock.connectors.rest.database import Database
 
         if self._open_database is None:
-            self._open_database = Database()
+            self._open_database = Database(self._context.allowance)
         return self._open_database
 
     def _new_client(self) -> HttpClient:

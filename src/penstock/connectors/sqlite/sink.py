@@ -138,7 +138,7 @@ class SqliteSink(Sink):
                     commits.raise_fence(connection, epoch)
         path = attempt_file(self._context.scratch, epoch)
         self._attempts.add(path.name)
-        return ArrowWriter(path, schema, self._context.reached)
+        return ArrowWriter(path, schema, self._context.reached, self._context.allowance)
 
     def commit(self, epoch: Epoch, staged: Sequence[Staged]) -> Receipt:
         """Also raises DataError SNK-114 (an empty input would overwrite), SNK-175 (a constraint of the table), SNK-181

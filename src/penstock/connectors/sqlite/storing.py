@@ -19,12 +19,14 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlglot import exp
 
 from penstock import trees
+from penstock.connectors.database import open_database
 from penstock.errors import DataError
 from penstock.types import DATE, FLOAT32, FLOAT64, JSON, TIME, TIMESTAMP, TIMESTAMPTZ, UINT64, UUID, Decimal
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from penstock.connectors.api import Allowance
     from penstock.types import Field, LogicalType, Schema
 
 NAN: Final = "NaN"
@@ -34,9 +36,8 @@ _DAY_US: Final = 86_400_000_000
 _MOMENTS: Final = (_DAYS[0] * _DAY_US, (_DAYS[1] + 1) * _DAY_US - 1)
 
 
-def stored(batch: pa.RecordBatch, schema: Schema) -> pa.RecordBatch:
+def stored(batch: pa.RecordBatch, schema: Schema, *, allowance: Allowance) -> pa.RecordBatch:
     """The columns as SQLite keeps them. Raises DataError SNK-177 for a date or time outside the years 1 to 9999."""
-    import duckdb
     import pyarrow as pa
 
     for column in schema:
@@ -45,8 +46,7 @@ def stored(batch: pa.RecordBatch, schema: Schema) -> pa.RecordBatch:
     if all(isinstance(tree, exp.Column) for tree in trees):
         return batch
     query = exp.select(*(exp.alias_(tree, c.name, quoted=True) for tree, c in zip(trees, schema, strict=True)))
-    with closing(duckdb.connect(config={"threads": "1", "temp_directory": ""})) as connection:
-        connection.execute("SET TimeZone = 'UTC'")
+    with closing(open_database(allowance)) as connection:
         connection.register("batch", batch)
         table = connection.sql(query.from_("batch").sql("duckdb")).to_arrow_table()
     flat = table.combine_chunks().to_batches()

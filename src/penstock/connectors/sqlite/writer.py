@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from penstock.connectors.api import Epoch
+    from penstock.connectors.api import Allowance, Epoch
     from penstock.types import Schema
 
 BATCH_ROWS: Final = 20_000
@@ -30,6 +30,7 @@ class ArrowWriter(BatchWriter):
     path: Path
     schema: Schema
     reached: Callable[[str], None]
+    allowance: Allowance
     _rows: int = 0
     _stream: Any = field(default=None)
 
@@ -39,7 +40,7 @@ class ArrowWriter(BatchWriter):
 
         if not batch.num_rows:
             return
-        kept = stored(batch, self.schema)
+        kept = stored(batch, self.schema, allowance=self.allowance)
         try:
             if self._stream is None:
                 self._stream = pa.ipc.new_stream(str(self.path), kept.schema)

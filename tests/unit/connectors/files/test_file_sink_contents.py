@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from file_sinks import file_sink, ids
 
-from penstock.connectors.api import CsvFormat, JsonFormat, ParquetFormat, Partition, ScanRequest
+from penstock.connectors.api import Allowance, CsvFormat, JsonFormat, ParquetFormat, Partition, ScanRequest
 from penstock.connectors.files.counting import count_rows
 from penstock.errors import DataError, InternalError
 from penstock.testing import data, native
@@ -146,7 +146,7 @@ def test_rows_are_counted_exactly_whatever_they_hold(
     full, empty = tmp_path / "a[1]*.staged", tmp_path / "empty.staged"
     native.copy(table, str(full), form)
     native.copy(table.slice(0, 0), str(empty), form)
-    assert count_rows(form, [full, empty], 2) == {full: table.num_rows, empty: 0}
+    assert count_rows(form, [full, empty], width=2, allowance=Allowance()) == {full: table.num_rows, empty: 0}
 
 
 def test_a_writer_whose_engine_counted_nothing_counts_for_itself(tmp_path: Path) -> None:
