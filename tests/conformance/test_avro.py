@@ -20,6 +20,7 @@ from penstock.registry import Capability
 from penstock.testing import data
 from penstock.testing.sinks import SinkSuite
 from penstock.testing.sources import SourceSuite
+from staged_files import left_by_files
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -208,11 +209,7 @@ class TestAvroFolder(SinkSuite):
         return pa.array(values, kind)
 
     def leftovers(self) -> Collection[str]:
-        homes = [path for path in self.project.rglob("_penstock") if path.is_dir()]
-        found = [path for home in homes for path in home.rglob("*") if path.is_file()]
-        kept = [path for path in found if path.name == "manifest" or path.parent.name == "snapshots"]
-        fences = [path for path in found if path.parent.parent.name == "fences"]
-        return [str(path.relative_to(self.project)) for path in found if path not in [*kept, *fences]]
+        return left_by_files(self.project)
 
 
 class TestBzippedAvroFolder(TestAvroFolder):

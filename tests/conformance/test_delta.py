@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
 import pyarrow as pa
 import pytest
@@ -20,6 +18,7 @@ from penstock.testing.clock import FakeClock
 from penstock.testing.sinks import SinkOptions, SinkSuite
 from penstock.testing.sources import SourceSuite
 from penstock.types.arrow import from_arrow, to_arrow
+from staged_files import left_by_delta
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -98,20 +97,7 @@ class TestDeltaSink(SinkSuite):
         return pa.table(DeltaTable(self.folder / "table").scan()).cast(read_schema(self.folder / "table"))
 
     def leftovers(self) -> list[str]:
-        table = self.folder / "table"
-        if not table.exists():
-            return []
-        ever = {
-            json.loads(line)["add"]["path"]
-            for entry in (table / "_delta_log").glob("*.json")
-            for line in entry.read_text().splitlines()
-            if line.startswith('{"add"')
-        }
-        here = {
-            quote(str(path.relative_to(table)), safe="/!$&'()+,-.:;=@_~") for path in table.rglob("*") if path.is_file()
-        }
-        folders = {path.name for path in table.iterdir() if path.is_dir() and not any(path.iterdir())}
-        return [*sorted(path for path in here - ever if not path.startswith("_delta_log/")), *folders]
+        return left_by_delta(self.folder / "table")
 
     def as_stored(self, table: pa.Table) -> pa.Table:
         return kept(table)

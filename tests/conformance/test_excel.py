@@ -30,6 +30,7 @@ from penstock.testing.sinks import SinkSuite
 from penstock.testing.sinks.deliveries import deliver, epoch
 from penstock.testing.sources import SourceSuite
 from penstock.types.arrow import from_arrow
+from staged_files import left_by_files
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -226,11 +227,7 @@ class TestExcelFolder(SinkSuite):
         return pa.table(columns, schema=schema)
 
     def leftovers(self) -> Collection[str]:
-        homes = [path for path in self.project.rglob("_penstock") if path.is_dir()]
-        found = [path for home in homes for path in home.rglob("*") if path.is_file()]
-        kept = [path for path in found if path.name == "manifest" or path.parent.name == "snapshots"]
-        fences = [path for path in found if path.parent.parent.name == "fences"]
-        return [str(path.relative_to(self.project)) for path in found if path not in [*kept, *fences]]
+        return left_by_files(self.project)
 
     def test_a_huge_string_survives(self) -> None:
         """As huge as a cell can hold; a longer one is an error, and nothing is committed."""

@@ -20,6 +20,7 @@ from penstock.testing import native
 from penstock.testing.sinks import SinkSuite
 from penstock.types.arrow import from_arrow
 from penstock.types.duckdb import to_duckdb_text
+from staged_files import left_by_files
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -106,11 +107,7 @@ class FileSuite(SinkSuite):
         return database.sql(f"SELECT {', '.join(chosen)} FROM {source}").to_arrow_table()
 
     def leftovers(self) -> Collection[str]:
-        homes = [path for path in self.project.rglob("_penstock") if path.is_dir()]
-        found = [path for home in homes for path in home.rglob("*") if path.is_file()]
-        kept = [path for path in found if path.name == "manifest" or path.parent.name == "snapshots"]
-        fences = [path for path in found if path.parent.parent.name == "fences"]
-        return [str(path.relative_to(self.project)) for path in found if path not in [*kept, *fences]]
+        return left_by_files(self.project)
 
 
 class TestParquetFolder(FileSuite):

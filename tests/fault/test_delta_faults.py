@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import signal
@@ -11,7 +10,6 @@ from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import unquote
 
 import pyarrow as pa
 import pytest
@@ -27,6 +25,7 @@ from penstock.errors import PenstockError
 from penstock.testing import native
 from penstock.testing.sinks import deliver, epoch
 from penstock.testing.sinks.deliveries import SINK_ID
+from staged_files import left_by_delta
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,15 +69,6 @@ def visible(folder: Path) -> Counter[tuple[int, int]]:
     return found
 
 
-def leftovers(folder: Path) -> list[str]:
-    """Files in the table's folder that no log entry ever named."""
-    table = folder / "table"
-    entries = [line for entry in (table / "_delta_log").glob("*.json") for line in entry.read_text().splitlines()]
-    named = {unquote(told["add"]["path"]) for told in map(json.loads, entries) if "add" in told}
-    here = {str(path.relative_to(table)) for path in table.rglob("*") if path.is_file()}
-    return sorted(path for path in here - named if not path.startswith("_delta_log/"))
-
-
 def expected(mode: str, upto: int) -> Counter[tuple[int, int]]:
     rows = [row for number in range(1, upto + 1) for row in rows_of(number).to_pylist()]
     if mode == "overwrite":
@@ -120,7 +110,7 @@ def test_a_crash_at_any_boundary_loses_and_doubles_nothing(tmp_path: Path, point
     assert visible(tmp_path) == expected(mode, 2 if POINTS.index(point) >= COMMITTED else 1)
     run_epochs(make, EPOCHS, fence=2, reaper=Reaper("", death))
     assert visible(tmp_path) == expected(mode, EPOCHS)
-    assert leftovers(tmp_path) == []
+    assert left_by_delta(tmp_path / "table") == []
     marker = make(never).marker(SINK_ID)
     assert marker is not None
     assert (marker.epoch, marker.fence) == (EPOCHS, 2)
@@ -145,7 +135,7 @@ def test_a_crash_between_a_new_column_and_the_data_is_made_good(tmp_path: Path, 
     assert set(before) == {(row["id"], 9) for row in rows_of(9).to_pylist()}
     run_epochs(make, 1, fence=2, reaper=Reaper("", death))
     assert visible(tmp_path) == before + expected("append", 1)
-    assert leftovers(tmp_path) == []
+    assert left_by_delta(tmp_path / "table") == []
 
 
 def _evolve(make: Make, reaper: Reaper) -> None:
@@ -178,7 +168,7 @@ def _overtaken(folder: Path) -> int:
 
 def test_who_was_overtaken_writes_nothing(tmp_path: Path) -> None:
     assert _overtaken(tmp_path) == rows_of(2).num_rows
-    assert leftovers(tmp_path) == []
+    assert left_by_delta(tmp_path / "table") == []
 
 
 def test_control_a_commit_through_another_handle_doubles_the_epoch(
@@ -258,7 +248,7 @@ def test_three_competitors_commit_every_epoch_once(tmp_path: Path) -> None:
     marker = made.marker(SINK_ID)
     assert marker is not None
     assert marker.epoch == last
-    assert leftovers(tmp_path) == []
+    assert left_by_delta(tmp_path / "table") == []
 
 
 def test_control_competitors_who_write_past_the_checked_handle_double_epochs(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from penstock.connectors.files.parquet_sink import SINK
 from penstock.connectors.files.sink import CRASH_POINTS
 from penstock.testing import native
 from penstock.testing.sinks.deliveries import SINK_ID, read_table
+from staged_files import left_by_files
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,7 +83,7 @@ def test_a_crash_at_any_boundary_loses_and_doubles_nothing(tmp_path: Path, point
     run_epochs(make, EPOCHS, fence=2, reaper=Reaper("", "raise"))
     assert visible(tmp_path) == expected(mode, EPOCHS)
     _assert_table(make, mode)
-    assert not _leftovers(tmp_path)
+    assert not left_by_files(tmp_path)
 
 
 @pytest.mark.parametrize("nth", [2, 3])
@@ -125,16 +126,6 @@ def _assert_table(make: Make, mode: str) -> None:
     assert Counter(zip(table["id"].to_pylist(), table["epoch"].to_pylist(), strict=True)) == expected(mode, EPOCHS)
     assert isinstance(table, pa.Table)
     sink.close()
-
-
-def _leftovers(folder: Path) -> list[str]:
-    homes = [path for path in folder.rglob("_penstock") if path.is_dir()]
-    files = [path for home in homes for path in home.rglob("*") if path.is_file()]
-    return [
-        str(f)
-        for f in files
-        if f.name != "manifest" and f.parent.name != "snapshots" and f.parent.parent.name != "fences"
-    ]
 
 
 def test_no_boundary_is_passed_that_the_list_lacks(tmp_path: Path) -> None:

@@ -9,7 +9,6 @@ import signal
 import socket
 import ssl
 import threading
-import time
 from pathlib import Path
 from random import Random
 
@@ -263,13 +262,13 @@ def test_endless_headers_are_stopped(serve, client_of):
     refused(client_of(server.url), "NET-115")
 
 
+@pytest.mark.timeout(60)
 def test_a_silent_server_is_left_after_the_time(serve, client_of):
     server = serve(lambda _: Reply(hold=True))
     client = client_of(server.url, timeouts={"total": "300 ms"}, retries={"attempts": 2}, clock=SystemClock())
-    started = time.monotonic()
     message = refused(client, "NET-111", kind=TransientError)
-    assert time.monotonic() - started < 5
     assert "tried 2 times" in message
+    assert len(server.received) == 2
 
 
 # ---------------------------------------------------------------- failures and retries
@@ -512,29 +511,28 @@ def test_the_token_url_is_guarded_too(serve, client_of):
 # ---------------------------------------------------------------- stopping
 
 
-def test_cancelling_ends_a_request_within_a_second(serve, client_of):
+@pytest.mark.timeout(60)  # long before the client's own time is over
+def test_cancelling_ends_a_request_that_waits_for_its_answer(serve, client_of):
     server = serve(lambda _: Reply(hold=True))
-    client = client_of(server.url, clock=SystemClock())
+    client = client_of(server.url, clock=SystemClock(), timeouts={"idle": "10 min", "total": "10 min"})
     cancellation = Cancellation()
     threading.Timer(0.2, cancellation.cancel).start()
-    started = time.monotonic()
     with pytest.raises(TransientError) as caught:
         client.send(Request("/x"), cancellation)
     assert caught.value.code == "NET-140"
-    assert time.monotonic() - started < 1.2
     client.cancel()
     refused(client, "NET-140")
     assert len(server.received) == 1
 
 
-def test_ctrl_c_ends_a_request_within_a_second(serve, client_of):
+@pytest.mark.timeout(60)  # as above
+def test_ctrl_c_ends_a_request_that_waits_for_its_answer(serve, client_of):
     server = serve(lambda _: Reply(hold=True))
-    client = client_of(server.url, clock=SystemClock())
-    started = time.monotonic()
+    client = client_of(server.url, clock=SystemClock(), timeouts={"idle": "10 min", "total": "10 min"})
     threading.Timer(0.2, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
     with pytest.raises(KeyboardInterrupt):
         client.send(Request("/x"))
-    assert time.monotonic() - started < 1.2
+    assert len(server.received) == 1
 
 
 # ---------------------------------------------------------------- TLS

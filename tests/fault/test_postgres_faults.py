@@ -375,6 +375,7 @@ def test_a_backend_killed_while_rows_are_read_is_no_end_of_rows(lab: Lab) -> Non
     again.close()
 
 
+@pytest.mark.timeout(60)  # of the minutes that the query would take
 @pytest.mark.usefixtures("way")
 def test_a_reader_that_stops_early_ends_the_read_at_once(lab: Lab) -> None:
     source = lab.source(
@@ -382,17 +383,12 @@ def test_a_reader_that_stops_early_ends_the_read_at_once(lab: Lab) -> None:
     )
     scanned = source.scan(ScanRequest(source.partitions()[0], None, {"v": 1}))
     ends = scanned.open()
-    began = time.monotonic()
     os.read(ends[0], 10)
     for end in ends:
         os.close(end)
     scanned.finish()
-    assert time.monotonic() - began < 10
-    left = lab.connection.execute(
-        "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'penstock' AND state = 'active'"
-    ).fetchone()
-    assert left == (0,)
     source.close()
+    assert _backends(lab, count=0) == []  # not one that still sleeps
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from hostile_documents import alias_bomb, outcome
 from penstock.document.loader import MAX_BYTES, load
 from penstock.errors import ConfigError
 
@@ -12,23 +13,6 @@ def problems(text, *, pure=False):
     with pytest.raises(ConfigError) as caught:
         load(text, "p.yml", pure=pure)
     return caught.value.problems
-
-
-def outcome(text, *, pure):
-    """The tree, or None where the document is refused as it should be; any other exception fails the test."""
-    try:
-        return load(text, "p.yml", pure=pure)
-    except ConfigError as error:
-        refusal = error
-    assert all(problem.code.startswith("DOC-1") for problem in refusal.problems)
-    assert str(refusal)
-    return None
-
-
-def alias_bomb():
-    lines = ["a: &a [x, x, x, x, x, x, x, x, x]"]
-    lines += [f"{new}: &{new} [{', '.join([f'*{old}'] * 9)}]" for old, new in zip("abcdefgh", "bcdefghi", strict=True)]
-    return "\n".join(lines)
 
 
 def nested_aliases():

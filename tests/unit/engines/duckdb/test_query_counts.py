@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -156,17 +155,16 @@ def numbers(count: int, schema: Schema, *names: str) -> Batches:
     return Batches(relaxed, chunks)
 
 
+@pytest.mark.timeout(120)  # a product of the two takes far longer
 def test_a_comma_join_of_many_rows_is_no_product(tmp_path: Path) -> None:
     from penstock.types import Schema
 
-    count = 50_000
+    count = 500_000
     data: dict[str, Any] = {
         "a": numbers(count, Schema.of({"k": "int64?", "v": "string?", "n": "int64?", "q": "list<int64?>?"}), "k", "n"),
         "b": numbers(count, Schema.of({"k": "int64?", "w": "float64?"}), "k"),
     }
-    begun = time.monotonic()
     body = "  x: {sql: 'select count(*) as n, sum(a.n) as s from a, b where a.k = b.k and a.n > 10'}"
     found: Ran = run(document(body), data, tmp_path, optimise=True)
-    assert time.monotonic() - begun < 10  # a product takes minutes
     assert found.rows["one"][0]["n"] == count - 11
     assert found["x.sql"].into == {"a": count, "b": count}
