@@ -291,6 +291,8 @@ class Spooling(Source):
 
 
 class WriteMode(StrEnum):
+    """How the rows of an epoch meet what the target holds; which modes a sink has, its descriptor says."""
+
     APPEND = "append"
     OVERWRITE = "overwrite"
     OVERWRITE_PARTITIONS = "overwrite_partitions"

@@ -171,6 +171,8 @@ def _in_order(one: Struct, other: Struct) -> tuple[Struct, Struct]:
 
 @dataclass(frozen=True, slots=True)
 class ColumnAdded:
+    """The new schema has it, the old one has not."""
+
     field: Field
 
     def __str__(self) -> str:
@@ -179,6 +181,8 @@ class ColumnAdded:
 
 @dataclass(frozen=True, slots=True)
 class ColumnMissing:
+    """The old schema has it, the new one has not."""
+
     field: Field
 
     def __str__(self) -> str:

@@ -230,6 +230,7 @@ def header_bytes(schema: Json, codec: Codec, sync: bytes) -> bytes:
 
 
 def block_bytes(rows: int, data: bytes, sync: bytes) -> bytes:
+    """One block: how many rows, the size of the packed data, the data, the file's mark."""
     return encode_long(rows) + _sized(data) + sync
 
 
@@ -238,6 +239,7 @@ def _sized(data: bytes) -> bytes:
 
 
 def compress(data: bytes, codec: Codec) -> bytes:
+    """The data of a block as the codec packs it."""
     match codec:
         case "null":
             return data

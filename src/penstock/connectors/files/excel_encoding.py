@@ -81,6 +81,7 @@ def check_sheet_name(name: str) -> str:
 
 
 def excel_objection(column: Field) -> str | None:
+    """Why a cell cannot hold values of the column; None: it can."""
     if isinstance(column.type, (List, Map, Struct)):
         return "a cell has no nested values; cast it to json"
     if column.type == BINARY:

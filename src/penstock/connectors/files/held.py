@@ -16,6 +16,7 @@ _DOUBLE_DIGITS: Final = 15
 
 
 def csv_objection(column: Field) -> str | None:
+    """Why a CSV file cannot hold values of the column; None: it can."""
     if isinstance(column.type, (List, Map, Struct)):
         return "CSV has no nested values; cast it to json"
     return "CSV has no intervals; cast it to string" if column.type == INTERVAL else None
@@ -33,6 +34,7 @@ def json_objection(column: Field) -> str | None:
 
 
 def parquet_objection(column: Field) -> str | None:
+    """Why a Parquet file cannot hold values of the column; None: it can."""
     if _has(column.type, lambda part: part == INTERVAL):
         return "Parquet keeps intervals to the millisecond; cast it to string"
     return None

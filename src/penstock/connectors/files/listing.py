@@ -115,6 +115,7 @@ def _fixed_part(pattern: Path) -> Path:
 
 
 def unreadable(path: Path, error: OSError) -> ConfigError:
+    """SRC-132, to be raised: the file system does not give the file."""
     return ConfigError("SRC-132", f'"{path.name}" cannot be read', detail=f"{error.strerror} ({path})")
 
 

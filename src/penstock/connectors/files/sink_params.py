@@ -62,6 +62,7 @@ def compression_of(path: str, asked: TextCompression) -> Literal["none", "gzip",
 
 
 def with_compression(extension: str, compression: Literal["none", "gzip", "zstd"]) -> str:
+    """The ending of a file of that kind, with the one that its compression adds."""
     return extension + _EXTENSION_OF[compression]
 
 

@@ -355,6 +355,7 @@ class _Exchange:
 
 
 def too_large(limits: Limits) -> ConfigError:
+    """NET-115, to be raised: the answer is larger than the connection allows."""
     return ConfigError(
         "NET-115",
         f"an answer is larger than {limits.max_response_bytes} bytes",

@@ -31,6 +31,7 @@ _SHOWN_CHARACTERS: Final = 300
 
 
 def is_answer(status: int, request: Request) -> bool:
+    """Whether the status is what the request hopes for: 2xx, or one that it names itself."""
     return 200 <= status < 300 or status in request.accept  # noqa: PLR2004 -- HTTP's own numbers
 
 

@@ -51,6 +51,7 @@ def parse_name(text: str, area: Area) -> TableName:
 
 
 def too_long(name: str) -> bool:
+    """Whether PostgreSQL would cut the name off."""
     return len(name.encode()) > MAX_NAME_BYTES
 
 

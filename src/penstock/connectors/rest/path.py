@@ -50,4 +50,5 @@ def path_of(text: str) -> Path:
 
 
 def shown(path: Path) -> str:
+    """The path as a document writes it."""
     return ".".join(path) if path else "the answer itself"

@@ -26,10 +26,12 @@ class Found:
 
 
 def text(value: str | bytes) -> str:
+    """As text; bytes that are no UTF-8 are marked in their places."""
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
 
 
 def find(connection: sqlite3.Connection, table: str) -> Found | None:
+    """A table or view as it was created, in whatever case it is asked for; None: there is none."""
     row = connection.execute(_FIND, (table,)).fetchone()
     return None if row is None else Found(text(row[1]), text(row[0]) == "view")
 

@@ -58,6 +58,7 @@ def create(connection: sqlite3.Connection) -> None:
 
 
 def read(connection: sqlite3.Connection, sink_id: SinkId) -> EpochMarker | None:
+    """The marker of a sink id; None where nothing was committed under it."""
     if not _is_there(connection, "_penstock_commits"):
         return None
     found = connection.execute(_READ_MARK, sink_id.parts).fetchone()
@@ -73,6 +74,7 @@ def incarnations(connection: sqlite3.Connection, sink_id: SinkId) -> frozenset[s
 
 
 def write(connection: sqlite3.Connection, epoch: Epoch, receipt: Receipt) -> None:
+    """Set the marker of the epoch's sink id; in the transaction that writes the rows."""
     row = (*epoch.sink_id.parts, epoch.number, epoch.fence, json.dumps(asdict(receipt)))
     connection.execute(_WRITE_MARK, row)
 
@@ -86,6 +88,7 @@ def is_newest(connection: sqlite3.Connection, epoch: Epoch) -> bool:
 
 
 def raise_fence(connection: sqlite3.Connection, epoch: Epoch) -> None:
+    """From now on no older runner is the newest. Idempotent."""
     connection.execute(_RAISE_FENCE, (*epoch.sink_id.parts, epoch.fence))
 
 
@@ -98,4 +101,5 @@ def version(connection: sqlite3.Connection, table: str) -> int:
 
 
 def next_version(connection: sqlite3.Connection, table: str) -> int:
+    """Count one more commit to the table; its number."""
     return int(connection.execute(_NEXT_VERSION, (table,)).fetchone()[0])

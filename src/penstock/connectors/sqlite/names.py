@@ -36,4 +36,5 @@ def staged_of(scratch: Path, sink_id: SinkId) -> list[Path]:
 
 
 def key_index(table: str, keys: Sequence[str]) -> str:
+    """The name of the index by which a merge finds rows."""
     return f"_penstock_key_{fingerprint(table.lower(), *keys)}"

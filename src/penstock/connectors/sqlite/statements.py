@@ -21,6 +21,7 @@ _NEW: Final = "s"
 
 
 def table(text: str, *, temporary: bool = False) -> exp.Table:
+    """A table of the file, or of this connection alone."""
     return exp.Table(this=identifier(text), db=identifier("temp" if temporary else "main"))
 
 
@@ -35,11 +36,13 @@ def _definition(column: Field) -> exp.ColumnDef:
 
 
 def create(text: str, schema: Schema, *, temporary: bool = False) -> exp.Create:
+    """CREATE TABLE with a declared type per column, which ``affinity`` reads back."""
     columns = exp.Schema(this=table(text, temporary=temporary), expressions=[_definition(column) for column in schema])
     return exp.Create(this=columns, kind="TABLE")
 
 
 def add_column(text: str, column: Field) -> exp.Alter:
+    """ALTER TABLE ADD COLUMN; null in the rows that are there."""
     return exp.Alter(this=table(text), kind="TABLE", actions=[_definition(column)])
 
 
@@ -55,10 +58,12 @@ def unique_index(text: str, index: str, keys: Sequence[str]) -> exp.Create:
 
 
 def select_from(relation: exp.Table, columns: Sequence[str]) -> exp.Select:
+    """SELECT these columns, in this order."""
     return exp.select(*(exp.column(identifier(column)) for column in columns)).from_(relation)
 
 
 def delete_all(text: str) -> exp.Delete:
+    """DELETE without a condition."""
     return exp.Delete(this=table(text))
 
 
@@ -130,6 +135,7 @@ def update_matches(text: str, keys: Sequence[str], values: Sequence[str], order_
 
 
 def insert_new(text: str, columns: Sequence[str], keys: Sequence[str]) -> exp.Insert:
+    """Insert the staged rows whose key the table has not."""
     there = exp.select("1").from_(exp.alias_(table(text), _OLD, table=True)).where(_same_key(keys))
     stage = exp.alias_(table(STAGE, temporary=True), _NEW, table=True)
     rows = exp.select(*(_of(_NEW, column) for column in columns)).from_(stage)

@@ -16,6 +16,8 @@ from penstock.types.arrow import from_arrow
 
 
 class Evolution(SinkConformance):
+    """Columns that the target lacks or has in a narrower type, by policy."""
+
     SMALL = rows((1, "one"))
     WIDER = rows((2, "two", 22), names=(data.ID, "name", "size"))
 

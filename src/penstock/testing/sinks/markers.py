@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 
 class Markers(SinkConformance):
+    """One commit per epoch, one runner at a time, one history per incarnation."""
+
     FIRST = rows((1, "one"), (2, None))
     SECOND = rows((3, ""), (4, "four"))
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 
 class Merge(SinkConformance):
+    """Rows that meet rows of the same key."""
+
     NAMES = (data.ID, "seen", "name")
 
     def _rows(self, *values: tuple[Any, ...]) -> pa.Table:

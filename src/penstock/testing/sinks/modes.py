@@ -14,6 +14,8 @@ from penstock.testing.sinks.deliveries import APPEND, BY_PART, OVERWRITE, delive
 
 
 class Append(SinkConformance):
+    """Rows that are added to what is there."""
+
     def test_append_adds_rows_and_keeps_equal_ones(self) -> None:
         self.needs(WriteMode.APPEND)
         first, second = rows((1, "a"), (1, "a")), rows((1, "a"), (2, "b"))
@@ -32,6 +34,8 @@ class Append(SinkConformance):
 
 
 class Overwrite(SinkConformance):
+    """Rows that replace what is there."""
+
     OLD = rows((1, "old"), (2, "old"), (3, "old"))
     NEW = rows((3, "new"), (4, "new"))
 

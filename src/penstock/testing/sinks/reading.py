@@ -15,6 +15,8 @@ from penstock.types.arrow import from_arrow
 
 
 class ReadBack(SinkConformance):
+    """The sink's table as a source."""
+
     def test_the_table_reads_what_was_committed(self) -> None:
         self.needs(Capability.READ_BACK)
         sink = self.sink(self.usual())

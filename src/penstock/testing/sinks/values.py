@@ -13,6 +13,8 @@ from penstock.types.arrow import from_arrow
 
 
 class Values(SinkConformance):
+    """What is written is what is read back, type by type."""
+
     @pytest.mark.parametrize("logical", data.TYPES)
     def test_every_value_of_a_type_survives_or_the_type_is_refused(self, logical: str) -> None:
         table = data.table_of(data.column(logical).values)

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 
 class Visibility(SinkConformance):
+    """Nothing is seen before the commit, and nothing is left by what was aborted."""
+
     BEFORE = rows((1, "one"))
     AFTER = rows((2, "two"), (3, "three"))
 

@@ -40,6 +40,7 @@ def incarnation_of(key: str, sink_id: SinkId) -> str | None:
 
 
 def sink_folder(sink_id: SinkId) -> str:
+    """The folder of a sink id, the same for every epoch; another incarnation has another."""
     return f"{slug(sink_id.sink)}-{fingerprint(sink_key(sink_id))}"
 
 
@@ -49,6 +50,7 @@ def file_home(name: str) -> str:
 
 
 def attempt_folder(epoch: Epoch) -> str:
+    """The folder of an attempt; ``fence_of`` reads its fence back."""
     return f"{epoch.fence}-{slug(epoch.attempt)}-{fingerprint(epoch.attempt, str(epoch.number))}"
 
 
@@ -59,6 +61,7 @@ def fence_of(attempt: str) -> int:
 
 
 def version_name(version: int) -> str:
+    """Twelve digits, so that names sort as versions do."""
     return f"{version:012d}"
 
 

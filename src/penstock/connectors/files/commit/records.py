@@ -154,6 +154,7 @@ _Model = TypeVar("_Model", Manifest, State)
 
 
 def encode(model: Manifest | State) -> bytes:
+    """The bytes of a file of the log; ``decode`` is the inverse."""
     import xxhash
 
     content = model.model_dump_json().encode()
