@@ -15,8 +15,28 @@ from typing import TYPE_CHECKING, Final, assert_never, overload
 import pyarrow as pa
 
 from penstock.errors import ConfigError
-from penstock.types import logical as lt
-from penstock.types.logical import Decimal, Kind, List, LogicalType, Map, Primitive, Struct, StructField
+from penstock.types.logical import (
+    BINARY,
+    BOOLEAN,
+    DATE,
+    FLOAT32,
+    INTERVAL,
+    JSON,
+    MAX_PRECISION,
+    STRING,
+    TIME,
+    TIMESTAMP,
+    TIMESTAMPTZ,
+    UUID,
+    Decimal,
+    Kind,
+    List,
+    LogicalType,
+    Map,
+    Primitive,
+    Struct,
+    StructField,
+)
 from penstock.types.schema import Field, Schema
 
 if TYPE_CHECKING:
@@ -47,28 +67,28 @@ _PRIMITIVES: Final[dict[Kind, pa.DataType]] = {
 
 _BY_ID: Final[dict[int, LogicalType]] = {
     **{lib_type.id: Primitive(kind) for kind, lib_type in _PRIMITIVES.items() if kind not in (Kind.UUID, Kind.JSON)},
-    **dict.fromkeys((pa.large_string().id, pa.string_view().id, pa.null().id), lt.STRING),
-    **dict.fromkeys((pa.large_binary().id, pa.binary_view().id, pa.binary(1).id), lt.BINARY),
-    pa.float16().id: lt.FLOAT32,
-    pa.date64().id: lt.DATE,
-    pa.time32("s").id: lt.TIME,
-    pa.duration("us").id: lt.INTERVAL,
+    **dict.fromkeys((pa.large_string().id, pa.string_view().id, pa.null().id), STRING),
+    **dict.fromkeys((pa.large_binary().id, pa.binary_view().id, pa.binary(1).id), BINARY),
+    pa.float16().id: FLOAT32,
+    pa.date64().id: DATE,
+    pa.time32("s").id: TIME,
+    pa.duration("us").id: INTERVAL,
 }
 
 # Canonical and DuckDB's own extension types, by name. The values of DuckDB's opaque ones are for DuckDB to convert.
 _BY_EXTENSION: Final[dict[str, LogicalType]] = {
-    "arrow.json": lt.JSON,
-    "arrow.uuid": lt.UUID,
-    "arrow.bool8": lt.BOOLEAN,
-    "arrow.parquet.variant": lt.JSON,
-    "geoarrow.wkb": lt.BINARY,
+    "arrow.json": JSON,
+    "arrow.uuid": UUID,
+    "arrow.bool8": BOOLEAN,
+    "arrow.parquet.variant": JSON,
+    "geoarrow.wkb": BINARY,
 }
 _BY_OPAQUE: Final[dict[str, LogicalType]] = {
     "hugeint": Decimal(38, 0),
     "uhugeint": Decimal(38, 0),
-    "bignum": lt.STRING,
-    "bit": lt.STRING,
-    "time_tz": lt.STRING,
+    "bignum": STRING,
+    "bit": STRING,
+    "time_tz": STRING,
 }
 
 
@@ -121,7 +141,7 @@ def _of_field(field: pa.Field, path: str) -> LogicalType:
     known = _BY_EXTENSION.get(marked)
     if known is None or isinstance(field.type, pa.BaseExtensionType):
         return _of_type(field.type, path)
-    if known == lt.UUID and field.type != pa.binary(16):
+    if known == UUID and field.type != pa.binary(16):
         _refuse(field.type, path, detail="it is marked as arrow.uuid but does not have 16 bytes")
     return known
 
@@ -133,7 +153,7 @@ def _of_type(arrow: pa.DataType, path: str) -> LogicalType:
     if types.is_decimal(arrow):
         return _of_decimal(arrow, path)
     if types.is_timestamp(arrow):
-        return lt.TIMESTAMP if arrow.tz is None else lt.TIMESTAMPTZ
+        return TIMESTAMP if arrow.tz is None else TIMESTAMPTZ
     if types.is_dictionary(arrow) or types.is_run_end_encoded(arrow):
         return _of_type(arrow.value_type, path)
     if types.is_map(arrow):
@@ -175,8 +195,8 @@ def _of_decimal(arrow: pa.DataType, path: str) -> Decimal:
     """A negative scale becomes trailing zeros, a scale above the precision more digits."""
     scale = max(arrow.scale, 0)
     precision = max(arrow.precision - min(arrow.scale, 0), scale)
-    if precision > lt.MAX_PRECISION:
-        _refuse(arrow, path, detail=f"it has {precision} digits, and {lt.MAX_PRECISION} is the most")
+    if precision > MAX_PRECISION:
+        _refuse(arrow, path, detail=f"it has {precision} digits, and {MAX_PRECISION} is the most")
     return Decimal(precision, scale)
 
 

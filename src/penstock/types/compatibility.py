@@ -11,8 +11,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from penstock.types import logical as lt
-from penstock.types.logical import Decimal, Kind, List, LogicalType, Map, Primitive, Struct, StructField
+from penstock.types.logical import (
+    FLOAT32,
+    FLOAT64,
+    JSON,
+    MAX_PRECISION,
+    STRING,
+    Decimal,
+    Kind,
+    List,
+    LogicalType,
+    Map,
+    Primitive,
+    Struct,
+    StructField,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,7 +65,7 @@ def can_hold(target: LogicalType, source: LogicalType) -> bool:
         case Struct(), Struct():
             return _struct_holds(target, source)
         case ((Primitive() | Decimal()), (Primitive() | Decimal())):
-            return target == source or (target, source) == (lt.STRING, lt.JSON) or _number_holds(target, source)
+            return target == source or (target, source) == (STRING, JSON) or _number_holds(target, source)
         case _:
             return False
 
@@ -73,7 +86,7 @@ def _struct_holds(target: Struct, source: Struct) -> bool:
 
 
 def _number_holds(target: Primitive | Decimal, source: Primitive | Decimal) -> bool:
-    if (target, source) == (lt.FLOAT64, lt.FLOAT32):
+    if (target, source) == (FLOAT64, FLOAT32):
         return True
     bounds = _bounds(source)
     if bounds is None:
@@ -138,9 +151,9 @@ def _above(one: Primitive | Decimal, other: Primitive | Decimal) -> Iterator[Log
         yield from (Primitive(kind) for kind in _INTEGERS)
     scale = max(number.scale if isinstance(number, Decimal) else 0 for number in (one, other))
     precision = scale + max(_whole_digits(one), _whole_digits(other))
-    if 1 <= precision <= lt.MAX_PRECISION:
+    if 1 <= precision <= MAX_PRECISION:
         yield Decimal(precision, scale)
-    yield from (lt.FLOAT32, lt.FLOAT64)
+    yield from (FLOAT32, FLOAT64)
 
 
 def _widen_structs(one: Struct, other: Struct) -> LogicalType | None:

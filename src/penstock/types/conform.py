@@ -12,10 +12,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from penstock.errors import ConfigError, DataError
-from penstock.types import logical as lt
 from penstock.types.arrow import to_arrow, type_from_arrow
 from penstock.types.compatibility import can_hold
-from penstock.types.logical import Decimal, List, Map, Primitive, Struct
+from penstock.types.logical import JSON, STRING, UUID, Decimal, List, Map, Primitive, Struct, relaxed, spell
 
 if TYPE_CHECKING:
     from penstock.types.logical import LogicalType
@@ -58,7 +57,7 @@ def _has_forbidden_null(array: pa.Array, logical: LogicalType, *, nullable: bool
     """Arrow's own casts look into structs only, and its constructors nowhere. ``excused`` nulls come from a null above."""
     if array.null_count > excused and not nullable:
         return True
-    if lt.relaxed(logical) == logical:
+    if relaxed(logical) == logical:
         return False
     match logical:
         case List():  # flattening leaves out what lies below a null
@@ -87,10 +86,10 @@ def conform_array(array: pa.Array, wanted: LogicalType, *, name: str) -> pa.Arra
     Arrow's casts look below a null for nulls that are not there, so the cast goes to the type whose places all may be
     null, and only then are the places marked.
     """
-    form, loose = to_arrow(wanted), to_arrow(lt.relaxed(wanted))
+    form, loose = to_arrow(wanted), to_arrow(relaxed(wanted))
     array = _cast_to(array, wanted, form if _has_form(array, form) else loose, name)
     if _has_forbidden_null(array, wanted, nullable=True):
-        raise _null(name, lt.spell(wanted, nullable=True))
+        raise _null(name, spell(wanted, nullable=True))
     return array if _has_form(array, form) else _marked(array, form)
 
 
@@ -118,9 +117,9 @@ def _cast(array: pa.Array, wanted: LogicalType, form: pa.DataType, name: str) ->
     if pa.types.is_null(array.type):
         return pa.nulls(len(array), form)
     given = type_from_arrow(array.type)
-    if wanted == lt.UUID and given == lt.STRING:
+    if wanted == UUID and given == STRING:
         return _uuids(array)
-    if not can_hold(lt.relaxed(_json_as_text(wanted)), given):  # Arrow and its engines hand JSON around as text
+    if not can_hold(relaxed(_json_as_text(wanted)), given):  # Arrow and its engines hand JSON around as text
         raise _impossible(array.type, wanted, name)
     if pa.types.is_duration(array.type):
         return _intervals(array)
@@ -136,7 +135,7 @@ def _json_as_text(kind: LogicalType) -> LogicalType:
         case Struct(fields):
             return Struct(tuple(replace(field, type=_json_as_text(field.type)) for field in fields))
         case _:
-            return lt.STRING if kind == lt.JSON else kind
+            return STRING if kind == JSON else kind
 
 
 def _marked(array: pa.Array, form: pa.DataType) -> pa.Array:

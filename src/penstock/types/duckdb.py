@@ -11,8 +11,38 @@ from typing import TYPE_CHECKING, Final, NoReturn, assert_never
 from sqlglot import exp
 
 from penstock.errors import ConfigError
-from penstock.types import logical as lt
-from penstock.types.logical import Decimal, Kind, List, LogicalType, Map, Primitive, Struct, StructField
+from penstock.types.logical import (
+    BINARY,
+    BOOLEAN,
+    DATE,
+    FLOAT32,
+    FLOAT64,
+    INT8,
+    INT16,
+    INT32,
+    INT64,
+    INTERVAL,
+    JSON,
+    MAX_DEPTH,
+    STRING,
+    TIME,
+    TIMESTAMP,
+    TIMESTAMPTZ,
+    UINT8,
+    UINT16,
+    UINT32,
+    UINT64,
+    UUID,
+    Decimal,
+    Kind,
+    List,
+    LogicalType,
+    Map,
+    Primitive,
+    Struct,
+    StructField,
+    fold_case,
+)
 from penstock.types.tokens import Cursor, Sort, tokens_of
 
 if TYPE_CHECKING:
@@ -45,30 +75,30 @@ _PRIMITIVES: Final[dict[Kind, exp.DType]] = {
 
 # As DuckDB 2 prints them, and the aliases that people write; what follows WITH TIME ZONE is handled by the parser.
 _NAMES: Final[dict[str, LogicalType]] = {
-    **dict.fromkeys(("VARCHAR", "TEXT", "STRING", "CHAR", "BPCHAR"), lt.STRING),
-    **dict.fromkeys(("BOOLEAN", "BOOL", "LOGICAL"), lt.BOOLEAN),
-    **dict.fromkeys(("TINYINT", "INT1"), lt.INT8),
-    **dict.fromkeys(("SMALLINT", "INT2", "SHORT"), lt.INT16),
-    **dict.fromkeys(("INTEGER", "INT", "INT4", "SIGNED"), lt.INT32),
-    **dict.fromkeys(("BIGINT", "INT8", "LONG"), lt.INT64),
-    "UTINYINT": lt.UINT8,
-    "USMALLINT": lt.UINT16,
-    "UINTEGER": lt.UINT32,
-    "UBIGINT": lt.UINT64,
+    **dict.fromkeys(("VARCHAR", "TEXT", "STRING", "CHAR", "BPCHAR"), STRING),
+    **dict.fromkeys(("BOOLEAN", "BOOL", "LOGICAL"), BOOLEAN),
+    **dict.fromkeys(("TINYINT", "INT1"), INT8),
+    **dict.fromkeys(("SMALLINT", "INT2", "SHORT"), INT16),
+    **dict.fromkeys(("INTEGER", "INT", "INT4", "SIGNED"), INT32),
+    **dict.fromkeys(("BIGINT", "INT8", "LONG"), INT64),
+    "UTINYINT": UINT8,
+    "USMALLINT": UINT16,
+    "UINTEGER": UINT32,
+    "UBIGINT": UINT64,
     **dict.fromkeys(("HUGEINT", "UHUGEINT", "INT128", "UINT128"), Decimal(38, 0)),
-    **dict.fromkeys(("FLOAT", "REAL", "FLOAT4"), lt.FLOAT32),
-    **dict.fromkeys(("DOUBLE", "FLOAT8"), lt.FLOAT64),
-    "DATE": lt.DATE,
-    **dict.fromkeys(("TIME", "TIME_NS"), lt.TIME),
-    **dict.fromkeys(("TIMESTAMP", "DATETIME", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_US"), lt.TIMESTAMP),
-    "TIMESTAMP_NS": lt.TIMESTAMP,
-    **dict.fromkeys(("TIMESTAMPTZ", "TIMESTAMPTZ_NS"), lt.TIMESTAMPTZ),
-    "INTERVAL": lt.INTERVAL,
-    "UUID": lt.UUID,
-    **dict.fromkeys(("BLOB", "BYTEA", "BINARY", "VARBINARY"), lt.BINARY),
-    **dict.fromkeys(("JSON", "VARIANT"), lt.JSON),
-    "GEOMETRY": lt.BINARY,
-    **dict.fromkeys(("TIMETZ", "BIT", "BITSTRING", "BIGNUM", "ENUM", "NULL"), lt.STRING),
+    **dict.fromkeys(("FLOAT", "REAL", "FLOAT4"), FLOAT32),
+    **dict.fromkeys(("DOUBLE", "FLOAT8"), FLOAT64),
+    "DATE": DATE,
+    **dict.fromkeys(("TIME", "TIME_NS"), TIME),
+    **dict.fromkeys(("TIMESTAMP", "DATETIME", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_US"), TIMESTAMP),
+    "TIMESTAMP_NS": TIMESTAMP,
+    **dict.fromkeys(("TIMESTAMPTZ", "TIMESTAMPTZ_NS"), TIMESTAMPTZ),
+    "INTERVAL": INTERVAL,
+    "UUID": UUID,
+    **dict.fromkeys(("BLOB", "BYTEA", "BINARY", "VARBINARY"), BINARY),
+    **dict.fromkeys(("JSON", "VARIANT"), JSON),
+    "GEOMETRY": BINARY,
+    **dict.fromkeys(("TIMETZ", "BIT", "BITSTRING", "BIGNUM", "ENUM", "NULL"), STRING),
 }
 _DIFFERING: Final = frozenset(
     {
@@ -77,7 +107,7 @@ _DIFFERING: Final = frozenset(
         *("BIT", "BITSTRING", "ENUM", "NULL"),
     }
 )
-_ZONED: Final[dict[str, LogicalType]] = {"TIME": lt.STRING, "TIMESTAMP": lt.TIMESTAMPTZ}
+_ZONED: Final[dict[str, LogicalType]] = {"TIME": STRING, "TIMESTAMP": TIMESTAMPTZ}
 
 
 def to_duckdb(logical: LogicalType) -> exp.DataType:
@@ -118,7 +148,7 @@ def _definition(field: StructField) -> exp.ColumnDef:
 def _check_case(names: Iterable[str]) -> None:
     seen: dict[str, str] = {}
     for name in names:
-        other = seen.setdefault(lt.fold_case(name), name)
+        other = seen.setdefault(fold_case(name), name)
         if other is not name:
             raise ConfigError(
                 "DOC-408",
@@ -175,8 +205,8 @@ class _Parser:
 
     def _type(self) -> LogicalType:
         self._depth += 1
-        if self._depth > lt.MAX_DEPTH:
-            raise ConfigError("DOC-403", f"the type nests deeper than {lt.MAX_DEPTH} levels")
+        if self._depth > MAX_DEPTH:
+            raise ConfigError("DOC-403", f"the type nests deeper than {MAX_DEPTH} levels")
         logical = self._named()
         self._depth -= 1
         while self._cursor.took("["):

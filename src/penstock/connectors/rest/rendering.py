@@ -14,8 +14,21 @@ from sqlglot import exp
 from penstock.connectors.rest.shape import member
 from penstock.trees import call, is_null
 from penstock.types import BINARY, BOOLEAN, FLOAT32, FLOAT64, JSON, STRING, TIMESTAMP, TIMESTAMPTZ
-from penstock.types import logical as lt
-from penstock.types.logical import Decimal, List, Map, Primitive, Struct
+from penstock.types.logical import (
+    INT8,
+    INT16,
+    INT32,
+    INT64,
+    UINT8,
+    UINT16,
+    UINT32,
+    UINT64,
+    Decimal,
+    List,
+    Map,
+    Primitive,
+    Struct,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +40,7 @@ ROWS: Final = "rows"  # the relation of rows, its columns named c0, c1, …
 LINES: Final = "lines"  # the relation of rendered rows: LINE and KEY
 LINE: Final = "line"
 KEY: Final = "row_key"
-_NUMBERS: Final = frozenset({lt.INT8, lt.INT16, lt.INT32, lt.INT64, lt.UINT8, lt.UINT16, lt.UINT32, lt.UINT64, BOOLEAN})
+_NUMBERS: Final = frozenset({INT8, INT16, INT32, INT64, UINT8, UINT16, UINT32, UINT64, BOOLEAN})
 
 
 def rendered(schema: Schema, keys: Sequence[str]) -> exp.Select:
