@@ -13,8 +13,12 @@ if TYPE_CHECKING:
 
     from penstock.connectors.api import Allowance
 
-# The engine has the run's memory; a database beside it takes at most this part of as much again.
-SHARE_OF_MEMORY: Final = 4
+_SHARE_OF_MEMORY: Final = 4
+
+
+def memory_of(allowance: Allowance) -> int:
+    """Bytes that one database may take: the engine has the run's memory, and this is a part of as much again."""
+    return allowance.memory_bytes // _SHARE_OF_MEMORY
 
 
 def open_database(
@@ -37,7 +41,7 @@ def open_database(
         ":memory:",
         config={
             "threads": min(threads, allowance.threads),
-            "memory_limit": f"{allowance.memory_bytes // SHARE_OF_MEMORY}B",
+            "memory_limit": f"{memory_of(allowance)}B",
             "temp_directory": "" if allowance.spill is None else str(allowance.spill / f"duckdb-{uuid.uuid4().hex}"),
             "preserve_insertion_order": ordered,
             "autoinstall_known_extensions": False,

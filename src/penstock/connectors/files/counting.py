@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, assert_never
 from sqlglot import exp
 
 from penstock.connectors.api import CsvFormat, JsonFormat, ParquetFormat
-from penstock.connectors.database import open_database
+from penstock.connectors.database import memory_of, open_database
 from penstock.trees import call, identifier, texts
 
 if TYPE_CHECKING:
@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 
     from penstock.connectors.api import Allowance, FileFormat
 
-_LONGEST_RECORD: Final = 1 << 30
-_LONGEST_LINE: Final = 1 << 26
+# A buffer holds two of the longest records, and there are some.
+_BUFFERS: Final = 8
+_LONGEST: Final = 1 << 28
 
 
 def count_rows(form: FileFormat, paths: Sequence[Path], *, width: int, allowance: Allowance) -> dict[Path, int]:
@@ -26,13 +27,16 @@ def count_rows(form: FileFormat, paths: Sequence[Path], *, width: int, allowance
     if not paths:
         return {}
     counted = exp.select(exp.column("filename"), exp.Count(this=exp.Star()))
-    query = counted.from_(exp.Table(this=_reader(form, paths, width))).group_by(exp.column("filename"))
+    longest = min(_LONGEST, memory_of(allowance) // _BUFFERS)
+    query = counted.from_(exp.Table(this=_reader(form, paths, width=width, longest=longest))).group_by(
+        exp.column("filename")
+    )
     with closing(open_database(allowance, folders=sorted({path.parent for path in paths}))) as connection:
         found = {Path(str(row[0])): int(row[1]) for row in connection.execute(query.sql("duckdb")).fetchall()}
     return {path: found.get(path, 0) for path in paths}
 
 
-def _reader(form: FileFormat, paths: Sequence[Path], width: int) -> exp.Expr:
+def _reader(form: FileFormat, paths: Sequence[Path], *, width: int, longest: int) -> exp.Expr:
     listed = texts(map(_literally, paths))
     common = {"filename": exp.true(), "hive_partitioning": exp.false()}
     match form:
@@ -40,20 +44,22 @@ def _reader(form: FileFormat, paths: Sequence[Path], width: int) -> exp.Expr:
             return call("read_parquet", listed, **common)
         case JsonFormat():
             layout = "newline_delimited" if form.layout == "lines" else "array"
-            return call("read_json_objects", listed, **common, format=exp.Literal.string(layout), **_sized(form))
+            return call(
+                "read_json_objects", listed, **common, format=exp.Literal.string(layout), **_sized(form, longest)
+            )
         case CsvFormat():
-            return call("read_csv", listed, **common, **_csv(form, width))
+            return call("read_csv", listed, **common, **_csv(form, width=width, longest=longest))
     assert_never(form)
 
 
-def _sized(form: JsonFormat) -> dict[str, exp.Expr]:
+def _sized(form: JsonFormat, longest: int) -> dict[str, exp.Expr]:
     return {
         "compression": exp.Literal.string(form.compression or "none"),
-        "maximum_object_size": exp.Literal.number(_LONGEST_RECORD),
+        "maximum_object_size": exp.Literal.number(longest),
     }
 
 
-def _csv(form: CsvFormat, width: int) -> dict[str, exp.Expr]:
+def _csv(form: CsvFormat, *, width: int, longest: int) -> dict[str, exp.Expr]:
     text = exp.Literal.string("VARCHAR")
     columns = [exp.PropertyEQ(this=identifier(f"c{n}"), expression=text) for n in range(width)]
     return {
@@ -63,7 +69,8 @@ def _csv(form: CsvFormat, width: int) -> dict[str, exp.Expr]:
         "quote": exp.Literal.string(form.quote or '"'),
         "escape": exp.Literal.string(form.escape or form.quote or '"'),
         "compression": exp.Literal.string(form.compression or "none"),
-        "max_line_size": exp.Literal.number(_LONGEST_LINE),
+        "max_line_size": exp.Literal.number(longest),
+        "buffer_size": exp.Literal.number(longest),
         "auto_detect": exp.false(),
     }
 
