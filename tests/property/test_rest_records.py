@@ -7,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from penstock.connectors.api import Allowance
 from penstock.connectors.rest.database import Database
 from penstock.connectors.rest.records import RecordReader
 from penstock.connectors.rest.shape import Shape
@@ -48,7 +49,7 @@ RECORDS = VALUES | st.dictionaries(st.sampled_from(["id", "v", "w"]), VALUES, ma
 
 @pytest.fixture(scope="module")
 def database():
-    made = Database()
+    made = Database(Allowance())
     yield made
     made.close()
 

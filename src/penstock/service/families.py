@@ -15,6 +15,7 @@ from penstock.connectors.api import Context, WriteMode
 from penstock.connectors.families import TableFamily, is_family
 from penstock.document.assembly import load
 from penstock.errors import ConfigError, PenstockError, Problem
+from penstock.service.opening import allowance_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -72,7 +73,7 @@ def parts(request: Request, loaded: Loaded | None = None, *, offline: bool = Fal
         found: list[Part] = []
         for name in shape.families:
             use = loaded.pipeline.sources[name]
-            context = Context(name, loaded.paths.resolve, folder, request.clock)
+            context = Context(name, loaded.paths.resolve, folder, request.clock, allowance=allowance_of(loaded, folder))
             found += _members(closing, loaded, shape, use, context)
         rest = shape.rest()
         if rest.sinks:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from penstock.compile.facts import Facts, FactsNeededError
 from penstock.compile.pipeline import Compiled, compile_pipeline
-from penstock.connectors.api import Context, Contract, WriteMode
+from penstock.connectors.api import Allowance, Context, Contract, WriteMode
 from penstock.connectors.families import is_family
 from penstock.document.assembly import Loaded, load
 from penstock.engines.api import Limits
@@ -172,7 +172,15 @@ class Opened:
     def _context(self, use: SourceUse | SinkUse, contract: Contract | None = None) -> Context:
         folder = self.scratch / f"use-{len(self.sources) + len(self.sinks)}"
         folder.mkdir(exist_ok=True)
-        return Context(use.name, self.loaded.paths.resolve, folder, self.request.clock, contract, self.request.reached)
+        return Context(
+            use.name,
+            self.loaded.paths.resolve,
+            folder,
+            self.request.clock,
+            contract,
+            self.request.reached,
+            allowance_of(self.loaded, folder),
+        )
 
     def _takes(self, source: str, predicate: exp.Expr) -> bool:
         return source in self.sources and self.sources[source].takes(predicate)
@@ -263,16 +271,25 @@ def opened(request: Request, loaded: Loaded | None = None) -> Iterator[Opened]:
 def _engine(loaded: Loaded, scratch: Path) -> Engine:
     from penstock.engines.duckdb.engine import DuckDBEngine
 
+    folder = scratch / "engine"
+    folder.mkdir()
+    readable = (loaded.paths.root, *loaded.paths.allowed, loaded.project.state, scratch, Path("/dev/fd"))
+    return DuckDBEngine(_limits(loaded), folder, readable, project=loaded.paths.root)
+
+
+def _limits(loaded: Loaded) -> Limits:
     settings = loaded.pipeline.run
-    limits = Limits(
+    return Limits(
         memory_bytes=settings.memory or machine_memory() // _SHARE_OF_MEMORY,
         threads=settings.threads or len(os.sched_getaffinity(0)),
         temp_bytes=settings.temp,
     )
-    folder = scratch / "engine"
-    folder.mkdir()
-    readable = (loaded.paths.root, *loaded.paths.allowed, loaded.project.state, scratch, Path("/dev/fd"))
-    return DuckDBEngine(limits, folder, readable, project=loaded.paths.root)
+
+
+def allowance_of(loaded: Loaded, spill: Path) -> Allowance:
+    """What the run's limits leave to the databases of connectors; ``spill`` is present and private."""
+    limits = _limits(loaded)
+    return Allowance(limits.memory_bytes, limits.threads, spill, limits.temp_bytes)
 
 
 def machine_memory() -> int:

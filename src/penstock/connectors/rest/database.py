@@ -5,7 +5,6 @@ from __future__ import annotations
 from array import array
 from typing import TYPE_CHECKING, Final
 
-from penstock.connectors.api import Allowance
 from penstock.connectors.database import open_database
 
 if TYPE_CHECKING:
@@ -13,6 +12,8 @@ if TYPE_CHECKING:
 
     import duckdb
     import pyarrow as pa
+
+    from penstock.connectors.api import Allowance
 
 PAGES: Final = "pages"  # the relation of pages that queries read
 TEXT: Final = "page_text"  # its column: one page per row, JSON
@@ -26,19 +27,18 @@ class Database:
 
     def __init__(
         self,
-        allowance: Allowance | None = None,
+        allowance: Allowance,
         *,
         threads: int = _MOST_THREADS,
         connection: duckdb.DuckDBPyConnection | None = None,
     ) -> None:
-        """A new one within ``allowance`` (None: what a connector has unasked) of at most so many threads, or one that is
-        open already.
-        """
-        self._connection = connection or open_database(allowance or Allowance(), threads=threads)
+        """A new one within ``allowance`` and of at most so many threads, or one that is open already."""
+        self._allowance = allowance
+        self._connection = connection or open_database(allowance, threads=threads)
 
     def another(self) -> Database:
         """The same database by a connection of its own, for another thread; to be closed before this one."""
-        return Database(connection=self._connection.cursor())
+        return Database(self._allowance, connection=self._connection.cursor())
 
     def rows(self, query: str, relations: Mapping[str, pa.Table]) -> list[tuple[object, ...]]:
         """Raises duckdb.Error as it comes."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from itertools import pairwise
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Final, Literal, Self
@@ -25,6 +24,7 @@ from penstock.types.faithful import fast, textual
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from penstock.connectors.api import Allowance
     from penstock.connectors.rest.path import Path
     from penstock.connectors.rest.shape import Shape
     from penstock.connectors.rest.spool import Group
@@ -129,9 +129,11 @@ class RecordReaders:
     keeps their order.
     """
 
-    def __init__(self, place: Path, schema: Schema, *, checked: Schema, policy: Policy, groups: int) -> None:
-        self.count = max(1, min(groups, _MOST_READERS, os.cpu_count() or 1))
-        first = Database(threads=1)
+    def __init__(
+        self, place: Path, schema: Schema, *, checked: Schema, policy: Policy, groups: int, allowance: Allowance
+    ) -> None:
+        self.count = max(1, min(groups, _MOST_READERS, allowance.threads))
+        first = Database(allowance, threads=1)
         self._databases = [first, *(first.another() for _ in range(1, self.count))]
         self._idle: SimpleQueue[RecordReader] = SimpleQueue()
         for database in self._databases:

@@ -115,7 +115,14 @@ class RestSource(Spooling):
 
         checked = _checked(whole, self._context)
         most = spool.most_groups
-        with RecordReaders(self._place, schema, checked=checked, policy=self._policy(), groups=most) as readers:
+        with RecordReaders(
+            self._place,
+            schema,
+            checked=checked,
+            policy=self._policy(),
+            groups=most,
+            allowance=self._context.allowance,
+        ) as readers:
             groups = spool.groups(after)
             read = in_order(lambda group, _: (group.last, *readers.read(group)), groups, concurrency=readers.count)
             with closing(read):

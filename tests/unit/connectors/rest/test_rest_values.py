@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from penstock.connectors.api import Allowance
 from penstock.connectors.rest.database import Database
 from penstock.connectors.rest.records import RecordReader
 from penstock.connectors.rest.shape import Shape
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def database() -> Iterator[Database]:
-    made = Database()
+    made = Database(Allowance())
     yield made
     made.close()
 
