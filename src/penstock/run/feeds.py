@@ -21,7 +21,7 @@ from penstock.connectors.api import (
     Staged,
 )
 from penstock.engines.api import Pass
-from penstock.errors import DataError
+from penstock.errors import DataError, PenstockError
 from penstock.events import SourceSpooled, SpoolMoved, SpoolStarted
 from penstock.graph import Graph
 from penstock.graph.moment import at_moment
@@ -137,7 +137,10 @@ class Feeds:
                 found += self._spooled(node, item)
             else:
                 request = ScanRequest(parts[item.partition], item.after, item.upto, node.columns, node.predicate)
-                found.append(source.scan(request))
+                try:
+                    found.append(source.scan(request))
+                except PenstockError as error:
+                    raise error.placed(node.at) from None
         return found
 
     def _spooled(self, node: Read, item: Range) -> Iterator[Rows]:
@@ -149,7 +152,11 @@ class Feeds:
             path = self.folder / name
             if not path.is_file() or _checksum(path) != checksum:
                 raise DataError(
-                    "SRC-110", f'the spooled rows of "{node.source}" are gone or altered', at=node.at, detail=str(name)
+                    "SRC-110",
+                    f'the spooled rows of "{node.source}" are gone or altered',
+                    at=node.at,
+                    detail=str(name),
+                    hint="begin anew: `penstock run FILE --full-refresh`",
                 )
             if path.name == _REJECTS:
                 yield _rejects_of(path, node.schema)

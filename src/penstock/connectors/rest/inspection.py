@@ -104,6 +104,7 @@ class Inspector:
                     "SRC-272",
                     f'page {page.number} has {what} at "{shown(self._records)}", where its records should be',
                     detail=not_json(page.number, "", page.body, self._redact).problems[0].detail,
+                    about=("records",),
                 )
 
 

@@ -159,7 +159,8 @@ class _Numbered(Pager):
         if re.fullmatch(r"[0-9]{1,15}(\.0*)?", text):
             return int(text.partition(".")[0])
         shown = f"it says {text[:40]!a}" if text else "it says nothing there"
-        raise DataError("SRC-272", f'a page does not say at "{place}" how much there is', detail=shown)
+        message = f'a page does not say at "{place}" how much there is'
+        raise DataError("SRC-272", message, detail=shown, about=("paginate",))
 
 
 @dataclass(slots=True)
