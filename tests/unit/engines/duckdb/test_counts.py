@@ -169,7 +169,7 @@ def test_rows_that_violate_a_contract_are_kept_with_their_cause(tmp_path: Path) 
     text = document("  x:\n    from: a\n    steps:\n      - cast: {v: int64}").replace("v: string?", "v: string?")
     rows = [{"k": 1, "v": v, "n": i, "q": []} for i, v in enumerate(["1", "two", None, "3", ""])]
     found = run(text, {"a": rows, "b": B}, tmp_path)
-    assert [row["v"] for row in found.rows["one"]] == [1, None, 3]
+    assert {row["v"] for row in found.rows["one"]} == {1, None, 3}  # nobody asked for an order
     ((node, records),) = found.rejects.items()
     assert found[node].out == 3
     assert sorted(record["row"] for record in records) == sorted(
