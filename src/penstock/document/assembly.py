@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from penstock.document.environments import Layer, Merged, MergedValue, merge, text_or_mask, values_of
-from penstock.document.loader import load_file
+from penstock.document.loader import MAX_BYTES, load_file
 from penstock.document.models import FilesConnection
 from penstock.document.params import Params, read_params
 from penstock.document.paths import Paths
@@ -120,6 +120,7 @@ class _Assembly:
         document = self._document()
         if document is None:
             raise ConfigError.of(self._problems)
+        self._problems.extend(_namesakes(project, self._file, document))
         params, values = self._params(project, document)
         merged = self._replaced(document, project, values)
         connections, used = self._connections(project, merged.node, values)
@@ -239,6 +240,29 @@ def _registered() -> Catalogue:
     from penstock import registry
 
     return Catalogue(registry.find, registry.names)
+
+
+def _namesakes(project: Project, file: Path, document: Mapping) -> Iterator[Problem]:
+    """Other files of the project with a pipeline of this name: both would have one state."""
+    name = find(document, ("pipeline",))
+    if not isinstance(name, Scalar) or not isinstance(name.value, str):
+        return
+    own = os.path.realpath(file)
+    for path in project.pipelines():
+        if os.path.realpath(path) != own and _name_in(path, name.value) == name.value:
+            message = f'the pipeline "{name.value}" stands in "{_shown(path)}" too'
+            yield Problem("DOC-216", message, at=name.at, hint="name one of them otherwise: its state goes by the name")
+
+
+def _name_in(path: Path, wanted: str) -> Value:
+    """The name of the pipeline in a file that holds the wanted text; what is wrong with that file is told elsewhere."""
+    try:
+        if wanted.encode() not in path.read_bytes()[:MAX_BYTES]:
+            return None
+        name = find(load_file(path), ("pipeline",))
+    except (OSError, ConfigError):
+        return None
+    return name.value if isinstance(name, Scalar) else None
 
 
 def _connections_named_in(document: Mapping) -> Iterator[str]:

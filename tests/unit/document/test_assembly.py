@@ -226,3 +226,17 @@ def test_a_schema_file_is_read_below_the_project_only(home):
     for file, code in (("/etc/passwd", "DOC-232"), ("../x.avsc", "DOC-231"), ("b.avsc", "DOC-234"), (".", "DOC-234")):
         (problem,) = home.problems(source.replace("FILE", file))
         assert (problem.code, problem.at.line) == (code, 2)
+
+
+@pytest.mark.parametrize("other", [PIPELINE, "{pipeline: prices}", "pipeline: &n prices\nsources: {}\n"])
+def test_two_pipelines_of_one_name_in_a_project_are_refused(oil, other):
+    oil.write("pipelines/broken.yml", "pipeline: prices\n  nonsense: [")
+    oil.write("pipelines/else.yml", PIPELINE.replace("pipeline: prices", "pipeline: prices_2"))
+    oil.load(PIPELINE, variables=VARIABLES)
+    oil.write("pipelines/second.yml", other)
+    with pytest.raises(ConfigError) as caught:
+        oil.load(PIPELINE, variables=VARIABLES)
+    (problem,) = caught.value.problems
+    assert problem.code == "DOC-216"
+    assert problem.message.endswith('second.yml" too')
+    assert problem.at.line == 1

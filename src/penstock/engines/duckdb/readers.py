@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     import duckdb
 
-    from penstock.types import Schema
+    from penstock.types import Field, Schema
     from penstock.types.logical import LogicalType
 
 # A read_csv over more files than twice the threads loses the last record of a file, without a word, where that record
@@ -192,12 +192,16 @@ def _faithful(
     """
     values: dict[str, exp.Expr] = {}
     texts: list[exp.Expr] = []
+    untested: list[str] = []
     doubts: dict[bool, list[exp.Expr]] = {False: [], True: []}
     for place, (name, reading) in enumerate(readings.items()):
         text = reading.text(column(held[name]))
         values[name] = reading.value(text)
-        differs = reading.differs(column(f"t{place}"), column(f"v{files.schema.index(name)}"))
-        if differs is not None:
+        value = f"v{files.schema.index(name)}"
+        differs = reading.differs(column(f"t{place}"), column(value))
+        if differs is None:
+            untested.append(value)
+        else:
             texts.append(exp.alias_(text.copy(), f"t{place}"))
             doubts[reading.is_certain].append(differs)
     chosen = selected(files, paths, values)
@@ -217,7 +221,7 @@ def _faithful(
         query = query.where(tests.else_(exp.true()), copy=False)
     if files.bad_values == "null":
         return query
-    return _every_value_read(query, [f"v{files.schema.index(name)}" for name in readings])
+    return _every_value_read(query, untested)
 
 
 # ---------------------------------------------------------------- csv
@@ -239,6 +243,12 @@ def layout_of(files: Files, path: str) -> tuple[str, ...]:
         return given
     constants = files.constants.get(path, {})
     return tuple(name for name in files.schema.names if name not in constants)
+
+
+def held_columns(files: Files, path: str, layout: Sequence[str]) -> list[Field]:
+    """The columns of the schema that come from such a file, in its order; a constant hides what the file has."""
+    constants = files.constants.get(path, {})
+    return [item for name in layout if name not in constants and (item := files.schema.get(name)) is not None]
 
 
 def _by_layout(files: Files, most: int) -> Iterator[tuple[tuple[str, ...], list[str]]]:
@@ -268,7 +278,8 @@ def _csv_query(
 ) -> exp.Select:
     """The rows of files with one layout."""
     spelling = spelling_of(form)
-    readings = {name: reading(item.type, spelling) for name in part.layout if (item := files.schema.get(name))}
+    held = held_columns(files, part.paths[0], part.layout)
+    readings = {item.name: reading(item.type, spelling) for item in held}
     places = {name: f"c{place}" for place, name in enumerate(part.layout)}
     types = {place: readings[name].held if name in readings else STRING for name, place in places.items()}
     return _faithful(files, part.paths, csv_reader(part, form, types), readings, places)
@@ -375,6 +386,7 @@ __all__ = [
     "CsvPart",
     "csv_reader",
     "files_query",
+    "held_columns",
     "is_bad_data",
     "json_structure",
     "layout_of",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import pytest
 from passes import run
+from sqlglot import exp
 
 from penstock.connectors.api import CsvFormat, Files, JsonFormat
 from penstock.engines.duckdb.careful import Workspace, careful_files
@@ -179,3 +180,14 @@ def test_blank_lines_of_a_single_column_are_rows(tmp_path: Path) -> None:
 def test_a_file_without_a_header_counts_from_its_first_record(tmp_path: Path) -> None:
     found = located(b"1,2\n1.5,2\n", {"a": "int64?", "b": "int64?"}, tmp_path, CsvFormat(header=False))
     assert found == [(2, b"1.5,2")]
+
+
+def test_a_constant_hides_what_the_file_has(tmp_path: Path) -> None:
+    path = str(tmp_path / "x")
+    (tmp_path / "x").write_text("a,b\nx,1\n")
+    constants = {path: {"a": exp.Literal.number(7)}}
+    schema = Schema.of({"a": "int64?", "b": "int64?"})
+    files = Files(CsvFormat(header=True), (path,), schema, constants=constants, layouts={path: ("a", "b")})
+    assert read(files, by_text=False) == 7
+    (chunk,) = careful_files(files, Workspace(tmp_path)).open()
+    assert chunk.batch.to_pylist() == [{"a": 7, "b": 1}]

@@ -13,7 +13,7 @@ from penstock.engines.duckdb.careful import values
 from penstock.engines.duckdb.careful.csv_records import REJECT_TABLES, Located
 from penstock.engines.duckdb.careful.line_breaks import Prepared, prepared
 from penstock.engines.duckdb.errors import batches_of
-from penstock.engines.duckdb.readers import CsvPart, csv_reader, layout_of, selected, spelling_of
+from penstock.engines.duckdb.readers import CsvPart, csv_reader, held_columns, layout_of, selected, spelling_of
 from penstock.graph.select import column, identifier
 from penstock.types import STRING
 from penstock.types.duckdb import to_duckdb
@@ -79,7 +79,8 @@ class _Task:
     @cached_property
     def _readings(self) -> dict[str, Reading]:
         spelling = spelling_of(self.form)
-        return {name: textual(item.type, spelling) for name in self.layout if (item := self.files.schema.get(name))}
+        held = held_columns(self.files, self.ready.path, self.layout)
+        return {item.name: textual(item.type, spelling) for item in held}
 
     def rows(self) -> exp.Select:
         """The columns of the schema, as ``p0, p1, …``, the row's number, from 1, and why it is bad, null where it is not."""
