@@ -47,7 +47,7 @@ def test_all_errors_of_all_documents_are_told_at_once(penstock: Callable[..., Sa
 
 
 def test_warnings_are_told_and_do_not_fail(penstock: Callable[..., Said], project: Path) -> None:
-    text = (project / FILE).read_text(encoding="utf-8") + "  \n"
+    text = (project / FILE).read_text(encoding="utf-8").replace("pipeline: days", "pipeline: unused") + "  \n"
     unused = text.replace("sinks:", "  idle: {from: raw, steps: [{filter: price > 1}]}\nsinks:")
     (project / "unused.yml").write_text(unused, encoding="utf-8")
     said = penstock("validate", "unused.yml")
@@ -211,7 +211,7 @@ def test_every_kind_of_node_can_be_previewed(
 def test_a_node_is_previewed_whatever_is_wrong_with_those_that_it_does_not_read(
     penstock: Callable[..., Said], project: Path
 ) -> None:
-    text = (project / FILE).read_text(encoding="utf-8")
+    text = (project / FILE).read_text(encoding="utf-8").replace("pipeline: days", "pipeline: broken")
     text = text.replace("sources:", "sources:\n  gone: {type: csv, path: gone.csv}")
     text = text.replace("sinks:", "  cheap: {from: [gone, dear], steps: [{filter: prise < 1}]}\nsinks:")
     text = text.replace("{from: dear,", "{from: [dear, cheap],")
@@ -327,7 +327,7 @@ def test_columns_that_the_target_lacks_are_told_at_the_target_by_the_sinks_own_n
     penstock: Callable[..., Said], project: Path
 ) -> None:
     document = """\
-pipeline: days
+pipeline: kept
 sources:
   raw: {type: csv, path: data/*.csv, schema: {columns: {day: string, price: string}}}
 sinks:
