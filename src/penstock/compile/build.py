@@ -12,7 +12,7 @@ from penstock.compile.merge_rules import reduce_to_keys
 from penstock.compile.query import read_query
 from penstock.compile.scope import Builder, StepScope, unknown_node
 from penstock.compile.union import union_by_name
-from penstock.errors import ConfigError, Location, Problem
+from penstock.errors import ConfigError, InternalError, Location, Problem
 from penstock.graph import Graph
 from penstock.graph.nodes import Query, Read, Table, Write
 from penstock.registry import Capability
@@ -146,7 +146,7 @@ class _Build:
 
     def query(self, use: Transform) -> str:
         if use.sql is None:
-            raise AssertionError(use.name)
+            raise InternalError("INT-900", f'"{use.name}" is no query')
         parsed = read_query(use.sql, self.pipeline.names)
         tables = {name: self.node(name, place) for name, place in parsed.tables.items()}
         return self.builder.add(

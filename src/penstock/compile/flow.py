@@ -13,6 +13,7 @@ from sqlglot import exp
 from penstock.compile.column_flow import Flow, Place
 from penstock.compile.lambdas import is_bound
 from penstock.compile.query_flow import query_flow
+from penstock.errors import InternalError
 from penstock.graph.nodes import (
     Aggregate,
     Check,
@@ -74,7 +75,7 @@ def flow_of(node: Node, graph: Graph) -> Flow:
 def _names(graph: Graph, node_id: str) -> tuple[str, ...]:
     schema = graph[node_id].schema
     if schema is None:
-        raise AssertionError(node_id)
+        raise InternalError("INT-900", f'"{node_id}" has no columns yet')
     return schema.names
 
 

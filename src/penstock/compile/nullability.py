@@ -48,8 +48,6 @@ _NEVER = (exp.Is, exp.NullSafeEQ, exp.NullSafeNEQ)
 _COUNTS = (exp.Count, exp.CountIf, exp.RowNumber, exp.Rank, exp.DenseRank, exp.ApproxDistinct)
 # Null only where every value of the group is; a group of an Aggregate with keys has a row.
 _KEEPING = (exp.Sum, exp.Min, exp.Max, exp.Avg, exp.Median, exp.AnyValue)
-# Types of which a cast, the null of JSON aside, gives null for null only.
-_CASTABLE = frozenset(Kind) - {Kind.JSON}
 
 
 def nullable_columns(node: Node, typed: Schema, inputs: Mapping[str, Schema]) -> Schema:

@@ -12,7 +12,7 @@ from penstock.compile.facts import DistinctRequest, Facts, MissingFactError
 from penstock.compile.typing import type_node
 from penstock.compile.union import union_by_name
 from penstock.engines.api import BindError
-from penstock.errors import ConfigError, Location, Problem, nearest
+from penstock.errors import ConfigError, InternalError, Location, Problem, nearest
 from penstock.fields import ExpressionText, Located
 from penstock.graph import Graph
 from penstock.graph.nodes import Aggregate, Column, Project, SortKey
@@ -47,7 +47,7 @@ class Builder:
     def schema_of(self, node_id: str) -> Schema:
         schema = self.nodes[node_id].schema
         if schema is None:
-            raise AssertionError(node_id)
+            raise InternalError("INT-900", f'"{node_id}" has no columns yet')
         return schema
 
     def add(self, node: Node, text: Located | None = None) -> str:
@@ -85,9 +85,6 @@ class Builder:
             )
         self.requests.append(DistinctRequest(key, part, node_id, rows, at))
         raise MissingFactError(key)
-
-    def warn(self, code: str, message: str, at: Location | None, hint: str | None = None) -> None:
-        self.problems.append(Problem(code, message, at=at, hint=hint, severity="warning"))
 
 
 @dataclass(slots=True)

@@ -15,7 +15,7 @@ from penstock.compile.nullability import nullable_columns
 from penstock.compile.query import place_in
 from penstock.compile.refusals import problem_of, refusals
 from penstock.engines.api import BindError
-from penstock.errors import ConfigError, PenstockError, Problem
+from penstock.errors import ConfigError, InternalError, PenstockError, Problem
 from penstock.graph.nodes import (
     Aggregate,
     Check,
@@ -101,7 +101,7 @@ def _bound(node: Node, inputs: Mapping[str, Schema], engine: Engine, text: Locat
 
 def _required(node: Read | Table) -> Schema:
     if node.schema is None:
-        raise AssertionError(node.id)
+        raise InternalError("INT-900", f'"{node.id}" has no columns yet')
     return node.schema
 
 

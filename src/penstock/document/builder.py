@@ -25,7 +25,7 @@ from yaml.events import (
 from penstock.document import syntax
 from penstock.document.scalars import NumberRangeError, typed
 from penstock.document.tree import Entry, Mapping, Node, Scalar, Sequence
-from penstock.errors import ConfigError, Location, Problem
+from penstock.errors import ConfigError, InternalError, Location, Problem
 
 if TYPE_CHECKING:
     from penstock.document.parsers import EventParser
@@ -129,7 +129,7 @@ class Builder:
             case NodeEvent():
                 return self._content(event, depth)
             case _:
-                raise AssertionError(event)
+                raise InternalError("INT-900", f"the parser gave {type(event).__name__}")
 
     def _content(self, event: NodeEvent, depth: int) -> Node:
         if not isinstance(event, AliasEvent) and (tag := getattr(event, "tag", None)):
@@ -142,7 +142,7 @@ class Builder:
             case MappingStartEvent():
                 return self._mapping(event, depth)
             case _:
-                raise AssertionError(event)
+                raise InternalError("INT-900", f"the parser gave {type(event).__name__}")
 
     def _sequence(self, start: SequenceStartEvent, depth: int) -> Sequence:
         items: list[Node] = []

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from penstock.connectors.api import Epoch, Receipt, SinkId
 from penstock.connectors.resilience.retry import Again, RetryPolicy, call_with_retry
 from penstock.engines import api as engines
-from penstock.errors import PenstockError, TransientError
+from penstock.errors import InternalError, PenstockError, TransientError
 from penstock.events import (
     AttemptFailed,
     CommitUnclear,
@@ -123,7 +123,7 @@ class EpochRunner:
         """Runs the rest of an epoch that an earlier run left, over the same ranges."""
         around, record = self._around, situation.epoch
         if record is None:
-            raise AssertionError(situation)
+            raise InternalError("INT-900", "there is no epoch to finish")
         before = around.ledger.prepared(record)
         committed = {name: self._receipt_of(name, before) for name in sorted(situation.committed)}
         around.events.emit(EpochRedone(around.key.pipeline, record.number, tuple(committed)))
@@ -340,7 +340,7 @@ def _plain_receipt(rows: int) -> Receipt:
 def _schema(part: Graph, node_id: str) -> Schema:
     schema = part[node_id].schema
     if schema is None:
-        raise AssertionError(node_id)
+        raise InternalError("INT-900", f'"{node_id}" has no columns yet')
     return schema
 
 

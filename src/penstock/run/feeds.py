@@ -21,7 +21,7 @@ from penstock.connectors.api import (
     Staged,
 )
 from penstock.engines.api import Pass
-from penstock.errors import DataError, PenstockError
+from penstock.errors import DataError, InternalError, PenstockError
 from penstock.events import SourceSpooled, SpoolMoved, SpoolStarted
 from penstock.graph import Graph
 from penstock.graph.moment import at_moment
@@ -146,7 +146,7 @@ class Feeds:
     def _spooled(self, node: Read, item: Range) -> Iterator[Rows]:
         """The rows as files, and the records that became none as a stream without rows."""
         if node.schema is None:
-            raise AssertionError(node.id)
+            raise InternalError("INT-900", f'"{node.id}" has no columns yet')
         paths: list[str] = []
         for name, checksum in _pairs(item.upto):
             path = self.folder / name

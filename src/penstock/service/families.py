@@ -14,7 +14,7 @@ from penstock.compile.reads import only, reads, upstream
 from penstock.connectors.api import Context, WriteMode
 from penstock.connectors.families import TableFamily, is_family
 from penstock.document.assembly import load
-from penstock.errors import ConfigError, PenstockError, Problem
+from penstock.errors import ConfigError, InternalError, PenstockError, Problem
 from penstock.service.opening import allowance_of
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def _members(closing: ExitStack, loaded: Loaded, shape: _Shape, use: SourceUse, 
     try:
         family = use.descriptor.make(use.params, context)
         if not isinstance(family, TableFamily):
-            raise TypeError(use.descriptor.name)
+            raise InternalError("INT-900", f'the connector "{use.descriptor.name}" makes no family of tables')
         closing.callback(family.close)
         members = family.members()
     except PenstockError as error:

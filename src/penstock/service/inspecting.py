@@ -10,7 +10,7 @@ from sqlglot import exp
 from penstock.compile.lineage import Lineage, Origin, lineage_of
 from penstock.compile.reads import only
 from penstock.connectors.api import Position, Spooling
-from penstock.errors import ConfigError, PenstockError, nearest
+from penstock.errors import ConfigError, InternalError, PenstockError, nearest
 from penstock.graph.nodes import Project, Read, Table, Write
 from penstock.graph.select import to_select
 from penstock.plan.stages import Acknowledge, Commit, Pass, Seal, Spool, Stage
@@ -239,7 +239,7 @@ def _sampled(request: Request, part: Part, name: str, rows: int) -> Sampled:
         traced = graph.only(graph.upstream(node_id))
         schema = graph[node_id].schema
         if schema is None:
-            raise AssertionError(node_id)
+            raise InternalError("INT-900", f'"{node_id}" has no columns yet')
         return Sampled(schema, found.engine.sample(traced, node_id, found.inputs(traced), rows))
 
 

@@ -16,7 +16,7 @@ from penstock.connectors.api import Allowance, Context, Contract, WriteMode
 from penstock.connectors.families import is_family
 from penstock.document.assembly import Loaded, load
 from penstock.engines.api import Limits
-from penstock.errors import ConfigError, PenstockError, Problem
+from penstock.errors import ConfigError, InternalError, PenstockError, Problem
 from penstock.ledger.api import PipelineKey
 from penstock.plan.make import make_plan
 from penstock.registry import Capability
@@ -214,7 +214,7 @@ class Opened:
                 raise ConfigError.of(errors)
             warnings = tuple(problem for problem in self.problems if problem.severity != "error")
             return replace(compiled, warnings=(*warnings, *compiled.warnings))
-        raise AssertionError("a first read answered nothing")
+        raise InternalError("INT-900", "a first read answered nothing")
 
     def _values(self, request: DistinctRequest) -> list[str | None]:
         table = self.engine.sample(request.graph, request.node, self.inputs(request.graph), request.rows)
