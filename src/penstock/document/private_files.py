@@ -7,6 +7,7 @@ import stat
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
+from penstock.disk import sync_folder
 from penstock.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -69,19 +70,11 @@ def write_private(path: Path, content: bytes) -> None:
             file.flush()
             os.fsync(descriptor)
         temporary.replace(path)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except OSError as error:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
         raise ConfigError("DOC-191", f'cannot write "{path}"', detail=f"{error.strerror}.") from None
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from penstock.connectors.api import (
     Spooling,
     Staged,
 )
+from penstock.disk import sync_file, sync_folder
 from penstock.engines.api import Pass
 from penstock.errors import DataError, InternalError, PenstockError
 from penstock.events import SourceSpooled, SpoolMoved, SpoolStarted
@@ -86,7 +86,7 @@ class Feeds:
             )
         else:
             position = self._copied(name, part, folder, moment)
-        _sync(folder)
+        sync_folder(folder)
         self.events.emit(SourceSpooled(name, sum(item.stat().st_size for item in folder.iterdir())))
         return position
 
@@ -216,7 +216,7 @@ class _SpoolWriter(FileWriter):
     def stage(self) -> Staged:
         paths = [path for path in self._folder.iterdir() if path.name != _REJECTS]
         for path in paths:
-            _sync(path)
+            sync_file(path)
         return Staged(rows=self._rows, bytes=sum(path.stat().st_size for path in paths))
 
     def abort(self) -> None:
@@ -248,7 +248,7 @@ class _SpooledRejects:
         if self._writer is not None:
             self._writer.close()
             self._writer = None
-            _sync(self._path)
+            sync_file(self._path)
 
 
 def _rejects_of(path: Path, schema: Schema) -> Batches:
@@ -282,11 +282,3 @@ def _checksum(path: Path) -> str:
         while block := content.read(_BLOCK):
             digest.update(block)
     return digest.hexdigest()
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -20,9 +20,10 @@ from penstock.connectors.rest.exact import quoted, quoted_with_care
 from penstock.connectors.rest.path import pointer
 from penstock.connectors.rest.shape import identifier, member, records_of, structure_of
 from penstock.errors import DataError
+from penstock.faithful import Spelling, textual
+from penstock.trees import call, when
 from penstock.types import FLOAT32, FLOAT64, JSON, STRING, Schema
 from penstock.types.conform import conform
-from penstock.types.faithful import Spelling, textual
 from penstock.types.logical import Decimal, List, Map, Primitive, Struct
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from penstock.connectors.rest.database import Database
     from penstock.connectors.rest.path import Path
     from penstock.connectors.rest.spool import Group
-    from penstock.types.faithful import Reading
+    from penstock.faithful import Reading
     from penstock.types.logical import LogicalType
 
 SPELLING: Final = Spelling(is_json=True)
@@ -101,7 +102,7 @@ class Faults:
             exp.column(NUMBER),
             exp.alias_(exp.func("unnest", listed), "record"),
             exp.alias_(exp.func("unnest", in_texts), "texts"),
-            exp.alias_(_call("generate_subscripts", listed.copy(), exp.Literal.number(1)), "ordinal"),
+            exp.alias_(call("generate_subscripts", listed.copy(), exp.Literal.number(1)), "ordinal"),
         ).from_(PAGES)
         is_none = _is_no(record, "OBJECT")
         bad = [self._bad(name, reading) for name, reading in self._readings if reading.kind not in {STRING, JSON}]
@@ -116,8 +117,8 @@ class Faults:
                 "is_none",
                 *(f"bad{at}" for at in range(len(bad))),
                 exp.alias_(_position(), "position"),
-                exp.alias_(_when(exp.Not(this=exp.column("is_none")), exp.cast(record, "text")), "row"),
-                exp.alias_(_when(exp.column("is_none"), _text_of(record)), "raw"),
+                exp.alias_(when(exp.Not(this=exp.column("is_none")), exp.cast(record, "text")), "row"),
+                exp.alias_(when(exp.column("is_none"), _text_of(record)), "raw"),
                 exp.alias_(self._causes(), "causes"),
             )
             .from_(flagged.subquery("flagged"))
@@ -131,11 +132,11 @@ class Faults:
         differs = reading.differs(text, value, tried=True)
         if differs is None:
             return misfit
-        return exp.paren(exp.or_(misfit, _call("coalesce", differs, exp.false())))
+        return exp.paren(exp.or_(misfit, call("coalesce", differs, exp.false())))
 
     def _causes(self) -> exp.Expr:
         none = _cause("not_an_object", exp.null(), exp.Literal.string("a record of the listing is no JSON object"))
-        causes = [_when(exp.column("is_none"), none)]
+        causes = [when(exp.column("is_none"), none)]
         for at, column in enumerate(self._fallible):
             shown = exp.Left(
                 this=_text_of(_member(exp.column("record"), column.name)), expression=exp.Literal.number(_SHOWN)
@@ -147,32 +148,24 @@ class Faults:
             )
             cause = _cause("bad_value", exp.Literal.string(column.name), message)
             met = exp.and_(exp.Not(this=exp.column("is_none")), exp.column(f"bad{at}"))
-            causes.append(_when(met, cause))
+            causes.append(when(met, cause))
         each = exp.to_identifier("cause")
         present = exp.Lambda(
             this=exp.Not(this=exp.Is(this=exp.column("cause"), expression=exp.null())), expressions=[each]
         )
-        return _call("list_filter", exp.Array(expressions=causes), present)
+        return call("list_filter", exp.Array(expressions=causes), present)
 
 
 # ---------------------------------------------------------------- pieces of SQL
 
 
-def _call(name: str, *arguments: exp.Expr) -> exp.Expr:
-    return exp.Anonymous(this=name, expressions=list(arguments))
-
-
-def _when(condition: exp.Expr, value: exp.Expr) -> exp.Expr:
-    return exp.Case(ifs=[exp.If(this=condition, true=value)])
-
-
 def _member(record: exp.Expr, name: str) -> exp.Expr:
-    return _call("json_extract", record.copy(), exp.Literal.string(pointer((name,))))
+    return call("json_extract", record.copy(), exp.Literal.string(pointer((name,))))
 
 
 def _kind(value: exp.Expr) -> exp.Expr:
     """``NULL`` for JSON's null and for what is not there."""
-    return _call("coalesce", _call("json_type", value.copy()), exp.Literal.string("NULL"))
+    return call("coalesce", call("json_type", value.copy()), exp.Literal.string("NULL"))
 
 
 def _is_no(value: exp.Expr, kind: str) -> exp.Expr:
@@ -181,12 +174,12 @@ def _is_no(value: exp.Expr, kind: str) -> exp.Expr:
 
 def _text_of(value: exp.Expr) -> exp.Expr:
     """JSON as text; what is not there as ``null``."""
-    return _call("coalesce", exp.cast(value.copy(), "text"), exp.Literal.string("null"))
+    return call("coalesce", exp.cast(value.copy(), "text"), exp.Literal.string("null"))
 
 
 def _position() -> exp.Expr:
     parts = [exp.Literal.string("page"), exp.column(NUMBER), exp.Literal.string("record"), exp.column("ordinal")]
-    return exp.cast(_call("json_object", *parts), "text")
+    return exp.cast(call("json_object", *parts), "text")
 
 
 def _cause(code: str, column: exp.Expr, message: exp.Expr) -> exp.Expr:
@@ -205,22 +198,22 @@ def _bad(raw: exp.Expr, typed: exp.Expr, kind: LogicalType, level: int, *, nulla
         case Primitive() | Decimal():
             wrong = exp.false() if kind in {STRING, JSON} else lost
             if kind in {FLOAT32, FLOAT64}:
-                finite = _call("coalesce", _call("isfinite", typed.copy()), exp.true())
+                finite = call("coalesce", call("isfinite", typed.copy()), exp.true())
                 wrong = exp.or_(lost, exp.and_(exp.Not(this=finite), _is_no(raw, "VARCHAR")))
         case List():
             inside = _any_place(
                 typed.copy(),
-                lambda at: _call("json_extract", raw.copy(), at),
+                lambda at: call("json_extract", raw.copy(), at),
                 kind.element,
                 level,
                 nullable=kind.element_nullable,
             )
             wrong = exp.or_(_is_no(raw, "ARRAY"), lost, inside)
         case Map():
-            members = _call("json_extract", raw.copy(), exp.Literal.string("$.*"))
+            members = call("json_extract", raw.copy(), exp.Literal.string("$.*"))
             inside = _any_place(
-                _call("map_values", typed.copy()),
-                lambda at: _call("list_extract", members.copy(), _next(at)),
+                call("map_values", typed.copy()),
+                lambda at: call("list_extract", members.copy(), _next(at)),
                 kind.value,
                 level,
                 nullable=kind.value_nullable,
@@ -250,14 +243,12 @@ def _any_place(
         return exp.false()
     name = f"at{level}"
     at = exp.column(name)
-    inside = _bad(
-        raw_at(at.copy()), _call("list_extract", values, _next(at.copy())), kind, level + 1, nullable=nullable
+    inside = _bad(raw_at(at.copy()), call("list_extract", values, _next(at.copy())), kind, level + 1, nullable=nullable)
+    length = call("coalesce", call("len", values.copy()), exp.Literal.number(0))
+    tested = call(
+        "list_transform", call("range", length), exp.Lambda(this=inside, expressions=[exp.to_identifier(name)])
     )
-    length = _call("coalesce", _call("len", values.copy()), exp.Literal.number(0))
-    tested = _call(
-        "list_transform", _call("range", length), exp.Lambda(this=inside, expressions=[exp.to_identifier(name)])
-    )
-    return _call("coalesce", _call("list_bool_or", tested), exp.false())
+    return call("coalesce", call("list_bool_or", tested), exp.false())
 
 
 # ---------------------------------------------------------------- outcomes

@@ -16,10 +16,11 @@ from penstock.connectors.rest.nested import is_finite, parts_of
 from penstock.connectors.rest.pages import strict_objection
 from penstock.connectors.rest.shape import identifier, records_of, structure_of
 from penstock.errors import DataError
+from penstock.faithful import fast, textual
+from penstock.trees import is_not_null, is_null
 from penstock.types import JSON, STRING, Schema
 from penstock.types import logical as lt
 from penstock.types.conform import conform
-from penstock.types.faithful import fast, textual
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from penstock.connectors.rest.path import Path
     from penstock.connectors.rest.shape import Shape
     from penstock.connectors.rest.spool import Group
-    from penstock.types.faithful import Reading, Spelling
+    from penstock.faithful import Reading, Spelling
     from penstock.types.logical import LogicalType
 
 Policy = Literal["reject", "null", "fail"]
@@ -101,7 +102,11 @@ class RecordReader:
                 exp.alias_(reading.text(exp.Dot(this=exp.column("r"), expression=identifier(name))), text.name)
             )
             values.append(exp.alias_(reading.value(text, tried=True), value.name))
-            doubts += [test for test in (reading.differs(text, value), _is_lost(text, value)) if test is not None]
+            doubts += [
+                test
+                for test in (reading.differs(text, value), exp.and_(is_null(value), is_not_null(text)))
+                if test is not None
+            ]
         inner = exp.select(*texts).from_(records).subquery("read")
         looked = exp.select("*", *values).from_(inner).subquery("looked")
         doubt = exp.func("coalesce", exp.or_(*doubts), exp.false()) if doubts else exp.false()
@@ -153,11 +158,6 @@ class RecordReaders:
     def __exit__(self, *_: object) -> None:
         for database in reversed(self._databases):
             database.close()
-
-
-def _is_lost(text: exp.Expr, value: exp.Expr) -> exp.Expr:
-    null = exp.null()
-    return exp.and_(exp.Is(this=value.copy(), expression=null), exp.Not(this=exp.Is(this=text.copy(), expression=null)))
 
 
 def _check_finite(group: Group) -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from penstock.connectors.rest.path import Path
-    from penstock.types.faithful import Reading
+    from penstock.faithful import Reading
 
 
 class Shape(StrEnum):

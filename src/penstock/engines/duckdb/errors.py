@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from penstock.errors import ConfigError, DataError, FatalError, InternalError, PenstockError
-from penstock.types.faithful import UNCERTAIN
+from penstock.faithful import UNCERTAIN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Final, assert_never
 from sqlglot import exp
 
 from penstock.connectors.api import CsvFormat, Files, JsonFormat, ParquetFormat, Pipe
+from penstock.faithful import ALTERED, UNCERTAIN, Reading, Spelling, fast, textual
 from penstock.graph.select import column, identifier
 from penstock.types import STRING
 from penstock.types.duckdb import to_duckdb, to_duckdb_text
-from penstock.types.faithful import ALTERED, UNCERTAIN, Reading, Spelling, fast, textual
 from penstock.types.logical import Kind
 
 if TYPE_CHECKING:

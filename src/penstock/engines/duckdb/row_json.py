@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from sqlglot import exp
 
-from penstock.graph.select import identifier
+from penstock.trees import call, identifier, is_null
 from penstock.types.logical import Kind, List, Map, Primitive, Struct
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ _FLOATS: Final = frozenset({Kind.FLOAT32, Kind.FLOAT64})
 
 def json_object(values: Mapping[str, tuple[exp.Expr, LogicalType]]) -> exp.Expr:
     """One JSON object of these values by name, in this order."""
-    return _call("to_json", _struct({name: _safe(value, kind, 0) for name, (value, kind) in values.items()}))
+    return call("to_json", _struct({name: _safe(value, kind, 0) for name, (value, kind) in values.items()}))
 
 
 def _safe(value: exp.Expr, kind: LogicalType, depth: int) -> exp.Expr:
@@ -32,23 +32,23 @@ def _safe(value: exp.Expr, kind: LogicalType, depth: int) -> exp.Expr:
         case Struct():
             fields = {item.name: _safe(_field(value, item.name), item.type, depth + 1) for item in kind.fields}
             return exp.Case(
-                ifs=[exp.If(this=_is_null(value), true=exp.null())], default=_call("to_json", _struct(fields))
+                ifs=[exp.If(this=is_null(value), true=exp.null())], default=call("to_json", _struct(fields))
             )
         case Map():
             key, inner = _field, kind.value
             entries = _each(
-                _call("map_entries", value.copy()),
+                call("map_entries", value.copy()),
                 depth,
                 lambda item: _struct(
-                    {"key": key(item, "key"), "value": _call("to_json", _safe(key(item, "value"), inner, depth + 1))}
+                    {"key": key(item, "key"), "value": call("to_json", _safe(key(item, "value"), inner, depth + 1))}
                 ),
             )
-            return _call("map_from_entries", entries)
+            return call("map_from_entries", entries)
         case _:
             text = exp.Cast(this=value.copy(), to=exp.DataType.build("text"))
-            finite = _call("isfinite", value.copy())
-            named = exp.If(this=exp.Not(this=finite), true=_call("to_json", _name(text)))
-            return exp.Case(ifs=[named], default=_call("to_json", value.copy()))
+            finite = call("isfinite", value.copy())
+            named = exp.If(this=exp.Not(this=finite), true=call("to_json", _name(text)))
+            return exp.Case(ifs=[named], default=call("to_json", value.copy()))
 
 
 def _name(text: exp.Expr) -> exp.Expr:
@@ -75,7 +75,7 @@ def _has_floats(kind: LogicalType) -> bool:
 def _each(value: exp.Expr, depth: int, change: Callable[[exp.Expr], exp.Expr]) -> exp.Expr:
     name = exp.to_identifier(f"penstock_{depth}")
     function = exp.Lambda(this=change(exp.column(name.copy())), expressions=[name])
-    return _call("list_transform", value.copy(), function)
+    return call("list_transform", value.copy(), function)
 
 
 def _struct(values: Mapping[str, exp.Expr]) -> exp.Struct:
@@ -85,12 +85,4 @@ def _struct(values: Mapping[str, exp.Expr]) -> exp.Struct:
 
 
 def _field(value: exp.Expr, name: str) -> exp.Expr:
-    return _call("struct_extract", value.copy(), exp.Literal.string(name))
-
-
-def _is_null(value: exp.Expr) -> exp.Expr:
-    return exp.Is(this=value.copy(), expression=exp.null())
-
-
-def _call(name: str, *arguments: exp.Expr) -> exp.Expr:
-    return exp.Anonymous(this=name, expressions=list(arguments))
+    return call("struct_extract", value.copy(), exp.Literal.string(name))

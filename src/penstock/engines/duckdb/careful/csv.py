@@ -14,10 +14,10 @@ from penstock.engines.duckdb.careful.csv_records import REJECT_TABLES, Located
 from penstock.engines.duckdb.careful.line_breaks import Prepared, prepared
 from penstock.engines.duckdb.errors import batches_of
 from penstock.engines.duckdb.readers import CsvPart, csv_reader, held_columns, layout_of, selected, spelling_of
-from penstock.graph.select import column, identifier
+from penstock.faithful import Reading, textual
+from penstock.trees import call, column, identifier
 from penstock.types import STRING
 from penstock.types.duckdb import to_duckdb
-from penstock.types.faithful import Reading, textual
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -122,7 +122,7 @@ class _Task:
             column("line"),
             exp.alias_(_first("line_byte_position"), "byte"),
             exp.alias_(_first("csv_line"), "raw"),
-            exp.alias_(r.call("list_sort", r.call("list_distinct", exp.ArrayAgg(this=self._malformed()))), "causes"),
+            exp.alias_(call("list_sort", call("list_distinct", exp.ArrayAgg(this=self._malformed()))), "causes"),
         ).from_(exp.to_identifier(REJECT_TABLES[0]))
         if self.ready.sentinel:
             is_own = exp.LTE(this=column("line_byte_position"), expression=exp.Literal.number(self.ready.size))
@@ -140,10 +140,10 @@ class _Task:
         raw = column("raw")
         if not self.ready.sentinel:
             return raw
-        end = exp.Add(this=exp.Paren(this=begin.copy()), expression=r.call("strlen", raw))
+        end = exp.Add(this=exp.Paren(this=begin.copy()), expression=call("strlen", raw))
         beyond = exp.GT(this=end, expression=exp.Literal.number(self.ready.size))
         kept = exp.Sub(this=exp.Literal.number(self.ready.size), expression=exp.Paren(this=begin.copy()))
-        own = r.call("decode", r.call("array_slice", r.call("encode", raw.copy()), exp.Literal.number(1), kept))
+        own = call("decode", call("array_slice", call("encode", raw.copy()), exp.Literal.number(1), kept))
         return exp.Case().when(beyond, own).else_(raw.copy())
 
     def _malformed(self) -> exp.Expr:
@@ -156,9 +156,9 @@ class _Task:
         names = exp.Array(expressions=[r.text(name) for name in self.layout])
         at = exp.Cast(this=column("column_idx"), to=exp.DataType.build("bigint", dialect="duckdb"))
         blames = exp.In(this=column("error_type"), expressions=[r.text("INVALID ENCODING"), r.text("UNQUOTED VALUE")])
-        name = exp.Case().when(blames, r.call("list_extract", names, at)).else_(r.null_text())
-        return r.cause(code.else_(r.text("malformed")), name, message.else_(r.call("lower", kind)))
+        name = exp.Case().when(blames, call("list_extract", names, at)).else_(r.null_text())
+        return r.cause(code.else_(r.text("malformed")), name, message.else_(call("lower", kind)))
 
 
 def _first(name: str) -> exp.Expr:
-    return r.call("any_value", column(name))
+    return call("any_value", column(name))

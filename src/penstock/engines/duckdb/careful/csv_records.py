@@ -14,7 +14,7 @@ from sqlglot import exp
 from penstock.engines.duckdb.careful import rejects as r
 from penstock.engines.duckdb.careful.line_breaks import stream
 from penstock.engines.duckdb.readers import CsvPart, csv_reader
-from penstock.graph.select import column
+from penstock.trees import call, column
 from penstock.types import STRING
 from penstock.types.duckdb import to_duckdb_text
 
@@ -133,7 +133,7 @@ class Located:
             types = {f"c{place}": STRING for place in range(self._columns + more)}
             reader = csv_reader(CsvPart((piece,), tuple(types), rejects=True), form, types)
             extra = [column(name) for name in list(types)[self._columns :]]
-            empty = [exp.EQ(this=r.call("coalesce", item, r.text("")), expression=r.text("")) for item in extra]
+            empty = [exp.EQ(this=call("coalesce", item, r.text("")), expression=r.text("")) for item in extra]
             every = [exp.Count(this=column(name)) for name in types]  # a column that nobody asks for is not read
             query = exp.select(exp.func("count_if", exp.and_(*empty)), *every).from_(reader)
             taken = self._beside.execute(query.sql(dialect="duckdb")).fetchall()[0][0]

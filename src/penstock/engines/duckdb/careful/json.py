@@ -15,9 +15,9 @@ from penstock.engines.duckdb.careful import rejects as r
 from penstock.engines.duckdb.careful import values
 from penstock.engines.duckdb.careful.json_blocks import Block, Unread, lines_of, values_of
 from penstock.engines.duckdb.readers import selected
+from penstock.faithful import Spelling, fast, textual
 from penstock.graph.select import column, identifier
 from penstock.types import JSON, STRING
-from penstock.types.faithful import Spelling, fast, textual
 from penstock.types.logical import Decimal, Primitive
 
 if TYPE_CHECKING:
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
     from penstock.connectors.api import Files, JsonFormat
     from penstock.engines.duckdb.careful.workspace import Workspace
+    from penstock.faithful import Reading
     from penstock.types import Schema
-    from penstock.types.faithful import Reading
 
 _MUCH: Final = 0.2  # of a block's lines
 _RECORD: Final = "__record"

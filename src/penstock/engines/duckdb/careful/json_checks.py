@@ -12,16 +12,16 @@ from sqlglot import exp
 from penstock.engines.duckdb.careful import rejects as r
 from penstock.engines.duckdb.careful import values
 from penstock.engines.duckdb.readers import json_structure
-from penstock.graph.select import column, identifier
+from penstock.faithful import has_long_decimals, quoted_long_numbers
+from penstock.trees import call, column, identifier
 from penstock.types import JSON, STRING
 from penstock.types.duckdb import to_duckdb
-from penstock.types.faithful import has_long_decimals, quoted_long_numbers
 from penstock.types.logical import List, Map, Struct
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from penstock.types.faithful import Reading
+    from penstock.faithful import Reading
     from penstock.types.logical import LogicalType
 
 LINES: Final = "lines"
@@ -32,9 +32,7 @@ _BLANKS: Final = " \t\r\n"
 
 def likely_lines(readings: Mapping[str, Reading]) -> exp.Subquery:
     """As ``parsed_lines``, of those that begin and end as objects do."""
-    begins, ends = (
-        r.call(name, column("line"), r.text(text)) for name, text in (("starts_with", "{"), ("suffix", "}"))
-    )
+    begins, ends = (call(name, column("line"), r.text(text)) for name, text in (("starts_with", "{"), ("suffix", "}")))
     parsed = exp.alias_(_transformed(column("line"), readings), identifier(PARSED))
     inner = exp.select(column("record"), parsed).from_(exp.Table(this=identifier(LINES))).where(begins, ends)
     return values.looked_at(inner.subquery("__lines", copy=False), readings, _parts(readings), ["record"])
@@ -49,7 +47,7 @@ def parsed_lines(readings: Mapping[str, Reading]) -> exp.Subquery:
     if any(has_long_decimals(reading.kind) for reading in readings.values()):
         line = quoted_long_numbers(line)
         texts |= {name: _json_of(name) for name, reading in readings.items() if reading.kind == JSON}
-    parsed = exp.Case().when(r.call("json_valid", column("line")), _transformed(line, readings))
+    parsed = exp.Case().when(call("json_valid", column("line")), _transformed(line, readings))
     inner = exp.select("*", exp.alias_(parsed, identifier(PARSED))).from_(exp.Table(this=identifier(LINES)))
     lines = inner.subquery("__lines", copy=False)
     return values.looked_at(lines, readings, texts, ["line", "record", "byte", PARSED])
@@ -69,29 +67,29 @@ def _json_of(name: str) -> exp.Expr:
 def _transformed(line: exp.Expr, readings: Mapping[str, Reading]) -> exp.Expr:
     # A structure without a key is none; this one is in no object.
     structure = json_structure({name: reading.held for name, reading in readings.items()} or {"__none": STRING})
-    return r.call("json_transform", line, r.text(structure))
+    return call("json_transform", line, r.text(structure))
 
 
 def part_of(owner: str, name: str) -> exp.Expr:
     """A field of a struct by its exact name, whatever characters it has."""
-    return r.call("struct_extract", column(owner), r.text(name))
+    return call("struct_extract", column(owner), r.text(name))
 
 
 def blank() -> exp.Expr:
-    trimmed = r.call("trim", column("line"), r.text(_BLANKS))
+    trimmed = call("trim", column("line"), r.text(_BLANKS))
     return exp.or_(exp.Is(this=column("line"), expression=exp.null()), exp.EQ(this=trimmed, expression=r.text("")))
 
 
 def plain_object() -> exp.Expr:
     """What nearly every line is, found without trimming it."""
-    begins = r.call("starts_with", column("line"), r.text("{"))
+    begins = call("starts_with", column("line"), r.text("{"))
     return exp.and_(exp.Not(this=exp.Is(this=column(PARSED), expression=exp.null())), begins)
 
 
 def malformed() -> exp.Expr:
     """No JSON at all, or something else than an object."""
-    begun = r.call("ltrim", column("line"), r.text(_BLANKS))
-    is_object = r.call("starts_with", begun, r.text("{"))
+    begun = call("ltrim", column("line"), r.text(_BLANKS))
+    is_object = call("starts_with", begun, r.text("{"))
     return exp.or_(exp.Is(this=column(PARSED), expression=exp.null()), exp.Not(this=is_object))
 
 
@@ -118,23 +116,23 @@ def pointer(name: str) -> str:
 
 def _misplaced(value: exp.Expr, kind: LogicalType, depth: int) -> exp.Expr | None:
     """Whether something is there, and no list or object as the type wants; null may be. None where it wants neither."""
-    found = r.call("coalesce", r.call("json_type", value.copy()), r.text("NULL"))
+    found = call("coalesce", call("json_type", value.copy()), r.text("NULL"))
     match kind:
         case Struct(fields):
             inner = [_misplaced(_part(value, item.name), item.type, depth) for item in fields]
             return exp.or_(_is_no(found, "OBJECT"), *[test for test in inner if test is not None])
         case Map(_, held):
-            inside = _any_misplaced(r.call("json_extract", value.copy(), r.text("$.*")), held, depth)
+            inside = _any_misplaced(call("json_extract", value.copy(), r.text("$.*")), held, depth)
             return exp.or_(_is_no(found, "OBJECT"), *inside)
         case List(element):
-            inside = _any_misplaced(r.call("json_extract", value.copy(), r.text("$[*]")), element, depth)
+            inside = _any_misplaced(call("json_extract", value.copy(), r.text("$[*]")), element, depth)
             return exp.or_(_is_no(found, "ARRAY"), *inside)
         case _:
             return None
 
 
 def _part(value: exp.Expr, name: str) -> exp.Expr:
-    return r.call("json_extract", value.copy(), r.text(pointer(name)))
+    return call("json_extract", value.copy(), r.text(pointer(name)))
 
 
 def _is_no(found: exp.Expr, wanted: str) -> exp.Expr:
@@ -146,14 +144,14 @@ def _any_misplaced(elements: exp.Expr, kind: LogicalType, depth: int) -> list[ex
     test = _misplaced(column(name), kind, depth + 1)
     if test is None:
         return []
-    chosen = r.call("list_filter", elements, exp.Lambda(this=test, expressions=[identifier(name)]))
-    return [exp.GT(this=r.call("len", chosen), expression=exp.Literal.number(0))]
+    chosen = call("list_filter", elements, exp.Lambda(this=test, expressions=[identifier(name)]))
+    return [exp.GT(this=call("len", chosen), expression=exp.Literal.number(0))]
 
 
 def causes(readings: Mapping[str, Reading], tests: Mapping[str, exp.Expr]) -> exp.Expr:
     """Why the line is rejected: that it is no object, or each bad value."""
     is_none = malformed()
     whole = r.cause(r.text("malformed"), r.null_text(), r.text("the record is no JSON object"))
-    shown = {name: r.call("json_extract_string", column("line"), r.text(pointer(name))) for name in tests}
+    shown = {name: call("json_extract_string", column("line"), r.text(pointer(name))) for name in tests}
     bad = values.listed(values.causes(readings, tests, shown))
     return exp.Case().when(is_none, exp.Array(expressions=[whole])).else_(bad)

@@ -8,7 +8,7 @@ from sqlglot import exp
 
 from penstock.connectors.api import REJECT_COLUMNS
 from penstock.engines.duckdb.errors import batches_of
-from penstock.graph.select import identifier
+from penstock.trees import call, identifier
 from penstock.types import Schema
 
 if TYPE_CHECKING:
@@ -24,10 +24,6 @@ BATCH_ROWS: Final = 10_000
 
 def text(value: str) -> exp.Literal:
     return exp.Literal.string(value)
-
-
-def call(name: str, *arguments: exp.Expr) -> exp.Anonymous:
-    return exp.Anonymous(this=name, expressions=list(arguments))
 
 
 def null_text() -> exp.Expr:

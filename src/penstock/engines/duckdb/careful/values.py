@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 from sqlglot import exp
 
 from penstock.engines.duckdb.careful import rejects as r
-from penstock.graph.select import column, identifier
+from penstock.trees import call, column, identifier
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from penstock.types.faithful import Reading
+    from penstock.faithful import Reading
 
 _LAYER = "__layer"
 
@@ -65,7 +65,7 @@ def causes(
     """For every test the cause of a reject where it is true, else null. ``shown``: what stood there, as text."""
     found: list[exp.Expr] = []
     for name, test in tests.items():
-        message = r.call("concat", r.text(f'"{name}" is no {readings[name].kind}: '), r.shown(shown[name].copy()))
+        message = call("concat", r.text(f'"{name}" is no {readings[name].kind}: '), r.shown(shown[name].copy()))
         reason = r.cause(r.text("bad_value"), r.text(name), message)
         found.append(exp.Case().when(test.copy(), reason))
     return found
@@ -75,4 +75,4 @@ def listed(found: Sequence[exp.Expr]) -> exp.Expr:
     """Those of the causes that are there."""
     given = exp.Not(this=exp.Is(this=column("__cause"), expression=exp.null()))
     array = exp.Array(expressions=list(found))
-    return r.call("list_filter", array, exp.Lambda(this=given, expressions=[identifier("__cause")]))
+    return call("list_filter", array, exp.Lambda(this=given, expressions=[identifier("__cause")]))

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from sqlglot import exp
 
+from penstock.trees import call, is_not_null, is_null, matches
 from penstock.types import FLOAT32, FLOAT64, JSON, STRING
 from penstock.types.duckdb import to_duckdb
 from penstock.types.logical import Decimal, Kind, List, Map, Primitive, Struct, StructField
@@ -88,7 +89,7 @@ class Reading:
             return text
         pattern = self.spelling.pattern(self.kind)
         if pattern is not None:
-            text = _call("try_strptime" if tried else "strptime", text, exp.Literal.string(pattern))
+            text = call("try_strptime" if tried else "strptime", text, exp.Literal.string(pattern))
         return (exp.TryCast if tried else exp.Cast)(this=text, to=to_duckdb(self.kind))
 
     def differs(self, text: exp.Expr, value: exp.Expr, *, tried: bool = False) -> exp.Expr | None:
@@ -97,11 +98,11 @@ class Reading:
         ``tried``: nulls stand for texts that are no value.
         """
         if self.held == self.kind:
-            return _call("isinf", value) if self.kind in (FLOAT32, FLOAT64) else None
+            return call("isinf", value) if self.kind in (FLOAT32, FLOAT64) else None
         if self.held == FLOAT64:
             return _differs_from_double(text, value, self.kind)
         if self.spelling.pattern(self.kind) is not None:  # strptime takes this word always
-            is_word = exp.EQ(this=_call("lower", text.copy()), expression=exp.Literal.string("epoch"))
+            is_word = exp.EQ(this=call("lower", text.copy()), expression=exp.Literal.string("epoch"))
             return _found(text, value, is_word, tried=tried)
         return _altered(text, value, self.kind, _Look(tried, self.spelling.is_json and not tried))
 
@@ -151,7 +152,7 @@ def _is_number(kind: LogicalType) -> bool:
 def _with_point(text: exp.Expr) -> exp.Expr:
     """A number with a comma, such that one with a point is none."""
     for old, new in ((".", "x"), (",", ".")):
-        text = _call("replace", text, exp.Literal.string(old), exp.Literal.string(new))
+        text = call("replace", text, exp.Literal.string(old), exp.Literal.string(new))
     return text
 
 
@@ -190,7 +191,7 @@ def _altered(text: exp.Expr, value: exp.Expr, kind: LogicalType, look: _Look) ->
         case List(element):
             return _any_altered(text, value, element, look)
         case Map(_, held):
-            return _any_altered(_call("map_values", text.copy()), _call("map_values", value.copy()), held, look)
+            return _any_altered(call("map_values", text.copy()), call("map_values", value.copy()), held, look)
         case _:
             altered = _leaf_altered(text, value, kind)
             if isinstance(kind, Decimal) and look.by_doubles:
@@ -201,9 +202,8 @@ def _altered(text: exp.Expr, value: exp.Expr, kind: LogicalType, look: _Look) ->
 def _found(text: exp.Expr, value: exp.Expr, altered: exp.Expr | None, *, tried: bool) -> exp.Expr | None:
     if not tried:
         return altered
-    is_there = exp.Not(this=exp.Is(this=text.copy(), expression=exp.null()))
-    is_lost = exp.Is(this=value.copy(), expression=exp.null())
-    return exp.and_(is_there, is_lost if altered is None else exp.or_(is_lost, altered))
+    is_lost = is_null(value)
+    return exp.and_(is_not_null(text), is_lost if altered is None else exp.or_(is_lost, altered))
 
 
 def _leaf_altered(text: exp.Expr, value: exp.Expr, kind: LogicalType) -> exp.Expr | None:
@@ -211,7 +211,7 @@ def _leaf_altered(text: exp.Expr, value: exp.Expr, kind: LogicalType) -> exp.Exp
         case Decimal():
             return _decimal_altered(text, value, kind)
         case Primitive(Kind.FLOAT32 | Kind.FLOAT64):
-            return exp.and_(_call("isinf", value.copy()), exp.not_(_is_all(text, _INFINITE)))
+            return exp.and_(call("isinf", value.copy()), exp.not_(matches(text, _INFINITE)))
         case Primitive(number) if number in _INTEGERS:
             return _integer_altered(text, value)
         case Primitive(number) if number in _WHOLE:
@@ -223,13 +223,13 @@ def _leaf_altered(text: exp.Expr, value: exp.Expr, kind: LogicalType) -> exp.Exp
 def _any_altered(texts: exp.Expr, values: exp.Expr, kind: LogicalType, look: _Look) -> exp.Expr | None:
     """Over lists of one length."""
     pair = f"__pair{look.depth}"
-    one, other = (_call("struct_extract_at", exp.column(pair), exp.Literal.number(place)) for place in (1, 2))
+    one, other = (call("struct_extract_at", exp.column(pair), exp.Literal.number(place)) for place in (1, 2))
     test = _altered(one, other, kind, replace(look, depth=look.depth + 1))
     if test is None:
         return None
-    pairs = _call("list_zip", texts.copy(), values.copy())
-    chosen = _call("list_filter", pairs, exp.Lambda(this=test, expressions=[exp.to_identifier(pair)]))
-    return exp.GT(this=_call("len", chosen), expression=exp.Literal.number(0))
+    pairs = call("list_zip", texts.copy(), values.copy())
+    chosen = call("list_filter", pairs, exp.Lambda(this=test, expressions=[exp.to_identifier(pair)]))
+    return exp.GT(this=call("len", chosen), expression=exp.Literal.number(0))
 
 
 def quoted_long_numbers(line: exp.Expr) -> exp.Expr:
@@ -238,9 +238,9 @@ def quoted_long_numbers(line: exp.Expr) -> exp.Expr:
     # Text by text and character by character up to a number or, so that no match begins within a text, to the end.
     part = rf'((?:"(?:[^"\\]|\\.)*"|[^"])*?)({number}|$)'
     arguments = [exp.Literal.string(text) for text in (part, r'\1"\2"', "g")]
-    quoted = _call("left", _call("regexp_replace", line.copy(), *arguments), exp.convert(-len('""')))
-    has_one = _call("regexp_matches", line.copy(), exp.Literal.string(number))
-    return exp.Case().when(exp.and_(has_one, _call("json_valid", quoted.copy())), quoted).else_(line.copy())
+    quoted = call("left", call("regexp_replace", line.copy(), *arguments), exp.convert(-len('""')))
+    has_one = call("regexp_matches", line.copy(), exp.Literal.string(number))
+    return exp.Case().when(exp.and_(has_one, call("json_valid", quoted.copy())), quoted).else_(line.copy())
 
 
 # ---------------------------------------------------------------- numbers
@@ -256,8 +256,8 @@ def _differs_from_double(held: exp.Expr, value: exp.Expr, kind: LogicalType) -> 
 def _integer_altered(text: exp.Expr, value: exp.Expr) -> exp.Expr:
     double = exp.TryCast(this=text.copy(), to=to_duckdb(FLOAT64))
     differs = exp.NEQ(this=double.copy(), expression=exp.Cast(this=value.copy(), to=to_duckdb(FLOAT64)))
-    by_text = exp.not_(_is_all(text, _WHOLE_NUMBER))
-    is_small = exp.LT(this=_call("abs", double.copy()), expression=exp.Literal.number(_EXACT_INTEGER))
+    by_text = exp.not_(matches(text, _WHOLE_NUMBER))
+    is_small = exp.LT(this=call("abs", double.copy()), expression=exp.Literal.number(_EXACT_INTEGER))
     decided = exp.Case().when(is_small, differs).else_(by_text)
     return exp.and_(_is_respelled(text, value), decided)
 
@@ -265,25 +265,25 @@ def _integer_altered(text: exp.Expr, value: exp.Expr) -> exp.Expr:
 def _decimal_altered(text: exp.Expr, value: exp.Expr, kind: Decimal) -> exp.Expr:
     double = exp.TryCast(this=text.copy(), to=to_duckdb(FLOAT64))
     as_double = exp.NEQ(this=exp.Cast(this=value.copy(), to=to_duckdb(FLOAT64)), expression=double)
-    differs: exp.Expr = _call("coalesce", as_double, exp.true())
+    differs: exp.Expr = call("coalesce", as_double, exp.true())
     if kind.precision > _EXACT_DIGITS:
         wide = Decimal(38, 38 - kind.precision + kind.scale)
         exact = exp.NEQ(this=exp.TryCast(this=text.copy(), to=to_duckdb(wide)), expression=value.copy())
-        differs = exp.or_(differs, _call("coalesce", exact, exp.true()))
+        differs = exp.or_(differs, call("coalesce", exact, exp.true()))
         plain = rf"\s*[+-]?[0-9_]*(?:\.[0-9_]{{0,{kind.scale}}}0*)?\s*"
-        differs = exp.and_(exp.not_(_is_all(text, plain)), differs)
+        differs = exp.and_(exp.not_(matches(text, plain)), differs)
     return exp.and_(_is_respelled(text, value), differs)
 
 
 def _may_lack_digits(text: exp.Expr, value: exp.Expr, kind: Decimal) -> exp.Expr:
     """Whether the number may have had more digits in the file than a double, as which JSON's fractions are parsed."""
     whole = max(0, _EXACT_DIGITS - kind.scale)
-    is_fraction = _call("regexp_matches", text.copy(), exp.Literal.string("[.eE]"))
+    is_fraction = call("regexp_matches", text.copy(), exp.Literal.string("[.eE]"))
     return exp.and_(_at_least(value, 10**whole) if whole else exp.true(), is_fraction)
 
 
 def _at_least(value: exp.Expr, bound: int) -> exp.Expr:
-    return exp.GTE(this=_call("abs", value.copy()), expression=exp.Literal.number(bound))
+    return exp.GTE(this=call("abs", value.copy()), expression=exp.Literal.number(bound))
 
 
 def _is_respelled(text: exp.Expr, value: exp.Expr) -> exp.Expr:
@@ -295,7 +295,7 @@ def _is_respelled(text: exp.Expr, value: exp.Expr) -> exp.Expr:
 
 
 def _part_lost(text: exp.Expr, kind: Kind) -> exp.Expr:
-    lost = exp.not_(_is_all(text, _WHOLE[kind]))
+    lost = exp.not_(matches(text, _WHOLE[kind]))
     usual = {
         Kind.DATE: _has_length(text, 10),
         Kind.TIME: exp.and_(_has_length(text, 8), _has_colon_at(text, 3)),
@@ -305,27 +305,19 @@ def _part_lost(text: exp.Expr, kind: Kind) -> exp.Expr:
 
 
 def _has_length(text: exp.Expr, length: int) -> exp.Expr:
-    return exp.EQ(this=_call("strlen", text.copy()), expression=exp.Literal.number(length))
+    return exp.EQ(this=call("strlen", text.copy()), expression=exp.Literal.number(length))
 
 
 def _has_colon_at(text: exp.Expr, place: int) -> exp.Expr:
-    found = _call("array_extract", text.copy(), exp.convert(place))
+    found = call("array_extract", text.copy(), exp.convert(place))
     return exp.EQ(this=found, expression=exp.Literal.string(":"))
 
 
 # ---------------------------------------------------------------- parts of expressions
 
 
-def _call(name: str, *arguments: exp.Expr) -> exp.Anonymous:
-    return exp.Anonymous(this=name, expressions=list(arguments))
-
-
-def _is_all(text: exp.Expr, pattern: str) -> exp.Expr:
-    return _call("regexp_full_match", text.copy(), exp.Literal.string(pattern))
-
-
 def _field(owner: exp.Expr, name: str) -> exp.Expr:
-    return _call("struct_extract", owner.copy(), exp.Literal.string(name))
+    return call("struct_extract", owner.copy(), exp.Literal.string(name))
 
 
 def _any_of(tests: Iterable[exp.Expr | None]) -> exp.Expr | None:
