@@ -16,7 +16,7 @@ from penstock.engines.api import Engine, NodeCounts, Outcome, Pass
 from penstock.events import Events
 from penstock.faults.points import Faults
 from penstock.graph import Graph
-from penstock.graph.nodes import Filter
+from penstock.graph.nodes import Filter, Query, Union
 from penstock.ledger.api import RunRecord, RunStatus
 from penstock.run.runner import run
 from penstock.service.opening import opened
@@ -116,6 +116,12 @@ class LosesARow(Wrapped):
         return Graph(tuple(nodes), graph.outputs)
 
     def _rewired(self, node: Node) -> Node:
+        if isinstance(node, Query):
+            tables = {name: "a hole" if table == self.source else table for name, table in node.tables.items()}
+            return dataclasses.replace(node, tables=tables)
+        if isinstance(node, Union):
+            members = tuple("a hole" if name == self.source else name for name in node.members)
+            return dataclasses.replace(node, members=members)
         names = {"input", "left", "right"} & {item.name for item in dataclasses.fields(node)}
         return dataclasses.replace(node, **{name: "a hole" for name in names if getattr(node, name) == self.source})
 

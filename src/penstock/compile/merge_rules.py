@@ -6,7 +6,7 @@ Before the sink: rows with a null key are rejected; identical rows of a key coll
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, Literal
 
 from sqlglot import exp
 
@@ -14,8 +14,8 @@ from penstock.compile.contract import is_null
 from penstock.compile.expressions import missing_column
 from penstock.errors import ConfigError
 from penstock.fields import Located
-from penstock.graph.nodes import Cause, Check, Column, Filter, Project
-from penstock.graph.select import column, sample_hash, unused_name
+from penstock.graph.nodes import Cause, Check, Column, Filter, Join, Project, Query, Union
+from penstock.graph.select import column, relation, sample_hash, unused_name
 from penstock.steps.collect import each
 
 if TYPE_CHECKING:
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from penstock.document.models import SinkUse
     from penstock.types import Schema
 
+_ROW: Final = "this"
+_REPEATED: Final = "repeated"
 _OWN = ("__merge_hash", "__merge_rank", "__merge_lowest", "__merge_highest")
 
 
@@ -51,6 +53,43 @@ def _check_column(name: str, schema: Schema, use: SinkUse) -> None:
 
 
 def _one_per_key(builder: Builder, use: SinkUse, node_id: str, keys: tuple[str, ...], order_by: str | None) -> str:
+    """Almost always every key is there once, and a window over all rows costs three times what reading them does: so
+    keys are counted first, and only the rows of repeated ones are looked at.
+    """
+    names = builder.schema_of(node_id).names
+    repeated = _repeated_keys(builder, use, node_id, keys)
+
+    def rows(part: str, how: Literal["semi", "anti"]) -> str:
+        same = exp.and_(*[exp.EQ(this=column(key, _ROW), expression=column(key, _REPEATED)) for key in keys])
+        columns = tuple(Column(name, column(name, _ROW)) for name in names)
+        return builder.add(
+            Join(
+                f"{use.name}.{part}",
+                left=node_id,
+                right=repeated,
+                how=how,
+                on=same,
+                columns=columns,
+                left_alias=_ROW,
+                right_alias=_REPEATED,
+                at=use.at,
+            )
+        )
+
+    once = rows("once", "anti")
+    chosen = _chosen(builder, use, rows("several", "semi"), keys, order_by)
+    return builder.add(Union(f"{use.name}.rows", members=(once, chosen), at=use.at))
+
+
+def _repeated_keys(builder: Builder, use: SinkUse, node_id: str, keys: tuple[str, ...]) -> str:
+    several = exp.GT(this=exp.Count(this=exp.Star()), expression=exp.Literal.number(1))
+    names = [column(key) for key in keys]
+    query = exp.select(*names).from_(relation(_ROW)).group_by(*names).having(several)
+    return builder.add(Query(f"{use.name}.repeated", tables={_ROW: node_id}, query=query, at=use.at))
+
+
+def _chosen(builder: Builder, use: SinkUse, node_id: str, keys: tuple[str, ...], order_by: str | None) -> str:
+    """One row of each key, or none where the rows of a key differ and none is the newest."""
     names = builder.schema_of(node_id).names
     hashed, rank, lowest, highest = (unused_name(name, names) for name in _OWN)
     carried = tuple(Column(name, column(name)) for name in names)
@@ -107,7 +146,7 @@ def _one_per_key(builder: Builder, use: SinkUse, node_id: str, keys: tuple[str, 
     node_id = builder.add(
         Filter(f"{use.name}.one_per_key", input=node_id, condition=first, why="deduplicate", at=use.at)
     )
-    return builder.add(Project(f"{use.name}.rows", input=node_id, columns=carried, at=use.at))
+    return builder.add(Project(f"{use.name}.chosen", input=node_id, columns=carried, at=use.at))
 
 
 def _over(function: exp.Expr, keys: tuple[str, ...], order: exp.Order | None = None) -> exp.Window:

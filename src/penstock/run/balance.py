@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, assert_never
 
 from sqlglot import exp
@@ -28,7 +29,7 @@ from penstock.graph.nodes import (
 from penstock.ledger.api import NodeBalance
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from penstock.connectors.api import Receipt, Staged
     from penstock.engines.api import NodeCounts
@@ -68,38 +69,79 @@ def check(
     """Raises FatalError RUN-120 naming the first node that does not balance, with its figures: nothing is committed."""
     kept = {file.node: file.rows for file in rejects}
     out = {entry.node: entry.out for entry in entries}
-    unread = _read_in_part(graph, entries)
+    partly = _partly(graph, entries)
     for entry in entries:
         node = graph[entry.node]
-        _check_node(node, entry, in_part=node.id in unread)
+        _check_node(node, entry, in_part=partly.computed(node.id))
         if kept.get(entry.node, 0) != entry.rejected:
             raise _unbalanced(
                 entry, f"{entry.rejected} rows were rejected, the reject store has {kept.get(entry.node, 0)}"
             )
         for source, rows in entry.into.items():
-            if source != entry.node and source in out and not _passed_on(rows, out[source], in_part=node.id in unread):
+            if (
+                source != entry.node
+                and source in out
+                and not _passed_on(rows, out[source], in_part=partly.passed(node.id, source))
+            ):
                 raise _unbalanced(entry, f'"{source}" gave {out[source]} rows, {rows} arrived')
         if isinstance(node, Write):
             handed = sum(part.rows for part in staged.get(node.sink, ()))
             if node.sink in staged and handed != entry.out:
                 raise _unbalanced(entry, f"{entry.out} rows were sent, the sink staged {handed}")
+    _check_shared_out(graph, entries, partly)
 
 
-def _read_in_part(graph: Graph, entries: Sequence[NodeBalance]) -> frozenset[str]:
-    """The nodes whose input need not have been read to its end, since something that they feed had enough before."""
-    return graph.upstream(*(entry.node for entry in entries if _had_enough(graph[entry.node], entry)))
+@dataclass(frozen=True, slots=True)
+class _Partly:
+    """What need not have been read to its end: ``edges`` (reader, input) of which the reader had enough before, and
+    ``nodes`` of which whatever reads them had enough.
+    """
+
+    edges: frozenset[tuple[str, str]]
+    nodes: frozenset[str]
+
+    def passed(self, reader: str, source: str) -> bool:
+        return (reader, source) in self.edges or reader in self.nodes
+
+    def computed(self, node: str) -> bool:
+        return node in self.nodes or any(reader == node for reader, _ in self.edges)
 
 
-def _had_enough(node: Node, entry: NodeBalance) -> bool:
+def _partly(graph: Graph, entries: Sequence[NodeBalance]) -> _Partly:
+    edges = frozenset((entry.node, source) for entry in entries for source in _not_read_on(graph[entry.node], entry))
+    readers: dict[str, set[str]] = {}
+    for entry in entries:
+        for source in graph[entry.node].inputs:
+            readers.setdefault(source, set()).add(entry.node)
+    nodes: set[str] = set()
+    for name in reversed([entry.node for entry in entries]):
+        if name in readers and all((reader, name) in edges or reader in nodes for reader in readers[name]):
+            nodes.add(name)
+    return _Partly(edges, frozenset(nodes))
+
+
+def _not_read_on(node: Node, entry: NodeBalance) -> Iterable[str]:
+    """The inputs of a node of which it may have had enough before their end."""
     match node:
-        case Limit(rows=rows):
-            return entry.out == rows
-        case Join():
-            return any(rows == 0 for rows in entry.into.values())  # nothing can match an empty side
+        case Limit(rows=rows, input=source):
+            return (source,) if entry.out == rows else ()
+        case Join(left=left, right=right):
+            # Nothing can match an empty side; but without a partner are then all rows of the other.
+            empty = {side for side, rows in entry.into.items() if rows == 0}
+            return tuple(
+                side for side, other in ((left, right), (right, left)) if other in empty and not _keeps(node, side)
+            )
         case Query(query=query):
-            return any(map(_may_stop, query.walk()))
+            return node.inputs if any(map(_may_stop, query.walk())) else ()
         case _:
-            return False
+            return ()
+
+
+def _keeps(node: Join, side: str) -> bool:
+    """Whether rows of that side are passed on which have no partner."""
+    return (side == node.left and node.how in {"left", "full", "anti", "asof_left"}) or (
+        side == node.right and node.how in {"right", "full"}
+    )
 
 
 def _may_stop(part: exp.Expr) -> bool:
@@ -171,6 +213,22 @@ def _joined(node: Join, entry: NodeBalance) -> bool:
             pairs = entry.out - sum(alone.get(side, 0) for side in kept)
             met = left - alone.get(node.left, 0), right - alone.get(node.right, 0)
             return max(met) <= pairs <= met[0] * met[1]
+
+
+def _check_shared_out(graph: Graph, entries: Sequence[NodeBalance], partly: _Partly) -> None:
+    """A semi and an anti join of the same two sides share out the rows of the left one."""
+    halves: dict[tuple[str, str, str], dict[str, NodeBalance]] = {}
+    for entry in entries:
+        node = graph[entry.node]
+        if isinstance(node, Join) and node.how in {"semi", "anti"} and node.on is not None:
+            halves.setdefault((node.left, node.right, node.on.sql(dialect="duckdb")), {})[node.how] = entry
+    for (left, _, _), found in halves.items():
+        if found.keys() != {"semi", "anti"} or any(entry.node in partly.nodes for entry in found.values()):
+            continue
+        rows, out = found["anti"].into[left], {entry.node: entry.out for entry in found.values()}
+        if sum(out.values()) != rows:
+            shares = " and ".join(f'{taken} in "{name}"' for name, taken in out.items())
+            raise _unbalanced(found["anti"], f'of {rows} rows of "{left}" there are {shares}')
 
 
 def check_receipt(sink: str, sent: int, receipt: Receipt) -> None:

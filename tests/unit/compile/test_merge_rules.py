@@ -46,7 +46,8 @@ def test_identical_rows_collapse() -> None:
     ran = _run("keys: [id]", [_row(1), _row(1), _row(1), _row(2)])
     assert sorted(ran.rows, key=lambda row: row["id"]) == [_row(1), _row(2)]
     assert ran.rejected == []
-    assert (ran.counts["lake.ambiguous_keys"], ran.counts["lake.one_per_key"]) == (4, 2)
+    assert (ran.counts["lake.once"], ran.counts["lake.several"]) == (1, 3)
+    assert (ran.counts["lake.ambiguous_keys"], ran.counts["lake.one_per_key"]) == (3, 1)
 
 
 def test_identical_rows_with_nulls_and_nan_collapse() -> None:

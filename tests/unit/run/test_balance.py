@@ -312,3 +312,42 @@ def test_a_row_that_is_lost_before_a_join_that_read_everything_is_found() -> Non
             "x.explode": NodeCounts({"x.select": 49}, 70, empty=5),
         }
     )
+
+
+# ---------------------------------------------------------------- rows that two nodes share out
+
+
+_EQUAL = exp.EQ(this=exp.column("k", "this"), expression=exp.column("k", "that"))
+_HALVES = Graph(
+    (
+        Read("l", source="l", schema=SCHEMA),
+        Read("r", source="r", schema=SCHEMA),
+        Join("once", left="l", right="r", how="anti", on=_EQUAL, columns=COLUMNS, schema=SCHEMA),
+        Join("several", left="l", right="r", how="semi", on=_EQUAL.copy(), columns=COLUMNS, schema=SCHEMA),
+        Union("rows", members=("once", "several"), schema=SCHEMA),
+    )
+)
+
+
+def _halves(*, arrived: int = 10, partners: int, once: int, several: int) -> None:
+    counts = {
+        "l": NodeCounts({"l": 10}, 10),
+        "r": NodeCounts({"r": partners}, partners),
+        "once": NodeCounts({"l": arrived, "r": partners}, once, unmatched={"l": once}),
+        "several": NodeCounts({"l": 10, "r": partners}, several, unmatched={"l": 10 - several}),
+        "rows": NodeCounts({"once": once, "several": several}, once + several),
+    }
+    check(_HALVES, account(_HALVES, counts), (), {})
+
+
+@pytest.mark.parametrize("several", [3, 5])
+def test_a_semi_and_an_anti_join_have_each_row_of_their_left_side_once(several: int) -> None:
+    _halves(partners=6, once=6, several=4)
+    with pytest.raises(FatalError, match=f'of 10 rows of "l" there are 6 in "once" and {several} in "several"'):
+        _halves(partners=6, once=6, several=several)
+
+
+def test_a_row_that_is_lost_before_an_anti_join_is_found_though_its_other_side_is_empty() -> None:
+    _halves(partners=0, once=10, several=0)
+    with pytest.raises(FatalError, match='"l" gave 10 rows, 9 arrived'):
+        _halves(arrived=9, partners=0, once=9, several=0)

@@ -58,12 +58,13 @@ def _title(result: RunResult, epoch: SealedEpoch) -> Text:
 
 def nodes_table(entries: Sequence[NodeBalance], *, every: bool = False) -> Table:
     """Nodes that change nothing are left out, since each hands on what it got; unless ``every`` one is asked for."""
+    loud = frozenset(entry.node for entry in entries if entry.kind in _LOUD and not _is_a_sinks_own(entry, entries))
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("node", overflow="fold")
     for title in ("in", "out", "filtered", "deduplicated", "rejected"):
         table.add_column(title, justify="right", no_wrap=True)
     for entry in entries:
-        if not every and entry.kind not in _LOUD and not (entry.filtered or entry.deduplicated or entry.rejected):
+        if not every and entry.node not in loud and not (entry.filtered or entry.deduplicated or entry.rejected):
             continue
         table.add_row(
             Text(entry.node, style="bold" if entry.kind in {"read", "write"} else ""),
@@ -82,7 +83,7 @@ def partnerless(entries: Sequence[NodeBalance]) -> Iterator[RenderableType]:
         f"{rows:,} of {_owner(side)} in {entry.node}"
         for entry in entries
         for side, rows in entry.unmatched.items()
-        if rows
+        if rows and not _is_a_sinks_own(entry, entries)
     ]
     if found:
         yield Text(f"without a partner: {', '.join(found)}", style="dim")
@@ -115,6 +116,11 @@ def _causes(title: str, causes: Sequence[Mapping[str, Any]]) -> Table:
     for item in causes:
         table.add_row(item["node"], item["cause"], item["column"] or "", Text(f"{item['rows']:,}", style="yellow"))
     return table
+
+
+def _is_a_sinks_own(entry: NodeBalance, entries: Sequence[NodeBalance]) -> bool:
+    """Whether nobody wrote this node: it keeps what the sink promises, such as one row per key."""
+    return entry.kind != "write" and any(_owner(entry.node) == one.node for one in entries if one.kind == "write")
 
 
 def _owner(node: str) -> str:
