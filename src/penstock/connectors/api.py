@@ -474,7 +474,9 @@ class Sink(ABC):
 
     @abstractmethod
     def prepare(self, schema: Schema) -> None:
-        """Make the target take rows of this schema: create or evolve it by policy. Idempotent. Errors as ``preview``."""
+        """Make the target take rows of this schema: create or evolve it by policy. Idempotent. Errors as ``preview``.
+        Called by who will commit, before any writer is made; a sink that only writes for it is not prepared.
+        """
 
     @abstractmethod
     def marker(self, sink_id: SinkId) -> EpochMarker | None:

@@ -43,7 +43,7 @@ _INSERT: Final[LiteralString] = """
 INSERT INTO {} (project, environment, pipeline, sink, incarnation, epoch, fence, target)
 VALUES ({}, {}, {}, {}, {}, 0, 0, {}) ON CONFLICT DO NOTHING
 """
-_STATE: Final[LiteralString] = "SELECT coalesce(max(committed_in), 0) FROM {} WHERE target = {}"
+_STATE: Final[LiteralString] = "SELECT coalesce(sum(committed_in), 0) FROM {} WHERE target = {}"
 _ADVANCE: Final[LiteralString] = """
 UPDATE {} SET epoch = {}, fence = {}, rows = {}, inserted = {}, updated = {}, unchanged = {}, ignored_older = {},
     deleted = {}, bytes = {}, checksum = {}, target = {}, committed_at = now(),
@@ -129,7 +129,9 @@ class Markers:
             )
 
     def state(self, connection: psycopg.Connection) -> str:
-        """Names the target's state: another one after every commit to it, by whatever sink or incarnation."""
+        """Names the target's state: another one after every commit to it, by whatever sink or incarnation. A sum, since
+        transactions need not commit in the order of their numbers.
+        """
         if not self.exists(connection):
             return "0"
         row = connection.execute(self._composed(_STATE, self.target)).fetchone()

@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Final, LiteralString
 
 from penstock.connectors.api import Receipt
-from penstock.connectors.postgres.columns import differs, ordered, sent_as
+from penstock.connectors.postgres.columns import arrives_as, differs, ordered, sent_as
 from penstock.errors import DataError, TransientError
 
 if TYPE_CHECKING:
@@ -40,6 +40,9 @@ SELECT EXISTS (SELECT FROM pg_catalog.pg_trigger WHERE tgrelid = %(table)s AND N
 _REFERENCED: Final[LiteralString] = (
     "SELECT EXISTS (SELECT FROM pg_catalog.pg_constraint WHERE confrelid = %s AND contype = 'f' AND conrelid <> confrelid)"
 )
+_ASKS_OTHERS: Final[LiteralString] = (
+    "SELECT EXISTS (SELECT FROM pg_catalog.pg_constraint WHERE conrelid = %s AND contype = 'f')"
+)
 _UNIQUE: Final[LiteralString] = """
 SELECT EXISTS (
     SELECT FROM pg_catalog.pg_index i WHERE i.indrelid = %s AND i.indisunique AND i.indisvalid AND i.indimmediate
@@ -52,8 +55,8 @@ SELECT EXISTS (
 
 @dataclass(frozen=True)
 class Load:
-    """What one commit puts into its target. ``stages`` are tables of the target's schema with the columns of ``sent``; ``rows`` their rows as
-    their writers counted them.
+    """What one commit puts into its target. ``stages`` are tables of the target's schema with the columns of ``sent``;
+    ``rows`` all rows as their writers counted them, ``inside`` those of them that this transaction put into the target.
     """
 
     connection: psycopg.Connection
@@ -62,13 +65,14 @@ class Load:
     sent: Schema
     rows: int
     bytes: int
+    inside: int = 0
 
     # ------------------------------------------------------------ all of them
 
     def append(self) -> Receipt:
         """Raises DataError SNK-213 and TransientError SNK-212."""
         stages = [self._beside(stage) for stage in self.stages]
-        inserted = sum(self._run(self._insert(stage)) for stage in stages)
+        inserted = self.inside + sum(self._run(self._insert(stage)) for stage in stages)
         if inserted != self.rows:
             self._check_staged(stages)
         self._check_taken(inserted, self.rows)
@@ -305,8 +309,20 @@ class Load:
         for stage in stages:
             row = self.connection.execute(_sql("SELECT count(*) FROM {}", stage)).fetchone()
             there += row[0] if row else 0
-        if there != self.rows:
-            raise TransientError("SNK-212", f"{self.rows} rows were staged and {there} are left")
+        if self.inside + there != self.rows:
+            raise TransientError("SNK-212", f"{self.rows - self.inside} rows were staged and {there} are left")
+
+
+def takes_straight(connection: psycopg.Connection, target: Relation, sent: Schema) -> bool:
+    """Whether rows may be copied into the target as they come: it takes every column as it is sent, and nothing of its
+    looks at other tables, which another sink of the epoch may not have committed yet, or at who writes.
+    """
+    columns = {column.name: column for column in target.columns}
+    if not all(arrives_as(columns[field.name], field.type) for field in sent):
+        return False
+    asks = connection.execute(_ASKS_OTHERS, (target.oid,)).fetchone()
+    watched = connection.execute(_WATCHED, {"table": target.oid}).fetchone()
+    return asks == watched == (False,)
 
 
 def _old(name: str) -> sql.Identifier:

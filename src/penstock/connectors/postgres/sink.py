@@ -10,11 +10,11 @@ from penstock.connectors.postgres.catalogue import find_relation
 from penstock.connectors.postgres.columns import definitions, held, objection, type_of
 from penstock.connectors.postgres.driver import Fault, fault_of, translated
 from penstock.connectors.postgres.marker import Markers
-from penstock.connectors.postgres.merge import Load
+from penstock.connectors.postgres.merge import Load, takes_straight
 from penstock.connectors.postgres.names import OWN_PREFIX, TableName, parse_name
 from penstock.connectors.postgres.params import PostgresSinkParams
 from penstock.connectors.postgres.pool import Connections
-from penstock.connectors.postgres.staging import Stage, StageWriter, drop, leftovers
+from penstock.connectors.postgres.staging import BEGIN, Stage, StageWriter, drop, end_open, leftovers
 from penstock.connectors.postgres.table import PostgresTable
 from penstock.errors import ConfigError, TransientError
 from penstock.registry import Capability, Descriptor
@@ -51,6 +51,7 @@ class PostgresSink(Sink):
         self._connections = Connections(params.connection, "SNK", context.clock)
         self._schema: str | None = self._name.schema
         self._writers: list[StageWriter] = []
+        self._is_prepared = False  # who prepares commits; other processes only write
 
     # ------------------------------------------------------------ the target
 
@@ -87,6 +88,7 @@ class PostgresSink(Sink):
                     )
                 )
             self._markers(connection).create(connection)
+        self._is_prepared = True
         self._context.reached("postgres.prepared")
 
     def _create(self, connection: psycopg.Connection, schema: Schema) -> None:
@@ -157,9 +159,10 @@ class PostgresSink(Sink):
     # ------------------------------------------------------------ epochs
 
     def marker(self, sink_id: SinkId) -> EpochMarker | None:
-        """Removes the staging tables that earlier attempts of this sink left."""
+        """Removes the staging tables that earlier attempts of this sink left, and ends their transactions."""
         with self._connections.transaction("reading the marker") as connection:
             markers = self._markers(connection)
+            end_open(connection, sink_id)
             drop(connection, markers.schema, leftovers(connection, markers.schema, sink_id))
             return markers.read(connection, sink_id) if markers.exists(connection) else None
 
@@ -172,13 +175,24 @@ class PostgresSink(Sink):
             return self._markers(connection).incarnations(connection, sink_id)
 
     def writer(self, epoch: Epoch, schema: Schema) -> StageWriter:
-        """Rows go to an unlogged table of their own."""
+        """Rows go into the target, in a transaction that waits for its commit, where this process commits, nothing speaks
+        against it and no other writer's do; else to an unlogged table of their own.
+        """
         with self._connections.connection("finding the target") as connection:
-            target = self._target(connection)
+            target, relation = self._target(connection), self._find(connection)
+            waiting = [writer for writer in self._writers if not writer.ended]
+            alone = self._is_prepared and not waiting
+            straight = (
+                alone
+                and self._params.mode is WriteMode.APPEND
+                and relation is not None
+                and takes_straight(connection, relation, schema)
+            )
         keys = tuple(self._params.keys) if self._params.mode is WriteMode.MERGE else ()
-        stage = Stage(target.schema or "", epoch.sink_id, schema, keys)
+        place = target.identifier() if straight else None
+        stage = Stage(target.schema or "", epoch.sink_id, schema, keys, place)
         made = StageWriter(self._connections, stage, self._context.reached)
-        self._writers = [*(writer for writer in self._writers if not writer.ended), made]
+        self._writers = [*waiting, made]
         return made
 
     def commit(self, epoch: Epoch, staged: Sequence[Staged]) -> Receipt:
@@ -187,11 +201,13 @@ class PostgresSink(Sink):
         Raises FatalError SNK-120, DataError SNK-114 and SNK-206 to SNK-213, TransientError SNK-208 (whether it was
         committed is unclear) and SNK-212.
         """
-        connection = self._connections.take()
+        inside = self._inside(staged)
+        connection = inside or self._connections.take()
         try:
             with translated(self._connections.place, "committing an epoch"):
-                connection.execute("BEGIN")
-                receipt = self._commit(connection, epoch, staged)
+                if inside is None:
+                    connection.execute(BEGIN)
+                receipt = self._commit(connection, epoch, staged, is_inside=inside is not None)
             self._context.reached("postgres.marked")
             self._settle(connection)
         except BaseException:
@@ -201,15 +217,26 @@ class PostgresSink(Sink):
         self._context.reached("postgres.committed")
         return receipt
 
-    def _commit(self, connection: psycopg.Connection, epoch: Epoch, staged: Sequence[Staged]) -> Receipt:
+    def _inside(self, staged: Sequence[Staged]) -> psycopg.Connection | None:
+        """The connection whose open transaction put rows into the target; one at most, since a sink opens no second."""
+        taken = [writer.take_over(transaction) for transaction in _open(staged) for writer in self._writers]
+        return next((connection for connection in taken if connection is not None), None)
+
+    def _commit(
+        self, connection: psycopg.Connection, epoch: Epoch, staged: Sequence[Staged], *, is_inside: bool
+    ) -> Receipt:
         markers = self._markers(connection)
         markers.create(connection)
         before = markers.lock(connection, epoch)
         self._context.reached("postgres.locked")
         tables = [str(one.payload["table"]) for one in staged if one.payload.get("table")]
         if is_committed(before, epoch) and before is not None and before.receipt is not None:
+            connection.execute("ROLLBACK")
+            connection.execute(BEGIN)
             drop(connection, markers.schema, tables)
             return before.receipt
+        if _open(staged) and not is_inside:
+            raise _removed()
         rows = sum(one.rows for one in staged)
         refuse_empty(self._params.mode, rows, allow_empty=self._params.allow_empty, sink=self._context.name)
         receipt = self._loaded(connection, staged, tables, rows)
@@ -232,6 +259,7 @@ class PostgresSink(Sink):
             _columns(staged),
             rows,
             sum(one.bytes for one in staged),
+            inside=sum(one.rows for one in staged if one.payload.get("open")),
         )
         match self._params.mode:
             case WriteMode.APPEND:
@@ -278,7 +306,16 @@ def _hold(connection: psycopg.Connection, schema: str, tables: Sequence[str]) ->
         try:
             connection.execute(sql.SQL("LOCK TABLE {} IN ACCESS SHARE MODE").format(sql.Identifier(schema, table)))
         except errors.UndefinedTable:
-            raise TransientError("SNK-212", "the staged rows were removed, as by another run of the pipeline") from None
+            raise _removed() from None
+
+
+def _removed() -> TransientError:
+    return TransientError("SNK-212", "the staged rows were removed, as by another run of the pipeline")
+
+
+def _open(staged: Sequence[Staged]) -> list[str]:
+    """The transactions whose rows are in the target already: one at most, since a sink opens no second."""
+    return [str(one.payload["open"]) for one in staged if one.payload.get("open")]
 
 
 def _columns(staged: Sequence[Staged]) -> Schema:
