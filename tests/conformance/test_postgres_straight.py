@@ -11,7 +11,7 @@ import pytest
 import postgres_tables as tables
 from penstock.connectors.postgres.params import PostgresSinkParams
 from penstock.connectors.postgres.sink import PostgresSink
-from penstock.errors import DataError, PenstockError, TransientError
+from penstock.errors import DataError, FatalError, TransientError
 from penstock.testing.sinks.deliveries import SINK_ID, deliver, epoch, rows, stage
 from penstock.types.arrow import from_arrow
 
@@ -165,8 +165,9 @@ def test_who_takes_the_sink_over_does_not_wait_for_one_that_hangs(target: _Targe
         deliver(heir, epoch(1, fence=2), TWO)
     finally:
         target.execute("ALTER DATABASE straight RESET lock_timeout")
-    with pytest.raises(TransientError):
+    with pytest.raises(FatalError) as caught:
         hanging.commit(epoch(1), [staged])
+    assert caught.value.code == "SNK-120"
     assert target.ids() == [1, 2]
 
 
@@ -227,9 +228,8 @@ def test_the_error_of_a_lost_connection_is_one_that_is_tried_again(target: _Targ
     sink = target.prepared()
     staged = stage(sink, epoch(1), TWO)
     target.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE '\\_penstock%'")
-    with pytest.raises(PenstockError) as caught:
+    with pytest.raises(TransientError) as caught:
         sink.commit(epoch(1), [staged])
-    assert isinstance(caught.value, TransientError)
     assert not isinstance(caught.value.__cause__, psycopg.Error)
     deliver(sink, epoch(1), TWO)
     assert target.ids() == [1, 2]

@@ -14,7 +14,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, Final, Literal, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -187,18 +187,28 @@ class Files:
     origins: Mapping[str, str] = field(default_factory=dict)
 
 
+# PostgreSQL's COPY text: values apart by tabs, \N for null, \b \f \n \r \t \v \\ within values. Each row begins with a
+# value more, which means nothing.
+COPY_TEXT: Final = CsvFormat(
+    delimiter="\t", quote="", escape="", header=False, null_values=("\\N",), quoted_nulls=False, compression="none"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Pipe:
     """Text of a known format through file descriptors, one per parallel part (PostgreSQL COPY).
 
     ``open`` starts the producers and returns the read ends; the engine closes them. ``finish`` waits for the producers
-    and raises what went wrong there.
+    and raises what went wrong there. ``open_unchecked`` gives the same rows as :data:`COPY_TEXT`, every value as the system
+    prints it: at half its cost, so where there is such a way it is tried first; a value that is not of its column's type
+    (a date of infinity, or one before Christ) is the engine's to notice, which then asks for all of them again.
     """
 
     format: CsvFormat
     schema: Schema
     open: Callable[[], Sequence[int]]
     finish: Callable[[], None]
+    open_unchecked: Callable[[], Sequence[int]] | None = None
 
 
 Rows: TypeAlias = Batches | Files | Pipe

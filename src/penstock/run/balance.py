@@ -72,11 +72,6 @@ def check(
     partly = _partly(graph, entries)
     for entry in entries:
         node = graph[entry.node]
-        _check_node(node, entry, in_part=partly.computed(node.id))
-        if kept.get(entry.node, 0) != entry.rejected:
-            raise _unbalanced(
-                entry, f"{entry.rejected} rows were rejected, the reject store has {kept.get(entry.node, 0)}"
-            )
         for source, rows in entry.into.items():
             if (
                 source != entry.node
@@ -84,6 +79,11 @@ def check(
                 and not _passed_on(rows, out[source], in_part=partly.passed(node.id, source))
             ):
                 raise _unbalanced(entry, f'"{source}" gave {out[source]} rows, {rows} arrived')
+        _check_node(node, entry, in_part=partly.computed(node.id))
+        if kept.get(entry.node, 0) != entry.rejected:
+            raise _unbalanced(
+                entry, f"{entry.rejected} rows were rejected, the reject store has {kept.get(entry.node, 0)}"
+            )
         if isinstance(node, Write):
             handed = sum(part.rows for part in staged.get(node.sink, ()))
             if node.sink in staged and handed != entry.out:

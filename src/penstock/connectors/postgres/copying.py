@@ -7,6 +7,7 @@ import select
 import socket
 import threading
 from contextlib import suppress
+from dataclasses import dataclass
 from fcntl import F_SETPIPE_SZ, fcntl
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 PIPE_BYTES: Final = 1 << 20
 WRITE_BYTES: Final = 1 << 18
 MOMENT_MS: Final = 1
+# What each row of an unchecked copy begins with: a value of no meaning, as long as the header it is written over.
+FILLER: Final = b"0000\t"
 # From here on the server says which connections are encrypted by GSSAPI.
 GSSAPI_VERSION: Final = 120_000
 _BEGIN: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"
@@ -39,6 +42,7 @@ class ReaderGoneError(Exception):
 class CopyPipes:
     """What stands behind a Pipe: ``open`` and ``finish`` may be called again one after the other, each pair a new snapshot.
 
+    ``statements`` give checked values as CSV, one statement per part; ``unchecked`` the same rows in PostgreSQL's own text.
     ``check`` runs in the snapshot before anything is read.
     """
 
@@ -46,10 +50,12 @@ class CopyPipes:
         self,
         connections: Connections,
         statements: Sequence[sql.Composable],
+        unchecked: Sequence[sql.Composable] = (),
         check: Callable[[psycopg.Connection], None] | None = None,
     ) -> None:
         self._connections = connections
         self._statements = statements
+        self._unchecked = unchecked
         self._check = check
         self._leader: psycopg.Connection | None = None
         self._threads: list[threading.Thread] = []
@@ -59,6 +65,12 @@ class CopyPipes:
 
     def open(self) -> Sequence[int]:
         """The read ends, for the engine to close. Raises what the first connection raises."""
+        return self._opened(self._statements, b"")
+
+    def open_unchecked(self) -> Sequence[int]:
+        return self._opened(self._unchecked, FILLER)
+
+    def _opened(self, statements: Sequence[sql.Composable], filler: bytes) -> Sequence[int]:
         self._errors = []
         leader = self._leader = self._connections.take()
         try:
@@ -66,17 +78,20 @@ class CopyPipes:
                 leader.execute(_BEGIN)
                 if self._check is not None:
                     self._check(leader)
-                snapshot = _exported(leader) if len(self._statements) > 1 else None
+                snapshot = _exported(leader) if len(statements) > 1 else None
         except BaseException:
             self._drop_leader()
             raise
-        ends = [_pipe() for _ in self._statements]
+        ends = [_pipe() for _ in statements]
         self._running = len(ends)
         self._threads = [
             threading.Thread(
-                target=self._produce, args=(statement, write_end, snapshot), name="penstock-postgres-copy", daemon=True
+                target=self._produce,
+                args=(_Copy(statement, write_end, filler), snapshot),
+                name="penstock-postgres-copy",
+                daemon=True,
             )
-            for statement, (_, write_end) in zip(self._statements, ends, strict=True)
+            for statement, (_, write_end) in zip(statements, ends, strict=True)
         ]
         for thread in self._threads:
             thread.start()
@@ -96,18 +111,18 @@ class CopyPipes:
         if leader is not None:
             self._connections.give_back(leader)
 
-    def _produce(self, statement: sql.Composable, write_end: int, snapshot: str | None) -> None:
+    def _produce(self, copy: _Copy, snapshot: str | None) -> None:
         try:
             if snapshot is None and self._leader is not None:
-                self._copy(self._leader, statement, write_end)
+                self._copy(self._leader, copy)
             else:
-                self._copy_in(snapshot or "", statement, write_end)
+                self._copy_in(snapshot or "", copy)
         except ReaderGoneError:
             pass
         except BaseException as error:  # noqa: BLE001 -- handed to the thread that calls finish
             self._errors.append(error)
         finally:
-            os.close(write_end)
+            os.close(copy.write_end)
             self._ended()
 
     def _ended(self) -> None:
@@ -118,7 +133,7 @@ class CopyPipes:
         if last:
             self._drop_leader()
 
-    def _copy_in(self, snapshot: str, statement: sql.Composable, write_end: int) -> None:
+    def _copy_in(self, snapshot: str, copy: _Copy) -> None:
         import psycopg
         from psycopg import errors, sql
 
@@ -130,20 +145,29 @@ class CopyPipes:
                     connection.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(sql.Literal(snapshot)))
                 except errors.InvalidParameterValue as gone:  # the connection that holds it was lost
                     raise psycopg.OperationalError(str(gone)) from None
-            self._copy(connection, statement, write_end)
+            self._copy(connection, copy)
         except BaseException:
             self._connections.discard(connection)
             raise
         self._connections.give_back(connection)
 
-    def _copy(self, connection: psycopg.Connection, statement: sql.Composable, write_end: int) -> None:
+    def _copy(self, connection: psycopg.Connection, copy: _Copy) -> None:
         """Whole rows only: what a failure leaves in the pipe ends at a row's end."""
         try:
             with translated(self._connections.place, "reading rows"):
-                drain(connection, statement.as_bytes(connection), write_end)
+                drain(connection, copy.statement.as_bytes(connection), copy.write_end, filler=copy.filler)
         except (ReaderGoneError, PenstockError):
             _cancel(connection)
             raise
+
+
+@dataclass(frozen=True, slots=True)
+class _Copy:
+    """One part of a read: what is asked for, and where it goes."""
+
+    statement: sql.Composable
+    write_end: int
+    filler: bytes
 
 
 def _exported(leader: psycopg.Connection) -> str:
@@ -171,8 +195,9 @@ def _cancel(connection: psycopg.Connection) -> None:
 # ---------------------------------------------------------------- one stream
 
 
-def drain(connection: psycopg.Connection, statement: bytes, write_end: int) -> None:
-    """Run COPY TO STDOUT and write what it gives into the pipe. A connection without encryption is closed afterwards.
+def drain(connection: psycopg.Connection, statement: bytes, write_end: int, *, filler: bytes = b"") -> None:
+    """Run COPY TO STDOUT and write what it gives into the pipe, each row behind the filler. A connection without encryption
+    is closed afterwards.
 
     Raises psycopg.Error and ReaderGoneError.
     """
@@ -183,10 +208,10 @@ def drain(connection: psycopg.Connection, statement: bytes, write_end: int) -> N
     while pgconn.flush():
         wait(select.POLLIN | select.POLLOUT)
     if plain:
-        _drain_socket(pgconn.socket, wait, write_end)
+        _drain_socket(pgconn.socket, wait, Frames(partial(_write, write_end), filler=filler))
         connection.close()
     else:
-        _drain_driver(pgconn, wait, write_end)
+        _drain_driver(pgconn, wait, write_end, filler)
 
 
 def _is_plain(connection: psycopg.Connection) -> bool:
@@ -199,11 +224,10 @@ def _is_plain(connection: psycopg.Connection) -> bool:
     return row is not None and not row[0]
 
 
-def _drain_socket(descriptor: int, wait: _Wait, write_end: int) -> None:
+def _drain_socket(descriptor: int, wait: _Wait, frames: Frames) -> None:
     """See ``frames``."""
     import psycopg
 
-    frames = Frames(partial(_write, write_end))
     waiting = 0
     with socket.socket(fileno=os.dup(descriptor)) as server:
         while not frames.ended:
@@ -225,13 +249,13 @@ def _drain_socket(descriptor: int, wait: _Wait, write_end: int) -> None:
                 wait()
 
 
-def _drain_driver(pgconn: PGconn, wait: _Wait, write_end: int) -> None:
+def _drain_driver(pgconn: PGconn, wait: _Wait, write_end: int, filler: bytes) -> None:
     """By way of libpq: one call per row."""
     from psycopg import pq
 
     result = _result(pgconn, wait)
     if result is not None and result.status == pq.ExecStatus.COPY_OUT:
-        while _pump(pgconn, wait, write_end):
+        while _pump(pgconn, wait, write_end, filler):
             pass
         result = _result(pgconn, wait)
     while result is not None:
@@ -270,7 +294,7 @@ def _result(pgconn: PGconn, wait: _Wait) -> PGresult | None:
     return pgconn.get_result()
 
 
-def _pump(pgconn: PGconn, wait: _Wait, write_end: int) -> bool:
+def _pump(pgconn: PGconn, wait: _Wait, write_end: int, filler: bytes) -> bool:
     """What has arrived, in large pieces; False at the end of the copy."""
     get, size = pgconn.get_copy_data, 1
     while size > 0:
@@ -280,7 +304,7 @@ def _pump(pgconn: PGconn, wait: _Wait, write_end: int) -> bool:
             size, message = get(1)
             if size <= 0:
                 break
-            taken.append(message)
+            taken += (filler, message)
             held += size
         _write(write_end, b"".join(taken))
     if size == 0:

@@ -78,6 +78,8 @@ _PLAIN: Final[Mapping[str, LogicalType]] = {
     "jsonb": JSON,
     "money": Decimal(19, 2),
 }
+# What the server prints of these, a reader does not take, or takes for another value (24:00:00).
+_RENDERED: Final = frozenset({"time", "interval", "bytea", "money"})
 _BITS: Final[Mapping[Kind, int]] = {Kind.INT16: 16, Kind.INT32: 32, Kind.INT64: 64}
 
 
@@ -139,6 +141,24 @@ class Rendering:
         if logical == JSON:
             return _form("pg_catalog.array_to_json({})", name)
         return self._array(name, column)
+
+    def unchecked(self, column: PgColumn, logical: LogicalType) -> sql.Composable | None:
+        """The select list's item where the server's own text serves: a reader either takes each such value for what it
+        is, or refuses it. None where it does not. A timestamp before Christ, which a reader takes for one after, becomes
+        one that it refuses.
+        """
+        from psycopg import sql
+
+        kind, name = column.type, sql.Identifier(column.name)
+        if kind.element is not None:
+            return None
+        if not kind.built_in:
+            return name
+        if kind.name == "timestamp":
+            return _form("CASE WHEN {} < '0001-01-01' THEN 'infinity' ELSE {} END", name, name)
+        if kind.name == "numeric":
+            return name if logical == STRING or kind.precision_and_scale is not None else None
+        return None if kind.name in _RENDERED else name
 
     def _value(self, value: sql.Composable, kind: PgType, logical: LogicalType) -> sql.Composable:
         if not kind.built_in:

@@ -218,9 +218,20 @@ class PostgresSink(Sink):
         return receipt
 
     def _inside(self, staged: Sequence[Staged]) -> psycopg.Connection | None:
-        """The connection whose open transaction put rows into the target; one at most, since a sink opens no second."""
+        """The connection whose open transaction put rows into the target, if it still stands: who takes the sink over ends
+        it. One at most, since a sink opens no second.
+        """
+        import psycopg
+
         taken = [writer.take_over(transaction) for transaction in _open(staged) for writer in self._writers]
-        return next((connection for connection in taken if connection is not None), None)
+        for connection in [one for one in taken if one is not None]:
+            try:
+                connection.execute("SELECT 1")
+            except psycopg.Error:
+                self._connections.discard(connection)
+            else:
+                return connection
+        return None
 
     def _commit(
         self, connection: psycopg.Connection, epoch: Epoch, staged: Sequence[Staged], *, is_inside: bool

@@ -120,32 +120,38 @@ class PostgresSource(Source):
         return _Read(tuple(typed), rows, relation)
 
     def _pipe(self, request: ScanRequest, check: Callable[[psycopg.Connection], None] | None) -> Pipe:
+        from psycopg import sql
+
         read = self._read
         names = request.columns or read.schema.names[: None if request.columns is None else 1]
         schema = read.schema.select(names)
-        copies = CopyPipes(self._connections, self._statements(read, schema, request.predicate), check)
-        return Pipe(FORMAT, schema, copies.open, copies.finish)
-
-    def _statements(self, read: _Read, schema: Schema, predicate: exp.Expr | None) -> list[sql.Composable]:
-        from psycopg import sql
-
         rendering = Rendering(self._bad_values)
-        columns = {column.name: (column, logical) for column, logical in read.columns}
-        items = sql.SQL(", ").join([rendering.column(*columns[name]) for name in schema.names])
-        condition = read.predicates.text(predicate) if predicate is not None else None
-        chosen: list[sql.Composable] = [sql.SQL("({})").format(_trusted(condition))] if condition else []
+        columns = [next(item for item in read.columns if item[0].name == name) for name in schema.names]
+        parts = self._rows(read, request.predicate)
         # A row whose only column is empty text would be an empty line, which readers skip.
         quoting = sql.SQL(", FORCE_QUOTE *" if len(schema) == 1 else "")
-        statements: list[sql.Composable] = []
+        form = sql.SQL("(FORMAT csv, NULL {}, ENCODING 'UTF8'{})").format(sql.Literal(_NULL), quoting)
+        checked = _copies([rendering.column(*item) for item in columns], parts, form)
+        plain = [value for item in columns if (value := rendering.unchecked(*item)) is not None]
+        if len(plain) < len(columns):
+            copies = CopyPipes(self._connections, checked, check=check)
+            return Pipe(FORMAT, schema, copies.open, copies.finish)
+        unchecked = _copies(plain, parts, sql.SQL("(FORMAT text, ENCODING 'UTF8')"))
+        copies = CopyPipes(self._connections, checked, unchecked, check)
+        return Pipe(FORMAT, schema, copies.open, copies.finish, copies.open_unchecked)
+
+    def _rows(self, read: _Read, predicate: exp.Expr | None) -> list[sql.Composable]:
+        """What stands after FROM, once per part."""
+        from psycopg import sql
+
+        condition = read.predicates.text(predicate) if predicate is not None else None
+        chosen: list[sql.Composable] = [sql.SQL("({})").format(_trusted(condition))] if condition else []
+        found: list[sql.Composable] = []
         for part in self._parts(read):
             kept = [*chosen, part] if part is not None else chosen
             where = sql.SQL(" WHERE {}").format(sql.SQL(" AND ").join(kept)) if kept else sql.SQL("")
-            statements.append(
-                sql.SQL("COPY (SELECT {} FROM {}{}) TO STDOUT (FORMAT csv, NULL {}, ENCODING 'UTF8'{})").format(
-                    items, read.rows, where, sql.Literal(_NULL), quoting
-                )
-            )
-        return statements
+            found.append(sql.SQL("{}{}").format(read.rows, where))
+        return found
 
     def _parts(self, read: _Read) -> list[sql.Composable | None]:
         with self._connections.connection("dividing the read") as connection:
@@ -155,6 +161,15 @@ class PostgresSource(Source):
             if read.relation is not None:
                 return by_place(read.relation, self._params.parallel, connection.info.server_version)
         return [None]
+
+
+def _copies(
+    values: Sequence[sql.Composable], parts: Sequence[sql.Composable], form: sql.Composable
+) -> list[sql.Composable]:
+    from psycopg import sql
+
+    items = sql.SQL(", ").join(values)
+    return [sql.SQL("COPY (SELECT {} FROM {}) TO STDOUT {}").format(items, rows, form) for rows in parts]
 
 
 class _Read:

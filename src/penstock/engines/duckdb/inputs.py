@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 class Input:
     """One Read or Table node of a pass: one ``Rows`` per partition.
 
-    Files are read fast; ``by_text`` where a value could not be told so; ``careful``, at a price, such that malformed
-    records become rejects instead of errors.
+    Files are read fast; ``by_text`` where a value could not be told so (a pipe is then one whose values were checked);
+    ``careful``, at a price, such that malformed records become rejects instead of errors.
     """
 
     node: Read | Table
@@ -49,8 +49,9 @@ class Input:
         return not self.careful and any(isinstance(part, Files | Pipe) for part in self.parts)
 
     def ease(self, *, by_text: bool) -> None:
-        """From now on read by text, else (or where it was already) with care."""
-        self.careful = not by_text or self.by_text
+        """From now on read by text, else (or where it was already) with care. Nothing that came unchecked was bad yet."""
+        checked = self.by_text or not any(isinstance(part, Pipe) and part.open_unchecked for part in self.parts)
+        self.careful = checked and (not by_text or self.by_text)
         self.by_text = True
         self.settled = False
 
@@ -94,7 +95,7 @@ class Input:
             case Batches() as batches:
                 return _OpenStream(session, name, batches, keep)
             case Pipe() as pipe:
-                return _OpenPipe(session, pipe)
+                return _OpenPipe(session, pipe, unchecked=not self.by_text)
             case other:
                 assert_never(other)
 
@@ -219,12 +220,14 @@ class _OpenStream(_Opened):
 
 
 class _OpenPipe(_Opened):
-    def __init__(self, session: Session, part: Pipe) -> None:
+    def __init__(self, session: Session, part: Pipe, *, unchecked: bool) -> None:
         self._session, self._part = session, part
-        self._pumps = tuple(Pump(descriptor) for descriptor in part.open())
+        producers = part.open_unchecked if unchecked else None
+        self._pumps = tuple(Pump(descriptor) for descriptor in (producers or part.open)())
         for pump in self._pumps:
             session.on_interrupt(pump.stop)
-        self.query = pipe_query(part, [pump.read_end for pump in self._pumps])
+        ends = [pump.read_end for pump in self._pumps]
+        self.query = pipe_query(part, ends, unchecked=producers is not None)
 
     def close(self) -> int:
         self.abandon()

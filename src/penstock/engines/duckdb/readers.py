@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Final, assert_never
 
 from sqlglot import exp
 
-from penstock.connectors.api import CsvFormat, Files, JsonFormat, ParquetFormat, Pipe
+from penstock.connectors.api import COPY_TEXT, CsvFormat, Files, JsonFormat, ParquetFormat, Pipe
+from penstock.engines.duckdb import copy_text
 from penstock.faithful import ALTERED, UNCERTAIN, Reading, Spelling, fast, textual
 from penstock.graph.select import column, identifier
 from penstock.types import STRING
@@ -76,20 +77,35 @@ def files_query(files: Files, *, threads: int = 1, by_text: bool = False) -> exp
             assert_never(files.format)
 
 
-def pipe_query(pipe: Pipe, descriptors: Sequence[int]) -> exp.Query:
+def pipe_query(pipe: Pipe, descriptors: Sequence[int], *, unchecked: bool = False) -> exp.Query:
     """The rows of all descriptors, one reader each: a pipe can neither be sought in nor read twice. A database writes its
-    own types, so values are taken as they come.
+    own types, so values are taken as they come; ``unchecked``: as ``open_unchecked`` gives them.
     """
     if not descriptors:
         return _no_rows(pipe.schema)
+    part = _unchecked_part if unchecked else _pipe_part
+    return _union([part(f"/dev/fd/{descriptor}", pipe) for descriptor in descriptors])
+
+
+def _pipe_part(path: str, pipe: Pipe) -> exp.Select:
     form = replace(pipe.format, header=bool(pipe.format.header))
     types = {f"c{place}": item.type for place, item in enumerate(pipe.schema)}
     chosen = [exp.alias_(column(place), identifier(name)) for place, name in zip(types, pipe.schema.names, strict=True)]
-    parts: list[exp.Query] = []
-    for descriptor in descriptors:
-        call = csv_reader(CsvPart((f"/dev/fd/{descriptor}",), pipe.schema.names), form, types)
-        parts.append(_every_value_read(exp.select(*chosen).from_(call), list(types)))
-    return _union(parts)
+    call = csv_reader(CsvPart((path,), pipe.schema.names), form, types)
+    return _every_value_read(exp.select(*chosen).from_(call), list(types))
+
+
+def _unchecked_part(path: str, pipe: Pipe) -> exp.Select:
+    types = copy_text.held(pipe.schema)
+    values = [
+        exp.alias_(copy_text.value(place, item.type), identifier(item.name)) for place, item in enumerate(pipe.schema)
+    ]
+    call = csv_reader(CsvPart((path,), tuple(types)), COPY_TEXT, types)
+    query = exp.select(*values).from_(call)
+    finite = copy_text.are_finite(pipe.schema)
+    if finite is not None:
+        query = query.where(finite, copy=False)
+    return _every_value_read(query, [name for name in types if name != copy_text.FILLER])
 
 
 def is_bad_data(error: duckdb.Error) -> bool:

@@ -35,14 +35,19 @@ def feed(frames: Frames, stream: bytes, steps: list[int]) -> None:
 
 
 @settings(max_examples=300, deadline=None)
-@given(rows=ROWS, steps=st.lists(st.integers(1, 200), min_size=1, max_size=5), size=st.sampled_from([64, 100, 4096]))
-def test_the_text_is_the_rows_whatever_the_cuts(rows: list[bytes], steps: list[int], size: int) -> None:
+@given(
+    rows=ROWS,
+    steps=st.lists(st.integers(1, 200), min_size=1, max_size=5),
+    size=st.sampled_from([64, 100, 4096]),
+    filler=st.sampled_from([b"", b"0000\t"]),
+)
+def test_the_text_is_the_rows_whatever_the_cuts(rows: list[bytes], steps: list[int], size: int, filler: bytes) -> None:
     written: list[bytes] = []
-    frames = Frames(lambda part: written.append(bytes(part)), size)
+    frames = Frames(lambda part: written.append(bytes(part)), size, filler=filler)
     middle = len(rows) // 2
     stream = START + b"".join(map(message, rows[:middle])) + NOTICE + b"".join(map(message, rows[middle:])) + END
     feed(frames, stream, steps)
-    assert b"".join(written) == b"".join(row + b"\n" for row in rows)
+    assert b"".join(written) == b"".join(filler + row + b"\n" for row in rows)
     assert frames.ended
 
 
