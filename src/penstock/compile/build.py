@@ -167,7 +167,7 @@ class _Build:
         written = self.sink(use)
         sent = self.builder.schema_of(written)
         target = self.facts.targets.get(use.name)
-        after = _after(target, sent, evolves=use.params.on_schema_change == "evolve")
+        after = _after(target, sent, evolves=self.facts.refreshes or use.params.on_schema_change == "evolve")
         return self.builder.add(Table(f"{use.name}.table", sink=use.name, at=use.at, schema=after.relaxed()))
 
     def sink(self, use: SinkUse) -> str:

@@ -14,7 +14,7 @@ from penstock.connectors.api import EpochMarker
 from penstock.connectors.delta.driver import brief, is_failure
 from penstock.connectors.delta.layout import app_id, fence_id, logged
 from penstock.connectors.delta.log import commit_of, to_metadata
-from penstock.connectors.delta.schema import to_delta, widened_delta
+from penstock.connectors.delta.schema import redefined, to_delta
 from penstock.connectors.delta.table import Snapshot, log_file, newest
 from penstock.disk import sync_file, sync_folder
 from penstock.errors import ConfigError, TransientError
@@ -126,11 +126,11 @@ def _write(root: Path, table: Snapshot | None, change: Change, properties: Commi
     _check_spelled(table, table.files if change.whole else change.removes)
     removes = [] if change.whole else [_remove(file, now) for file in change.removes]
     kept = table.handle.schema()
-    widened = DeltaSchema.from_json(widened_delta(kept.to_json(), change.target))
+    columns = DeltaSchema.from_json(redefined(kept.to_json(), change.target))
     table.handle.create_write_transaction(
         [*adds, *removes],
         "overwrite" if change.whole else "append",
-        widened if change.whole else kept,
+        columns if change.whole else kept,
         list(change.partition_by),
         commit_properties=properties,
         post_commithook_properties=_no_hooks(),

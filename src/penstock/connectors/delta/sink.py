@@ -6,7 +6,7 @@ from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Final
 
 from penstock.connectors.api import Epoch, EpochMarker, ParquetFormat, Preparation, Sink, WriteMode
-from penstock.connectors.commits import compare, evolved, is_committed, refuse_empty
+from penstock.connectors.commits import compare, evolved, is_committed, policy_of, refuse_empty
 from penstock.connectors.delta import layout
 from penstock.connectors.delta.commit import evolve, keep_log, make_durable, marker_of, swap
 from penstock.connectors.delta.driver import touching
@@ -52,7 +52,7 @@ class DeltaSink(Sink):
     # ------------------------------------------------------------ the target
 
     def describe(self) -> Schema | None:
-        table = newest(self._root)
+        table = None if self._context.refreshes else newest(self._root)
         return None if table is None else table.schema
 
     def preview(self, schema: Schema) -> Preparation:
@@ -80,7 +80,7 @@ class DeltaSink(Sink):
         change = compare(
             None if table is None else table.schema,
             rows,
-            policy=params.on_schema_change,
+            policy=policy_of(params, self._context),
             needed=(*params.keys, *order_by, *partition_by),
             objection=objection,
             sink=self._context.name,
@@ -115,7 +115,7 @@ class DeltaSink(Sink):
         change = self._difference(table, schema)
         rows = schema.without(column.name for column in change.ignores)
         kept = evolved(None if table is None else table.schema, stored_schema(rows), change)
-        if table is None:
+        if table is None or change.replaces:
             kept = kept.relaxed()
         return Shape(self._params.mode, rows, kept, self._partition_by(table), self._form), change
 
