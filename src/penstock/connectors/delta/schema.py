@@ -161,6 +161,23 @@ def redefined(text: str, target: Schema) -> str:
     return json.dumps({"type": "struct", "fields": fields})
 
 
+def has_zoneless(schema: Schema) -> bool:
+    """Whether a column is, or holds, a timestamp without a zone, for which a table needs a feature."""
+    return any(_is_zoneless(column.type) for column in schema)
+
+
+def _is_zoneless(logical: LogicalType) -> bool:
+    match logical:
+        case List():
+            return _is_zoneless(logical.element)
+        case Map():
+            return _is_zoneless(logical.key) or _is_zoneless(logical.value)
+        case Struct():
+            return any(_is_zoneless(part.type) for part in logical.fields)
+        case _:
+            return logical == TIMESTAMP
+
+
 def from_delta(text: str) -> Schema:
     """The columns of a Delta schema's JSON, nullability as it stands there.
 

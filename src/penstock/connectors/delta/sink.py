@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Final
 from penstock.connectors.api import Epoch, EpochMarker, ParquetFormat, Preparation, Sink, WriteMode
 from penstock.connectors.commits import compare, evolved, is_committed, policy_of, refuse_empty
 from penstock.connectors.delta import layout
-from penstock.connectors.delta.commit import evolve, keep_log, make_durable, marker_of, swap
+from penstock.connectors.delta.commit import admit_zoneless, evolve, keep_log, make_durable, marker_of, swap
 from penstock.connectors.delta.driver import touching
 from penstock.connectors.delta.features import check_writable
 from penstock.connectors.delta.log import incarnations
 from penstock.connectors.delta.params import DeltaSinkParams
-from penstock.connectors.delta.schema import stored_schema
+from penstock.connectors.delta.schema import has_zoneless, stored_schema
 from penstock.connectors.delta.source import DeltaSource
 from penstock.connectors.delta.staging import Attempt, clear, gone
 from penstock.connectors.delta.table import newest
@@ -193,7 +193,7 @@ class DeltaSink(Sink):
     def _once(
         self, table: Snapshot | None, epoch: Epoch, staged: list[tuple[Attempt, Part]], number: int
     ) -> Receipt | None:
-        """One compare-and-swap; None where another writer was first, or columns were added before it."""
+        """One compare-and-swap; None where another writer was first, or columns or a feature were added before it."""
         from penstock.connectors.delta.changes import Try
 
         reached = self._context.reached
@@ -202,6 +202,10 @@ class DeltaSink(Sink):
         if table is not None and preparation.adds:
             adds = Schema(tuple(preparation.adds)).relaxed()
             evolve(table, adds, f'columns could not be added to the Delta table "{self._root.name}"')
+            reached("delta.evolved")
+            return None
+        if table is not None and preparation.replaces and has_zoneless(shape.target) and not table.takes_zoneless:
+            admit_zoneless(table, f'the Delta table "{self._root.name}" could not be given the feature timestampNtz')
             reached("delta.evolved")
             return None
         this = Try(self._params, self._context, epoch, staged, table, shape, number)
