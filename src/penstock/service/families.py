@@ -15,6 +15,7 @@ from penstock.connectors.api import Context, WriteMode
 from penstock.connectors.families import TableFamily, is_family
 from penstock.document.assembly import load
 from penstock.errors import ConfigError, InternalError, PenstockError, Problem
+from penstock.fields import reveal
 from penstock.service.opening import allowance_of
 
 if TYPE_CHECKING:
@@ -122,7 +123,7 @@ class _Shape:
     def problems(self) -> Iterator[Problem]:
         for name, sink in self.pipeline.sinks.items():
             above = self.families_of(name)
-            marked = any(PLACE in getattr(sink.params, key, "") for key in _NAMED)
+            marked = any(PLACE in reveal(getattr(sink.params, key, "")) for key in _NAMED)
             if len(above) > 1:
                 yield _two_families(sink, above)
             elif above and not marked:
