@@ -41,9 +41,11 @@ class Lake:
         made = Context("lake", lambda path: self.folder / path, scratch, clock)
         return replace(made, reached=reached) if reached else made
 
-    def sink(self, reached: Callable[[str], None] | None = None, **options: Any) -> DeltaSink:
+    def sink(
+        self, reached: Callable[[str], None] | None = None, *, refreshes: bool = False, **options: Any
+    ) -> DeltaSink:
         params = DeltaSinkParams.model_validate({"type": "delta", "from": "rows", "path": "table", **options})
-        return DeltaSink(params, self.context(reached))
+        return DeltaSink(params, replace(self.context(reached), refreshes=refreshes))
 
     def source(self, **options: Any) -> DeltaSource:
         params = DeltaSourceParams.model_validate({"type": "delta", "path": "table", **options})

@@ -203,6 +203,15 @@ def reveal(value: str | Secret) -> str:
     return value.reveal() if isinstance(value, Secret) else value
 
 
+class UnfitSecretError(ValueError):
+    """A field that may hold a secret was given one that it cannot take; the message shows nothing of it."""
+
+
+def unfit(value: object, message: str) -> ValueError:
+    """For a validator of a field that may hold a secret: what is wrong with the value, which the message must not show."""
+    return UnfitSecretError(message) if isinstance(value, Secret) else ValueError(message)
+
+
 def _text_or_secret(value: Any) -> str | Secret:
     if isinstance(value, (str, Secret)):
         return value

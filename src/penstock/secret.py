@@ -21,14 +21,24 @@ class Secret:
     '*** ***'
     """
 
-    __slots__ = ("_value",)
+    __slots__ = ("_parts", "_value")
 
-    def __init__(self, value: str) -> None:
+    def __init__(self, value: str, parts: tuple[str, ...] = ()) -> None:
+        """``parts`` are the secrets within a longer text, such as a URL."""
         self._value = value
+        self._parts = parts
 
     def reveal(self) -> str:
         """The text itself, for a driver's call; never store or log what this returns."""
         return self._value
+
+    def hidden(self) -> tuple[str, ...]:
+        """What no message may show: the text, and the secrets within it; as secret as what ``reveal`` returns."""
+        return self._value, *self._parts
+
+    def replace(self, old: str, new: str) -> Secret:
+        """As of a text; the secrets within it stay known."""
+        return Secret(self._value.replace(old, new), self._parts)
 
     def __repr__(self) -> str:
         return MASK

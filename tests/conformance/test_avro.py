@@ -177,7 +177,9 @@ class TestAvroFolder(SinkSuite):
             "allow_empty": options.allow_empty,
             **self.extra,
         }
-        return avro_sink.make(avro_sink.AvroSinkParams.model_validate(given), self.context)
+        return avro_sink.make(
+            avro_sink.AvroSinkParams.model_validate(given), replace(self.context, refreshes=options.refreshes)
+        )
 
     def read_back(self, schema: pa.Schema) -> pa.Table | None:
         files = sorted(path for path in self.project.glob("out/**/*.avro") if path.is_file())

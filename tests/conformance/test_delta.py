@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -89,7 +90,7 @@ class TestDeltaSink(SinkSuite):
             allow_empty=options.allow_empty,
             **{"from": "rows"},
         )
-        return DeltaSink(params, context(self.folder))
+        return DeltaSink(params, replace(context(self.folder), refreshes=options.refreshes))
 
     def read_back(self, schema: pa.Schema) -> pa.Table | None:  # noqa: ARG002 -- the log tells the types
         if not DeltaTable.is_deltatable(str(self.folder / "table")):

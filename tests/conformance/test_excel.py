@@ -206,7 +206,9 @@ class TestExcelFolder(SinkSuite):
             "on_schema_change": options.on_schema_change,
             "allow_empty": options.allow_empty,
         }
-        return excel_sink.make(excel_sink.ExcelSinkParams.model_validate(given), self.context)
+        return excel_sink.make(
+            excel_sink.ExcelSinkParams.model_validate(given), replace(self.context, refreshes=options.refreshes)
+        )
 
     def read_back(self, schema: pa.Schema) -> pa.Table | None:
         files = sorted(path for path in self.project.glob("out/**/*.xlsx") if path.is_file())

@@ -76,7 +76,7 @@ class FileSuite(SinkSuite):
                 **self.extra,
             }
         )
-        return self.descriptor.make(params, self.context)
+        return self.descriptor.make(params, replace(self.context, refreshes=options.refreshes))
 
     def visible(self) -> list[Path]:
         return sorted(path for path in self.project.glob(self.pattern) if path.is_file())

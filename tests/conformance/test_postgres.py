@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -101,7 +102,7 @@ class TestPostgresSink(OnServer, SinkSuite):
         params = PostgresSinkParams.model_validate(
             {"type": "postgres", "from": "x", "connection": self.url, "table": "t", **keys, **policies}
         )
-        return PostgresSink(params, tables.context(self.folder))
+        return PostgresSink(params, replace(tables.context(self.folder), refreshes=options.refreshes))
 
     def read_back(self, schema: pa.Schema) -> pa.Table | None:  # noqa: ARG002 -- the catalogue tells the types
         return tables.read(self.connection, "t")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import duckdb
+import psycopg
 import pyarrow as pa
 import pytest
 
@@ -22,13 +23,12 @@ from penstock.errors import ConfigError, DataError
 from penstock.testing import data
 from penstock.testing.delivery import pull
 from penstock.testing.sinks import deliver, epoch
+from penstock.testing.sinks.deliveries import OTHER_INCARNATION
 from penstock.types import Schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-    import psycopg
 
     from penstock.testing.servers import PostgresServer
 
@@ -317,9 +317,10 @@ def make_family(lab: Lab, entries: list[Any]) -> PostgresFamily:
 # ---------------------------------------------------------------- into tables that are there already
 
 
-def sink_of(lab: Lab, **keys: object) -> PostgresSink:
+def sink_of(lab: Lab, *, refreshes: bool = False, **keys: object) -> PostgresSink:
     given = {"type": "postgres", "from": "x", "connection": lab.url, "table": "t", **keys}
-    return PostgresSink(PostgresSinkParams.model_validate(given), tables.context(lab.folder))
+    context = replace(tables.context(lab.folder), refreshes=refreshes)
+    return PostgresSink(PostgresSinkParams.model_validate(given), context)
 
 
 def test_text_enters_types_that_have_no_logical_one(lab: Lab) -> None:
@@ -367,6 +368,45 @@ def test_a_target_keeps_its_grants_indexes_views_and_own_columns(lab: Lab) -> No
         sink.preview(Schema.of({"id": "int64", "twice": "int64"}))
     assert caught.value.code == "SNK-110"
     sink.close()
+
+
+def test_a_full_refresh_with_other_columns_keeps_what_does_not_need_the_old_ones(lab: Lab) -> None:
+    lab.connection.execute(
+        """CREATE TABLE t (own bigint GENERATED ALWAYS AS IDENTITY, id bigint, name text, size integer NOT NULL, gone text,
+        twice bigint GENERATED ALWAYS AS (id * 2) STORED); INSERT INTO t (id, name, size) VALUES (1, 'a', 2);
+        CREATE INDEX t_id ON t (id); CREATE INDEX t_gone ON t (gone);
+        CREATE VIEW seen AS SELECT id, name FROM t; GRANT SELECT ON t TO PUBLIC"""
+    )
+    sink = sink_of(lab, refreshes=True, mode="overwrite", keys=["id"])
+    assert sink.describe() == Schema.of({"own": "int64", "twice": "int64?"})
+    rows = pa.table({"id": [7], "name": ["n"], "size": ["big"], "new": [True]})
+    deliver(sink, epoch(1, incarnation=OTHER_INCARNATION), rows)
+    sink.close()
+    found = lab.connection.execute("SELECT id, name, size, twice, new FROM t").fetchall()
+    assert found == [(7, "n", "big", 14, True)]
+    assert lab.connection.execute("SELECT * FROM seen").fetchall() == [(7, "n")]
+    kept = lab.connection.execute(
+        """SELECT to_regclass('t_id') IS NOT NULL, to_regclass('t_gone') IS NULL, relacl::text LIKE '%=r/%',
+        (SELECT count(*) FROM pg_attribute WHERE attrelid = c.oid AND attname = 'gone' AND NOT attisdropped)
+        FROM pg_class c WHERE relname = 't'"""
+    ).fetchone()
+    assert kept == (True, True, True, 0)
+    with pytest.raises(psycopg.errors.UniqueViolation):  # the keys of the sink became the primary key
+        lab.connection.execute("INSERT INTO t (id, size) VALUES (7, 'x')")
+
+
+@pytest.mark.parametrize("rows", [{"id": "int64"}, {"id": "int64", "name": "boolean"}])
+def test_a_full_refresh_that_a_view_forbids_is_refused_before_a_row_is_read(lab: Lab, rows: dict[str, str]) -> None:
+    lab.connection.execute("CREATE TABLE t (id bigint, name text); INSERT INTO t VALUES (1, 'a')")
+    lab.connection.execute("CREATE VIEW seen AS SELECT name FROM t")
+    sink = sink_of(lab, refreshes=True, mode="overwrite")
+    for refused in (sink.preview, sink.prepare):
+        with pytest.raises(ConfigError) as caught:
+            refused(Schema.of(rows))
+        assert caught.value.code == "SNK-215"
+        assert "view seen" in str(caught.value)
+    sink.close()
+    assert lab.connection.execute("SELECT * FROM seen").fetchall() == [("a",)]
 
 
 def test_a_table_that_foreign_keys_point_to_is_overwritten_and_merged(lab: Lab) -> None:

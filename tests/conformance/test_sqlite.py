@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 import pyarrow as pa
@@ -88,7 +89,7 @@ class TestSqliteSink(SinkSuite):
             "allow_empty": options.allow_empty,
             "lock_wait": "100 ms",
         }
-        return SINK.make(SINK.params.model_validate(params), self.context)
+        return SINK.make(SINK.params.model_validate(params), replace(self.context, refreshes=options.refreshes))
 
     def as_stored(self, table: pa.Table) -> pa.Table:
         return without_negative_zero(table)

@@ -160,3 +160,16 @@ def test_people_are_shown_each_table(shop: Shop) -> None:
     assert shop.show("lineage", "shop.yml")[0] == 0
     assert shop.show("validate", "shop.yml")[0] == 0
     assert shop.show("validate", "shop.yml", "--connect")[0] == 0
+
+
+def test_tables_go_to_a_schema_of_the_sink(shop: Shop, postgres_server: PostgresServer, target: str) -> None:
+    postgres_server.sql("CREATE SCHEMA archive", database=target)
+    file = shop.root / "shop.yml"
+    text = file.read_text(encoding="utf-8").replace('table: "{table}"', 'table: "archive.{table}"')
+    file.write_text(text, encoding="utf-8")
+    _, found = shop.call("run", "shop.yml")
+    assert list(statuses(found).values()) == ["done", "failed", "done", "done"]
+    with psycopg.connect(postgres_server.url(target)) as connection:
+        assert connection.execute("SELECT count(*) FROM archive.orders").fetchall() == [(2,)]
+        assert connection.execute('SELECT * FROM archive."a""; DROP TABLE x;--"').fetchall() == [(7, "seven")]
+        assert connection.execute('SELECT count(*) FROM archive."../we.ird"').fetchall() == [(3,)]

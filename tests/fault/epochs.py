@@ -93,17 +93,25 @@ def points(system: System, file: Path) -> list[tuple[str, int]]:
     return [(point, time) for point, times in faults.seen.items() for time in range(1, times + 1)]
 
 
-def die(system: System, file: Path, point: str, time: int, act: Literal["kill", "raise", "lost"]) -> None:
+def die(
+    system: System,
+    file: Path,
+    point: str,
+    time: int,
+    act: Literal["kill", "raise", "lost"],
+    *,
+    full_refresh: bool = False,
+) -> None:
     """A run that fails at that point; one whose answer is lost finds out what came of it, and comes to its end."""
     faults = Faults({(point, time): act})
     if act == "kill":
-        child = processes().Process(target=_child, args=(system, file, faults))
+        child = processes().Process(target=_child, args=(system, file, faults, full_refresh))
         child.start()
         child.join(120)
         assert child.exitcode == -signal.SIGKILL, f"{point}@{time}: exit code {child.exitcode}"
         return
     try:
-        result = once(system, file, faults)
+        result = once(system, file, faults, full_refresh=full_refresh)
     except PenstockError as error:
         assert error.code.startswith("FLT-")  # noqa: PT017 -- it may as well be told in the result
         return
@@ -111,6 +119,6 @@ def die(system: System, file: Path, point: str, time: int, act: Literal["kill", 
     assert result.status is expected, f"{act} at {point}@{time}: {result.status}"
 
 
-def _child(system: System, file: Path, faults: Faults) -> None:
-    once(system, file, faults)
+def _child(system: System, file: Path, faults: Faults, full_refresh: bool) -> None:  # noqa: FBT001 -- by place
+    once(system, file, faults, full_refresh=full_refresh)
     os._exit(0)

@@ -120,7 +120,7 @@ def postgres_reader(server: PostgresServer, database: str) -> Reader:
     def read(folder: Path, name: str) -> Table:
         lines = server.sql(f"select * from {name}_{folder.name}", database=database).splitlines()
         rows = [line.split("|") for line in lines if line]
-        kinds = (str, int, Decimal) if name == "summed" else (int, str, Decimal)
-        return plain([tuple(kind(value) for kind, value in zip(kinds, row, strict=True)) for row in rows])
+        kinds = (str, int, Decimal) if name == "summed" else (int, str, Decimal, Decimal)
+        return plain([tuple(kind(value) for kind, value in zip(kinds, row, strict=False)) for row in rows])
 
     return read

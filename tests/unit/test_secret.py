@@ -24,6 +24,13 @@ def test_secret_never_shows_itself():
     assert copy.deepcopy(secret).reveal() == "hunter2"
 
 
+def test_a_secret_knows_the_secrets_within_it():
+    url = Secret("https://host/hunter2/{table}", ("hunter2",)).replace("{table}", "t")
+    assert url.reveal() == "https://host/hunter2/t"
+    assert url.hidden() == ("https://host/hunter2/t", "hunter2")
+    assert pickle.loads(pickle.dumps(url)).hidden() == ("***",)
+
+
 def test_secret_does_not_show_in_a_traceback_with_locals():
     def fail(password):
         raise ValueError(password)

@@ -83,18 +83,19 @@ def preview(
     node: Annotated[str, typer.Argument(help="A source, a transform, a step (transform.step) or a sink.")],
     *,
     rows: Annotated[int, typer.Option("--rows", "-n", min=1, max=10_000, help="How many rows.")] = 10,
+    allow: options.Allow = None,
     param: options.Param = None,
     env: options.Env = None,
     allow_path: options.AllowPath = None,
     json: options.Json = False,
 ) -> int:
-    """The first rows of any node; nothing is written."""
+    """The first rows of any node; nothing is written. Columns with labels are masked."""
     from penstock.cli.output import print_json, show
     from penstock.cli.render.as_json import columns_json, rows_json
     from penstock.service import inspecting
 
     request = options.request_of(file, options.settings_of(env, param, allow_path))
-    found = inspecting.preview(request, node, rows)
+    found = inspecting.preview(request, node, rows, allow or ())
     if json:
         print_json({"node": node, "columns": columns_json(found), "rows": rows_json(found)})
     else:

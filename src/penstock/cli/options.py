@@ -32,6 +32,10 @@ Param = Annotated[
     list[str] | None,
     typer.Option("--param", "-p", metavar="NAME=VALUE", help="A parameter's value.", show_default=False),
 ]
+Allow = Annotated[
+    list[str] | None,
+    typer.Option("--allow", metavar="LABEL", help="Show columns with this label too.", show_default=False),
+]
 AllowPath = Annotated[
     list[Path] | None,
     typer.Option("--allow-path", metavar="DIR", help="A further folder that paths may name.", show_default=False),

@@ -112,14 +112,15 @@ def show_rejects(
     run: RunId = None,
     node: Node = None,
     rows: Annotated[int, typer.Option("--rows", "-n", min=1, help="How many records.")] = 20,
+    allow: options.Allow = None,
     project: options.Project = None,
     json: options.Json = False,
 ) -> int:
-    """Rejected records: where each came from, what it was, and why."""
+    """Rejected records: where each came from, what it was, and why. Columns with labels are masked."""
     from penstock.cli.output import print_json, show
     from penstock.cli.render.as_json import records
 
-    found = _rejects(run, node, project)
+    found = _rejects(run, node, project, allow)
     first = list(records(found, rows))
     if json:
         print_json({"run_id": found.run_id, "records": first})
@@ -141,14 +142,15 @@ def export_rejects(
     ] = None,
     run: RunId = None,
     node: Node = None,
+    allow: options.Allow = None,
     project: options.Project = None,
     json: options.Json = False,
 ) -> int:
-    """Write rejected records to a file."""
+    """Write rejected records to a file. Columns with labels are masked."""
     from penstock.cli.output import print_json, show
     from penstock.service.remembering import export
 
-    found = _rejects(run, node, project)
+    found = _rejects(run, node, project, allow)
     written = export(found, out, format or ("parquet" if out.suffix == ".parquet" else "json"))
     if json:
         print_json({"run_id": found.run_id, "file": str(out), "records": written})
@@ -157,7 +159,7 @@ def export_rejects(
     return 0
 
 
-def _rejects(run: str | None, node: str | None, project: Path | None) -> Rejected:
+def _rejects(run: str | None, node: str | None, project: Path | None, allow: list[str] | None = None) -> Rejected:
     from penstock.service import remembering
 
-    return remembering.rejects(options.settings_of(project=project), run_id=run, node=node)
+    return remembering.rejects(options.settings_of(project=project), run_id=run, node=node, allow=allow or ())

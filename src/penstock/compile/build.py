@@ -113,10 +113,13 @@ class _Build:
         )
 
     def read(self, use: SourceUse, physical: Schema, contract: Schema | None) -> Read:
-        """Columns that the contract does not name and the policy ignores are not read: nothing in them can be bad."""
-        if contract is None or use.params.on_new_column != "ignore":
+        """In the contract's order: where the source has its columns means nothing then, and is no other plan. Columns
+        that the contract does not name and the policy ignores are not read: nothing in them can be bad.
+        """
+        if contract is None:
             return Read(use.name, source=use.name, at=use.at, schema=physical)
-        columns = tuple(name for name in physical.names if name in contract)
+        new = () if use.params.on_new_column == "ignore" else tuple(n for n in physical.names if n not in contract)
+        columns = (*(name for name in contract.names if name in physical), *new)
         if not columns or columns == physical.names:
             return Read(use.name, source=use.name, at=use.at, schema=physical)
         return Read(use.name, source=use.name, columns=columns, at=use.at, schema=physical.select(columns))
@@ -167,7 +170,7 @@ class _Build:
         written = self.sink(use)
         sent = self.builder.schema_of(written)
         target = self.facts.targets.get(use.name)
-        after = _after(target, sent, evolves=use.params.on_schema_change == "evolve")
+        after = _after(target, sent, evolves=self.facts.refreshes or use.params.on_schema_change == "evolve")
         return self.builder.add(Table(f"{use.name}.table", sink=use.name, at=use.at, schema=after.relaxed()))
 
     def sink(self, use: SinkUse) -> str:

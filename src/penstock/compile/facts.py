@@ -38,13 +38,14 @@ def _takes_nothing(_source: str, _predicate: exp.Expr) -> bool:
 @dataclass(frozen=True, slots=True)
 class Facts:
     """``sources``: columns of each source as it stands now. ``targets``: columns of each sink's table, None or absent
-    where there is none yet. ``recorded``: what the ledger has as the contract of a source without one.
+    where there is none yet; ``refreshes``: this run gives it the columns that are sent, beside these. ``recorded``: what the ledger has as the contract of a source without one.
     ``takes(source, predicate)``: whether the source's read applies exactly this conjunct. ``pivot_values``: distinct
     values as text, by the id of the pivot's node, in any order, null as None.
     """
 
     sources: Mapping[str, Schema] = field(default_factory=dict)
     targets: Mapping[str, Schema | None] = field(default_factory=dict)
+    refreshes: bool = False
     recorded: Mapping[str, Schema] = field(default_factory=dict)
     takes: Callable[[str, exp.Expr], bool] = _takes_nothing
     pivot_values: Mapping[str, Sequence[str | None]] = field(default_factory=dict)

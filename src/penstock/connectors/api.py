@@ -63,7 +63,8 @@ class Context:
     ledger states for a source, or None; ``env`` is not offered: secrets and variables are already in the parameters.
     ``reached`` is told the name of each crash point that a sink passes (``files.staged``); it does nothing unless a test
     or a torture run asks for faults, and whatever it raises is the crash. ``allowance`` bounds what the connector computes
-    by itself.
+    by itself. ``refreshes``: this run is a full refresh, so that a sink, whose mode is then overwrite, gives its
+    target the columns of the rows in the commit that replaces its contents.
     """
 
     name: str
@@ -73,6 +74,7 @@ class Context:
     contract: Contract | None = None
     reached: Callable[[str], None] = pass_by
     allowance: Allowance = Allowance()
+    refreshes: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -390,9 +392,12 @@ class Preparation:
     ``creates`` the target; ``adds`` columns; ``widens`` pairs (old, new); ``ignores`` columns that the target lacks and
     that will not be written: the caller leaves them out of what it hands to ``writer``. All empty: the target stays as
     it is. A column of the target that the rows lack is no difference: it stays (merge), or is null in the new rows.
+    ``replaces``: a full refresh meets a target of other columns or types; ``prepare`` leaves it as it is, and the commit
+    gives it those of the rows. Nothing else is said then.
     """
 
     creates: bool = False
+    replaces: bool = False
     adds: tuple[Field, ...] = ()
     widens: tuple[tuple[Field, Field], ...] = ()
     ignores: tuple[Field, ...] = ()
@@ -472,7 +477,9 @@ class Sink(ABC):
 
     @abstractmethod
     def describe(self) -> Schema | None:
-        """The target's columns as they stand, None where there is no target yet."""
+        """The target's columns as they stand, None where there is no target yet. In a full refresh: those alone that it
+        leaves even where the rows lack them, None where there are none.
+        """
 
     @abstractmethod
     def preview(self, schema: Schema) -> Preparation:

@@ -14,9 +14,10 @@ from penstock.types import Field, Schema
 from penstock.types.compatibility import can_hold, widen
 
 if TYPE_CHECKING:
-    from penstock.connectors.api import Epoch
+    from penstock.connectors.api import Context, Epoch
+    from penstock.connectors.params import SinkParams
 
-Policy = Literal["fail", "evolve", "ignore"]
+Policy = Literal["fail", "evolve", "ignore", "replace"]  # the last: of a full refresh, whatever the document says
 
 # The keys that a difference between rows and target is about.
 _POLICY_OR_TARGET: Final = ("on_schema_change", "table", "path")
@@ -67,6 +68,11 @@ def refuse_empty(mode: WriteMode, rows: int, *, allow_empty: bool, sink: str) ->
         )
 
 
+def policy_of(params: SinkParams, context: Context) -> Policy:
+    """What becomes of columns that differ."""
+    return "replace" if context.refreshes else params.on_schema_change
+
+
 def compare(
     target: Schema | None,
     rows: Schema,
@@ -82,11 +88,12 @@ def compare(
     document. A column of the target that the rows lack is no difference. Raises ConfigError with all that is wrong of
     SNK-110, SNK-111, SNK-112, SNK-113.
     """
-    problems = [*_missing(rows, needed, sink), *_objections(rows, objection), *_collisions(target, rows, sink)]
-    if target is None:
+    stays = None if policy == "replace" else target
+    problems = [*_missing(rows, needed, sink), *_objections(rows, objection), *_collisions(stays, rows, sink)]
+    if target is None or policy == "replace":
         if problems:
             raise ConfigError.of(problems)
-        return Preparation(creates=True)
+        return Preparation(creates=target is None, replaces=target is not None and not _fits(target, rows))
     adds = tuple(column for column in rows if column.name not in target)
     if adds and policy == "fail":
         problems.append(
@@ -104,13 +111,18 @@ def compare(
     return Preparation(ignores=adds) if policy == "ignore" else Preparation(adds=adds, widens=widens)
 
 
+def _fits(target: Schema, rows: Schema) -> bool:
+    """Whether the target has the columns of the rows and no others, each in a type that takes theirs."""
+    return set(target.names) == set(rows.names) and all(can_hold(target[item.name].type, item.type) for item in rows)
+
+
 def _quoted(columns: Iterable[Field]) -> str:
     return ", ".join(f'"{column.name}"' for column in columns)
 
 
 def evolved(target: Schema | None, rows: Schema, change: Preparation) -> Schema:
     """The target's columns after the change."""
-    if target is None:
+    if target is None or change.replaces:
         return rows
     return target.with_fields([*(new for _, new in change.widens), *change.adds])
 

@@ -19,7 +19,8 @@ OnTableError = Literal["continue", "stop"]
 class Member(Protocol):
     """One table. ``name`` is unique in the family and stays the same from run to run: positions, receipts and rejects
     are kept under it; ``{table}`` in a sink's table shows it. ``parts`` are its names from the outermost on (schema,
-    table): folders, where ``{table}`` stands in a path. ``keys`` tell its rows apart; empty: nothing is known of that.
+    table): folders, where ``{table}`` stands in a path; ``own_name`` is the last of them as documents write it: what
+    ``archive.{table}`` shows. ``keys`` tell its rows apart; empty: nothing is known of that.
     Higher ``priority`` runs earlier.
     """
 
@@ -28,6 +29,9 @@ class Member(Protocol):
 
     @property
     def parts(self) -> Sequence[str]: ...
+
+    @property
+    def own_name(self) -> str: ...
 
     @property
     def keys(self) -> Sequence[str]: ...

@@ -273,8 +273,9 @@ def _assemble(scalar: Scalar, parts: list[tuple[int, int, Value]]) -> Scalar:
 
 
 def _whole(original: str, text: str, parts: list[tuple[int, int, Value]]) -> Value:
-    if any(isinstance(value, Secret) for _, _, value in parts):
-        return Secret(text)
+    secrets = tuple(value.reveal() for _, _, value in parts if isinstance(value, Secret))
+    if secrets:
+        return Secret(text, secrets)
     if len(parts) == 1 and parts[0][:2] == (0, len(original)):
         return parts[0][2]
     return text

@@ -12,7 +12,7 @@ from penstock.document.sql_text import as_sql
 from penstock.document.template import text_of
 from penstock.document.tree import Mapping, Scalar, Sequence, find, locate, offset_location
 from penstock.errors import ConfigError, Problem, nearest
-from penstock.fields import Located
+from penstock.fields import Located, UnfitSecretError
 from penstock.secret import Secret
 from penstock.types import QUOTED_TYPE, is_unclosed
 
@@ -151,7 +151,8 @@ def _wrong_value(detail: ErrorDetails, node: Node, owner: str) -> Problem:
         place = present(node, (*place, _context(detail, "discriminator").strip("'")))
     found = find(node, place)
     subject = f'"{_dotted(place)}" of {owner}' if place else owner
-    if isinstance(found, Scalar) and isinstance(found.value, Secret):
+    is_unfit = isinstance(detail.get("ctx", {}).get("error"), UnfitSecretError)
+    if isinstance(found, Scalar) and isinstance(found.value, Secret) and not is_unfit:
         return Problem(
             "DOC-213",
             f"{subject} cannot hold a secret",

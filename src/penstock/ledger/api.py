@@ -76,7 +76,8 @@ class EpochRecord:
 @dataclass(frozen=True, slots=True)
 class RejectFile:
     """One file of rejected rows of one node, and how many rows it has per (code, column): a row rejected for several
-    reasons counts in each group, and once in ``rows``. ``path`` is relative to the state folder.
+    reasons counts in each group, and once in ``rows``. ``path`` is relative to the state folder; ``labels`` are those of
+    the columns that its rows, and their sources' rows, have.
     """
 
     node: str
@@ -84,7 +85,7 @@ class RejectFile:
     rows: int
     checksum: str
     groups: Mapping[tuple[str, str | None], int]
-    labels: frozenset[str] = frozenset()
+    labels: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

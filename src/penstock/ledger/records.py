@@ -196,10 +196,11 @@ def _of_file(file: RejectFile) -> Row:
         "rows": file.rows,
         "checksum": file.checksum,
         "groups": [[code, column, rows] for (code, column), rows in sorted(file.groups.items(), key=str)],
-        "labels": sorted(file.labels),
+        "labels": {column: sorted(labels) for column, labels in sorted(file.labels.items())},
     }
 
 
 def _to_file(row: Mapping[str, Any]) -> RejectFile:
     groups = {(code, column): rows for code, column, rows in row["groups"]}
-    return RejectFile(row["node"], row["path"], row["rows"], row["checksum"], groups, frozenset(row["labels"]))
+    labels = {column: frozenset(found) for column, found in row["labels"].items()}
+    return RejectFile(row["node"], row["path"], row["rows"], row["checksum"], groups, labels)

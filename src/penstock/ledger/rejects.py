@@ -38,8 +38,14 @@ class RejectFiles:
     """Implements ``engines.api.RejectStore``. Safe to write from several threads."""
 
     def __init__(
-        self, state: Path, key: PipelineKey, epoch: int, attempt: str, labels: Mapping[str, frozenset[str]]
+        self,
+        state: Path,
+        key: PipelineKey,
+        epoch: int,
+        attempt: str,
+        labels: Mapping[str, Mapping[str, frozenset[str]]],
     ) -> None:
+        """``labels``: by node and column."""
         self._state = state
         # A name of its own for every try: what an earlier one left stays as the index has it.
         name = f"{epoch}-{attempt}-{uuid.uuid4().hex[:8]}"
@@ -93,7 +99,7 @@ class RejectFiles:
             os.fsync(content.fileno())
             checksum = xxhash.xxh3_128_hexdigest(content.read())
         path = str(file.path.relative_to(self._state))
-        return RejectFile(node, path, file.rows, checksum, dict(file.groups), self._labels.get(node, frozenset()))
+        return RejectFile(node, path, file.rows, checksum, dict(file.groups), self._labels.get(node, {}))
 
 
 def _close(file: _File) -> None:

@@ -174,6 +174,8 @@ def _action(use: SinkUse, mode: str, change: Preparation | None) -> str:
         return words
     if change.creates:
         return f"creates the table, then {words}"
+    if change.replaces:
+        return f"{words}, its columns too"
     steps = [f"adds {_listed([item.name for item in change.adds])}"] if change.adds else []
     steps += [f"widens {old.name} to {new.type}" for old, new in change.widens]
     if change.ignores:

@@ -254,14 +254,18 @@ class EpochRunner:
         last = max(newest.values(), default=0)
         return frozenset(node.id for node in part.reads if newest.get(node.id) == last and last)
 
-    def _labels(self, part: Graph) -> dict[str, frozenset[str]]:
-        """Of each node's rejects: a check's hold the source's row too, also the columns that it no longer has."""
+    def _labels(self, part: Graph) -> dict[str, dict[str, frozenset[str]]]:
+        """Of the columns of each node's rejects: a check's hold the source's row too, also columns that are gone."""
 
-        def of(node: Node) -> frozenset[str]:
-            found = [item.labels for item in node.schema or ()]
+        def of(node: Node) -> dict[str, frozenset[str]]:
+            columns = list(node.schema or ())
             if isinstance(node, Check):
-                found += [item.labels for read in part.only(part.upstream(node.id)).reads for item in read.schema or ()]
-            return frozenset().union(*found)
+                columns += [item for read in part.only(part.upstream(node.id)).reads for item in read.schema or ()]
+            found: dict[str, frozenset[str]] = {}
+            for column in columns:
+                if column.labels:
+                    found[column.name] = found.get(column.name, frozenset()) | column.labels
+            return found
 
         return {node.id: of(node) for node in part.nodes if node.schema is not None and len(node.schema.names)}
 

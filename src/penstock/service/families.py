@@ -15,10 +15,11 @@ from penstock.connectors.api import Context, WriteMode
 from penstock.connectors.families import TableFamily, is_family
 from penstock.document.assembly import load
 from penstock.errors import ConfigError, InternalError, PenstockError, Problem
+from penstock.fields import reveal
 from penstock.service.opening import allowance_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from penstock.connectors.families import Member
     from penstock.document.assembly import Loaded
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from penstock.service.request import Request
 
 PLACE: Final = "{table}"
+_IN_SCHEMA: Final = f".{PLACE}"  # in a table's name: the schema stands before it
 _NAMED: Final = ("path", "table")  # the parameters in which it is replaced
 _MOST_BYTES: Final = 180  # of a file name's 255, with room for what is put beside it
 
@@ -58,7 +60,7 @@ def parts(request: Request, loaded: Loaded | None = None, *, offline: bool = Fal
     """Reads the document, unless it is handed in, and asks which tables there are now; a document without ``tables:`` is
     its own only part. So is every document ``offline``: which tables there are is not known then.
 
-    Raises ConfigError CMP-320 to CMP-323, and what asking raises; the families are closed with the block.
+    Raises ConfigError CMP-320 to CMP-324, and what asking raises; the families are closed with the block.
     """
     loaded = loaded or load(request.file, request.settings)
     shape = _Shape.of(loaded.pipeline)
@@ -90,6 +92,9 @@ def _members(closing: ExitStack, loaded: Loaded, shape: _Shape, use: SourceUse, 
         members = family.members()
     except PenstockError as error:
         raise error.placed(use.at, use.places) from None
+    problems = tuple(shape.meeting(use.name, members))
+    if problems:
+        raise ConfigError.of(problems)
     return [
         Part(
             replace(loaded, pipeline=shape.of_member(use, family, member)),
@@ -122,7 +127,7 @@ class _Shape:
     def problems(self) -> Iterator[Problem]:
         for name, sink in self.pipeline.sinks.items():
             above = self.families_of(name)
-            marked = any(PLACE in getattr(sink.params, key, "") for key in _NAMED)
+            marked = any(PLACE in reveal(getattr(sink.params, key, "")) for key in _NAMED)
             if len(above) > 1:
                 yield _two_families(sink, above)
             elif above and not marked:
@@ -137,6 +142,22 @@ class _Shape:
     def _shared_sinks(self, name: str) -> Iterator[str]:
         above = upstream(self.reads, (name,))
         return (other for other in self.pipeline.sinks if other in above and not self.families_of(other))
+
+    def meeting(self, family: str, members: Sequence[Member]) -> Iterator[Problem]:
+        """Tables of several schemas that one sink would put into one."""
+        by_name: dict[str, list[str]] = {}
+        for member in members:
+            by_name.setdefault(member.own_name, []).append(member.name)
+        same = [names for names in by_name.values() if len(names) > 1]
+        for name, sink in self.pipeline.sinks.items():
+            if same and self.families_of(name) == [family] and _IN_SCHEMA in getattr(sink.params, "table", ""):
+                yield Problem(
+                    "CMP-324",
+                    f'the sink "{name}" would write tables of one name to one place',
+                    at=sink.at,
+                    detail="; ".join(" and ".join(names) for names in same),
+                    hint=f"write {PLACE} without a schema before it, or make a source of each schema",
+                )
 
     def of_member(self, use: SourceUse, family: TableFamily, member: Member) -> Pipeline:
         """What leads to the sinks over the family, with this one table for all of them."""
@@ -199,6 +220,8 @@ def _for_member(sink: SinkUse, member: Member) -> SinkUse:
     changed: dict[str, Any] = {
         key: getattr(sink.params, key).replace(PLACE, shown[key]) for key in _NAMED if hasattr(sink.params, key)
     }
+    if _IN_SCHEMA in getattr(sink.params, "table", ""):
+        changed["table"] = sink.params.table.replace(_IN_SCHEMA, f".{member.own_name}")  # type: ignore[attr-defined]
     if sink.params.mode is WriteMode.MERGE and not sink.params.keys:
         changed["keys"] = list(dict.fromkeys(member.keys))
     return replace(sink, params=sink.params.model_copy(update=changed))

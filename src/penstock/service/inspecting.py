@@ -15,10 +15,11 @@ from penstock.graph.nodes import Project, Read, Table, Write
 from penstock.graph.select import to_select
 from penstock.plan.stages import Acknowledge, Commit, Pass, Seal, Spool, Stage
 from penstock.service.families import parts
+from penstock.service.masking import masked_rows
 from penstock.service.opening import LEDGER_FILE, opened
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     import pyarrow as pa
 
@@ -201,8 +202,9 @@ class Sampled:
     rows: pa.Table
 
 
-def preview(request: Request, name: str, rows: int) -> Sampled:
+def preview(request: Request, name: str, rows: int, allow: Collection[str] = ()) -> Sampled:
     """The first rows of a source, a transform, a step (``transform.step``) or what a sink would get; nothing is written.
+    Columns with labels are masked but for those that ``allow`` names.
 
     Of a document with ``tables:`` a node is that of the first table, or of the one that is named before it:
     ``crm.sales.orders/cleaned``; ``crm.sales.orders`` alone is that table. Only the node and what it reads are asked for
@@ -210,7 +212,8 @@ def preview(request: Request, name: str, rows: int) -> Sampled:
     """
     with parts(request) as every:
         part, node = _chosen(every, name)
-        return _sampled(request, part, node, rows)
+        found = _sampled(request, part, node, rows)
+    return replace(found, rows=masked_rows(found.rows, found.schema, allow))
 
 
 def _chosen(found: Parts, name: str) -> tuple[Part, str]:

@@ -102,7 +102,7 @@ class Opened:
                 local = Capability.LOCAL in sink_use.descriptor.capabilities
                 targets[name] = self.sinks[name].describe() if local or not offline else None
         self.problems.extend(collisions(self.pipeline, self.loaded.paths.resolve))
-        self.facts = Facts(columns, targets, recorded, self._takes)
+        self.facts = Facts(columns, targets, self.replaces, recorded, self._takes)
 
     def inferred(self, name: str) -> Schema:
         """The columns that a source has where nothing is expected of it."""
@@ -180,6 +180,7 @@ class Opened:
             contract,
             self.request.reached,
             allowance_of(self.loaded, folder),
+            self.replaces,
         )
 
     def _takes(self, source: str, predicate: exp.Expr) -> bool:

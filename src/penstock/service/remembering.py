@@ -11,10 +11,11 @@ from penstock.errors import ConfigError, nearest
 from penstock.ledger.api import RunRecord
 from penstock.ledger.rejects import read
 from penstock.service.causes import by_cause
+from penstock.service.masking import hidden_columns, masked_rejects
 from penstock.service.opening import LEDGER_FILE, open_ledger
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
     from pathlib import Path
 
     import pyarrow as pa
@@ -75,12 +76,15 @@ def show_run(settings: Settings, run_id: str | None) -> RunDetails:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """Reject files of one run, newest first, and where their contents lie; ``root`` is the project's folder."""
+    """Reject files of one run, newest first, and where their contents lie; ``root`` is the project's folder, ``allow``
+    are the labels whose columns are shown.
+    """
 
     run_id: str | None
     entries: Sequence[RejectEntry]
     state: Path
     root: Path
+    allow: Collection[str] = ()
 
     @property
     def total(self) -> int:
@@ -96,14 +100,18 @@ class Rejected:
         return by_cause(entry.file for entry in self.entries)
 
     def batches(self) -> Iterator[tuple[RejectEntry, pa.RecordBatch]]:
-        """The rejected records themselves. Raises DataError LED-120."""
+        """The rejected records themselves, hidden columns masked. Raises DataError LED-120."""
         for entry in self.entries:
+            hidden = hidden_columns(entry.file.labels, self.allow)
             for batch in read(self.state, entry):
-                yield entry, batch
+                yield entry, masked_rejects(batch, hidden)
 
 
-def rejects(settings: Settings, *, run_id: str | None = None, node: str | None = None) -> Rejected:
-    """Of one run (an id or its prefix), by default of the newest that has any; ``node``: a node, or what it belongs to.
+def rejects(
+    settings: Settings, *, run_id: str | None = None, node: str | None = None, allow: Collection[str] = ()
+) -> Rejected:
+    """Of one run (an id or its prefix), by default of the newest that has any; ``node``: a node, or what it belongs to;
+    ``allow``: the labels whose columns are shown.
 
     Raises ConfigError LED-130, LED-132 with the nearest name.
     """
@@ -120,7 +128,7 @@ def rejects(settings: Settings, *, run_id: str | None = None, node: str | None =
             if chosen is not None:
                 _check_node(node, [*_balanced(ledger, chosen), *(entry.file.node for entry in found)])
             found = [entry for entry in found if _is_of(entry.file.node, node)]
-        return Rejected(chosen, found, project.state, project.root)
+        return Rejected(chosen, found, project.state, project.root, allow)
 
 
 def _balanced(ledger: Ledger, run_id: str) -> Iterator[str]:

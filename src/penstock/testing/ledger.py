@@ -41,7 +41,12 @@ BALANCE = (
 )
 REJECTS = (
     RejectFile(
-        "a", "rejects/a.parquet", 1, "c0ffee", {("bad_value", "k"): 1, ("malformed", None): 1}, frozenset({"pii"})
+        "a",
+        "rejects/a.parquet",
+        1,
+        "c0ffee",
+        {("bad_value", "k"): 1, ("malformed", None): 1},
+        {"k": frozenset({"pii"})},
     ),
 )
 RECEIPT = Receipt(rows=3, inserted=1, updated=1, unchanged=1, deleted=7, bytes=99, version="v7", checksum="abc")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,7 @@ from penstock.errors import ConfigError, DataError, FatalError, InternalError, P
 from penstock.testing import data, native
 from penstock.testing.delivery import fill
 from penstock.testing.sinks import deliver, epoch, rows
-from penstock.testing.sinks.deliveries import SINK_ID, read_table, stage
+from penstock.testing.sinks.deliveries import OTHER_INCARNATION, SINK_ID, read_table, stage
 from penstock.types.arrow import from_arrow
 
 if TYPE_CHECKING:
@@ -441,6 +442,16 @@ def test_a_wall_time_column_may_come_to_a_table_without_any(lake: Lake) -> None:
     deliver(lake.sink(on_schema_change="evolve"), epoch(2), later)
     assert "timestampNtz" in (lake.table().protocol().reader_features or [])
     assert len(lake.rows()) == 2
+
+
+def test_a_full_refresh_brings_wall_times_to_a_table_without_any(lake: Lake) -> None:
+    deliver(lake.sink(), epoch(1), ONE)
+    times = pa.array([[{"at": 0}]], pa.list_(pa.struct([("at", pa.timestamp("us"))])))
+    later = ONE.append_column("at", times).drop_columns(["name"])
+    fresh = lake.sink(refreshes=True, mode="overwrite")
+    deliver(fresh, epoch(1, incarnation=OTHER_INCARNATION), later)
+    assert "timestampNtz" in (lake.table().protocol().reader_features or [])
+    assert lake.rows() == [{"id": 1, "at": [{"at": datetime(1970, 1, 1)}]}]  # noqa: DTZ001 -- a wall time
 
 
 def test_a_column_that_is_never_null_stays_so(lake: Lake) -> None:

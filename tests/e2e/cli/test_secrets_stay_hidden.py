@@ -18,9 +18,11 @@ if TYPE_CHECKING:
 
     from penstock.testing.web import Received
 
-# Of the environment, of the encrypted file, of a plain private file, in a URL, as a header, in a query.
+# Of the environment, of the encrypted file, of a plain private file, in a URL, as a part of a header, in a query.
 TOKEN, KEPT, PLAIN, HEADER, QUERY = "tok-EN-41a9", "kept-IN-77c2", "plain-TX-90d3", "head-ER-55e1", "que-RY-62f8"
-SECRETS = (TOKEN, KEPT, PLAIN, HEADER, QUERY)
+# In the path of a URL: of a connection, of a source, of a sink.
+PLACE, PATH = "pla-CE-38b4", "pat-HS-19f0"
+SECRETS = (TOKEN, KEPT, PLAIN, HEADER, QUERY, PLACE, PATH)
 PROJECT = """\
 project: hidden
 connections:
@@ -29,9 +31,15 @@ connections:
     base_url: {url}
     allow_private: [127.0.0.1]
     auth: {{type: bearer, token: "${{secret.TOKEN}}"}}
-    headers: {{X-Client: "${{secret.HEADER}}"}}
+    headers: {{X-Client: "Client ${{secret.HEADER}}"}}
     query: {{sig: "${{secret.QUERY}}"}}
     retries: {{attempts: 1}}
+  hook:
+    type: rest
+    base_url: "{url}/services/${{secret.PLACE}}/x"
+    allow_private: [127.0.0.1]
+    retries: {{attempts: 1}}
+  elsewhere: {{type: rest, base_url: "{url}/services/${{secret.PLACE}}"}}
   warehouse: {{type: postgres, host: 127.0.0.1, port: 1, user: writer, password: "${{secret.KEPT}}", database: shop}}
 """
 DOCUMENT = """\
@@ -39,8 +47,9 @@ pipeline: hidden
 sources:
   orders:
     type: rest
-    connection: shop
-    path: {path}
+    connection: {connection}
+    path: "{path}"
+    paginate: {{type: link}}
     schema: {{columns: {{id: int64, amount: "decimal(9,2)"}}}}
 transforms:
   large: {{from: orders, steps: [filter: amount > 1]}}
@@ -55,12 +64,17 @@ RECORDS = [{"id": 1, "amount": "2.50"}, {"id": "x", "amount": "3.50"}, {"id": 3,
 
 def answer(request: Received) -> Reply:
     """Refuses everything but one listing, and repeats in its refusal what it was given, as bad servers do."""
-    if request.header("authorization") != f"Bearer {TOKEN}" or request.parameter("sig") != QUERY:
+    in_path = PLACE in request.path
+    if not in_path and (request.header("authorization") != f"Bearer {TOKEN}" or request.parameter("sig") != QUERY):
         return Reply(b"who are you?", 401)
-    if request.path == "/orders":
-        return Reply(json.dumps(RECORDS).encode(), headers={"Content-Type": "application/json"})
-    said = f"{request.path} {request.query} {sorted(request.headers.items())}"
-    return Reply(said.encode(), 500 if request.path == "/broken" else 403, {"Content-Type": "text/plain"})
+    if request.path.endswith((f"/{PATH}/orders", "/orders")) and request.method == "GET":
+        last = request.parameter("page") == "2"
+        more = {} if last else {"Link": f'<{request.path}?page=2>; rel="next"'}
+        records = [] if last else RECORDS
+        return Reply(json.dumps(records).encode(), headers={"Content-Type": "application/json", **more})
+    words = " ".join(str(value).removeprefix("Client ") for _, value in sorted(request.headers.items()))
+    said = f"{request.path.rpartition('/')[2]} {words} {request.path} {request.query}"
+    return Reply(said.encode(), 500 if request.path.endswith("/broken") else 403, {"Content-Type": "text/plain"})
 
 
 @pytest.fixture
@@ -69,17 +83,28 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("PENSTOCK_SECRET_TOKEN", TOKEN)
     monkeypatch.setenv("PENSTOCK_SECRET_HEADER", HEADER)
     monkeypatch.setenv("PENSTOCK_SECRET_QUERY", QUERY)
+    monkeypatch.setenv("PENSTOCK_SECRET_PLACE", PLACE)
+    monkeypatch.setenv("PENSTOCK_SECRET_PATH", PATH)
+    monkeypatch.setenv("PENSTOCK_SECRET_WHOLE", f"ftp://{PLACE}@{PATH}")
     with WebServer(answer) as server:
         (tmp_path / "penstock.yml").write_text(PROJECT.format(url=server.url), encoding="utf-8")
         for name, path, sink in (
             ("good", "/orders", SQLITE),
+            ("paths", "/${secret.PATH}/orders", SQLITE.replace("orders.db", "paths.db")),
             ("broken", "/broken", SQLITE),
+            ("broken_path", "/${secret.PATH}/broken", SQLITE),
             ("refused", "/refused", SQLITE),
+            ("refused_path", "//${secret.PATH}", SQLITE),
+            ("guarded", "/${secret.PATH}", SQLITE),
+            ("posted", "/orders", "type: rest, connection: hook, path: '/${secret.PATH}'"),
+            ("misspelt", "/orders", "type: rest, connection: {base_url: '${secret.WHOLE}'}"),
             ("warehouse", "/orders", "type: postgres, connection: warehouse, table: orders, mode: append"),
             ("archive", "/orders", f"type: postgres, connection: '{ARCHIVE}', table: orders, mode: append"),
             ("wrong", "/orders", "type: postgres, connection: warehouse, tabel: orders"),
         ):
-            text = DOCUMENT.format(path=path, sink=sink).replace("pipeline: hidden", f"pipeline: {name}")
+            connection = "elsewhere" if name == "guarded" else "hook" if "secret" in path else "shop"
+            text = DOCUMENT.format(connection=connection, path=path, sink=sink)
+            text = text.replace("pipeline: hidden", f"pipeline: {name}")
             (tmp_path / f"{name}.yml").write_text(text, encoding="utf-8")
         yield tmp_path
 
@@ -108,11 +133,14 @@ def test_no_secret_is_shown_or_kept_anywhere(
     assert ran["rejects"]["total"] == 1
     assert ran["balance"]["table"]["out"] == 1
     for command in ("validate", "plan", "lineage", "run"):
-        for name in ("good", "broken", "refused", "warehouse", "archive", "wrong"):
+        for name in sorted(path.stem for path in project.glob("*.yml") if path.stem != "penstock"):
             call(command, f"{name}.yml", "--json")
             call(command, f"{name}.yml")
-    codes = {name: call("run", f"{name}.yml") for name in ("broken", "refused", "warehouse", "wrong")}
-    assert codes == {"broken": 3, "refused": 2, "warehouse": 3, "wrong": 2}
+    codes = {"broken": 3, "refused": 2, "warehouse": 3, "wrong": 2, "paths": 0, "broken_path": 3, "refused_path": 2}
+    codes |= {"guarded": 2, "posted": 4, "misspelt": 2}
+    assert {name: call("run", f"{name}.yml") for name in codes} == codes
+    assert any("NET-103" in text for text in said)  # the guard holds for a URL that has a secret in it
+    assert any('"connection.base_url" of "table"' in text and "DOC-203" in text for text in said)
     assert call("validate", "good.yml", "warehouse.yml", "archive.yml", "--show-merged", "--connect") == 3
     assert any("connections.shop.auth.token = ***" in text for text in said)
     for command in (

@@ -251,6 +251,28 @@ def test_other_words_for_the_same_are_the_same_plan(old: str, new: str) -> None:
     assert _plan(_STEADY).hash == _plan(_STEADY.replace(old, new)).hash
 
 
+@pytest.mark.parametrize("policy", ["ignore", "add"])
+def test_where_a_source_has_the_columns_of_its_schema_is_not_the_plan(policy: str) -> None:
+    text = _STEADY.replace("type: steady", f"type: steady, on_new_column: {policy}")
+    orders = [("id", "k", "n", "new"), ("n", "new", "k", "id"), ("new", "id", "n", "k")]
+    kinds = {"id": "int64?", "k": "string?", "n": "int64?", "new": "string?"}
+    found = [{"a": Schema.of({name: kinds[name] for name in order})} for order in orders]
+    plans = [make_plan(clever.compiled(text, facts), {}) for facts in found]
+    assert len({plan.hash for plan in plans}) == 1
+    assert len({plan.graph["out"].schema for plan in plans}) == 1
+
+
+def test_the_order_of_columns_that_no_schema_names_is_what_the_sink_gets() -> None:
+    """Without a schema, and before one is recorded, the source's order is that of the rows: another plan."""
+    text = _STEADY.replace(f", {_COLUMNS}", "")
+    facts = [
+        {"a": Schema.of(columns)} for columns in ({"k": "string?", "n": "int64?"}, {"n": "int64?", "k": "string?"})
+    ]
+    plans = [make_plan(clever.compiled(text, found), {}) for found in facts]
+    assert plans[0].hash != plans[1].hash
+    assert [plan.graph["out"].schema.names for plan in plans] == [("k", "n"), ("n", "k")]
+
+
 def test_what_the_target_looks_like_now_is_not_the_plan() -> None:
     """Else an epoch that was cut off after its first commit could not be finished: the commit has made the table."""
     changes = [{}, {"out": Preparation(creates=True)}, {"out": Preparation(ignores=_fields(k="string?"))}]

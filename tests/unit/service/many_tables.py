@@ -37,6 +37,10 @@ class File:
     keys: tuple[str, ...] = ()
     priority: int = 0
 
+    @property
+    def own_name(self) -> str:
+        return self.parts[-1]
+
 
 class Folder:
     """``closed`` counts the families that were given back."""

@@ -48,6 +48,20 @@ def codes(asked: Request) -> list[str]:
     return [problem.code for problem in caught.value.problems]
 
 
+def test_tables_go_to_a_schema_of_the_sink_unless_they_would_meet_there(tmp_path: Path) -> None:
+    sink = 'type: sqlite, path: x.db, table: "archive.{table}", mode: overwrite'
+    text = TWO.replace('type: csv, path: "out/{table}.csv", mode: overwrite', sink)
+    assert {one.status.value for one in run(request(tmp_path, text % "labels: {}", FILES)).results} == {"done"}
+    connection = sqlite3.connect(tmp_path / "x.db")
+    found = connection.execute("select name from sqlite_schema where name like 'archive%' order by 1").fetchall()
+    connection.close()
+    assert found == [("archive.a",), ("archive.b",)]
+    meeting = text.replace("[s.a, s.b]", "[s.a, t.a]") % "labels: {}"
+    files = {"s.a": FILES["s.a"], "t.a": FILES["s.b"]}
+    assert codes(request(tmp_path, meeting, files)) == ["CMP-324"]
+    assert codes(request(tmp_path, meeting.replace("archive.{table}", "archive"), files)) == ["CMP-320"]
+
+
 def test_each_table_is_written_to_its_own_place_and_remembered_by_its_own_name(tmp_path: Path) -> None:
     asked = request(tmp_path, TWO % "labels: {}", FILES)
     before = Folder.closed

@@ -8,19 +8,20 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from penstock.connectors.api import EpochMarker
 from penstock.connectors.delta.driver import brief, is_failure
 from penstock.connectors.delta.layout import app_id, fence_id, logged
 from penstock.connectors.delta.log import commit_of, to_metadata
-from penstock.connectors.delta.schema import to_delta, widened_delta
+from penstock.connectors.delta.schema import redefined, to_delta
 from penstock.connectors.delta.table import Snapshot, log_file, newest
 from penstock.disk import sync_file, sync_folder
 from penstock.errors import ConfigError, TransientError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from datetime import datetime
     from pathlib import Path
 
@@ -90,13 +91,25 @@ def _settled(root: Path, version: int, epoch: Epoch, reason: str) -> Receipt | N
 def evolve(table: Snapshot, adds: Schema, message: str) -> bool:
     """Add columns, null in every row that is there; False where another writer was first. Raises TransientError SNK-256."""
     from deltalake import Schema as DeltaSchema
-    from deltalake.transaction import CommitProperties
 
     fields = DeltaSchema.from_json(to_delta(adds)).fields
+    return _altered(table, message, partial(table.handle.alter.add_columns, fields))
+
+
+def admit_zoneless(table: Snapshot, message: str) -> bool:
+    """Let the table have columns of type timestamp, of which nothing shows before there is one. As ``evolve``."""
+    from deltalake import TableFeatures
+
+    feature = [TableFeatures.TimestampWithoutTimezone]
+    add = partial(table.handle.alter.add_feature, feature, allow_protocol_versions_increase=True)
+    return _altered(table, message, add)
+
+
+def _altered(table: Snapshot, message: str, alter: Callable[..., None]) -> bool:
+    from deltalake.transaction import CommitProperties
+
     try:
-        table.handle.alter.add_columns(
-            fields, commit_properties=CommitProperties(max_commit_retries=0), post_commithook_properties=_no_hooks()
-        )
+        alter(commit_properties=CommitProperties(max_commit_retries=0), post_commithook_properties=_no_hooks())
     except BaseException as error:
         if not is_failure(error):
             raise
@@ -126,11 +139,11 @@ def _write(root: Path, table: Snapshot | None, change: Change, properties: Commi
     _check_spelled(table, table.files if change.whole else change.removes)
     removes = [] if change.whole else [_remove(file, now) for file in change.removes]
     kept = table.handle.schema()
-    widened = DeltaSchema.from_json(widened_delta(kept.to_json(), change.target))
+    columns = DeltaSchema.from_json(redefined(kept.to_json(), change.target))
     table.handle.create_write_transaction(
         [*adds, *removes],
         "overwrite" if change.whole else "append",
-        widened if change.whole else kept,
+        columns if change.whole else kept,
         list(change.partition_by),
         commit_properties=properties,
         post_commithook_properties=_no_hooks(),

@@ -144,12 +144,38 @@ def _spell(logical: LogicalType) -> Any:
             assert_never(logical)
 
 
-def widened_delta(text: str, target: Schema) -> str:
-    """The JSON of a table's schema with the types of ``target``; what else it says of its columns stays."""
-    told = json.loads(text)
-    for column in told["fields"]:
-        column["type"] = _spell(target[column["name"]].type)
-    return json.dumps(told)
+def redefined(text: str, target: Schema) -> str:
+    """The JSON of a table's schema with the columns, types and nullability of ``target``; what else it says of a column
+    that stays is kept.
+    """
+    told = {column["name"]: column for column in json.loads(text)["fields"]}
+    fields = [
+        {
+            **_field(column.name, column.type),
+            **told.get(column.name, {}),
+            "type": _spell(column.type),
+            "nullable": column.nullable,
+        }
+        for column in target
+    ]
+    return json.dumps({"type": "struct", "fields": fields})
+
+
+def has_zoneless(schema: Schema) -> bool:
+    """Whether a column is, or holds, a timestamp without a zone, for which a table needs a feature."""
+    return any(_is_zoneless(column.type) for column in schema)
+
+
+def _is_zoneless(logical: LogicalType) -> bool:
+    match logical:
+        case List():
+            return _is_zoneless(logical.element)
+        case Map():
+            return _is_zoneless(logical.key) or _is_zoneless(logical.value)
+        case Struct():
+            return any(_is_zoneless(part.type) for part in logical.fields)
+        case _:
+            return logical == TIMESTAMP
 
 
 def from_delta(text: str) -> Schema:

@@ -6,14 +6,14 @@ from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Final
 
 from penstock.connectors.api import Epoch, EpochMarker, ParquetFormat, Preparation, Sink, WriteMode
-from penstock.connectors.commits import compare, evolved, is_committed, refuse_empty
+from penstock.connectors.commits import compare, evolved, is_committed, policy_of, refuse_empty
 from penstock.connectors.delta import layout
-from penstock.connectors.delta.commit import evolve, keep_log, make_durable, marker_of, swap
+from penstock.connectors.delta.commit import admit_zoneless, evolve, keep_log, make_durable, marker_of, swap
 from penstock.connectors.delta.driver import touching
 from penstock.connectors.delta.features import check_writable
 from penstock.connectors.delta.log import incarnations
 from penstock.connectors.delta.params import DeltaSinkParams
-from penstock.connectors.delta.schema import stored_schema
+from penstock.connectors.delta.schema import has_zoneless, stored_schema
 from penstock.connectors.delta.source import DeltaSource
 from penstock.connectors.delta.staging import Attempt, clear, gone
 from penstock.connectors.delta.table import newest
@@ -52,7 +52,7 @@ class DeltaSink(Sink):
     # ------------------------------------------------------------ the target
 
     def describe(self) -> Schema | None:
-        table = newest(self._root)
+        table = None if self._context.refreshes else newest(self._root)
         return None if table is None else table.schema
 
     def preview(self, schema: Schema) -> Preparation:
@@ -80,7 +80,7 @@ class DeltaSink(Sink):
         change = compare(
             None if table is None else table.schema,
             rows,
-            policy=params.on_schema_change,
+            policy=policy_of(params, self._context),
             needed=(*params.keys, *order_by, *partition_by),
             objection=objection,
             sink=self._context.name,
@@ -115,7 +115,7 @@ class DeltaSink(Sink):
         change = self._difference(table, schema)
         rows = schema.without(column.name for column in change.ignores)
         kept = evolved(None if table is None else table.schema, stored_schema(rows), change)
-        if table is None:
+        if table is None or change.replaces:
             kept = kept.relaxed()
         return Shape(self._params.mode, rows, kept, self._partition_by(table), self._form), change
 
@@ -193,7 +193,7 @@ class DeltaSink(Sink):
     def _once(
         self, table: Snapshot | None, epoch: Epoch, staged: list[tuple[Attempt, Part]], number: int
     ) -> Receipt | None:
-        """One compare-and-swap; None where another writer was first, or columns were added before it."""
+        """One compare-and-swap; None where another writer was first, or columns or a feature were added before it."""
         from penstock.connectors.delta.changes import Try
 
         reached = self._context.reached
@@ -202,6 +202,10 @@ class DeltaSink(Sink):
         if table is not None and preparation.adds:
             adds = Schema(tuple(preparation.adds)).relaxed()
             evolve(table, adds, f'columns could not be added to the Delta table "{self._root.name}"')
+            reached("delta.evolved")
+            return None
+        if table is not None and preparation.replaces and has_zoneless(shape.target) and not table.takes_zoneless:
+            admit_zoneless(table, f'the Delta table "{self._root.name}" could not be given the feature timestampNtz')
             reached("delta.evolved")
             return None
         this = Try(self._params, self._context, epoch, staged, table, shape, number)

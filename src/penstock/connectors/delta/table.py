@@ -108,6 +108,11 @@ class Snapshot:
         named = frozenset(protocol.reader_features or ())
         return named | {"columnMapping"} if protocol.min_reader_version == _MAPPED else named
 
+    @property
+    def takes_zoneless(self) -> bool:
+        """Whether columns of type timestamp, without a zone, may stand in the table."""
+        return "timestampNtz" in self.reader_features
+
     @cached_property
     def needs_scan(self) -> bool:
         """Whether the data files do not say by themselves which rows and columns the table has.

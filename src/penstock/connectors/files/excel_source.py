@@ -126,6 +126,7 @@ SOURCE: Final = Descriptor(
     notes=(
         *NOTES,
         "Without a schema all cells of the first 16 files are looked at: whole numbers are int64, days are date, text where cells differ in kind.",
+        "Numbers are what Excel keeps, floats of 15 to 17 digits; a decimal column rounds them to its scale, so that a cell of 0.1 + 0.2 is 0.30.",
         "A cell that its column's type cannot take, and an error such as #N/A, is a bad value: a reject with file, sheet and row.",
         "Formulas are their last saved values; of merged cells the first has the value; times have milliseconds.",
         "The parser reads and holds a whole sheet, to know its columns too: about 100 MB per million cells, 67 million at most.",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from penstock.connectors.api import Preparation, Receipt, Sink, WriteMode
-from penstock.connectors.commits import compare, evolved, is_committed, refuse_empty, taken_over
+from penstock.connectors.commits import compare, evolved, is_committed, policy_of, refuse_empty, taken_over
 from penstock.connectors.files.commit import disk
 from penstock.connectors.files.commit.log import PARTS, Log
 from penstock.connectors.files.commit.names import HOME, STAGED, attempt_folder, file_home, incarnation_of, sink_key
@@ -76,6 +76,8 @@ class FileSink(Sink):
         self._name = context.name
         self._reached = context.reached
         self._allowance = context.allowance
+        self._refreshes = context.refreshes
+        self._policy = policy_of(params, context)
         path = context.resolve(params.path)
         self._one_file = path.name if is_one_file(params.path) else None
         self._root: Path = path.parent if self._one_file else path
@@ -87,6 +89,8 @@ class FileSink(Sink):
     # ------------------------------------------------------------ the target
 
     def describe(self) -> Schema | None:
+        if self._refreshes:
+            return None
         with disk.classified(self._root):
             state = self._log.state()
         return state.schema_at(state.version)
@@ -116,7 +120,7 @@ class FileSink(Sink):
         return compare(
             state.schema_at(state.version),
             schema,
-            policy=self._params.on_schema_change,
+            policy=self._policy,
             needed=(*self._params.partition_by, *self._kind.needed),
             objection=self._kind.objection,
             sink=self._name,

@@ -79,7 +79,7 @@ class HttpClient:
         url = _url_below(self._base, request.path, request.hidden)
         for _, value in request.query:
             if isinstance(value, Secret):
-                self.redact.add(value.reveal())
+                self.redact.hide(value)
         return url.with_query([(name, reveal(value)) for name, value in request.query])
 
     def send(self, request: Request, cancellation: Cancellation | None = None) -> Response:
@@ -183,7 +183,7 @@ class HttpClient:
         for name, value in pairs:
             check_header(name, value)
             if isinstance(value, Secret):
-                self.redact.add(value.reveal())
+                self.redact.hide(value)
         return tuple((name, reveal(value)) for name, value in pairs)
 
     def _with_query(self, url: Url, proof: Proof) -> Url:
@@ -201,7 +201,7 @@ class HttpClient:
 @lru_cache(maxsize=256)
 def _url_below(base: Url, path: str, hidden: bool) -> Url:  # noqa: FBT001 -- a key of the cache
     """A thousand pages differ in their query alone."""
-    return parse_url(join(base, path), hidden=base.hidden or hidden)
+    return parse_url(join(base, path, hidden=hidden), hidden=base.hidden or hidden)
 
 
 def _again_or_raise(error: TransientError, scope: Cancellation) -> Again:
@@ -228,17 +228,18 @@ def _flat(query: dict[str, str | Secret | list[str | Secret]]) -> Pairs:
 
 def _secrets_of(connection: HttpConnection) -> Iterable[str]:
     values = [connection.base_url, *connection.headers.values(), *(value for _, value in _flat(connection.query))]
-    yield from (value.reveal() for value in values if isinstance(value, Secret))
+    yield from (text for value in values if isinstance(value, Secret) for text in value.hidden())
     match connection.auth:
         case ApiKeyAuth(value=key):
-            yield key.reveal()
+            yield from key.hidden()
         case BasicAuth(password=password):
-            yield password.reveal()
+            yield from password.hidden()
         case BearerAuth(token=token):
-            yield token.reveal()
+            yield from token.hidden()
         case OAuth2Auth() as auth:
-            yield auth.client_secret.reveal()
-            yield from (value.reveal() for value in auth.parameters.values() if isinstance(value, Secret))
+            yield from auth.client_secret.hidden()
+            more = (*auth.parameters.values(), auth.token_url)
+            yield from (text for value in more if isinstance(value, Secret) for text in value.hidden())
         case None:
             return
 

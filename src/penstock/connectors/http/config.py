@@ -11,7 +11,7 @@ from penstock.connectors.http.guard import parse_allowed
 from penstock.connectors.http.messages import check_header
 from penstock.connectors.http.urls import parse_url
 from penstock.errors import ConfigError
-from penstock.fields import ByteSize, Duration, Params, TextOrSecret
+from penstock.fields import ByteSize, Duration, Params, TextOrSecret, unfit
 from penstock.secret import Secret
 
 
@@ -22,7 +22,7 @@ def _url(value: str | Secret) -> str | Secret:
         parse_url(value.reveal() if isinstance(value, Secret) else value, hidden=hidden)
     except ConfigError as error:
         problem = error.problems[0]
-        raise ValueError(problem.message + (f" ({problem.hint})" if problem.hint else "")) from None
+        raise unfit(value, problem.message + (f" ({problem.hint})" if problem.hint else "")) from None
     return value
 
 
@@ -31,7 +31,7 @@ def _headers(value: dict[str, str | Secret]) -> dict[str, str | Secret]:
         try:
             check_header(name, text)
         except ConfigError as error:
-            raise ValueError(error.problems[0].message) from None
+            raise unfit(text, error.problems[0].message) from None
     return value
 
 

@@ -12,6 +12,8 @@ from penstock.secret import MASK
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from penstock.secret import Secret
+
 # Shorter texts occur by chance, and to blank them would rather tell than hide them.
 _SHORTEST: Final = 4
 _TELLING_PARTS: Final = (
@@ -59,6 +61,11 @@ class Redactor:
         forms = {secret, quote(secret, safe=""), quote(secret), quote_plus(secret), json.dumps(secret)[1:-1]}
         # Longest first, so that no part of one remains; one assignment, so that readers need no lock.
         self._forms = tuple(sorted({*self._forms, *forms}, key=len, reverse=True))
+
+    def hide(self, secret: Secret) -> None:
+        """With the secrets within it."""
+        for text in secret.hidden():
+            self.add(text)
 
     def __call__(self, text: str) -> str:
         for form in self._forms:

@@ -204,13 +204,15 @@ def _reason(error: ValueError) -> str:
     return re.sub(r"['\"].*['\"]", "it", str(error), flags=re.DOTALL)[:120]
 
 
-def join(base: Url, path: str) -> str:
+def join(base: Url, path: str, *, hidden: bool = False) -> str:
     """The text of ``path`` below ``base``: appended to its path; a URL of its own where it is one.
 
-    Raises ConfigError NET-100 for ``//host/…``, which would silently name another host.
+    Raises ConfigError NET-100 for ``//host/…``, which would silently name another host; of a ``hidden`` path it shows
+    nothing.
     """
     if path.startswith("//"):
-        raise ConfigError("NET-100", f'path "{_before_query(path)}" starts with "//", which names a host')
+        shown = MASK if hidden else _before_query(path)
+        raise ConfigError("NET-100", f'path "{shown}" starts with "//", which names a host')
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", path):
         return path
     if not path:

@@ -48,6 +48,10 @@ class Member:
     def parts(self) -> tuple[str, ...]:
         return (self.table.schema or "", self.table.name)
 
+    @property
+    def own_name(self) -> str:
+        return _written(self.table.name)
+
 
 class PostgresFamily:
     """``tables: [{name: sales.orders, keys: [id]}, "sales.*"]``. The members share one set of connections.

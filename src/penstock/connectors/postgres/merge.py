@@ -78,18 +78,15 @@ class Load:
         self._check_taken(inserted, self.rows)
         return Receipt(self.rows, inserted=inserted, bytes=self.bytes)
 
-    def overwrite(self) -> Receipt:
-        """The old rows go and the new ones come; grants, indexes, views stay. A table that foreign keys point to cannot
-        be truncated, its rows are deleted. ``deleted`` is known in the second case only.
+    def clear(self) -> int | None:
+        """The old rows go; grants, indexes, views stay. A table that foreign keys point to cannot be truncated, its rows
+        are deleted; how many is known in that case only.
         """
-        deleted = None
         name = self.target.identifier()
         if self._says(_REFERENCED, (self.target.oid,)):
-            deleted = self._run(_sql("DELETE FROM {}", name))
-        else:
-            self._run(_sql("TRUNCATE {}", name))
-        receipt = self.append()
-        return Receipt(receipt.rows, inserted=receipt.inserted, deleted=deleted, bytes=self.bytes)
+            return self._run(_sql("DELETE FROM {}", name))
+        self._run(_sql("TRUNCATE {}", name))
+        return None
 
     # ------------------------------------------------------------ by key
 

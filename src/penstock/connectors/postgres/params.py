@@ -10,7 +10,7 @@ from pydantic import ConfigDict, Field, model_validator
 
 from penstock.connectors.api import WriteMode
 from penstock.connectors.params import SinkParams, SourceParams
-from penstock.fields import Duration, Params, TextOrSecret
+from penstock.fields import Duration, Params, TextOrSecret, reveal, unfit
 from penstock.secret import Secret
 
 SslMode = Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"]
@@ -93,7 +93,10 @@ class PostgresConnection(Params):
         both = [name for name in _PLACE if name in given]
         if both:
             raise ValueError(f"url says {both[0]} already; keep one of them")
-        return parse_url(url.reveal() if isinstance(url, Secret) else str(url)) | given
+        try:
+            return parse_url(reveal(url)) | given
+        except ValueError as error:
+            raise unfit(url, str(error)) from None
 
 
 class TableEntry(Params):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from penstock.connectors.api import Receipt, Sink, WriteMode
-from penstock.connectors.commits import compare, is_committed, refuse_empty
+from penstock.connectors.commits import compare, is_committed, policy_of, refuse_empty
 from penstock.connectors.postgres.catalogue import find_relation
 from penstock.connectors.postgres.columns import definitions, held, objection, type_of
 from penstock.connectors.postgres.driver import Fault, fault_of, translated
@@ -14,6 +15,7 @@ from penstock.connectors.postgres.merge import Load, takes_straight
 from penstock.connectors.postgres.names import OWN_PREFIX, TableName, parse_name
 from penstock.connectors.postgres.params import PostgresSinkParams
 from penstock.connectors.postgres.pool import Connections
+from penstock.connectors.postgres.rebuilding import check_free, lasting, primary_key, rebuild, without_lasting
 from penstock.connectors.postgres.staging import BEGIN, Stage, StageWriter, drop, end_open, leftovers
 from penstock.connectors.postgres.table import PostgresTable
 from penstock.errors import ConfigError, TransientError
@@ -51,19 +53,21 @@ class PostgresSink(Sink):
         self._connections = Connections(params.connection, "SNK", context.clock)
         self._schema: str | None = self._name.schema
         self._writers: list[StageWriter] = []
-        self._is_prepared = False  # who prepares commits; other processes only write
+        self._prepared: Schema | None = None  # who prepares commits; other processes only write
 
     # ------------------------------------------------------------ the target
 
     def describe(self) -> Schema | None:
         with self._connections.connection("describing the target") as connection:
             relation = self._find(connection)
-        return held(relation.columns) if relation else None
+        if relation is None:
+            return None
+        return lasting(relation) if self._context.refreshes else held(relation.columns)
 
     def preview(self, schema: Schema) -> Preparation:
-        """Raises ConfigError SNK-110 to SNK-113, SNK-203, SNK-214."""
+        """Raises ConfigError SNK-110 to SNK-113, SNK-203, SNK-214, SNK-215."""
         with self._connections.connection("describing the target") as connection:
-            return self._compared(self._find(connection), schema)
+            return self._compared(connection, self._find(connection), schema)
 
     def prepare(self, schema: Schema) -> None:
         """Creates or changes table and marker table in one transaction."""
@@ -71,7 +75,7 @@ class PostgresSink(Sink):
 
         with self._connections.transaction("preparing the target") as connection:
             relation = self._find(connection)
-            change = self._compared(relation, schema)
+            change = self._compared(connection, relation, schema)
             name = self._target(connection).identifier()
             if change.creates:
                 self._create(connection, schema)
@@ -88,7 +92,7 @@ class PostgresSink(Sink):
                     )
                 )
             self._markers(connection).create(connection)
-        self._is_prepared = True
+        self._prepared = schema
         self._context.reached("postgres.prepared")
 
     def _create(self, connection: psycopg.Connection, schema: Schema) -> None:
@@ -96,31 +100,36 @@ class PostgresSink(Sink):
         from psycopg import sql
 
         columns = [definitions(schema)]
-        if self._params.mode is WriteMode.MERGE:
-            names = sql.SQL(", ").join([sql.Identifier(key) for key in self._params.keys])
-            columns.append(sql.SQL("PRIMARY KEY ({})").format(names))
+        if self._params.keys:
+            columns.append(primary_key(self._params.keys))
         connection.execute(
             sql.SQL("CREATE TABLE IF NOT EXISTS {} ({})").format(
                 self._target(connection).identifier(), sql.SQL(", ").join(columns)
             )
         )
 
-    def _compared(self, relation: Relation | None, rows: Schema) -> Preparation:
+    def _compared(self, connection: psycopg.Connection, relation: Relation | None, rows: Schema) -> Preparation:
         generated = {column.name for column in relation.columns if column.generated} if relation else set()
 
         def refused(field: Field) -> str | None:
             return "the table computes it itself" if field.name in generated else objection(field)
 
         order_by = self._params.order_by
+        standing = None
+        if relation is not None:
+            refreshes = self._context.refreshes
+            standing = without_lasting(relation, rows) if refreshes else held(relation.columns, rows)
         change = compare(
-            held(relation.columns, rows) if relation else None,
+            standing,
             rows,
-            policy=self._params.on_schema_change,
+            policy=policy_of(self._params, self._context),
             needed=(*self._params.keys, *((order_by,) if order_by else ())),
             objection=refused,
             sink=self._context.name,
         )
-        if relation is not None:
+        if relation is not None and change.replaces:
+            check_free(connection, relation, rows, sink=self._context.name)
+        elif relation is not None:
             self._check_brought(relation, rows)
         return change
 
@@ -181,7 +190,7 @@ class PostgresSink(Sink):
         with self._connections.connection("finding the target") as connection:
             target, relation = self._target(connection), self._find(connection)
             waiting = [writer for writer in self._writers if not writer.ended]
-            alone = self._is_prepared and not waiting
+            alone = self._prepared is not None and not waiting
             straight = (
                 alone
                 and self._params.mode is WriteMode.APPEND
@@ -259,15 +268,14 @@ class PostgresSink(Sink):
     def _loaded(
         self, connection: psycopg.Connection, staged: Sequence[Staged], tables: Sequence[str], rows: int
     ) -> Receipt:
-        target = self._find(connection)
-        if target is None:
-            raise ConfigError("SNK-203", f'there is no table "{self._name}" any more')
+        target = self._relation(connection)
         _hold(connection, target.schema, tables)
+        sent = _columns(staged)
         load = Load(
             connection,
             target,
             tuple(tables),
-            _columns(staged),
+            sent,
             rows,
             sum(one.bytes for one in staged),
             inside=sum(one.rows for one in staged if one.payload.get("open")),
@@ -276,9 +284,20 @@ class PostgresSink(Sink):
             case WriteMode.APPEND:
                 return load.append()
             case WriteMode.OVERWRITE:
-                return load.overwrite()
+                deleted = load.clear()
+                columns = self._prepared or sent  # of an empty input nothing is staged
+                if self._compared(connection, target, columns).replaces:
+                    rebuild(connection, target, columns, self._params.keys)
+                    load = replace(load, target=self._relation(connection))
+                return replace(load.append(), deleted=deleted)
             case _:
                 return load.merge(self._params.keys, self._params.order_by)
+
+    def _relation(self, connection: psycopg.Connection) -> Relation:
+        relation = self._find(connection)
+        if relation is None:
+            raise ConfigError("SNK-203", f'there is no table "{self._name}" any more')
+        return relation
 
     def _settle(self, connection: psycopg.Connection) -> None:
         import psycopg

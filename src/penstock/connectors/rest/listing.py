@@ -16,6 +16,7 @@ from penstock.connectors.rest.pages import page_of
 from penstock.connectors.rest.paging import Progress, Said, pager_of
 from penstock.connectors.rest.path import parse_path
 from penstock.errors import DataError, TransientError
+from penstock.fields import reveal
 from penstock.secret import Secret
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ class Listing:
         self._client = client
         self._database = database
         self._records = parse_path(params.records)
+        if isinstance(params.path, Secret):
+            client.redact.hide(params.path)
 
     def first(self) -> ReadPage:
         """The first page alone."""
@@ -101,12 +104,25 @@ class Listing:
             if step.link.origin != self._client.base.origin:
                 headers = tuple(pair for pair in headers if not isinstance(pair[1], Secret))
             body = self._body(()) if params.method == "POST" else None
-            return Request(step.link.reveal(), params.method, headers=_typed(headers, body), body=body, repeatable=True)
+            return Request(
+                step.link.reveal(),
+                params.method,
+                headers=_typed(headers, body),
+                body=body,
+                repeatable=True,
+                hidden=step.link.hidden,
+            )
         in_body = getattr(params.paginate, "place", "query") == "body"
         body = self._body(step.parameters if in_body else ()) if params.method == "POST" else None
         query = _query(params, () if in_body else step.parameters)
         return Request(
-            params.path, params.method, query=query, headers=_typed(headers, body), body=body, repeatable=True
+            reveal(params.path),
+            params.method,
+            query=query,
+            headers=_typed(headers, body),
+            body=body,
+            repeatable=True,
+            hidden=isinstance(params.path, Secret),
         )
 
     def _body(self, parameters: tuple[tuple[str, str | int], ...]) -> bytes | None:

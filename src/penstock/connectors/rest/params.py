@@ -13,7 +13,7 @@ from penstock.connectors.http.urls import parse_url
 from penstock.connectors.params import SinkParams, SourceParams
 from penstock.connectors.rest.path import parse_path
 from penstock.errors import ConfigError
-from penstock.fields import ByteSize, Params
+from penstock.fields import ByteSize, Params, TextOrSecret
 
 
 def _path(value: str) -> str:
@@ -116,7 +116,7 @@ class RestSourceParams(SourceParams):
     """A listing of records that a service answers with JSON."""
 
     connection: HttpConnection = Field(description="The service: the name of a connection, or one written inline.")
-    path: str = Field(default="", description="The listing's path below the connection's base_url.")
+    path: TextOrSecret = Field(default="", description="The listing's path below the connection's base_url.")
     method: Literal["GET", "POST"] = Field(default="GET", description="How the listing is asked for.")
     query: QueryMap = Field(default_factory=dict, description="Query parameters, literal; a list repeats one.")
     headers: HeaderMap = Field(default_factory=dict, description="Headers, literal.")
@@ -144,7 +144,7 @@ class RestSinkParams(SinkParams):
     """A service that takes records as JSON."""
 
     connection: HttpConnection = Field(description="The service: the name of a connection, or one written inline.")
-    path: str = Field(default="", description="Where records are sent, below the connection's base_url.")
+    path: TextOrSecret = Field(default="", description="Where records are sent, below the connection's base_url.")
     method: Literal["POST", "PUT", "PATCH"] = Field(default="POST", description="How they are sent.")
     query: QueryMap = Field(default_factory=dict, description="Query parameters, literal; a list repeats one.")
     headers: HeaderMap = Field(default_factory=dict, description="Headers, literal.")

@@ -16,7 +16,9 @@ from penstock.connectors.api import BatchWriter, Context, Preparation, Receipt, 
 from penstock.connectors.commits import compare, fingerprint
 from penstock.connectors.rest.params import RestSinkParams
 from penstock.errors import DataError, FatalError, InternalError, PenstockError, TransientError
+from penstock.fields import reveal
 from penstock.registry import Capability, Descriptor
+from penstock.secret import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -161,7 +163,10 @@ class RestSink(Sink):
         query: list[tuple[str, Any]] = []
         for name, value in params.query.items():
             query += [(name, item) for item in value] if isinstance(value, list) else [(name, value)]
-        return Request(params.path, params.method, query=tuple(query), headers=headers, body=body)
+        hidden = isinstance(params.path, Secret)
+        return Request(
+            reveal(params.path), params.method, query=tuple(query), headers=headers, body=body, hidden=hidden
+        )
 
     def _explained(self, error: PenstockError, sent: _Sent) -> PenstockError:
         if (error.code in _BEFORE_SENDING and not sent.requests) or isinstance(error, InternalError):
@@ -178,6 +183,8 @@ class RestSink(Sink):
     def _client(self) -> HttpClient:
         if self._open_client is None:
             self._open_client = self._make_client()
+            if isinstance(self._params.path, Secret):
+                self._open_client.redact.hide(self._params.path)
         return self._open_client
 
     def _new_client(self) -> HttpClient:

@@ -6,11 +6,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final, assert_never
 
 from penstock.connectors.api import Preparation, Receipt, Sink, WriteMode
-from penstock.connectors.commits import compare, is_committed, refuse_empty
+from penstock.connectors.commits import compare, is_committed, policy_of, refuse_empty
 from penstock.connectors.sqlite import catalog, commits, statements
 from penstock.connectors.sqlite.affinity import is_ordered, objection
 from penstock.connectors.sqlite.driver import open_for_writing, run, transaction, writing
 from penstock.connectors.sqlite.names import attempt_file, key_index, staged_of
+from penstock.connectors.sqlite.rebuilding import rebuild
 from penstock.connectors.sqlite.writer import ArrowWriter, StagedRows
 from penstock.errors import ConfigError, DataError, InternalError
 
@@ -36,11 +37,15 @@ class SqliteSink(Sink):
         self._path: Path = context.resolve(params.path)
         self._open: sqlite3.Connection | None = None
         self._attempts: set[str] = set()
+        self._prepared: Schema | None = None
 
     # ------------------------------------------------------------ the target
 
     def describe(self) -> Schema | None:
         """Raises ConfigError SNK-178 where the table is a view."""
+        return None if self._context.refreshes else self._standing()
+
+    def _standing(self) -> Schema | None:
         if not self._path.exists():
             return None
         with writing(self._params.path):
@@ -56,14 +61,14 @@ class SqliteSink(Sink):
 
     def preview(self, schema: Schema) -> Preparation:
         """Also raises ConfigError SNK-179: SQLite does not order the values of order_by as their type does."""
-        return self._change(self.describe(), schema)
+        return self._change(self._standing(), schema)
 
     def _change(self, target: Schema | None, schema: Schema) -> Preparation:
         order_by = self._params.order_by
         change = compare(
             target,
             schema,
-            policy=self._params.on_schema_change,
+            policy=policy_of(self._params, self._context),
             needed=(*self._params.keys, *((order_by,) if order_by else ())),
             objection=objection,
             sink=self._context.name,
@@ -93,6 +98,7 @@ class SqliteSink(Sink):
                     run(connection, statements.add_column(self._params.table, column))
                 if self._params.mode is WriteMode.MERGE:
                     self._index_keys(connection)
+        self._prepared = schema
 
     def _index_keys(self, connection: sqlite3.Connection) -> None:
         import sqlite3
@@ -179,6 +185,9 @@ class SqliteSink(Sink):
             case WriteMode.OVERWRITE:
                 there = catalog.find(connection, table)
                 deleted = run(connection, statements.delete_all(table)).rowcount if there else 0
+                columns = self._prepared or next((part.schema for part in parts), None)
+                if columns and self._change(self._describe(connection), columns).replaces:
+                    rebuild(connection, table, columns)
                 self._insert(connection, parts, table)
                 return Receipt(rows, inserted=rows, deleted=deleted)
             case WriteMode.MERGE:

@@ -143,4 +143,9 @@ class SqliteTable(_Reader):
         version = commits.version(connection, self._named)
         if version != upto.get("version"):
             detail = f"its version is now {version}, and only the newest can be read"
-            raise DataError("SRC-110", f'a version of "{self._named}" can no longer be read', detail=detail)
+            raise DataError(
+                "SRC-110",
+                f'a version of "{self._named}" can no longer be read',
+                detail=detail,
+                hint="begin anew: `penstock run FILE --full-refresh`",
+            )

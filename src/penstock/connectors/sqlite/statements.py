@@ -41,6 +41,11 @@ def create(text: str, schema: Schema, *, temporary: bool = False) -> exp.Create:
     return exp.Create(this=columns, kind="TABLE")
 
 
+def drop(text: str) -> exp.Drop:
+    """DROP TABLE."""
+    return exp.Drop(tables=[table(text)], kind="TABLE")
+
+
 def add_column(text: str, column: Field) -> exp.Alter:
     """ALTER TABLE ADD COLUMN; null in the rows that are there."""
     return exp.Alter(this=table(text), kind="TABLE", actions=[_definition(column)])

@@ -14,11 +14,12 @@ from penstock.testing.sinks.markers import Markers
 from penstock.testing.sinks.merging import Merge
 from penstock.testing.sinks.modes import Append, Overwrite
 from penstock.testing.sinks.reading import ReadBack
+from penstock.testing.sinks.refreshing import Refresh
 from penstock.testing.sinks.values import Values
 from penstock.testing.sinks.visibility import Visibility
 
 
-class SinkSuite(Markers, Visibility, Values, Evolution, Append, Overwrite, Merge, ReadBack):
+class SinkSuite(Markers, Visibility, Values, Evolution, Append, Overwrite, Merge, Refresh, ReadBack):
     """All of it. A subclass must be named ``Test…`` and set ``descriptor``."""
 
 

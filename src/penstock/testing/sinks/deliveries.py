@@ -33,6 +33,7 @@ class SinkOptions:
     partition_by: tuple[str, ...] = ()
     on_schema_change: Literal["fail", "evolve", "ignore"] = "fail"
     allow_empty: bool = False
+    refreshes: bool = False  # of the context, not of the parameters
 
 
 APPEND = SinkOptions()

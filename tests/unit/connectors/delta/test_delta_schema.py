@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from penstock.connectors.delta.schema import from_delta, stored, stored_schema, to_delta, widened_delta
+from penstock.connectors.delta.schema import from_delta, redefined, stored, stored_schema, to_delta
 from penstock.errors import ConfigError
 from penstock.testing import data
 from penstock.types import Schema, parse_type
@@ -48,5 +48,10 @@ def test_widening_keeps_what_else_the_table_says_of_its_columns() -> None:
         "type": "struct",
         "fields": [{"name": "a", "type": "integer", "nullable": False, "metadata": {"comment": "kept"}}],
     }
-    after = json.loads(widened_delta(json.dumps(before), Schema.of({"a": "int64", "b": "string?"})))
+    after = json.loads(redefined(json.dumps(before), Schema.of({"a": "int64"})))
     assert after["fields"] == [{"name": "a", "type": "long", "nullable": False, "metadata": {"comment": "kept"}}]
+    others = json.loads(redefined(json.dumps(before), Schema.of({"b": "string?", "a": "int32?"})))
+    assert others["fields"] == [
+        {"name": "b", "type": "string", "nullable": True, "metadata": {}},
+        {"name": "a", "type": "integer", "nullable": True, "metadata": {"comment": "kept"}},
+    ]

@@ -172,6 +172,22 @@ def test_the_contract_says_the_types(tmp_path: Path) -> None:
     assert [row["code"] for row in found] == ["7", "007"]
 
 
+def test_decimals_are_the_cells_floats_rounded_to_the_scale(tmp_path: Path) -> None:
+    """Excel writes floats with 17 digits, the library of these tests fewer: they are put into the sheet as Excel has them."""
+    written = [0.1 + 0.2, 19.99 * 3, 1.1 + 2.2, 0.285 * 100, 1.005, -(0.1 + 0.2)]
+    table(tmp_path / "whole.xlsx", ("v",), *((770000 + place,) for place in range(len(written))))
+    with zipfile.ZipFile(tmp_path / "whole.xlsx") as whole, zipfile.ZipFile(tmp_path / "a.xlsx", "w") as made:
+        for name in whole.namelist():
+            content = whole.read(name).decode()
+            for place, value in enumerate(written):
+                content = content.replace(f"<v>{770000 + place}</v>", f"<v>{value!r}</v>")
+            made.writestr(name, content)
+    (tmp_path / "whole.xlsx").unlink()
+    assert repr(written[0]) == "0.30000000000000004"
+    found = rows(read(tmp_path, contract={"v": "decimal(10,2)"}))
+    assert [str(row["v"]) for row in found] == ["0.30", "59.97", "3.30", "28.50", "1.01", "-0.30"]
+
+
 @pytest.mark.parametrize(
     ("kind", "good", "bad"),
     [

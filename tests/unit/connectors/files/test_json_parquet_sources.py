@@ -9,7 +9,13 @@ import pytest
 from file_sources import columns, files, rows, source
 from pyarrow import parquet
 
+from penstock.clock import SystemClock
+from penstock.document.assembly import Settings
 from penstock.errors import DataError, PenstockError
+from penstock.events import Events
+from penstock.faults.points import Faults
+from penstock.service.request import Request
+from penstock.service.running import run
 from penstock.testing.delivery import pull
 
 if TYPE_CHECKING:
@@ -129,3 +135,24 @@ def test_a_parquet_file_that_is_cut_off_fails_by_name(tmp_path: Path) -> None:
     with pytest.raises(DataError) as caught:
         source(tmp_path, "{type: parquet, path: x.parquet}").describe()
     assert caught.value.code == "SRC-140"
+
+
+def test_what_the_engine_makes_of_keys_that_stand_twice_and_of_numbers_as_text(tmp_path: Path) -> None:
+    """As the notes of the connectors say."""
+    (tmp_path / "x.ndjson").write_text(
+        '{"a": 1.10, "a": 2, "d": 1.10}\n{"a": 1e2, "d": 2}\n{"a": "1.10", "d": "3.5"}\n'
+    )
+    made = source(tmp_path, "{type: ndjson, path: x.ndjson}", {"a": "string", "d": "decimal(9,2)"})
+    assert [(row["a"], str(row["d"])) for row in rows(made)] == [("1.1", "1.10"), ("100.0", "2.00"), ("1.10", "3.50")]
+
+
+def test_a_struct_with_a_bad_value_in_it_is_null_as_a_whole(tmp_path: Path) -> None:
+    (tmp_path / "x.ndjson").write_text('{"s": {"x": 1, "y": 2}}\n{"s": {"x": "bad", "y": 5}}\n')
+    (tmp_path / "p.yml").write_text(
+        "pipeline: p\n"
+        "sources:\n"
+        "  a: {type: ndjson, path: x.ndjson, on_bad_value: null, schema: {columns: {s: 'struct<x: int64, y: int64>?'}}}\n"
+        "sinks: {out: {from: a, type: parquet, path: out.parquet, mode: overwrite}}\n"
+    )
+    run(Request(tmp_path / "p.yml", Settings({}), SystemClock()), Events(), Faults())
+    assert parquet.read_table(tmp_path / "out.parquet").to_pylist() == [{"s": {"x": 1, "y": 2}}, {"s": None}]

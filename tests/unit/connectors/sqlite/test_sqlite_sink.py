@@ -18,7 +18,7 @@ from penstock.connectors.sqlite.driver import reading_failed, writing_failed
 from penstock.errors import ConfigError, DataError, PenstockError, TransientError
 from penstock.testing import data
 from penstock.testing.sinks import deliver, epoch, rows
-from penstock.testing.sinks.deliveries import SINK_ID, read_table, stage
+from penstock.testing.sinks.deliveries import OTHER_INCARNATION, SINK_ID, read_table, stage
 from penstock.types import Schema
 from penstock.types.arrow import from_arrow
 
@@ -31,11 +31,10 @@ if TYPE_CHECKING:
 TABLE = rows((1, "a"), (2, None))
 
 
-def sqlite_sink(folder: Path, **given: object) -> SqliteSink:
+def sqlite_sink(folder: Path, *, refreshes: bool = False, **given: object) -> SqliteSink:
     params = {"type": "sqlite", "from": "rows", "path": "x.db", "table": "t", "lock_wait": "20 ms", **given}
-    made: SqliteSink = SINK.make(
-        SINK.params.model_validate(params), Context("out", folder.joinpath, folder, SystemClock())
-    )
+    context = Context("out", folder.joinpath, folder, SystemClock(), refreshes=refreshes)
+    made: SqliteSink = SINK.make(SINK.params.model_validate(params), context)
     return made
 
 
@@ -273,3 +272,36 @@ def test_every_kind_of_error_has_its_meaning(number: int, writing: str, reading:
 def test_parameters_that_do_not_fit_together_are_refused(tmp_path: Path, given: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         sqlite_sink(tmp_path, **given)
+
+
+# ---------------------------------------------------------------- a full refresh
+
+
+def test_a_full_refresh_keeps_views_triggers_and_indexes_of_columns_that_stay(tmp_path: Path) -> None:
+    deliver(sqlite_sink(tmp_path), epoch(1), TABLE)
+    change(
+        tmp_path,
+        "create index by_id on t (id)",
+        "create index by_name on t (id, name)",
+        "create table log (id)",
+        "create trigger told after insert on t begin insert into log values (new.id); end",
+        "create view seen as select id from t",
+    )
+    fresh = sqlite_sink(tmp_path, refreshes=True, mode="overwrite")
+    deliver(fresh, epoch(1, incarnation=OTHER_INCARNATION), rows((5, 6), names=(data.ID, "size")))
+    assert query(tmp_path, "select * from t") == [(5, 6)]
+    assert query(tmp_path, "select * from seen") == [(5,)]
+    assert query(tmp_path, "select * from log") == [(5,)]
+    indexes = query(tmp_path, "select name from sqlite_schema where type = 'index' and tbl_name = 't'")
+    assert indexes == [("by_id",)]
+
+
+def test_a_full_refresh_that_a_trigger_forbids_changes_nothing(tmp_path: Path) -> None:
+    deliver(sqlite_sink(tmp_path), epoch(1), TABLE)
+    change(tmp_path, "create trigger told after insert on t begin select new.name; end")
+    fresh = sqlite_sink(tmp_path, refreshes=True, mode="overwrite")
+    wanted = rows((5, 6), names=(data.ID, "size"))
+    error = refusal(lambda: deliver(fresh, epoch(1, incarnation=OTHER_INCARNATION), wanted))
+    assert error.code == "SNK-176"
+    assert "new.name" in str(error)
+    assert query(tmp_path, "select * from t") == [(1, "a"), (2, None)]
