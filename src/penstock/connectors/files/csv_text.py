@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import csv
 import io
+from collections import Counter
 from contextlib import closing
 from typing import TYPE_CHECKING, Final
 
 from sqlglot import exp
 
 from penstock.connectors.database import open_database
+from penstock.connectors.files.file_source import LONG
 from penstock.errors import DataError
 from penstock.trees import call, is_not_null, matches
 from penstock.types import BOOLEAN, DATE, FLOAT64, INT64, STRING, TIMESTAMP, TIMESTAMPTZ
 from penstock.types.duckdb import to_duckdb
-from penstock.types.logical import Decimal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -80,21 +81,28 @@ def header_names(text: str, form: CsvFormat, file: str) -> tuple[str, ...]:
     """The names in the first record. Raises DataError SRC-136 where one is empty or stands there twice."""
     records = first_records(text, form)
     names = tuple(records[0]) if records else ()
+    times = Counter(names)
     for name in names:
-        if not name.strip() or "\0" in name or names.count(name) > 1:
-            what = f"has two columns named {name!r}" if name.strip() else "has a column without a name"
+        if what := _objection(name, times[name]):
             raise DataError(
                 "SRC-136",
-                f'the header of "{file}" {what}',
-                detail=f"it reads {', '.join(names)[:300]}",
+                f'the header of "{file}" has {what}',
+                detail=f"it reads {', '.join(map(repr, names))[:300]}",
                 hint="name all columns in their order under `columns`, and skip the header with skip_lines: 1, header: false",
             )
     return names
 
 
+def _objection(name: str, times: int) -> str | None:
+    if not name.strip():
+        return "a column without a name"
+    if "\0" in name:
+        return f"a NUL character in the column {name[:100]!r}"
+    return f"two columns named {name!r}" if times > 1 else None
+
+
 # ---------------------------------------------------------------- types
 
-_LONG: Final = Decimal(38, 0)  # of which a float would lose digits
 _NUMBER: Final = r"[+-]?(0|[1-9][0-9]*)"
 _FLOAT: Final = r"[+-]?((0|[1-9][0-9]*)({point}[0-9]*)?|{point}[0-9]+)([eE][+-]?[0-9]+)?"
 _DAY: Final = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
@@ -114,7 +122,8 @@ def _parses(column: exp.Expr, pattern: str) -> exp.Expr:
 def candidates(column: exp.Expr, form: CsvFormat) -> tuple[tuple[LogicalType, exp.Expr], ...]:
     """Types from the narrowest on, each with the test that a text must pass; whoever passes none is a string.
 
-    A number with leading zeros is text (a postal code), dates count in ISO form or in the form that the document names.
+    A number with leading zeros is text (a postal code), and so is a whole one of more digits than a decimal keeps; dates
+    count in ISO form or in the form that the document names.
     """
     point = r"\." if form.decimal_separator == "." else ","
     day = (
@@ -128,11 +137,13 @@ def candidates(column: exp.Expr, form: CsvFormat) -> tuple[tuple[LogicalType, ex
         else exp.and_(matches(column, _MOMENT), _converts(column.copy(), "timestamp"))
     )
     zoned = exp.and_(matches(column, _MOMENT + _ZONE), _converts(column.copy(), "timestamptz"))
+    is_whole, is_kept = matches(column, _NUMBER), _converts(column.copy(), str(to_duckdb(LONG)))
+    is_number = matches(column, _FLOAT.format(point=point))
     return (
         (BOOLEAN, matches(exp.Lower(this=column.copy()), "true|false")),
-        (INT64, exp.and_(matches(column, _NUMBER), _converts(column.copy(), "bigint"))),
-        (_LONG, exp.and_(matches(column, _NUMBER), _converts(column.copy(), str(to_duckdb(_LONG))))),
-        (FLOAT64, matches(column, _FLOAT.format(point=point))),
+        (INT64, exp.and_(is_whole, _converts(column.copy(), "bigint"))),
+        (LONG, exp.and_(is_whole, is_kept)),
+        (FLOAT64, exp.and_(is_number, exp.or_(exp.not_(is_whole), is_kept))),
         (DATE, day),
         (TIMESTAMP, moment),
         (TIMESTAMPTZ, zoned),

@@ -15,6 +15,7 @@ from penstock.registry import Capability
 from penstock.types import FLOAT64, INT64, Schema
 from penstock.types import Field as Column
 from penstock.types.compatibility import widen
+from penstock.types.logical import Decimal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -30,6 +31,7 @@ NOTES: Final = (
     "Of a file over 8 MiB, a change that keeps size and time is seen only where it touches one of 64 sampled pieces.",
 )
 SAMPLED_FILES: Final = 16
+LONG: Final = Decimal(38, 0)  # whole numbers of which a float would lose digits
 
 
 class FileSourceParams(SourceParams):

@@ -15,6 +15,7 @@ from penstock.connectors.api import Files, JsonFormat
 from penstock.connectors.database import open_database
 from penstock.connectors.files.file_source import (
     CAPABILITIES,
+    LONG,
     NOTES,
     FileSource,
     FileSourceParams,
@@ -26,12 +27,12 @@ from penstock.connectors.files.text import check_encoding, compression_of, cut_t
 from penstock.errors import DataError
 from penstock.registry import Descriptor
 from penstock.trees import call
-from penstock.types import JSON, Schema
+from penstock.types import FLOAT64, JSON, STRING, Schema
 from penstock.types import Field as Column
 from penstock.types.duckdb import from_duckdb
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from penstock.connectors.api import Context
     from penstock.connectors.files.listing import FoundFile
@@ -145,11 +146,13 @@ class JsonSource(FileSource):
 
     def _types_of(self, look: _Look) -> dict[str, LogicalType]:
         """By the engine, over the objects of the sample that are whole."""
+        import duckdb
+
         objects = list(_objects(look))
         if not objects:
             return {}
         # The engine's inference would rename one of two keys that differ only in case.
-        keys = dict.fromkeys(key for _, keys in objects for key in keys)
+        keys = dict.fromkeys(key for _, values in objects for key in values)
         check_case(Schema(tuple(Column(key, JSON) for key in keys)), self.named)
         sample = self._context.scratch / "sample.ndjson"
         sample.write_text("".join(f"{text}\n" for text, _ in objects), "utf-8", "replace")
@@ -162,9 +165,25 @@ class JsonSource(FileSource):
         )
         described = exp.Describe(this=exp.select("*").from_(exp.Table(this=read)))
         with closing(open_database(self._context.allowance, folders=[self._context.scratch])) as database:
-            rows = database.execute(described.sql(dialect="duckdb")).fetchall()
+            try:
+                rows = database.execute(described.sql(dialect="duckdb")).fetchall()
+            except duckdb.InvalidInputException:  # a value goes deeper than the engine infers
+                rows = [(key, "JSON") for key in keys]
         sample.unlink()
-        return {str(row[0]): from_duckdb(str(row[1])) for row in rows}
+        found = {str(row[0]): from_duckdb(str(row[1])) for row in rows}
+        return {
+            name: _exact([values.get(name) for _, values in objects]) if kind == FLOAT64 else kind
+            for name, kind in found.items()
+        }
+
+
+def _exact(values: Iterable[object]) -> LogicalType:
+    """The type of a key whose values the engine takes for floats: of long whole numbers a float would lose digits."""
+    numbers = [value for value in values if value is not None]
+    whole = [number for number in numbers if isinstance(number, int)]
+    if len(whole) < len(numbers):
+        return FLOAT64
+    return LONG if all(abs(number) < 10**LONG.precision for number in whole) else STRING
 
 
 def _layout_of(text: str) -> Layout:
@@ -181,11 +200,11 @@ def _layout_of(text: str) -> Layout:
     return "lines"
 
 
-def _objects(look: _Look) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """The first objects of the sample, each as one line and with its keys; what is none is passed over."""
+def _objects(look: _Look) -> Iterator[tuple[str, dict[str, object]]]:
+    """The first objects of the sample, each as one line and with its values; what is none is passed over."""
     if look.layout == "lines":
-        found = ((line, _keys(line)) for line in map(str.strip, look.text.split("\n")))
-        yield from islice(((line, keys) for line, keys in found if keys is not None), _SAMPLED_OBJECTS)
+        found = ((line, _values(line)) for line in map(str.strip, look.text.split("\n")))
+        yield from islice(((line, values) for line, values in found if values is not None), _SAMPLED_OBJECTS)
         return
     decoder = json.JSONDecoder()
     at = look.text.find("[") + 1 if look.layout == "array" else 0
@@ -197,17 +216,18 @@ def _objects(look: _Look) -> Iterator[tuple[str, tuple[str, ...]]]:
             value, at = decoder.raw_decode(look.text, at)
         except (ValueError, RecursionError):
             return
-        yield json.dumps(value), tuple(value)
+        yield json.dumps(value), value
 
 
-def _keys(line: str) -> tuple[str, ...] | None:
+def _values(line: str) -> dict[str, object] | None:
     """None where the line is no object."""
     if not line.startswith("{"):
         return None
     try:
-        return tuple(json.loads(line))
+        values: dict[str, object] = json.loads(line)
     except (ValueError, RecursionError):
         return None
+    return values
 
 
 JSON_NOTES: Final = (

@@ -88,6 +88,7 @@ SINK: Final = Descriptor(
         *NOTES,
         "One codec serves all columns of a file: the engine's writer has none per column.",
         "Encodings are chosen by the writer, column by column; version v1 or v2 says from which.",
+        "A file with 32-bit numbers more than 2,147,483,647 apart is v1, since Arrow cannot read how DuckDB writes them as v2.",
         "Intervals are refused: Parquet keeps them to the millisecond.",
     ),
 )

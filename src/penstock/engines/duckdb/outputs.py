@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+from contextlib import closing
+from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, assert_never
 
 from sqlglot import exp
@@ -19,6 +22,8 @@ from penstock.connectors.api import (
 )
 from penstock.engines.duckdb.errors import batches_of, translated
 from penstock.engines.duckdb.pump import drain
+from penstock.engines.duckdb.readers import reader
+from penstock.engines.duckdb.wide_steps import may_have_wide_steps
 from penstock.errors import FatalError, InternalError
 from penstock.graph.select import column, identifier
 from penstock.trees import copy_option
@@ -43,7 +48,7 @@ def deliver(
     """
     match writer:
         case FileWriter():
-            _files(session, query, writer, progress)
+            _files(session, query, schema, writer, progress)
         case PipeWriter():
             _pipe(session, query, writer, progress)
         case BatchWriter():
@@ -55,20 +60,40 @@ def deliver(
 # ---------------------------------------------------------------- files
 
 
-def _files(session: Session, query: exp.Query, writer: FileWriter, progress: Callable[[float], None] | None) -> None:
+def _files(
+    session: Session,
+    query: exp.Query,
+    schema: Schema,
+    writer: FileWriter,
+    progress: Callable[[float], None] | None,
+) -> None:
     target = writer.target()
-    statement = copy(_sorted(query, target.format), _place(target), _file_options(target))
-
-    def write() -> dict[str, int]:
-        rows = session.connection.execute(statement.sql(dialect="duckdb")).fetchall()
-        if isinstance(target.format, ParquetFormat):
-            return {os.path.relpath(str(row[0]), target.folder): int(row[1]) for row in rows}
-        return {target.single: int(rows[0][0])} if target.single else {}  # a folder's rows are told for all its files
-
+    form = target.format
+    statement = copy(_sorted(query, form), _place(target), _file_options(target))
     with translated("writing files"):
-        counted = session.do(write, progress)
-    if counted or isinstance(target.format, ParquetFormat):
-        writer.counted(counted)
+        found = session.do(lambda: session.connection.execute(statement.sql(dialect="duckdb")).fetchall(), progress)
+        if isinstance(form, ParquetFormat):
+            for path, _, _, _, statistics, *_ in found:
+                if form.version == "v2" and may_have_wide_steps(schema, statistics):
+                    _write_again(session, Path(path), replace(form, version="v1"))
+    if isinstance(form, ParquetFormat):
+        writer.counted({os.path.relpath(str(row[0]), target.folder): int(row[1]) for row in found})
+    elif target.single:  # a folder's rows are told for all its files
+        writer.counted({target.single: int(found[0][0])})
+
+
+def _write_again(session: Session, path: Path, form: ParquetFormat) -> None:
+    """The same rows in this form, on a connection of its own: the session's profile is that of the query."""
+    made = path.with_name(f"{path.name}.again")
+    read = exp.select("*").from_(reader("read_parquet", (str(path),), []))
+    statement = copy(_sorted(read, form), str(made), _format_options(form)).sql(dialect="duckdb")
+    with closing(session.connection.cursor()) as beside:
+        session.on_interrupt(beside.interrupt)
+        try:
+            session.do(lambda: beside.execute(statement))
+        finally:
+            session.forget(beside.interrupt)
+    made.replace(path)
 
 
 def _place(target: FileTarget) -> str:

@@ -245,11 +245,15 @@ def _faithful(
 
 @dataclass(frozen=True, slots=True)
 class CsvPart:
-    """Files that have the same columns in the same order. ``rejects`` collects what is malformed instead of failing."""
+    """Files that have the same columns in the same order. ``rejects`` collects what is malformed instead of failing.
+    ``fed``: every record is known to end in LF. DuckDB takes the first break of the file for that of all records, even
+    where it stands within quotes.
+    """
 
     paths: tuple[str, ...]
     layout: tuple[str, ...]
     rejects: bool = False
+    fed: bool = False
 
 
 def layout_of(files: Files, path: str) -> tuple[str, ...]:
@@ -307,7 +311,9 @@ def csv_reader(part: CsvPart, form: CsvFormat, types: Mapping[str, LogicalType])
 
 
 def _csv_options(form: CsvFormat, part: CsvPart) -> list[exp.Expr]:
-    """Every option is given, none is guessed; not ``new_line``: a wrong one loses all rows without a word."""
+    """Every option is given, none is guessed; ``new_line`` only where it is known: a wrong one loses all rows without a
+    word.
+    """
     quote = '"' if form.quote is None else form.quote
     options: list[exp.Expr] = [
         option("auto_detect", False),
@@ -325,6 +331,8 @@ def _csv_options(form: CsvFormat, part: CsvPart) -> list[exp.Expr]:
     ]
     if form.comment:
         options.append(option("comment", form.comment))
+    if part.fed:
+        options.append(option("new_line", r"\n"))
     if part.rejects:
         # In parallel, the rejects of a piece of 8 MB that holds no good record are lost, all but the first ones.
         options += [option("store_rejects", True), option("rejects_limit", 0), option("parallel", False)]

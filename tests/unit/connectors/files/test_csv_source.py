@@ -21,9 +21,10 @@ if TYPE_CHECKING:
 
 def test_types_are_inferred_from_texts_and_codes_with_leading_zeros_stay_text(tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_text(
-        "n,f,b,d,t,z,code,mixed,none,big\n"
-        "1,1.5,true,2024-01-31,2024-01-31 12:00,2024-01-31T12:00:00Z,010,1,,1\n"
-        "-2,3,FALSE,2024-02-29,2024-01-31T12:00:00.5,2024-01-31 12:00:00+02:00,7,x,,123456789012345678901\n"
+        "n,f,b,d,t,z,code,mixed,none,big,huge\n"
+        "1,1.5,true,2024-01-31,2024-01-31 12:00,2024-01-31T12:00:00Z,010,1,,1,1.5\n"
+        "-2,3,FALSE,2024-02-29,2024-01-31T12:00:00.5,2024-01-31 12:00:00+02:00,7,x,,123456789012345678901,"
+        f"{'1' * 39}\n"
     )
     assert columns(source(tmp_path, "{type: csv, path: x.csv}")) == {
         "n": "int64",
@@ -36,6 +37,7 @@ def test_types_are_inferred_from_texts_and_codes_with_leading_zeros_stay_text(tm
         "mixed": "string",
         "none": "string",
         "big": "decimal(38,0)",
+        "huge": "string",
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -46,6 +47,22 @@ def test_the_layout_is_found_out(tmp_path: Path, content: str, layout: str) -> N
     count = content.count('"a"')
     found = rows(made)
     assert [row for row in found if row["a"]] == EXPECTED[:count]
+
+
+@pytest.mark.parametrize("layout", ["lines", "array"])
+def test_long_whole_numbers_keep_their_digits(tmp_path: Path, layout: str) -> None:
+    record = f'{{"a": {2**64}, "b": {"1" * 39}, "c": {2**64}, "d": -{"9" * 38}}}'
+    text = f'{record}\n{{"c": 0.5}}' if layout == "lines" else f'[{record}, {{"c": 0.5}}]'
+    (tmp_path / "x.json").write_text(text)
+    made = source(tmp_path, "{type: json, path: x.json}")
+    assert columns(made) == {"a": "decimal(38,0)", "b": "string", "c": "float64", "d": "decimal(38,0)"}
+    assert rows(made)[0] == {"a": Decimal(2**64), "b": "1" * 39, "c": 2.0**64, "d": Decimal("-" + "9" * 38)}
+
+
+@pytest.mark.parametrize("value", ['{"k":' * 300 + "1" + "}" * 300, "[" * 300 + "]" * 300])
+def test_what_goes_deeper_than_the_engine_infers_is_json(tmp_path: Path, value: str) -> None:
+    (tmp_path / "x.ndjson").write_text(f'{{"a": 1, "deep": {value}}}\n')
+    assert columns(source(tmp_path, "{type: ndjson, path: x.ndjson}")) == {"a": "json", "deep": "json"}
 
 
 def test_types_are_inferred_and_widened_over_files(tmp_path: Path) -> None:

@@ -173,6 +173,39 @@ def test_batches_carry_every_type_exactly(tmp_path: Path) -> None:
     same(writer.rows, expected.to_pylist())
 
 
+FAR_APART: Final[dict[str, list[Any]]] = {
+    "int32?": [-(2**31), 2**31 - 1, None, 0],
+    "uint32?": [0, 2**32 - 1, 5, None],
+    "list<int32?>?": [[-(2**31), 2**31 - 1, -(2**31)], None, [0], []],
+    "struct<ab: uint32?>?": [{"ab": 2**32 - 1}, {"ab": 0}, {"ab": 2**32 - 1}, {"ab": None}],
+}
+
+
+@pytest.mark.parametrize("kind", FAR_APART)
+@pytest.mark.parametrize("options", [{}, {"single": "x.parquet"}, {"partition_by": ("p",)}])
+def test_numbers_that_are_far_apart_are_written_so_that_others_can_read_them(
+    tmp_path: Path, kind: str, options: dict[str, Any]
+) -> None:
+    name = 'odd "name".x'
+    writer = Folder(tmp_path / "out", ParquetFormat(compression="lz4", sort_by=("at",)), options)
+    rows = [{name: value, "at": at, "p": "one"} for at, value in enumerate(FAR_APART[kind])]
+    counts = write(writer, tmp_path, {name: kind, "at": "int64", "p": "string"}, rows)
+    assert counts["one"].out == len(rows)
+    (path,) = writer.files
+    assert list((writer.rows or {}).values()) == [len(rows)]
+    assert pq.ParquetFile(path).read(columns=[name, "at"]).to_pylist() == [
+        {name: row[name], "at": row["at"]} for row in rows
+    ]
+    assert pq.ParquetFile(path).metadata.row_group(0).column(0).compression == "LZ4"
+
+
+def test_numbers_that_are_close_are_written_once(tmp_path: Path) -> None:
+    writer = Folder(tmp_path / "out")
+    write(writer, tmp_path, {"a": "int32", "b": "int64"}, [{"a": at, "b": (-1) ** at * 2**62} for at in range(5000)])
+    (path,) = writer.files
+    assert pq.ParquetFile(path).metadata.row_group(0).column(0).encodings == ("DELTA_BINARY_PACKED",)
+
+
 def test_parquet_files_carry_every_type_exactly(tmp_path: Path) -> None:
     writer = Folder(tmp_path / "out")
     write(writer, tmp_path)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ import duckdb
 import pytest
 
 from penstock.connectors.api import CsvFormat, Files, JsonFormat, ParquetFormat, Pipe
-from penstock.engines.duckdb.careful import Workspace, careful_files, careful_pipe
+from penstock.engines.duckdb.careful import Workspace, careful_files, careful_pipe, line_breaks
 from penstock.engines.duckdb.readers import files_query, is_bad_data, pipe_query
 from penstock.errors import DataError
 from penstock.types import Schema
@@ -52,7 +54,7 @@ def written(folder: Path, name: str, content: bytes) -> str:
 
 def csv_files(*paths: str, schema: Schema = ABC, **options: Any) -> Files:
     given = {key: options.pop(key) for key in ("bad_values", "constants", "layouts", "origins") if key in options}
-    return Files(CsvFormat(header=True, **options), paths, schema, **given)
+    return Files(CsvFormat(**{"header": True, **options}), paths, schema, **given)
 
 
 def json_files(*paths: str, schema: Schema = AB, layout: Any = "lines", **options: Any) -> Files:
@@ -82,6 +84,22 @@ def test_a_bad_csv_record_fails_the_fast_read_and_is_named_by_the_careful_one(tm
     assert codes(rejects[0]) == {code}
     assert rejects[0]["position"] == {"file": files.paths[0], "record": 3, "byte": 12}
     assert raw is None or rejects[0]["raw"] == raw
+
+
+@pytest.mark.parametrize("mark", [b"", codecs.BOM_UTF8])
+@pytest.mark.parametrize("line_breaks", [b"\n\n\n\n", b"\r\n" * 4, b"\r" * 4, b"\r\n" + b"\n\r\r\n"])
+@pytest.mark.parametrize("code", BAD_CSV)
+def test_a_bad_csv_record_stands_where_its_first_character_does(
+    tmp_path: Path, code: str, line_breaks: bytes, mark: bytes
+) -> None:
+    record, raw = BAD_CSV[code]
+    first, second, third, fourth = re.findall(rb"\r\n|\n|\r", line_breaks)
+    before = b"".join((mark, b"a,b,c", first, b"1,2,3", second, third))
+    content = b"".join((before, record.strip(), fourth, b"4,5,6", fourth))
+    rows, rejects = careful(csv_files(written(tmp_path, "x.csv", content)), tmp_path)
+    assert rows == GOOD
+    assert [reject["position"]["byte"] for reject in rejects] == [len(before)]
+    assert raw is None or [reject["raw"] for reject in rejects] == [raw]
 
 
 def test_bytes_that_are_no_text_are_a_reject_with_their_column(tmp_path: Path) -> None:
@@ -174,6 +192,26 @@ def test_evening_line_breaks_leaves_quoted_ones_alone(tmp_path: Path) -> None:
     rows, rejects = careful(files, tmp_path)
     assert rows == [{"a": 1, "b": 'x\r\ny"\r\n', "c": 3}, {"a": 5, "b": "q", "c": 6}]
     assert [reject["raw"] for reject in rejects] == ['4,z"']
+
+
+@pytest.mark.parametrize("quoted", ["\r", "\r\n", "x\r\v"])
+def test_a_break_within_the_first_quotes_says_nothing_of_how_records_end(tmp_path: Path, quoted: str) -> None:
+    content = f'1,"{quoted}",3\n4,5,six\n'.encode()
+    files = csv_files(written(tmp_path, "x.csv", content), header=False)
+    rows, rejects = careful(files, tmp_path)
+    assert rows == [{"a": 1, "b": quoted, "c": 3}]
+    assert [reject["raw"] for reject in rejects] == ["4,5,six"]
+
+
+def test_places_are_told_apart_across_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(line_breaks, "_BLOCK_BYTES", 7)
+    records = [b'1,"x\r\ny",3', b"bad", b'"q",2,3', b"4,5,6", b"x,y,z"] * 9
+    content = b"a,b,c\n" + b"".join(record + (b"\r\n", b"\n")[at % 2] for at, record in enumerate(records))
+    rows, rejects = careful(csv_files(written(tmp_path, "x.csv", content)), tmp_path)
+    assert len(rows) == 18
+    for reject in rejects:
+        assert content[reject["position"]["byte"] :].startswith(reject["raw"].encode())
+    assert len({reject["position"]["byte"] for reject in rejects}) == 27
 
 
 def test_bad_values_become_null_where_the_policy_says_so(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from sqlglot import exp
 from penstock.engines.duckdb.careful import rejects as r
 from penstock.engines.duckdb.careful import values
 from penstock.engines.duckdb.careful.csv_records import REJECT_TABLES, Located
-from penstock.engines.duckdb.careful.line_breaks import Prepared, prepared
+from penstock.engines.duckdb.careful.line_breaks import Prepared, places_in_file, prepared
 from penstock.engines.duckdb.errors import batches_of
 from penstock.engines.duckdb.readers import CsvPart, csv_reader, held_columns, layout_of, selected, spelling_of
 from penstock.faithful import Reading, textual
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 BATCH_ROWS: Final = 100_000
 _ROW: Final = "__row"
 _CAUSES: Final = "__causes"
+_MOVED: Final = "moved"  # of a copy: where its bad records begin, and where they do in the file
 # DuckDB's word for what is wrong, ours, and what a person reads.
 _MALFORMED: Final[tuple[tuple[str, str, str], ...]] = (
     ("MISSING COLUMNS", "too_few_columns", "the record has fewer columns than the file"),
@@ -41,28 +42,34 @@ _MALFORMED: Final[tuple[tuple[str, str, str], ...]] = (
 
 
 def read_csv(
-    files: Files, form: CsvFormat, path: str, workspace: Workspace
+    files: Files, given: CsvFormat, path: str, workspace: Workspace
 ) -> Iterator[tuple[pa.RecordBatch, pa.RecordBatch | None]]:
     """Batches of rows, then the rejects, in the order of their records, with empty batches."""
+    import pyarrow as pa
+
     from penstock.types.conform import conform
 
-    ready = prepared(path, form, workspace.scratch)
+    ready = prepared(path, given, workspace.scratch)
     one = replace(files, paths=(ready.path,), constants={ready.path: files.constants.get(path, {})})
-    if ready.path != path:
-        form = replace(form, compression="none")
-    has_offsets = not ready.moved and path not in files.origins
-    task = _Task(one, form, layout_of(files, path), files.origins.get(path, path), ready, has_offsets)
+    form = given if ready.path == path else replace(given, compression="none")
+    task = _Task(one, form, layout_of(files, path), files.origins.get(path, path), ready, path not in files.origins)
     schema, database = files.schema.relaxed(), workspace.database
     bad = Located(workspace, form, ready, columns=len(task.layout))
     for batch in batches_of(database.sql(task.rows().sql(dialect="duckdb")), BATCH_ROWS):
         yield conform(bad.taken_from(batch).rename_columns(schema.names), schema), None
     bad.locate()
+    if ready.fed:
+        starts = [int(row[0]) for row in database.sql(task.starts().sql(dialect="duckdb")).fetchall()]
+        own = places_in_file(path, given, ready, starts)
+        database.register(_MOVED, pa.table({"start": pa.array(starts, pa.int64()), "own": pa.array(own, pa.int64())}))
     empty = r.no_rows(schema)
     for rejects in r.collect(database, task.rejected()):
         yield empty, rejects
     bad.close()
     for table in REJECT_TABLES:
         database.execute(f"DROP TABLE {table}")
+    if ready.fed:
+        database.unregister(_MOVED)
 
 
 @dataclass(frozen=True)
@@ -109,7 +116,7 @@ class _Task:
 
     def _numbered(self) -> exp.Subquery:
         types = {f"c{place}": STRING for place in range(len(self.layout))}
-        call = csv_reader(CsvPart((self.ready.path,), self.layout, rejects=True), self.form, types)
+        call = csv_reader(CsvPart((self.ready.path,), self.layout, rejects=True, fed=self.ready.fed), self.form, types)
         # Both are counted while the rows come, without keeping them.
         spec = exp.WindowSpec(kind="ROWS", start="UNBOUNDED", start_side="PRECEDING", end="CURRENT ROW")
         given = exp.Window(this=exp.Count(this=column("c0")), spec=spec)
@@ -117,11 +124,24 @@ class _Task:
         return exp.select("*", exp.alias_(number, identifier(_ROW))).from_(call).subquery("__numbered")
 
     def rejected(self) -> exp.Select:
+        """The rejects, in the order of their records."""
+        start = column("start")
+        moved = exp.Add(this=start.copy(), expression=exp.Literal.number(self.ready.mark))
+        own = column("own") if self.ready.fed else moved
+        place = r.position(self.origin, column("line"), own if self.has_offsets else None)
+        query = r.reject_query(place, self._raw(start), column("causes")).from_(self._found())
+        return (query.join(_MOVED, using="start") if self.ready.fed else query).order_by(column("line"))
+
+    def starts(self) -> exp.Select:
+        """Where the rejected records begin in what is read, from 0, ascending."""
+        return exp.select("start").distinct().from_(self._found()).order_by("start")
+
+    def _found(self) -> exp.Subquery:
         """What DuckDB rejected, one row per record however many causes it has, and the bad rows."""
         malformed = exp.select(
             column("line"),
-            exp.alias_(_first("line_byte_position"), "byte"),
-            exp.alias_(_first("csv_line"), "raw"),
+            exp.alias_(_begin_of_record(), "byte"),
+            exp.alias_(_without_breaks(_first("csv_line")), "raw"),
             exp.alias_(call("list_sort", call("list_distinct", exp.ArrayAgg(this=self._malformed()))), "causes"),
         ).from_(exp.to_identifier(REJECT_TABLES[0]))
         if self.ready.sentinel:
@@ -129,20 +149,18 @@ class _Task:
             malformed = malformed.where(is_own)
         malformed = malformed.group_by(column("line"))
         bad = exp.select("line", "byte", "raw", "causes").from_(exp.to_identifier(Located.TABLE))
-        both = exp.Union(this=malformed, expression=bad, distinct=False).subquery("rejected")
-        begin = exp.Sub(this=column("byte"), expression=exp.Literal.number(1))
-        place = r.position(self.origin, column("line"), begin if self.has_offsets else None)
-        query = r.reject_query(place, self._raw(begin), column("causes"))
-        return query.from_(both).order_by(column("line"))
+        both = exp.Union(this=malformed, expression=bad, distinct=False).subquery("found")
+        start = exp.Sub(this=column("byte"), expression=exp.Literal.number(1))
+        return exp.select("line", exp.alias_(start, "start"), "raw", "causes").from_(both).subquery("rejected")
 
-    def _raw(self, begin: exp.Expr) -> exp.Expr:
+    def _raw(self, start: exp.Expr) -> exp.Expr:
         """The record's text, without the part of the sentinel that a record takes in whose quote is not closed."""
         raw = column("raw")
         if not self.ready.sentinel:
             return raw
-        end = exp.Add(this=exp.Paren(this=begin.copy()), expression=call("strlen", raw))
+        end = exp.Add(this=exp.Paren(this=start.copy()), expression=call("strlen", raw))
         beyond = exp.GT(this=end, expression=exp.Literal.number(self.ready.size))
-        kept = exp.Sub(this=exp.Literal.number(self.ready.size), expression=exp.Paren(this=begin.copy()))
+        kept = exp.Sub(this=exp.Literal.number(self.ready.size), expression=exp.Paren(this=start.copy()))
         own = call("decode", call("array_slice", call("encode", raw.copy()), exp.Literal.number(1), kept))
         return exp.Case().when(beyond, own).else_(raw.copy())
 
@@ -158,6 +176,17 @@ class _Task:
         blames = exp.In(this=column("error_type"), expressions=[r.text("INVALID ENCODING"), r.text("UNQUOTED VALUE")])
         name = exp.Case().when(blames, call("list_extract", names, at)).else_(r.null_text())
         return r.cause(code.else_(r.text("malformed")), name, message.else_(call("lower", kind)))
+
+
+def _begin_of_record() -> exp.Expr:
+    """Its byte, from 1. Where lines end in CR LF, DuckDB lets a record begin with the LF before it."""
+    text = _first("csv_line")
+    breaks = exp.Sub(this=call("strlen", text), expression=call("strlen", _without_breaks(text.copy())))
+    return exp.Add(this=_first("line_byte_position"), expression=exp.Paren(this=breaks))
+
+
+def _without_breaks(text: exp.Expr) -> exp.Expr:
+    return call("ltrim", text, r.text("\r\n"))
 
 
 def _first(name: str) -> exp.Expr:

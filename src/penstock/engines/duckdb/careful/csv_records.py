@@ -131,7 +131,7 @@ class Located:
             form = replace(form, header=False, skip_lines=0)
         for more in count(1):
             types = {f"c{place}": STRING for place in range(self._columns + more)}
-            reader = csv_reader(CsvPart((piece,), tuple(types), rejects=True), form, types)
+            reader = csv_reader(CsvPart((piece,), tuple(types), rejects=True, fed=self._ready.fed), form, types)
             extra = [column(name) for name in list(types)[self._columns :]]
             empty = [exp.EQ(this=call("coalesce", item, r.text("")), expression=r.text("")) for item in extra]
             every = [exp.Count(this=column(name)) for name in types]  # a column that nobody asks for is not read

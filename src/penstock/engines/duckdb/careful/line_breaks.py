@@ -6,11 +6,13 @@ from __future__ import annotations
 
 import codecs
 import io
+import re
+from bisect import bisect_left
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from penstock.connectors.api import CsvFormat
@@ -21,13 +23,15 @@ _BLOCK_BYTES: Final = 4 * 2**20
 @dataclass(frozen=True, slots=True)
 class Prepared:
     """What is read in place of a file. ``size`` are the bytes of its own text in it, and ``sentinel`` what follows them;
-    ``moved``: whether bytes stand at other places than in the file.
+    ``mark`` are the bytes of a byte order mark that it lacks. ``fed``: records that ended now so, now so, all end in LF;
+    ``places_in_file`` tells where they stood.
     """
 
     path: str
     size: int = 0
     sentinel: str = ""
-    moved: bool = False
+    mark: int = 0
+    fed: bool = False
 
 
 def prepared(path: str, form: CsvFormat, scratch: Path) -> Prepared:
@@ -43,18 +47,46 @@ def prepared(path: str, form: CsvFormat, scratch: Path) -> Prepared:
         return Prepared(path)
     quote = _quote(form)
     copy = scratch / "prepared.csv"
-    size, last, marked = 0, b"", False
+    size, last, mark = 0, b"", 0
     with stream(path, form.compression) as source, copy.open("wb") as target:
-        blocks = _evened(_blocks(source), form) if seen.mixed else _blocks(source)
+        blocks = (evened for _, evened in _evened(_blocks(source), form)) if seen.mixed else _blocks(source)
         for place, block in enumerate(blocks):
             piece = block.removeprefix(codecs.BOM_UTF8) if place == 0 else block
-            marked = marked or len(piece) < len(block)
+            mark += len(block) - len(piece)
             target.write(piece)
             size, last = size + len(piece), piece[-1:] or last
         lead = b"" if last in (b"\n", b"\r", b"") else seen.line_break
         sentinel = lead + quote + b"x" + seen.line_break if quote else b""
         target.write(sentinel)
-    return Prepared(str(copy), size, sentinel.decode(), moved=seen.mixed or marked)
+    return Prepared(str(copy), size, sentinel.decode(), mark, fed=seen.mixed)
+
+
+def places_in_file(path: str, form: CsvFormat, ready: Prepared, places: Sequence[int]) -> list[int]:
+    """Where bytes of a copy stand in the file itself, decompressed. Both are counted from 0; ``places`` ascend."""
+    found: list[int] = []
+    before, gone = (
+        -ready.mark,
+        ready.mark,
+    )  # the bytes of the copy before a block, and those that the copy lacks of them
+    with stream(path, form.compression) as source:
+        for block, evened in _evened(_blocks(source), form):
+            if len(found) == len(places):
+                break
+            here = places[len(found) : bisect_left(places, before + len(evened), lo=len(found))]
+            cuts = _cuts(block, evened) if here else ()
+            found += [place + gone + bisect_left(cuts, place - before) for place in here]
+            before, gone = before + len(evened), gone + len(block) - len(evened)
+    return found
+
+
+def _cuts(block: bytes, evened: bytes) -> list[int]:
+    """Where in an evened block an LF stands for a CR LF of the block."""
+    cuts: list[int] = []
+    for pair in re.finditer(rb"\r\n", block):
+        place = pair.start() - len(cuts)
+        if evened[place : place + 1] == b"\n":
+            cuts.append(place)
+    return cuts
 
 
 def _quote(form: CsvFormat) -> bytes:
@@ -101,12 +133,14 @@ def _looked_at(path: str, form: CsvFormat) -> _Seen:
     return _Seen(len(kinds) > 1, quoted, kinds[0] if len(kinds) == 1 else b"\n")
 
 
-def _evened(blocks: Iterator[bytes], form: CsvFormat) -> Iterator[bytes]:
-    """Quotes are followed as the reader does: one opens only at the beginning of a value, two within one are one."""
+def _evened(blocks: Iterator[bytes], form: CsvFormat) -> Iterator[tuple[bytes, bytes]]:
+    """Each block, and what becomes of it. Quotes are followed as the reader does: one opens only at the beginning of a
+    value, two within one are one.
+    """
     quote = _quote(form)
     opens_after = (b"", b"\n", b"\r", (form.delimiter or ",").encode())
     if not quote:
-        yield from (_plain(block) for block in blocks)
+        yield from ((block, _plain(block)) for block in blocks)
         return
     inside, just_closed, before = False, False, b""
     for block in blocks:
@@ -118,11 +152,11 @@ def _evened(blocks: Iterator[bytes], form: CsvFormat) -> Iterator[bytes]:
             just_closed = just_closed and not part
             pieces.append(part if inside else _plain(part))
             before = part[-1:] or (quote if place else before)
-        yield b"".join(pieces)
+        yield block, b"".join(pieces)
 
 
 def _plain(text: bytes) -> bytes:
     return text.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
 
 
-__all__ = ["Prepared", "prepared", "stream"]
+__all__ = ["Prepared", "places_in_file", "prepared", "stream"]
