@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from penstock.document.assembly import project_of
 from penstock.errors import ConfigError, nearest
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from penstock.document.project import Project
     from penstock.ledger.api import EpochRecord, Ledger, NodeBalance, RejectEntry
 
+
+_FORMS: Final = {".json": "json", ".ndjson": "json", ".jsonl": "json", ".parquet": "parquet"}
 
 __all__ = ["Rejected", "RunDetails", "RunRecord", "export", "list_runs", "rejects", "show_run"]
 
@@ -101,6 +103,32 @@ class Rejected:
             for batch in read(self.state, entry):
                 yield entry, batch
 
+    def records(self) -> Iterator[dict[str, Any]]:
+        """The rejected records one by one, their JSON texts read. Raises DataError LED-120."""
+        for entry, batch in self.batches():
+            for row in batch.to_pylist():
+                yield {
+                    "node": entry.file.node,
+                    "epoch": entry.epoch,
+                    "status": entry.status,
+                    "position": _read(row["position"]),
+                    "row": _read(row["row"]),
+                    "raw": row["raw"],
+                    "source_row": _read(row["source_row"]),
+                    "causes": row["causes"],
+                }
+
+
+def _read(text: str | None) -> Any:
+    import json
+
+    if text is None:
+        return None
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
 
 def rejects(settings: Settings, *, run_id: str | None = None, node: str | None = None) -> Rejected:
     """Of one run (an id or its prefix), by default of the newest that has any; ``node``: a node, or what it belongs to.
@@ -144,12 +172,21 @@ def _is_of(node_id: str, name: str) -> bool:
     return node_id == name or node_id.startswith(f"{name}.")
 
 
-def export(found: Rejected, out: Path, form: str) -> int:
-    """Writes the records: ``json`` one per line, ``parquet`` as they are kept. How many there were.
+def export(found: Rejected, out: Path, form: str | None) -> int:
+    """Writes the records: ``json`` one per line, ``parquet`` as they are kept; None: as the file's ending says. How many
+    there were.
 
-    Raises ConfigError LED-131 where the file is there already or cannot be written; a file of which not all could be
-    written is removed.
+    Raises ConfigError LED-131 where the file is there already, cannot be written, or has an ending that says neither; a
+    file of which not all could be written is removed.
     """
+    form = form or _FORMS.get(out.suffix)
+    if form is None:
+        raise ConfigError(
+            "LED-131",
+            f'the ending of "{out}" is not one that rejects are exported to',
+            detail=f"the endings are {', '.join(_FORMS)}.",
+            hint="give it one of them, or say --format json or --format parquet",
+        )
     try:
         file = out.open("xb")
     except FileExistsError:
@@ -170,11 +207,9 @@ def _export_lines(found: Rejected, file: BinaryIO) -> int:
     import json
 
     written = 0
-    for entry, batch in found.batches():
-        for row in batch.to_pylist():
-            line = {"node": entry.file.node, "epoch": entry.epoch, "status": entry.status, **row}
-            file.write(json.dumps(line, ensure_ascii=False).encode() + b"\n")
-            written += 1
+    for record in found.records():
+        file.write(json.dumps(record, ensure_ascii=False).encode() + b"\n")
+        written += 1
     return written
 
 

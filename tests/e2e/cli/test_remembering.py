@@ -100,11 +100,23 @@ def test_rejects_are_grouped_shown_and_exported(penstock: Callable[..., Said], p
         "file": "bad.json",
         "records": 1,
     }
-    assert json.loads((project / "bad.json").read_text(encoding="utf-8"))["node"] == "raw"
+    assert json.loads((project / "bad.json").read_text(encoding="utf-8")) == record
     assert penstock("rejects", "export", "bad.parquet").out == "1 record written to bad.parquet\n"
     import pyarrow.parquet as pq
 
     assert pq.read_table(project / "bad.parquet").num_rows == 1
+
+
+@pytest.mark.parametrize("name", ["bad.csv", "bad"])
+def test_an_export_is_what_the_ending_of_its_file_says(
+    penstock: Callable[..., Said], project: Path, name: str
+) -> None:
+    penstock("run", FILE)
+    said = penstock("rejects", "export", name, "--json")
+    assert said.codes == ["LED-131"]
+    assert ".parquet" in said.json["problems"][0]["detail"]
+    assert not (project / name).exists()
+    assert penstock("rejects", "export", name, "--format", "json").out == f"1 record written to {name}\n"
 
 
 def test_a_row_with_several_reasons_is_one_row(penstock: Callable[..., Said], project: Path) -> None:
