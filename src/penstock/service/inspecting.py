@@ -116,13 +116,13 @@ def _explained(request: Request, part: Part) -> Explained:
 
 def _ranges(found: Opened, made: Plan) -> Iterator[Reach]:
     for name in dict.fromkeys(read.source for read in made.graph.reads):
-        source = found.sources[name]
+        source, use = found.sources[name], found.pipeline.sources[name]
         try:
             for part in source.partitions():
                 upto = None if isinstance(source, Spooling) else source.latest(part)
                 yield Reach(name, part.id, None, upto)
         except PenstockError as error:
-            raise error.placed(found.pipeline.sources[name].at) from None
+            raise error.placed(use.at, use.places) from None
 
 
 def _news(found: Opened, last: EpochRecord | None, made: Plan) -> list[str]:

@@ -108,9 +108,7 @@ def test_rejects_are_grouped_shown_and_exported(penstock: Callable[..., Said], p
 
 
 @pytest.mark.parametrize("name", ["bad.csv", "bad"])
-def test_an_export_is_what_the_ending_of_its_file_says(
-    penstock: Callable[..., Said], project: Path, name: str
-) -> None:
+def test_an_export_is_what_the_ending_of_its_file_says(penstock: Callable[..., Said], project: Path, name: str) -> None:
     penstock("run", FILE)
     said = penstock("rejects", "export", name, "--json")
     assert said.codes == ["LED-131"]

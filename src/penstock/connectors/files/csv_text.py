@@ -76,13 +76,19 @@ def find_delimiter(text: str, form: CsvFormat) -> str:
     return best
 
 
+_SHOWN: Final = 60  # characters of a name
+
+
 def header_names(text: str, form: CsvFormat, file: str) -> tuple[str, ...]:
     """The names in the first record. Raises DataError SRC-136 where one is empty or stands there twice."""
     records = first_records(text, form)
     names = tuple(records[0]) if records else ()
+    if any("\0" in name for name in names):
+        hint = "text with a character set of its own needs `encoding`; what is no text, another type of source"
+        raise DataError("SRC-136", f'the header of "{file}" has NUL characters in it', hint=hint)
     for name in names:
-        if not name.strip() or "\0" in name or names.count(name) > 1:
-            what = f"has two columns named {name!r}" if name.strip() else "has a column without a name"
+        if not name.strip() or names.count(name) > 1:
+            what = f"has two columns named {name[:_SHOWN]!r}" if name.strip() else "has a column without a name"
             raise DataError(
                 "SRC-136",
                 f'the header of "{file}" {what}',
