@@ -62,7 +62,8 @@ def list_runs(
 
 def show_run(
     run_id: Annotated[
-        str | None, typer.Argument(help="An id, or how it begins; else the newest.", show_default=False)
+        str | None,
+        typer.Argument(metavar="RUN_ID", help="An id, or how it begins; else the newest.", show_default=False),
     ] = None,
     *,
     project: options.Project = None,
@@ -133,7 +134,7 @@ def show_rejects(
 
 
 def export_rejects(
-    out: Annotated[Path, typer.Argument(help="The file to write; it must not be there yet.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="The file to write; it must not be there yet.")],
     *,
     format: Annotated[  # noqa: A002 -- the option's name
         Literal["json", "parquet"] | None,

@@ -35,12 +35,14 @@ def _unused(graph: Graph, pipeline: Pipeline) -> Iterator[Problem]:
     if not pipeline.sinks or len(graph.writes) < len(pipeline.sinks):
         return
     used = graph.upstream(*(write.id for write in graph.writes))
-    for use in (*pipeline.sources.values(), *pipeline.transforms.values()):
-        if graph.outputs.get(use.name) not in used:
+    places = {name: use.at for name, use in pipeline.sources.items()}
+    places |= {name: use.at for name, use in pipeline.transforms.items()}
+    for name, at in places.items():
+        if graph.outputs.get(name) not in used:
             yield Problem(
                 "CMP-228",
-                f'nobody uses "{use.name}"',
-                at=use.at,
+                f'nobody uses "{name}"',
+                at=at,
                 hint="name it under `from`, or take it out",
                 severity="warning",
             )

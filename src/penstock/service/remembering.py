@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
+from penstock.connectors.api import Receipt
 from penstock.document.assembly import project_of
 from penstock.errors import ConfigError, nearest
 from penstock.ledger.api import RunRecord
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from penstock.connectors.api import Receipt
     from penstock.document.assembly import Settings
     from penstock.document.project import Project
     from penstock.ledger.api import EpochRecord, Ledger, NodeBalance, RejectEntry
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _FORMS: Final = {".json": "json", ".ndjson": "json", ".jsonl": "json", ".parquet": "parquet"}
 
-__all__ = ["Rejected", "RunDetails", "RunRecord", "export", "list_runs", "rejects", "show_run"]
+__all__ = ["Receipt", "Rejected", "RunDetails", "RunRecord", "export", "list_runs", "rejects", "show_run"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +40,19 @@ class RunDetails:
 
 @contextmanager
 def _ledger(settings: Settings) -> Iterator[tuple[Ledger | None, Project]]:
-    """The project's ledger, None where nothing ever ran; asking makes none."""
+    """The project's ledger, None where nothing ever ran; asking makes none.
+
+    Raises ConfigError CLI-106 where neither a project file nor a ledger says that there is a project.
+    """
     project = project_of(None, settings)
     if not (project.state / LEDGER_FILE).exists():
+        if project.file is None:
+            raise ConfigError(
+                "CLI-106",
+                f'"{project.root}" is no project',
+                detail="it has no penstock.yml, nor has a folder above it, and nothing was run there",
+                hint="go to the project's folder, or name it with --project",
+            )
         yield None, project
         return
     ledger = open_ledger(project.state)
@@ -79,10 +89,14 @@ def show_run(settings: Settings, run_id: str | None) -> RunDetails:
 class Rejected:
     """Reject files of one run, newest first, and where their contents lie; ``root`` is the project's folder."""
 
-    run_id: str | None
+    run: RunRecord | None
     entries: Sequence[RejectEntry]
     state: Path
     root: Path
+
+    @property
+    def run_id(self) -> str | None:
+        return self.run.run_id if self.run is not None else None
 
     @property
     def total(self) -> int:
@@ -142,13 +156,14 @@ def rejects(settings: Settings, *, run_id: str | None = None, node: str | None =
         if ledger is None or (run_id is not None and run is None):
             raise ConfigError("LED-130", f'there is no run "{run_id}"', hint="`penstock runs list` shows what there is")
         entries = ledger.rejects(run_id=run.run_id if run is not None else None)
-        chosen = run.run_id if run is not None else (entries[0].run_id if entries else None)
-        found = [entry for entry in entries if entry.run_id == chosen]
+        if run is None and entries:
+            run = ledger.run(entries[0].run_id)
+        found = [entry for entry in entries if run is not None and entry.run_id == run.run_id]
         if node is not None:
-            if chosen is not None:
-                _check_node(node, [*_balanced(ledger, chosen), *(entry.file.node for entry in found)])
+            if run is not None:
+                _check_node(node, [*_balanced(ledger, run.run_id), *(entry.file.node for entry in found)])
             found = [entry for entry in found if _is_of(entry.file.node, node)]
-        return Rejected(chosen, found, project.state, project.root)
+        return Rejected(run, found, project.state, project.root)
 
 
 def _balanced(ledger: Ledger, run_id: str) -> Iterator[str]:
