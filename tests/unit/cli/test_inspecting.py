@@ -272,7 +272,7 @@ def test_hostile_values_do_not_reach_the_terminal(penstock: Callable[..., Said],
 def test_lineage_in_every_format(penstock: Callable[..., Said]) -> None:
     text = penstock("lineage", FILE).out
     assert "out (sink)\n" in text
-    assert "  doubled <- raw.price\n    decided by raw.day, raw.price\n" in text
+    assert "  doubled <- raw.price\n  all decided by raw.day, raw.price\n" in text
     assert penstock("lineage", FILE, "--format", "mermaid").out.splitlines() == [
         "flowchart LR", '  raw[("raw")]', '  dear["dear"]', '  out[/"out"/]', "  raw --> dear", "  dear --> out",
     ]  # fmt: skip
