@@ -195,5 +195,9 @@ def _json_line(_logger: object, _method: str, facts: MutableMapping[str, object]
 
 
 def _value(value: object) -> str:
+    if isinstance(value, tuple):
+        return ",".join(map(_value, value))
+    if isinstance(value, float):
+        value = round(value, 3)
     text = value if isinstance(value, str) else json.dumps(value, default=str)
     return text if text.isprintable() and text and not {" ", '"', "="} & set(text) else json.dumps(text)

@@ -13,6 +13,7 @@ from datetime import timedelta
 from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainValidator, WithJsonSchema
+from pydantic_core import PydanticCustomError
 
 from penstock.errors import Location  # noqa: TC001 -- as above
 from penstock.secret import Secret
@@ -302,7 +303,7 @@ def _names(value: object) -> tuple[str, ...]:
     if isinstance(value, str):
         value = [value]
     if not isinstance(value, (list, tuple)) or not value:
-        raise ValueError("takes a list of column names")
+        raise PydanticCustomError("names_type", "takes a list of column names")
     return tuple(_name(item) for item in value)
 
 

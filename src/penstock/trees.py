@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from sqlglot import exp
+from sqlglot.errors import ParseError
 
 from penstock.types.logical import fold_case
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from sqlglot.errors import SqlglotError
+
+
+def complaint(error: SqlglotError) -> str:
+    """What the parser says of a text, in a few words and without the classes of its own that it names."""
+    first = error.errors[0] if isinstance(error, ParseError) and error.errors else {}
+    words = str(first.get("description") or "a quote or a comment is not closed").splitlines()[0].strip().rstrip(".")
+    if words.startswith("Required keyword"):
+        return "something is missing here"
+    return re.sub(r" (?:but got|for) <.*", "", words)
 
 
 def identifier(name: str) -> exp.Identifier:

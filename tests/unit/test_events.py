@@ -48,6 +48,14 @@ def test_a_line_of_text_is_one_line_whatever_is_in_it(capsys: pytest.CaptureFixt
     assert second.endswith('[info] sink_committed sink=out epoch=1 rows=5 version=""')
 
 
+def test_a_line_of_text_is_what_a_person_reads(capsys: pytest.CaptureFixture[str]) -> None:
+    Events("info").emit(events.EpochRedone("p", 3, ("first", "the second")))
+    Events("info").emit(events.PassDone(1, 10, 9, 1, 0.3715341939969221))
+    redone, done = capsys.readouterr().err.splitlines()
+    assert redone.endswith('epoch_redone pipeline=p epoch=3 committed=first,"the second"')
+    assert done.endswith("seconds=0.372")
+
+
 def test_a_line_of_json_is_one_object(capsys: pytest.CaptureFixture[str]) -> None:
     event = events.EpochRedone("p", 3, ("first", "second"))
     Events("debug", "json").emit(event)

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from penstock.service.accepting import Accepted
     from penstock.service.describing import Descriptor
 
-Name = Annotated[str | None, typer.Argument(help="One of them; else all.", show_default=False)]
+Code = Annotated[str | None, typer.Argument(metavar="CODE", help="One of them; else all.", show_default=False)]
+Name = Annotated[str | None, typer.Argument(metavar="NAME", help="One of them; else all.", show_default=False)]
 
 
 def register(app: typer.Typer) -> None:
@@ -72,7 +73,7 @@ def _one(found: Sequence[Descriptor], *, json: bool) -> int:
     return 0
 
 
-def errors(code: Name = None, *, json: options.Json = False) -> int:
+def errors(code: Code = None, *, json: options.Json = False) -> int:
     """Every error code, or what one means."""
     from penstock.cli.output import print_json, show
     from penstock.cli.render.catalogue import errors_table

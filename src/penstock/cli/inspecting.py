@@ -72,15 +72,17 @@ def plan(
         return 0
     from penstock.cli.render.plan import plan_page
 
-    for each in explained:
+    for number, each in enumerate(explained):
         tell(each.plan.warnings)
-        show(*plan_page(each, sql=sql))
+        show(*([""] if number else []), *plan_page(each, sql=sql))
     return 0
 
 
 def preview(
     file: options.File,
-    node: Annotated[str, typer.Argument(help="A source, a transform, a step (transform.step) or a sink.")],
+    node: Annotated[
+        str, typer.Argument(metavar="NODE", help="A source, a transform, a step (transform.step) or a sink.")
+    ],
     *,
     rows: Annotated[int, typer.Option("--rows", "-n", min=1, max=10_000, help="How many rows.")] = 10,
     allow: options.Allow = None,

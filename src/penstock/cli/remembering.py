@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -61,7 +62,8 @@ def list_runs(
 
 def show_run(
     run_id: Annotated[
-        str | None, typer.Argument(help="An id, or how it begins; else the newest.", show_default=False)
+        str | None,
+        typer.Argument(metavar="RUN_ID", help="An id, or how it begins; else the newest.", show_default=False),
     ] = None,
     *,
     project: options.Project = None,
@@ -118,10 +120,9 @@ def show_rejects(
 ) -> int:
     """Rejected records: where each came from, what it was, and why. Columns with labels are masked."""
     from penstock.cli.output import print_json, show
-    from penstock.cli.render.as_json import records
 
     found = _rejects(run, node, project, allow)
-    first = list(records(found, rows))
+    first = list(islice(found.records(), rows))
     if json:
         print_json({"run_id": found.run_id, "records": first})
     elif first:
@@ -134,7 +135,7 @@ def show_rejects(
 
 
 def export_rejects(
-    out: Annotated[Path, typer.Argument(help="The file to write; it must not be there yet.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="The file to write; it must not be there yet.")],
     *,
     format: Annotated[  # noqa: A002 -- the option's name
         Literal["json", "parquet"] | None,
@@ -151,7 +152,7 @@ def export_rejects(
     from penstock.service.remembering import export
 
     found = _rejects(run, node, project, allow)
-    written = export(found, out, format or ("parquet" if out.suffix == ".parquet" else "json"))
+    written = export(found, out, format)
     if json:
         print_json({"run_id": found.run_id, "file": str(out), "records": written})
     else:

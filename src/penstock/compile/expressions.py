@@ -15,10 +15,12 @@ from sqlglot.errors import ParseError, SqlglotError
 from penstock.compile.comparisons import check_comparisons
 from penstock.compile.lambdas import is_bound, with_arrows
 from penstock.errors import ConfigError, Problem, nearest
+from penstock.fields import quote_text
 from penstock.graph.nodes import SortKey
 from penstock.graph.select import column as column_of
 from penstock.graph.select import identifier
 from penstock.steps.collect import together
+from penstock.trees import complaint
 from penstock.types.logical import Struct
 
 if TYPE_CHECKING:
@@ -76,12 +78,8 @@ def _parsed(prefix: str, text: ExpressionText) -> exp.Select:
         trees = sqlglot.parse(prefix + text.sql, dialect="duckdb")
     except SqlglotError as error:
         place = error.errors[0] if isinstance(error, ParseError) and error.errors else {}
-        words = (
-            str(place.get("description") or "a quote or a comment is not closed").splitlines()[0].strip().rstrip(".")
-        )
-        if words.startswith("Required keyword"):  # names a class of the parser's
-            words = "something is missing here"
-        _refuse(text, "the expression cannot be parsed", words, _span(prefix + text.sql, place, len(prefix)))
+        span = _span(prefix + text.sql, place, len(prefix))
+        _refuse(text, "the expression cannot be parsed", complaint(error), span)
     except RecursionError:
         _too_deep(text)
     tree = trees[0] if len(trees) == 1 else None
@@ -291,15 +289,20 @@ def _find(
                 "CMP-204", f'column "{name}" is ambiguous', at=place_of(node, text), detail=f"it may be {places}."
             )
     known = [n for schema in schemas.values() for n in schema.names]
-    raise missing_column(name, known, owner, place_of(node, text), bare=text.sql.strip() == name)
+    as_text = f"{{text: {name}}} or in SQL quotes" if text.sql.strip() == name else quote_text(name)
+    raise missing_column(name, known, owner, place_of(node, text), as_text=as_text)
 
 
-def missing_column(name: str, known: list[str], owner: str, at: Location | None, *, bare: bool = False) -> ConfigError:
-    """CMP-203 with the nearest name; a bare word that is near nothing was perhaps meant as text."""
+def missing_column(
+    name: str, known: list[str], owner: str, at: Location | None, *, as_text: str | None = None
+) -> ConfigError:
+    """CMP-203 with the nearest name; a word that is near nothing was perhaps meant as text, and that is how it is
+    written ``as_text``.
+    """
     near = nearest(name, known)
     hint = f'did you mean "{near}"?' if near else None
-    if hint is None and bare:
-        hint = f"a text is written {{text: {name}}} or in SQL quotes"
+    if hint is None and as_text is not None:
+        hint = f"a text is written {as_text}"
     listed = ", ".join(known[:20]) + (", …" if len(known) > 20 else "")  # noqa: PLR2004 -- as many as a line holds
     return ConfigError(
         "CMP-203",

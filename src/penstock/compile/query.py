@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -12,6 +11,7 @@ from sqlglot.errors import ParseError, SqlglotError
 
 from penstock.errors import ConfigError, nearest
 from penstock.graph.select import identifier
+from penstock.trees import complaint
 from penstock.types.logical import fold_case
 
 if TYPE_CHECKING:
@@ -83,12 +83,11 @@ def _parse(text: Located) -> exp.Query:
         first = error.errors[0] if isinstance(error, ParseError) and error.errors else {}
         near = str(first.get("highlight") or "")
         offset = max(text.find(near), 0) if near else 0
-        words = re.sub(r" (?:but got|for) <.*", "", str(first.get("description") or error).splitlines()[0])
         raise ConfigError(
             "CMP-207",
             "the query cannot be parsed",
             at=text.place(offset, max(len(near), 1)),
-            detail=words.strip().rstrip("."),
+            detail=complaint(error) if isinstance(error, SqlglotError) else "it is nested too deeply",
         ) from None
     if len(trees) != 1 or not isinstance(trees[0], exp.Query):
         raise ConfigError("CMP-224", "`sql` is one SELECT, nothing before and nothing after it", at=text.at)

@@ -148,6 +148,7 @@ _CODES: Final[Mapping[BindKind, str]] = {
     "forbidden": "CMP-226",
     "other": "CMP-206",
 }
+_UNGROUPED: Final = "must appear in the GROUP BY clause"
 _SHOWN_LENGTH: Final = 80
 _SHOWN_COLUMNS: Final = 20
 
@@ -168,14 +169,17 @@ def problem_of(error: BindError, part: exp.Expr | None, at: Location | None, inp
             message = f'there is no function "{subject}"'
         case "table":
             message = f'there is no node "{subject}"'
-        case "aggregate":
+        case "aggregate" if _UNGROUPED in error.text:
             message = "an aggregate cannot stand beside a value of a single row"
+            hint = "group by the value, or aggregate it too"
+        case "aggregate":
+            message = "an aggregate cannot stand here"
             hint = "use the step `aggregate`, or `window`"
         case "window":
             message = "a window function cannot stand here"
             hint = "use the step `window`"
         case "syntax":
-            message = "the query cannot be parsed"
+            message = "the SQL cannot be parsed"
         case "forbidden":
             message = f'"{subject}" may not be used in a document'
         case "comparison":

@@ -11,6 +11,7 @@ from penstock.graph.nodes import Column, Project, Union
 from penstock.graph.select import column
 from penstock.types.duckdb import to_duckdb
 from penstock.types.families import comparable
+from penstock.types.logical import fold_case
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 def union_by_name(builder: Builder, node_id: str, ids: Sequence[str], at: Location | None) -> str:
     """Columns in the order in which the inputs first name them; an input that has them all is taken as it is."""
+    _check_case(builder, ids, at)
     _check_kinds(builder, ids, at)
     types: dict[str, LogicalType] = {}
     for member in ids:
@@ -30,6 +32,22 @@ def union_by_name(builder: Builder, node_id: str, ids: Sequence[str], at: Locati
     wanted = {name: types[name] for name in order}
     aligned = [_aligned(builder, f"{node_id}.{place}", member, wanted, at) for place, member in enumerate(ids, 1)]
     return builder.add(Union(node_id, members=tuple(aligned), at=at))
+
+
+def _check_case(builder: Builder, ids: Sequence[str], at: Location | None) -> None:
+    """CMP-209 where two of the inputs write a column differently: it would be null in the rows of both."""
+    first: dict[str, tuple[str, str]] = {}
+    for member in ids:
+        owner = member.partition(".")[0]
+        for name in builder.schema_of(member).names:
+            before, written = first.setdefault(fold_case(name), (owner, name))
+            if written != name:
+                raise ConfigError(
+                    "CMP-209",
+                    f'"{written}" of "{before}" and "{name}" of "{owner}" differ only in case',
+                    at=at,
+                    hint="rename one of them in a step before",
+                )
 
 
 def _check_kinds(builder: Builder, ids: Sequence[str], at: Location | None) -> None:

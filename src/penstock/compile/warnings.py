@@ -15,7 +15,26 @@ if TYPE_CHECKING:
 
 def warnings_of(graph: Graph, pipeline: Pipeline) -> Iterator[Problem]:
     """CMP-228 a node nobody uses, CMP-229 a full read into `append`."""
-    used = graph.upstream(*(write.id for write in graph.writes)) if graph.writes else frozenset(graph.by_id)
+    yield from _unused(graph, pipeline)
+    for sink in pipeline.sinks.values():
+        if sink.params.mode == "append" and sink.name in graph.by_id and _reads(graph, sink.name):
+            yield Problem(
+                "CMP-229",
+                f'a second run appends the same rows to "{sink.name}" again',
+                at=sink.at,
+                detail=f"{', '.join(_reads(graph, sink.name))} is read in full each run.",
+                hint=_other_modes(sink.descriptor.modes),
+                severity="warning",
+            )
+
+
+def _unused(graph: Graph, pipeline: Pipeline) -> Iterator[Problem]:
+    """Nothing is said without sinks, since everything is there to be previewed then; nor where a sink could not be
+    built because columns are not known offline, for what it uses is not known either.
+    """
+    if not pipeline.sinks or len(graph.writes) < len(pipeline.sinks):
+        return
+    used = graph.upstream(*(write.id for write in graph.writes))
     places = {name: use.at for name, use in pipeline.sources.items()}
     places |= {name: use.at for name, use in pipeline.transforms.items()}
     for name, at in places.items():
@@ -25,16 +44,6 @@ def warnings_of(graph: Graph, pipeline: Pipeline) -> Iterator[Problem]:
                 f'nobody uses "{name}"',
                 at=at,
                 hint="name it under `from`, or take it out",
-                severity="warning",
-            )
-    for sink in pipeline.sinks.values():
-        if sink.params.mode == "append" and sink.name in graph.by_id and _reads(graph, sink.name):
-            yield Problem(
-                "CMP-229",
-                f'a second run appends the same rows to "{sink.name}" again',
-                at=sink.at,
-                detail=f"{', '.join(_reads(graph, sink.name))} is read in full each run.",
-                hint=_other_modes(sink.descriptor.modes),
                 severity="warning",
             )
 

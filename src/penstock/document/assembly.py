@@ -20,7 +20,7 @@ from penstock.document.secrets_file import SecretsFile
 from penstock.document.template import SecretSource, Values, try_fill
 from penstock.document.tree import Entry, Mapping, Scalar, find, locate
 from penstock.document.validation import validate
-from penstock.errors import ConfigError, Problem
+from penstock.errors import ConfigError, Problem, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -92,14 +92,15 @@ def secrets_of(project: Project, variables: AbstractMapping[str, str]) -> Secret
 def open_named(root: Path, settings: Settings) -> tuple[Project, tuple[Problem, ...]]:
     """The project and what is wrong with its file; what problems call the project file is relative to the current folder where that is shorter."""
     environment = environment_of(settings.environment, settings.variables)
-    return try_open_project(root, environment=environment, shown=_shown(root / FILE))
+    return try_open_project(root, environment=environment, shown=shown(root / FILE))
 
 
 def _root_of(file: Path) -> Path:
     return find_root(file) or Path(os.path.realpath(file)).parent
 
 
-def _shown(path: Path) -> str:
+def shown(path: Path) -> str:
+    """What a file is called: relative to the current folder where it lies below it."""
     absolute = os.path.realpath(path)
     relative = os.path.relpath(absolute)
     return absolute if relative.startswith("..") else relative
@@ -117,7 +118,7 @@ class _Assembly:
     def load(self) -> Loaded:
         project, project_problems = open_named(self._settings.project_root or _root_of(self._file), self._settings)
         self._problems.extend(project_problems)
-        document = self._document()
+        document = self._document(project)
         if document is None:
             raise ConfigError.of(self._problems)
         self._problems.extend(_namesakes(project, self._file, document))
@@ -143,17 +144,27 @@ class _Assembly:
         )
         return Loaded(project, reading.pipeline, params.values, paths, in_force)
 
-    def _document(self) -> Mapping | None:
+    def _document(self, project: Project) -> Mapping | None:
         try:
             node = load_file(self._file)
         except ConfigError as error:
-            self._problems.extend(error.problems)
+            hint = self._meant(project)
+            self._problems.extend(
+                replace(problem, hint=hint) if problem.code == "DOC-100" else problem for problem in error.problems
+            )
             return None
         if isinstance(node, Mapping):
             return node
         hint = "start with `pipeline: name`"
         self._problems.append(Problem("DOC-200", "a pipeline document is a map", at=node.at, hint=hint))
         return None
+
+    def _meant(self, project: Project) -> str | None:
+        """Another pipeline of the project whose file is nearly called what was asked for."""
+        files = {shown(path): path for path in project.pipelines()}
+        known = {name: file for file, path in files.items() for name in (path.stem, path.name)}
+        near = nearest(self._file.name, [name for name, file in known.items() if file != str(self._file)])
+        return f'did you mean "{known[near]}"?' if near else None
 
     def _news(self, problems: Iterable[Problem], *, project_is_whole: bool) -> Iterator[Problem]:
         """Without what follows from a placeholder that has no value, or from a project file that could not be read."""
@@ -250,7 +261,7 @@ def _namesakes(project: Project, file: Path, document: Mapping) -> Iterator[Prob
     own = os.path.realpath(file)
     for path in project.pipelines():
         if os.path.realpath(path) != own and _name_in(path, name.value) == name.value:
-            message = f'the pipeline "{name.value}" stands in "{_shown(path)}" too'
+            message = f'the pipeline "{name.value}" stands in "{shown(path)}" too'
             yield Problem("DOC-216", message, at=name.at, hint="name one of them otherwise: its state goes by the name")
 
 

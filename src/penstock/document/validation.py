@@ -162,7 +162,19 @@ def _wrong_value(detail: ErrorDetails, node: Node, owner: str) -> Problem:
     expected = re.findall("'([^']*)'", _context(detail, "expected") or _context(detail, "expected_tags"))
     near = nearest(found.text, expected) if isinstance(found, Scalar) else None
     hint = f'did you mean "{near}"?' if near else _cut_hint(node, place)
-    return Problem("DOC-203", f"{subject} {_words(detail)}", at=locate(node, place), hint=hint)
+    words = _words(detail)
+    link = " " if _VERB.match(words) else ": "
+    at = locate(node, (*place, *_named_key(words, found)))
+    return Problem("DOC-203", f"{subject}{link}{words}", at=at, hint=hint)
+
+
+_VERB: Final = re.compile(r"(takes|needs|has|cannot) ")  # else the words are a sentence with a subject of its own
+
+
+def _named_key(words: str, found: Node | None) -> Path:
+    """Of a map whose values do not fit together the first key that the words name."""
+    named = re.findall(r"\w+", words) if isinstance(found, Mapping) else ()
+    return next(((name,) for name in named if found is not None and find(found, (name,)) is not None), ())
 
 
 def _cut_hint(node: Node, place: tuple[str | int, ...]) -> str | None:

@@ -29,6 +29,7 @@ __all__ = [
 _PASSWORD_IN_URL = re.compile(r"(://[^/@\s:]*:)([^@/\s]+)(?=@)")
 
 _ENDS = (".", "!", "?", "…")
+_SYSTEM = ("connection", "path")  # the keys of a component that say which system it means
 
 Severity = Literal["error", "warning", "info"]
 
@@ -76,7 +77,7 @@ class Problem:
             lines.append(f"  --> {self.at.file}:{self.at.line}:{self.at.column}")
             if self.at.source is not None:
                 gutter = str(self.at.line)
-                shown, offset = _window(self.at.source, self.at.column - 1)
+                shown, offset = _window(self.at.source, self.at.column - 1, self.at.end_column - 1)
                 width = max(1, min(self.at.end_column - self.at.column, len(shown) - offset))
                 lines.append(f"{gutter} | {shown}")
                 lines.append(f"{' ' * len(gutter)} | {' ' * offset}{'^' * width}")
@@ -103,12 +104,12 @@ class Problem:
         }
 
 
-def _window(text: str, column: int, limit: int = 120) -> tuple[str, int]:
-    """The part of a long line around ``column`` (0-based), and the column in it; what must not show is blanked: control
-    characters, and the passwords of URLs.
+def _window(text: str, column: int, end: int, limit: int = 120) -> tuple[str, int]:
+    """The part of a long line around the span from ``column`` to ``end`` (0-based), and the column in it; what must not
+    show is blanked: control characters, and the passwords of URLs.
     """
     text = _PASSWORD_IN_URL.sub(lambda match: match[1] + "*" * len(match[2]), text)
-    start = 0 if column < limit else column - limit // 2
+    start = 0 if end <= limit else max(column - limit // 2, 0)
     part = text[start : start + limit]
     return "".join(c if c.isprintable() else " " for c in part), column - start
 
@@ -141,11 +142,14 @@ class PenstockError(Exception):
         return error
 
     def placed(self, at: Location | None, values: Mapping[str, Location] = MappingProxyType({})) -> Self:
-        """This error, its problems without a place of their own at the value that they are about, by its key, else at
-        ``at``.
+        """This error, its problems without a place of their own at the value that they are about, by its key: the first
+        that was written of those that a problem names and of those that name a system; else at ``at``.
         """
         self.problems = tuple(
-            replace(problem, at=problem.at or next((values[key] for key in problem.about if key in values), at))
+            replace(
+                problem,
+                at=problem.at or next((values[key] for key in (*problem.about, *_SYSTEM) if key in values), at),
+            )
             for problem in self.problems
         )
         return self

@@ -29,7 +29,7 @@ class ErrorCode:
 @cache
 def _table() -> Mapping[str, ErrorCode]:
     text = resources.files("penstock.errors").joinpath("catalogue.toml").read_text(encoding="utf-8")
-    return {code: ErrorCode(code, *row) for code, row in tomllib.loads(text).items()}
+    return {code: ErrorCode(code, *row) for code, row in sorted(tomllib.loads(text).items())}
 
 
 class _Catalogue(Mapping[str, ErrorCode]):

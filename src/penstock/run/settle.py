@@ -66,9 +66,10 @@ def _inconsistent(sink: str, found: int, before: int, planned: int | None) -> Fa
         message = f'the sink "{sink}" is ahead of the ledger'
     else:
         message = f'the sink "{sink}" has lost epochs that the ledger has sealed'
+    hint = "restore the one that was set back; or start anew with --full-refresh, which replaces the sinks' contents"
     return FatalError(
         "RUN-110",
         message,
         detail=f"its marker stands at epoch {found}, the ledger expects {expected}.",
-        hint="restore the one that was set back; or start anew with --full-refresh, which replaces the sinks' contents",
+        hint=hint if found else f"where it was given another place, give it another name too; else {hint}",
     )

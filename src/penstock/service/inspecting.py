@@ -117,13 +117,13 @@ def _explained(request: Request, part: Part) -> Explained:
 
 def _ranges(found: Opened, made: Plan) -> Iterator[Reach]:
     for name in dict.fromkeys(read.source for read in made.graph.reads):
-        source = found.sources[name]
+        source, use = found.sources[name], found.pipeline.sources[name]
         try:
             for part in source.partitions():
                 upto = None if isinstance(source, Spooling) else source.latest(part)
                 yield Reach(name, part.id, None, upto)
         except PenstockError as error:
-            raise error.placed(found.pipeline.sources[name].at) from None
+            raise error.placed(use.at, use.places) from None
 
 
 def _news(found: Opened, last: EpochRecord | None, made: Plan) -> list[str]:
@@ -308,11 +308,14 @@ def _only(traced: Traced, column: str) -> Traced:
     node, _, name = column.partition(".")
     if node in traced.lineage and name in traced.lineage[node]:
         return replace(traced, lineage={node: {name: traced.lineage[node][name]}})
-    known = [f"{owner}.{item}" for owner, columns in traced.lineage.items() for item in columns]
-    near = nearest(column, known)
-    raise ConfigError(
-        "CLI-104", f'there is no column "{column}"', hint=f'did you mean "{near}"?' if near else "write it node.column"
-    )
+    columns = traced.lineage.get(node)
+    message = f'there is no column "{column}"'
+    if columns is None:
+        nodes = f"the nodes are {', '.join(traced.kinds)}"
+        raise ConfigError("CLI-104", message, detail=nodes, hint="write it node.column")
+    near = nearest(name, columns)
+    hint = f'did you mean "{node}.{near}"?' if near else None
+    raise ConfigError("CLI-104", message, detail=f'"{node}" has the columns {", ".join(columns)}', hint=hint)
 
 
 def _traced(request: Request, part: Part, *, connect: bool) -> Traced:

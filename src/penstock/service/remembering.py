@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
+from penstock.connectors.api import Receipt
 from penstock.document.assembly import project_of
 from penstock.errors import ConfigError, nearest
 from penstock.ledger.api import RunRecord
@@ -20,13 +21,14 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from penstock.connectors.api import Receipt
     from penstock.document.assembly import Settings
     from penstock.document.project import Project
     from penstock.ledger.api import EpochRecord, Ledger, NodeBalance, RejectEntry
 
 
-__all__ = ["Rejected", "RunDetails", "RunRecord", "export", "list_runs", "rejects", "show_run"]
+_FORMS: Final = {".json": "json", ".ndjson": "json", ".jsonl": "json", ".parquet": "parquet"}
+
+__all__ = ["Receipt", "Rejected", "RunDetails", "RunRecord", "export", "list_runs", "rejects", "show_run"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +41,19 @@ class RunDetails:
 
 @contextmanager
 def _ledger(settings: Settings) -> Iterator[tuple[Ledger | None, Project]]:
-    """The project's ledger, None where nothing ever ran; asking makes none."""
+    """The project's ledger, None where nothing ever ran; asking makes none.
+
+    Raises ConfigError CLI-106 where neither a project file nor a ledger says that there is a project.
+    """
     project = project_of(None, settings)
     if not (project.state / LEDGER_FILE).exists():
+        if project.file is None:
+            raise ConfigError(
+                "CLI-106",
+                f'"{project.root}" is no project',
+                detail="it has no penstock.yml, nor has a folder above it, and nothing was run there",
+                hint="go to the project's folder, or name it with --project",
+            )
         yield None, project
         return
     ledger = open_ledger(project.state)
@@ -80,11 +92,15 @@ class Rejected:
     are the labels whose columns are shown.
     """
 
-    run_id: str | None
+    run: RunRecord | None
     entries: Sequence[RejectEntry]
     state: Path
     root: Path
     allow: Collection[str] = ()
+
+    @property
+    def run_id(self) -> str | None:
+        return self.run.run_id if self.run is not None else None
 
     @property
     def total(self) -> int:
@@ -106,6 +122,32 @@ class Rejected:
             for batch in read(self.state, entry):
                 yield entry, masked_rejects(batch, hidden)
 
+    def records(self) -> Iterator[dict[str, Any]]:
+        """The rejected records one by one, their JSON texts read. Raises DataError LED-120."""
+        for entry, batch in self.batches():
+            for row in batch.to_pylist():
+                yield {
+                    "node": entry.file.node,
+                    "epoch": entry.epoch,
+                    "status": entry.status,
+                    "position": _read(row["position"]),
+                    "row": _read(row["row"]),
+                    "raw": row["raw"],
+                    "source_row": _read(row["source_row"]),
+                    "causes": row["causes"],
+                }
+
+
+def _read(text: str | None) -> Any:
+    import json
+
+    if text is None:
+        return None
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
 
 def rejects(
     settings: Settings, *, run_id: str | None = None, node: str | None = None, allow: Collection[str] = ()
@@ -122,13 +164,14 @@ def rejects(
         if ledger is None or (run_id is not None and run is None):
             raise ConfigError("LED-130", f'there is no run "{run_id}"', hint="`penstock runs list` shows what there is")
         entries = ledger.rejects(run_id=run.run_id if run is not None else None)
-        chosen = run.run_id if run is not None else (entries[0].run_id if entries else None)
-        found = [entry for entry in entries if entry.run_id == chosen]
+        if run is None and entries:
+            run = ledger.run(entries[0].run_id)
+        found = [entry for entry in entries if run is not None and entry.run_id == run.run_id]
         if node is not None:
-            if chosen is not None:
-                _check_node(node, [*_balanced(ledger, chosen), *(entry.file.node for entry in found)])
+            if run is not None:
+                _check_node(node, [*_balanced(ledger, run.run_id), *(entry.file.node for entry in found)])
             found = [entry for entry in found if _is_of(entry.file.node, node)]
-        return Rejected(chosen, found, project.state, project.root, allow)
+        return Rejected(run, found, project.state, project.root, allow)
 
 
 def _balanced(ledger: Ledger, run_id: str) -> Iterator[str]:
@@ -152,12 +195,21 @@ def _is_of(node_id: str, name: str) -> bool:
     return node_id == name or node_id.startswith(f"{name}.")
 
 
-def export(found: Rejected, out: Path, form: str) -> int:
-    """Writes the records: ``json`` one per line, ``parquet`` as they are kept. How many there were.
+def export(found: Rejected, out: Path, form: str | None) -> int:
+    """Writes the records: ``json`` one per line, ``parquet`` as they are kept; None: as the file's ending says. How many
+    there were.
 
-    Raises ConfigError LED-131 where the file is there already or cannot be written; a file of which not all could be
-    written is removed.
+    Raises ConfigError LED-131 where the file is there already, cannot be written, or has an ending that says neither; a
+    file of which not all could be written is removed.
     """
+    form = form or _FORMS.get(out.suffix)
+    if form is None:
+        raise ConfigError(
+            "LED-131",
+            f'the ending of "{out}" is not one that rejects are exported to',
+            detail=f"the endings are {', '.join(_FORMS)}.",
+            hint="give it one of them, or say --format json or --format parquet",
+        )
     try:
         file = out.open("xb")
     except FileExistsError:
@@ -178,11 +230,9 @@ def _export_lines(found: Rejected, file: BinaryIO) -> int:
     import json
 
     written = 0
-    for entry, batch in found.batches():
-        for row in batch.to_pylist():
-            line = {"node": entry.file.node, "epoch": entry.epoch, "status": entry.status, **row}
-            file.write(json.dumps(line, ensure_ascii=False).encode() + b"\n")
-            written += 1
+    for record in found.records():
+        file.write(json.dumps(record, ensure_ascii=False).encode() + b"\n")
+        written += 1
     return written
 
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from penstock.document.assembly import project_of
+from penstock.document.assembly import project_of, shown
 from penstock.errors import ConfigError, DataError, FatalError, TransientError
 from penstock.service.families import parts
 from penstock.service.opening import opened
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from pathlib import Path
 
     from penstock.document.environments import MergedValue
     from penstock.errors import Problem
@@ -23,8 +23,8 @@ _TOLD: Final = (ConfigError, DataError, TransientError, FatalError)
 
 
 def pipeline_files(settings: Settings) -> Sequence[Path]:
-    """The project's. Raises ConfigError CLI-103 where there is none."""
-    found = list(project_of(None, settings).pipelines())
+    """The project's, as a person would name them here. Raises ConfigError CLI-103 where there is none."""
+    found = [Path(shown(path)) for path in project_of(None, settings).pipelines()]
     if not found:
         raise ConfigError(
             "CLI-103", "there is no pipeline here", hint="name a file, or `penstock init` makes a project"

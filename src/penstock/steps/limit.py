@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from penstock.graph.nodes import Limit
 from penstock.registry import Descriptor
@@ -19,9 +19,14 @@ class LimitParams(StepParams):
 
     short: ClassVar[str | None] = "rows"
 
-    rows: int = Field(
-        ge=0, le=2**63 - 1, strict=True, description="How many rows stay, by the order of a `sort` before."
-    )
+    rows: int = Field(ge=0, le=2**63 - 1, description="How many rows stay, by the order of a `sort` before.")
+
+    @field_validator("rows", mode="before")
+    @classmethod
+    def _number(cls, value: object) -> object:
+        if isinstance(value, bool):  # which Python takes for 0 or 1
+            raise ValueError("takes a whole number")  # noqa: TRY004 -- pydantic tells a ValueError
+        return value
 
 
 def make(params: LimitParams, scope: Scope) -> str:

@@ -30,6 +30,17 @@ def test_a_project_that_never_ran_has_nothing_and_gets_nothing(
     assert not (project / ".penstock").exists()
 
 
+@pytest.mark.parametrize("command", LISTS)
+def test_a_folder_of_no_project_is_not_taken_for_one_that_never_ran(
+    penstock: Callable[..., Said],
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+    command: list[str],
+) -> None:
+    monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
+    assert penstock(*command, "--json").codes == ["CLI-106"]
+
+
 @pytest.mark.parametrize(
     "command",
     [["runs", "show", "x"], ["runs", "show"], ["rejects", "list", "--run", "x"], ["rejects", "show", "--run", "x"]],
@@ -57,7 +68,7 @@ def test_runs_are_listed_newest_first_and_shown(penstock: Callable[..., Said]) -
     assert f"days  run {ids[0]}  done" in shown.out
     assert ["raw", "4", "3", "1"] in [line.split() for line in shown.out.splitlines()]
     assert ["dear.derive", "2", "2"] in [line.split() for line in shown.out.splitlines()]
-    assert "out: 2 rows, version " in shown.out
+    assert shown.out.splitlines()[-1].split() == ["out", "2", "2", "1"], "the receipt: 2 rows, inserted, version 1"
     details = penstock("runs", "show", "--json").json
     assert details["run_id"] == ids[1]
     assert details["summary"]["balance"]["raw"]["rejected"] == 1
@@ -80,6 +91,7 @@ def test_the_list_of_runs_fits_80_columns(
 def test_rejects_are_grouped_shown_and_exported(penstock: Callable[..., Said], project: Path) -> None:
     run_id = penstock("run", FILE, "--json").json["run_id"]
     listed = penstock("rejects", "list")
+    assert listed.out.splitlines()[0] == f"days, run {run_id}: 1 row rejected"
     assert [line.split() for line in listed.out.splitlines()][-1] == ["raw", "bad_value", "day", "1"]
     assert penstock("rejects", "list", "--json").json == {
         "run_id": run_id, "total": 1, "reasons": 1, "by_cause": [{"node": "raw", "cause": "bad_value", "column": "day", "rows": 1}],
@@ -100,11 +112,21 @@ def test_rejects_are_grouped_shown_and_exported(penstock: Callable[..., Said], p
         "file": "bad.json",
         "records": 1,
     }
-    assert json.loads((project / "bad.json").read_text(encoding="utf-8"))["node"] == "raw"
+    assert json.loads((project / "bad.json").read_text(encoding="utf-8")) == record
     assert penstock("rejects", "export", "bad.parquet").out == "1 record written to bad.parquet\n"
     import pyarrow.parquet as pq
 
     assert pq.read_table(project / "bad.parquet").num_rows == 1
+
+
+@pytest.mark.parametrize("name", ["bad.csv", "bad"])
+def test_an_export_is_what_the_ending_of_its_file_says(penstock: Callable[..., Said], project: Path, name: str) -> None:
+    penstock("run", FILE)
+    said = penstock("rejects", "export", name, "--json")
+    assert said.codes == ["LED-131"]
+    assert ".parquet" in said.json["problems"][0]["detail"]
+    assert not (project / name).exists()
+    assert penstock("rejects", "export", name, "--format", "json").out == f"1 record written to {name}\n"
 
 
 def test_a_row_with_several_reasons_is_one_row(penstock: Callable[..., Said], project: Path) -> None:

@@ -41,6 +41,14 @@ def test_a_run_shows_its_balance_and_what_it_rejected(penstock: Callable[..., Sa
     assert (project / "out" / "days.csv").read_text(encoding="utf-8").count("\n") == 3
 
 
+def test_a_run_without_sinks_says_that_it_did_nothing(penstock: Callable[..., Said], project: Path) -> None:
+    text = (project / FILE).read_text(encoding="utf-8")
+    (project / FILE).write_text(text[: text.index("sinks:")], encoding="utf-8")
+    said = penstock("run", FILE)
+    assert said.code == 0
+    assert said.out.splitlines()[1:] == ["nothing was read or written: the pipeline has no sink"]
+
+
 def test_rows_without_a_partner_are_named_beside_the_balance(penstock: Callable[..., Said], project: Path) -> None:
     join = "      - join: {to: other, on: [day], add: [name]}\n      - derive"
     other = "  other: {type: csv, path: names.csv, schema: {columns: {day: date, name: string}}}\ntransforms:"

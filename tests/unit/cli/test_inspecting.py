@@ -19,11 +19,19 @@ FILE = "pipelines/days.yml"
 # ---------------------------------------------------------------- validate
 
 
-def test_a_valid_document_is_ok(penstock: Callable[..., Said], project: Path) -> None:
+def test_a_valid_document_is_ok(penstock: Callable[..., Said], project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert penstock("validate", FILE).out == f"{FILE}: ok\n"
-    assert penstock("validate").out == f"{project / FILE}: ok\n"
     assert penstock("validate", FILE, "--json").json == {"ok": True, "problems": []}
+    assert penstock("validate").out == f"{FILE}: ok\n"
+    monkeypatch.chdir(project / "data")
+    assert penstock("validate").out == f"{project / FILE}: ok\n"
     assert not (project / ".penstock").exists()
+
+
+@pytest.mark.parametrize("asked", ["days", "days.yml", "pipelines/day.yml"])
+def test_a_pipeline_that_is_asked_for_by_its_name_gets_its_file(penstock: Callable[..., Said], asked: str) -> None:
+    (problem,) = penstock("plan", asked, "--json").json["problems"]
+    assert (problem["code"], problem["hint"]) == ("DOC-100", f'did you mean "{FILE}"?')
 
 
 def test_all_errors_of_all_documents_are_told_at_once(penstock: Callable[..., Said], project: Path) -> None:
@@ -264,7 +272,7 @@ def test_hostile_values_do_not_reach_the_terminal(penstock: Callable[..., Said],
 def test_lineage_in_every_format(penstock: Callable[..., Said]) -> None:
     text = penstock("lineage", FILE).out
     assert "out (sink)\n" in text
-    assert "  doubled <- raw.price\n    decided by raw.day, raw.price\n" in text
+    assert "  doubled <- raw.price\n  all decided by raw.day, raw.price\n" in text
     assert penstock("lineage", FILE, "--format", "mermaid").out.splitlines() == [
         "flowchart LR", '  raw[("raw")]', '  dear["dear"]', '  out[/"out"/]', "  raw --> dear", "  dear --> out",
     ]  # fmt: skip
@@ -278,8 +286,13 @@ def test_lineage_in_every_format(penstock: Callable[..., Said]) -> None:
 def test_lineage_of_one_column(penstock: Callable[..., Said]) -> None:
     found = penstock("lineage", FILE, "--column", "dear.doubled", "--json").json
     assert found["nodes"] == {"dear": {"doubled": {"from": ["raw.price"], "decided_by": ["raw.day", "raw.price"]}}}
-    assert penstock("lineage", FILE, "--column", "dear.dubled", "--json").codes == ["CLI-104"]
-    assert penstock("lineage", FILE, "--column", "doubled", "--json").codes == ["CLI-104"]
+    for column, detail, hint in (
+        ("dear.dubled", '"dear" has the columns day, price, doubled.', 'did you mean "dear.doubled"?'),
+        ("dear.x", '"dear" has the columns day, price, doubled.', None),
+        ("x", "the nodes are raw, dear, out.", "write it node.column"),
+    ):
+        (problem,) = penstock("lineage", FILE, "--column", column, "--json").json["problems"]
+        assert (problem["code"], problem["detail"], problem["hint"]) == ("CLI-104", detail, hint)
 
 
 def test_json_stays_json_whatever_is_in_it(penstock: Callable[..., Said], project: Path) -> None:

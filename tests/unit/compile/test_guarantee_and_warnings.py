@@ -110,6 +110,17 @@ def test_without_sinks_everything_is_there_to_be_looked_at() -> None:
     assert _codes("transforms:\n  t: {from: a, steps: [{limit: 1}]}\n") == []
 
 
+def test_where_columns_are_not_known_nobody_can_say_what_is_used() -> None:
+    text = (
+        "pipeline: test\nsources:\n  a: {type: memory, schema: {columns: {id: int64?}}}\n  far: {type: memory}\n"
+        "transforms:\n  t: {from: a, steps: [{join: {to: far, kind: cross}}]}\n"
+        "sinks:\n  out: {from: t, type: table, mode: merge, keys: [id]}\n"
+    )
+    pipeline = memory_sink.read(text)
+    known = {name: use.contract for name, use in pipeline.sources.items() if use.contract is not None}
+    assert compile_pipeline(pipeline, Facts(sources=known), harness.TypingEngine()).warnings == ()
+
+
 def test_what_a_sink_read_back_feeds_is_used() -> None:
     rest = (
         "transforms:\n  t: {from: lake, steps: [{limit: 1}]}\n"

@@ -252,3 +252,17 @@ def test_what_cannot_be_typed_is_told_with_its_columns() -> None:
         compile_document(_document("select id, name + amount as x from orders, customers"))
     messages = [problem.message for problem in caught.value.problems]
     assert messages == ['column "id" is ambiguous', "name + amount cannot be typed"]
+
+
+@pytest.mark.parametrize(
+    ("sql", "hint"),
+    [
+        ("select customer, count(*) as n from orders", "group by the value, or aggregate it too"),
+        ("select customer from orders where count(*) > 1", "use the step `aggregate`, or `window`"),
+    ],
+)
+def test_the_way_out_of_a_misplaced_aggregate_is_one_that_the_query_has(sql: str, hint: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        compile_document(_document(sql))
+    (problem,) = caught.value.problems
+    assert (problem.code, problem.hint) == ("CMP-208", hint)

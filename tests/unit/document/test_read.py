@@ -6,9 +6,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from penstock.connectors.files.csv_sink import CsvSinkParams
 from penstock.document.loader import load
 from penstock.document.read import read, read_pipeline
 from penstock.document.template import Values, fill
+from penstock.document.validation import validate
 from penstock.errors import ConfigError
 from penstock.errors.catalogue import CATALOGUE
 from penstock.secret import Secret
@@ -275,3 +277,10 @@ def test_a_url_in_a_connections_place_is_no_name(tiny):
     problem = only("pipeline: p\nsources: {a: {type: web, path: x, connection: 'web://me:hunter2@x'}}", tiny)
     assert problem.code == "DOC-203"
     assert "hunter2" not in problem.message
+
+
+def test_values_that_do_not_fit_together_are_told_at_the_first_that_is_named():
+    node = load("type: csv\nfrom: a\npath: out.csv\nmode: append\n", "p.yml")
+    _, (problem,) = validate(CsvSinkParams, node, '"out"')
+    assert problem.message.startswith('"out": the path has an extension')
+    assert (problem.code, problem.at.line, problem.at.column) == ("DOC-203", 3, 7)

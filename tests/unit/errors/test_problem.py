@@ -63,6 +63,22 @@ def test_a_shown_line_hides_the_password_of_a_url_and_keeps_the_caret():
     assert text.splitlines()[-1].index("^") - 4 == line.index("wrong")
 
 
+def test_a_span_that_a_line_of_the_screen_would_cut_is_shown_whole():
+    line = "key: " + "x" * 100 + " ${secret.ITEMS_KEY} rest"
+    start = line.index("$")
+    shown, carets = Problem("DOC-100", "m", at=Location("f", 1, start + 1, start + 20, line)).render().splitlines()[-2:]
+    assert shown[carets.index("^") : carets.rindex("^") + 1] == "${secret.ITEMS_KEY}"
+
+
+def test_an_error_stands_at_the_value_that_it_is_about():
+    component, path, table = (Location("f", line, 1, 2) for line in (1, 2, 3))
+    values = {"path": path, "table": table}
+    assert ConfigError("DOC-100", "m", about=("table",)).placed(component, values).problems[0].at == table
+    assert ConfigError("DOC-100", "m").placed(component, values).problems[0].at == path, "the system is meant"
+    assert ConfigError("DOC-100", "m", about=("table",)).placed(component, {}).problems[0].at == component
+    assert ConfigError("DOC-100", "m", at=table).placed(component, values).problems[0].at == table
+
+
 @pytest.mark.parametrize(
     ("written", "told"), [("it is 5", "it is 5."), ("it is 5.", "it is 5."), ("why?", "why?"), ("a, b, …", "a, b, …")]
 )

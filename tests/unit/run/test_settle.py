@@ -85,3 +85,12 @@ def test_a_sink_that_was_taken_out_of_a_half_committed_epoch_stops() -> None:
     with pytest.raises(FatalError) as caught:
         settle(PLANNED, BEFORE, {"one": marker(3)}, "another")
     assert caught.value.code == "RUN-111"
+
+
+@pytest.mark.parametrize(("one", "is_new"), [(0, True), (1, False)])
+def test_a_target_that_knows_no_epoch_may_be_another_one(one: int, *, is_new: bool) -> None:
+    with pytest.raises(FatalError) as caught:
+        settle(SEALED, AFTER, {"one": marker(one), "two": marker(2)}, "hash")
+    hint = caught.value.problems[0].hint or ""
+    assert hint.startswith("where it was given another place, give it another name too") is is_new
+    assert "--full-refresh" in hint

@@ -85,7 +85,7 @@ def test_nested_values_can_be_keys_and_break_ties() -> None:
         ("{keys: [k], order_by: att}", "CMP-203"),
         ("{keys: [k], order_by: sum(at)}", "CMP-208"),
         ("{keys: [k], keep: newest}", "DOC-203"),
-        ("{keys: [k], order: at}", "DOC-203"),
+        ("{keys: [k], order: at}", "DOC-201"),
         ("[]", "DOC-203"),
     ],
 )

@@ -5,6 +5,12 @@ from __future__ import annotations
 import pytest
 from harness import problem, problems, run
 
+from penstock.document.loader import load
+from penstock.document.secrets import Secrets
+from penstock.document.template import Values, fill
+from penstock.document.validation import validate
+from penstock.steps.limit import LimitParams
+
 _COLUMNS = {"n": "int64?", "t": "string"}
 _ROWS = [{"n": 2, "t": "b"}, {"n": None, "t": "a"}, {"n": 3, "t": "c"}, {"n": 2, "t": "A"}]
 
@@ -67,9 +73,15 @@ def test_limit_keeps_at_most_so_many(rows: int, left: int) -> None:
     assert len(run(f"- limit: {rows}", _COLUMNS, _ROWS).rows) == left
 
 
-@pytest.mark.parametrize("rows", ["-1", "1.5", "true", "'1'", "many", "null", "9223372036854775808"])
+@pytest.mark.parametrize("rows", ["-1", "1.5", "true", "many", "null", "9223372036854775808"])
 def test_a_limit_is_a_whole_number(rows: str) -> None:
     assert problem(f"- limit: {rows}", _COLUMNS).code == "DOC-203"
+
+
+def test_a_limit_may_be_a_parameter() -> None:
+    step = fill(load("rows: ${param.most}", "test.yml"), Values({}, Secrets({}), {"most": 3}))
+    params, problems = validate(LimitParams, step, 'step "limit"')
+    assert (params, problems) == (LimitParams(rows=3), [])
 
 
 _NUMBERS = [{"i": number} for number in range(1000)]

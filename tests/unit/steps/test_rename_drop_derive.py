@@ -85,6 +85,7 @@ def test_derive_the_other_way_round_gets_a_hint() -> None:
 
 def test_a_bare_word_that_is_no_column_gets_the_hint_about_text() -> None:
     assert problem("- derive: {publisher: EIA}", _COLUMNS).hint == "a text is written {text: EIA} or in SQL quotes"
+    assert problem("- filter: b = DE", _COLUMNS).hint == "a text is written 'DE'"
 
 
 def test_constants_are_values_of_their_own_types() -> None:

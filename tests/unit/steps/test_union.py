@@ -75,7 +75,10 @@ def test_the_empty_inputs() -> None:
 
 def test_columns_that_differ_only_in_case_do_not_stand_beside_each_other() -> None:
     parts = {"one": "{id: int64}", "other": "{ID: int64}"}
-    assert _problem("", **parts).code == "CMP-209"
+    assert (_problem("", **parts).code, _problem("", **parts).message) == (
+        "CMP-209",
+        '"id" of "a" and "ID" of "b" differ only in case',
+    )
     assert _run("union: {by: position}", [{"id": 1}], [{"ID": 2}], **parts).rows == [{"id": 1}, {"id": 2}]
 
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
+    from penstock.service.remembering import Receipt
     from penstock.service.running import NodeBalance, RunResult, SealedEpoch
 
 _LOUD = frozenset({"read", "table", "write", "join", "aggregate", "explode", "union", "query", "python"})
@@ -21,10 +22,13 @@ def balance_sheet(result: RunResult) -> Iterator[RenderableType]:
     """What was sealed, and what was rejected; of a run that failed what its last epoch had rejected until then."""
     for epoch in result.epochs:
         yield _title(result, epoch)
+        if not epoch.receipts:
+            yield Text("nothing was read or written: the pipeline has no sink", style="dim")
+            continue
         yield nodes_table(epoch.account.balance)
         yield from partnerless(epoch.account.balance)
         yield ""
-        yield _sinks(epoch)
+        yield sinks_table(epoch.receipts)
         yield ""
     if result.rejected:
         yield _causes("rejected at", result.by_cause())
@@ -89,12 +93,13 @@ def partnerless(entries: Sequence[NodeBalance]) -> Iterator[RenderableType]:
         yield Text(f"without a partner: {', '.join(found)}", style="dim")
 
 
-def _sinks(epoch: SealedEpoch) -> Table:
+def sinks_table(receipts: Mapping[str, Receipt]) -> Table:
+    """What each sink says of its commit."""
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("sink")
     for title in ("rows", "inserted", "updated", "unchanged", "ignored as older", "version"):
         table.add_column(title, justify="right")
-    for name, receipt in epoch.receipts.items():
+    for name, receipt in receipts.items():
         table.add_row(
             Text(name, style="bold"),
             f"{receipt.rows:,}",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from rich.table import Table
 from rich.text import Text
 
-from penstock.cli.render.balance import nodes_table, partnerless
+from penstock.cli.render.balance import nodes_table, partnerless, sinks_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -82,8 +82,9 @@ def details_page(details: RunDetails) -> Iterator[RenderableType]:
         if entries := details.balance.get(epoch.number, ()):
             yield nodes_table(entries, every=True)
             yield from partnerless(entries)
-        for sink, receipt in details.receipts.get(epoch.number, {}).items():
-            yield f"{sink}: {receipt.rows:,} row{'' if receipt.rows == 1 else 's'}, version {receipt.version or '-'}"
+        if receipts := details.receipts.get(epoch.number):
+            yield ""
+            yield sinks_table(receipts)
     problems = run.summary.get("problems")
     for problem in problems if isinstance(problems, list) else ():
         if isinstance(problem, dict):
@@ -97,7 +98,8 @@ def rejected_title(found: Rejected) -> str:
     """A row with several reasons stands under each of them, and is one row."""
     rows = f"{found.total:,} row{'' if found.total == 1 else 's'} rejected"
     reasons = f" for {found.reasons:,} reasons" if found.reasons != found.total else ""
-    return f"run {found.run_id}: {rows}{reasons}"
+    pipeline = f"{found.run.key.pipeline}, " if found.run is not None else ""
+    return f"{pipeline}run {found.run_id}: {rows}{reasons}"
 
 
 def causes_table(found: Rejected) -> Table:

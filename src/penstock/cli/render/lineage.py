@@ -22,10 +22,13 @@ def _lines(traced: Traced) -> Iterator[str]:
         if traced.kinds.get(node) == "source":
             continue
         yield f"{node} ({traced.kinds.get(node, 'node')})"
+        deciding = {found.predicates for found in columns.values()}
         for name, found in columns.items():
             yield f"  {name} <- {_listed(found.values) or 'no column'}"
-            if found.predicates:
+            if found.predicates and len(deciding) > 1:
                 yield f"    decided by {_listed(found.predicates)}"
+        if len(deciding) == 1 and any(deciding):
+            yield f"  all decided by {_listed(*deciding)}"
         yield ""
 
 

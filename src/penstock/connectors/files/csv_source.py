@@ -96,6 +96,7 @@ class CsvSource(FileSource):
                 "SRC-137",
                 "`columns` names the columns of files without a header",
                 hint="say header: false; with skip_lines: 1 where a header is to be replaced",
+                about=("columns",),
             )
 
     def _describe(self, files: Sequence[FoundFile]) -> Schema:

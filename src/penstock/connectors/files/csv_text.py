@@ -77,6 +77,15 @@ def find_delimiter(text: str, form: CsvFormat) -> str:
     return best
 
 
+_SHOWN: Final = 60  # characters of a name
+
+
+_OWN_NAMES: Final = (
+    "name all columns in their order under `columns`, and skip the header with skip_lines: 1, header: false"
+)
+_NO_TEXT: Final = "text with a character set of its own needs `encoding`; what is no text, another type of source"
+
+
 def header_names(text: str, form: CsvFormat, file: str) -> tuple[str, ...]:
     """The names in the first record. Raises DataError SRC-136 where one is empty or stands there twice."""
     records = first_records(text, form)
@@ -88,7 +97,7 @@ def header_names(text: str, form: CsvFormat, file: str) -> tuple[str, ...]:
                 "SRC-136",
                 f'the header of "{file}" has {what}',
                 detail=f"it reads {', '.join(map(repr, names))[:300]}",
-                hint="name all columns in their order under `columns`, and skip the header with skip_lines: 1, header: false",
+                hint=_NO_TEXT if "\0" in name else _OWN_NAMES,
             )
     return names
 

@@ -223,7 +223,9 @@ def _candidates(names: Sequence[str], asked: str | int | None, file: FoundFile) 
 
 def _no_sheet(file: FoundFile, message: str, names: Sequence[str], hint: str | None = None) -> NoReturn:
     shown = ", ".join(f'"{name}"' for name in names[:20])
-    raise ConfigError("SRC-313", message, detail=f"its sheets are {shown}" if names else file.name, hint=hint)
+    raise ConfigError(
+        "SRC-313", message, detail=f"its sheets are {shown}" if names else file.name, hint=hint, about=("sheet",)
+    )
 
 
 # ---------------------------------------------------------------- names and rows
@@ -248,7 +250,9 @@ def _header_row(sheet: Sheet, layout: Layout, numbers: range, last_row: int) -> 
             return _first_filled(sheet, numbers, layout.area.first_row, last_row)
         case row:
             if row < layout.area.first_row or (layout.area.last_row and row > layout.area.last_row):
-                raise ConfigError("SRC-316", f'header_row {row} of "{sheet.file.name}" is outside its range')
+                raise ConfigError(
+                    "SRC-316", f'header_row {row} of "{sheet.file.name}" is outside its range', about=("header_row",)
+                )
             return row
 
 

@@ -135,9 +135,14 @@ class FileSink(Sink):
                 "SNK-136",
                 f'the files of "{path}" are of another format or partitioned otherwise',
                 detail=f"it is {was}",
+                about=("partition_by",),
             )
         if partition_by and not set(schema.names) - set(partition_by):
-            raise ConfigError("SNK-137", f'partition_by of "{path}" names every column, and none is left for the files')
+            raise ConfigError(
+                "SNK-137",
+                f'partition_by of "{path}" names every column, and none is left for the files',
+                about=("partition_by",),
+            )
         old = state.schema_at(state.version)
         if self._kind.ordered and old is not None and self._params.mode is not WriteMode.OVERWRITE:
             names = evolved(old, schema, Preparation(adds=tuple(c for c in schema if c.name not in old))).names

@@ -35,7 +35,7 @@ class FileSinkParams(SinkParams):
     @model_validator(mode="after")
     def _fits_together(self) -> FileSinkParams:
         if self.mode is WriteMode.MERGE:
-            raise ValueError("files take append, overwrite and overwrite_partitions; rows are merged into a table only")
+            raise ValueError("mode merge is for tables; files take append, overwrite and overwrite_partitions")
         if self.keys or self.order_by:
             raise ValueError("keys and order_by are for mode merge, which files do not have")
         if len(set(self.partition_by)) != len(self.partition_by):

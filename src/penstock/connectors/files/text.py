@@ -46,6 +46,7 @@ def check_encoding(name: str) -> str:
             "SRC-133",
             f'there is no text encoding "{name}"',
             hint="name it as IANA does, such as utf-8, latin-1, windows-1252, utf-16",
+            about=("encoding",),
         ) from None
     return codec.name
 

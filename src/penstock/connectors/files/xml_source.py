@@ -16,7 +16,7 @@ from pydantic import AfterValidator, Field
 
 from penstock.connectors.api import Files, JsonFormat
 from penstock.connectors.files.file_source import CAPABILITIES, FileSource, FileSourceParams, sampled
-from penstock.errors import DataError
+from penstock.errors import ConfigError, DataError
 from penstock.registry import Descriptor
 from penstock.types import JSON, STRING, Schema
 from penstock.types import Field as Column
@@ -67,13 +67,20 @@ class XmlSource(FileSource):
         self._xml = params
 
     def _describe(self, files: Sequence[FoundFile]) -> Schema:
-        """Raises DataError SRC-190, SRC-191, SRC-192."""
+        """Raises DataError SRC-190, SRC-191, SRC-192; ConfigError SRC-134, SRC-193."""
         contract = self._context.contract
         found: dict[str, LogicalType] = {}
         for file in sampled(files):
             for record, _ in zip(self._records(file), range(_SAMPLED_RECORDS), strict=False):
                 for name, value in record.items():
                     found[name] = JSON if not isinstance(value, str | None) else found.get(name, STRING)
+        if contract is None and not found:
+            raise ConfigError(
+                "SRC-134",
+                f'no column of "{self.named}" is known: no element is at {self._xml.rows}',
+                hint="correct `rows`; or, where the files have no record yet, state the columns under `schema`",
+                about=("rows",),
+            )
         if contract is None:
             return Schema(tuple(Column(name, kind) for name, kind in found.items()))
         there = [column for column in contract.schema if column.nullable or column.name in found or not found]
@@ -115,6 +122,7 @@ class XmlSource(FileSource):
                     if event == "start":
                         if not path:
                             self._refuse_doctype(element, file)
+                            self._check_root(_local(element.tag), steps[0], file)
                         path.append(_local(element.tag))
                         continue
                     if path == steps:
@@ -139,6 +147,17 @@ class XmlSource(FileSource):
                 detail="such a declaration can make a small file grow without bound, or read other files.",
                 hint="take the DOCTYPE out of the file",
             )
+
+    def _check_root(self, found: str, asked: str, file: FoundFile) -> None:
+        """A file without records has the root that `rows` names; one with another root would be left out in silence."""
+        if found == asked:
+            return
+        raise ConfigError(
+            "SRC-193",
+            f'the root of "{file.name}" is "{found}", and `rows` begins with "{asked}"',
+            hint=f"write `rows` from the root on, such as /{found}/record",
+            about=("rows",),
+        )
 
     def _record(self, element: etree._Element, file: FoundFile) -> Record:
         record: Record = {

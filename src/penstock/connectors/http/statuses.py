@@ -48,7 +48,7 @@ def judge(incoming: Incoming, request: Request, url: Url, now: datetime, redacto
     if status in _REFUSED:
         return ConfigError("NET-121", message, detail=detail, hint=_REFUSED_HINT if status == _UNAUTHORIZED else None)
     if status in _NOTHING_THERE:
-        return ConfigError("NET-122", message, detail=detail)
+        return ConfigError("NET-122", message, detail=detail, about=("path",))
     if 400 <= status < 500:  # noqa: PLR2004 -- HTTP's own numbers
         return ConfigError("NET-123", message, detail=detail)
     return ConfigError("NET-125", message, detail=detail)

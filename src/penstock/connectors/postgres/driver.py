@@ -80,7 +80,10 @@ class Place:
     def error(self, fault: Fault, doing: str, detail: str | None) -> PenstockError:
         number, kind, words = fault.value
         shown = detail and self.redacted(detail)
-        return kind(f"{self.area}-{number}", f'the server "{self.name}" {words} while {doing}', detail=shown)
+        about = ("query", "table") if fault is Fault.REFUSED else ()
+        return kind(
+            f"{self.area}-{number}", f'the server "{self.name}" {words} while {doing}', detail=shown, about=about
+        )
 
     def redacted(self, text: str) -> str:
         for secret in self.hidden:

@@ -119,7 +119,7 @@ def _matching(entry: TableEntry, there: Sequence[tuple[Member, bool]]) -> list[M
     matches = [member for member, in_path in there if _means(wanted, member.table, pattern=pattern, in_path=in_path)]
     if not matches:
         code, what = ("SRC-208", "matches no table") if pattern else ("SRC-203", "is no table or view")
-        raise ConfigError(code, f'"{entry.name}", named in tables, {what}')
+        raise ConfigError(code, f'"{entry.name}", named in tables, {what}', about=("tables",))
     return [Member(m.name, m.table, tuple(entry.keys) or m.keys, entry.priority) for m in matches]
 
 

@@ -98,6 +98,7 @@ class PostgresSource(Source):
                 "SRC-203",
                 f'there is no table or view "{text}"',
                 detail=f"it was looked for on {self._connections.place.name}; names are taken as they are written",
+                about=("table",),
             )
         return self._described(relation.columns, relation.identifier(), relation)
 

@@ -66,7 +66,7 @@ def reading_failed(error: sqlite3.Error, named: str) -> PenstockError:
     if code in _REFUSED:
         return ConfigError("SRC-173", f'the SQLite file "{named}" cannot be read', detail=reason)
     if code == sqlite3.SQLITE_ERROR:
-        return ConfigError("SRC-177", f'SQLite refused to read from "{named}"', detail=reason)
+        return ConfigError("SRC-177", f'SQLite refused to read from "{named}"', detail=reason, about=("query",))
     return TransientError("SRC-174", f'reading the SQLite file "{named}" failed', detail=reason)
 
 

@@ -10,7 +10,7 @@ from sqlglot.errors import SqlglotError
 from penstock.connectors.sqlite import catalog
 from penstock.connectors.sqlite.driver import run
 from penstock.errors import ConfigError
-from penstock.trees import call, column, identifier, relation
+from penstock.trees import call, column, complaint, identifier, relation
 from penstock.types import BINARY, FLOAT64, INT64, STRING
 
 if TYPE_CHECKING:
@@ -34,11 +34,11 @@ def parsed(sql: str) -> exp.Query:
     try:
         trees = parse(sql, dialect="sqlite")
     except SqlglotError as error:
-        reason = str(error).split("\n", 1)[0]
-        raise ConfigError("SRC-177", "the query is not understood", detail=reason) from None
+        raise ConfigError("SRC-177", "the query is not understood", detail=complaint(error), about=("query",)) from None
     found = [tree for tree in trees if tree is not None]
     if len(found) != 1 or not isinstance(found[0], exp.Query):
-        raise ConfigError("SRC-177", "the query is not one SELECT", hint="a source reads; write one SELECT")
+        hint = "a source reads; write one SELECT"
+        raise ConfigError("SRC-177", "the query is not one SELECT", hint=hint, about=("query",))
     return found[0]
 
 

@@ -56,7 +56,9 @@ class SqliteSink(Sink):
         if found is None:
             return None
         if found.is_view:
-            raise ConfigError("SNK-178", f'"{self._params.table}" of "{self._params.path}" is a view, not a table')
+            raise ConfigError(
+                "SNK-178", f'"{self._params.table}" of "{self._params.path}" is a view, not a table', about=("table",)
+            )
         return catalog.stored_schema(connection, found.name)
 
     def preview(self, schema: Schema) -> Preparation:

@@ -101,6 +101,7 @@ class _Reader(Source):
                 f'there is no table "{self._named}" in "{self._path.name}"',
                 detail=f"its tables are {', '.join(there[:20])}" if there else "it has no tables",
                 hint=f'did you mean "{near}"?' if near else None,
+                about=("table",),
             )
         return statements.table(found.name), catalog.declared_types(connection, found.name)
 

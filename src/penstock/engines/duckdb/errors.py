@@ -33,6 +33,8 @@ _TABLE: tuple[tuple[type[PenstockError], str, str, re.Pattern[str], str | None],
 )  # fmt: skip
 
 
+# From here on the engine quotes our statement, of which the document knows nothing.
+_STATEMENT = re.compile(r"\n\s*LINE \d+: ")
 # What a user of DuckDB could do, and one of Penstock cannot.
 _ADVICE = re.compile(r"\bSET \w+|\bPRAGMA\b|memory_limit|preserve_insertion_order")
 
@@ -46,7 +48,8 @@ def classified(error: Exception, doing: str) -> PenstockError:
     text = str(error)
     if UNCERTAIN in text:
         return UncertainError("ENG-312", f"the data cannot be processed while {doing}", detail=text)
-    lines = [line.strip() for line in text.partition("\n\nPossible solutions")[0].splitlines()]
+    said = _STATEMENT.split(text, maxsplit=1)[0].partition("\n\nPossible solutions")[0]
+    lines = [line.strip() for line in said.splitlines()]
     words = " ".join(line for line in lines if line and not _ADVICE.search(line))[:500]
     for kind, code, message, pattern, hint in _TABLE:
         if pattern.match(text):

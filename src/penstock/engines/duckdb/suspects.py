@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from penstock.graph import Graph, Node
 
 _CODES: Final = frozenset({"ENG-310", "ENG-311", "ENG-312"})
+_WAYS_OUT: Final = "the step `cast` rejects such a value, and `try_cast` in an expression makes it null"
 # Nodes that compute nothing, or only what cannot fail.
 _HARMLESS_NODES: Final = (Check, Python, Read, Table, Union, Write)
 _HARMLESS: Final = (exp.TryCast, exp.Coalesce, exp.Case, exp.If, exp.Connector, exp.Predicate, exp.Count, exp.RowNumber)
@@ -27,10 +28,15 @@ def suspected(error: DataError, graph: Graph, target: str) -> DataError:
     above = graph.upstream(target)
     nodes = [node for node in graph.nodes if node.id in above and _computes(node)]
     names = " or ".join(f'"{node.id}"' for node in nodes)
-    error.problems = tuple(
-        replace(problem, detail=f"{problem.detail or ''} It was met in {names}.".strip()) if names else problem
-        for problem in error.problems
-    )
+    if names:
+        error.problems = tuple(
+            replace(
+                problem,
+                detail=f"{problem.detail or ''} It was met in {names}.".strip(),
+                hint=_WAYS_OUT if problem.code == "ENG-310" else problem.hint,
+            )
+            for problem in error.problems
+        )
     return error.placed((nodes[0] if len(nodes) == 1 else graph[target]).at)
 
 

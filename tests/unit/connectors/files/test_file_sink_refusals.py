@@ -184,7 +184,7 @@ def test_a_committed_file_that_changed_is_not_read(tmp_path: Path, harm: str) ->
 @pytest.mark.parametrize(
     ("kind", "given", "says"),
     [
-        ("parquet", {"mode": "merge", "keys": ["id"]}, "merged"),
+        ("parquet", {"mode": "merge", "keys": ["id"]}, "for tables"),
         ("parquet", {"keys": ["id"]}, "mode merge"),
         ("parquet", {"mode": "overwrite_partitions"}, "needs partition_by"),
         ("parquet", {"partition_by": ["a", "a"]}, "twice"),

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from penstock.clock import SystemClock
 from penstock.connectors.api import Context, Files, Partition, ScanRequest
 from penstock.connectors.files.xml_source import XmlSource, XmlSourceParams
-from penstock.errors import DataError
+from penstock.errors import ConfigError, DataError
 
 PRICES = """<?xml version="1.0" encoding="utf-8"?>
 <!-- a comment -->
@@ -74,6 +74,14 @@ def test_a_root_may_be_the_record(tmp_path: Path) -> None:
     assert records(source(tmp_path, "<r v='1'/>", "/r")) == [{"v": "1"}]
 
 
+@pytest.mark.parametrize(("rows", "code"), [("/a/row", "SRC-134"), ("/b/r", "SRC-193")])
+def test_a_path_that_leads_to_no_element_is_told_at_its_key(tmp_path: Path, rows: str, code: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        source(tmp_path, "<a><r v='1'/></a>", rows).describe()
+    (problem,) = caught.value.problems
+    assert (problem.code, problem.about) == (code, ("rows",))
+
+
 def test_an_attribute_and_an_element_of_one_name_are_told_apart_or_refused(tmp_path: Path) -> None:
     text = "<a><r v='1'><v>2</v></r></a>"
     with pytest.raises(DataError) as caught:
@@ -92,7 +100,7 @@ def test_an_attribute_and_an_element_of_one_name_are_told_apart_or_refused(tmp_p
         "no xml at all",
         PRICES.encode().replace(b"\xc3\xa9", b"\xff\xfe"),
         PRICES.replace("78.33", "\0"),
-        "<a>" * 100_000,
+        "<Basket>" * 100_000,
         PRICES + PRICES,
     ],
     ids=["cut", "crossed", "unquoted", "empty", "text", "encoding", "nul", "deep", "two roots"],

@@ -43,6 +43,7 @@ def test_what_duckdb_says_is_told_by_class_and_code(name: str, tmp_path: Path) -
             con.execute(statement.replace("?", str(tmp_path))).fetchall()
     assert caught.value.code == code
     assert "while testing" in str(caught.value)
+    assert "LINE" not in str(caught.value), "the engine's statement is nothing that the document says"
 
 
 def test_an_interrupt_is_a_keyboard_interrupt() -> None:
