@@ -152,12 +152,7 @@ def accept(
 def _accepted(one: Accepted) -> str:
     if one.before is None:
         return f"its {len(one.now)} columns are recorded"
-    said = [
-        *(f"{name} is new" for name in one.added),
-        *(f"{name} is gone" for name in one.gone),
-        *(f"{name} was {before} and is {now}" for name, before, now in one.changed),
-    ]
-    return ", ".join(said) if said else "as it was recorded"
+    return ", ".join(map(str, one.changes)) or "as it was recorded"
 
 
 def version(*, json: options.Json = False) -> int:

@@ -16,6 +16,7 @@ from penstock.graph.select import to_select
 from penstock.plan.stages import Acknowledge, Commit, Pass, Seal, Spool, Stage
 from penstock.service.families import parts
 from penstock.service.opening import LEDGER_FILE, opened
+from penstock.types.compatibility import diff
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -134,12 +135,7 @@ def _news(found: Opened, last: EpochRecord | None, made: Plan) -> list[str]:
         now = found.facts.sources.get(name)
         if now is None:
             continue
-        added = [item.name for item in now if item.name not in recorded]
-        gone = [item.name for item in recorded if item.name not in now]
-        if added:
-            news.append(f'"{name}" has new columns: {", ".join(added)}')
-        if gone:
-            news.append(f'"{name}" lacks columns: {", ".join(gone)}')
+        news += [f'"{name}": {change}' for change in diff(recorded, now)]
     return news
 
 
