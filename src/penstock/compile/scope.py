@@ -220,11 +220,6 @@ class StepScope:
             self.builder.ask_for_values(key, self.input, value, most + 1, self.at)
         return tuple(sorted(known, key=lambda text: (text is None, text or "")))
 
-    def literal(self, text: ExpressionText) -> exp.Expr:
-        from penstock.types import Schema
-
-        return self.expression(text, schemas={"": Schema(())})
-
     def fail(
         self, code: str, message: str, *, at: object = None, detail: str | None = None, hint: str | None = None
     ) -> NoReturn:

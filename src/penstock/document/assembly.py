@@ -13,7 +13,7 @@ from penstock.document.loader import MAX_BYTES, load_file
 from penstock.document.models import FilesConnection
 from penstock.document.params import Params, read_params
 from penstock.document.paths import Paths
-from penstock.document.project import FILE, Project, environment_of, find_root, try_open_project
+from penstock.document.project import FILE, Project, environment_of, find_root, open_project
 from penstock.document.read import Catalogue, read
 from penstock.document.secrets import PLAIN_FILE, Secrets
 from penstock.document.secrets_file import SecretsFile
@@ -92,7 +92,7 @@ def secrets_of(project: Project, variables: AbstractMapping[str, str]) -> Secret
 def open_named(root: Path, settings: Settings) -> tuple[Project, tuple[Problem, ...]]:
     """The project and what is wrong with its file; what problems call the project file is relative to the current folder where that is shorter."""
     environment = environment_of(settings.environment, settings.variables)
-    return try_open_project(root, environment=environment, shown=_shown(root / FILE))
+    return open_project(root, environment=environment, shown=_shown(root / FILE))
 
 
 def _root_of(file: Path) -> Path:

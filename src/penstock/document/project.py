@@ -51,7 +51,6 @@ class Project:
     run_base: Layer | None = None
     run_environment: Layer | None = None
     file: Path | None = None
-    environments: tuple[str, ...] = ()
 
     @property
     def state(self) -> Path:
@@ -96,18 +95,12 @@ def project_name_of(folder: Path) -> str:
     return (word if word[:1].isalpha() else f"p_{word}" if word else "project")[:63]
 
 
-def open_project(root: Path, *, environment: str = DEFAULT, shown: str | None = None) -> Project:
-    """The project of a folder. Raises ConfigError with all that is wrong with its file."""
-    project, problems = try_open_project(root, environment=environment, shown=shown)
-    if problems:
-        raise ConfigError.of(problems)
-    return project
-
-
-def try_open_project(
+def open_project(
     root: Path, *, environment: str = DEFAULT, shown: str | None = None
 ) -> tuple[Project, tuple[Problem, ...]]:
-    """As ``open_project``, with as much of the project as could be read; ``shown`` is what problems call the file."""
+    """The project of a folder, as much of it as could be read, and all that is wrong with its file, which problems call
+    ``shown``.
+    """
     root = Path(os.path.realpath(root))
     path = root / FILE
     if not path.exists():
@@ -175,7 +168,6 @@ class _Reader:
             run_base=Layer(run) if run is not None else None,
             run_environment=Layer(run_above, self._environment) if run_above is not None else None,
             file=self._file,
-            environments=tuple(environments.entries),
         )
 
     def _name(self, node: Mapping) -> str:

@@ -385,18 +385,3 @@ def read(
     reader = _Reader(catalogue, connections, read_file)
     pipeline = reader.pipeline(root, file)
     return Reading(pipeline, tuple(reader.problems), frozenset(reader.secret_places))
-
-
-def read_pipeline(
-    root: Node,
-    file: str,
-    *,
-    catalogue: Catalogue,
-    connections: Mapping | None = None,
-    read_file: Callable[[str], bytes],
-) -> Pipeline:
-    """As ``read``. Raises ConfigError with every problem of the document."""
-    reading = read(root, file, catalogue=catalogue, connections=connections, read_file=read_file)
-    if reading.problems or reading.pipeline is None:
-        raise ConfigError.of(reading.problems)
-    return reading.pipeline
