@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -117,10 +118,9 @@ def show_rejects(
 ) -> int:
     """Rejected records: where each came from, what it was, and why."""
     from penstock.cli.output import print_json, show
-    from penstock.cli.render.as_json import records
 
     found = _rejects(run, node, project)
-    first = list(records(found, rows))
+    first = list(islice(found.records(), rows))
     if json:
         print_json({"run_id": found.run_id, "records": first})
     elif first:

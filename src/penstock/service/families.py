@@ -8,7 +8,7 @@ import tempfile
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from penstock.compile.reads import only, reads, upstream
 from penstock.connectors.api import Context, WriteMode
@@ -18,7 +18,7 @@ from penstock.errors import ConfigError, InternalError, PenstockError, Problem
 from penstock.service.opening import allowance_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from penstock.connectors.families import Member
     from penstock.document.assembly import Loaded
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 PLACE: Final = "{table}"
 _NAMED: Final = ("path", "table")  # the parameters in which it is replaced
+Answer = TypeVar("Answer")
 _MOST_BYTES: Final = 180  # of a file name's 255, with room for what is put beside it
 
 
@@ -51,6 +52,23 @@ class Parts:
     loaded: Loaded
     each: tuple[Part, ...]
     of_tables: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PerPart(Generic[Answer]):
+    """What is known of each part of a document, in the order of the parts; ``of_tables`` as ``Parts`` has it."""
+
+    answers: tuple[Answer, ...]
+    of_tables: bool
+
+    def __iter__(self) -> Iterator[Answer]:
+        return iter(self.answers)
+
+    def to_json(self, one: Callable[[Answer], dict[str, Any]]) -> dict[str, Any]:
+        """Of a document without ``tables:`` its answer, which ``one`` turns into JSON; else all of them."""
+        if not self.of_tables:
+            return one(self.answers[0])
+        return {"members": [one(answer) for answer in self.answers]}
 
 
 @contextmanager

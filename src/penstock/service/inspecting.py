@@ -14,7 +14,7 @@ from penstock.errors import ConfigError, InternalError, PenstockError, nearest
 from penstock.graph.nodes import Project, Read, Table, Write
 from penstock.graph.select import to_select
 from penstock.plan.stages import Acknowledge, Commit, Pass, Seal, Spool, Stage
-from penstock.service.families import parts
+from penstock.service.families import PerPart, parts
 from penstock.service.opening import LEDGER_FILE, opened
 from penstock.types.compatibility import diff
 
@@ -99,12 +99,12 @@ class Explained:
         }
 
 
-def plan(request: Request) -> tuple[Explained, ...]:
+def plan(request: Request) -> PerPart[Explained]:
     """One per table of ``tables:`` and one of the rest; of a document without tables one. Asks the systems for their
     columns, writes nothing. Raises ConfigError with every problem of the first part that has any.
     """
     with parts(request) as found:
-        return tuple(_explained(request, part) for part in found.each)
+        return PerPart(tuple(_explained(request, part) for part in found.each), found.of_tables)
 
 
 def _explained(request: Request, part: Part) -> Explained:
@@ -285,16 +285,16 @@ class Traced:
         }
 
 
-def lineage(request: Request, *, column: str | None = None, connect: bool = True) -> tuple[Traced, ...]:
+def lineage(request: Request, *, column: str | None = None, connect: bool = True) -> PerPart[Traced]:
     """One per table of ``tables:`` and one of the rest; of a document without tables one. ``column`` (``node.column``):
     of that alone. Raises ConfigError CLI-104 with the nearest name.
     """
     with parts(request, offline=not connect) as every:
         found = tuple(_traced(request, part, connect=connect) for part in every.each)
-    if column is None:
-        return found
-    having = [each for each in found if column.partition(".")[0] in each.kinds]
-    return tuple(_only(each, column) for each in having or found)
+    if column is not None:
+        having = [each for each in found if column.partition(".")[0] in each.kinds]
+        found = tuple(_only(each, column) for each in having or found)
+    return PerPart(found, every.of_tables)
 
 
 def _only(traced: Traced, column: str) -> Traced:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import contextmanager
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from penstock.document.assembly import project_of
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from penstock.connectors.api import Receipt
+    from penstock.connectors.api import Json, Receipt
     from penstock.document.assembly import Settings
     from penstock.document.project import Project
     from penstock.ledger.api import EpochRecord, Ledger, NodeBalance, RejectEntry
@@ -96,10 +98,34 @@ class Rejected:
         return by_cause(entry.file for entry in self.entries)
 
     def batches(self) -> Iterator[tuple[RejectEntry, pa.RecordBatch]]:
-        """The rejected records themselves. Raises DataError LED-120."""
+        """The rejected records as they are kept. Raises DataError LED-120."""
         for entry in self.entries:
             for batch in read(self.state, entry):
                 yield entry, batch
+
+    def records(self) -> Iterator[Mapping[str, Json]]:
+        """The rejected records as JSON has them: ``position``, ``row`` and ``source_row`` are objects, ``raw`` the text of
+        what never became a row. A number that a double does not hold is text. Raises DataError LED-120.
+        """
+        for entry, batch in self.batches():
+            for row in batch.to_pylist():
+                parsed = {name: _parsed(row[name]) for name in ("position", "row", "source_row")}
+                yield {"node": entry.file.node, "epoch": entry.epoch, "status": entry.status, **row, **parsed}
+
+
+def _parsed(text: str | None) -> Json:
+    if text is None:
+        return None
+    try:
+        found: Json = json.loads(text, parse_float=_number)
+    except ValueError:  # an integer of more digits than Python reads
+        return text
+    return found
+
+
+def _number(text: str) -> float | str:
+    number = float(text)
+    return number if Decimal(repr(number)) == Decimal(text) else text
 
 
 def rejects(settings: Settings, *, run_id: str | None = None, node: str | None = None) -> Rejected:
@@ -167,14 +193,10 @@ def export(found: Rejected, out: Path, form: str) -> int:
 
 
 def _export_lines(found: Rejected, file: BinaryIO) -> int:
-    import json
-
     written = 0
-    for entry, batch in found.batches():
-        for row in batch.to_pylist():
-            line = {"node": entry.file.node, "epoch": entry.epoch, "status": entry.status, **row}
-            file.write(json.dumps(line, ensure_ascii=False).encode() + b"\n")
-            written += 1
+    for record in found.records():
+        file.write(json.dumps(record, ensure_ascii=False).encode() + b"\n")
+        written += 1
     return written
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import datetime as dt
 import decimal
-import json
 import uuid
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from penstock.service.inspecting import Sampled
-    from penstock.service.remembering import Rejected, RunDetails, RunRecord
+    from penstock.service.remembering import RunDetails, RunRecord
 
 
 def run_json(run: RunRecord) -> dict[str, Any]:
@@ -35,35 +34,6 @@ def run_json(run: RunRecord) -> dict[str, Any]:
 
 def details_json(details: RunDetails) -> dict[str, Any]:
     return run_json(details.run) | {"summary": dict(details.run.summary)}
-
-
-def records(found: Rejected, limit: int) -> Iterator[dict[str, Any]]:
-    """The first records, their JSON texts read."""
-    left = limit
-    for entry, batch in found.batches():
-        for row in batch.slice(0, left).to_pylist():
-            yield {
-                "node": entry.file.node,
-                "epoch": entry.epoch,
-                "status": entry.status,
-                "position": _read(row["position"]),
-                "row": _read(row["row"]),
-                "raw": row["raw"],
-                "source_row": _read(row["source_row"]),
-                "causes": row["causes"],
-            }
-            left -= 1
-        if left <= 0:
-            return
-
-
-def _read(text: str | None) -> Any:
-    if text is None:
-        return None
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
 
 
 def rows_json(found: Sampled) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ from rich.text import Text
 from penstock.cli.render.balance import nodes_table, partnerless
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from rich.console import RenderableType
@@ -107,7 +107,7 @@ def causes_table(found: Rejected) -> Table:
     return table
 
 
-def records_page(found: Iterable[dict[str, Any]], root: Path) -> Iterator[RenderableType]:
+def records_page(found: Iterable[Mapping[str, Any]], root: Path) -> Iterator[RenderableType]:
     """Each record in three lines; files are shown as they stand in the project, long records only begin."""
     for record in found:
         causes = "; ".join(f"{cause['code']}: {cause['message']}" for cause in record["causes"])
