@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from penstock.compile.guarantee import repeat_of
 from penstock.graph.nodes import Check, Column, Project, Python, Read, Write
-from penstock.graph.select import column
 from penstock.plan.stages import Acknowledge, Commit, Pass, Plan, Seal, Shared, Spool, Stage
 from penstock.registry import Capability
+from penstock.trees import column
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -40,7 +40,7 @@ def make_plan(compiled: Compiled, changes: Mapping[str, Preparation]) -> Plan:
         compiled.delivery,
         _hash(pipeline, compiled.graph, stages),
         {name: use.descriptor.name for name, use in pipeline.sources.items()},
-        frozenset(name for name in pipeline.sources if _is_replayable(pipeline, name)),
+        frozenset(name for name in pipeline.sources if _has(Capability.REPLAYABLE, pipeline, name)),
         compiled.warnings,
     )
 
@@ -97,7 +97,7 @@ def _shared(part: Graph, pipeline: Pipeline, spooled: set[str]) -> Iterable[Shar
         if isinstance(node, Read) and _must_stay(node, part, pipeline, spooled):
             yield Shared(node.id, "kept", "its source gives other rows when it is read again")
         elif splits and _cheap(node, part, pipeline, spooled):
-            yield Shared(node.id, "read again", "reading its Parquet files twice is cheaper than keeping the rows")
+            yield Shared(node.id, "read again", "reading its columns twice is cheaper than keeping the rows")
         elif splits and not isinstance(node, Python):
             yield Shared(node.id, "kept", f"{_listed(sorted(together))} need it")
 
@@ -120,25 +120,21 @@ def _ends(part: Graph) -> dict[str, frozenset[str]]:
 
 def _must_stay(node: Read, part: Graph, pipeline: Pipeline, spooled: set[str]) -> bool:
     """Rejected rows are found by a second read, and so is what several statements share."""
-    if _is_replayable(pipeline, node.source) or node.source in spooled:
+    if _has(Capability.REPLAYABLE, pipeline, node.source) or node.source in spooled:
         return False
     below = [other for other in part.nodes if node.id in part.upstream(other.id)]
     return any(isinstance(other, Check) for other in below) or len(_ends(part)[node.id]) > 1
 
 
 def _cheap(node: object, part: Graph, pipeline: Pipeline, spooled: set[str]) -> bool:
-    """A few columns computed right above Parquet files."""
+    """A few columns computed right above files that are read by column."""
     while isinstance(node, Project):
         node = part[node.input]
-    return (
-        isinstance(node, Read)
-        and node.source not in spooled
-        and pipeline.sources[node.source].descriptor.name in {"parquet", "delta"}
-    )
+    return isinstance(node, Read) and node.source not in spooled and _has(Capability.COLUMNAR, pipeline, node.source)
 
 
-def _is_replayable(pipeline: Pipeline, source: str) -> bool:
-    return Capability.REPLAYABLE in pipeline.sources[source].descriptor.capabilities
+def _has(capability: Capability, pipeline: Pipeline, source: str) -> bool:
+    return capability in pipeline.sources[source].descriptor.capabilities
 
 
 # ---------------------------------------------------------------- spools and commits

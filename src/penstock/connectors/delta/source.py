@@ -163,6 +163,7 @@ SOURCE: Final = Descriptor(
             Capability.REPLAYABLE,
             Capability.PROJECTION,
             Capability.FILTER,
+            Capability.COLUMNAR,
             Capability.NATIVE,
             Capability.LOCAL,
             Capability.TIME_TRAVEL,
