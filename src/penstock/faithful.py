@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from sqlglot import exp
 
-from penstock.trees import call, is_not_null, is_null, matches
+from penstock.trees import call, field_of, is_not_null, is_null, matches, text_of
 from penstock.types import FLOAT32, FLOAT64, JSON, STRING
 from penstock.types.duckdb import to_duckdb
 from penstock.types.logical import Decimal, Kind, List, Map, Primitive, Struct, StructField
@@ -186,7 +186,7 @@ def _altered(text: exp.Expr, value: exp.Expr, kind: LogicalType, look: _Look) ->
     match kind:
         case Struct(fields):
             return _any_of(
-                _altered(_field(text, item.name), _field(value, item.name), item.type, look) for item in fields
+                _altered(field_of(text, item.name), field_of(value, item.name), item.type, look) for item in fields
             )
         case List(element):
             return _any_altered(text, value, element, look)
@@ -288,7 +288,7 @@ def _at_least(value: exp.Expr, bound: int) -> exp.Expr:
 
 def _is_respelled(text: exp.Expr, value: exp.Expr) -> exp.Expr:
     """Whether the value is written in another way than the engine would: what is not is certainly the same."""
-    return exp.NEQ(this=exp.Cast(this=value.copy(), to=exp.DataType.build("text")), expression=text.copy())
+    return exp.NEQ(this=text_of(value), expression=text.copy())
 
 
 # ---------------------------------------------------------------- times
@@ -314,10 +314,6 @@ def _has_colon_at(text: exp.Expr, place: int) -> exp.Expr:
 
 
 # ---------------------------------------------------------------- parts of expressions
-
-
-def _field(owner: exp.Expr, name: str) -> exp.Expr:
-    return call("struct_extract", owner.copy(), exp.Literal.string(name))
 
 
 def _any_of(tests: Iterable[exp.Expr | None]) -> exp.Expr | None:

@@ -9,7 +9,7 @@ from sqlglot import exp
 from penstock.types.logical import fold_case
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 
 def identifier(name: str) -> exp.Identifier:
@@ -46,6 +46,24 @@ def texts(values: Iterable[str]) -> exp.Array:
     return exp.Array(expressions=[exp.Literal.string(value) for value in values])
 
 
+def text_of(value: exp.Expr) -> exp.Cast:
+    """The value as DuckDB writes it."""
+    return exp.Cast(this=value.copy(), to=exp.DataType.build("text"))
+
+
+def struct(values: Mapping[str, exp.Expr]) -> exp.Struct:
+    """One value with these fields, in this order."""
+    fields = values.items()
+    return exp.Struct(
+        expressions=[exp.PropertyEQ(this=identifier(name), expression=value.copy()) for name, value in fields]
+    )
+
+
+def field_of(value: exp.Expr, name: str) -> exp.StructExtract:
+    """The field of a struct by its exact name."""
+    return exp.StructExtract(this=value.copy(), expression=exp.Literal.string(name))
+
+
 def is_null(value: exp.Expr) -> exp.Is:
     """True or false, never null."""
     return exp.Is(this=value.copy(), expression=exp.null())
@@ -66,8 +84,10 @@ def when(condition: exp.Expr, value: exp.Expr) -> exp.Case:
     return exp.Case(ifs=[exp.If(this=condition.copy(), true=value.copy())])
 
 
-def conjuncts(condition: exp.Expr) -> list[exp.Expr]:
-    """The parts of a condition that must all be true, from left to right, none of them an AND."""
+def conjuncts(condition: exp.Expr | None) -> list[exp.Expr]:
+    """The parts of a condition that must all be true, from left to right, none of them an AND; they are not copied."""
+    if condition is None:
+        return []
     inner = condition.unnest()
     return [part for side in inner.flatten() for part in conjuncts(side)] if isinstance(inner, exp.And) else [inner]
 

@@ -81,7 +81,7 @@ def errors(code: Name = None, *, json: options.Json = False) -> int:
 
     found = [error_code(code)] if code is not None else list(CATALOGUE.values())
     if json:
-        shown = [{"code": e.code, "class": e.error_class, "title": e.title, "text": e.text} for e in found]
+        shown = [{"code": one.code, "class": one.error_class, "title": one.title, "text": one.text} for one in found]
         print_json({"errors": shown})
     elif code is not None:
         show(f"{found[0].code}: {found[0].title} ({found[0].error_class})", found[0].text)

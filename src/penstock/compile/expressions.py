@@ -16,9 +16,9 @@ from penstock.compile.comparisons import check_comparisons
 from penstock.compile.lambdas import is_bound, with_arrows
 from penstock.errors import ConfigError, Problem, nearest
 from penstock.graph.nodes import SortKey
-from penstock.graph.select import column as column_of
-from penstock.graph.select import identifier
 from penstock.steps.collect import together
+from penstock.trees import column as column_of
+from penstock.trees import identifier
 from penstock.types.logical import Struct
 
 if TYPE_CHECKING:
@@ -281,7 +281,12 @@ def _find(
 ) -> tuple[str, str]:
     """(alias, exact name) of the one column that is meant."""
     exact = [(alias, name) for alias, schema in schemas.items() if name in schema.names]
-    folded = [(a, n) for a, schema in schemas.items() for n in schema.names if n.casefold() == name.casefold()]
+    folded = [
+        (alias, have)
+        for alias, schema in schemas.items()
+        for have in schema.names
+        if have.casefold() == name.casefold()
+    ]
     for found in (exact, folded):
         if len(found) == 1:
             return found[0]

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from sqlglot import exp
 
-from penstock.compile.contract import is_null
 from penstock.compile.expressions import missing_column
 from penstock.errors import ConfigError
 from penstock.fields import Located
 from penstock.graph.nodes import Cause, Check, Column, Filter, Join, Project, Query, Union
-from penstock.graph.select import column, relation, sample_hash, unused_name
+from penstock.graph.select import sample_hash
 from penstock.steps.collect import each
+from penstock.trees import call, column, is_null, relation, unused_name
 
 if TYPE_CHECKING:
     from penstock.compile.scope import Builder
@@ -105,7 +105,7 @@ def _chosen(builder: Builder, use: SinkUse, node_id: str, keys: tuple[str, ...],
             Column(hashed, sample_hash(names, 0)),
             Column(
                 rank,
-                _over(exp.Anonymous(this="rank", expressions=[]), keys, order) if order else exp.Literal.number(1),
+                _over(call("rank"), keys, order) if order else exp.Literal.number(1),
             ),
         ),
         at=use.at,

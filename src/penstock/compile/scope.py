@@ -16,9 +16,9 @@ from penstock.errors import ConfigError, InternalError, Location, Problem, neare
 from penstock.fields import ExpressionText, Located
 from penstock.graph import Graph
 from penstock.graph.nodes import Aggregate, Column, Project, SortKey
-from penstock.graph.select import column as column_of
-from penstock.graph.select import identifier, relation
 from penstock.steps.collect import each
+from penstock.trees import column as column_of
+from penstock.trees import identifier, relation, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -68,9 +68,7 @@ class Builder:
         """Records what has to be read first (compile/facts.py). Raises MissingFactError, or ConfigError CMP-290 where
         no first read can know the values.
         """
-        from sqlglot import exp
-
-        text = exp.Cast(this=value.copy(), to=exp.DataType.build("text"))
+        text = text_of(value)
         wanted = Aggregate(self.unique_id(f"{key}.values"), input=input_id, by=(Column("value", text),), measures=())
         node_id = self.add(wanted)
         graph = Graph(tuple(self.nodes.values()))

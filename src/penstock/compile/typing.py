@@ -30,7 +30,8 @@ from penstock.graph.nodes import (
     Table,
     Write,
 )
-from penstock.graph.select import column, identifier, relation, to_select
+from penstock.graph.select import to_select
+from penstock.trees import column, identifier, relation
 from penstock.types import Schema
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from sqlglot import exp
 
 from penstock.errors import ConfigError
 from penstock.graph.nodes import Column, Project, Union
-from penstock.graph.select import column
+from penstock.trees import column
 from penstock.types.duckdb import to_duckdb
 from penstock.types.families import comparable
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from penstock.document.models import ParamSpec
 from penstock.document.template import Filled, Values, try_fill
-from penstock.document.tree import Mapping, Scalar
+from penstock.document.tree import Mapping, Scalar, is_null
 from penstock.document.validation import validate
 from penstock.errors import ConfigError, Problem, nearest
 from penstock.secret import Secret
@@ -68,7 +68,7 @@ class _Reader:
         self._replacements = values
 
     def section(self, section: Node | None) -> None:
-        if section is None or (isinstance(section, Scalar) and section.value is None):
+        if section is None or is_null(section):
             return
         if not isinstance(section, Mapping):
             self.problems.append(Problem("DOC-203", '"params" is a map of names', at=section.at))

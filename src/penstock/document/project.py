@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 from penstock.document.environments import DEFAULT, Layer, merge
 from penstock.document.loader import load_file
 from penstock.document.paths import STATE
-from penstock.document.tree import Mapping, Scalar
+from penstock.document.tree import Mapping, Scalar, is_null
 from penstock.document.validation import unknown_keys
 from penstock.errors import ConfigError, Location, Problem, nearest
 
@@ -202,7 +202,7 @@ class _Reader:
             self._problem("DOC-204", f'"{title}" is not a name', at, hint="use lower-case letters, digits and _")
         if isinstance(node, Mapping):
             self._closed(node, _ENVIRONMENT_KEYS, f'the environment "{title}"')
-        elif not _is_null(node):
+        elif not is_null(node):
             self._problem("DOC-203", f'"{title}" is a map of settings', node.at)
 
     def _check_connections(self, merged: Mapping) -> None:
@@ -215,7 +215,7 @@ class _Reader:
 
     def _map(self, node: Mapping, title: str) -> Mapping | None:
         part = node.get(title)
-        if part is None or _is_null(part) or isinstance(part, Mapping):
+        if part is None or is_null(part) or isinstance(part, Mapping):
             return part if isinstance(part, Mapping) else None
         self._problem("DOC-203", f'"{title}" is a map', part.at)
         return None
@@ -227,7 +227,3 @@ class _Reader:
         self, code: str, message: str, at: Location, *, detail: str | None = None, hint: str | None = None
     ) -> None:
         self.problems.append(Problem(code, message, at=at, detail=detail, hint=hint))
-
-
-def _is_null(node: Node) -> bool:
-    return isinstance(node, Scalar) and node.value is None

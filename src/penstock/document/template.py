@@ -131,7 +131,7 @@ class _Filler:
             case Sequence():
                 return Sequence(tuple(self.node(item) for item in node.items), node.at)
             case Mapping():
-                entries = {name: Entry(self._key(e.key), self.node(e.value)) for name, e in node.entries.items()}
+                entries = {name: Entry(self._key(one.key), self.node(one.value)) for name, one in node.entries.items()}
                 return Mapping(entries, node.at)
 
     def _key(self, key: Scalar) -> Scalar:

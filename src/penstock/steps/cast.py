@@ -9,12 +9,11 @@ from sqlglot import exp
 
 from penstock.fields import Name
 from penstock.graph.nodes import Cause, Check, Column
-from penstock.graph.select import column
 from penstock.registry import Descriptor
 from penstock.steps.collect import each, together
 from penstock.steps.params import OnError, StepParams
 from penstock.steps.rewrite import rewrite, shown
-from penstock.trees import is_not_null, is_null
+from penstock.trees import call, column, is_not_null, is_null
 from penstock.types.compatibility import can_hold
 from penstock.types.duckdb import to_duckdb
 from penstock.types.families import Family, family
@@ -148,9 +147,7 @@ def _lost(scope: Scope, name: str, kind: LogicalType) -> exp.Expr:
     if not _is_json(scope, name):
         return lost
     null_type = exp.Literal.string("NULL")
-    return exp.and_(
-        lost, exp.NEQ(this=exp.Anonymous(this="json_type", expressions=[column(name)]), expression=null_type)
-    )
+    return exp.and_(lost, exp.NEQ(this=call("json_type", column(name)), expression=null_type))
 
 
 def _converted(name: str, kind: LogicalType, *, risky: bool) -> exp.Expr:

@@ -9,12 +9,13 @@ from sqlglot import exp
 
 from penstock.fields import ColumnMap, SortTexts
 from penstock.graph.nodes import Column
-from penstock.graph.select import column, order
+from penstock.graph.select import order
 from penstock.registry import Descriptor
 from penstock.steps.collect import each
 from penstock.steps.literals import fits
 from penstock.steps.params import StepParams
 from penstock.steps.rewrite import rewrite
+from penstock.trees import column
 from penstock.types.compatibility import can_hold
 from penstock.types.duckdb import to_duckdb
 from penstock.types.families import Family, family

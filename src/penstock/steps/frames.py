@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, Literal, NoReturn, TypeAlias
 
 from sqlglot import exp
 
-from penstock.types import logical as lt
+from penstock.types import DATE
 from penstock.types.families import Family, family
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ def check_frame(frame: Frame, order: tuple[SortKey, ...], text: str, scope: Scop
         return  # adding the node says why
     timed = any(bound.unit for bound in frame.offsets)
     fits = family(found) is (Family.INSTANT if timed else Family.NUMBER)
-    finer = found == lt.DATE and any(bound.unit in {"second", "minute", "hour"} for bound in frame.offsets)
+    finer = found == DATE and any(bound.unit in {"second", "minute", "hour"} for bound in frame.offsets)
     if not fits or finer:
         scope.fail(
             "CMP-292",

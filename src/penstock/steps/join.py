@@ -9,12 +9,12 @@ from sqlglot import exp
 
 from penstock.fields import Expression, ExpressionText, Located, Name
 from penstock.graph.nodes import Column, Filter, Join
-from penstock.graph.select import column
 from penstock.registry import Descriptor
 from penstock.steps.collect import each, together
 from penstock.steps.join_condition import LEFT, Sides, asof_keys, check_types, equal_columns, equality, named
 from penstock.steps.params import StepParams
 from penstock.steps.ties import first_of
+from penstock.trees import column
 from penstock.types.logical import fold_case
 
 if TYPE_CHECKING:

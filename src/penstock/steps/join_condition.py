@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, NoReturn
 from sqlglot import exp
 
 from penstock.errors import nearest
-from penstock.graph.select import column
 from penstock.steps.collect import each
-from penstock.trees import conjuncts
+from penstock.trees import column, conjuncts
 from penstock.types.families import comparable
 from penstock.types.logical import fold_case
 

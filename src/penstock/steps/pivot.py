@@ -18,7 +18,7 @@ from penstock.steps.aggregate import measured
 from penstock.steps.aggregates import calls
 from penstock.steps.collect import together
 from penstock.steps.params import StepParams
-from penstock.types import logical as lt
+from penstock.types import BOOLEAN, DATE
 from penstock.types.duckdb import to_duckdb
 from penstock.types.families import Family, family
 
@@ -162,13 +162,13 @@ def _reads_as(text: str, kind: LogicalType) -> bool:
     try:
         if family(kind) is Family.NUMBER:
             decimal.Decimal(text)
-        elif kind == lt.DATE:
+        elif kind == DATE:
             date.fromisoformat(text)
         elif family(kind) is Family.INSTANT:
             datetime.fromisoformat(text)
     except (ValueError, decimal.InvalidOperation):
         return False
-    return kind != lt.BOOLEAN or text.lower() in {"true", "false"}
+    return kind != BOOLEAN or text.lower() in {"true", "false"}
 
 
 def _only(measure: exp.Expr, chosen: exp.Expr) -> exp.Expr:

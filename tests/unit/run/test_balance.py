@@ -29,9 +29,9 @@ from penstock.graph.nodes import (
     Union,
     Write,
 )
-from penstock.graph.select import column
 from penstock.ledger.api import RejectFile
 from penstock.run.balance import account, check, check_receipt
+from penstock.trees import column
 from penstock.types import INT64, Field, Schema
 
 if TYPE_CHECKING:

@@ -30,8 +30,9 @@ from penstock.engines.api import Engine
 from penstock.engines.duckdb.binder import schema_of
 from penstock.errors import ConfigError, Problem
 from penstock.graph.nodes import Cause, Check, Column, Python, Read
-from penstock.graph.select import identifier, projections, relation, to_select
+from penstock.graph.select import projections, to_select
 from penstock.registry import Descriptor
+from penstock.trees import identifier, relation
 from penstock.types.arrow import to_arrow
 from penstock.types.duckdb import from_duckdb
 from pipelines import pipeline_of

@@ -10,7 +10,7 @@ from sqlglot import exp
 
 from penstock.connectors.api import CsvFormat, JsonFormat, ParquetFormat
 from penstock.connectors.database import memory_of, open_database
-from penstock.trees import call, identifier, texts
+from penstock.trees import call, struct, texts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,10 +60,8 @@ def _sized(form: JsonFormat, longest: int) -> dict[str, exp.Expr]:
 
 
 def _csv(form: CsvFormat, *, width: int, longest: int) -> dict[str, exp.Expr]:
-    text = exp.Literal.string("VARCHAR")
-    columns = [exp.PropertyEQ(this=identifier(f"c{n}"), expression=text) for n in range(width)]
     return {
-        "columns": exp.Struct(expressions=columns),
+        "columns": struct({f"c{place}": exp.Literal.string("VARCHAR") for place in range(width)}),
         "header": exp.convert(form.header is not False),
         "delim": exp.Literal.string(form.delimiter or ","),
         "quote": exp.Literal.string(form.quote or '"'),

@@ -136,7 +136,7 @@ class FileSink(Sink):
             raise ConfigError("SNK-137", f'partition_by of "{path}" names every column, and none is left for the files')
         old = state.schema_at(state.version)
         if self._kind.ordered and old is not None and self._params.mode is not WriteMode.OVERWRITE:
-            names = evolved(old, schema, Preparation(adds=tuple(c for c in schema if c.name not in old))).names
+            names = evolved(old, schema, Preparation(adds=tuple(item for item in schema if item.name not in old))).names
             if schema.names != names:
                 raise ConfigError(
                     "SNK-138",

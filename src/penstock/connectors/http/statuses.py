@@ -9,7 +9,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 from penstock.connectors.resilience.retry import Again
-from penstock.errors import ConfigError, FatalError, TransientError
+from penstock.errors import ConfigError, FatalError, TransientError, blanked
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -83,5 +83,5 @@ def said(incoming: Incoming, redactor: Redactor) -> str | None:
     """The beginning of what the server says about its error, printable and without secrets."""
     text = redactor(incoming.body[:_SHOWN_BYTES].decode("utf-8", "replace"))
     text = re.sub(r"(?s)<(script|style)\b.*?</\1>|<[^>]*>", " ", text) if "<" in text else text
-    text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    text = " ".join(blanked(text).split())
     return f"the server says: {text[:_SHOWN_CHARACTERS]}" if text else None

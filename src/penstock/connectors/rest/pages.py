@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from penstock.errors import DataError
+from penstock.errors import DataError, blanked
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,7 +45,7 @@ def page_of(number: int, response: Response, redact: Callable[[str], str]) -> Pa
 def not_json(number: int, reason: str, body: bytes, redact: Callable[[str], str]) -> DataError:
     """SRC-271, to be raised: the page is no JSON; shows its beginning, without secrets."""
     text = redact(body[: 16 * _SHOWN].decode("utf-8", "replace"))
-    beginning = " ".join("".join(c if c.isprintable() else " " for c in text).split())[:_SHOWN]
+    beginning = " ".join(blanked(text).split())[:_SHOWN]
     return DataError("SRC-271", f"page {number} {reason}", detail=f"it begins: {beginning}" if beginning else None)
 
 

@@ -19,7 +19,7 @@ from penstock.engines.duckdb.statement import Composer, Statement, counts_of
 from penstock.engines.duckdb.suspects import suspected
 from penstock.errors import ConfigError, DataError, InternalError, PenstockError
 from penstock.graph.nodes import Check, Read, Table
-from penstock.graph.select import identifier, relation
+from penstock.trees import call, identifier, relation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -298,7 +298,7 @@ class Execution:
         def create(query: exp.Query) -> None:
             with translated(f'computing "{node_id}"'):
                 if seed is not None:
-                    self._run(exp.select(exp.Anonymous(this="setseed", expressions=[exp.Literal.number(seed)])))
+                    self._run(exp.select(call("setseed", exp.Literal.number(seed))))
                 self._run(exp.Create(this=exp.Table(this=identifier(table)), kind="TABLE", expression=query))
 
         def drop(_: None) -> None:

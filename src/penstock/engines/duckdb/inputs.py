@@ -16,7 +16,7 @@ from penstock.engines.duckdb.careful import careful_files, careful_pipe
 from penstock.engines.duckdb.pump import Pump
 from penstock.engines.duckdb.read_ahead import ReadAhead
 from penstock.engines.duckdb.readers import files_query, pipe_query
-from penstock.graph.select import column, relation
+from penstock.trees import call, column, relation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -160,7 +160,7 @@ class _OpenFiles(_Opened):
         if not isinstance(self._files.format, ParquetFormat) or not self._files.paths:
             return None
         paths = exp.Array(expressions=[exp.Literal.string(path) for path in self._files.paths])
-        footers = exp.Table(this=exp.Anonymous(this="parquet_file_metadata", expressions=[paths]))
+        footers = exp.Table(this=call("parquet_file_metadata", paths))
         text = exp.select(exp.Sum(this=column("num_rows"))).from_(footers).sql(dialect="duckdb")
         (rows,) = self._session.do(lambda: self._session.connection.execute(text).fetchall())[0]
         return int(rows)

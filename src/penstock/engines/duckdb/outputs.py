@@ -20,8 +20,7 @@ from penstock.connectors.api import (
 from penstock.engines.duckdb.errors import batches_of, translated
 from penstock.engines.duckdb.pump import drain
 from penstock.errors import FatalError, InternalError
-from penstock.graph.select import column, identifier
-from penstock.trees import copy_option
+from penstock.trees import column, copy_option, identifier
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -8,7 +8,7 @@ from sqlglot import exp
 
 from penstock.engines.duckdb.errors import translated
 from penstock.engines.python_function import apply, load_function
-from penstock.graph.select import identifier, relation
+from penstock.trees import identifier, relation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

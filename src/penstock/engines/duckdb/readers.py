@@ -16,7 +16,7 @@ from sqlglot import exp
 
 from penstock.connectors.api import CsvFormat, Files, JsonFormat, ParquetFormat, Pipe
 from penstock.faithful import ALTERED, UNCERTAIN, Reading, Spelling, fast, textual
-from penstock.graph.select import column, identifier
+from penstock.trees import call, column, identifier, is_null, struct, texts
 from penstock.types import STRING
 from penstock.types.duckdb import to_duckdb, to_duckdb_text
 from penstock.types.logical import Kind
@@ -131,24 +131,15 @@ def literal_path(path: str) -> str:
     return "".join(marks.get(character, character) for character in path)
 
 
-def texts(values: Sequence[str]) -> exp.Array:
-    return exp.Array(expressions=[exp.Literal.string(value) for value in values])
-
-
 def typed(columns: Mapping[str, LogicalType]) -> exp.Struct:
     """``{'name': 'TYPE', …}``, as the readers take columns."""
-    return exp.Struct(
-        expressions=[
-            exp.PropertyEQ(this=identifier(name), expression=exp.Literal.string(to_duckdb_text(kind)))
-            for name, kind in columns.items()
-        ]
-    )
+    return struct({name: exp.Literal.string(to_duckdb_text(kind)) for name, kind in columns.items()})
 
 
 def reader(name: str, paths: Sequence[str], options: Sequence[exp.Expr]) -> exp.Table:
     listed = texts([literal_path(path) for path in paths])
-    call = exp.Anonymous(this=name, expressions=[listed, *options, option("hive_partitioning", False)])
-    return exp.Table(this=call, alias=exp.TableAlias(this=identifier(_SOURCE)))
+    table = call(name, listed, *options, option("hive_partitioning", False))
+    return exp.Table(this=table, alias=exp.TableAlias(this=identifier(_SOURCE)))
 
 
 def _constant(files: Files, paths: Sequence[str], name: str, kind: LogicalType) -> exp.Expr | None:
@@ -160,7 +151,7 @@ def _constant(files: Files, paths: Sequence[str], name: str, kind: LogicalType) 
     if all(tree == trees[0] for tree in trees):
         return trees[0]
     place = exp.Cast(this=exp.Add(this=exp.column("file_index"), expression=exp.Literal.number(1)), to=_bigint())
-    return exp.Anonymous(this="list_extract", expressions=[exp.Array(expressions=trees), place])
+    return call("list_extract", exp.Array(expressions=trees), place)
 
 
 def _bigint() -> exp.DataType:
@@ -180,12 +171,12 @@ def _every_value_read(query: exp.Select, places: Sequence[str]) -> exp.Select:
     """Columns that nobody uses are read all the same, so that a bad value is found whatever the statement above asks
     for: ``vector_type`` needs the column and costs nothing per row.
     """
-    touched = [exp.Anonymous(this="vector_type", expressions=[column(place)]) for place in places]
-    return query.where(*[exp.NEQ(this=call, expression=exp.Literal.string("")) for call in touched], copy=False)
+    touched = [call("vector_type", column(place)) for place in places]
+    return query.where(*[exp.NEQ(this=used, expression=exp.Literal.string("")) for used in touched], copy=False)
 
 
 def _faithful(
-    files: Files, paths: Sequence[str], call: exp.Table, readings: Mapping[str, Reading], held: Mapping[str, str]
+    files: Files, paths: Sequence[str], table: exp.Table, readings: Mapping[str, Reading], held: Mapping[str, str]
 ) -> exp.Select:
     """The columns of the schema over a reader's, ``held`` being their names there; fails at a value that is not what the
     file says. Their texts are at hand below the filter alone.
@@ -206,16 +197,16 @@ def _faithful(
             doubts[reading.is_certain].append(differs)
     chosen = selected(files, paths, values)
     named = [exp.alias_(item.this, f"v{place}") for place, item in enumerate(chosen)]
-    inner = exp.select(*named, *texts).from_(call)
+    inner = exp.select(*named, *texts).from_(table)
     outer = [exp.alias_(column(f"v{place}"), identifier(name)) for place, name in enumerate(files.schema.names)]
     query = exp.select(*outer).from_(inner.subquery("__read", copy=False))
     if readings and isinstance(files.format, JsonFormat):  # as which the reader takes a line that says null
-        nulls = [exp.Is(this=column(f"v{files.schema.index(name)}"), expression=exp.null()) for name in readings]
+        nulls = [is_null(column(f"v{files.schema.index(name)}")) for name in readings]
         doubts[True].append(exp.and_(*nulls))
     tests = exp.Case()
     for is_certain, word in ((False, UNCERTAIN), (True, ALTERED)):
         if doubts[is_certain]:
-            failure = exp.Anonymous(this="error", expressions=[exp.Literal.string(word)])
+            failure = call("error", exp.Literal.string(word))
             tests = tests.when(exp.or_(*doubts[is_certain]), exp.Cast(this=failure, to=exp.DataType.build("boolean")))
     if tests.args.get("ifs"):
         query = query.where(tests.else_(exp.true()), copy=False)
@@ -370,16 +361,16 @@ def _parquet_schema(held: Mapping[str, LogicalType]) -> exp.Expr:
     """``MAP {'a': {name: 'a', type: 'BIGINT', default_value: NULL}, …}``: columns by name, absent ones null."""
     keys = texts(list(held))
     entries = [
-        exp.Struct(
-            expressions=[
-                exp.PropertyEQ(this=identifier("name"), expression=exp.Literal.string(name)),
-                exp.PropertyEQ(this=identifier("type"), expression=exp.Literal.string(to_duckdb_text(kind))),
-                exp.PropertyEQ(this=identifier("default_value"), expression=exp.null()),
-            ]
+        struct(
+            {
+                "name": exp.Literal.string(name),
+                "type": exp.Literal.string(to_duckdb_text(kind)),
+                "default_value": exp.null(),
+            }
         )
         for name, kind in held.items()
     ]
-    return exp.Anonymous(this="map", expressions=[keys, exp.Array(expressions=entries)])
+    return call("map", keys, exp.Array(expressions=entries))
 
 
 __all__ = [

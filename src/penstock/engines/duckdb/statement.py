@@ -32,7 +32,8 @@ from penstock.graph.nodes import (
     Union,
     Write,
 )
-from penstock.graph.select import identifier, keep, order, relation, to_select, violated
+from penstock.graph.select import keep, order, to_select, violated
+from penstock.trees import identifier, relation
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from sqlglot import exp
 
-from penstock.engines.duckdb.careful import rejects as r
-from penstock.engines.duckdb.careful import values
+from penstock.engines.duckdb.careful import reject_rows, values
 from penstock.engines.duckdb.careful.csv_records import REJECT_TABLES, Located
 from penstock.engines.duckdb.careful.line_breaks import Prepared, prepared
 from penstock.engines.duckdb.errors import batches_of
@@ -57,8 +56,8 @@ def read_csv(
     for batch in batches_of(database.sql(task.rows().sql(dialect="duckdb")), BATCH_ROWS):
         yield conform(bad.taken_from(batch).rename_columns(schema.names), schema), None
     bad.locate()
-    empty = r.no_rows(schema)
-    for rejects in r.collect(database, task.rejected()):
+    empty = reject_rows.no_rows(schema)
+    for rejects in reject_rows.collect(database, task.rejected()):
         yield empty, rejects
     bad.close()
     for table in REJECT_TABLES:
@@ -131,8 +130,8 @@ class _Task:
         bad = exp.select("line", "byte", "raw", "causes").from_(exp.to_identifier(Located.TABLE))
         both = exp.Union(this=malformed, expression=bad, distinct=False).subquery("rejected")
         begin = exp.Sub(this=column("byte"), expression=exp.Literal.number(1))
-        place = r.position(self.origin, column("line"), begin if self.has_offsets else None)
-        query = r.reject_query(place, self._raw(begin), column("causes"))
+        place = reject_rows.position(self.origin, column("line"), begin if self.has_offsets else None)
+        query = reject_rows.reject_query(place, self._raw(begin), column("causes"))
         return query.from_(both).order_by(column("line"))
 
     def _raw(self, begin: exp.Expr) -> exp.Expr:
@@ -151,13 +150,16 @@ class _Task:
         kind = column("error_type")
         code, message = exp.Case(), exp.Case()
         for theirs, ours, words in _MALFORMED:
-            code = code.when(exp.EQ(this=kind, expression=r.text(theirs)), r.text(ours))
-            message = message.when(exp.EQ(this=kind, expression=r.text(theirs)), r.text(words))
-        names = exp.Array(expressions=[r.text(name) for name in self.layout])
+            code = code.when(exp.EQ(this=kind, expression=exp.Literal.string(theirs)), exp.Literal.string(ours))
+            message = message.when(exp.EQ(this=kind, expression=exp.Literal.string(theirs)), exp.Literal.string(words))
+        names = exp.Array(expressions=[exp.Literal.string(name) for name in self.layout])
         at = exp.Cast(this=column("column_idx"), to=exp.DataType.build("bigint", dialect="duckdb"))
-        blames = exp.In(this=column("error_type"), expressions=[r.text("INVALID ENCODING"), r.text("UNQUOTED VALUE")])
-        name = exp.Case().when(blames, call("list_extract", names, at)).else_(r.null_text())
-        return r.cause(code.else_(r.text("malformed")), name, message.else_(call("lower", kind)))
+        blames = exp.In(
+            this=column("error_type"),
+            expressions=[exp.Literal.string("INVALID ENCODING"), exp.Literal.string("UNQUOTED VALUE")],
+        )
+        name = exp.Case().when(blames, call("list_extract", names, at)).else_(reject_rows.null_text())
+        return reject_rows.cause(code.else_(exp.Literal.string("malformed")), name, message.else_(call("lower", kind)))
 
 
 def _first(name: str) -> exp.Expr:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 from sqlglot import exp
 
-from penstock.engines.duckdb.careful import rejects as r
+from penstock.engines.duckdb.careful import reject_rows
 from penstock.engines.duckdb.careful.line_breaks import stream
 from penstock.engines.duckdb.readers import CsvPart, csv_reader
 from penstock.trees import call, column
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 REJECT_TABLES: Final = ("reject_errors", "reject_scans")  # DuckDB's
 _PIECE_BYTES: Final = 32 * 2**20
-_CAUSES_TYPE: Final = to_duckdb_text(r.SCHEMA["causes"].type)
+_CAUSES_TYPE: Final = to_duckdb_text(reject_rows.SCHEMA["causes"].type)
 # Blank lines before a record are taken for its beginning where the file has one column.
 _RECORDS: Final = """
     CREATE TEMP TABLE records AS
@@ -133,7 +133,10 @@ class Located:
             types = {f"c{place}": STRING for place in range(self._columns + more)}
             reader = csv_reader(CsvPart((piece,), tuple(types), rejects=True), form, types)
             extra = [column(name) for name in list(types)[self._columns :]]
-            empty = [exp.EQ(this=call("coalesce", item, r.text("")), expression=r.text("")) for item in extra]
+            empty = [
+                exp.EQ(this=call("coalesce", item, exp.Literal.string("")), expression=exp.Literal.string(""))
+                for item in extra
+            ]
             every = [exp.Count(this=column(name)) for name in types]  # a column that nobody asks for is not read
             query = exp.select(exp.func("count_if", exp.and_(*empty)), *every).from_(reader)
             taken = self._beside.execute(query.sql(dialect="duckdb")).fetchall()[0][0]
