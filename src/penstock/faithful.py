@@ -189,9 +189,9 @@ def _altered(text: exp.Expr, value: exp.Expr, kind: LogicalType, look: _Look) ->
                 _altered(field_of(text, item.name), field_of(value, item.name), item.type, look) for item in fields
             )
         case List(element):
-            return _any_altered(text, value, element, look)
+            return _any_altered(text, value, kind=element, look=look)
         case Map(_, held):
-            return _any_altered(call("map_values", text.copy()), call("map_values", value.copy()), held, look)
+            return _any_altered(call("map_values", text.copy()), call("map_values", value.copy()), kind=held, look=look)
         case _:
             altered = _leaf_altered(text, value, kind)
             if isinstance(kind, Decimal) and look.by_doubles:
@@ -220,7 +220,7 @@ def _leaf_altered(text: exp.Expr, value: exp.Expr, kind: LogicalType) -> exp.Exp
             return None
 
 
-def _any_altered(texts: exp.Expr, values: exp.Expr, kind: LogicalType, look: _Look) -> exp.Expr | None:
+def _any_altered(texts: exp.Expr, values: exp.Expr, *, kind: LogicalType, look: _Look) -> exp.Expr | None:
     """Over lists of one length."""
     pair = f"__pair{look.depth}"
     one, other = (call("struct_extract_at", exp.column(pair), exp.Literal.number(place)) for place in (1, 2))

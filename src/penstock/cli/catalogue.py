@@ -138,7 +138,7 @@ def accept(
     from penstock.cli.output import print_json, show
     from penstock.service.accepting import accept as accepted
 
-    found = accepted(options.request_of(file, options.settings_of(env, param, allow_path)))
+    found = accepted(options.request_of(file, options.settings_of(env, param, allow_path=allow_path)))
     if json:
         print_json({"sources": [one.to_json() for one in found]})
         return 0

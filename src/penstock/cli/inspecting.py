@@ -34,7 +34,7 @@ def validate(
     from penstock.cli.output import print_json, show, tell
     from penstock.service import validating
 
-    settings = options.settings_of(env, param, allow_path)
+    settings = options.settings_of(env, param, allow_path=allow_path)
     chosen = files or validating.pipeline_files(settings)
     results = {file: validating.validate(options.request_of(file, settings), connect=connect) for file in chosen}
     ok = all(result.ok for result in results.values())
@@ -66,7 +66,7 @@ def plan(
     from penstock.cli.output import print_json, show, tell
     from penstock.service import inspecting
 
-    explained = inspecting.plan(options.request_of(file, options.settings_of(env, param, allow_path)))
+    explained = inspecting.plan(options.request_of(file, options.settings_of(env, param, allow_path=allow_path)))
     if json:
         print_json(explained.to_json(inspecting.Explained.to_json))
         return 0
@@ -93,7 +93,7 @@ def preview(
     from penstock.cli.render.as_json import columns_json, rows_json
     from penstock.service import inspecting
 
-    request = options.request_of(file, options.settings_of(env, param, allow_path))
+    request = options.request_of(file, options.settings_of(env, param, allow_path=allow_path))
     found = inspecting.preview(request, node, rows)
     if json:
         print_json({"node": node, "columns": columns_json(found), "rows": rows_json(found)})
@@ -124,7 +124,7 @@ def lineage(
     from penstock.cli.render import lineage as render
     from penstock.service import inspecting
 
-    request = options.request_of(file, options.settings_of(env, param, allow_path))
+    request = options.request_of(file, options.settings_of(env, param, allow_path=allow_path))
     traced = inspecting.lineage(request, column=column, connect=not offline)
     match "json" if json else format:
         case "json":

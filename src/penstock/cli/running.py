@@ -52,7 +52,7 @@ def run(
     from penstock.service.documents import RunStatus, faults_of
 
     stops = _stops(fail_on)
-    settings = options.settings_of(env, param, allow_path)
+    settings = options.settings_of(env, param, allow_path=allow_path)
     faults = faults_of(settings)
     chosen = options.globals_of(context)
     done: list[DocumentResult] = []

@@ -139,7 +139,7 @@ class _Build:
     def united(self, owner: str, members: tuple[str, ...], at: Location) -> str:
         if len(members) == 1:
             return members[0]
-        return union_by_name(self.builder, self.builder.unique_id(f"{owner}.union"), members, at)
+        return union_by_name(self.builder, self.builder.unique_id(f"{owner}.union"), ids=members, at=at)
 
     def inputs(self, owner: str, names: Sequence[str], at: Location) -> str:
         return self.united(owner, self.members(names, at), at)

@@ -240,7 +240,7 @@ def _column(node: exp.Column, text: ExpressionText, schemas: Mapping[str, Schema
         parts = parts[1:]
         schemas = {alias: schemas[alias]}
     elif len(parts) > 1 and "" not in schemas:
-        _check_alias(head, node, text, schemas)
+        _check_alias(head, node, text=text, schemas=schemas)
     alias, name = _find(parts[0].name, schemas, node, text, owner)
     found: exp.Expr = column_of(name, alias or None)
     found.this.meta.update(parts[0].meta)  # its place in the document
@@ -251,7 +251,7 @@ def _column(node: exp.Column, text: ExpressionText, schemas: Mapping[str, Schema
     return found
 
 
-def _check_alias(alias: str, node: exp.Column, text: ExpressionText, schemas: Mapping[str, Schema]) -> None:
+def _check_alias(alias: str, node: exp.Column, *, text: ExpressionText, schemas: Mapping[str, Schema]) -> None:
     """``alias.name`` where no side has that alias, and no column of that name whose field it could be: CMP-281."""
     columns = {name.casefold() for schema in schemas.values() for name in schema.names}
     if alias.casefold() in columns:
@@ -273,7 +273,9 @@ def _field(kind: LogicalType | None, part: exp.Expr, node: exp.Column, text: Exp
     for field in kind.fields:
         if field.name.casefold() == part.name.casefold():
             return field.type
-    raise missing_column(part.name, [field.name for field in kind.fields], node.parts[0].name, place_of(part, text))
+    raise missing_column(
+        part.name, [field.name for field in kind.fields], owner=node.parts[0].name, at=place_of(part, text)
+    )
 
 
 def _find(
@@ -296,10 +298,10 @@ def _find(
                 "CMP-204", f'column "{name}" is ambiguous', at=place_of(node, text), detail=f"it may be {places}."
             )
     known = [n for schema in schemas.values() for n in schema.names]
-    raise missing_column(name, known, owner, place_of(node, text), bare=text.sql.strip() == name)
+    raise missing_column(name, known, owner=owner, at=place_of(node, text), bare=text.sql.strip() == name)
 
 
-def missing_column(name: str, known: list[str], owner: str, at: Location | None, *, bare: bool = False) -> ConfigError:
+def missing_column(name: str, known: list[str], *, owner: str, at: Location | None, bare: bool = False) -> ConfigError:
     """CMP-203 with the nearest name; a bare word that is near nothing was perhaps meant as text."""
     near = nearest(name, known)
     hint = f'did you mean "{near}"?' if near else None

@@ -44,20 +44,22 @@ def reduce_to_keys(builder: Builder, use: SinkUse, node_id: str) -> str:
             for name in nullable
         )
         node_id = builder.add(Check(f"{use.name}.null_keys", input=node_id, causes=causes, at=use.at))
-    return _one_per_key(builder, use, node_id, keys, order_by)
+    return _one_per_key(builder, use, node_id=node_id, keys=keys, order_by=order_by)
 
 
 def _check_column(name: str, schema: Schema, use: SinkUse) -> None:
     if name not in schema:
-        raise missing_column(name, list(schema.names), use.name, name.at if isinstance(name, Located) else use.at)
+        raise missing_column(
+            name, list(schema.names), owner=use.name, at=name.at if isinstance(name, Located) else use.at
+        )
 
 
-def _one_per_key(builder: Builder, use: SinkUse, node_id: str, keys: tuple[str, ...], order_by: str | None) -> str:
+def _one_per_key(builder: Builder, use: SinkUse, *, node_id: str, keys: tuple[str, ...], order_by: str | None) -> str:
     """Almost always every key is there once, and a window over all rows costs three times what reading them does: so
     keys are counted first, and only the rows of repeated ones are looked at.
     """
     names = builder.schema_of(node_id).names
-    repeated = _repeated_keys(builder, use, node_id, keys)
+    repeated = _repeated_keys(builder, use, node_id=node_id, keys=keys)
 
     def rows(part: str, how: Literal["semi", "anti"]) -> str:
         same = exp.and_(*[exp.EQ(this=column(key, _ROW), expression=column(key, _REPEATED)) for key in keys])
@@ -81,7 +83,7 @@ def _one_per_key(builder: Builder, use: SinkUse, node_id: str, keys: tuple[str, 
     return builder.add(Union(f"{use.name}.rows", members=(once, chosen), at=use.at))
 
 
-def _repeated_keys(builder: Builder, use: SinkUse, node_id: str, keys: tuple[str, ...]) -> str:
+def _repeated_keys(builder: Builder, use: SinkUse, *, node_id: str, keys: tuple[str, ...]) -> str:
     several = exp.GT(this=exp.Count(this=exp.Star()), expression=exp.Literal.number(1))
     names = [column(key) for key in keys]
     query = exp.select(*names).from_(relation(_ROW)).group_by(*names).having(several)

@@ -53,7 +53,7 @@ class Builder:
     def add(self, node: Node, text: Located | None = None) -> str:
         """Types the node against its inputs and keeps it. Raises located ConfigErrors (compile/typing.py)."""
         inputs = {name: self.schema_of(name) for name in node.inputs}
-        self.nodes[node.id] = type_node(node, inputs, self.engine, text)
+        self.nodes[node.id] = type_node(node, inputs, engine=self.engine, text=text)
         return node.id
 
     def unique_id(self, wanted: str) -> str:
@@ -64,7 +64,7 @@ class Builder:
             number += 1
         return f"{wanted}_{number}"
 
-    def ask_for_values(self, key: str, input_id: str, value: exp.Expr, rows: int, at: Location | None) -> NoReturn:
+    def ask_for_values(self, key: str, input_id: str, *, value: exp.Expr, rows: int, at: Location | None) -> NoReturn:
         """Records what has to be read first (compile/facts.py). Raises MissingFactError, or ConfigError CMP-290 where
         no first read can know the values.
         """
@@ -103,7 +103,7 @@ class StepScope:
             return self.members[0]
         if self.united is None:
             self.united = union_by_name(
-                self.builder, self.builder.unique_id(f"{self.owner}.union"), self.members, self.at
+                self.builder, self.builder.unique_id(f"{self.owner}.union"), ids=self.members, at=self.at
             )
         return self.united
 
@@ -151,7 +151,7 @@ class StepScope:
         """What the engine would say of the expressions that are right so far: all errors are told at once."""
         probe = Project(self.node_id("probe"), input=self.input, columns=tuple(columns), at=self.at)
         try:
-            type_node(probe, {self.input: self.schema}, self.builder.engine)
+            type_node(probe, {self.input: self.schema}, engine=self.builder.engine)
         except ConfigError as error:
             return error.problems
         return ()
@@ -183,7 +183,7 @@ class StepScope:
         folded = [known for known in names if known.casefold() == name.casefold()]
         if len(folded) == 1:
             return column_of(folded[0])
-        raise missing_column(name, list(names), self.owner, name.at if isinstance(name, Located) else self.at)
+        raise missing_column(name, list(names), owner=self.owner, at=name.at if isinstance(name, Located) else self.at)
 
     def carried(self, schema: Schema | None = None, *, without: Sequence[str] = ()) -> tuple[Column, ...]:
         fields = schema if schema is not None else self.schema
@@ -215,7 +215,7 @@ class StepScope:
     def distinct(self, key: str, value: exp.Expr, *, most: int) -> tuple[str | None, ...]:
         known = self.builder.facts.pivot_values.get(key)
         if known is None:
-            self.builder.ask_for_values(key, self.input, value, most + 1, self.at)
+            self.builder.ask_for_values(key, self.input, value=value, rows=most + 1, at=self.at)
         return tuple(sorted(known, key=lambda text: (text is None, text or "")))
 
     def fail(

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from penstock.graph import Node
 
 
-def type_node(node: Node, inputs: Mapping[str, Schema], engine: Engine, text: Located | None = None) -> Node:
+def type_node(node: Node, inputs: Mapping[str, Schema], *, engine: Engine, text: Located | None = None) -> Node:
     """The node with its columns: names as it says, types from the engine, nullability derived, labels not yet.
 
     ``text`` is the document's, where the whole node was made of one, to find in it what is wrong.
@@ -94,7 +94,9 @@ def _bound(node: Node, inputs: Mapping[str, Schema], engine: Engine, text: Locat
     try:
         typed = engine.schema_of(query, inputs)
     except BindError as error:
-        raise ConfigError.of(_explained(node, inputs, engine, text) or [problem_of(error, None, node.at, {})]) from None
+        raise ConfigError.of(
+            _explained(node, inputs, engine, text) or [problem_of(error, None, at=node.at, inputs={})]
+        ) from None
     except ConfigError as error:
         raise _placed(error, node) from None
     return Schema(typed.fields[:-1]) if isinstance(node, Project) else typed
@@ -188,7 +190,7 @@ def _explained(node: Node, inputs: Mapping[str, Schema], engine: Engine, text: L
     for query, at in _parts(node, inputs):
         for error, part in refusals(query, inputs, engine):
             place = place_in(part, text) if part is not None and text is not None else at or node.at
-            problems[problem_of(error, part, place, _named(node, inputs))] = None
+            problems[problem_of(error, part, at=place, inputs=_named(node, inputs))] = None
     return tuple(problems)
 
 

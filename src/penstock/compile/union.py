@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from penstock.types import LogicalType
 
 
-def union_by_name(builder: Builder, node_id: str, ids: Sequence[str], at: Location | None) -> str:
+def union_by_name(builder: Builder, node_id: str, *, ids: Sequence[str], at: Location | None) -> str:
     """Columns in the order in which the inputs first name them; an input that has them all is taken as it is."""
     _check_kinds(builder, ids, at)
     types: dict[str, LogicalType] = {}
@@ -28,7 +28,10 @@ def union_by_name(builder: Builder, node_id: str, ids: Sequence[str], at: Locati
         types = {item.name: item.type for item in builder.schema_of(member)} | types
     order = tuple(dict.fromkeys(name for member in ids for name in builder.schema_of(member).names))
     wanted = {name: types[name] for name in order}
-    aligned = [_aligned(builder, f"{node_id}.{place}", member, wanted, at) for place, member in enumerate(ids, 1)]
+    aligned = [
+        _aligned(builder, f"{node_id}.{place}", member=member, wanted=wanted, at=at)
+        for place, member in enumerate(ids, 1)
+    ]
     return builder.add(Union(node_id, members=tuple(aligned), at=at))
 
 
@@ -49,7 +52,7 @@ def _check_kinds(builder: Builder, ids: Sequence[str], at: Location | None) -> N
 
 
 def _aligned(
-    builder: Builder, node_id: str, member: str, wanted: Mapping[str, LogicalType], at: Location | None
+    builder: Builder, node_id: str, *, member: str, wanted: Mapping[str, LogicalType], at: Location | None
 ) -> str:
     present = builder.schema_of(member).names
     if present == tuple(wanted):

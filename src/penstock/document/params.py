@@ -118,7 +118,7 @@ class _Reader:
     ) -> None:
         kind, nullable = typed
         if name in self._given:
-            self.values[name] = typed_value(self._given[name], kind, f'the parameter "{name}"', None)
+            self.values[name] = typed_value(self._given[name], kind, owner=f'the parameter "{name}"', at=None)
         elif default is None:
             raise ConfigError(
                 "DOC-161",
@@ -155,7 +155,7 @@ def _default(name: str, node: Scalar, kind: LogicalType, *, nullable: bool) -> V
                 "DOC-158", f"{owner} is null", at=node.at, detail=f'the type "{kind}" takes none, "{kind}?" does.'
             )
         return None
-    return typed_value(str(node.value) if node.replacements else node.text, kind, owner, node.at)
+    return typed_value(str(node.value) if node.replacements else node.text, kind, owner=owner, at=node.at)
 
 
 def _is_plain(kind: LogicalType) -> bool:
@@ -164,7 +164,7 @@ def _is_plain(kind: LogicalType) -> bool:
     )
 
 
-def typed_value(text: str, kind: LogicalType, owner: str, at: Location | None) -> Value:
+def typed_value(text: str, kind: LogicalType, *, owner: str, at: Location | None) -> Value:
     """The value that a text spells in a type. Times are ISO 8601; a timestamptz without a zone is UTC.
 
     Raises ConfigError DOC-158, which names the ``owner`` of the text and shows the text shortened.

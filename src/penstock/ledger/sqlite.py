@@ -267,15 +267,15 @@ class SqliteLedger:
                 self._write(tables.PUT_SINK, records.of_sink(epoch, sink))
             for source, schema in seal.schemas.items():
                 self._write(tables.PUT_SCHEMA, records.of_schema(epoch.key, source, schema))
-            self._add_rejects(epoch, seal.rejects, "kept", seal.sealed_at)
+            self._add_rejects(epoch, seal.rejects, status="kept", at=seal.sealed_at)
 
     def abort(self, epoch: EpochRecord, rejects: Sequence[RejectFile], at: datetime) -> None:
         with self._transaction():
-            self._add_rejects(epoch, rejects, "aborted", at)
+            self._add_rejects(epoch, rejects, status="aborted", at=at)
 
-    def _add_rejects(self, epoch: EpochRecord, files: Sequence[RejectFile], status: str, at: datetime) -> None:
+    def _add_rejects(self, epoch: EpochRecord, files: Sequence[RejectFile], *, status: str, at: datetime) -> None:
         for file in files:
-            self._write(tables.ADD_REJECT, records.of_reject(epoch, file, status, at))
+            self._write(tables.ADD_REJECT, records.of_reject(epoch, file, status=status, at=at))
 
     # ------------------------------------------------------------ what is known
 

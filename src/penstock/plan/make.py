@@ -94,9 +94,9 @@ def _shared(part: Graph, pipeline: Pipeline, spooled: set[str]) -> Iterable[Shar
         consumers = part.consumers[node.id]
         together = ends[node.id]
         splits = len(together) > 1 and any(ends[name] != together for name in consumers)
-        if isinstance(node, Read) and _must_stay(node, part, pipeline, spooled):
+        if isinstance(node, Read) and _must_stay(node, part, pipeline=pipeline, spooled=spooled):
             yield Shared(node.id, "kept", "its source gives other rows when it is read again")
-        elif splits and _cheap(node, part, pipeline, spooled):
+        elif splits and _cheap(node, part, pipeline=pipeline, spooled=spooled):
             yield Shared(node.id, "read again", "reading its columns twice is cheaper than keeping the rows")
         elif splits and not isinstance(node, Python):
             yield Shared(node.id, "kept", f"{_listed(sorted(together))} need it")
@@ -118,7 +118,7 @@ def _ends(part: Graph) -> dict[str, frozenset[str]]:
     return ends
 
 
-def _must_stay(node: Read, part: Graph, pipeline: Pipeline, spooled: set[str]) -> bool:
+def _must_stay(node: Read, part: Graph, *, pipeline: Pipeline, spooled: set[str]) -> bool:
     """Rejected rows are found by a second read, and so is what several statements share."""
     if _has(Capability.REPLAYABLE, pipeline, node.source) or node.source in spooled:
         return False
@@ -126,7 +126,7 @@ def _must_stay(node: Read, part: Graph, pipeline: Pipeline, spooled: set[str]) -
     return any(isinstance(other, Check) for other in below) or len(_ends(part)[node.id]) > 1
 
 
-def _cheap(node: object, part: Graph, pipeline: Pipeline, spooled: set[str]) -> bool:
+def _cheap(node: object, part: Graph, *, pipeline: Pipeline, spooled: set[str]) -> bool:
     """A few columns computed right above files that are read by column."""
     while isinstance(node, Project):
         node = part[node.input]

@@ -92,14 +92,14 @@ def parts(request: Request, loaded: Loaded | None = None, *, offline: bool = Fal
         for name in shape.families:
             use = loaded.pipeline.sources[name]
             context = Context(name, loaded.paths.resolve, folder, request.clock, allowance=allowance_of(loaded, folder))
-            found += _members(closing, loaded, shape, use, context)
+            found += _members(closing, loaded, shape=shape, use=use, context=context)
         rest = shape.rest()
         if rest.sinks:
             found.append(Part(replace(loaded, pipeline=rest)))
         yield Parts(loaded, tuple(found), of_tables=True)
 
 
-def _members(closing: ExitStack, loaded: Loaded, shape: _Shape, use: SourceUse, context: Context) -> Iterable[Part]:
+def _members(closing: ExitStack, loaded: Loaded, *, shape: _Shape, use: SourceUse, context: Context) -> Iterable[Part]:
     try:
         family = use.descriptor.make(use.params, context)
         if not isinstance(family, TableFamily):

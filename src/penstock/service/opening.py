@@ -222,7 +222,7 @@ class Opened:
 
     def inputs(self, graph: Graph) -> Mapping[str, Sequence[Rows]]:
         """What the sources and the sinks' tables hold now, by node id: for reads outside of a run."""
-        return as_they_stand(graph, self.sources, self.sinks, self.scratch)
+        return as_they_stand(graph, self.sources, sinks=self.sinks, scratch=self.scratch)
 
     def changes(self, compiled: Compiled) -> dict[str, Preparation]:
         """What preparing each sink would do. Raises ConfigError SNK-11x with the sink's place."""

@@ -89,7 +89,7 @@ def _wanted(scope: Scope, column_name: str, text: str) -> tuple[str, LogicalType
             kind = _type(scope, text)
         with part():
             name = scope.column(column_name).name
-    _check_possible(scope, name, kind, column_name)
+    _check_possible(scope, name, kind=kind, at=column_name)
     return name, kind
 
 
@@ -105,7 +105,7 @@ def _type(scope: Scope, text: str) -> LogicalType:
     return kind
 
 
-def _check_possible(scope: Scope, name: str, kind: LogicalType, at: object) -> None:
+def _check_possible(scope: Scope, name: str, *, kind: LogicalType, at: object) -> None:
     if not _leads(scope.schema[name].type, kind):
         scope.fail("CMP-255", f'no cast leads from {scope.schema[name].type}, the type of "{name}", to {kind}', at=at)
 

@@ -130,7 +130,7 @@ def _not_understood(text: str, scope: Scope) -> NoReturn:
     )
 
 
-def check_frame(frame: Frame, order: tuple[SortKey, ...], text: str, scope: Scope) -> None:
+def check_frame(frame: Frame, order: tuple[SortKey, ...], *, text: str, scope: Scope) -> None:
     """Fails with CMP-292 where a distance along the order key is asked for that the key does not have."""
     if not order:
         scope.fail("CMP-289", "a frame needs `order_by`", at=text, hint="add `order_by`")

@@ -93,9 +93,9 @@ class SheetReader:
         cells = _cells_of(sheet, self._schema)
         with closing(open_database(self._allowance, lossless=True)) as database:
             for start in range(0, cells.rows, CHUNK_ROWS):
-                yield self._chunk(cells, start, min(CHUNK_ROWS, cells.rows - start), database)
+                yield self._chunk(cells, start, rows=min(CHUNK_ROWS, cells.rows - start), database=database)
 
-    def _chunk(self, cells: _Cells, start: int, rows: int, database: duckdb.DuckDBPyConnection) -> Chunk:
+    def _chunk(self, cells: _Cells, start: int, *, rows: int, database: duckdb.DuckDBPyConnection) -> Chunk:
         import pyarrow.compute as pc
 
         given, converted, bad = _converted(cells, start, rows, database)
@@ -172,7 +172,7 @@ def _converted(
     queried: list[exp.Expr] = []
     given: dict[str, pa.Array] = {}
     for place, (name, text) in enumerate(cells.text.items()):
-        shown, wrong = _with_errors(text.slice(start, rows), cells, name, start)
+        shown, wrong = _with_errors(text.slice(start, rows), cells, name=name, start=start)
         given[name] = shown
         columns[f"s{place}"] = pc.if_else(wrong, pa.scalar(None, pa.string()), shown) if wrong is not None else shown
         if name in cells.seen:
@@ -199,7 +199,7 @@ def _one(column: pa.ChunkedArray) -> pa.Array:
     return pa.concat_arrays(whole.chunks) if isinstance(whole, pa.ChunkedArray) else whole
 
 
-def _with_errors(text: pa.Array, cells: _Cells, name: str, start: int) -> tuple[pa.Array, pa.Array | None]:
+def _with_errors(text: pa.Array, cells: _Cells, *, name: str, start: int) -> tuple[pa.Array, pa.Array | None]:
     """The text with errors as Excel shows them, and where they are."""
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -330,11 +330,11 @@ def inferred(sheet: Sheet, columns: Sequence[SheetColumn], *, allowance: Allowan
     with closing(open_database(allowance, lossless=True)) as database:
         for name, kind in found.items():
             tries = [*narrower.get(kind, ()), kind]
-            found[name] = next((one for one in tries if _takes_all(sheet, name, one, database)), STRING)
+            found[name] = next((one for one in tries if _takes_all(sheet, name, kind=one, database=database)), STRING)
     return {column.name: found.get(column.name, STRING) for column in columns}
 
 
-def _takes_all(sheet: Sheet, name: str, kind: LogicalType, database: duckdb.DuckDBPyConnection) -> bool:
+def _takes_all(sheet: Sheet, name: str, *, kind: LogicalType, database: duckdb.DuckDBPyConnection) -> bool:
     """Whether every cell but the errors is a value of the type."""
     cells = _cells_of(sheet, Schema((Field(name, kind),)))
     errors = sheet.errors.get(cells.numbers[name], {})

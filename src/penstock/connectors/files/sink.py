@@ -100,7 +100,7 @@ class FileSink(Sink):
             self._check_layout(state, schema)
             change = self._change(state, schema)
             if self._params.mode is not WriteMode.APPEND and not self._one_file and not self._log.unpublished(state):
-                refuse_foreign(self._root, state, self._kind.extension, self._params.path)
+                refuse_foreign(self._root, state, extension=self._kind.extension, named=self._params.path)
         return change
 
     def prepare(self, schema: Schema) -> None:
@@ -202,7 +202,7 @@ class FileSink(Sink):
                     self._forget(attempt)
                     return mark.receipt.receipt()
                 refuse_empty(self._params.mode, rows, allow_empty=self._params.allow_empty, sink=epoch.sink_id.sink)
-                if self._append(epoch, attempt, state, parts):
+                if self._append(epoch, attempt, state=state, parts=parts):
                     break
             self._reached("files.committed")
             state = self._published()
@@ -210,7 +210,7 @@ class FileSink(Sink):
                 self._reached("files.snapshot_written")
         return state.marks[sink_key(epoch.sink_id)].receipt.receipt()
 
-    def _append(self, epoch: Epoch, attempt: Path, state: State, parts: Sequence[StagedPart]) -> bool:
+    def _append(self, epoch: Epoch, attempt: Path, *, state: State, parts: Sequence[StagedPart]) -> bool:
         """Whether this attempt is now the version after ``state``."""
         self._check_staged(epoch, attempt, parts)
         rows_schema = self._rows_schema(parts)
@@ -264,7 +264,7 @@ class FileSink(Sink):
         """The newest state, once everything it lists lies where readers look."""
         state = self._log.state()
         for manifest in self._log.unpublished(state):
-            publish(self._log, self._root, manifest, self._reached)
+            publish(self._log, self._root, manifest=manifest, reached=self._reached)
         return state
 
     # ------------------------------------------------------------ reading

@@ -71,7 +71,7 @@ def opened(path: Path, compression: Compression) -> BinaryIO:
     return io.BufferedReader(pa.CompressedInputStream(pa.OSFile(str(path)), compression))
 
 
-def head_of(path: Path, compression: Compression, encoding: str, most: int = SAMPLE_BYTES) -> tuple[str, bool]:
+def head_of(path: Path, compression: Compression, *, encoding: str, most: int = SAMPLE_BYTES) -> tuple[str, bool]:
     """The first bytes as text without a byte order mark, what is no text in its place as U+FFFD; and whether that is
     the whole file. Raises ConfigError SRC-132, DataError SRC-138.
     """

@@ -61,7 +61,7 @@ class HttpClient:
         self._guard = Guard(map(parse_allowed, connection.allow_private), resolver or SystemResolver(), clock)
         self._transport = CurlTransport(self._limits, _tls_files(connection, resolve))
         self._limiter = RateLimiter(_rate_of(connection), clock)
-        self._credentials = credentials_of(connection.auth, self.send, self.redact, clock)
+        self._credentials = credentials_of(connection.auth, self.send, redactor=self.redact, clock=clock)
         self._cancellation = Cancellation()
 
     @classmethod
@@ -135,7 +135,9 @@ class HttpClient:
                 return Response(incoming.status, incoming.headers, url, incoming.body)
             if incoming.status in REDIRECTS:
                 visited.append(url)
-                url, request = next_hop(url, request, incoming, visited, self._limits.max_redirects)
+                url, request = next_hop(
+                    url, request, incoming=incoming, visited=visited, max_redirects=self._limits.max_redirects
+                )
                 continue
             if incoming.status == _UNAUTHORIZED and "Retry-After" not in incoming.headers:
                 return incoming

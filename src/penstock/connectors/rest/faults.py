@@ -200,8 +200,8 @@ def _bad(raw: exp.Expr, typed: exp.Expr, kind: LogicalType, level: int, *, nulla
             inside = _any_place(
                 typed.copy(),
                 lambda at: call("json_extract", raw.copy(), at),
-                kind.element,
-                level,
+                kind=kind.element,
+                level=level,
                 nullable=kind.element_nullable,
             )
             wrong = exp.or_(_is_no(raw, "ARRAY"), lost, inside)
@@ -210,8 +210,8 @@ def _bad(raw: exp.Expr, typed: exp.Expr, kind: LogicalType, level: int, *, nulla
             inside = _any_place(
                 call("map_values", typed.copy()),
                 lambda at: call("list_extract", members.copy(), _next(at)),
-                kind.value,
-                level,
+                kind=kind.value,
+                level=level,
                 nullable=kind.value_nullable,
             )
             wrong = exp.or_(_is_no(raw, "OBJECT"), lost, inside)
@@ -238,7 +238,7 @@ def _next(at: exp.Expr) -> exp.Expr:
 
 
 def _any_place(
-    values: exp.Expr, raw_at: Callable[[exp.Expr], exp.Expr], kind: LogicalType, level: int, *, nullable: bool
+    values: exp.Expr, raw_at: Callable[[exp.Expr], exp.Expr], *, kind: LogicalType, level: int, nullable: bool
 ) -> exp.Expr:
     """Whether any place of a list is bad; the list is as long as the JSON's own."""
     if nullable and kind in {STRING, JSON}:

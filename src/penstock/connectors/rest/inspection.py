@@ -81,12 +81,12 @@ class Inspector:
         for page in pages:
             reason = strict_objection(page.body)
             if reason is not None:
-                return not_json(page.number, reason, page.body, self._redact)
+                return not_json(page.number, reason, body=page.body, redact=self._redact)
         for page in pages:
             try:
                 self._database.rows(self._careful, {PAGES: pages_table([page.body])})
             except duckdb.Error:
-                return not_json(page.number, "is JSON that the engine cannot read", page.body, self._redact)
+                return not_json(page.number, "is JSON that the engine cannot read", body=page.body, redact=self._redact)
         return DataError("SRC-271", "pages are not valid JSON", detail=type(error).__name__)
 
     def _contents(self, page: Page, row: tuple[object, ...]) -> Contents:
@@ -104,7 +104,7 @@ class Inspector:
                 raise DataError(
                     "SRC-272",
                     f'page {page.number} has {what} at "{shown(self._records)}", where its records should be',
-                    detail=not_json(page.number, "", page.body, self._redact).problems[0].detail,
+                    detail=not_json(page.number, "", body=page.body, redact=self._redact).problems[0].detail,
                     about=("records",),
                 )
 

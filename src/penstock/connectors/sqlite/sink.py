@@ -206,9 +206,11 @@ class SqliteSink(Sink):
         run(connection, statements.create(statements.STAGE, schema, temporary=True))
         self._insert(connection, parts, statements.STAGE, temporary=True)
         self._check_keys(connection)
-        matched, older, unchanged = run(connection, statements.count_matches(table, keys, values, order_by)).fetchone()
+        matched, older, unchanged = run(
+            connection, statements.count_matches(table, keys, values=values, order_by=order_by)
+        ).fetchone()
         if values:
-            run(connection, statements.update_matches(table, keys, values, order_by))
+            run(connection, statements.update_matches(table, keys, values=values, order_by=order_by))
         run(connection, statements.insert_new(table, schema.names, keys))
         connection.execute(statements.DROP_STAGE)
         return Receipt(

@@ -61,7 +61,7 @@ def files_query(files: Files, *, threads: int = 1, by_text: bool = False) -> exp
     match files.format:
         case CsvFormat() as form:
             parts = [
-                _csv_query(files, form, CsvPart(tuple(paths), layout), textual if by_text else fast)
+                _csv_query(files, form, part=CsvPart(tuple(paths), layout), reading=textual if by_text else fast)
                 for layout, paths in _by_layout(files, most=FILES_PER_THREAD * threads)
             ]
             return _union(parts)
@@ -69,7 +69,7 @@ def files_query(files: Files, *, threads: int = 1, by_text: bool = False) -> exp
             # A read_json over several files in several threads loses errors, and with them records, most of the time
             # where a small file has a malformed line (DuckDB 2.0); over one file it does not.
             reading = textual if by_text else fast
-            return _union([_json_query(files, form, path, reading) for path in files.paths])
+            return _union([_json_query(files, form, path=path, reading=reading) for path in files.paths])
         case ParquetFormat():
             return _union([_parquet_query(part) for part in _alike(files)])
         case _:
@@ -176,7 +176,7 @@ def _every_value_read(query: exp.Select, places: Sequence[str]) -> exp.Select:
 
 
 def _faithful(
-    files: Files, paths: Sequence[str], table: exp.Table, readings: Mapping[str, Reading], held: Mapping[str, str]
+    files: Files, paths: Sequence[str], *, table: exp.Table, readings: Mapping[str, Reading], held: Mapping[str, str]
 ) -> exp.Select:
     """The columns of the schema over a reader's, ``held`` being their names there; fails at a value that is not what the
     file says. Their texts are at hand below the filter alone.
@@ -265,7 +265,7 @@ def spelling_of(form: CsvFormat) -> Spelling:
 
 
 def _csv_query(
-    files: Files, form: CsvFormat, part: CsvPart, reading: Callable[[LogicalType, Spelling], Reading]
+    files: Files, form: CsvFormat, *, part: CsvPart, reading: Callable[[LogicalType, Spelling], Reading]
 ) -> exp.Select:
     """The rows of files with one layout."""
     spelling = spelling_of(form)
@@ -273,7 +273,7 @@ def _csv_query(
     readings = {item.name: reading(item.type, spelling) for item in held}
     places = {name: f"c{place}" for place, name in enumerate(part.layout)}
     types = {place: readings[name].held if name in readings else STRING for name, place in places.items()}
-    return _faithful(files, part.paths, csv_reader(part, form, types), readings, places)
+    return _faithful(files, part.paths, table=csv_reader(part, form, types), readings=readings, held=places)
 
 
 def csv_reader(part: CsvPart, form: CsvFormat, types: Mapping[str, LogicalType]) -> exp.Table:
@@ -311,7 +311,7 @@ def _csv_options(form: CsvFormat, part: CsvPart) -> list[exp.Expr]:
 
 
 def _json_query(
-    files: Files, form: JsonFormat, path: str, reading: Callable[[LogicalType, Spelling], Reading]
+    files: Files, form: JsonFormat, *, path: str, reading: Callable[[LogicalType, Spelling], Reading]
 ) -> exp.Select:
     """Keys are matched by exact name; an absent key is null."""
     constants = files.constants.get(path, {})
@@ -328,7 +328,7 @@ def _json_query(
         option("maximum_object_size", MAX_JSON_BYTES),
     ]
     call = reader("read_json", (path,), options)
-    return _faithful(files, (path,), call, readings, {name: name for name in readings})
+    return _faithful(files, (path,), table=call, readings=readings, held={name: name for name in readings})
 
 
 def json_structure(columns: Mapping[str, LogicalType]) -> str:

@@ -40,7 +40,7 @@ _MALFORMED: Final[tuple[tuple[str, str, str], ...]] = (
 
 
 def read_csv(
-    files: Files, form: CsvFormat, path: str, workspace: Workspace
+    files: Files, form: CsvFormat, *, path: str, workspace: Workspace
 ) -> Iterator[tuple[pa.RecordBatch, pa.RecordBatch | None]]:
     """Batches of rows, then the rejects, in the order of their records, with empty batches."""
     from penstock.types.conform import conform
@@ -99,7 +99,7 @@ class _Task:
         found = selected(self.files, self.files.paths, held)
         columns = [exp.alias_(item.this, f"p{place}") for place, item in enumerate(found)]
         texts = {name: self._text(place, name) for name, place in zip(self._readings, places, strict=True)}
-        looked = values.looked_at(self._numbered(), self._readings, texts, [_ROW, *places])
+        looked = values.looked_at(self._numbered(), self._readings, texts=texts, keep=[_ROW, *places])
         return exp.select(*columns, column(_ROW), exp.alias_(reasons, identifier(_CAUSES))).from_(looked)
 
     def _text(self, place: str, name: str) -> exp.Expr:

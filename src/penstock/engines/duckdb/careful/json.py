@@ -37,14 +37,14 @@ _SPELLING: Final = Spelling(is_json=True)
 Parts: TypeAlias = "Iterator[tuple[pa.RecordBatch, pa.RecordBatch | None]]"
 
 
-def read_lines(files: Files, form: JsonFormat, path: str, workspace: Workspace) -> Parts:
+def read_lines(files: Files, form: JsonFormat, *, path: str, workspace: Workspace) -> Parts:
     """One object per line; blank lines are no records."""
     origin = files.origins.get(path, path)
     task = _Task(files, path, origin, offsets=path not in files.origins)
     return _parsed(task, lines_of(form, path, Unread(origin, task.offsets)), workspace)
 
 
-def read_values(files: Files, form: JsonFormat, path: str, workspace: Workspace) -> Parts:
+def read_values(files: Files, form: JsonFormat, *, path: str, workspace: Workspace) -> Parts:
     """Objects in an array or one after another; records are numbered as they come, without offsets.
 
     Raises DataError ENG-332 where the document is broken: what follows cannot be told apart.

@@ -82,7 +82,7 @@ def lines_of(form: JsonFormat, path: str, unread: Unread) -> Iterator[Block]:
                 continue
             rest = data[cut:]
             if cut:
-                block, count = _split(data, cut, record, byte, unread)
+                block, count = _split(data, cut, record=record, byte=byte, unread=unread)
                 yield block
                 record, byte = record + count, byte + cut
             if not read:
@@ -100,7 +100,7 @@ def _skip(source: object) -> tuple[int, bytes]:
     return skipped, b""
 
 
-def _split(data: bytes, size: int, record: int, byte: int, unread: Unread) -> tuple[Block, int]:
+def _split(data: bytes, size: int, *, record: int, byte: int, unread: Unread) -> tuple[Block, int]:
     """The lines in the first ``size`` bytes, and their number."""
     import pyarrow as pa
     import pyarrow.compute as pc

@@ -36,7 +36,7 @@ def likely_lines(readings: Mapping[str, Reading]) -> exp.Subquery:
     )
     parsed = exp.alias_(_transformed(column("line"), readings), identifier(PARSED))
     inner = exp.select(column("record"), parsed).from_(exp.Table(this=identifier(LINES))).where(begins, ends)
-    return values.looked_at(inner.subquery("__lines", copy=False), readings, _parts(readings), ["record"])
+    return values.looked_at(inner.subquery("__lines", copy=False), readings, texts=_parts(readings), keep=["record"])
 
 
 def parsed_lines(readings: Mapping[str, Reading]) -> exp.Subquery:
@@ -51,7 +51,7 @@ def parsed_lines(readings: Mapping[str, Reading]) -> exp.Subquery:
     parsed = exp.Case().when(call("json_valid", column("line")), _transformed(line, readings))
     inner = exp.select("*", exp.alias_(parsed, identifier(PARSED))).from_(exp.Table(this=identifier(LINES)))
     lines = inner.subquery("__lines", copy=False)
-    return values.looked_at(lines, readings, texts, ["line", "record", "byte", PARSED])
+    return values.looked_at(lines, readings, texts=texts, keep=["line", "record", "byte", PARSED])
 
 
 def _parts(readings: Mapping[str, Reading]) -> dict[str, exp.Expr]:

@@ -20,6 +20,7 @@ _LAYER = "__layer"
 def looked_at(
     source: exp.Table | exp.Subquery,
     readings: Mapping[str, Reading],
+    *,
     texts: Mapping[str, exp.Expr],
     keep: Sequence[str],
 ) -> exp.Subquery:
