@@ -104,7 +104,7 @@ class Reading:
         if self.spelling.pattern(self.kind) is not None:  # strptime takes this word always
             is_word = exp.EQ(this=call("lower", text.copy()), expression=exp.Literal.string("epoch"))
             return _found(text, value, is_word, tried=tried)
-        return _altered(text, value, self.kind, _Look(tried, self.spelling.is_json and not tried))
+        return _altered(text, value, kind=self.kind, look=_Look(tried, self.spelling.is_json and not tried))
 
 
 def fast(kind: LogicalType, spelling: Spelling) -> Reading:
@@ -182,11 +182,12 @@ class _Look:
     depth: int = 0
 
 
-def _altered(text: exp.Expr, value: exp.Expr, kind: LogicalType, look: _Look) -> exp.Expr | None:
+def _altered(text: exp.Expr, value: exp.Expr, *, kind: LogicalType, look: _Look) -> exp.Expr | None:
     match kind:
         case Struct(fields):
             return _any_of(
-                _altered(field_of(text, item.name), field_of(value, item.name), item.type, look) for item in fields
+                _altered(field_of(text, item.name), field_of(value, item.name), kind=item.type, look=look)
+                for item in fields
             )
         case List(element):
             return _any_altered(text, value, kind=element, look=look)
@@ -224,7 +225,7 @@ def _any_altered(texts: exp.Expr, values: exp.Expr, *, kind: LogicalType, look: 
     """Over lists of one length."""
     pair = f"__pair{look.depth}"
     one, other = (call("struct_extract_at", exp.column(pair), exp.Literal.number(place)) for place in (1, 2))
-    test = _altered(one, other, kind, replace(look, depth=look.depth + 1))
+    test = _altered(one, other, kind=kind, look=replace(look, depth=look.depth + 1))
     if test is None:
         return None
     pairs = call("list_zip", texts.copy(), values.copy())

@@ -76,7 +76,7 @@ def _run(request: Request, chosen: options.Globals, faults: Faults, *, quiet: bo
 
     events = chosen.events()
     with _progress(chosen, events):
-        result = run_document(request, events, faults)
+        result = run_document(request, events=events, faults=faults)
     for each in result.results:
         _tell(each, quiet=quiet)
     return result

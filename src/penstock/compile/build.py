@@ -63,7 +63,7 @@ class _Build:
         if name in self.builder.outputs:
             return self.builder.outputs[name]
         if name not in self.pipeline.names:
-            raise unknown_node(name, self.pipeline.names, at)
+            raise unknown_node(name, self.pipeline.names, at=at)
         if name in self.underway:
             circle = [*self.underway[self.underway.index(name) :], name]
             raise ConfigError("CMP-202", f"the nodes {' -> '.join(circle)} need each other", at=at)

@@ -81,7 +81,9 @@ def _parsed(prefix: str, text: ExpressionText) -> exp.Select:
         )
         if words.startswith("Required keyword"):  # names a class of the parser's
             words = "something is missing here"
-        _refuse(text, "the expression cannot be parsed", words, _span(prefix + text.sql, place, len(prefix)))
+        _refuse(
+            text, "the expression cannot be parsed", detail=words, span=_span(prefix + text.sql, place, len(prefix))
+        )
     except RecursionError:
         _too_deep(text)
     tree = trees[0] if len(trees) == 1 else None
@@ -137,7 +139,7 @@ def _beyond(select: exp.Select, allowed: set[str]) -> bool:
 
 
 def _refuse(
-    text: ExpressionText, message: str, detail: str | None = None, span: tuple[int, int] | None = None
+    text: ExpressionText, message: str, *, detail: str | None = None, span: tuple[int, int] | None = None
 ) -> NoReturn:
     start, length = span or (0, len(text.sql))
     at = text.place(start, length) if text.place else None
@@ -165,7 +167,7 @@ def resolve(
         def find(node: exp.Expr) -> exp.Expr:
             if isinstance(node, exp.Column) and _is_own(node):
                 with part():
-                    return _column(node, text, schemas, owner)
+                    return _column(node, text, schemas=schemas, owner=owner)
             return node
 
         found = tree.transform(find)
@@ -232,7 +234,7 @@ def _forbidden(node: exp.Expr, allows: Allows) -> tuple[str, str, str | None] | 
     return None
 
 
-def _column(node: exp.Column, text: ExpressionText, schemas: Mapping[str, Schema], owner: str) -> exp.Expr:
+def _column(node: exp.Column, text: ExpressionText, *, schemas: Mapping[str, Schema], owner: str) -> exp.Expr:
     parts = list(node.parts)
     head = parts[0].name
     alias = next((known for known in schemas if known and known.casefold() == head.casefold()), None)
@@ -241,12 +243,12 @@ def _column(node: exp.Column, text: ExpressionText, schemas: Mapping[str, Schema
         schemas = {alias: schemas[alias]}
     elif len(parts) > 1 and "" not in schemas:
         _check_alias(head, node, text=text, schemas=schemas)
-    alias, name = _find(parts[0].name, schemas, node, text, owner)
+    alias, name = _find(parts[0].name, schemas, node=node, text=text, owner=owner)
     found: exp.Expr = column_of(name, alias or None)
     found.this.meta.update(parts[0].meta)  # its place in the document
     kind: LogicalType | None = schemas[alias][name].type
     for part in parts[1:]:
-        kind = _field(kind, part, node, text)
+        kind = _field(kind, part, node=node, text=text)
         found = exp.Dot(this=found, expression=identifier(part.name))
     return found
 
@@ -266,7 +268,7 @@ def _check_alias(alias: str, node: exp.Column, *, text: ExpressionText, schemas:
     )
 
 
-def _field(kind: LogicalType | None, part: exp.Expr, node: exp.Column, text: ExpressionText) -> LogicalType | None:
+def _field(kind: LogicalType | None, part: exp.Expr, *, node: exp.Column, text: ExpressionText) -> LogicalType | None:
     """The type of a struct's field; None where only the engine knows what the dot means."""
     if not isinstance(kind, Struct):
         return None
@@ -279,7 +281,7 @@ def _field(kind: LogicalType | None, part: exp.Expr, node: exp.Column, text: Exp
 
 
 def _find(
-    name: str, schemas: Mapping[str, Schema], node: exp.Column, text: ExpressionText, owner: str
+    name: str, schemas: Mapping[str, Schema], *, node: exp.Column, text: ExpressionText, owner: str
 ) -> tuple[str, str]:
     """(alias, exact name) of the one column that is meant."""
     exact = [(alias, name) for alias, schema in schemas.items() if name in schema.names]

@@ -79,7 +79,7 @@ def _one_per_key(builder: Builder, use: SinkUse, *, node_id: str, keys: tuple[st
         )
 
     once = rows("once", "anti")
-    chosen = _chosen(builder, use, rows("several", "semi"), keys, order_by)
+    chosen = _chosen(builder, use, node_id=rows("several", "semi"), keys=keys, order_by=order_by)
     return builder.add(Union(f"{use.name}.rows", members=(once, chosen), at=use.at))
 
 
@@ -90,7 +90,7 @@ def _repeated_keys(builder: Builder, use: SinkUse, *, node_id: str, keys: tuple[
     return builder.add(Query(f"{use.name}.repeated", tables={_ROW: node_id}, query=query, at=use.at))
 
 
-def _chosen(builder: Builder, use: SinkUse, node_id: str, keys: tuple[str, ...], order_by: str | None) -> str:
+def _chosen(builder: Builder, use: SinkUse, *, node_id: str, keys: tuple[str, ...], order_by: str | None) -> str:
     """One row of each key, or none where the rows of a key differ and none is the newest."""
     names = builder.schema_of(node_id).names
     hashed, rank, lowest, highest = (unused_name(name, names) for name in _OWN)

@@ -236,7 +236,7 @@ def _place(at: object) -> Location | None:
             return None
 
 
-def unknown_node(name: str, known: Sequence[str], at: Location | None) -> ConfigError:
+def unknown_node(name: str, known: Sequence[str], *, at: Location | None) -> ConfigError:
     """CMP-201 with the nearest name."""
     near = nearest(name, known)
     return ConfigError(

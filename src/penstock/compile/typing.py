@@ -60,7 +60,7 @@ def type_node(node: Node, inputs: Mapping[str, Schema], *, engine: Engine, text:
             _check_duplicates(node, node.declared.names)
             return dataclasses.replace(node, schema=node.declared)
     _check_names(node)
-    typed = _known(node, inputs) or _bound(node, inputs, engine, text)
+    typed = _known(node, inputs) or _bound(node, inputs, engine=engine, text=text)
     _check_duplicates(node, typed.names)
     schema = nullable_columns(node, typed, inputs)
     return dataclasses.replace(exact(node, schema), schema=schema)
@@ -89,13 +89,13 @@ def _is_plain(tree: exp.Expr, have: Schema) -> bool:
     return isinstance(tree, exp.Column) and not tree.table and tree.name in have
 
 
-def _bound(node: Node, inputs: Mapping[str, Schema], engine: Engine, text: Located | None) -> Schema:
+def _bound(node: Node, inputs: Mapping[str, Schema], *, engine: Engine, text: Located | None) -> Schema:
     query = _guarded(node, inputs) if isinstance(node, Project) else to_select(node)
     try:
         typed = engine.schema_of(query, inputs)
     except BindError as error:
         raise ConfigError.of(
-            _explained(node, inputs, engine, text) or [problem_of(error, None, at=node.at, inputs={})]
+            _explained(node, inputs, engine=engine, text=text) or [problem_of(error, None, at=node.at, inputs={})]
         ) from None
     except ConfigError as error:
         raise _placed(error, node) from None
@@ -184,7 +184,7 @@ def _check_duplicates(node: Node, names: tuple[str, ...]) -> None:
 # ---------------------------------------------------------------- explaining what the binder refused
 
 
-def _explained(node: Node, inputs: Mapping[str, Schema], engine: Engine, text: Located | None) -> Sequence[Problem]:
+def _explained(node: Node, inputs: Mapping[str, Schema], *, engine: Engine, text: Located | None) -> Sequence[Problem]:
     """Everything in the node that the engine refuses; nothing where each expression for itself is right."""
     problems: dict[Problem, None] = {}
     for query, at in _parts(node, inputs):

@@ -81,11 +81,11 @@ def _lay_over(
             entries[name] = Entry(beneath.key, value)
         else:
             entries[name] = entry
-            _remember(entry.value, (*path, name), environment, origins)
+            _remember(entry.value, (*path, name), environment=environment, origins=origins)
     return Mapping(entries, base.at if base.entries else over.at)
 
 
-def _remember(node: Node, path: Path, environment: str | None, origins: dict[Path, str]) -> None:
+def _remember(node: Node, path: Path, *, environment: str | None, origins: dict[Path, str]) -> None:
     if environment is not None:
         origins.update({(*path, *below): environment for below, _ in walk(node)})
 

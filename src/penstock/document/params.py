@@ -96,7 +96,7 @@ class _Reader:
         if typed is None:
             return
         try:
-            self._value(name, node.get("default"), typed, filled, at)
+            self._value(name, node.get("default"), typed=typed, filled=filled, at=at)
         except ConfigError as error:
             self.problems.extend(error.problems)
 
@@ -114,7 +114,7 @@ class _Reader:
         return kind, nullable
 
     def _value(
-        self, name: str, default: Node | None, typed: tuple[LogicalType, bool], filled: Filled, at: Location
+        self, name: str, default: Node | None, *, typed: tuple[LogicalType, bool], filled: Filled, at: Location
     ) -> None:
         kind, nullable = typed
         if name in self._given:

@@ -72,7 +72,7 @@ def validate(
     except ValidationError as error:
         details = error.errors(include_url=False, include_input=False)
         strange = _strange_parameters(details, model, node=node, owner=owner)
-        problems = strange or [_problem(detail, model, node, owner) for detail in _told(details, node)]
+        problems = strange or [_problem(detail, model, node=node, owner=owner) for detail in _told(details, node)]
         return None, [_at_the_key(problem, node, at) for problem in problems]
 
 
@@ -126,7 +126,7 @@ def present(node: Node, path: tuple[str | int, ...]) -> tuple[str | int, ...]:
     return known
 
 
-def _problem(detail: ErrorDetails, model: type[BaseModel], node: Node, owner: str) -> Problem:
+def _problem(detail: ErrorDetails, model: type[BaseModel], *, node: Node, owner: str) -> Problem:
     path = detail["loc"]
     name = str(path[-1]) if path else ""
     match detail["type"]:

@@ -163,14 +163,14 @@ class RejectEntry:
 class Ledger(Protocol):
     """The durable memory. One instance per process; methods may be called from any thread."""
 
-    def take(self, key: PipelineKey, holder: str, now: datetime, duration: timedelta) -> Lease:
+    def take(self, key: PipelineKey, holder: str, *, now: datetime, duration: timedelta) -> Lease:
         """The lease, its fence one more than ever before; the incarnation is made at the first call.
 
         Raises FatalError LED-110 naming the holder while another holder's lease has not expired.
         """
         ...
 
-    def renew(self, lease: Lease, now: datetime, duration: timedelta) -> Lease:
+    def renew(self, lease: Lease, *, now: datetime, duration: timedelta) -> Lease:
         """Raises FatalError LED-111 where somebody else holds it by now."""
         ...
 
@@ -195,7 +195,7 @@ class Ledger(Protocol):
         """Replaces the record of that run_id; one that ended before it began has none yet."""
         ...
 
-    def close_runs(self, lease: Lease, run_id: str, at: datetime) -> None:
+    def close_runs(self, lease: Lease, run_id: str, *, at: datetime) -> None:
         """Runs of the pipeline that still count as running, all but this one, were killed: nobody else holds a lease."""
         ...
 

@@ -103,7 +103,7 @@ class SqliteLedger:
 
     # ------------------------------------------------------------ leases
 
-    def take(self, key: PipelineKey, holder: str, now: datetime, duration: timedelta) -> Lease:
+    def take(self, key: PipelineKey, holder: str, *, now: datetime, duration: timedelta) -> Lease:
         with self._transaction():
             row = self._first(tables.PIPELINE, **records.of_key(key))
             alone = self._lock(key)
@@ -144,7 +144,7 @@ class SqliteLedger:
         if handle is not None:
             os.close(handle)
 
-    def renew(self, lease: Lease, now: datetime, duration: timedelta) -> Lease:
+    def renew(self, lease: Lease, *, now: datetime, duration: timedelta) -> Lease:
         renewed = replace(lease, expires_at=now + duration)
         with self._transaction():
             self._held(lease.key, lease.fence)
@@ -187,7 +187,7 @@ class SqliteLedger:
     def end_run(self, run: RunRecord) -> None:
         self.begin_run(run)
 
-    def close_runs(self, lease: Lease, run_id: str, at: datetime) -> None:
+    def close_runs(self, lease: Lease, run_id: str, *, at: datetime) -> None:
         with self._transaction():
             self._held(lease.key, lease.fence)
             self._write(tables.CLOSE_RUNS, {**records.of_key(lease.key), "run_id": run_id, "ended_at": at})

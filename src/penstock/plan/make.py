@@ -30,7 +30,7 @@ def make_plan(compiled: Compiled, changes: Mapping[str, Preparation]) -> Plan:
     stages: list[Stage] = list(_spools(pipeline, graph))
     spooled = {stage.source for stage in stages if isinstance(stage, Spool)}
     for number, sinks in enumerate(_levels(graph), start=1):
-        stages.append(_pass(number, graph, sinks, pipeline, spooled))
+        stages.append(_pass(number, graph, sinks=sinks, pipeline=pipeline, spooled=spooled))
         stages += [_commit(pipeline.sinks[name], changes.get(name)) for name in sinks]
     stages += [Seal(), Acknowledge(tuple(dict.fromkeys(read.source for read in graph.reads)))]
     return Plan(
@@ -75,7 +75,7 @@ def _levels(graph: Graph) -> list[list[str]]:
     ]
 
 
-def _pass(number: int, graph: Graph, sinks: list[str], pipeline: Pipeline, spooled: set[str]) -> Pass:
+def _pass(number: int, graph: Graph, *, sinks: list[str], pipeline: Pipeline, spooled: set[str]) -> Pass:
     part = graph.only(graph.upstream(*sinks))
     return Pass(
         number,

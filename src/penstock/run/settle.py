@@ -29,6 +29,7 @@ class Situation:
 def settle(
     last: EpochRecord | None,
     sealed: Mapping[str, int],
+    *,
     markers: Mapping[str, EpochMarker | None],
     plan_hash: str,
 ) -> Situation:

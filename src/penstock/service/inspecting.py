@@ -206,7 +206,7 @@ def preview(request: Request, name: str, rows: int) -> Sampled:
     """
     with parts(request) as every:
         part, node = _chosen(every, name)
-        return _sampled(request, part, node, rows)
+        return _sampled(request, part, name=node, rows=rows)
 
 
 def _chosen(found: Parts, name: str) -> tuple[Part, str]:
@@ -222,7 +222,7 @@ def _chosen(found: Parts, name: str) -> tuple[Part, str]:
     return found.each[0], name
 
 
-def _sampled(request: Request, part: Part, name: str, rows: int) -> Sampled:
+def _sampled(request: Request, part: Part, *, name: str, rows: int) -> Sampled:
     pipeline = part.loaded.pipeline
     own = name.partition(".")[0]
     if own in pipeline.names:

@@ -172,7 +172,7 @@ def run(
         except Exception:
             found.ledger.end_run(replace(record, status=RunStatus.FAILED, ended_at=request.clock.now()))
             raise
-        result = _result(begun, epochs, error, round((request.clock.monotonic() - begun_at) * 1000))
+        result = _result(begun, epochs, error=error, duration_ms=round((request.clock.monotonic() - begun_at) * 1000))
         ended = replace(record, status=result.status, ended_at=request.clock.now(), summary=result.to_json())
         found.ledger.end_run(ended)
         events.emit(RunEnded(plan.pipeline, record.run_id, result.status.value, result.duration_ms / 1000))
@@ -180,7 +180,7 @@ def run(
 
 
 def _result(
-    begun: _Begun, epochs: Sequence[SealedEpoch], error: PenstockError | KeyboardInterrupt | None, duration_ms: int
+    begun: _Begun, epochs: Sequence[SealedEpoch], *, error: PenstockError | KeyboardInterrupt | None, duration_ms: int
 ) -> RunResult:
     record, failure = begun.record, error if isinstance(error, PenstockError) else None
     kept = begun.found.ledger.rejects(record.key, run_id=record.run_id) if error is not None else ()

@@ -43,7 +43,7 @@ def make(params: FlattenParams, scope: Scope) -> str:
     for item in scope.schema:
         depth = (params.depth or -1) if item.name in chosen else 0
         whole = Column(item.name, column(item.name), places.get(item.name))
-        columns.extend(_opened(whole, item.type, params.separator, depth))
+        columns.extend(_opened(whole, item.type, separator=params.separator, depth=depth))
     return scope.add(Project(scope.node_id(), input=scope.input, columns=tuple(columns)))
 
 
@@ -56,7 +56,7 @@ def _struct(scope: Scope, name: str) -> str:
     return known
 
 
-def _opened(item: Column, kind: LogicalType, separator: str, depth: int) -> Iterator[Column]:
+def _opened(item: Column, kind: LogicalType, *, separator: str, depth: int) -> Iterator[Column]:
     """``depth`` levels more are opened; a negative number opens all."""
     if depth == 0 or not isinstance(kind, Struct):
         yield item
@@ -64,7 +64,7 @@ def _opened(item: Column, kind: LogicalType, separator: str, depth: int) -> Iter
     for inner in kind.fields:
         part = field_of(item.value, inner.name)
         opened = Column(f"{item.name}{separator}{inner.name}", part, item.at)
-        yield from _opened(opened, inner.type, separator, depth - 1)
+        yield from _opened(opened, inner.type, separator=separator, depth=depth - 1)
 
 
 FLATTEN = Descriptor(

@@ -77,7 +77,9 @@ def parse_frame(text: str, scope: Scope) -> Frame:
         start, end = end, start
     if start == Bound("FOLLOWING") or end == Bound("PRECEDING"):
         _not_understood(text, scope)
-    return Frame(_mode(match["mode"], start, end, text, scope), *(_counted(bound) for bound in (start, end)))
+    return Frame(
+        _mode(match["mode"], start, end=end, text=text, scope=scope), *(_counted(bound) for bound in (start, end))
+    )
 
 
 def _counted(bound: Bound) -> Bound:
@@ -100,7 +102,7 @@ def _bound(words: str, text: str, scope: Scope) -> Bound:
             return _not_understood(text, scope)
 
 
-def _mode(said: str | None, start: Bound, end: Bound, text: str, scope: Scope) -> Mode:
+def _mode(said: str | None, start: Bound, *, end: Bound, text: str, scope: Scope) -> Mode:
     units = {bound.unit for bound in (start, end) if bound.number is not None}
     timed, counted = bool(units & _UNITS), "row" in units
     match said:

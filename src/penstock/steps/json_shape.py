@@ -30,9 +30,13 @@ def misfits(value: exp.Expr, kind: LogicalType) -> exp.Expr:
             parts = [misfits(member(value, field.name), field.type) for field in kind.fields]
             return exp.and_(_there(value), exp.or_(_is_no(value, "OBJECT"), *parts))
         case List():
-            return exp.and_(_there(value), exp.or_(_is_no(value, "ARRAY"), _any(value, "$[*]", kind.element, misfits)))
+            return exp.and_(
+                _there(value), exp.or_(_is_no(value, "ARRAY"), _any(value, "$[*]", kind=kind.element, test=misfits))
+            )
         case Map():
-            return exp.and_(_there(value), exp.or_(_is_no(value, "OBJECT"), _any(value, "$.*", kind.value, misfits)))
+            return exp.and_(
+                _there(value), exp.or_(_is_no(value, "OBJECT"), _any(value, "$.*", kind=kind.value, test=misfits))
+            )
     assert_never(kind)
 
 
@@ -64,7 +68,9 @@ def _is_no(value: exp.Expr, kind: str) -> exp.Expr:
     return exp.NEQ(this=found, expression=exp.Literal.string(kind))
 
 
-def _any(value: exp.Expr, path: str, kind: LogicalType, test: Callable[[exp.Expr, LogicalType], exp.Expr]) -> exp.Expr:
+def _any(
+    value: exp.Expr, path: str, *, kind: LogicalType, test: Callable[[exp.Expr, LogicalType], exp.Expr]
+) -> exp.Expr:
     """Whether the test is true of any member at the path."""
     members = call("json_extract", value, exp.Literal.string(path))
     item = f"item_{_depth(value)}"

@@ -112,7 +112,7 @@ def make(params: PivotParams, scope: Scope) -> str:
     for item in measures:
         if next(calls(item.value), None) is None:
             scope.fail("CMP-295", f'the measure "{item.name}" aggregates nothing', at=item.at, hint="such as sum(…)")
-    columns = tuple(_columns(values, measures, on, scope))
+    columns = tuple(_columns(values, measures, on=on, scope=scope))
     if not (by or columns):
         scope.fail("CMP-294", f'"{params.on}" has no values, and nothing is grouped by', at=params.on)
     return scope.add(Aggregate(node_id, input=scope.input, by=by, measures=columns))
@@ -138,7 +138,7 @@ def _found(node_id: str, on: exp.Column, scope: Scope) -> tuple[PivotValue, ...]
 
 
 def _columns(
-    values: Sequence[PivotValue], measures: Sequence[Column], on: exp.Column, scope: Scope
+    values: Sequence[PivotValue], measures: Sequence[Column], *, on: exp.Column, scope: Scope
 ) -> Iterator[Column]:
     kind = scope.schema[on.name].type
     for value in values:

@@ -102,7 +102,7 @@ def _cast_to(array: pa.Array, wanted: LogicalType, *, form: pa.DataType, name: s
         return array
     plain = _decoded(array)
     try:
-        return _cast(plain, wanted, form, name)
+        return _cast(plain, wanted, form=form, name=name)
     except pa.ArrowNotImplementedError:
         raise _impossible(array.type, wanted, name) from None
     except pa.ArrowInvalid as error:
@@ -113,7 +113,7 @@ def _cast_to(array: pa.Array, wanted: LogicalType, *, form: pa.DataType, name: s
         ) from None
 
 
-def _cast(array: pa.Array, wanted: LogicalType, form: pa.DataType, name: str) -> pa.Array:
+def _cast(array: pa.Array, wanted: LogicalType, *, form: pa.DataType, name: str) -> pa.Array:
     if pa.types.is_null(array.type):
         return pa.nulls(len(array), form)
     given = type_from_arrow(array.type)

@@ -39,7 +39,7 @@ FILES = {"s.a": "id,x\n1,p\n2,q\n", "s.b": "id,y\n7,r\n"}
 
 
 def run(asked: Request) -> DocumentResult:
-    return run_document(asked, Events(), Faults())
+    return run_document(asked, events=Events(), faults=Faults())
 
 
 def codes(asked: Request) -> list[str]:

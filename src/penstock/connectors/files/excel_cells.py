@@ -98,7 +98,7 @@ class SheetReader:
     def _chunk(self, cells: _Cells, start: int, *, rows: int, database: duckdb.DuckDBPyConnection) -> Chunk:
         import pyarrow.compute as pc
 
-        given, converted, bad = _converted(cells, start, rows, database)
+        given, converted, bad = _converted(cells, start, rows=rows, database=database)
         keep = None if self._keeps_empty else _filled(given, rows)
         batch = self._batch(converted, rows)
         any_bad = _any(bad.values())
@@ -106,8 +106,8 @@ class SheetReader:
             return Chunk(batch if keep is None else batch.filter(keep), self._upto)
         places = pc.indices_nonzero(any_bad).to_pylist()
         if self._policy == "fail":
-            self._fail(cells, start + places[0], places[0], bad, given)
-        rejects = _rejects(cells, start, places, bad, given)
+            self._fail(cells, start + places[0], place=places[0], bad=bad, given=given)
+        rejects = _rejects(cells, start, places=places, bad=bad, given=given)
         kept = pc.invert(any_bad) if keep is None else pc.and_(keep, pc.invert(any_bad))
         return Chunk(batch.filter(kept), self._upto, rejects)
 
@@ -120,7 +120,9 @@ class SheetReader:
         arrays = [converted[field.name] if field.name in converted else pa.nulls(rows, field.type) for field in form]
         return pa.RecordBatch.from_arrays(arrays, schema=form)
 
-    def _fail(self, cells: _Cells, row: int, place: int, bad: dict[str, pa.Array], given: dict[str, pa.Array]) -> None:
+    def _fail(
+        self, cells: _Cells, row: int, *, place: int, bad: dict[str, pa.Array], given: dict[str, pa.Array]
+    ) -> None:
         name = next(name for name, flags in bad.items() if flags[place].as_py())
         column = next(column for column in cells.sheet.columns if column.name == name)
         raise DataError(
@@ -160,7 +162,7 @@ def _needs_numbers(text: pa.Array, logical: LogicalType) -> bool:
 
 
 def _converted(
-    cells: _Cells, start: int, rows: int, database: duckdb.DuckDBPyConnection
+    cells: _Cells, start: int, *, rows: int, database: duckdb.DuckDBPyConnection
 ) -> tuple[dict[str, pa.Array], dict[str, pa.Array], dict[str, pa.Array]]:
     """Per column: what its cells show, errors too; the values, null where they are bad; which are bad, if any."""
     import pyarrow as pa
@@ -277,7 +279,7 @@ def _any(flags: Iterable[pa.Array]) -> pa.Array | None:
 
 
 def _rejects(
-    cells: _Cells, start: int, places: Sequence[int], bad: dict[str, pa.Array], given: dict[str, pa.Array]
+    cells: _Cells, start: int, *, places: Sequence[int], bad: dict[str, pa.Array], given: dict[str, pa.Array]
 ) -> pa.RecordBatch:
     """One record per row that holds a bad value; Python sees these rows only."""
     import pyarrow as pa
@@ -340,7 +342,7 @@ def _takes_all(sheet: Sheet, name: str, *, kind: LogicalType, database: duckdb.D
     errors = sheet.errors.get(cells.numbers[name], {})
     for start in range(0, cells.rows, CHUNK_ROWS):
         rows = min(CHUNK_ROWS, cells.rows - start)
-        _, _, bad = _converted(cells, start, rows, database)
+        _, _, bad = _converted(cells, start, rows=rows, database=database)
         first = sheet.first_row + start
         wrong = sum(1 for row in errors if first <= row < first + rows)
         if name in bad and bad[name].true_count > wrong:

@@ -124,7 +124,7 @@ def readable(
     if len({"none" if copies else codec for copies, (_, codec) in zip(copied, files, strict=True)}) > 1:
         copied = [copies or codec != "none" for copies, (_, codec) in zip(copied, files, strict=True)]
     return [
-        Readable(_copy(file, codec, encoding, scratch), "none", is_copy=True)
+        Readable(_copy(file, codec, encoding=encoding, scratch=scratch), "none", is_copy=True)
         if copies
         else Readable(str(file.path), codec, is_copy=False)
         for copies, (file, codec) in zip(copied, files, strict=True)
@@ -136,7 +136,7 @@ def _needs_copy(file: FoundFile, compression: Compression, encoding: str, *, str
     return encoding != "utf-8" or odd_name or (strips_mark and _has_mark(file.path, compression))
 
 
-def _copy(file: FoundFile, compression: Compression, encoding: str, scratch: Path) -> str:
+def _copy(file: FoundFile, compression: Compression, *, encoding: str, scratch: Path) -> str:
     import xxhash
 
     target = scratch / f"{xxhash.xxh3_64_hexdigest(str(file.path).encode())}.utf8"

@@ -128,7 +128,9 @@ class HttpClient:
         url = self.url_of(request)
         visited: list[Url] = []
         while True:
-            incoming = self._once(request, url, proof, deadline - self._clock.monotonic(), scope)
+            incoming = self._once(
+                request, url, proof=proof, left_seconds=deadline - self._clock.monotonic(), scope=scope
+            )
             if isinstance(incoming, Again):
                 return incoming
             if is_answer(incoming.status, request):
@@ -141,18 +143,18 @@ class HttpClient:
                 continue
             if incoming.status == _UNAUTHORIZED and "Retry-After" not in incoming.headers:
                 return incoming
-            judged = judge(incoming, request, url, self._clock.now(), self.redact)
+            judged = judge(incoming, request, url=url, now=self._clock.now(), redactor=self.redact)
             if isinstance(judged, Again):
                 return judged
             raise judged
 
     def _judged(self, incoming: Incoming, request: Request, url: Url) -> PenstockError:
-        judged = judge(incoming, request, url, self._clock.now(), self.redact)
+        judged = judge(incoming, request, url=url, now=self._clock.now(), redactor=self.redact)
         assert not isinstance(judged, Again)
         return judged
 
     def _once(
-        self, request: Request, url: Url, proof: Proof, left_seconds: float, scope: Cancellation
+        self, request: Request, url: Url, *, proof: Proof, left_seconds: float, scope: Cancellation
     ) -> Incoming | Again:
         try:
             addresses = self._guard.admit(url, self._limits.connect_seconds, scope)

@@ -35,7 +35,9 @@ def is_answer(status: int, request: Request) -> bool:
     return 200 <= status < 300 or status in request.accept  # noqa: PLR2004 -- HTTP's own numbers
 
 
-def judge(incoming: Incoming, request: Request, url: Url, now: datetime, redactor: Redactor) -> Again | PenstockError:
+def judge(
+    incoming: Incoming, request: Request, *, url: Url, now: datetime, redactor: Redactor
+) -> Again | PenstockError:
     """What to make of an answer that is none: Again, or the error to raise."""
     status = incoming.status
     asked = retry_after_seconds(incoming.headers, now)

@@ -148,13 +148,15 @@ class SqliteSink(Sink):
         with writing(self._params.path):
             connection = self._connection()
             with transaction(connection):
-                receipt = self._commit(connection, epoch, parts, sum(item.bytes for item in staged))
+                receipt = self._commit(connection, epoch, parts=parts, size=sum(item.bytes for item in staged))
             self._context.reached("sqlite.committed")
         for part in parts:
             part.path.unlink(missing_ok=True)
         return receipt
 
-    def _commit(self, connection: sqlite3.Connection, epoch: Epoch, parts: Sequence[StagedRows], size: int) -> Receipt:
+    def _commit(
+        self, connection: sqlite3.Connection, epoch: Epoch, *, parts: Sequence[StagedRows], size: int
+    ) -> Receipt:
         commits.create(connection)
         marker = commits.read(connection, epoch.sink_id)
         if is_committed(marker, epoch) and marker and marker.receipt:

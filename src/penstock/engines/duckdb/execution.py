@@ -119,7 +119,7 @@ class Execution:
                 found = read_profile(profile)
                 again = self._not_run(statement, found)
                 if not again:
-                    self._count(statement, found, taken, fresh)
+                    self._count(statement, found, taken=taken, fresh=fresh)
                     again = self._uncertain(statement)
                 if not again:
                     self._take_rejects(statement)
@@ -232,7 +232,7 @@ class Execution:
         return self.session.do(lambda: str(self.session.connection.get_profiling_information()))
 
     def _count(
-        self, statement: Statement, profile: Profile, taken: Mapping[str, _Taken], fresh: frozenset[str]
+        self, statement: Statement, profile: Profile, *, taken: Mapping[str, _Taken], fresh: frozenset[str]
     ) -> None:
         counts = counts_of(statement, self.graph, self._rows(statement, profile))
         for name, found in counts.items():

@@ -78,14 +78,14 @@ class Input:
         """The query over all parts; ``keep`` takes rejected records and says how many they were."""
         self._open = []
         for place, part in enumerate(self.parts):
-            self._open.append(self._opened(session, place, part, keep))
+            self._open.append(self._opened(session, place, part=part, keep=keep))
         queries = [self._columns(part.query) for part in self._open]
         union: exp.Query = queries[0]
         for query in queries[1:]:
             union = exp.Union(this=union, expression=query, distinct=False)
         return union
 
-    def _opened(self, session: Session, place: int, part: Rows, keep: Callable[[pa.RecordBatch], int]) -> _Opened:
+    def _opened(self, session: Session, place: int, *, part: Rows, keep: Callable[[pa.RecordBatch], int]) -> _Opened:
         name = f"{self.node.id}#{place}"
         match self._read_as(part, session):
             case Files() as files:

@@ -42,11 +42,11 @@ def deliver(
     """
     match writer:
         case FileWriter():
-            _files(session, query, writer, progress)
+            _files(session, query, writer=writer, progress=progress)
         case PipeWriter():
-            _pipe(session, query, writer, progress)
+            _pipe(session, query, writer=writer, progress=progress)
         case BatchWriter():
-            _batches(session, query, schema, writer, progress)
+            _batches(session, query, schema=schema, writer=writer, progress=progress)
         case _:
             raise InternalError("INT-900", f"{type(writer).__name__} is no kind of writer")
 
@@ -54,7 +54,7 @@ def deliver(
 # ---------------------------------------------------------------- files
 
 
-def _files(session: Session, query: exp.Query, writer: FileWriter, progress: Callable[[float], None] | None) -> None:
+def _files(session: Session, query: exp.Query, *, writer: FileWriter, progress: Callable[[float], None] | None) -> None:
     target = writer.target()
     statement = copy(_sorted(query, target.format), _place(target), _file_options(target))
 
@@ -156,7 +156,7 @@ def _csv_options(form: CsvFormat) -> list[exp.CopyParameter]:
 # ---------------------------------------------------------------- pipes and batches
 
 
-def _pipe(session: Session, query: exp.Query, writer: PipeWriter, progress: Callable[[float], None] | None) -> None:
+def _pipe(session: Session, query: exp.Query, *, writer: PipeWriter, progress: Callable[[float], None] | None) -> None:
     write_end = writer.open()
     held = os.dup(write_end)  # its own number, so that no other file can take it while it may be drained
     free = partial(drain, held)
@@ -186,6 +186,7 @@ def _pipe(session: Session, query: exp.Query, writer: PipeWriter, progress: Call
 def _batches(
     session: Session,
     query: exp.Query,
+    *,
     schema: Schema,
     writer: BatchWriter,
     progress: Callable[[float], None] | None,

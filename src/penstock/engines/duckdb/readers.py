@@ -142,7 +142,7 @@ def reader(name: str, paths: Sequence[str], options: Sequence[exp.Expr]) -> exp.
     return exp.Table(this=table, alias=exp.TableAlias(this=identifier(_SOURCE)))
 
 
-def _constant(files: Files, paths: Sequence[str], name: str, kind: LogicalType) -> exp.Expr | None:
+def _constant(files: Files, paths: Sequence[str], *, name: str, kind: LogicalType) -> exp.Expr | None:
     """The value of a column that no file holds: one literal, or one per file, chosen by the file's place in the list."""
     values = [files.constants.get(path, {}).get(name) for path in paths]
     if all(value is None for value in values):
@@ -162,7 +162,7 @@ def selected(files: Files, paths: Sequence[str], held: Mapping[str, exp.Expr]) -
     """Every column of the schema: what the file holds, else its constant, else null."""
     chosen: list[exp.Expr] = []
     for item in files.schema:
-        value = _constant(files, paths, item.name, item.type) or held.get(item.name)
+        value = _constant(files, paths, name=item.name, kind=item.type) or held.get(item.name)
         chosen.append(exp.alias_(value or exp.Cast(this=exp.null(), to=to_duckdb(item.type)), identifier(item.name)))
     return chosen
 
