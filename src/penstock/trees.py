@@ -92,6 +92,16 @@ def conjuncts(condition: exp.Expr | None) -> list[exp.Expr]:
     return [part for side in inner.flatten() for part in conjuncts(side)] if isinstance(inner, exp.And) else [inner]
 
 
+def create_table(name: str, query: exp.Query) -> exp.Create:
+    """``CREATE TABLE name AS query``."""
+    return exp.Create(this=relation(name), kind="TABLE", expression=query)
+
+
+def drop_table(name: str) -> exp.Drop:
+    """``DROP TABLE IF EXISTS name``."""
+    return exp.Drop(this=relation(name), kind="TABLE", exists=True)
+
+
 def copy_option(name: str, value: exp.Expr | str | bool | int) -> exp.CopyParameter:  # noqa: FBT001 -- an option's value
     """``NAME value`` of a COPY statement."""
     return exp.CopyParameter(

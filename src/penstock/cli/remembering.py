@@ -96,7 +96,7 @@ def list_rejects(
                 "run_id": found.run_id,
                 "total": found.total,
                 "reasons": found.reasons,
-                "by_cause": found.by_cause(),
+                "by_cause": [one.to_json() for one in found.by_cause()],
             }
         )
     elif found.entries:

@@ -6,13 +6,13 @@ import json
 from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from penstock.document.assembly import project_of
 from penstock.errors import ConfigError, nearest
 from penstock.ledger.api import RunRecord
 from penstock.ledger.rejects import read
-from penstock.service.causes import by_cause
+from penstock.service.causes import CauseRows, by_cause
 from penstock.service.opening import LEDGER_FILE, open_ledger
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ class Rejected:
         """As many as rows where each was rejected for one; the sum of ``by_cause``."""
         return sum(sum(entry.file.groups.values()) for entry in self.entries)
 
-    def by_cause(self) -> list[dict[str, Any]]:
+    def by_cause(self) -> tuple[CauseRows, ...]:
         return by_cause(entry.file for entry in self.entries)
 
     def batches(self) -> Iterator[tuple[RejectEntry, pa.RecordBatch]]:

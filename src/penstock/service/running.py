@@ -15,7 +15,7 @@ from penstock.run.epoch import SealedEpoch, Surroundings
 from penstock.run.feeds import FOLDER as SPOOL
 from penstock.run.feeds import Feeds
 from penstock.run.runner import run as run_plan
-from penstock.service.causes import by_cause
+from penstock.service.causes import CauseRows, by_cause
 from penstock.service.opening import opened
 
 if TYPE_CHECKING:
@@ -62,14 +62,14 @@ class RunResult:
     def rejected(self) -> int:
         return sum(entry.rejected for epoch in self.epochs for entry in epoch.account.balance)
 
-    def by_cause(self) -> list[dict[str, Any]]:
+    def by_cause(self) -> tuple[CauseRows, ...]:
         return by_cause(file for epoch in self.epochs for file in epoch.account.rejects)
 
     @property
     def aborted_rows(self) -> int:
         return sum(entry.file.rows for entry in self.aborted)
 
-    def aborted_by_cause(self) -> list[dict[str, Any]]:
+    def aborted_by_cause(self) -> tuple[CauseRows, ...]:
         return by_cause(entry.file for entry in self.aborted)
 
     def to_json(self) -> dict[str, Any]:
@@ -85,8 +85,8 @@ class RunResult:
             "balance": _balance_json(self.epochs),
             "rejects": {
                 "total": self.rejected,
-                "by_cause": self.by_cause(),
-                "aborted": {"total": self.aborted_rows, "by_cause": self.aborted_by_cause()},
+                "by_cause": [one.to_json() for one in self.by_cause()],
+                "aborted": {"total": self.aborted_rows, "by_cause": [one.to_json() for one in self.aborted_by_cause()]},
             },
             "warnings": [problem.to_json() for problem in self.warnings],
             "problems": [problem.to_json() for problem in self.problems],

@@ -37,7 +37,7 @@ _SOURCES = {
         "shifting": set[Capability](),
         "answering": {Capability.SPOOLS},
         "steady": {Capability.REPLAYABLE},
-        "parquet": {Capability.REPLAYABLE, Capability.PROJECTION},
+        "parquet": {Capability.REPLAYABLE, Capability.PROJECTION, Capability.COLUMNAR},
     }.items()
 }
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from rich.console import RenderableType
 
+    from penstock.service.causes import CauseRows
     from penstock.service.running import NodeBalance, RunResult, SealedEpoch
 
 _LOUD = frozenset({"read", "table", "write", "join", "aggregate", "explode", "union", "query", "python"})
@@ -107,14 +108,14 @@ def _sinks(epoch: SealedEpoch) -> Table:
     return table
 
 
-def _causes(title: str, causes: Sequence[Mapping[str, Any]]) -> Table:
+def _causes(title: str, causes: Sequence[CauseRows]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column(title, overflow="fold")
     table.add_column("cause", overflow="fold")
     table.add_column("column", overflow="fold")
     table.add_column("rows", justify="right", no_wrap=True)
     for item in causes:
-        table.add_row(item["node"], item["cause"], item["column"] or "", Text(f"{item['rows']:,}", style="yellow"))
+        table.add_row(item.node, item.cause, item.column or "", Text(f"{item.rows:,}", style="yellow"))
     return table
 
 

@@ -103,7 +103,7 @@ def rejected_title(found: Rejected) -> str:
 def causes_table(found: Rejected) -> Table:
     table = _table("rejected at", "cause", "column", "rows", numbers=frozenset({"rows"}))
     for item in found.by_cause():
-        table.add_row(item["node"], item["cause"], item["column"] or "", f"{item['rows']:,}")
+        table.add_row(item.node, item.cause, item.column or "", f"{item.rows:,}")
     return table
 
 

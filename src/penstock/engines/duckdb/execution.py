@@ -19,7 +19,7 @@ from penstock.engines.duckdb.statement import Composer, Statement, counts_of
 from penstock.engines.duckdb.suspects import suspected
 from penstock.errors import ConfigError, DataError, InternalError, PenstockError
 from penstock.graph.nodes import Check, Read, Table
-from penstock.trees import call, identifier, relation
+from penstock.trees import call, create_table, drop_table, relation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -299,10 +299,10 @@ class Execution:
             with translated(f'computing "{node_id}"'):
                 if seed is not None:
                     self._run(exp.select(call("setseed", exp.Literal.number(seed))))
-                self._run(exp.Create(this=exp.Table(this=identifier(table)), kind="TABLE", expression=query))
+                self._run(create_table(table, query))
 
         def drop(_: None) -> None:
-            self._run(exp.Drop(this=exp.Table(this=identifier(table)), kind="TABLE", exists=True))
+            self._run(drop_table(table))
 
         self.execute(node_id, create, drop)
         self._tables[node_id] = table

@@ -57,7 +57,7 @@ def files_query(files: Files, *, threads: int = 1, by_text: bool = False) -> exp
     always right).
     """
     if not files.paths:
-        return _no_rows(files.schema)
+        return no_rows(files.schema)
     match files.format:
         case CsvFormat() as form:
             parts = [
@@ -81,7 +81,7 @@ def pipe_query(pipe: Pipe, descriptors: Sequence[int]) -> exp.Query:
     own types, so values are taken as they come.
     """
     if not descriptors:
-        return _no_rows(pipe.schema)
+        return no_rows(pipe.schema)
     form = replace(pipe.format, header=bool(pipe.format.header))
     types = {f"c{place}": item.type for place, item in enumerate(pipe.schema)}
     chosen = [exp.alias_(column(place), identifier(name)) for place, name in zip(types, pipe.schema.names, strict=True)]
@@ -104,7 +104,8 @@ def is_bad_data(error: duckdb.Error) -> bool:
 # ---------------------------------------------------------------- parts of all readers
 
 
-def _no_rows(schema: Schema) -> exp.Select:
+def no_rows(schema: Schema) -> exp.Select:
+    """The columns of the schema, and nothing in them."""
     nulls = [exp.alias_(exp.Cast(this=exp.null(), to=to_duckdb(item.type)), identifier(item.name)) for item in schema]
     return exp.select(*nulls).where(exp.false())
 
@@ -381,6 +382,7 @@ __all__ = [
     "is_bad_data",
     "json_structure",
     "layout_of",
+    "no_rows",
     "pipe_query",
     "selected",
     "spelling_of",

@@ -14,7 +14,7 @@ from penstock.engines.duckdb.careful.line_breaks import Prepared, prepared
 from penstock.engines.duckdb.errors import batches_of
 from penstock.engines.duckdb.readers import CsvPart, csv_reader, held_columns, layout_of, selected, spelling_of
 from penstock.faithful import Reading, textual
-from penstock.trees import call, column, identifier
+from penstock.trees import call, column, drop_table, identifier
 from penstock.types import STRING
 from penstock.types.duckdb import to_duckdb
 
@@ -61,7 +61,7 @@ def read_csv(
         yield empty, rejects
     bad.close()
     for table in REJECT_TABLES:
-        database.execute(f"DROP TABLE {table}")
+        database.execute(drop_table(table).sql(dialect="duckdb"))
 
 
 @dataclass(frozen=True)
