@@ -77,10 +77,12 @@ def to_select(node: Node, name: Callable[[str], exp.Table] = relation) -> exp.Qu
 
 
 def projections(columns: Sequence[Column]) -> list[exp.Expr]:
+    """What stands after SELECT: every value under its name."""
     return [exp.alias_(item.value.copy(), identifier(item.name)) for item in columns]
 
 
 def order(key: SortKey) -> exp.Ordered:
+    """What stands after ORDER BY."""
     return exp.Ordered(this=key.value.copy(), desc=key.descending, nulls_first=key.nulls_first)
 
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, order=True)
 class PipelineKey:
+    """Whose memory it is: environments and pipelines of a project share nothing."""
+
     project: str
     environment: str
     pipeline: str
@@ -29,16 +31,20 @@ class PipelineKey:
 
 
 class EpochStatus(StrEnum):
+    """Where an epoch stands; of one number at most one record is planned or sealed."""
+
     PLANNED = "planned"  # ranges are durable; sinks may or may not have it
     SEALED = "sealed"
     ABANDONED = "abandoned"  # no sink had it; its number was planned anew
 
 
 class RunStatus(StrEnum):
-    RUNNING = "running"
+    """How a call of ``penstock run`` ended."""
+
+    RUNNING = "running"  # or killed, until the pipeline's next run closes it
     DONE = "done"
     FAILED = "failed"
-    INTERRUPTED = "interrupted"
+    INTERRUPTED = "interrupted"  # by a signal; the state is consistent
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +195,9 @@ class Ledger(Protocol):
         """Whether a new incarnation was begun and none of its epochs is sealed yet."""
         ...
 
-    def begin_run(self, run: RunRecord) -> None: ...
+    def begin_run(self, run: RunRecord) -> None:
+        """The record of a run that goes on; its run_id is new."""
+        ...
 
     def end_run(self, run: RunRecord) -> None:
         """Replaces the record of that run_id; one that ended before it began has none yet."""
@@ -215,7 +223,9 @@ class Ledger(Protocol):
         """The newest sealed epoch of the newest incarnation; None too where that has none yet."""
         ...
 
-    def epochs(self, run_id: str) -> Sequence[EpochRecord]: ...
+    def epochs(self, run_id: str) -> Sequence[EpochRecord]:
+        """What the run planned or took over, by number."""
+        ...
 
     def plan_epoch(self, epoch: EpochRecord) -> None:
         """Ranges are durable when this returns. The number is that of the last sealed one plus 1; an unsealed record of
@@ -272,4 +282,6 @@ class Ledger(Protocol):
         """Newest first."""
         ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Idempotent; no other method may be called afterwards."""
+        ...

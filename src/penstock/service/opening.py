@@ -302,6 +302,7 @@ def machine_memory() -> int:
 
 
 def open_ledger(state: Path) -> Ledger:
+    """The ledger of a project's state folder, made where there is none. Raises FatalError LED-1xx, TransientError LED-150."""
     from penstock.ledger.sqlite import SqliteLedger
 
     return SqliteLedger(state / LEDGER_FILE)

@@ -32,6 +32,8 @@ __all__ = ["Rejected", "RunDetails", "RunRecord", "export", "list_runs", "reject
 
 @dataclass(frozen=True, slots=True)
 class RunDetails:
+    """A run and what it did, by epoch number; receipts by sink."""
+
     run: RunRecord
     epochs: Sequence[EpochRecord]
     receipts: Mapping[int, Mapping[str, Receipt]]

@@ -241,6 +241,7 @@ def _epochs(begun: _Begun) -> tuple[Sequence[SealedEpoch], PenstockError | Keybo
 
 
 def status_of(error: PenstockError | KeyboardInterrupt | None) -> RunStatus:
+    """How a run ended that this ended."""
     match error:
         case None:
             return RunStatus.DONE
