@@ -122,7 +122,7 @@ def show_rejects(
     found = _rejects(run, node, project)
     first = list(islice(found.records(), rows))
     if json:
-        print_json({"run_id": found.run_id, "records": first})
+        print_json({"run_id": found.run_id, "records": [record.to_json() for record in first]})
     elif first:
         from penstock.cli.render.history import records_page
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from penstock.ledger.api import EpochRecord, Ledger, NodeBalance, RejectEntry
 
 
-__all__ = ["Rejected", "RunDetails", "RunRecord", "export", "list_runs", "rejects", "show_run"]
+__all__ = ["Rejected", "RejectedRecord", "RunDetails", "RunRecord", "export", "list_runs", "rejects", "show_run"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +78,25 @@ def show_run(settings: Settings, run_id: str | None) -> RunDetails:
 
 
 @dataclass(frozen=True, slots=True)
+class RejectedRecord:
+    """One rejected record. ``position``, ``row`` and ``source_row`` are JSON, ``raw`` the text of what never became a row;
+    ``causes`` are its codes with column and message. A number that a double does not hold is text.
+    """
+
+    node: str
+    epoch: int
+    status: str
+    position: Json
+    row: Json
+    raw: str | None
+    source_row: Json
+    causes: Sequence[Mapping[str, str | None]]
+
+    def to_json(self) -> dict[str, Json]:
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
 class Rejected:
     """Reject files of one run, newest first, and where their contents lie; ``root`` is the project's folder."""
 
@@ -105,14 +124,20 @@ class Rejected:
             for batch in read(self.state, entry):
                 yield entry, batch
 
-    def records(self) -> Iterator[Mapping[str, Json]]:
-        """The rejected records as JSON has them: ``position``, ``row`` and ``source_row`` are objects, ``raw`` the text of
-        what never became a row. A number that a double does not hold is text. Raises DataError LED-120.
-        """
+    def records(self) -> Iterator[RejectedRecord]:
+        """The rejected records one by one. Raises DataError LED-120."""
         for entry, batch in self.batches():
             for row in batch.to_pylist():
-                parsed = {name: _parsed(row[name]) for name in ("position", "row", "source_row")}
-                yield {"node": entry.file.node, "epoch": entry.epoch, "status": entry.status, **row, **parsed}
+                yield RejectedRecord(
+                    entry.file.node,
+                    entry.epoch,
+                    entry.status,
+                    position=_parsed(row["position"]),
+                    row=_parsed(row["row"]),
+                    raw=row["raw"],
+                    source_row=_parsed(row["source_row"]),
+                    causes=row["causes"],
+                )
 
 
 def _parsed(text: str | None) -> Json:
@@ -197,7 +222,7 @@ def export(found: Rejected, out: Path, form: str) -> int:
 def _export_lines(found: Rejected, file: BinaryIO) -> int:
     written = 0
     for record in found.records():
-        file.write(json.dumps(record, ensure_ascii=False).encode() + b"\n")
+        file.write(json.dumps(record.to_json(), ensure_ascii=False).encode() + b"\n")
         written += 1
     return written
 

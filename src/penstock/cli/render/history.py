@@ -11,12 +11,12 @@ from rich.text import Text
 from penstock.cli.render.balance import nodes_table, partnerless
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from rich.console import RenderableType
 
-    from penstock.service.remembering import Rejected, RunDetails, RunRecord
+    from penstock.service.remembering import Rejected, RejectedRecord, RunDetails, RunRecord
 
 _SHOWN: Final = 500  # characters of a record
 _FOLDED: Final = frozenset({"pipeline", "environment", "rejected at", "cause", "column"})  # where names are long
@@ -107,15 +107,15 @@ def causes_table(found: Rejected) -> Table:
     return table
 
 
-def records_page(found: Iterable[Mapping[str, Any]], root: Path) -> Iterator[RenderableType]:
+def records_page(found: Iterable[RejectedRecord], root: Path) -> Iterator[RenderableType]:
     """Each record in three lines; files are shown as they stand in the project, long records only begin."""
     for record in found:
-        causes = "; ".join(f"{cause['code']}: {cause['message']}" for cause in record["causes"])
-        aborted = "  (its epoch was not sealed)" if record["status"] == "aborted" else ""
-        yield Text.assemble((record["node"], "bold"), "  ", (causes, "yellow"), (aborted, "dim"))
-        if record["position"] is not None:
-            yield Text(f"  at {_place(record['position'], root)}", style="dim")
-        shown = record["raw"] if record["raw"] is not None else json.dumps(record["row"], ensure_ascii=False)
+        causes = "; ".join(f"{cause['code']}: {cause['message']}" for cause in record.causes)
+        aborted = "  (its epoch was not sealed)" if record.status == "aborted" else ""
+        yield Text.assemble((record.node, "bold"), "  ", (causes, "yellow"), (aborted, "dim"))
+        if record.position is not None:
+            yield Text(f"  at {_place(record.position, root)}", style="dim")
+        shown = record.raw if record.raw is not None else json.dumps(record.row, ensure_ascii=False)
         yield Text(f"  {_beginning(shown)}")
 
 
