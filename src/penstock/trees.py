@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from sqlglot import exp
 
+from penstock.types.duckdb import to_duckdb_text
 from penstock.types.logical import fold_case
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+    from penstock.types import LogicalType
+
+_WILD: Final = frozenset("*?[")
+# In a pattern alone, so only beside one of these, a backslash is more than itself.
+_LITERAL: Final = {"*": "[*]", "?": "[?]", "[": "[[]", "\\": "\\\\"}
 
 
 def identifier(name: str) -> exp.Identifier:
@@ -44,6 +51,21 @@ def call(function: str, *arguments: exp.Expr, **options: exp.Expr) -> exp.Anonym
 def texts(values: Iterable[str]) -> exp.Array:
     """A list of constants."""
     return exp.Array(expressions=[exp.Literal.string(value) for value in values])
+
+
+def file_names(paths: Iterable[str]) -> exp.Array:
+    """What DuckDB's readers take for files: each path as a pattern that matches it alone."""
+    return texts("".join(_LITERAL.get(mark, mark) for mark in path) if _WILD & set(path) else path for path in paths)
+
+
+def parquet_columns(columns: Mapping[str, LogicalType]) -> exp.Anonymous:
+    """``read_parquet``'s ``schema``: columns by name with exactly these types; one that a file lacks is null there."""
+
+    def entry(name: str, kind: LogicalType) -> exp.Struct:
+        kind_text = exp.Literal.string(to_duckdb_text(kind))
+        return struct({"name": exp.Literal.string(name), "type": kind_text, "default_value": exp.null()})
+
+    return call("map", texts(columns), exp.Array(expressions=[entry(*item) for item in columns.items()]))
 
 
 def text_of(value: exp.Expr) -> exp.Cast:
@@ -99,7 +121,7 @@ def create_table(name: str, query: exp.Query) -> exp.Create:
 
 def drop_table(name: str) -> exp.Drop:
     """``DROP TABLE IF EXISTS name``."""
-    return exp.Drop(this=relation(name), kind="TABLE", exists=True)
+    return exp.Drop(tables=[relation(name)], kind="TABLE", exists=True)
 
 
 def copy_option(name: str, value: exp.Expr | str | bool | int) -> exp.CopyParameter:  # noqa: FBT001 -- an option's value

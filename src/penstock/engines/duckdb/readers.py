@@ -16,7 +16,7 @@ from sqlglot import exp
 
 from penstock.connectors.api import CsvFormat, Files, JsonFormat, ParquetFormat, Pipe
 from penstock.faithful import ALTERED, UNCERTAIN, Reading, Spelling, fast, textual
-from penstock.trees import call, column, identifier, is_null, struct, texts
+from penstock.trees import call, column, file_names, identifier, is_null, parquet_columns, struct, texts
 from penstock.types import STRING
 from penstock.types.duckdb import to_duckdb, to_duckdb_text
 from penstock.types.logical import Kind
@@ -124,21 +124,13 @@ def option(name: str, value: exp.Expr | str | bool | int) -> exp.EQ:  # noqa: FB
     return exp.EQ(this=exp.to_identifier(name), expression=tree)
 
 
-def literal_path(path: str) -> str:
-    """The path as a pattern that matches itself alone: the readers take every path for a pattern."""
-    if not any(mark in path for mark in "*?["):
-        return path
-    marks = {"*": "[*]", "?": "[?]", "[": "[[]", "\\": "\\\\"}
-    return "".join(marks.get(character, character) for character in path)
-
-
 def typed(columns: Mapping[str, LogicalType]) -> exp.Struct:
     """``{'name': 'TYPE', …}``, as the readers take columns."""
     return struct({name: exp.Literal.string(to_duckdb_text(kind)) for name, kind in columns.items()})
 
 
 def reader(name: str, paths: Sequence[str], options: Sequence[exp.Expr]) -> exp.Table:
-    listed = texts([literal_path(path) for path in paths])
+    listed = file_names(paths)
     table = call(name, listed, *options, option("hive_partitioning", False))
     return exp.Table(this=table, alias=exp.TableAlias(this=identifier(_SOURCE)))
 
@@ -352,26 +344,10 @@ def _parquet_query(files: Files) -> exp.Select:
     held = {item.name: item.type for item in files.schema if item.name not in constants}
     options: list[exp.Expr] = []
     if files.union_by_name and held:
-        options.append(option("schema", _parquet_schema(held)))
+        options.append(option("schema", parquet_columns(held)))
     values: dict[str, exp.Expr] = {name: exp.Cast(this=column(name), to=to_duckdb(kind)) for name, kind in held.items()}
     chosen = selected(files, files.paths, values)
     return exp.select(*chosen).from_(reader("read_parquet", files.paths, options))
-
-
-def _parquet_schema(held: Mapping[str, LogicalType]) -> exp.Expr:
-    """``MAP {'a': {name: 'a', type: 'BIGINT', default_value: NULL}, …}``: columns by name, absent ones null."""
-    keys = texts(list(held))
-    entries = [
-        struct(
-            {
-                "name": exp.Literal.string(name),
-                "type": exp.Literal.string(to_duckdb_text(kind)),
-                "default_value": exp.null(),
-            }
-        )
-        for name, kind in held.items()
-    ]
-    return call("map", keys, exp.Array(expressions=entries))
 
 
 __all__ = [
