@@ -37,6 +37,7 @@ class Capability(StrEnum):
     LOCAL = "local"  # lies in files of this machine: its columns may be looked at offline
     ATOMIC_COMMIT = "atomic_commit"  # data and epoch marker in one act
     READ_BACK = "read_back"  # a transform may name the sink and read its table
+    SNAPSHOT = "snapshot"  # reads a table as it stood when the read began, whatever is written to it meanwhile
     TABLE_FAMILY = "table_family"  # takes `tables:`
     TIME_TRAVEL = "time_travel"  # reads an older version
 

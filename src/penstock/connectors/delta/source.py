@@ -166,6 +166,7 @@ SOURCE: Final = Descriptor(
             Capability.COLUMNAR,
             Capability.NATIVE,
             Capability.LOCAL,
+            Capability.SNAPSHOT,
             Capability.TIME_TRAVEL,
         }
     ),
