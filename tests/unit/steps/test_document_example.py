@@ -46,7 +46,7 @@ _DATA = {
 
 
 def test_it_compiles_and_its_rows_are_right() -> None:
-    ran = run_document(_EXAMPLE, events=_DATA, faults="prices")
+    ran = run_document(_EXAMPLE, _DATA, "prices")
     assert [(row["publisher"], row["crude"], row["price_date"], float(row["price_usd"])) for row in ran.rows] == [
         ("EIA", "brent", _DAY, 78.5),
         ("ICE", "brent", _DAY, 76.2),
@@ -54,6 +54,6 @@ def test_it_compiles_and_its_rows_are_right() -> None:
 
 
 def test_what_the_filter_proved_holds_to_the_end() -> None:
-    kinds = {item.name: item.spelling for item in run_document(_EXAMPLE, events=_DATA, faults="prices").schema}
+    kinds = {item.name: item.spelling for item in run_document(_EXAMPLE, _DATA, "prices").schema}
     assert set(kinds) == {"price_date", "price_usd", "publisher", "crude", "revised_at"}
     assert [name for name, kind in kinds.items() if kind.endswith("?")] == []

@@ -81,7 +81,7 @@ def _split(params: str, *texts: str | None) -> list[dict[str, object]]:
 
 
 def test_split_into_columns_keeps_the_rest_in_the_last() -> None:
-    assert _split("separator: ' ', into: [first, last]", "Ada King Lovelace", record="Ada", byte="", unread=None) == [
+    assert _split("separator: ' ', into: [first, last]", "Ada King Lovelace", "Ada", "", None) == [
         {"first": "Ada", "last": "King Lovelace"},
         {"first": "Ada", "last": None},
         {"first": "", "last": None},
@@ -94,7 +94,7 @@ def test_split_drops_the_rest_where_that_is_asked_for() -> None:
 
 
 def test_split_into_a_list() -> None:
-    assert _split("separator: '|', as: parts, trim: true", "a | b", record=None) == [
+    assert _split("separator: '|', as: parts, trim: true", "a | b", None) == [
         {"name": "a | b", "parts": ["a", "b"]},
         {"name": None, "parts": None},
     ]
@@ -106,7 +106,7 @@ def test_split_keeps_the_text_where_that_is_asked_for() -> None:
 
 
 def test_a_separator_is_no_pattern() -> None:
-    assert _split("separator: '.', into: [a, b]", "x.y", record="xy") == [{"a": "x", "b": "y"}, {"a": "xy", "b": None}]
+    assert _split("separator: '.', into: [a, b]", "x.y", "xy") == [{"a": "x", "b": "y"}, {"a": "xy", "b": None}]
 
 
 @pytest.mark.parametrize(
