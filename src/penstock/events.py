@@ -29,6 +29,8 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class RunStarted(Event):
+    """A run has its plan and is in the ledger; nothing was read yet."""
+
     pipeline: str
     run_id: str
     plan_hash: str
@@ -36,6 +38,8 @@ class RunStarted(Event):
 
 @dataclass(frozen=True, slots=True)
 class EpochPlanned(Event):
+    """The ranges of a new epoch are durable; ``sources`` counts those that it reads."""
+
     pipeline: str
     epoch: int
     sources: int
@@ -53,6 +57,8 @@ class EpochRedone(Event):
 
 @dataclass(frozen=True, slots=True)
 class SpoolStarted(Event):
+    """A source is being copied to a file, which will be its range."""
+
     source: str
 
 
@@ -68,12 +74,16 @@ class SpoolMoved(Event):
 
 @dataclass(frozen=True, slots=True)
 class SourceSpooled(Event):
+    """The copy is complete and durable; ``bytes`` is its size."""
+
     source: str
     bytes: int
 
 
 @dataclass(frozen=True, slots=True)
 class PassStarted(Event):
+    """The engine begins to fill ``sinks``: pass ``number`` of ``of``, from 1."""
+
     number: int
     of: int
     sinks: tuple[str, ...]
@@ -81,7 +91,7 @@ class PassStarted(Event):
 
 @dataclass(frozen=True, slots=True)
 class PassMoved(Event):
-    """How far the running statement is; the only fact that comes often."""
+    """Comes often: how far the running statement is (0 to 1) and how many rows went through, as far as each is known."""
 
     level: ClassVar[Level] = "debug"
     number: int
@@ -91,6 +101,8 @@ class PassMoved(Event):
 
 @dataclass(frozen=True, slots=True)
 class PassDone(Event):
+    """Everything is staged and the balance closed; nothing is visible in a sink yet. Rows out of sources, into sinks."""
+
     number: int
     rows_in: int
     rows_out: int
@@ -100,6 +112,8 @@ class PassDone(Event):
 
 @dataclass(frozen=True, slots=True)
 class SinkCommitted(Event):
+    """Rows and marker of an epoch stand in the sink; ``version`` is what its receipt names the commit."""
+
     sink: str
     epoch: int
     rows: int
@@ -108,6 +122,8 @@ class SinkCommitted(Event):
 
 @dataclass(frozen=True, slots=True)
 class CommitUnclear(Event):
+    """A commit gave no answer (``code``): the sink's marker will tell whether it was done."""
+
     level: ClassVar[Level] = "warning"
     sink: str
     epoch: int
@@ -116,6 +132,8 @@ class CommitUnclear(Event):
 
 @dataclass(frozen=True, slots=True)
 class AttemptFailed(Event):
+    """Try ``number`` of a pass, from 1, met what may be over soon; the pass had no effect yet."""
+
     level: ClassVar[Level] = "warning"
     number: int
     code: str
@@ -124,6 +142,8 @@ class AttemptFailed(Event):
 
 @dataclass(frozen=True, slots=True)
 class EpochSealed(Event):
+    """The epoch is in the ledger with receipts and balance; its sources will be acknowledged."""
+
     pipeline: str
     epoch: int
     rows_in: int
@@ -133,6 +153,8 @@ class EpochSealed(Event):
 
 @dataclass(frozen=True, slots=True)
 class RunEnded(Event):
+    """The last fact of a run, however it ended; ``status`` is a RunStatus of the ledger."""
+
     pipeline: str
     run_id: str
     status: str
@@ -150,6 +172,7 @@ class Events:
     _logger: Callable[[Level, str, dict[str, object]], None] | None = None
 
     def emit(self, event: Event) -> None:
+        """Counts the fact, tells the listeners, logs it; from any thread, and it returns when all have heard it."""
         name = _snake(type(event).__name__)
         self.counts[name] += 1
         for listener in self.listeners:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from sqlglot import exp
 
-from penstock.trees import call, is_not_null, is_null, matches
+from penstock.trees import call, field_of, is_not_null, is_null, matches, text_of
 from penstock.types import FLOAT32, FLOAT64, JSON, STRING
 from penstock.types.duckdb import to_duckdb
 from penstock.types.logical import Decimal, Kind, List, Map, Primitive, Struct, StructField
@@ -104,7 +104,7 @@ class Reading:
         if self.spelling.pattern(self.kind) is not None:  # strptime takes this word always
             is_word = exp.EQ(this=call("lower", text.copy()), expression=exp.Literal.string("epoch"))
             return _found(text, value, is_word, tried=tried)
-        return _altered(text, value, self.kind, _Look(tried, self.spelling.is_json and not tried))
+        return _altered(text, value, kind=self.kind, look=_Look(tried, self.spelling.is_json and not tried))
 
 
 def fast(kind: LogicalType, spelling: Spelling) -> Reading:
@@ -182,16 +182,17 @@ class _Look:
     depth: int = 0
 
 
-def _altered(text: exp.Expr, value: exp.Expr, kind: LogicalType, look: _Look) -> exp.Expr | None:
+def _altered(text: exp.Expr, value: exp.Expr, *, kind: LogicalType, look: _Look) -> exp.Expr | None:
     match kind:
         case Struct(fields):
             return _any_of(
-                _altered(_field(text, item.name), _field(value, item.name), item.type, look) for item in fields
+                _altered(field_of(text, item.name), field_of(value, item.name), kind=item.type, look=look)
+                for item in fields
             )
         case List(element):
-            return _any_altered(text, value, element, look)
+            return _any_altered(text, value, kind=element, look=look)
         case Map(_, held):
-            return _any_altered(call("map_values", text.copy()), call("map_values", value.copy()), held, look)
+            return _any_altered(call("map_values", text.copy()), call("map_values", value.copy()), kind=held, look=look)
         case _:
             altered = _leaf_altered(text, value, kind)
             if isinstance(kind, Decimal) and look.by_doubles:
@@ -220,11 +221,11 @@ def _leaf_altered(text: exp.Expr, value: exp.Expr, kind: LogicalType) -> exp.Exp
             return None
 
 
-def _any_altered(texts: exp.Expr, values: exp.Expr, kind: LogicalType, look: _Look) -> exp.Expr | None:
+def _any_altered(texts: exp.Expr, values: exp.Expr, *, kind: LogicalType, look: _Look) -> exp.Expr | None:
     """Over lists of one length."""
     pair = f"__pair{look.depth}"
     one, other = (call("struct_extract_at", exp.column(pair), exp.Literal.number(place)) for place in (1, 2))
-    test = _altered(one, other, kind, replace(look, depth=look.depth + 1))
+    test = _altered(one, other, kind=kind, look=replace(look, depth=look.depth + 1))
     if test is None:
         return None
     pairs = call("list_zip", texts.copy(), values.copy())
@@ -288,7 +289,7 @@ def _at_least(value: exp.Expr, bound: int) -> exp.Expr:
 
 def _is_respelled(text: exp.Expr, value: exp.Expr) -> exp.Expr:
     """Whether the value is written in another way than the engine would: what is not is certainly the same."""
-    return exp.NEQ(this=exp.Cast(this=value.copy(), to=exp.DataType.build("text")), expression=text.copy())
+    return exp.NEQ(this=text_of(value), expression=text.copy())
 
 
 # ---------------------------------------------------------------- times
@@ -314,10 +315,6 @@ def _has_colon_at(text: exp.Expr, place: int) -> exp.Expr:
 
 
 # ---------------------------------------------------------------- parts of expressions
-
-
-def _field(owner: exp.Expr, name: str) -> exp.Expr:
-    return call("struct_extract", owner.copy(), exp.Literal.string(name))
 
 
 def _any_of(tests: Iterable[exp.Expr | None]) -> exp.Expr | None:

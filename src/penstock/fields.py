@@ -146,9 +146,9 @@ _DURATION_UNITS: Final = {
 _SIZE: Final = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([kKMGT]i?B|B)\s*")
 _SIZE_UNITS: Final = {
     "B": 1,
-    **{f"{p}B": 1000**i for i, p in enumerate("kMGT", 1)},
+    **{f"{prefix}B": 1000**power for power, prefix in enumerate("kMGT", 1)},
     "KB": 1000,
-    **{f"{p}iB": 1024**i for i, p in enumerate("KMGT", 1)},
+    **{f"{prefix}iB": 1024**power for power, prefix in enumerate("KMGT", 1)},
     "kiB": 1024,
 }
 

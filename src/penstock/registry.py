@@ -32,10 +32,12 @@ class Capability(StrEnum):
     PROJECTION = "projection"  # reads only the columns asked for
     FILTER = "filter"  # takes a predicate into the read
     PARALLEL = "parallel"  # has partitions that may be read at the same time
+    COLUMNAR = "columnar"  # lies in files by column: reading a few of them twice is cheaper than keeping the rows
     NATIVE = "native"  # the engine reads or writes it with its own reader or writer
     LOCAL = "local"  # lies in files of this machine: its columns may be looked at offline
     ATOMIC_COMMIT = "atomic_commit"  # data and epoch marker in one act
     READ_BACK = "read_back"  # a transform may name the sink and read its table
+    SNAPSHOT = "snapshot"  # reads a table as it stood when the read began, whatever is written to it meanwhile
     TABLE_FAMILY = "table_family"  # takes `tables:`
     TIME_TRAVEL = "time_travel"  # reads an older version
 
@@ -95,4 +97,4 @@ def find(group: Group, name: str) -> Descriptor | None:
 
 def every(group: Group) -> tuple[Descriptor, ...]:
     """All descriptors of a group, sorted by name, every module imported: for the catalogue and the docs."""
-    return tuple(d for d in (find(group, name) for name in names(group)) if d is not None)
+    return tuple(found for found in (find(group, name) for name in names(group)) if found is not None)

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from sqlglot import exp
 from sqlglot.errors import ParseError
 
+from penstock.types.duckdb import to_duckdb_text
 from penstock.types.logical import fold_case
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from sqlglot.errors import SqlglotError
+
+    from penstock.types import LogicalType
+
+_WILD: Final = frozenset("*?[")
+# In a pattern alone, so only beside one of these, a backslash is more than itself.
+_LITERAL: Final = {"*": "[*]", "?": "[?]", "[": "[[]", "\\": "\\\\"}
 
 
 def complaint(error: SqlglotError) -> str:
@@ -59,6 +66,39 @@ def texts(values: Iterable[str]) -> exp.Array:
     return exp.Array(expressions=[exp.Literal.string(value) for value in values])
 
 
+def file_names(paths: Iterable[str]) -> exp.Array:
+    """What DuckDB's readers take for files: each path as a pattern that matches it alone."""
+    return texts("".join(_LITERAL.get(mark, mark) for mark in path) if _WILD & set(path) else path for path in paths)
+
+
+def parquet_columns(columns: Mapping[str, LogicalType]) -> exp.Anonymous:
+    """``read_parquet``'s ``schema``: columns by name with exactly these types; one that a file lacks is null there."""
+
+    def entry(name: str, kind: LogicalType) -> exp.Struct:
+        kind_text = exp.Literal.string(to_duckdb_text(kind))
+        return struct({"name": exp.Literal.string(name), "type": kind_text, "default_value": exp.null()})
+
+    return call("map", texts(columns), exp.Array(expressions=[entry(*item) for item in columns.items()]))
+
+
+def text_of(value: exp.Expr) -> exp.Cast:
+    """The value as DuckDB writes it."""
+    return exp.Cast(this=value.copy(), to=exp.DataType.build("text"))
+
+
+def struct(values: Mapping[str, exp.Expr]) -> exp.Struct:
+    """One value with these fields, in this order."""
+    fields = values.items()
+    return exp.Struct(
+        expressions=[exp.PropertyEQ(this=identifier(name), expression=value.copy()) for name, value in fields]
+    )
+
+
+def field_of(value: exp.Expr, name: str) -> exp.StructExtract:
+    """The field of a struct by its exact name."""
+    return exp.StructExtract(this=value.copy(), expression=exp.Literal.string(name))
+
+
 def is_null(value: exp.Expr) -> exp.Is:
     """True or false, never null."""
     return exp.Is(this=value.copy(), expression=exp.null())
@@ -79,10 +119,22 @@ def when(condition: exp.Expr, value: exp.Expr) -> exp.Case:
     return exp.Case(ifs=[exp.If(this=condition.copy(), true=value.copy())])
 
 
-def conjuncts(condition: exp.Expr) -> list[exp.Expr]:
-    """The parts of a condition that must all be true, from left to right, none of them an AND."""
+def conjuncts(condition: exp.Expr | None) -> list[exp.Expr]:
+    """The parts of a condition that must all be true, from left to right, none of them an AND; they are not copied."""
+    if condition is None:
+        return []
     inner = condition.unnest()
     return [part for side in inner.flatten() for part in conjuncts(side)] if isinstance(inner, exp.And) else [inner]
+
+
+def create_table(name: str, query: exp.Query) -> exp.Create:
+    """``CREATE TABLE name AS query``."""
+    return exp.Create(this=relation(name), kind="TABLE", expression=query)
+
+
+def drop_table(name: str) -> exp.Drop:
+    """``DROP TABLE IF EXISTS name``."""
+    return exp.Drop(tables=[relation(name)], kind="TABLE", exists=True)
 
 
 def copy_option(name: str, value: exp.Expr | str | bool | int) -> exp.CopyParameter:  # noqa: FBT001 -- an option's value

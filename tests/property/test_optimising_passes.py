@@ -20,7 +20,7 @@ import harness  # noqa: E402
 from sqlglot import exp  # noqa: E402
 
 from penstock.graph.nodes import Node, Read  # noqa: E402
-from penstock.graph.select import column, relation  # noqa: E402
+from penstock.trees import column, relation  # noqa: E402
 from penstock.types import Schema  # noqa: E402
 
 _FOUND = Schema.of({"id": "int64?", "n": "int64?", "t": "string?", "l": "list<int64?>?", "spare": "string?"})

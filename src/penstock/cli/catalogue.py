@@ -82,7 +82,7 @@ def errors(code: Code = None, *, json: options.Json = False) -> int:
 
     found = [error_code(code)] if code is not None else list(CATALOGUE.values())
     if json:
-        shown = [{"code": e.code, "class": e.error_class, "title": e.title, "text": e.text} for e in found]
+        shown = [{"code": one.code, "class": one.error_class, "title": one.title, "text": one.text} for one in found]
         print_json({"errors": shown})
     elif code is not None:
         show(f"{found[0].code}: {found[0].title} ({found[0].error_class})", found[0].text)
@@ -139,7 +139,7 @@ def accept(
     from penstock.cli.output import print_json, show
     from penstock.service.accepting import accept as accepted
 
-    found = accepted(options.request_of(file, options.settings_of(env, param, allow_path)))
+    found = accepted(options.request_of(file, options.settings_of(env, param, allow_path=allow_path)))
     if json:
         print_json({"sources": [one.to_json() for one in found]})
         return 0
@@ -153,12 +153,7 @@ def accept(
 def _accepted(one: Accepted) -> str:
     if one.before is None:
         return f"its {len(one.now)} columns are recorded"
-    said = [
-        *(f"{name} is new" for name in one.added),
-        *(f"{name} is gone" for name in one.gone),
-        *(f"{name} was {before} and is {now}" for name, before, now in one.changed),
-    ]
-    return ", ".join(said) if said else "as it was recorded"
+    return ", ".join(map(str, one.changes)) or "as it was recorded"
 
 
 def version(*, json: options.Json = False) -> int:

@@ -34,7 +34,7 @@ def validate(
     from penstock.cli.output import print_json, show, tell
     from penstock.service import validating
 
-    settings = options.settings_of(env, param, allow_path)
+    settings = options.settings_of(env, param, allow_path=allow_path)
     chosen = files or validating.pipeline_files(settings)
     results = {file: validating.validate(options.request_of(file, settings), connect=connect) for file in chosen}
     ok = all(result.ok for result in results.values())
@@ -63,12 +63,12 @@ def plan(
     json: options.Json = False,
 ) -> int:
     """What a run will do, and under which guarantee."""
-    from penstock.cli.output import one_or_members, print_json, show, tell
+    from penstock.cli.output import print_json, show, tell
     from penstock.service import inspecting
 
-    explained = inspecting.plan(options.request_of(file, options.settings_of(env, param, allow_path)))
+    explained = inspecting.plan(options.request_of(file, options.settings_of(env, param, allow_path=allow_path)))
     if json:
-        print_json(one_or_members([each.to_json() for each in explained]))
+        print_json(explained.to_json(inspecting.Explained.to_json))
         return 0
     from penstock.cli.render.plan import plan_page
 
@@ -96,8 +96,8 @@ def preview(
     from penstock.cli.render.as_json import columns_json, rows_json
     from penstock.service import inspecting
 
-    request = options.request_of(file, options.settings_of(env, param, allow_path))
-    found = inspecting.preview(request, node, rows, allow or ())
+    request = options.request_of(file, options.settings_of(env, param, allow_path=allow_path))
+    found = inspecting.preview(request, node, rows=rows, allow=allow or ())
     if json:
         print_json({"node": node, "columns": columns_json(found), "rows": rows_json(found)})
     else:
@@ -123,19 +123,19 @@ def lineage(
     json: options.Json = False,
 ) -> int:
     """Where every column comes from, and what decides its rows."""
-    from penstock.cli.output import one_or_members, print_json, show, write
+    from penstock.cli.output import print_json, show, write
     from penstock.cli.render import lineage as render
     from penstock.service import inspecting
 
-    request = options.request_of(file, options.settings_of(env, param, allow_path))
+    request = options.request_of(file, options.settings_of(env, param, allow_path=allow_path))
     traced = inspecting.lineage(request, column=column, connect=not offline)
     match "json" if json else format:
         case "json":
-            print_json(one_or_members([each.to_json() for each in traced]))
+            print_json(traced.to_json(inspecting.Traced.to_json))
         case "mermaid":
             write("".join(render.mermaid(each) + "\n" for each in traced))
         case "openlineage":
-            print_json(one_or_members([render.openlineage(each) for each in traced]))
+            print_json(traced.to_json(render.openlineage))
         case _:
             show(*(render.text(each) for each in traced))
     return 0

@@ -67,6 +67,7 @@ def globals_of(context: typer.Context) -> Globals:
 def settings_of(
     env: str | None = None,
     param: Sequence[str] | None = None,
+    *,
     allow_path: Sequence[Path] | None = None,
     project: Path | None = None,
 ) -> Settings:

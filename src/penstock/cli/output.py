@@ -7,7 +7,7 @@ import json
 import os
 import re
 import sys
-from typing import TYPE_CHECKING, Any, Final, TextIO
+from typing import TYPE_CHECKING, Final, TextIO
 
 from penstock.cli.arguments import wants_json
 from penstock.cli.signals import answer_stands
@@ -56,11 +56,6 @@ def print_json(value: object) -> None:
     unicode = (getattr(sys.stdout, "encoding", None) or "utf-8").lower().replace("-", "") == "utf8"
     text = json.dumps(value, ensure_ascii=not unicode, default=str, indent=2 if sys.stdout.isatty() else None)
     write(_CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n")
-
-
-def one_or_members(found: list[dict[str, Any]]) -> dict[str, Any]:
-    """The answer about a document; where it is a series of pipelines (``tables:``) theirs, in order."""
-    return found[0] if len(found) == 1 else {"members": found}
 
 
 def interrupted(arguments: Sequence[str]) -> int:

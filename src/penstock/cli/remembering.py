@@ -97,7 +97,7 @@ def list_rejects(
                 "run_id": found.run_id,
                 "total": found.total,
                 "reasons": found.reasons,
-                "by_cause": found.by_cause(),
+                "by_cause": [one.to_json() for one in found.by_cause()],
             }
         )
     elif found.entries:
@@ -124,7 +124,7 @@ def show_rejects(
     found = _rejects(run, node, project, allow)
     first = list(islice(found.records(), rows))
     if json:
-        print_json({"run_id": found.run_id, "records": first})
+        print_json({"run_id": found.run_id, "records": [record.to_json() for record in first]})
     elif first:
         from penstock.cli.render.history import records_page
 

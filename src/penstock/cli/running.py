@@ -52,7 +52,7 @@ def run(
     from penstock.service.documents import RunStatus, faults_of
 
     stops = _stops(fail_on)
-    settings = options.settings_of(env, param, allow_path)
+    settings = options.settings_of(env, param, allow_path=allow_path)
     faults = faults_of(settings)
     chosen = options.globals_of(context)
     done: list[DocumentResult] = []
@@ -76,7 +76,7 @@ def _run(request: Request, chosen: options.Globals, faults: Faults, *, quiet: bo
 
     events = chosen.events()
     with _progress(chosen, events):
-        result = run_document(request, events, faults)
+        result = run_document(request, events=events, faults=faults)
     for each in result.results:
         _tell(each, quiet=quiet)
     return result

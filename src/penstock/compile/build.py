@@ -63,7 +63,7 @@ class _Build:
         if name in self.builder.outputs:
             return self.builder.outputs[name]
         if name not in self.pipeline.names:
-            raise unknown_node(name, self.pipeline.names, at)
+            raise unknown_node(name, self.pipeline.names, at=at)
         if name in self.underway:
             circle = [*self.underway[self.underway.index(name) :], name]
             raise ConfigError("CMP-202", f"the nodes {' -> '.join(circle)} need each other", at=at)
@@ -142,7 +142,7 @@ class _Build:
     def united(self, owner: str, members: tuple[str, ...], at: Location) -> str:
         if len(members) == 1:
             return members[0]
-        return union_by_name(self.builder, self.builder.unique_id(f"{owner}.union"), members, at)
+        return union_by_name(self.builder, self.builder.unique_id(f"{owner}.union"), ids=members, at=at)
 
     def inputs(self, owner: str, names: Sequence[str], at: Location) -> str:
         return self.united(owner, self.members(names, at), at)

@@ -27,7 +27,7 @@ def check_comparisons(tree: exp.Expr, schema: Schema, place: Callable[[exp.Expr]
 
     def check(node: exp.Expr) -> None:
         for other in _others(node):
-            _check(node.this.unnest(), other.unnest(), schema, place)
+            _check(node.this.unnest(), other.unnest(), schema=schema, place=place)
 
     each(tree.walk(), check)
 
@@ -43,7 +43,7 @@ def _others(node: exp.Expr) -> Sequence[exp.Expr]:
             return (node.expression,) if isinstance(node, _COMPARED) else ()
 
 
-def _check(one: exp.Expr, other: exp.Expr, schema: Schema, place: Callable[[exp.Expr], Location | None]) -> None:
+def _check(one: exp.Expr, other: exp.Expr, *, schema: Schema, place: Callable[[exp.Expr], Location | None]) -> None:
     first, second = _type_of(one, schema), _type_of(other, schema)
     if first is None or second is None:
         return

@@ -11,7 +11,8 @@ from sqlglot import exp
 from penstock.compile.nested_nulls import has_forbidden_null
 from penstock.errors import ConfigError, Problem, nearest
 from penstock.graph.nodes import Cause, Check, Column, Project
-from penstock.graph.select import column
+from penstock.steps.rewrite import shown
+from penstock.trees import column, is_not_null, is_null
 from penstock.types.compatibility import can_hold
 from penstock.types.duckdb import to_duckdb
 from penstock.types.logical import relaxed
@@ -163,31 +164,20 @@ def _causes(item: Field, have: Field, mode: str) -> list[Cause]:
     on_fail: Literal["reject", "fail"] = "fail" if mode == "fail" else "reject"
     cast = exp.TryCast(this=value.copy(), to=to_duckdb(item.type))
     if not lossless and mode != "null":
-        bad = exp.and_(not_null(value), is_null(cast))
-        causes.append(Cause("bad_value", bad, shown(item.name, f"is no {item.type}"), item.name, on_fail))
+        bad = exp.and_(is_not_null(value), is_null(cast))
+        causes.append(
+            Cause("bad_value", bad, shown(item.name, column(item.name), f"is no {item.type}"), item.name, on_fail)
+        )
     becomes_null = not lossless and mode == "null"
     if not item.nullable and (have.nullable or becomes_null):
         message = exp.Literal.string(f'"{item.name}" is null, and its schema does not allow that')
         causes.append(Cause("null_value", is_null(cast if becomes_null else value), message, item.name, on_fail))
     inside = has_forbidden_null(value if have.type == relaxed(item.type) else cast, item.type)
     if inside is not None:
-        causes.append(Cause("null_value", inside, shown(item.name, "holds a null inside"), item.name, on_fail))
+        causes.append(
+            Cause("null_value", inside, shown(item.name, column(item.name), "holds a null inside"), item.name, on_fail)
+        )
     return causes
-
-
-def is_null(value: exp.Expr) -> exp.Expr:
-    return exp.Is(this=value.copy(), expression=exp.null())
-
-
-def not_null(value: exp.Expr) -> exp.Expr:
-    return exp.Not(this=is_null(value))
-
-
-def shown(name: str, words: str) -> exp.Expr:
-    """The message ``"name" is no date: the value``, the value cut to what a person reads."""
-    text = exp.Cast(this=column(name), to=exp.DataType.build("text"))
-    cut = exp.Left(this=text, expression=exp.Literal.number(100))
-    return exp.Concat(expressions=[exp.Literal.string(f'"{name}" {words}: '), cut], safe=True, coalesce=True)
 
 
 def _value(item: Field, have: Field | None, mode: str) -> Column:
@@ -200,4 +190,4 @@ def _value(item: Field, have: Field | None, mode: str) -> Column:
     return Column(item.name, kind(this=column(item.name), to=to_duckdb(item.type)), never_null=not item.nullable)
 
 
-__all__ = ["enforce", "is_null", "not_null", "shown"]
+__all__ = ["enforce"]

@@ -9,7 +9,7 @@ from sqlglot import exp
 
 from penstock.errors import ConfigError
 from penstock.graph.nodes import Aggregate, Column, Join, Project, Query
-from penstock.graph.select import column, identifier
+from penstock.trees import column, identifier
 from penstock.types.duckdb import read_duckdb, to_duckdb
 from penstock.types.logical import MAX_PRECISION, Decimal, children
 

@@ -17,10 +17,9 @@ from penstock.compile.lambdas import is_bound, with_arrows
 from penstock.errors import ConfigError, Problem, nearest
 from penstock.fields import quote_text
 from penstock.graph.nodes import SortKey
-from penstock.graph.select import column as column_of
-from penstock.graph.select import identifier
 from penstock.steps.collect import together
-from penstock.trees import complaint
+from penstock.trees import column as column_of
+from penstock.trees import complaint, identifier
 from penstock.types.logical import Struct
 
 if TYPE_CHECKING:
@@ -79,7 +78,7 @@ def _parsed(prefix: str, text: ExpressionText) -> exp.Select:
     except SqlglotError as error:
         place = error.errors[0] if isinstance(error, ParseError) and error.errors else {}
         span = _span(prefix + text.sql, place, len(prefix))
-        _refuse(text, "the expression cannot be parsed", complaint(error), span)
+        _refuse(text, "the expression cannot be parsed", detail=complaint(error), span=span)
     except RecursionError:
         _too_deep(text)
     tree = trees[0] if len(trees) == 1 else None
@@ -135,7 +134,7 @@ def _beyond(select: exp.Select, allowed: set[str]) -> bool:
 
 
 def _refuse(
-    text: ExpressionText, message: str, detail: str | None = None, span: tuple[int, int] | None = None
+    text: ExpressionText, message: str, *, detail: str | None = None, span: tuple[int, int] | None = None
 ) -> NoReturn:
     start, length = span or (0, len(text.sql))
     at = text.place(start, length) if text.place else None
@@ -163,7 +162,7 @@ def resolve(
         def find(node: exp.Expr) -> exp.Expr:
             if isinstance(node, exp.Column) and _is_own(node):
                 with part():
-                    return _column(node, text, schemas, owner)
+                    return _column(node, text, schemas=schemas, owner=owner)
             return node
 
         found = tree.transform(find)
@@ -230,7 +229,7 @@ def _forbidden(node: exp.Expr, allows: Allows) -> tuple[str, str, str | None] | 
     return None
 
 
-def _column(node: exp.Column, text: ExpressionText, schemas: Mapping[str, Schema], owner: str) -> exp.Expr:
+def _column(node: exp.Column, text: ExpressionText, *, schemas: Mapping[str, Schema], owner: str) -> exp.Expr:
     parts = list(node.parts)
     head = parts[0].name
     alias = next((known for known in schemas if known and known.casefold() == head.casefold()), None)
@@ -238,18 +237,18 @@ def _column(node: exp.Column, text: ExpressionText, schemas: Mapping[str, Schema
         parts = parts[1:]
         schemas = {alias: schemas[alias]}
     elif len(parts) > 1 and "" not in schemas:
-        _check_alias(head, node, text, schemas)
-    alias, name = _find(parts[0].name, schemas, node, text, owner)
+        _check_alias(head, node, text=text, schemas=schemas)
+    alias, name = _find(parts[0].name, schemas, node=node, text=text, owner=owner)
     found: exp.Expr = column_of(name, alias or None)
     found.this.meta.update(parts[0].meta)  # its place in the document
     kind: LogicalType | None = schemas[alias][name].type
     for part in parts[1:]:
-        kind = _field(kind, part, node, text)
+        kind = _field(kind, part, node=node, text=text)
         found = exp.Dot(this=found, expression=identifier(part.name))
     return found
 
 
-def _check_alias(alias: str, node: exp.Column, text: ExpressionText, schemas: Mapping[str, Schema]) -> None:
+def _check_alias(alias: str, node: exp.Column, *, text: ExpressionText, schemas: Mapping[str, Schema]) -> None:
     """``alias.name`` where no side has that alias, and no column of that name whose field it could be: CMP-281."""
     columns = {name.casefold() for schema in schemas.values() for name in schema.names}
     if alias.casefold() in columns:
@@ -264,22 +263,29 @@ def _check_alias(alias: str, node: exp.Column, text: ExpressionText, schemas: Ma
     )
 
 
-def _field(kind: LogicalType | None, part: exp.Expr, node: exp.Column, text: ExpressionText) -> LogicalType | None:
+def _field(kind: LogicalType | None, part: exp.Expr, *, node: exp.Column, text: ExpressionText) -> LogicalType | None:
     """The type of a struct's field; None where only the engine knows what the dot means."""
     if not isinstance(kind, Struct):
         return None
     for field in kind.fields:
         if field.name.casefold() == part.name.casefold():
             return field.type
-    raise missing_column(part.name, [field.name for field in kind.fields], node.parts[0].name, place_of(part, text))
+    raise missing_column(
+        part.name, [field.name for field in kind.fields], owner=node.parts[0].name, at=place_of(part, text)
+    )
 
 
 def _find(
-    name: str, schemas: Mapping[str, Schema], node: exp.Column, text: ExpressionText, owner: str
+    name: str, schemas: Mapping[str, Schema], *, node: exp.Column, text: ExpressionText, owner: str
 ) -> tuple[str, str]:
     """(alias, exact name) of the one column that is meant."""
     exact = [(alias, name) for alias, schema in schemas.items() if name in schema.names]
-    folded = [(a, n) for a, schema in schemas.items() for n in schema.names if n.casefold() == name.casefold()]
+    folded = [
+        (alias, have)
+        for alias, schema in schemas.items()
+        for have in schema.names
+        if have.casefold() == name.casefold()
+    ]
     for found in (exact, folded):
         if len(found) == 1:
             return found[0]
@@ -290,11 +296,11 @@ def _find(
             )
     known = [n for schema in schemas.values() for n in schema.names]
     as_text = f"{{text: {name}}} or in SQL quotes" if text.sql.strip() == name else quote_text(name)
-    raise missing_column(name, known, owner, place_of(node, text), as_text=as_text)
+    raise missing_column(name, known, owner=owner, at=place_of(node, text), as_text=as_text)
 
 
 def missing_column(
-    name: str, known: list[str], owner: str, at: Location | None, *, as_text: str | None = None
+    name: str, known: list[str], *, owner: str, at: Location | None, as_text: str | None = None
 ) -> ConfigError:
     """CMP-203 with the nearest name; a word that is near nothing was perhaps meant as text, and that is how it is
     written ``as_text``.

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from sqlglot import exp
 
-from penstock.compile.contract import is_null
 from penstock.compile.expressions import missing_column
 from penstock.errors import ConfigError
 from penstock.fields import Located
 from penstock.graph.nodes import Cause, Check, Column, Filter, Join, Project, Query, Union
-from penstock.graph.select import column, relation, sample_hash, unused_name
+from penstock.graph.select import sample_hash
 from penstock.steps.collect import each
+from penstock.trees import call, column, is_null, relation, unused_name
 
 if TYPE_CHECKING:
     from penstock.compile.scope import Builder
@@ -44,20 +44,22 @@ def reduce_to_keys(builder: Builder, use: SinkUse, node_id: str) -> str:
             for name in nullable
         )
         node_id = builder.add(Check(f"{use.name}.null_keys", input=node_id, causes=causes, at=use.at))
-    return _one_per_key(builder, use, node_id, keys, order_by)
+    return _one_per_key(builder, use, node_id=node_id, keys=keys, order_by=order_by)
 
 
 def _check_column(name: str, schema: Schema, use: SinkUse) -> None:
     if name not in schema:
-        raise missing_column(name, list(schema.names), use.name, name.at if isinstance(name, Located) else use.at)
+        raise missing_column(
+            name, list(schema.names), owner=use.name, at=name.at if isinstance(name, Located) else use.at
+        )
 
 
-def _one_per_key(builder: Builder, use: SinkUse, node_id: str, keys: tuple[str, ...], order_by: str | None) -> str:
+def _one_per_key(builder: Builder, use: SinkUse, *, node_id: str, keys: tuple[str, ...], order_by: str | None) -> str:
     """Almost always every key is there once, and a window over all rows costs three times what reading them does: so
     keys are counted first, and only the rows of repeated ones are looked at.
     """
     names = builder.schema_of(node_id).names
-    repeated = _repeated_keys(builder, use, node_id, keys)
+    repeated = _repeated_keys(builder, use, node_id=node_id, keys=keys)
 
     def rows(part: str, how: Literal["semi", "anti"]) -> str:
         same = exp.and_(*[exp.EQ(this=column(key, _ROW), expression=column(key, _REPEATED)) for key in keys])
@@ -77,18 +79,18 @@ def _one_per_key(builder: Builder, use: SinkUse, node_id: str, keys: tuple[str, 
         )
 
     once = rows("once", "anti")
-    chosen = _chosen(builder, use, rows("several", "semi"), keys, order_by)
+    chosen = _chosen(builder, use, node_id=rows("several", "semi"), keys=keys, order_by=order_by)
     return builder.add(Union(f"{use.name}.rows", members=(once, chosen), at=use.at))
 
 
-def _repeated_keys(builder: Builder, use: SinkUse, node_id: str, keys: tuple[str, ...]) -> str:
+def _repeated_keys(builder: Builder, use: SinkUse, *, node_id: str, keys: tuple[str, ...]) -> str:
     several = exp.GT(this=exp.Count(this=exp.Star()), expression=exp.Literal.number(1))
     names = [column(key) for key in keys]
     query = exp.select(*names).from_(relation(_ROW)).group_by(*names).having(several)
     return builder.add(Query(f"{use.name}.repeated", tables={_ROW: node_id}, query=query, at=use.at))
 
 
-def _chosen(builder: Builder, use: SinkUse, node_id: str, keys: tuple[str, ...], order_by: str | None) -> str:
+def _chosen(builder: Builder, use: SinkUse, *, node_id: str, keys: tuple[str, ...], order_by: str | None) -> str:
     """One row of each key, or none where the rows of a key differ and none is the newest."""
     names = builder.schema_of(node_id).names
     hashed, rank, lowest, highest = (unused_name(name, names) for name in _OWN)
@@ -105,7 +107,7 @@ def _chosen(builder: Builder, use: SinkUse, node_id: str, keys: tuple[str, ...],
             Column(hashed, sample_hash(names, 0)),
             Column(
                 rank,
-                _over(exp.Anonymous(this="rank", expressions=[]), keys, order) if order else exp.Literal.number(1),
+                _over(call("rank"), keys, order) if order else exp.Literal.number(1),
             ),
         ),
         at=use.at,

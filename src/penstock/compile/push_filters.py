@@ -17,6 +17,7 @@ from sqlglot import exp
 from penstock.graph import Graph
 from penstock.graph.nodes import Check, Filter, Project, Read, Sort
 from penstock.registry import Capability
+from penstock.trees import conjuncts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -32,7 +33,7 @@ def push_filters(graph: Graph, pipeline: Pipeline, facts: Facts) -> Graph:
     for node in graph.nodes:
         if not isinstance(node, Filter) or node.why != "filter":
             continue
-        parts = _parts(node.condition)
+        parts = conjuncts(node.condition)
         left[node.id] = []
         for part in parts:
             sunk = _sunk(part, graph[node.input], graph)
@@ -43,11 +44,6 @@ def push_filters(graph: Graph, pipeline: Pipeline, facts: Facts) -> Graph:
         if len(left[node.id]) == len(parts):
             del left[node.id]
     return _changed(graph, taken, left) if taken else graph
-
-
-def _parts(condition: exp.Expr) -> list[exp.Expr]:
-    inner = condition.unnest()
-    return [part for side in inner.flatten() for part in _parts(side)] if isinstance(inner, exp.And) else [inner]
 
 
 def _sunk(part: exp.Expr, node: Node, graph: Graph) -> tuple[Read, exp.Expr] | None:

@@ -10,8 +10,7 @@ from sqlglot import exp
 from sqlglot.errors import ParseError, SqlglotError
 
 from penstock.errors import ConfigError, nearest
-from penstock.graph.select import identifier
-from penstock.trees import complaint
+from penstock.trees import complaint, identifier
 from penstock.types.logical import fold_case
 
 if TYPE_CHECKING:

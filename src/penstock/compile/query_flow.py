@@ -99,7 +99,9 @@ class _Walk:
             raise KeyError(type(select).__name__)
         nested = [self.part(inner) for inner in scope.subquery_scopes]
         beneath: Places = frozenset().union(*(self._rows_of(source) for _, source in self._sources(scope)))
-        inner: Places = frozenset().union(*(part.rows.union(*(p for _, p in part.columns)) for part in nested))
+        inner: Places = frozenset().union(
+            *(part.rows.union(*(places for _, places in part.columns)) for part in nested)
+        )
         columns = tuple((item.alias_or_name, self._item(item, scope, inner)) for item in select.expressions)
         rows = beneath | inner | self._deciding(select, scope, columns)
         return _Part(columns, rows)

@@ -153,7 +153,9 @@ _SHOWN_LENGTH: Final = 80
 _SHOWN_COLUMNS: Final = 20
 
 
-def problem_of(error: BindError, part: exp.Expr | None, at: Location | None, inputs: Mapping[str, Schema]) -> Problem:
+def problem_of(
+    error: BindError, part: exp.Expr | None, *, at: Location | None, inputs: Mapping[str, Schema]
+) -> Problem:
     """The refusal for people; ``part`` is what it is about, where one part is, ``inputs`` go by the document's names."""
     subject = error.subject or "?"
     columns = [name for schema in inputs.values() for name in schema.names]

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Final
 from sqlglot import exp
 
 from penstock.graph.nodes import Query
+from penstock.trees import conjuncts
 from penstock.types.logical import fold_case
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ class _Place:
 
     def rewrite(self) -> None:
         where = self.select.args["where"]
-        parts = _conjuncts(where.this)
+        parts = conjuncts(where.this)
         if self._reorders() and (taken := self._all_links(parts)) is not None:
             self._reorder(taken)
             kept = [part for part in parts if not any(part is link for link, _ in taken)]
@@ -152,7 +153,7 @@ class _Place:
         """Every condition that can be moved, from WHERE and ON, with what it speaks of; None where one in ON cannot."""
         found: list[tuple[exp.Expr, frozenset[str]]] = []
         for join in self.joins:
-            for part in _conjuncts(join.args.get("on")):
+            for part in conjuncts(join.args.get("on")):
                 used = self._used(part)
                 if used is None:
                     return None
@@ -185,21 +186,9 @@ def _next(left: Sequence[str], placed: set[str], links: Sequence[tuple[exp.Expr,
 
 def _link(join: exp.Join, parts: Sequence[exp.Expr]) -> None:
     """The join with these conditions beside its own; one without any is a product."""
-    parts = [*_conjuncts(join.args.get("on")), *parts]
+    parts = [*conjuncts(join.args.get("on")), *parts]
     join.set("on", exp.and_(*parts, copy=False) if parts else None)
     join.set("kind", "INNER" if parts else "CROSS")
-
-
-def _conjuncts(condition: exp.Expr | None) -> list[exp.Expr]:
-    if condition is None:
-        return []
-    while isinstance(condition, exp.Paren):
-        condition = condition.this
-    return (
-        [part for side in condition.flatten() for part in _conjuncts(side)]
-        if isinstance(condition, exp.And)
-        else [condition]
-    )
 
 
 def _is_plain(item: exp.Expr, *, first: bool = False) -> bool:

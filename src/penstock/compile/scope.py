@@ -16,9 +16,9 @@ from penstock.errors import ConfigError, InternalError, Location, Problem, neare
 from penstock.fields import ExpressionText, Located
 from penstock.graph import Graph
 from penstock.graph.nodes import Aggregate, Column, Project, SortKey
-from penstock.graph.select import column as column_of
-from penstock.graph.select import identifier, relation
 from penstock.steps.collect import each
+from penstock.trees import column as column_of
+from penstock.trees import identifier, relation, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -53,7 +53,7 @@ class Builder:
     def add(self, node: Node, text: Located | None = None) -> str:
         """Types the node against its inputs and keeps it. Raises located ConfigErrors (compile/typing.py)."""
         inputs = {name: self.schema_of(name) for name in node.inputs}
-        self.nodes[node.id] = type_node(node, inputs, self.engine, text)
+        self.nodes[node.id] = type_node(node, inputs, engine=self.engine, text=text)
         return node.id
 
     def unique_id(self, wanted: str) -> str:
@@ -64,13 +64,11 @@ class Builder:
             number += 1
         return f"{wanted}_{number}"
 
-    def ask_for_values(self, key: str, input_id: str, value: exp.Expr, rows: int, at: Location | None) -> NoReturn:
+    def ask_for_values(self, key: str, input_id: str, *, value: exp.Expr, rows: int, at: Location | None) -> NoReturn:
         """Records what has to be read first (compile/facts.py). Raises MissingFactError, or ConfigError CMP-290 where
         no first read can know the values.
         """
-        from sqlglot import exp
-
-        text = exp.Cast(this=value.copy(), to=exp.DataType.build("text"))
+        text = text_of(value)
         wanted = Aggregate(self.unique_id(f"{key}.values"), input=input_id, by=(Column("value", text),), measures=())
         node_id = self.add(wanted)
         graph = Graph(tuple(self.nodes.values()))
@@ -105,7 +103,7 @@ class StepScope:
             return self.members[0]
         if self.united is None:
             self.united = union_by_name(
-                self.builder, self.builder.unique_id(f"{self.owner}.union"), self.members, self.at
+                self.builder, self.builder.unique_id(f"{self.owner}.union"), ids=self.members, at=self.at
             )
         return self.united
 
@@ -153,7 +151,7 @@ class StepScope:
         """What the engine would say of the expressions that are right so far: all errors are told at once."""
         probe = Project(self.node_id("probe"), input=self.input, columns=tuple(columns), at=self.at)
         try:
-            type_node(probe, {self.input: self.schema}, self.builder.engine)
+            type_node(probe, {self.input: self.schema}, engine=self.builder.engine)
         except ConfigError as error:
             return error.problems
         return ()
@@ -185,7 +183,7 @@ class StepScope:
         folded = [known for known in names if known.casefold() == name.casefold()]
         if len(folded) == 1:
             return column_of(folded[0])
-        raise missing_column(name, list(names), self.owner, name.at if isinstance(name, Located) else self.at)
+        raise missing_column(name, list(names), owner=self.owner, at=name.at if isinstance(name, Located) else self.at)
 
     def carried(self, schema: Schema | None = None, *, without: Sequence[str] = ()) -> tuple[Column, ...]:
         fields = schema if schema is not None else self.schema
@@ -217,13 +215,8 @@ class StepScope:
     def distinct(self, key: str, value: exp.Expr, *, most: int) -> tuple[str | None, ...]:
         known = self.builder.facts.pivot_values.get(key)
         if known is None:
-            self.builder.ask_for_values(key, self.input, value, most + 1, self.at)
+            self.builder.ask_for_values(key, self.input, value=value, rows=most + 1, at=self.at)
         return tuple(sorted(known, key=lambda text: (text is None, text or "")))
-
-    def literal(self, text: ExpressionText) -> exp.Expr:
-        from penstock.types import Schema
-
-        return self.expression(text, schemas={"": Schema(())})
 
     def fail(
         self, code: str, message: str, *, at: object = None, detail: str | None = None, hint: str | None = None
@@ -243,7 +236,7 @@ def _place(at: object) -> Location | None:
             return None
 
 
-def unknown_node(name: str, known: Sequence[str], at: Location | None) -> ConfigError:
+def unknown_node(name: str, known: Sequence[str], *, at: Location | None) -> ConfigError:
     """CMP-201 with the nearest name."""
     near = nearest(name, known)
     return ConfigError(

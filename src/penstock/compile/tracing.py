@@ -58,9 +58,9 @@ def trace(
     found: dict[str, Traced[Mark]] = {}
     for node in graph.nodes:
         traced = (
-            _leaf(node, leaf, found, merged_by or {})
+            _leaf(node, leaf, found=found, merged_by=merged_by or {})
             if isinstance(node, Read | Table)
-            else _flowing(node, graph, found, checks_decide)
+            else _flowing(node, graph, found=found, checks_decide=checks_decide)
         )
         if added is not None:
             traced = Traced(
@@ -77,6 +77,7 @@ def trace(
 def _leaf(
     node: Read | Table,
     leaf: Callable[[Read | Table, str], frozenset[Mark]],
+    *,
     found: Mapping[str, Traced[Mark]],
     merged_by: Mapping[str, Sequence[str]],
 ) -> Traced[Mark]:
@@ -95,7 +96,7 @@ def _leaf(
     return Traced({name: marks(name) for name in names}, rows)
 
 
-def _flowing(node: Node, graph: Graph, found: Mapping[str, Traced[Mark]], checks_decide: bool) -> Traced[Mark]:  # noqa: FBT001 -- trace's own
+def _flowing(node: Node, graph: Graph, *, found: Mapping[str, Traced[Mark]], checks_decide: bool) -> Traced[Mark]:
     flow = flow_of(node, graph)
     own: frozenset[Place] = flow.rows if checks_decide or not isinstance(node, Check) else frozenset()
     rows = _every(own, found).union(*(found[name].rows for name in node.inputs))

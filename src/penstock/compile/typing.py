@@ -30,7 +30,8 @@ from penstock.graph.nodes import (
     Table,
     Write,
 )
-from penstock.graph.select import column, identifier, relation, to_select
+from penstock.graph.select import to_select
+from penstock.trees import column, identifier, relation
 from penstock.types import Schema
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
     from penstock.graph import Node
 
 
-def type_node(node: Node, inputs: Mapping[str, Schema], engine: Engine, text: Located | None = None) -> Node:
+def type_node(node: Node, inputs: Mapping[str, Schema], *, engine: Engine, text: Located | None = None) -> Node:
     """The node with its columns: names as it says, types from the engine, nullability derived, labels not yet.
 
     ``text`` is the document's, where the whole node was made of one, to find in it what is wrong.
@@ -59,7 +60,7 @@ def type_node(node: Node, inputs: Mapping[str, Schema], engine: Engine, text: Lo
             _check_duplicates(node, node.declared.names)
             return dataclasses.replace(node, schema=node.declared)
     _check_names(node)
-    typed = _known(node, inputs) or _bound(node, inputs, engine, text)
+    typed = _known(node, inputs) or _bound(node, inputs, engine=engine, text=text)
     _check_duplicates(node, typed.names)
     schema = nullable_columns(node, typed, inputs)
     return dataclasses.replace(exact(node, schema), schema=schema)
@@ -88,12 +89,14 @@ def _is_plain(tree: exp.Expr, have: Schema) -> bool:
     return isinstance(tree, exp.Column) and not tree.table and tree.name in have
 
 
-def _bound(node: Node, inputs: Mapping[str, Schema], engine: Engine, text: Located | None) -> Schema:
+def _bound(node: Node, inputs: Mapping[str, Schema], *, engine: Engine, text: Located | None) -> Schema:
     query = _guarded(node, inputs) if isinstance(node, Project) else to_select(node)
     try:
         typed = engine.schema_of(query, inputs)
     except BindError as error:
-        raise ConfigError.of(_explained(node, inputs, engine, text) or [problem_of(error, None, node.at, {})]) from None
+        raise ConfigError.of(
+            _explained(node, inputs, engine=engine, text=text) or [problem_of(error, None, at=node.at, inputs={})]
+        ) from None
     except ConfigError as error:
         raise _placed(error, node) from None
     return Schema(typed.fields[:-1]) if isinstance(node, Project) else typed
@@ -181,13 +184,13 @@ def _check_duplicates(node: Node, names: tuple[str, ...]) -> None:
 # ---------------------------------------------------------------- explaining what the binder refused
 
 
-def _explained(node: Node, inputs: Mapping[str, Schema], engine: Engine, text: Located | None) -> Sequence[Problem]:
+def _explained(node: Node, inputs: Mapping[str, Schema], *, engine: Engine, text: Located | None) -> Sequence[Problem]:
     """Everything in the node that the engine refuses; nothing where each expression for itself is right."""
     problems: dict[Problem, None] = {}
     for query, at in _parts(node, inputs):
         for error, part in refusals(query, inputs, engine):
             place = place_in(part, text) if part is not None and text is not None else at or node.at
-            problems[problem_of(error, part, place, _named(node, inputs))] = None
+            problems[problem_of(error, part, at=place, inputs=_named(node, inputs))] = None
     return tuple(problems)
 
 

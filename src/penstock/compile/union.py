@@ -8,7 +8,7 @@ from sqlglot import exp
 
 from penstock.errors import ConfigError
 from penstock.graph.nodes import Column, Project, Union
-from penstock.graph.select import column
+from penstock.trees import column
 from penstock.types.duckdb import to_duckdb
 from penstock.types.families import comparable
 from penstock.types.logical import fold_case
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from penstock.types import LogicalType
 
 
-def union_by_name(builder: Builder, node_id: str, ids: Sequence[str], at: Location | None) -> str:
+def union_by_name(builder: Builder, node_id: str, *, ids: Sequence[str], at: Location | None) -> str:
     """Columns in the order in which the inputs first name them; an input that has them all is taken as it is."""
     _check_case(builder, ids, at)
     _check_kinds(builder, ids, at)
@@ -30,7 +30,10 @@ def union_by_name(builder: Builder, node_id: str, ids: Sequence[str], at: Locati
         types = {item.name: item.type for item in builder.schema_of(member)} | types
     order = tuple(dict.fromkeys(name for member in ids for name in builder.schema_of(member).names))
     wanted = {name: types[name] for name in order}
-    aligned = [_aligned(builder, f"{node_id}.{place}", member, wanted, at) for place, member in enumerate(ids, 1)]
+    aligned = [
+        _aligned(builder, f"{node_id}.{place}", member=member, wanted=wanted, at=at)
+        for place, member in enumerate(ids, 1)
+    ]
     return builder.add(Union(node_id, members=tuple(aligned), at=at))
 
 
@@ -67,7 +70,7 @@ def _check_kinds(builder: Builder, ids: Sequence[str], at: Location | None) -> N
 
 
 def _aligned(
-    builder: Builder, node_id: str, member: str, wanted: Mapping[str, LogicalType], at: Location | None
+    builder: Builder, node_id: str, *, member: str, wanted: Mapping[str, LogicalType], at: Location | None
 ) -> str:
     present = builder.schema_of(member).names
     if present == tuple(wanted):

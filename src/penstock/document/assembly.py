@@ -13,12 +13,12 @@ from penstock.document.loader import MAX_BYTES, load_file
 from penstock.document.models import FilesConnection
 from penstock.document.params import Params, read_params
 from penstock.document.paths import Paths
-from penstock.document.project import FILE, Project, environment_of, find_root, try_open_project
+from penstock.document.project import FILE, Project, environment_of, find_root, open_project
 from penstock.document.read import Catalogue, read
 from penstock.document.secrets import PLAIN_FILE, Secrets
 from penstock.document.secrets_file import SecretsFile
 from penstock.document.template import SecretSource, Values, try_fill
-from penstock.document.tree import Entry, Mapping, Scalar, find, locate
+from penstock.document.tree import Entry, Mapping, Scalar, find, is_null, locate
 from penstock.document.validation import validate
 from penstock.errors import ConfigError, Problem, nearest
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping as AbstractMapping
 
     from penstock.document.models import Pipeline
-    from penstock.document.tree import Node, Value
+    from penstock.document.tree import Value
     from penstock.errors import Location
 
 FILES: Final = "files"  # the type of a connection that only names a root for paths
@@ -92,7 +92,7 @@ def secrets_of(project: Project, variables: AbstractMapping[str, str]) -> Secret
 def open_named(root: Path, settings: Settings) -> tuple[Project, tuple[Problem, ...]]:
     """The project and what is wrong with its file; what problems call the project file is relative to the current folder where that is shorter."""
     environment = environment_of(settings.environment, settings.variables)
-    return try_open_project(root, environment=environment, shown=shown(root / FILE))
+    return open_project(root, environment=environment, shown=shown(root / FILE))
 
 
 def _root_of(file: Path) -> Path:
@@ -188,7 +188,7 @@ class _Assembly:
     def _filled(self, node: Mapping, values: Values) -> Mapping:
         filled = try_fill(node, values)
         said = {(problem.code, problem.message) for problem in self._problems if problem.code in _OF_THE_STORE}
-        self._problems.extend(p for p in filled.problems if (p.code, p.message) not in said)
+        self._problems.extend(problem for problem in filled.problems if (problem.code, problem.message) not in said)
         self._unresolved.update(filled.unresolved)
         assert isinstance(filled.node, Mapping)
         return filled.node
@@ -200,7 +200,7 @@ class _Assembly:
         own = Layer(run.value) if run is not None and isinstance(run.value, Mapping) else None
         layers = [part for part in (project.run_base, own, project.run_environment) if part is not None]
         merged = merge(layers, document.at)
-        if merged.node.entries and (run is None or own is not None or _is_null(run.value)):
+        if merged.node.entries and (run is None or own is not None or is_null(run.value)):
             entries["run"] = Entry(run.key if run else Scalar("run", "run", merged.node.at), merged.node)
         origins = {("run", *path): environment for path, environment in merged.origins.items()}
         return Merged(self._filled(Mapping(entries, document.at), values), origins)
@@ -296,7 +296,3 @@ def _values_of_params(document: Mapping, params: Params, given: AbstractMapping[
 def _type_of(node: Mapping) -> Value:
     kind = node.get("type")
     return kind.value if isinstance(kind, Scalar) else None
-
-
-def _is_null(node: Node) -> bool:
-    return isinstance(node, Scalar) and node.value is None

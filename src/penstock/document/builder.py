@@ -264,9 +264,9 @@ class Builder:
         start, end = event.start_mark, (last or event).end_mark
         assert start is not None
         assert end is not None
-        return self._span(start.line, start.column, end.line, end.column)
+        return self._span(start.line, start.column, end_line=end.line, end_column=end.column)
 
-    def _span(self, line: int, column: int, end_line: int, end_column: int) -> Location:
+    def _span(self, line: int, column: int, *, end_line: int, end_column: int) -> Location:
         text = self._source.line(line + 1)
         stop = min(end_column, len(text.rstrip())) if end_line == line else len(text.rstrip())
         return Location(self._source.file, line + 1, column + 1, max(stop, column) + 1, text)
@@ -282,9 +282,9 @@ class Builder:
         if style == "plain" and not event.value:
             return self._before(line, column)
         if style not in {"literal", "folded"}:
-            return self._span(line, column, end.line, end.column)
+            return self._span(line, column, end_line=end.line, end_column=end.column)
         text = self._source.line(line + 1)
-        at = self._span(line, column, line, len(text) - len(text[column:].lstrip("|>+-0123456789")))
+        at = self._span(line, column, end_line=line, end_column=len(text) - len(text[column:].lstrip("|>+-0123456789")))
         if text[at.end_column - 1 : at.end_column].strip(" "):  # the two parsers disagree about what may stand there
             self._report("DOC-105", f'a space is missing behind "{text[column : at.end_column - 1]}"', at)
         return at

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from penstock.document.schema_files import read_schema_file
 from penstock.document.template import text_of
-from penstock.document.tree import Mapping, Scalar
+from penstock.document.tree import Mapping, Scalar, is_null
 from penstock.errors import ConfigError, Problem
 from penstock.secret import Secret
 from penstock.types import Field, Schema, is_unclosed, parse_type
@@ -48,7 +48,7 @@ def _inline(columns: Mapping) -> Schema:
     problems: list[Problem] = []
     is_cut = False  # an unquoted type at a comma of its own: what follows it is no column
     for name, entry in columns.entries.items():
-        if is_cut and isinstance(entry.value, Scalar) and entry.value.value is None:
+        if is_cut and is_null(entry.value):
             continue
         is_cut = is_unclosed(_text(entry.value))
         try:

@@ -155,7 +155,7 @@ class OpenEnvelope:
     def put(self, name: str, secret: Secret) -> OpenEnvelope:
         version = self.boxes[name].version + 1 if name in self.boxes else 1
         bound = _bound("secret", self.project, name, str(version))
-        sealed = _seal(self.data_key, secret.reveal().encode(), bound, self.random)
+        sealed = _seal(self.data_key, secret.reveal().encode(), bound=bound, random=self.random)
         return OpenEnvelope(self.project, self.data_key, {**self.boxes, name: Box(version, sealed)}, self.random)
 
     def without(self, name: str) -> OpenEnvelope:
@@ -165,7 +165,9 @@ class OpenEnvelope:
     def close(self, key: Key) -> Envelope:
         """With the data key wrapped under ``key``: the one it was opened with, or a new one."""
         bound = _bound("data key", self.project, key.id, _digest(self.boxes))
-        return Envelope(self.project, key.id, _seal(key.secret, self.data_key, bound, self.random), self.boxes)
+        return Envelope(
+            self.project, key.id, _seal(key.secret, self.data_key, bound=bound, random=self.random), self.boxes
+        )
 
 
 def new_envelope(project: str, random: Callable[[int], bytes]) -> OpenEnvelope:
@@ -173,7 +175,7 @@ def new_envelope(project: str, random: Callable[[int], bytes]) -> OpenEnvelope:
     return OpenEnvelope(project, random(KEY_BYTES), {}, random)
 
 
-def open_envelope(envelope: Envelope, key: Key, random: Callable[[int], bytes]) -> OpenEnvelope:
+def open_envelope(envelope: Envelope, key: Key, *, random: Callable[[int], bytes]) -> OpenEnvelope:
     """Raises UnusableError where anything was altered since it was closed with this key."""
     bound = _bound("data key", envelope.project, key.id, _digest(envelope.boxes))
     return OpenEnvelope(envelope.project, _unseal(key.secret, envelope.data_key, bound), envelope.boxes, random)
@@ -188,7 +190,7 @@ def _digest(boxes: Mapping[str, Box]) -> str:
     return hashlib.sha256(json.dumps(listed).encode()).hexdigest()
 
 
-def _seal(key: bytes, text: bytes, bound: bytes, random: Callable[[int], bytes]) -> bytes:
+def _seal(key: bytes, text: bytes, *, bound: bytes, random: Callable[[int], bytes]) -> bytes:
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
     nonce = random(_NONCE_BYTES)

@@ -64,24 +64,28 @@ def merge(layers: Iterable[Layer], at: Location) -> Merged:
     """
     node, origins = Mapping({}, at), dict["Path", str]()
     for layer in layers:
-        node = _lay_over(node, layer.node, (), layer.environment, origins)
+        node = _lay_over(node, layer.node, path=(), environment=layer.environment, origins=origins)
     return Merged(node, origins)
 
 
-def _lay_over(base: Mapping, over: Mapping, path: Path, environment: str | None, origins: dict[Path, str]) -> Mapping:
+def _lay_over(
+    base: Mapping, over: Mapping, *, path: Path, environment: str | None, origins: dict[Path, str]
+) -> Mapping:
     entries = dict(base.entries)
     for name, entry in over.entries.items():
         beneath = entries.get(name)
         if beneath is not None and isinstance(beneath.value, Mapping) and isinstance(entry.value, Mapping):
-            value: Node = _lay_over(beneath.value, entry.value, (*path, name), environment, origins)
+            value: Node = _lay_over(
+                beneath.value, entry.value, path=(*path, name), environment=environment, origins=origins
+            )
             entries[name] = Entry(beneath.key, value)
         else:
             entries[name] = entry
-            _remember(entry.value, (*path, name), environment, origins)
+            _remember(entry.value, (*path, name), environment=environment, origins=origins)
     return Mapping(entries, base.at if base.entries else over.at)
 
 
-def _remember(node: Node, path: Path, environment: str | None, origins: dict[Path, str]) -> None:
+def _remember(node: Node, path: Path, *, environment: str | None, origins: dict[Path, str]) -> None:
     if environment is not None:
         origins.update({(*path, *below): environment for below, _ in walk(node)})
 

@@ -68,7 +68,7 @@ def _decode(data: str | bytes, file: str) -> str:
         raise ConfigError(
             "DOC-102",
             f'"{file}" is not UTF-8: byte 0x{error.object[error.start]:02x} has no meaning there',
-            at=_place(good, good, len(good), file),
+            at=_place(good, good, offset=len(good), file=file),
             hint="save it as UTF-8",
         ) from None
 
@@ -79,7 +79,7 @@ def _clean(text: str, file: str) -> str:
         Problem(
             "DOC-103",
             f"the character U+{ord(match[0]):04X} is not allowed in a document",
-            at=_place(text, text, match.start(), file),
+            at=_place(text, text, offset=match.start(), file=file),
             detail='inside double quotes it can be written as an escape, such as "\\x01" or "\\u2028".',
         )
         for match, _ in zip(_NOT_ALLOWED.finditer(text), range(_MAX_SHOWN), strict=False)
@@ -89,7 +89,7 @@ def _clean(text: str, file: str) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def _place(text: str, before: str, offset: int, file: str) -> Location:
+def _place(text: str, before: str, *, offset: int, file: str) -> Location:
     lines = re.split("\r\n|\r|\n", before[:offset])
     column = len(lines[-1]) + 1
     rest = re.match(r"[^\r\n]*", text[offset:])

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from penstock.document.models import ParamSpec
 from penstock.document.template import Filled, Values, try_fill
-from penstock.document.tree import Mapping, Scalar
+from penstock.document.tree import Mapping, Scalar, is_null
 from penstock.document.validation import validate
 from penstock.errors import ConfigError, Problem, nearest
 from penstock.secret import Secret
@@ -68,7 +68,7 @@ class _Reader:
         self._replacements = values
 
     def section(self, section: Node | None) -> None:
-        if section is None or (isinstance(section, Scalar) and section.value is None):
+        if section is None or is_null(section):
             return
         if not isinstance(section, Mapping):
             self.problems.append(Problem("DOC-203", '"params" is a map of names', at=section.at))
@@ -96,7 +96,7 @@ class _Reader:
         if typed is None:
             return
         try:
-            self._value(name, node.get("default"), typed, filled, at)
+            self._value(name, node.get("default"), typed=typed, filled=filled, at=at)
         except ConfigError as error:
             self.problems.extend(error.problems)
 
@@ -114,11 +114,11 @@ class _Reader:
         return kind, nullable
 
     def _value(
-        self, name: str, default: Node | None, typed: tuple[LogicalType, bool], filled: Filled, at: Location
+        self, name: str, default: Node | None, *, typed: tuple[LogicalType, bool], filled: Filled, at: Location
     ) -> None:
         kind, nullable = typed
         if name in self._given:
-            self.values[name] = typed_value(self._given[name], kind, f'the parameter "{name}"', None)
+            self.values[name] = typed_value(self._given[name], kind, owner=f'the parameter "{name}"', at=None)
         elif default is None:
             raise ConfigError(
                 "DOC-161",
@@ -155,7 +155,7 @@ def _default(name: str, node: Scalar, kind: LogicalType, *, nullable: bool) -> V
                 "DOC-158", f"{owner} is null", at=node.at, detail=f'the type "{kind}" takes none, "{kind}?" does.'
             )
         return None
-    return typed_value(str(node.value) if node.replacements else node.text, kind, owner, node.at)
+    return typed_value(str(node.value) if node.replacements else node.text, kind, owner=owner, at=node.at)
 
 
 def _is_plain(kind: LogicalType) -> bool:
@@ -164,7 +164,7 @@ def _is_plain(kind: LogicalType) -> bool:
     )
 
 
-def typed_value(text: str, kind: LogicalType, owner: str, at: Location | None) -> Value:
+def typed_value(text: str, kind: LogicalType, *, owner: str, at: Location | None) -> Value:
     """The value that a text spells in a type. Times are ISO 8601; a timestamptz without a zone is UTC.
 
     Raises ConfigError DOC-158, which names the ``owner`` of the text and shows the text shortened.

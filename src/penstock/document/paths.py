@@ -52,14 +52,14 @@ class Paths:
         self._check_form(text, at)
         path = Path(text)
         if not path.is_absolute():
-            return self._inside(self.root / path, self.root, text, at)
+            return self._inside(self.root / path, self.root, text=text, at=at)
         for root in (self.root, *self.allowed):
             if path.is_relative_to(root):
-                return self._inside(path, root, text, at)
+                return self._inside(path, root, text=text, at=at)
         real = _real(path)  # /tmp/project may be a link to /private/tmp/project
         for root in (self.root, *self.allowed):
             if real.is_relative_to(root):
-                return self._inside(real, root, text, at)
+                return self._inside(real, root, text=text, at=at)
         raise ConfigError(
             "DOC-232",
             f'the path "{_shorten(text)}" lies outside the project',
@@ -102,7 +102,7 @@ class Paths:
                 hint="write the path from the project's folder on, or from a root that is allowed",
             )
 
-    def _inside(self, path: Path, root: Path, text: str, at: Location | None) -> Path:
+    def _inside(self, path: Path, root: Path, *, text: str, at: Location | None) -> Path:
         fixed = _fixed_part(path)
         real = _real(fixed)
         if not any(real.is_relative_to(allowed) for allowed in (root, self.root, *self.allowed)):

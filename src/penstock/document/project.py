@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 from penstock.document.environments import DEFAULT, Layer, merge
 from penstock.document.loader import load_file
 from penstock.document.paths import STATE
-from penstock.document.tree import Mapping, Scalar
+from penstock.document.tree import Mapping, Scalar, is_null
 from penstock.document.validation import unknown_keys
 from penstock.errors import ConfigError, Location, Problem, nearest
 
@@ -51,7 +51,6 @@ class Project:
     run_base: Layer | None = None
     run_environment: Layer | None = None
     file: Path | None = None
-    environments: tuple[str, ...] = ()
 
     @property
     def state(self) -> Path:
@@ -96,18 +95,12 @@ def project_name_of(folder: Path) -> str:
     return (word if word[:1].isalpha() else f"p_{word}" if word else "project")[:63]
 
 
-def open_project(root: Path, *, environment: str = DEFAULT, shown: str | None = None) -> Project:
-    """The project of a folder. Raises ConfigError with all that is wrong with its file."""
-    project, problems = try_open_project(root, environment=environment, shown=shown)
-    if problems:
-        raise ConfigError.of(problems)
-    return project
-
-
-def try_open_project(
+def open_project(
     root: Path, *, environment: str = DEFAULT, shown: str | None = None
 ) -> tuple[Project, tuple[Problem, ...]]:
-    """As ``open_project``, with as much of the project as could be read; ``shown`` is what problems call the file."""
+    """The project of a folder, as much of it as could be read, and all that is wrong with its file, which problems call
+    ``shown``.
+    """
     root = Path(os.path.realpath(root))
     path = root / FILE
     if not path.exists():
@@ -175,7 +168,6 @@ class _Reader:
             run_base=Layer(run) if run is not None else None,
             run_environment=Layer(run_above, self._environment) if run_above is not None else None,
             file=self._file,
-            environments=tuple(environments.entries),
         )
 
     def _name(self, node: Mapping) -> str:
@@ -210,7 +202,7 @@ class _Reader:
             self._problem("DOC-204", f'"{title}" is not a name', at, hint="use lower-case letters, digits and _")
         if isinstance(node, Mapping):
             self._closed(node, _ENVIRONMENT_KEYS, f'the environment "{title}"')
-        elif not _is_null(node):
+        elif not is_null(node):
             self._problem("DOC-203", f'"{title}" is a map of settings', node.at)
 
     def _check_connections(self, merged: Mapping) -> None:
@@ -223,7 +215,7 @@ class _Reader:
 
     def _map(self, node: Mapping, title: str) -> Mapping | None:
         part = node.get(title)
-        if part is None or _is_null(part) or isinstance(part, Mapping):
+        if part is None or is_null(part) or isinstance(part, Mapping):
             return part if isinstance(part, Mapping) else None
         self._problem("DOC-203", f'"{title}" is a map', part.at)
         return None
@@ -235,7 +227,3 @@ class _Reader:
         self, code: str, message: str, at: Location, *, detail: str | None = None, hint: str | None = None
     ) -> None:
         self.problems.append(Problem(code, message, at=at, detail=detail, hint=hint))
-
-
-def _is_null(node: Node) -> bool:
-    return isinstance(node, Scalar) and node.value is None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 from penstock.document.contracts import column_places, read_contract
 from penstock.document.extras import missing_distributions
 from penstock.document.models import Pipeline, RunSettings, SinkUse, SourceUse, StepUse, Transform
-from penstock.document.tree import Entry, Mapping, Scalar, Sequence, find, locate
+from penstock.document.tree import Entry, Mapping, Scalar, Sequence, find, is_null, locate
 from penstock.document.validation import located, present, secret_paths, unknown_keys, validate
 from penstock.errors import ConfigError, Problem, nearest
 from penstock.fields import Located
@@ -114,7 +114,7 @@ class _Reader:
     def given(node: Mapping, name: str) -> Node | None:
         """What stands under the key; an empty value counts as none."""
         value = node.get(name)
-        return None if isinstance(value, Scalar) and value.value is None else value
+        return None if value is not None and is_null(value) else value
 
     def section(
         self, root: Mapping, title: str, read: Callable[[str, Mapping, Location], Found | None]
@@ -385,18 +385,3 @@ def read(
     reader = _Reader(catalogue, connections, read_file)
     pipeline = reader.pipeline(root, file)
     return Reading(pipeline, tuple(reader.problems), frozenset(reader.secret_places))
-
-
-def read_pipeline(
-    root: Node,
-    file: str,
-    *,
-    catalogue: Catalogue,
-    connections: Mapping | None = None,
-    read_file: Callable[[str], bytes],
-) -> Pipeline:
-    """As ``read``. Raises ConfigError with every problem of the document."""
-    reading = read(root, file, catalogue=catalogue, connections=connections, read_file=read_file)
-    if reading.problems or reading.pipeline is None:
-        raise ConfigError.of(reading.problems)
-    return reading.pipeline

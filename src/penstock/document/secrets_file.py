@@ -132,7 +132,7 @@ class SecretsFile:
                 detail=f"the file was written with the key {envelope.key_id}, the one at hand is {key.id}.",
             )
         try:
-            return open_envelope(envelope, key, self.random)
+            return open_envelope(envelope, key, random=self.random)
         except UnusableError as error:
             raise self._altered(error) from None
 

@@ -57,7 +57,7 @@ def explain(error: YAMLError, source: Source) -> Problem:
         return Problem(
             "DOC-106", "a tab stands where only spaces may indent", at=at, hint="indent with spaces instead of tabs"
         )
-    return _explain_words(words, source, at, _indentation(error, source, at))
+    return _explain_words(words, source, at=at, indentation=_indentation(error, source, at))
 
 
 def _indentation(error: MarkedYAMLError, source: Source, at: Location) -> str | None:
@@ -79,7 +79,7 @@ def _indentation(error: MarkedYAMLError, source: Source, at: Location) -> str | 
     return None
 
 
-def _explain_words(words: str, source: Source, at: Location, indentation: str | None) -> Problem:
+def _explain_words(words: str, source: Source, *, at: Location, indentation: str | None) -> Problem:
     line, column = source.line(at.line), at.column - 1
     if line[max(0, column - 1) : column + 1] == "${":
         return Problem("DOC-105", 'inside { } and [ ] a text with "${" needs quotes', at=at)

@@ -131,7 +131,7 @@ class _Filler:
             case Sequence():
                 return Sequence(tuple(self.node(item) for item in node.items), node.at)
             case Mapping():
-                entries = {name: Entry(self._key(e.key), self.node(e.value)) for name, e in node.entries.items()}
+                entries = {name: Entry(self._key(one.key), self.node(one.value)) for name, one in node.entries.items()}
                 return Mapping(entries, node.at)
 
     def _key(self, key: Scalar) -> Scalar:
@@ -203,7 +203,11 @@ class _Filler:
         text = self._values.environment.get(name)
         if text is None:
             self._unknown(
-                "DOC-153", f'the environment variable "{name}" is not set', name, self._values.environment, at
+                "DOC-153",
+                f'the environment variable "{name}" is not set',
+                name=name,
+                known=self._values.environment,
+                at=at,
             )
         elif _SURROGATE.search(text):  # how Python shows bytes that are not UTF-8
             self._problem("DOC-153", f'the environment variable "{name}" is not text in UTF-8', at)
@@ -216,7 +220,7 @@ class _Filler:
             return None
         if name not in params:
             known = [*params, *self._values.broken]
-            self._unknown("DOC-152", f'there is no parameter "{name}"', name, known, at)
+            self._unknown("DOC-152", f'there is no parameter "{name}"', name=name, known=known, at=at)
             return None
         return params[name]
 
@@ -244,7 +248,7 @@ class _Filler:
             self._store_error = error.code
             self.problems.extend(replace(problem, at=problem.at or at()) for problem in error.problems)
 
-    def _unknown(self, code: str, message: str, name: str, known: Collection[str], at: _Place) -> None:
+    def _unknown(self, code: str, message: str, *, name: str, known: Collection[str], at: _Place) -> None:
         near = nearest(name, known)
         self._problem(code, message, at, hint=f'did you mean "{near}"?' if near else None)
 

@@ -91,6 +91,11 @@ Node: TypeAlias = Scalar | Sequence | Mapping
 Plain: TypeAlias = "Value | list[Plain] | dict[str, Plain]"
 
 
+def is_null(node: Node) -> bool:
+    """Whether nothing is written there, or ``null``."""
+    return isinstance(node, Scalar) and node.value is None
+
+
 def plain(node: Node) -> Plain:
     """Ordinary Python data: dict, list and scalar values; an alias is a copy of what it names."""
     match node:

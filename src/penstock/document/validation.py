@@ -71,12 +71,14 @@ def validate(
         return None, list(error.problems)
     except ValidationError as error:
         details = error.errors(include_url=False, include_input=False)
-        strange = _strange_parameters(details, model, node, owner)
-        problems = strange or [_problem(detail, model, node, owner) for detail in _told(details, node)]
+        strange = _strange_parameters(details, model, node=node, owner=owner)
+        problems = strange or [_problem(detail, model, node=node, owner=owner) for detail in _told(details, node)]
         return None, [_at_the_key(problem, node, at) for problem in problems]
 
 
-def _strange_parameters(details: list[ErrorDetails], model: type[BaseModel], node: Node, owner: str) -> list[Problem]:
+def _strange_parameters(
+    details: list[ErrorDetails], model: type[BaseModel], *, node: Node, owner: str
+) -> list[Problem]:
     """A map with a wrong key was taken for the short form's value, which is no map: then the key is what is wrong."""
     short = getattr(model, "short", None)
     taken_whole = any(detail["loc"] == (short,) and detail["type"].endswith("_type") for detail in details)
@@ -124,7 +126,7 @@ def present(node: Node, path: tuple[str | int, ...]) -> tuple[str | int, ...]:
     return known
 
 
-def _problem(detail: ErrorDetails, model: type[BaseModel], node: Node, owner: str) -> Problem:
+def _problem(detail: ErrorDetails, model: type[BaseModel], *, node: Node, owner: str) -> Problem:
     path = detail["loc"]
     name = str(path[-1]) if path else ""
     match detail["type"]:

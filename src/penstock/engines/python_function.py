@@ -149,7 +149,7 @@ def apply(
     if not node.whole_table:
         for batch in batches:
             if batch.num_rows:
-                yield from _called(node, function, batch, folder)
+                yield from _called(node, function, rows=batch, folder=folder)
         return
     collected: list[pa.RecordBatch] = []
     size = 0
@@ -163,11 +163,11 @@ def apply(
                 hint="raise max_bytes, or let the function take batches",
             )
         collected.append(batch)
-    yield from _called(node, function, pa.Table.from_batches(collected, schema=schema), folder)
+    yield from _called(node, function, rows=pa.Table.from_batches(collected, schema=schema), folder=folder)
 
 
 def _called(
-    node: Python, function: BatchFunction, rows: pa.RecordBatch | pa.Table, folder: Path
+    node: Python, function: BatchFunction, *, rows: pa.RecordBatch | pa.Table, folder: Path
 ) -> Iterator[pa.RecordBatch]:
     import pyarrow as pa
 

@@ -23,6 +23,7 @@ __all__ = [
     "Problem",
     "Severity",
     "TransientError",
+    "blanked",
     "nearest",
 ]
 
@@ -111,7 +112,12 @@ def _window(text: str, column: int, end: int, limit: int = 120) -> tuple[str, in
     text = _PASSWORD_IN_URL.sub(lambda match: match[1] + "*" * len(match[2]), text)
     start = 0 if end <= limit else max(column - limit // 2, 0)
     part = text[start : start + limit]
-    return "".join(c if c.isprintable() else " " for c in part), column - start
+    return blanked(part), column - start
+
+
+def blanked(text: str) -> str:
+    """The text with a space for every character that is none to look at; as long as it was."""
+    return "".join(character if character.isprintable() else " " for character in text)
 
 
 class PenstockError(Exception):
@@ -207,6 +213,6 @@ def nearest(name: str, candidates: Sequence[str] | Iterable[str]) -> str | None:
     """
     from difflib import get_close_matches
 
-    known = {str(c).casefold(): str(c) for c in candidates}
+    known = {str(candidate).casefold(): str(candidate) for candidate in candidates}
     match = get_close_matches(name.casefold(), list(known), n=1, cutoff=0.6)
     return known[match[0]] if match else None

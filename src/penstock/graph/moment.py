@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from sqlglot import exp
 
 from penstock.graph.nodes import Cause, Column, SortKey
+from penstock.trees import call
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -76,7 +77,7 @@ def _told(tree: exp.Expr, moment: datetime) -> exp.Expr:
         return _told(tree.expression, moment)
     if _is_age(tree):
         midnight = _literal(moment.replace(hour=0, minute=0, second=0, microsecond=0), exp.DType.TIMESTAMP)
-        return exp.Anonymous(this=_AGE, expressions=[midnight, *tree.expressions])
+        return call(_AGE, midnight, *tree.expressions)
     kind = _type_of(tree)
     return tree if kind is None else _literal(moment, kind)
 

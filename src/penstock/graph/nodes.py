@@ -53,6 +53,8 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class SortKey:
+    """Rows in the order of ``value``, a checked expression; nulls last unless said."""
+
     value: exp.Expr
     descending: bool = False
     nulls_first: bool = False
@@ -206,6 +208,8 @@ class Union(_Node):
 
 @dataclass(frozen=True, slots=True)
 class Sort(_OneInput):
+    """The same rows in an order; it holds for a Limit or a sink directly above, for nothing else."""
+
     keys: tuple[SortKey, ...]
     kind = NodeKind.SORT
 

@@ -30,7 +30,7 @@ from penstock.graph.nodes import (
     Union,
     Write,
 )
-from penstock.trees import column, identifier, relation, unused_name
+from penstock.trees import call, column, identifier, relation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -77,10 +77,12 @@ def to_select(node: Node, name: Callable[[str], exp.Table] = relation) -> exp.Qu
 
 
 def projections(columns: Sequence[Column]) -> list[exp.Expr]:
+    """What stands after SELECT: every value under its name."""
     return [exp.alias_(item.value.copy(), identifier(item.name)) for item in columns]
 
 
 def order(key: SortKey) -> exp.Ordered:
+    """What stands after ORDER BY."""
     return exp.Ordered(this=key.value.copy(), desc=key.descending, nulls_first=key.nulls_first)
 
 
@@ -100,7 +102,7 @@ def keep(select: exp.Select, condition: exp.Expr) -> exp.Select:
 
 def sample_hash(columns: Sequence[str], seed: int) -> exp.Expr:
     """A number of the row's content and the seed: the same for the same row whatever the threads and the order."""
-    number = exp.Anonymous(this="hash", expressions=[exp.Literal.number(seed), *(column(name) for name in columns)])
+    number = call("hash", exp.Literal.number(seed), *(column(name) for name in columns))
     number.meta[_ROW_HASH] = True
     return number
 
@@ -136,13 +138,13 @@ def _join(node: Join, name: Callable[[str], exp.Table]) -> exp.Select:
 def _aggregate(node: Aggregate, name: Callable[[str], exp.Table]) -> exp.Select:
     select = exp.select(*projections((*node.by, *node.measures))).from_(name(node.input))
     # By place: a key's alias may be the name of another column of the input.
-    return select.group_by(*[exp.Literal.number(i) for i in range(1, len(node.by) + 1)]) if node.by else select
+    return select.group_by(*[exp.Literal.number(place) for place in range(1, len(node.by) + 1)]) if node.by else select
 
 
 def _explode(node: Explode, name: Callable[[str], exp.Table]) -> exp.Select:
     values = _or_one_null(node, node.value.copy())
     parts = projections(node.columns)
-    parts.append(exp.alias_(exp.Anonymous(this="unnest", expressions=[values]), identifier(node.as_)))
+    parts.append(exp.alias_(call("unnest", values), identifier(node.as_)))
     if node.position is not None:
         parts.append(exp.alias_(_places(node), identifier(node.position)))
     return exp.select(*parts).from_(name(node.input))
@@ -152,7 +154,7 @@ def _or_one_null(node: Explode, values: exp.Expr) -> exp.Expr:
     """``values``, or one null where the list is empty or null and its row is kept."""
     if not node.keep_empty:
         return values
-    count = exp.Anonymous(this="len", expressions=[node.value.copy()])
+    count = call("len", node.value)
     some = exp.GT(this=count, expression=exp.Literal.number(0))
     return exp.Case(ifs=[exp.If(this=some, true=values)], default=exp.Array(expressions=[exp.null()]))
 
@@ -160,10 +162,10 @@ def _or_one_null(node: Explode, values: exp.Expr) -> exp.Expr:
 def _places(node: Explode) -> exp.Expr:
     """1 to the number of elements; null for a kept row without one."""
     if not node.keep_empty:
-        return exp.Anonymous(this="generate_subscripts", expressions=[node.value.copy(), exp.Literal.number(1)])
-    count = exp.Anonymous(this="len", expressions=[node.value.copy()])
-    places = exp.Anonymous(this="generate_series", expressions=[exp.Literal.number(1), count])
-    return exp.Anonymous(this="unnest", expressions=[_or_one_null(node, places)])
+        return call("generate_subscripts", node.value, exp.Literal.number(1))
+    count = call("len", node.value)
+    places = call("generate_series", exp.Literal.number(1), count)
+    return call("unnest", _or_one_null(node, places))
 
 
 def _union(tables: Sequence[exp.Table]) -> exp.Query:
@@ -198,17 +200,4 @@ def _query(node: Query, name: Callable[[str], exp.Table]) -> exp.Query:
     return cast("exp.Query", query)
 
 
-# The first trees that a relational node needs are handed on with it.
-__all__ = [
-    "column",
-    "identifier",
-    "keep",
-    "order",
-    "projections",
-    "relation",
-    "sample_hash",
-    "says_something",
-    "to_select",
-    "unused_name",
-    "violated",
-]
+__all__ = ["keep", "order", "projections", "sample_hash", "says_something", "to_select", "violated"]

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, order=True)
 class PipelineKey:
+    """Whose memory it is: environments and pipelines of a project share nothing."""
+
     project: str
     environment: str
     pipeline: str
@@ -29,16 +31,20 @@ class PipelineKey:
 
 
 class EpochStatus(StrEnum):
+    """Where an epoch stands; of one number at most one record is planned or sealed."""
+
     PLANNED = "planned"  # ranges are durable; sinks may or may not have it
     SEALED = "sealed"
     ABANDONED = "abandoned"  # no sink had it; its number was planned anew
 
 
 class RunStatus(StrEnum):
-    RUNNING = "running"
+    """How a call of ``penstock run`` ended."""
+
+    RUNNING = "running"  # or killed, until the pipeline's next run closes it
     DONE = "done"
     FAILED = "failed"
-    INTERRUPTED = "interrupted"
+    INTERRUPTED = "interrupted"  # by a signal; the state is consistent
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,14 +170,14 @@ class RejectEntry:
 class Ledger(Protocol):
     """The durable memory. One instance per process; methods may be called from any thread."""
 
-    def take(self, key: PipelineKey, holder: str, now: datetime, duration: timedelta) -> Lease:
+    def take(self, key: PipelineKey, holder: str, *, now: datetime, duration: timedelta) -> Lease:
         """The lease, its fence one more than ever before; the incarnation is made at the first call.
 
         Raises FatalError LED-110 naming the holder while another holder's lease has not expired.
         """
         ...
 
-    def renew(self, lease: Lease, now: datetime, duration: timedelta) -> Lease:
+    def renew(self, lease: Lease, *, now: datetime, duration: timedelta) -> Lease:
         """Raises FatalError LED-111 where somebody else holds it by now."""
         ...
 
@@ -190,13 +196,15 @@ class Ledger(Protocol):
         """Whether a new incarnation was begun and none of its epochs is sealed yet."""
         ...
 
-    def begin_run(self, run: RunRecord) -> None: ...
+    def begin_run(self, run: RunRecord) -> None:
+        """The record of a run that goes on; its run_id is new."""
+        ...
 
     def end_run(self, run: RunRecord) -> None:
         """Replaces the record of that run_id; one that ended before it began has none yet."""
         ...
 
-    def close_runs(self, lease: Lease, run_id: str, at: datetime) -> None:
+    def close_runs(self, lease: Lease, run_id: str, *, at: datetime) -> None:
         """Runs of the pipeline that still count as running, all but this one, were killed: nobody else holds a lease."""
         ...
 
@@ -216,7 +224,9 @@ class Ledger(Protocol):
         """The newest sealed epoch of the newest incarnation; None too where that has none yet."""
         ...
 
-    def epochs(self, run_id: str) -> Sequence[EpochRecord]: ...
+    def epochs(self, run_id: str) -> Sequence[EpochRecord]:
+        """What the run planned or took over, by number."""
+        ...
 
     def plan_epoch(self, epoch: EpochRecord) -> None:
         """Ranges are durable when this returns. The number is that of the last sealed one plus 1; an unsealed record of
@@ -273,4 +283,6 @@ class Ledger(Protocol):
         """Newest first."""
         ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Idempotent; no other method may be called afterwards."""
+        ...

@@ -172,7 +172,7 @@ def to_receipts(stored: Mapping[str, Mapping[str, Any]]) -> dict[str, Receipt]:
     return {name: Receipt(**item) for name, item in stored.items()}
 
 
-def of_reject(epoch: EpochRecord, file: RejectFile, status: str, at: datetime) -> Row:
+def of_reject(epoch: EpochRecord, file: RejectFile, *, status: str, at: datetime) -> Row:
     return {
         **of_key(epoch.key),
         "incarnation": epoch.incarnation,

@@ -103,7 +103,7 @@ class SqliteLedger:
 
     # ------------------------------------------------------------ leases
 
-    def take(self, key: PipelineKey, holder: str, now: datetime, duration: timedelta) -> Lease:
+    def take(self, key: PipelineKey, holder: str, *, now: datetime, duration: timedelta) -> Lease:
         with self._transaction():
             row = self._first(tables.PIPELINE, **records.of_key(key))
             alone = self._lock(key)
@@ -144,7 +144,7 @@ class SqliteLedger:
         if handle is not None:
             os.close(handle)
 
-    def renew(self, lease: Lease, now: datetime, duration: timedelta) -> Lease:
+    def renew(self, lease: Lease, *, now: datetime, duration: timedelta) -> Lease:
         renewed = replace(lease, expires_at=now + duration)
         with self._transaction():
             self._held(lease.key, lease.fence)
@@ -187,7 +187,7 @@ class SqliteLedger:
     def end_run(self, run: RunRecord) -> None:
         self.begin_run(run)
 
-    def close_runs(self, lease: Lease, run_id: str, at: datetime) -> None:
+    def close_runs(self, lease: Lease, run_id: str, *, at: datetime) -> None:
         with self._transaction():
             self._held(lease.key, lease.fence)
             self._write(tables.CLOSE_RUNS, {**records.of_key(lease.key), "run_id": run_id, "ended_at": at})
@@ -267,15 +267,15 @@ class SqliteLedger:
                 self._write(tables.PUT_SINK, records.of_sink(epoch, sink))
             for source, schema in seal.schemas.items():
                 self._write(tables.PUT_SCHEMA, records.of_schema(epoch.key, source, schema))
-            self._add_rejects(epoch, seal.rejects, "kept", seal.sealed_at)
+            self._add_rejects(epoch, seal.rejects, status="kept", at=seal.sealed_at)
 
     def abort(self, epoch: EpochRecord, rejects: Sequence[RejectFile], at: datetime) -> None:
         with self._transaction():
-            self._add_rejects(epoch, rejects, "aborted", at)
+            self._add_rejects(epoch, rejects, status="aborted", at=at)
 
-    def _add_rejects(self, epoch: EpochRecord, files: Sequence[RejectFile], status: str, at: datetime) -> None:
+    def _add_rejects(self, epoch: EpochRecord, files: Sequence[RejectFile], *, status: str, at: datetime) -> None:
         for file in files:
-            self._write(tables.ADD_REJECT, records.of_reject(epoch, file, status, at))
+            self._write(tables.ADD_REJECT, records.of_reject(epoch, file, status=status, at=at))
 
     # ------------------------------------------------------------ what is known
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from penstock.compile.guarantee import repeat_of
 from penstock.graph.nodes import Check, Column, Project, Python, Read, Write
-from penstock.graph.select import column
 from penstock.plan.stages import Acknowledge, Commit, Pass, Plan, Seal, Shared, Spool, Stage
 from penstock.registry import Capability
+from penstock.trees import column
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -30,7 +30,7 @@ def make_plan(compiled: Compiled, changes: Mapping[str, Preparation]) -> Plan:
     stages: list[Stage] = list(_spools(pipeline, graph))
     spooled = {stage.source for stage in stages if isinstance(stage, Spool)}
     for number, sinks in enumerate(_levels(graph), start=1):
-        stages.append(_pass(number, graph, sinks, pipeline, spooled))
+        stages.append(_pass(number, graph, sinks=sinks, pipeline=pipeline, spooled=spooled))
         stages += [_commit(pipeline.sinks[name], changes.get(name)) for name in sinks]
     stages += [Seal(), Acknowledge(tuple(dict.fromkeys(read.source for read in graph.reads)))]
     return Plan(
@@ -40,7 +40,7 @@ def make_plan(compiled: Compiled, changes: Mapping[str, Preparation]) -> Plan:
         compiled.delivery,
         _hash(pipeline, compiled.graph, stages),
         {name: use.descriptor.name for name, use in pipeline.sources.items()},
-        frozenset(name for name in pipeline.sources if _is_replayable(pipeline, name)),
+        frozenset(name for name in pipeline.sources if _has(Capability.REPLAYABLE, pipeline, name)),
         compiled.warnings,
     )
 
@@ -75,7 +75,7 @@ def _levels(graph: Graph) -> list[list[str]]:
     ]
 
 
-def _pass(number: int, graph: Graph, sinks: list[str], pipeline: Pipeline, spooled: set[str]) -> Pass:
+def _pass(number: int, graph: Graph, *, sinks: list[str], pipeline: Pipeline, spooled: set[str]) -> Pass:
     part = graph.only(graph.upstream(*sinks))
     return Pass(
         number,
@@ -94,10 +94,10 @@ def _shared(part: Graph, pipeline: Pipeline, spooled: set[str]) -> Iterable[Shar
         consumers = part.consumers[node.id]
         together = ends[node.id]
         splits = len(together) > 1 and any(ends[name] != together for name in consumers)
-        if isinstance(node, Read) and _must_stay(node, part, pipeline, spooled):
+        if isinstance(node, Read) and _must_stay(node, part, pipeline=pipeline, spooled=spooled):
             yield Shared(node.id, "kept", "its source gives other rows when it is read again")
-        elif splits and _cheap(node, part, pipeline, spooled):
-            yield Shared(node.id, "read again", "reading its Parquet files twice is cheaper than keeping the rows")
+        elif splits and _cheap(node, part, pipeline=pipeline, spooled=spooled):
+            yield Shared(node.id, "read again", "reading its columns twice is cheaper than keeping the rows")
         elif splits and not isinstance(node, Python):
             yield Shared(node.id, "kept", f"{_listed(sorted(together))} need it")
 
@@ -118,27 +118,23 @@ def _ends(part: Graph) -> dict[str, frozenset[str]]:
     return ends
 
 
-def _must_stay(node: Read, part: Graph, pipeline: Pipeline, spooled: set[str]) -> bool:
+def _must_stay(node: Read, part: Graph, *, pipeline: Pipeline, spooled: set[str]) -> bool:
     """Rejected rows are found by a second read, and so is what several statements share."""
-    if _is_replayable(pipeline, node.source) or node.source in spooled:
+    if _has(Capability.REPLAYABLE, pipeline, node.source) or node.source in spooled:
         return False
     below = [other for other in part.nodes if node.id in part.upstream(other.id)]
     return any(isinstance(other, Check) for other in below) or len(_ends(part)[node.id]) > 1
 
 
-def _cheap(node: object, part: Graph, pipeline: Pipeline, spooled: set[str]) -> bool:
-    """A few columns computed right above Parquet files."""
+def _cheap(node: object, part: Graph, *, pipeline: Pipeline, spooled: set[str]) -> bool:
+    """A few columns computed right above files that are read by column."""
     while isinstance(node, Project):
         node = part[node.input]
-    return (
-        isinstance(node, Read)
-        and node.source not in spooled
-        and pipeline.sources[node.source].descriptor.name in {"parquet", "delta"}
-    )
+    return isinstance(node, Read) and node.source not in spooled and _has(Capability.COLUMNAR, pipeline, node.source)
 
 
-def _is_replayable(pipeline: Pipeline, source: str) -> bool:
-    return Capability.REPLAYABLE in pipeline.sources[source].descriptor.capabilities
+def _has(capability: Capability, pipeline: Pipeline, source: str) -> bool:
+    return capability in pipeline.sources[source].descriptor.capabilities
 
 
 # ---------------------------------------------------------------- spools and commits

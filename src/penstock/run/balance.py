@@ -231,7 +231,7 @@ def _check_shared_out(graph: Graph, entries: Sequence[NodeBalance], partly: _Par
             raise _unbalanced(found["anti"], f'of {rows} rows of "{left}" there are {shares}')
 
 
-def check_receipt(sink: str, sent: int, receipt: Receipt) -> None:
+def check_receipt(sink: str, *, sent: int, receipt: Receipt) -> None:
     """Rows sent = inserted + updated + unchanged + ignored as older. Raises FatalError RUN-121: not sealed."""
     told = receipt.inserted + receipt.updated + receipt.unchanged + receipt.ignored_older
     if receipt.rows == sent == told:

@@ -96,7 +96,7 @@ class EpochRunner:
         sealed = around.ledger.committed(around.key, self._lease.incarnation)
         markers = {name: sink.marker(self._sink_id(name)) for name, sink in around.sinks.items() if sink.remembers}
         last = around.ledger.last_epoch(around.key, self._lease.incarnation)
-        return settle(last, sealed, markers, around.plan.hash)
+        return settle(last, sealed, markers=markers, plan_hash=around.plan.hash)
 
     def new(self, last: EpochRecord | None) -> SealedEpoch:
         """Plans an epoch over what the sources have now and runs it."""
@@ -289,7 +289,7 @@ class EpochRunner:
 
         around.faults.reached("run.before_commit")
         receipt = call_with_retry(attempt, around.retry, clock=around.clock, random=around.random)
-        balance.check_receipt(name, sent, receipt)
+        balance.check_receipt(name, sent=sent, receipt=receipt)
         around.events.emit(SinkCommitted(name, record.number, receipt.rows, receipt.version))
         return receipt
 

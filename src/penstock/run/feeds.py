@@ -67,12 +67,12 @@ class Feeds:
         ``moment`` is the epoch's.
         """
         return tuple(
-            Range(source, part.id, None, self._upto(source, part, self.folder / name / source, moment))
+            Range(source, part.id, None, self._upto(source, part, folder=self.folder / name / source, moment=moment))
             for source in dict.fromkeys(read.source for read in self.plan.graph.reads)
             for part in self.sources[source].partitions()
         )
 
-    def _upto(self, name: str, part: Partition, folder: Path, moment: datetime) -> Position:
+    def _upto(self, name: str, part: Partition, *, folder: Path, moment: datetime) -> Position:
         source = self.sources[name]
         if name not in self.plan.spools:
             return source.latest(part)
@@ -85,12 +85,12 @@ class Feeds:
                 lambda records, of: self.events.emit(SpoolMoved(name, records, records / of if of else None)),
             )
         else:
-            position = self._copied(name, part, folder, moment)
+            position = self._copied(name, part, folder=folder, moment=moment)
         sync_folder(folder)
         self.events.emit(SourceSpooled(name, sum(item.stat().st_size for item in folder.iterdir())))
         return position
 
-    def _copied(self, name: str, part: Partition, folder: Path, moment: datetime) -> Position:
+    def _copied(self, name: str, part: Partition, *, folder: Path, moment: datetime) -> Position:
         """The range as Parquet files, written by the engine: the columns and rows that the plan reads of it.
 
         Raises FatalError RUN-120 where a row got lost on the way.
@@ -170,7 +170,7 @@ class Feeds:
 
 
 def as_they_stand(
-    graph: Graph, sources: Mapping[str, Source], sinks: Mapping[str, Sink], scratch: Path
+    graph: Graph, sources: Mapping[str, Source], *, sinks: Mapping[str, Sink], scratch: Path
 ) -> Mapping[str, Sequence[Rows]]:
     """By node id, what the sources and the sinks' tables hold now: for reads outside of a run, which no epoch records and
     nothing reads again. What has to be fetched first is fetched into ``scratch``.

@@ -36,7 +36,7 @@ def run(around: Surroundings, holder: str, *, full_refresh: bool = False) -> Don
     Raises the five error classes; KeyboardInterrupt passes through, with nothing half-written.
     """
     with _leased(around, holder, full_refresh=full_refresh) as lease:
-        around.ledger.close_runs(lease, around.run_id, around.clock.now())
+        around.ledger.close_runs(lease, around.run_id, at=around.clock.now())
         around.faults.reached("run.taken")
         runner = EpochRunner(around, lease)
         situation = runner.situation()
@@ -66,7 +66,7 @@ def _has_moved(around: Surroundings, finished: SealedEpoch) -> bool:
 @contextmanager
 def _leased(around: Surroundings, holder: str, *, full_refresh: bool) -> Iterator[Lease]:
     """The lease, renewed from a thread of its own while the block runs."""
-    lease = around.ledger.take(around.key, holder, around.clock.now(), LEASE)
+    lease = around.ledger.take(around.key, holder, now=around.clock.now(), duration=LEASE)
     if full_refresh:
         lease = replace(lease, incarnation=around.ledger.new_incarnation(lease))
     stop = threading.Event()
@@ -75,7 +75,7 @@ def _leased(around: Surroundings, holder: str, *, full_refresh: bool) -> Iterato
         # One that fails is tried again in time; a lease that was lost shows at the next write to the ledger.
         while not stop.wait(_RENEW_S):
             with suppress(PenstockError):
-                around.ledger.renew(lease, around.clock.now(), LEASE)
+                around.ledger.renew(lease, now=around.clock.now(), duration=LEASE)
 
     thread = threading.Thread(target=renew, name="penstock-lease", daemon=True)
     thread.start()

@@ -29,6 +29,7 @@ class Situation:
 def settle(
     last: EpochRecord | None,
     sealed: Mapping[str, int],
+    *,
     markers: Mapping[str, EpochMarker | None],
     plan_hash: str,
 ) -> Situation:
@@ -45,7 +46,7 @@ def settle(
         if found == planned.get(sink):
             committed.add(sink)
         elif found != before:
-            raise _inconsistent(sink, found, before, planned.get(sink))
+            raise _inconsistent(sink, found, before=before, planned=planned.get(sink))
     if open_epoch is None or not committed:
         return Situation("nothing", last)
     if committed >= planned.keys():
@@ -60,7 +61,7 @@ def settle(
     return Situation("redo", open_epoch, frozenset(committed))
 
 
-def _inconsistent(sink: str, found: int, before: int, planned: int | None) -> FatalError:
+def _inconsistent(sink: str, found: int, *, before: int, planned: int | None) -> FatalError:
     expected = f"{before}" if planned is None else f"{before} or {planned}"
     if found > (planned or before):
         message = f'the sink "{sink}" is ahead of the ledger'

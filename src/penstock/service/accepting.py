@@ -11,6 +11,7 @@ from penstock.errors import PenstockError
 from penstock.run.runner import LEASE
 from penstock.service.families import parts
 from penstock.service.opening import opened
+from penstock.types.compatibility import Change, ColumnAdded, ColumnMissing, RenameSuspected, Reordered, diff
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from penstock.document.assembly import Loaded
     from penstock.service.opening import Opened
     from penstock.service.request import Request
-    from penstock.types import Schema
+    from penstock.types import Field, Schema
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,33 +32,37 @@ class Accepted:
     now: Schema
 
     @property
-    def added(self) -> list[str]:
-        return [item.name for item in self.now if self.before is not None and item.name not in self.before]
-
-    @property
-    def gone(self) -> list[str]:
-        return [item.name for item in self.before or () if item.name not in self.now]
-
-    @property
-    def changed(self) -> list[tuple[str, str, str]]:
-        """Column, recorded type, type now."""
-        before = self.before if self.before is not None else self.now
-        pairs = [(have, item) for item in self.now if (have := before.get(item.name)) is not None]
-        return [(item.name, str(have.type), str(item.type)) for have, item in pairs if have.type != item.type]
+    def changes(self) -> tuple[Change, ...]:
+        """None where nothing was recorded, and where nothing is other."""
+        return diff(self.before, self.now) if self.before is not None else ()
 
     @property
     def is_new(self) -> bool:
         """Whether there was anything to accept."""
-        return self.before is None or bool(self.added or self.gone or self.changed)
+        return self.before is None or bool(self.changes)
 
     def to_json(self) -> dict[str, Any]:
+        added, gone = [], []
+        changed: dict[str, tuple[Field, Field]] = {}
+        for change in self.changes:
+            match change:
+                case ColumnAdded(field):
+                    added.append(field.name)
+                case ColumnMissing(field):
+                    gone.append(field.name)
+                case RenameSuspected() | Reordered():
+                    pass
+                case _:
+                    changed[change.new.name] = change.old, change.new
         return {
             "pipeline": self.pipeline,
             "source": self.source,
             "recorded_before": self.before is not None,
-            "added": self.added,
-            "gone": self.gone,
-            "changed": [{"column": name, "from": before, "to": now} for name, before, now in self.changed],
+            "added": added,
+            "gone": gone,
+            "changed": [
+                {"column": name, "from": old.spelling, "to": new.spelling} for name, (old, new) in changed.items()
+            ],
         }
 
 
@@ -77,7 +82,7 @@ def _accepted(request: Request, loaded: Loaded) -> Sequence[Accepted]:
         news = {one.source: one.now for one in each if one.is_new}
         if news:
             holder = f"{socket.gethostname()}/{os.getpid()}/schema"
-            lease = found.ledger.take(found.key, holder, request.clock.now(), LEASE)
+            lease = found.ledger.take(found.key, holder, now=request.clock.now(), duration=LEASE)
             try:
                 found.ledger.accept(lease, news)
             finally:

@@ -3,19 +3,34 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from penstock.connectors.api import Json
     from penstock.ledger.api import RejectFile
 
 
-def by_cause(files: Iterable[RejectFile]) -> list[dict[str, Any]]:
-    """Rows by node, cause and column, most first. A row with several causes stands under each of them."""
+@dataclass(frozen=True, slots=True)
+class CauseRows:
+    """How many rows a node rejected for one cause; ``column`` None: the record as a whole."""
+
+    node: str
+    cause: str
+    column: str | None
+    rows: int
+
+    def to_json(self) -> dict[str, Json]:
+        return asdict(self)
+
+
+def by_cause(files: Iterable[RejectFile]) -> tuple[CauseRows, ...]:
+    """By node, cause and column, most rows first. A row with several causes stands under each of them."""
     totals: Counter[tuple[str, str, str | None]] = Counter()
     for file in files:
         for (code, column), rows in file.groups.items():
             totals[file.node, code, column] += rows
     ordered = sorted(totals.items(), key=lambda item: (-item[1], str(item[0])))
-    return [{"node": node, "cause": code, "column": column, "rows": rows} for (node, code, column), rows in ordered]
+    return tuple(CauseRows(node, code, column, rows) for (node, code, column), rows in ordered)

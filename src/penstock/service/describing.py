@@ -54,6 +54,7 @@ def json_schema() -> Mapping[str, Any]:
 
 
 def components(*groups: Group) -> Sequence[Descriptor]:
+    """All of these groups, by group and name; imports their modules."""
     return [one for group in groups for one in registry.every(group)]
 
 
@@ -178,6 +179,7 @@ def _type(field: Schema, definitions: Schema) -> str:
 
 
 def to_json(descriptor: Descriptor) -> dict[str, Any]:
+    """A descriptor as ``connectors --json`` and ``steps --json`` print it."""
     return {
         "name": descriptor.name,
         "group": descriptor.group,

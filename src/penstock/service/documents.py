@@ -60,7 +60,7 @@ def faults_of(settings: Settings) -> Faults:
     return parse_faults(settings.variables.get(VARIABLE, ""))
 
 
-def run_document(request: Request, events: Events, faults: Faults) -> DocumentResult:
+def run_document(request: Request, *, events: Events, faults: Faults) -> DocumentResult:
     """Runs every part. One that cannot begin is a result that failed; where there are tables, whether the next ones
     begin then is ``on_table_error``'s to say. Raises nothing but our own bugs.
 
@@ -78,7 +78,7 @@ def run_document(request: Request, events: Events, faults: Faults) -> DocumentRe
         with parts(request, loaded) as found:
             of_tables = found.of_tables
             for part in found.each:
-                done.append(_run(request, part, events, faults))
+                done.append(_run(request, part, events=events, faults=faults))
                 if _ends(part, done[-1]):
                     break
             left = tuple(part.loaded.pipeline.name for part in found.each[len(done) :])
@@ -97,7 +97,7 @@ def _ends(part: Part, result: RunResult) -> bool:
             return False
 
 
-def _run(request: Request, part: Part, events: Events, faults: Faults) -> RunResult:
+def _run(request: Request, part: Part, *, events: Events, faults: Faults) -> RunResult:
     call = _Call.of(request)
     try:
         return run(request, events, faults, part.loaded, run_id=call.run_id)

@@ -8,7 +8,7 @@ import tempfile
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from penstock.compile.reads import only, reads, upstream
 from penstock.connectors.api import Context, WriteMode
@@ -19,7 +19,7 @@ from penstock.fields import reveal
 from penstock.service.opening import allowance_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from penstock.connectors.families import Member
     from penstock.document.assembly import Loaded
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 PLACE: Final = "{table}"
 _IN_SCHEMA: Final = f".{PLACE}"  # in a table's name: the schema stands before it
 _NAMED: Final = ("path", "table")  # the parameters in which it is replaced
+Answer = TypeVar("Answer")
 _MOST_BYTES: Final = 180  # of a file name's 255, with room for what is put beside it
 
 
@@ -55,6 +56,23 @@ class Parts:
     of_tables: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class PerPart(Generic[Answer]):
+    """What is known of each part of a document, in the order of the parts; ``of_tables`` as ``Parts`` has it."""
+
+    answers: tuple[Answer, ...]
+    of_tables: bool
+
+    def __iter__(self) -> Iterator[Answer]:
+        return iter(self.answers)
+
+    def to_json(self, one: Callable[[Answer], dict[str, Any]]) -> dict[str, Any]:
+        """Of a document without ``tables:`` its answer, which ``one`` turns into JSON; else all of them."""
+        if not self.of_tables:
+            return one(self.answers[0])
+        return {"members": [one(answer) for answer in self.answers]}
+
+
 @contextmanager
 def parts(request: Request, loaded: Loaded | None = None, *, offline: bool = False) -> Iterator[Parts]:
     """Reads the document, unless it is handed in, and asks which tables there are now; a document without ``tables:`` is
@@ -76,14 +94,14 @@ def parts(request: Request, loaded: Loaded | None = None, *, offline: bool = Fal
         for name in shape.families:
             use = loaded.pipeline.sources[name]
             context = Context(name, loaded.paths.resolve, folder, request.clock, allowance=allowance_of(loaded, folder))
-            found += _members(closing, loaded, shape, use, context)
+            found += _members(closing, loaded, shape=shape, use=use, context=context)
         rest = shape.rest()
         if rest.sinks:
             found.append(Part(replace(loaded, pipeline=rest)))
         yield Parts(loaded, tuple(found), of_tables=True)
 
 
-def _members(closing: ExitStack, loaded: Loaded, shape: _Shape, use: SourceUse, context: Context) -> Iterable[Part]:
+def _members(closing: ExitStack, loaded: Loaded, *, shape: _Shape, use: SourceUse, context: Context) -> Iterable[Part]:
     try:
         family = use.descriptor.make(use.params, context)
         if not isinstance(family, TableFamily):

@@ -14,9 +14,10 @@ from penstock.errors import ConfigError, InternalError, PenstockError, nearest
 from penstock.graph.nodes import Project, Read, Table, Write
 from penstock.graph.select import to_select
 from penstock.plan.stages import Acknowledge, Commit, Pass, Seal, Spool, Stage
-from penstock.service.families import parts
+from penstock.service.families import PerPart, parts
 from penstock.service.masking import masked_rows
 from penstock.service.opening import LEDGER_FILE, opened
+from penstock.types.compatibility import diff
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -99,12 +100,12 @@ class Explained:
         }
 
 
-def plan(request: Request) -> tuple[Explained, ...]:
+def plan(request: Request) -> PerPart[Explained]:
     """One per table of ``tables:`` and one of the rest; of a document without tables one. Asks the systems for their
     columns, writes nothing. Raises ConfigError with every problem of the first part that has any.
     """
     with parts(request) as found:
-        return tuple(_explained(request, part) for part in found.each)
+        return PerPart(tuple(_explained(request, part) for part in found.each), found.of_tables)
 
 
 def _explained(request: Request, part: Part) -> Explained:
@@ -135,12 +136,7 @@ def _news(found: Opened, last: EpochRecord | None, made: Plan) -> list[str]:
         now = found.facts.sources.get(name)
         if now is None:
             continue
-        added = [item.name for item in now if item.name not in recorded]
-        gone = [item.name for item in recorded if item.name not in now]
-        if added:
-            news.append(f'"{name}" has new columns: {", ".join(added)}')
-        if gone:
-            news.append(f'"{name}" lacks columns: {", ".join(gone)}')
+        news += [f'"{name}": {change}' for change in diff(recorded, now)]
     return news
 
 
@@ -212,7 +208,7 @@ def preview(request: Request, name: str, rows: int, allow: Collection[str] = ())
     """
     with parts(request) as every:
         part, node = _chosen(every, name)
-        found = _sampled(request, part, node, rows)
+        found = _sampled(request, part, name=node, rows=rows)
     return replace(found, rows=masked_rows(found.rows, found.schema, allow))
 
 
@@ -229,7 +225,7 @@ def _chosen(found: Parts, name: str) -> tuple[Part, str]:
     return found.each[0], name
 
 
-def _sampled(request: Request, part: Part, name: str, rows: int) -> Sampled:
+def _sampled(request: Request, part: Part, *, name: str, rows: int) -> Sampled:
     pipeline = part.loaded.pipeline
     own = name.partition(".")[0]
     if own in pipeline.names:
@@ -292,16 +288,16 @@ class Traced:
         }
 
 
-def lineage(request: Request, *, column: str | None = None, connect: bool = True) -> tuple[Traced, ...]:
+def lineage(request: Request, *, column: str | None = None, connect: bool = True) -> PerPart[Traced]:
     """One per table of ``tables:`` and one of the rest; of a document without tables one. ``column`` (``node.column``):
     of that alone. Raises ConfigError CLI-104 with the nearest name.
     """
     with parts(request, offline=not connect) as every:
         found = tuple(_traced(request, part, connect=connect) for part in every.each)
-    if column is None:
-        return found
-    having = [each for each in found if column.partition(".")[0] in each.kinds]
-    return tuple(_only(each, column) for each in having or found)
+    if column is not None:
+        having = [each for each in found if column.partition(".")[0] in each.kinds]
+        found = tuple(_only(each, column) for each in having or found)
+    return PerPart(found, every.of_tables)
 
 
 def _only(traced: Traced, column: str) -> Traced:

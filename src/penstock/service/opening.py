@@ -223,7 +223,7 @@ class Opened:
 
     def inputs(self, graph: Graph) -> Mapping[str, Sequence[Rows]]:
         """What the sources and the sinks' tables hold now, by node id: for reads outside of a run."""
-        return as_they_stand(graph, self.sources, self.sinks, self.scratch)
+        return as_they_stand(graph, self.sources, sinks=self.sinks, scratch=self.scratch)
 
     def changes(self, compiled: Compiled) -> dict[str, Preparation]:
         """What preparing each sink would do. Raises ConfigError SNK-11x with the sink's place."""
@@ -303,6 +303,7 @@ def machine_memory() -> int:
 
 
 def open_ledger(state: Path) -> Ledger:
+    """The ledger of a project's state folder, made where there is none. Raises FatalError LED-1xx, TransientError LED-150."""
     from penstock.ledger.sqlite import SqliteLedger
 
     return SqliteLedger(state / LEDGER_FILE)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, BinaryIO, Final
+from dataclasses import asdict, dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 from penstock.connectors.api import Receipt
 from penstock.document.assembly import project_of
 from penstock.errors import ConfigError, nearest
 from penstock.ledger.api import RunRecord
 from penstock.ledger.rejects import read
-from penstock.service.causes import by_cause
+from penstock.service.causes import CauseRows, by_cause
 from penstock.service.masking import hidden_columns, masked_rejects
 from penstock.service.opening import LEDGER_FILE, open_ledger
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from penstock.connectors.api import Json
     from penstock.document.assembly import Settings
     from penstock.document.project import Project
     from penstock.ledger.api import EpochRecord, Ledger, NodeBalance, RejectEntry
@@ -28,11 +31,23 @@ if TYPE_CHECKING:
 
 _FORMS: Final = {".json": "json", ".ndjson": "json", ".jsonl": "json", ".parquet": "parquet"}
 
-__all__ = ["Receipt", "Rejected", "RunDetails", "RunRecord", "export", "list_runs", "rejects", "show_run"]
+__all__ = [
+    "Receipt",
+    "Rejected",
+    "RejectedRecord",
+    "RunDetails",
+    "RunRecord",
+    "export",
+    "list_runs",
+    "rejects",
+    "show_run",
+]
 
 
 @dataclass(frozen=True, slots=True)
 class RunDetails:
+    """A run and what it did, by epoch number; receipts by sink."""
+
     run: RunRecord
     epochs: Sequence[EpochRecord]
     receipts: Mapping[int, Mapping[str, Receipt]]
@@ -87,6 +102,25 @@ def show_run(settings: Settings, run_id: str | None) -> RunDetails:
 
 
 @dataclass(frozen=True, slots=True)
+class RejectedRecord:
+    """One rejected record. ``position``, ``row`` and ``source_row`` are JSON, ``raw`` the text of what never became a row;
+    ``causes`` are its codes with column and message. A number that a double does not hold is text.
+    """
+
+    node: str
+    epoch: int
+    status: str
+    position: Json
+    row: Json
+    raw: str | None
+    source_row: Json
+    causes: Sequence[Mapping[str, str | None]]
+
+    def to_json(self) -> dict[str, Json]:
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
 class Rejected:
     """Reject files of one run, newest first, and where their contents lie; ``root`` is the project's folder, ``allow``
     are the labels whose columns are shown.
@@ -112,7 +146,7 @@ class Rejected:
         """As many as rows where each was rejected for one; the sum of ``by_cause``."""
         return sum(sum(entry.file.groups.values()) for entry in self.entries)
 
-    def by_cause(self) -> list[dict[str, Any]]:
+    def by_cause(self) -> tuple[CauseRows, ...]:
         return by_cause(entry.file for entry in self.entries)
 
     def batches(self) -> Iterator[tuple[RejectEntry, pa.RecordBatch]]:
@@ -122,31 +156,35 @@ class Rejected:
             for batch in read(self.state, entry):
                 yield entry, masked_rejects(batch, hidden)
 
-    def records(self) -> Iterator[dict[str, Any]]:
-        """The rejected records one by one, their JSON texts read. Raises DataError LED-120."""
+    def records(self) -> Iterator[RejectedRecord]:
+        """The rejected records one by one. Raises DataError LED-120."""
         for entry, batch in self.batches():
             for row in batch.to_pylist():
-                yield {
-                    "node": entry.file.node,
-                    "epoch": entry.epoch,
-                    "status": entry.status,
-                    "position": _read(row["position"]),
-                    "row": _read(row["row"]),
-                    "raw": row["raw"],
-                    "source_row": _read(row["source_row"]),
-                    "causes": row["causes"],
-                }
+                yield RejectedRecord(
+                    entry.file.node,
+                    entry.epoch,
+                    entry.status,
+                    position=_parsed(row["position"]),
+                    row=_parsed(row["row"]),
+                    raw=row["raw"],
+                    source_row=_parsed(row["source_row"]),
+                    causes=row["causes"],
+                )
 
 
-def _read(text: str | None) -> Any:
-    import json
-
+def _parsed(text: str | None) -> Json:
     if text is None:
         return None
     try:
-        return json.loads(text)
-    except ValueError:
+        found: Json = json.loads(text, parse_float=_number)
+    except ValueError:  # an integer of more digits than Python reads
         return text
+    return found
+
+
+def _number(text: str) -> float | str:
+    number = float(text)
+    return number if Decimal(repr(number)) == Decimal(text) else text
 
 
 def rejects(
@@ -227,11 +265,9 @@ def export(found: Rejected, out: Path, form: str | None) -> int:
 
 
 def _export_lines(found: Rejected, file: BinaryIO) -> int:
-    import json
-
     written = 0
     for record in found.records():
-        file.write(json.dumps(record, ensure_ascii=False).encode() + b"\n")
+        file.write(json.dumps(record.to_json(), ensure_ascii=False).encode() + b"\n")
         written += 1
     return written
 

@@ -15,7 +15,7 @@ from penstock.run.epoch import SealedEpoch, Surroundings
 from penstock.run.feeds import FOLDER as SPOOL
 from penstock.run.feeds import Feeds
 from penstock.run.runner import run as run_plan
-from penstock.service.causes import by_cause
+from penstock.service.causes import CauseRows, by_cause
 from penstock.service.opening import opened
 
 if TYPE_CHECKING:
@@ -62,14 +62,14 @@ class RunResult:
     def rejected(self) -> int:
         return sum(entry.rejected for epoch in self.epochs for entry in epoch.account.balance)
 
-    def by_cause(self) -> list[dict[str, Any]]:
+    def by_cause(self) -> tuple[CauseRows, ...]:
         return by_cause(file for epoch in self.epochs for file in epoch.account.rejects)
 
     @property
     def aborted_rows(self) -> int:
         return sum(entry.file.rows for entry in self.aborted)
 
-    def aborted_by_cause(self) -> list[dict[str, Any]]:
+    def aborted_by_cause(self) -> tuple[CauseRows, ...]:
         return by_cause(entry.file for entry in self.aborted)
 
     def to_json(self) -> dict[str, Any]:
@@ -85,8 +85,8 @@ class RunResult:
             "balance": _balance_json(self.epochs),
             "rejects": {
                 "total": self.rejected,
-                "by_cause": self.by_cause(),
-                "aborted": {"total": self.aborted_rows, "by_cause": self.aborted_by_cause()},
+                "by_cause": [one.to_json() for one in self.by_cause()],
+                "aborted": {"total": self.aborted_rows, "by_cause": [one.to_json() for one in self.aborted_by_cause()]},
             },
             "warnings": [problem.to_json() for problem in self.warnings],
             "problems": [problem.to_json() for problem in self.problems],
@@ -172,7 +172,7 @@ def run(
         except Exception:
             found.ledger.end_run(replace(record, status=RunStatus.FAILED, ended_at=request.clock.now()))
             raise
-        result = _result(begun, epochs, error, round((request.clock.monotonic() - begun_at) * 1000))
+        result = _result(begun, epochs, error=error, duration_ms=round((request.clock.monotonic() - begun_at) * 1000))
         ended = replace(record, status=result.status, ended_at=request.clock.now(), summary=result.to_json())
         found.ledger.end_run(ended)
         events.emit(RunEnded(plan.pipeline, record.run_id, result.status.value, result.duration_ms / 1000))
@@ -180,7 +180,7 @@ def run(
 
 
 def _result(
-    begun: _Begun, epochs: Sequence[SealedEpoch], error: PenstockError | KeyboardInterrupt | None, duration_ms: int
+    begun: _Begun, epochs: Sequence[SealedEpoch], *, error: PenstockError | KeyboardInterrupt | None, duration_ms: int
 ) -> RunResult:
     record, failure = begun.record, error if isinstance(error, PenstockError) else None
     kept = begun.found.ledger.rejects(record.key, run_id=record.run_id) if error is not None else ()
@@ -241,6 +241,7 @@ def _epochs(begun: _Begun) -> tuple[Sequence[SealedEpoch], PenstockError | Keybo
 
 
 def status_of(error: PenstockError | KeyboardInterrupt | None) -> RunStatus:
+    """How a run ended that this ended."""
     match error:
         case None:
             return RunStatus.DONE

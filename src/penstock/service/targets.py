@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from penstock.errors import PenstockError, Problem
 from penstock.registry import Capability
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     Resolve = Callable[[str], Path]
 
 _WILD: Final = frozenset("*?[")
-_TABLES: Final = frozenset({"sqlite", "delta"})
 
 
 def collisions(pipeline: Pipeline, resolve: Resolve) -> Iterator[Problem]:
@@ -45,16 +44,16 @@ def collisions(pipeline: Pipeline, resolve: Resolve) -> Iterator[Problem]:
 def _collide(one: SinkUse, other: SinkUse, resolve: Resolve) -> bool:
     first, second = _place(one, resolve), _place(other, resolve)
     if first is None or second is None:
-        return first is second and _same_table(one.params, other.params, str)
-    if first == second and one.descriptor.name == other.descriptor.name == "sqlite":
-        return _same_table(one.params, other.params, str.casefold)  # tables lie beside each other there
+        return first is second and _same_table(one, other, as_named=str)
+    if first == second and _table_of(one) is not None and _table_of(other) is not None:
+        return _same_table(one, other, as_named=str.casefold)  # tables lie beside each other in a file
     return first.is_relative_to(second) or second.is_relative_to(first)
 
 
 def _writes_over(sink: SinkUse, source: SourceUse, resolve: Resolve) -> bool:
-    """Only of files: a table is read as it stood, whatever is written to it meanwhile."""
+    """Not of what is read as it stood, whatever is written to it meanwhile."""
     target, read = _place(sink, resolve), _place(source, resolve)
-    if target is None or read is None or source.descriptor.name in _TABLES:
+    if target is None or read is None or Capability.SNAPSHOT in source.descriptor.capabilities:
         return False
     if read.is_relative_to(target):
         return True
@@ -80,10 +79,14 @@ def _place(use: SinkUse | SourceUse, resolve: Resolve) -> Path | None:
         return None
 
 
-def _same_table(one: Any, other: Any, as_named: Callable[[str], str]) -> bool:
+def _same_table(one: SinkUse, other: SinkUse, *, as_named: Callable[[str], str]) -> bool:
     """``as_named``: what of a table's name tells it from others."""
-    tables = [getattr(params, "table", None) for params in (one, other)]
-    if not all(isinstance(table, str) for table in tables):
+    first, second = _table_of(one), _table_of(other)
+    if first is None or second is None or as_named(first) != as_named(second):
         return False
-    connections = [getattr(params, "connection", None) for params in (one, other)]
-    return connections[0] == connections[1] and as_named(str(tables[0])) == as_named(str(tables[1]))
+    return getattr(one.params, "connection", None) == getattr(other.params, "connection", None)
+
+
+def _table_of(use: SinkUse) -> str | None:
+    table = getattr(use.params, "table", None)
+    return table if isinstance(table, str) else None

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 from sqlglot import exp
 
 from penstock.steps.ties import tie_break
+from penstock.trees import call, is_not_null, when
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -144,9 +145,7 @@ def _untie(node: exp.Expr, scope: Scope) -> None:
     sign = tie_break(scope.schema, [key])
     if not sign:
         return
-    both = exp.Anonymous(this="row", expressions=[key.copy(), sign[0].this])
-    known = exp.Not(this=exp.Is(this=key.copy(), expression=exp.null()))
-    node.set("expression", exp.Case(ifs=[exp.If(this=known, true=both)]))
+    node.set("expression", when(is_not_null(key), call("row", key, sign[0].this)))
 
 
 def _refuse(name: str, scope: Scope, at: object) -> NoReturn:
@@ -166,10 +165,10 @@ def check_grouped(measure: Column, by: Sequence[Column], scope: Scope) -> None:
     """Fails with CMP-287 for a column that stands neither in an aggregate nor under ``by``."""
     grouped = {item.value.name for item in by if isinstance(item.value, exp.Column)}
     rest = measure.value.copy()
-    for call in list(calls(rest)):
-        if call is rest:
+    for aggregate in list(calls(rest)):
+        if aggregate is rest:
             return
-        call.replace(exp.null())
+        aggregate.replace(exp.null())
     if any(isinstance(node, exp.Anonymous) for node in rest.walk()):
         return  # perhaps an aggregate that is not known here: the engine decides
     loose = next((found for found in rest.find_all(exp.Column) if found.name not in grouped), None)

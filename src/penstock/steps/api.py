@@ -118,10 +118,6 @@ class Scope(Protocol):
         """
         ...
 
-    def literal(self, text: ExpressionText) -> exp.Expr:
-        """An expression without columns, for parameters that must be known before a row is read."""
-        ...
-
     def fail(
         self, code: str, message: str, *, at: object = None, detail: str | None = None, hint: str | None = None
     ) -> NoReturn:

@@ -9,12 +9,11 @@ from sqlglot import exp
 
 from penstock.fields import Name
 from penstock.graph.nodes import Cause, Check, Column
-from penstock.graph.select import column
 from penstock.registry import Descriptor
 from penstock.steps.collect import each, together
 from penstock.steps.params import OnError, StepParams
 from penstock.steps.rewrite import rewrite, shown
-from penstock.trees import is_not_null, is_null
+from penstock.trees import call, column, is_not_null, is_null
 from penstock.types.compatibility import can_hold
 from penstock.types.duckdb import to_duckdb
 from penstock.types.families import Family, family
@@ -90,7 +89,7 @@ def _wanted(scope: Scope, column_name: str, text: str) -> tuple[str, LogicalType
             kind = _type(scope, text)
         with part():
             name = scope.column(column_name).name
-    _check_possible(scope, name, kind, column_name)
+    _check_possible(scope, name, kind=kind, at=column_name)
     return name, kind
 
 
@@ -106,7 +105,7 @@ def _type(scope: Scope, text: str) -> LogicalType:
     return kind
 
 
-def _check_possible(scope: Scope, name: str, kind: LogicalType, at: object) -> None:
+def _check_possible(scope: Scope, name: str, *, kind: LogicalType, at: object) -> None:
     if not _leads(scope.schema[name].type, kind):
         scope.fail("CMP-255", f'no cast leads from {scope.schema[name].type}, the type of "{name}", to {kind}', at=at)
 
@@ -148,9 +147,7 @@ def _lost(scope: Scope, name: str, kind: LogicalType) -> exp.Expr:
     if not _is_json(scope, name):
         return lost
     null_type = exp.Literal.string("NULL")
-    return exp.and_(
-        lost, exp.NEQ(this=exp.Anonymous(this="json_type", expressions=[column(name)]), expression=null_type)
-    )
+    return exp.and_(lost, exp.NEQ(this=call("json_type", column(name)), expression=null_type))
 
 
 def _converted(name: str, kind: LogicalType, *, risky: bool) -> exp.Expr:

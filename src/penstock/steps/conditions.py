@@ -11,6 +11,7 @@ from penstock.errors import nearest
 from penstock.steps.collect import each
 from penstock.steps.literals import Value, literal
 from penstock.steps.patterns import check_pattern
+from penstock.trees import call, is_not_null, is_null
 from penstock.types.families import Family, family
 from penstock.types.logical import STRING
 
@@ -133,9 +134,9 @@ def _comparison_tree(scope: Scope, condition: Comparison) -> exp.Expr:
         check_pattern(scope, condition.values[0])
     match op:
         case "is_null":
-            return exp.Is(this=column, expression=exp.null())
+            return is_null(column)
         case "is_not_null":
-            return exp.Not(this=exp.Is(this=column, expression=exp.null()))
+            return is_not_null(column)
         case "in":
             return exp.In(this=column, expressions=values)
         case "not_in":
@@ -147,7 +148,7 @@ def _comparison_tree(scope: Scope, condition: Comparison) -> exp.Expr:
         case "not_like":
             return exp.Not(this=exp.Like(this=column, expression=values[0]))
         case "starts_with" | "ends_with" | "contains" | "matches":
-            return exp.Anonymous(this=_FUNCTIONS[op], expressions=[column, values[0]])
+            return call(_FUNCTIONS[op], column, values[0])
         case "=" | "!=" | "<" | "<=" | ">" | ">=":
             return _COMPARISONS[op](this=column, expression=values[0])
     assert_never(op)

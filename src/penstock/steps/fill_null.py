@@ -9,12 +9,13 @@ from sqlglot import exp
 
 from penstock.fields import ColumnMap, SortTexts
 from penstock.graph.nodes import Column
-from penstock.graph.select import column, order
+from penstock.graph.select import order
 from penstock.registry import Descriptor
 from penstock.steps.collect import each
 from penstock.steps.literals import fits
 from penstock.steps.params import StepParams
 from penstock.steps.rewrite import rewrite
+from penstock.trees import column
 from penstock.types.compatibility import can_hold
 from penstock.types.duckdb import to_duckdb
 from penstock.types.families import Family, family
@@ -48,17 +49,17 @@ def make(params: FillNullParams, scope: Scope) -> str:
 
     def filled(item: NamedExpression) -> Column:
         name = scope.column(item.name).name
-        filler = _filler(params, scope, name, item)
+        filler = _filler(params, scope, name=name, item=item)
         return Column(name, exp.Coalesce(this=column(name), expressions=[filler]), item.value.at)
 
     return rewrite(scope, each(params.columns, filled))
 
 
-def _filler(params: FillNullParams, scope: Scope, name: str, item: NamedExpression) -> exp.Expr:
+def _filler(params: FillNullParams, scope: Scope, *, name: str, item: NamedExpression) -> exp.Expr:
     method = item.value.sql.strip()
     if method not in _METHODS or method in scope.schema.names:
         return _given(scope, name, item.value)
-    value = _made(params, scope, name, cast("Method", method), item.value)
+    value = _made(params, scope, name=name, method=cast("Method", method), text=item.value)
     return exp.Cast(this=value, to=to_duckdb(scope.schema[name].type))
 
 
@@ -79,7 +80,7 @@ def _given(scope: Scope, name: str, text: ExpressionText) -> exp.Expr:
     return tree if found == wanted else exp.Cast(this=tree, to=to_duckdb(wanted))
 
 
-def _made(params: FillNullParams, scope: Scope, name: str, method: Method, text: ExpressionText) -> exp.Expr:
+def _made(params: FillNullParams, scope: Scope, *, name: str, method: Method, text: ExpressionText) -> exp.Expr:
     kind = scope.schema[name].type
     if method in {"mean", "median"} and family(kind) not in {Family.NUMBER, Family.INSTANT}:
         scope.fail("CMP-261", f'column "{name}" is {kind}, of which there is no {method}', at=text)
@@ -94,11 +95,11 @@ def _made(params: FillNullParams, scope: Scope, name: str, method: Method, text:
             values = exp.Order(this=column(name), expressions=[exp.Ordered(this=column(name), nulls_first=False)])
             return exp.Window(this=exp.Mode(this=values), partition_by=partition)
         case "forward":
-            return _forward(params, scope, name, partition, text)
+            return _forward(params, scope, name=name, partition=partition, text=text)
 
 
 def _forward(
-    params: FillNullParams, scope: Scope, name: str, partition: list[exp.Expr], text: ExpressionText
+    params: FillNullParams, scope: Scope, *, name: str, partition: list[exp.Expr], text: ExpressionText
 ) -> exp.Expr:
     if not params.order_by:
         scope.fail(

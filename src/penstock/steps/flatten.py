@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
-from sqlglot import exp
 
 from penstock.fields import Names
 from penstock.graph.nodes import Column, Project
-from penstock.graph.select import column
 from penstock.registry import Descriptor
 from penstock.steps.collect import each
 from penstock.steps.params import StepParams
+from penstock.trees import column, field_of
 from penstock.types.logical import List, Struct
 
 if TYPE_CHECKING:
@@ -44,7 +43,7 @@ def make(params: FlattenParams, scope: Scope) -> str:
     for item in scope.schema:
         depth = (params.depth or -1) if item.name in chosen else 0
         whole = Column(item.name, column(item.name), places.get(item.name))
-        columns.extend(_opened(whole, item.type, params.separator, depth))
+        columns.extend(_opened(whole, item.type, separator=params.separator, depth=depth))
     return scope.add(Project(scope.node_id(), input=scope.input, columns=tuple(columns)))
 
 
@@ -57,15 +56,15 @@ def _struct(scope: Scope, name: str) -> str:
     return known
 
 
-def _opened(item: Column, kind: LogicalType, separator: str, depth: int) -> Iterator[Column]:
+def _opened(item: Column, kind: LogicalType, *, separator: str, depth: int) -> Iterator[Column]:
     """``depth`` levels more are opened; a negative number opens all."""
     if depth == 0 or not isinstance(kind, Struct):
         yield item
         return
-    for field in kind.fields:
-        part = exp.StructExtract(this=item.value.copy(), expression=exp.Literal.string(field.name))
-        opened = Column(f"{item.name}{separator}{field.name}", part, item.at)
-        yield from _opened(opened, field.type, separator, depth - 1)
+    for inner in kind.fields:
+        part = field_of(item.value, inner.name)
+        opened = Column(f"{item.name}{separator}{inner.name}", part, item.at)
+        yield from _opened(opened, inner.type, separator=separator, depth=depth - 1)
 
 
 FLATTEN = Descriptor(

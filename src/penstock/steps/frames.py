@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, Literal, NoReturn, TypeAlias
 
 from sqlglot import exp
 
-from penstock.types import logical as lt
+from penstock.types import DATE
 from penstock.types.families import Family, family
 
 if TYPE_CHECKING:
@@ -77,7 +77,9 @@ def parse_frame(text: str, scope: Scope) -> Frame:
         start, end = end, start
     if start == Bound("FOLLOWING") or end == Bound("PRECEDING"):
         _not_understood(text, scope)
-    return Frame(_mode(match["mode"], start, end, text, scope), *(_counted(bound) for bound in (start, end)))
+    return Frame(
+        _mode(match["mode"], start, end=end, text=text, scope=scope), *(_counted(bound) for bound in (start, end))
+    )
 
 
 def _counted(bound: Bound) -> Bound:
@@ -100,7 +102,7 @@ def _bound(words: str, text: str, scope: Scope) -> Bound:
             return _not_understood(text, scope)
 
 
-def _mode(said: str | None, start: Bound, end: Bound, text: str, scope: Scope) -> Mode:
+def _mode(said: str | None, start: Bound, *, end: Bound, text: str, scope: Scope) -> Mode:
     units = {bound.unit for bound in (start, end) if bound.number is not None}
     timed, counted = bool(units & _UNITS), "row" in units
     match said:
@@ -130,7 +132,7 @@ def _not_understood(text: str, scope: Scope) -> NoReturn:
     )
 
 
-def check_frame(frame: Frame, order: tuple[SortKey, ...], text: str, scope: Scope) -> None:
+def check_frame(frame: Frame, order: tuple[SortKey, ...], *, text: str, scope: Scope) -> None:
     """Fails with CMP-292 where a distance along the order key is asked for that the key does not have."""
     if not order:
         scope.fail("CMP-289", "a frame needs `order_by`", at=text, hint="add `order_by`")
@@ -147,7 +149,7 @@ def check_frame(frame: Frame, order: tuple[SortKey, ...], text: str, scope: Scop
         return  # adding the node says why
     timed = any(bound.unit for bound in frame.offsets)
     fits = family(found) is (Family.INSTANT if timed else Family.NUMBER)
-    finer = found == lt.DATE and any(bound.unit in {"second", "minute", "hour"} for bound in frame.offsets)
+    finer = found == DATE and any(bound.unit in {"second", "minute", "hour"} for bound in frame.offsets)
     if not fits or finer:
         scope.fail(
             "CMP-292",

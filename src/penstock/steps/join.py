@@ -9,12 +9,12 @@ from sqlglot import exp
 
 from penstock.fields import Expression, ExpressionText, Located, Name
 from penstock.graph.nodes import Column, Filter, Join
-from penstock.graph.select import column
 from penstock.registry import Descriptor
 from penstock.steps.collect import each, together
 from penstock.steps.join_condition import LEFT, Sides, asof_keys, check_types, equal_columns, equality, named
 from penstock.steps.params import StepParams
 from penstock.steps.ties import first_of
+from penstock.trees import column
 from penstock.types.logical import fold_case
 
 if TYPE_CHECKING:
@@ -92,9 +92,9 @@ def make(params: JoinParams, scope: Scope) -> str:
         with part():
             condition, pairs = _condition(params, sides, scope)
     columns = [Column(item.name, column(item.name, LEFT)) for item in sides.left]
-    columns = _with_keys(columns, pairs, params.kind, sides.alias)
+    columns = _with_keys(columns, pairs, kind=params.kind, alias=sides.alias)
     if params.kind in {"asof", "asof_left"} and isinstance(params.on, ExpressionText) and condition is not None:
-        keys = asof_keys(condition, sides, scope, params.on)
+        keys = asof_keys(condition, sides, scope=scope, text=params.on)
         one = first_of(sides.right, keys, ())
         right = scope.add(Filter(scope.node_id("nearest"), input=right, condition=one, why="deduplicate"))
     return scope.add(
@@ -116,12 +116,12 @@ def _condition(params: JoinParams, sides: Sides, scope: Scope) -> tuple[exp.Expr
     if isinstance(params.on, tuple):
         pairs = equal_columns(params.on, sides, scope)
         condition = equality(pairs, sides.alias)
-        check_types(condition, sides, scope, params.on[0])
+        check_types(condition, sides, scope=scope, at=params.on[0])
         return condition, dict(pairs)
     if params.on is None:
         return None, {}
     condition = scope.expression(params.on, schemas=sides.schemas)
-    check_types(condition, sides, scope, params.on)
+    check_types(condition, sides, scope=scope, at=params.on)
     return condition, {}
 
 
@@ -184,7 +184,7 @@ def _additions(params: JoinParams, sides: Sides, scope: Scope) -> tuple[Column, 
     return each(params.add, added)
 
 
-def _with_keys(columns: list[Column], pairs: dict[str, str], kind: Kind, alias: str) -> list[Column]:
+def _with_keys(columns: list[Column], pairs: dict[str, str], *, kind: Kind, alias: str) -> list[Column]:
     """The key columns hold the key of every row, also of those that only the other side has."""
     if kind not in {"right", "full"}:
         return columns

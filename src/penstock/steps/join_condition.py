@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, NoReturn
 from sqlglot import exp
 
 from penstock.errors import nearest
-from penstock.graph.select import column
 from penstock.steps.collect import each
-from penstock.trees import conjuncts
+from penstock.trees import column, conjuncts
 from penstock.types.families import comparable
 from penstock.types.logical import fold_case
 
@@ -71,7 +70,7 @@ def aliases_of(tree: exp.Expr) -> set[str]:
     return {found.table for found in tree.find_all(exp.Column)}
 
 
-def check_types(condition: exp.Expr, sides: Sides, scope: Scope, at: object) -> None:
+def check_types(condition: exp.Expr, sides: Sides, *, scope: Scope, at: object) -> None:
     """Fails with CMP-280 where a comparison between columns would need one side turned into another kind of value."""
     for compared in condition.find_all(*_COMPARISONS):
         left, right = compared.this, compared.expression
@@ -91,7 +90,7 @@ def _shown(tree: exp.Expr) -> str:
     return f'"{tree.table}.{tree.name}"' if isinstance(tree, exp.Column) else tree.sql(dialect="duckdb")
 
 
-def asof_keys(condition: exp.Expr, sides: Sides, scope: Scope, text: ExpressionText) -> tuple[exp.Expr, ...]:
+def asof_keys(condition: exp.Expr, sides: Sides, *, scope: Scope, text: ExpressionText) -> tuple[exp.Expr, ...]:
     """The right-hand values of an as-of join's comparisons, unqualified: the order key and the equalities.
 
     Fails with CMP-282 unless the condition is one inequality and any number of equalities, each between a value of

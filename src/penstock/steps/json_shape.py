@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, assert_never
 
 from sqlglot import exp
 
-from penstock.trees import is_not_null, is_null
+from penstock.trees import call, is_not_null, is_null
 from penstock.types.duckdb import to_duckdb
 from penstock.types.logical import Decimal, Kind, List, Map, Primitive, Struct, StructField
 
@@ -30,9 +30,13 @@ def misfits(value: exp.Expr, kind: LogicalType) -> exp.Expr:
             parts = [misfits(member(value, field.name), field.type) for field in kind.fields]
             return exp.and_(_there(value), exp.or_(_is_no(value, "OBJECT"), *parts))
         case List():
-            return exp.and_(_there(value), exp.or_(_is_no(value, "ARRAY"), _any(value, "$[*]", kind.element, misfits)))
+            return exp.and_(
+                _there(value), exp.or_(_is_no(value, "ARRAY"), _any(value, "$[*]", kind=kind.element, test=misfits))
+            )
         case Map():
-            return exp.and_(_there(value), exp.or_(_is_no(value, "OBJECT"), _any(value, "$.*", kind.value, misfits)))
+            return exp.and_(
+                _there(value), exp.or_(_is_no(value, "OBJECT"), _any(value, "$.*", kind=kind.value, test=misfits))
+            )
     assert_never(kind)
 
 
@@ -51,7 +55,7 @@ def lacks(value: exp.Expr, fields: tuple[StructField, ...]) -> exp.Expr:
 def member(value: exp.Expr, name: str) -> exp.Expr:
     """The value under a key, by a JSON pointer: any name is safe in it."""
     pointer = "/" + name.replace("~", "~0").replace("/", "~1")
-    return exp.Anonymous(this="json_extract", expressions=[value.copy(), exp.Literal.string(pointer)])
+    return call("json_extract", value, exp.Literal.string(pointer))
 
 
 def _there(value: exp.Expr) -> exp.Expr:
@@ -60,20 +64,19 @@ def _there(value: exp.Expr) -> exp.Expr:
 
 
 def _is_no(value: exp.Expr, kind: str) -> exp.Expr:
-    found = exp.Anonymous(this="json_type", expressions=[value.copy()])
+    found = call("json_type", value)
     return exp.NEQ(this=found, expression=exp.Literal.string(kind))
 
 
-def _any(value: exp.Expr, path: str, kind: LogicalType, test: Callable[[exp.Expr, LogicalType], exp.Expr]) -> exp.Expr:
+def _any(
+    value: exp.Expr, path: str, *, kind: LogicalType, test: Callable[[exp.Expr, LogicalType], exp.Expr]
+) -> exp.Expr:
     """Whether the test is true of any member at the path."""
-    members = exp.Anonymous(this="json_extract", expressions=[value.copy(), exp.Literal.string(path)])
+    members = call("json_extract", value, exp.Literal.string(path))
     item = f"item_{_depth(value)}"
     condition = test(exp.Column(this=exp.to_identifier(item)), kind)
-    found = exp.Anonymous(
-        this="list_filter",
-        expressions=[members, exp.Lambda(this=condition, expressions=[exp.to_identifier(item)], colon=True)],
-    )
-    return exp.GT(this=exp.Anonymous(this="len", expressions=[found]), expression=exp.Literal.number(0))
+    found = call("list_filter", members, exp.Lambda(this=condition, expressions=[exp.to_identifier(item)], colon=True))
+    return exp.GT(this=call("len", found), expression=exp.Literal.number(0))
 
 
 def _depth(value: exp.Expr) -> int:

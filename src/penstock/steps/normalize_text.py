@@ -9,10 +9,10 @@ from sqlglot import exp
 
 from penstock.fields import Names, NullWord
 from penstock.graph.nodes import Column
-from penstock.graph.select import column
 from penstock.registry import Descriptor
 from penstock.steps.params import StepParams
 from penstock.steps.rewrite import rewrite, text_columns
+from penstock.trees import call, column
 
 if TYPE_CHECKING:
     from penstock.steps.api import Scope
@@ -71,7 +71,7 @@ def _normal(params: NormalizeTextParams, value: exp.Expr) -> exp.Expr:
     if params.strip_html:
         value = _without_html(value)
     if params.unicode == "nfc":
-        value = exp.Anonymous(this="nfc_normalize", expressions=[value])
+        value = call("nfc_normalize", value)
     if params.collapse_space:
         value = _replaced(value, f"{_SPACE}+", " ")
     if params.trim:
@@ -89,15 +89,13 @@ def _without_html(value: exp.Expr) -> exp.Expr:
     """Tags that break a line or a cell become a space, others nothing: ``a<br>b`` is two words, ``<b>a</b>b`` is one."""
     value = _replaced(_replaced(_replaced(value, _HIDDEN, " "), _BREAKING, " "), _TAG, "")
     for entity, character in _ENTITIES:
-        value = exp.Anonymous(
-            this="replace", expressions=[value, exp.Literal.string(entity), exp.Literal.string(character)]
-        )
+        value = call("replace", value, exp.Literal.string(entity), exp.Literal.string(character))
     return value
 
 
 def _replaced(value: exp.Expr, pattern: str, text: str) -> exp.Expr:
     parts = [exp.Literal.string(part) for part in (pattern, text, "g")]
-    return exp.Anonymous(this="regexp_replace", expressions=[value, *parts])
+    return call("regexp_replace", value, *parts)
 
 
 NORMALIZE_TEXT = Descriptor(

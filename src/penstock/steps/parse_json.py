@@ -9,12 +9,11 @@ from sqlglot import exp
 
 from penstock.fields import Name
 from penstock.graph.nodes import Cause, Check, Column
-from penstock.graph.select import column
 from penstock.registry import Descriptor
 from penstock.steps.json_shape import lacks, misfits
 from penstock.steps.params import OnError, StepParams
 from penstock.steps.rewrite import rewrite, shown
-from penstock.trees import is_not_null, is_null
+from penstock.trees import call, column, is_not_null, is_null
 from penstock.types.duckdb import to_duckdb
 from penstock.types.logical import JSON, STRING, Struct, StructField
 
@@ -81,9 +80,7 @@ def _causes(name: str, document: exp.Expr, fields: tuple[StructField, ...] | Non
         ("bad_json", exp.and_(is_not_null(column(name)), is_null(document)), "is no JSON")
     ]
     if fields is not None:
-        json_null = exp.NEQ(
-            this=exp.Anonymous(this="json_type", expressions=[document.copy()]), expression=exp.Literal.string("NULL")
-        )
+        json_null = exp.NEQ(this=call("json_type", document), expression=exp.Literal.string("NULL"))
         causes.append(("bad_value", misfits(document, Struct(fields)), "has a value of another type"))
         causes.append(
             ("null_value", exp.and_(json_null, lacks(document, fields)), "lacks a value that may not be null")

@@ -18,7 +18,7 @@ from penstock.steps.aggregate import measured
 from penstock.steps.aggregates import calls
 from penstock.steps.collect import together
 from penstock.steps.params import StepParams
-from penstock.types import logical as lt
+from penstock.types import BOOLEAN, DATE
 from penstock.types.duckdb import to_duckdb
 from penstock.types.families import Family, family
 
@@ -112,7 +112,7 @@ def make(params: PivotParams, scope: Scope) -> str:
     for item in measures:
         if next(calls(item.value), None) is None:
             scope.fail("CMP-295", f'the measure "{item.name}" aggregates nothing', at=item.at, hint="such as sum(…)")
-    columns = tuple(_columns(values, measures, on, scope))
+    columns = tuple(_columns(values, measures, on=on, scope=scope))
     if not (by or columns):
         scope.fail("CMP-294", f'"{params.on}" has no values, and nothing is grouped by', at=params.on)
     return scope.add(Aggregate(node_id, input=scope.input, by=by, measures=columns))
@@ -138,7 +138,7 @@ def _found(node_id: str, on: exp.Column, scope: Scope) -> tuple[PivotValue, ...]
 
 
 def _columns(
-    values: Sequence[PivotValue], measures: Sequence[Column], on: exp.Column, scope: Scope
+    values: Sequence[PivotValue], measures: Sequence[Column], *, on: exp.Column, scope: Scope
 ) -> Iterator[Column]:
     kind = scope.schema[on.name].type
     for value in values:
@@ -162,13 +162,13 @@ def _reads_as(text: str, kind: LogicalType) -> bool:
     try:
         if family(kind) is Family.NUMBER:
             decimal.Decimal(text)
-        elif kind == lt.DATE:
+        elif kind == DATE:
             date.fromisoformat(text)
         elif family(kind) is Family.INSTANT:
             datetime.fromisoformat(text)
     except (ValueError, decimal.InvalidOperation):
         return False
-    return kind != lt.BOOLEAN or text.lower() in {"true", "false"}
+    return kind != BOOLEAN or text.lower() in {"true", "false"}
 
 
 def _only(measure: exp.Expr, chosen: exp.Expr) -> exp.Expr:

@@ -8,10 +8,10 @@ from pydantic import Field
 
 from penstock.fields import Name
 from penstock.graph.nodes import Column, Project
-from penstock.graph.select import column
 from penstock.registry import Descriptor
 from penstock.steps.collect import each
 from penstock.steps.params import StepParams
+from penstock.trees import column
 
 if TYPE_CHECKING:
     from penstock.steps.api import Scope

@@ -9,13 +9,13 @@ from sqlglot import exp
 
 from penstock.fields import Names, Params
 from penstock.graph.nodes import Column
-from penstock.graph.select import column
 from penstock.registry import Descriptor
 from penstock.steps.collect import each
 from penstock.steps.literals import Scalar, Value, literal
 from penstock.steps.params import StepParams
 from penstock.steps.patterns import check_pattern
 from penstock.steps.rewrite import rewrite, text_columns
+from penstock.trees import call, column
 
 if TYPE_CHECKING:
     from penstock.steps.api import Scope
@@ -83,12 +83,12 @@ def _replaced(params: ReplaceParams, scope: Scope, name: str) -> exp.Expr:
             return exp.Case(ifs=ifs, default=value)
         case "part":
             for find, text in pairs:
-                value = exp.Anonymous(this="replace", expressions=[value, find, text])
+                value = call("replace", value, find, text)
         case "pattern":
             for item, _ in params.replacements:
                 check_pattern(scope, item if isinstance(item, str) else str(item))
             for find, text in pairs:
-                value = exp.Anonymous(this="regexp_replace", expressions=[value, find, text, exp.Literal.string("g")])
+                value = call("regexp_replace", value, find, text, exp.Literal.string("g"))
     return value
 
 

@@ -8,6 +8,7 @@ from sqlglot import exp
 
 from penstock.graph.nodes import Column, Project
 from penstock.steps.collect import each
+from penstock.trees import text_of
 from penstock.types.logical import Kind, Primitive
 
 if TYPE_CHECKING:
@@ -51,6 +52,5 @@ def _text_column(scope: Scope, name: str) -> str:
 
 def shown(name: str, value: exp.Expr, words: str) -> exp.Expr:
     """The message ``"name" words: the value``, the value cut to what a person reads."""
-    text = exp.Cast(this=value.copy(), to=exp.DataType.build("text"))
-    cut = exp.Left(this=text, expression=exp.Literal.number(100))
+    cut = exp.Left(this=text_of(value), expression=exp.Literal.number(100))
     return exp.Concat(expressions=[exp.Literal.string(f'"{name}" {words}: '), cut], safe=True, coalesce=True)

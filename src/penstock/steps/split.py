@@ -9,10 +9,10 @@ from sqlglot import exp
 
 from penstock.fields import Name, Names
 from penstock.graph.nodes import Column, Project
-from penstock.graph.select import column
 from penstock.registry import Descriptor
 from penstock.steps.params import StepParams
 from penstock.steps.rewrite import rewrite, text_columns
+from penstock.trees import call, column
 
 if TYPE_CHECKING:
     from penstock.steps.api import Scope
@@ -47,7 +47,7 @@ def make(params: SplitParams, scope: Scope) -> str:
     Raises ConfigError CMP-203 (no such column), CMP-251 (not text), CMP-209 (two columns of one name).
     """
     (name,) = text_columns(scope, [params.column])
-    parts = exp.Anonymous(this="string_split", expressions=[column(name), exp.Literal.string(params.separator)])
+    parts = call("string_split", column(name), exp.Literal.string(params.separator))
     if params.into is None:
         return rewrite(scope, [Column(str(params.as_ or name), _list(params, parts))])
     carried = scope.carried(without=() if params.keep else (name,))
@@ -63,16 +63,16 @@ def _list(params: SplitParams, parts: exp.Expr) -> exp.Expr:
         return parts
     item = exp.to_identifier("item")
     trimmed = exp.Lambda(this=exp.Trim(this=exp.Column(this=item.copy())), expressions=[item], colon=True)
-    return exp.Anonymous(this="list_transform", expressions=[parts, trimmed])
+    return call("list_transform", parts, trimmed)
 
 
 def _part(params: SplitParams, parts: exp.Expr, place: int, *, last: bool) -> exp.Expr:
     number = exp.Literal.number(place)
-    part: exp.Expr = exp.Anonymous(this="list_extract", expressions=[parts.copy(), number])
+    part: exp.Expr = call("list_extract", parts, number)
     if last and params.rest == "keep":
-        count = exp.Anonymous(this="len", expressions=[parts.copy()])
-        left = exp.Anonymous(this="list_slice", expressions=[parts.copy(), number.copy(), count])
-        joined = exp.Anonymous(this="array_to_string", expressions=[left, exp.Literal.string(params.separator)])
+        count = call("len", parts)
+        left = call("list_slice", parts, number, count)
+        joined = call("array_to_string", left, exp.Literal.string(params.separator))
         enough = exp.GTE(this=count.copy(), expression=number.copy())
         part = exp.Case(ifs=[exp.If(this=enough, true=joined)])
     return exp.Trim(this=part) if params.trim else part

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from penstock.graph.nodes import Column, Filter, Project, Union
-from penstock.graph.select import column
 from penstock.registry import Descriptor
 from penstock.steps.params import StepParams
 from penstock.steps.ties import first_of
+from penstock.trees import column
 from penstock.types.families import comparable
 
 if TYPE_CHECKING:

@@ -9,10 +9,10 @@ from sqlglot import exp
 
 from penstock.fields import Name, Names
 from penstock.graph.nodes import Column, Explode, Project
-from penstock.graph.select import column, identifier, unused_name
 from penstock.registry import Descriptor
 from penstock.steps.collect import each
 from penstock.steps.params import StepParams
+from penstock.trees import column, field_of, struct, unused_name
 from penstock.types.compatibility import widen
 from penstock.types.duckdb import to_duckdb
 
@@ -48,8 +48,8 @@ def make(params: UnpivotParams, scope: Scope) -> str:
     )
     pair = scope.schema_of(exploded).names[-1]
     parts = (
-        Column(params.names_to, _part(pair, _NAME), scope.at),
-        Column(params.values_to, _part(pair, _VALUE), scope.at),
+        Column(params.names_to, field_of(column(pair), _NAME), scope.at),
+        Column(params.values_to, field_of(column(pair), _VALUE), scope.at),
     )
     return scope.add(Project(scope.node_id(), input=exploded, columns=(*kept, *parts)))
 
@@ -71,12 +71,7 @@ def _common(names: list[str], scope: Scope) -> LogicalType:
 
 def _pair(name: str, common: LogicalType) -> exp.Expr:
     value = exp.Cast(this=column(name), to=to_duckdb(common))
-    named = ((_NAME, exp.Literal.string(name)), (_VALUE, value))
-    return exp.Struct(expressions=[exp.PropertyEQ(this=identifier(key), expression=tree) for key, tree in named])
-
-
-def _part(pair: str, key: str) -> exp.Expr:
-    return exp.Anonymous(this="struct_extract", expressions=[column(pair), exp.Literal.string(key)])
+    return struct({_NAME: exp.Literal.string(name), _VALUE: value})
 
 
 UNPIVOT = Descriptor(

@@ -68,7 +68,7 @@ def make(params: WindowParams, scope: Scope) -> str:
         with part():
             columns = scope.expressions(params.columns, allows="window")
     if frame is not None and params.frame is not None:
-        check_frame(frame, keys, params.frame, scope)
+        check_frame(frame, keys, text=params.frame, scope=scope)
     over = _Over(partition, tuple(ordered(key) for key in keys), frame)
     computed = each(columns, lambda item: dataclasses.replace(item, value=_windowed(item, over, scope)))
     return scope.add(Project(scope.node_id(), input=scope.input, columns=(*scope.carried(), *computed)))

@@ -67,7 +67,7 @@ class LedgerConformance(ABC):
     # ------------------------------------------------------------ helpers
 
     def take(self, ledger: Ledger, key: PipelineKey = KEY, holder: str = "one") -> Lease:
-        return ledger.take(key, holder, NOW, MINUTE)
+        return ledger.take(key, holder, now=NOW, duration=MINUTE)
 
     def epoch(self, lease: Lease, number: int = 1, attempt: str = "a1", run_id: str = "r1") -> EpochRecord:
         ranges = (Range("a", "", None, {"v": 1, "files": [["ä.csv", 3]]}), Range("b", "p1", {"v": 1}, {"v": 2}))
@@ -117,17 +117,17 @@ class LedgerConformance(ABC):
         first = self.take(ledger)
         other = self.open()
         try:
-            second = other.take(KEY, "two", NOW + 2 * MINUTE, MINUTE)
+            second = other.take(KEY, "two", now=NOW + 2 * MINUTE, duration=MINUTE)
             assert second.fence > first.fence
             with pytest.raises(FatalError) as caught:
-                ledger.renew(first, NOW + 2 * MINUTE, MINUTE)
+                ledger.renew(first, now=NOW + 2 * MINUTE, duration=MINUTE)
         finally:
             other.close()
         assert caught.value.code == "LED-111"
 
     def test_a_renewed_lease_holds_longer(self, ledger: Ledger) -> None:
         lease = self.take(ledger)
-        renewed = ledger.renew(lease, NOW + timedelta(seconds=50), MINUTE)
+        renewed = ledger.renew(lease, now=NOW + timedelta(seconds=50), duration=MINUTE)
         assert renewed.expires_at > lease.expires_at
         assert renewed.fence == lease.fence
 
@@ -137,7 +137,7 @@ class LedgerConformance(ABC):
         ledger.release(first)
         second = self.take(ledger, holder="two")
         ledger.release(first)
-        ledger.renew(second, NOW, MINUTE)
+        ledger.renew(second, now=NOW, duration=MINUTE)
 
     def test_environments_share_nothing(self, ledger: Ledger) -> None:
         self.sealed(ledger, self.take(ledger))
@@ -152,7 +152,7 @@ class LedgerConformance(ABC):
         def contend(name: str) -> None:
             own = self.open()
             try:
-                own.take(KEY, name, NOW, MINUTE)
+                own.take(KEY, name, now=NOW, duration=MINUTE)
                 won.append(name)
                 ready.wait()
             except FatalError:
@@ -363,6 +363,6 @@ class LedgerConformance(ABC):
         ledger.begin_run(RunRecord("killed", KEY, RunStatus.RUNNING, NOW))
         ledger.begin_run(RunRecord("other", OTHER, RunStatus.RUNNING, NOW))
         ledger.begin_run(RunRecord("now", KEY, RunStatus.RUNNING, NOW + MINUTE))
-        ledger.close_runs(self.take(ledger), "now", NOW + MINUTE)
+        ledger.close_runs(self.take(ledger), "now", at=NOW + MINUTE)
         status = {run.run_id: run.status for run in ledger.runs()}
         assert status == {"killed": RunStatus.INTERRUPTED, "other": RunStatus.RUNNING, "now": RunStatus.RUNNING}

@@ -87,7 +87,7 @@ def conform_array(array: pa.Array, wanted: LogicalType, *, name: str) -> pa.Arra
     null, and only then are the places marked.
     """
     form, loose = to_arrow(wanted), to_arrow(relaxed(wanted))
-    array = _cast_to(array, wanted, form if _has_form(array, form) else loose, name)
+    array = _cast_to(array, wanted, form=form if _has_form(array, form) else loose, name=name)
     if _has_forbidden_null(array, wanted, nullable=True):
         raise _null(name, spell(wanted, nullable=True))
     return array if _has_form(array, form) else _marked(array, form)
@@ -97,12 +97,12 @@ def _has_form(array: pa.Array, form: pa.DataType) -> bool:
     return bool(array.type.equals(form, check_metadata=False)) and not _named_otherwise(array.type, form)
 
 
-def _cast_to(array: pa.Array, wanted: LogicalType, form: pa.DataType, name: str) -> pa.Array:
+def _cast_to(array: pa.Array, wanted: LogicalType, *, form: pa.DataType, name: str) -> pa.Array:
     if _has_form(array, form):
         return array
     plain = _decoded(array)
     try:
-        return _cast(plain, wanted, form, name)
+        return _cast(plain, wanted, form=form, name=name)
     except pa.ArrowNotImplementedError:
         raise _impossible(array.type, wanted, name) from None
     except pa.ArrowInvalid as error:
@@ -113,7 +113,7 @@ def _cast_to(array: pa.Array, wanted: LogicalType, form: pa.DataType, name: str)
         ) from None
 
 
-def _cast(array: pa.Array, wanted: LogicalType, form: pa.DataType, name: str) -> pa.Array:
+def _cast(array: pa.Array, wanted: LogicalType, *, form: pa.DataType, name: str) -> pa.Array:
     if pa.types.is_null(array.type):
         return pa.nulls(len(array), form)
     given = type_from_arrow(array.type)

@@ -113,6 +113,7 @@ def test_rejects_are_grouped_shown_and_exported(penstock: Callable[..., Said], p
         "records": 1,
     }
     assert json.loads((project / "bad.json").read_text(encoding="utf-8")) == record
+    assert record["position"] | {"file": None} == {"file": None, "record": 4, "byte": 42}
     assert penstock("rejects", "export", "bad.parquet").out == "1 record written to bad.parquet\n"
     import pyarrow.parquet as pq
 

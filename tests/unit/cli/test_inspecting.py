@@ -194,7 +194,7 @@ def test_columns_that_nobody_asked_for_do_not_change_the_pipeline(
     (project / "data" / "days.csv").write_text("day,price,note\n2024-01-01,3,new\n", encoding="utf-8")
     found = penstock("plan", FILE, "--json").json
     assert (found["plan_hash"], before["news"]) == (before["plan_hash"], [])
-    assert found["news"] == ([] if contract else ['"raw" has new columns: note'])
+    assert found["news"] == ([] if contract else ['"raw": column "note" is new (string?)'])
 
 
 # ---------------------------------------------------------------- preview

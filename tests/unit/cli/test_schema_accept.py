@@ -67,7 +67,10 @@ def test_another_type_is_told(penstock: Callable[..., Said], folder: Path) -> No
     assert penstock("run", "p.yml").code == 0
     (folder / "a.csv").write_text("id,price\n1,2\n2,a lot\n", encoding="utf-8")
     assert rejected(penstock("run", "p.yml", "--json")) == 1
-    assert penstock("schema", "accept", "p.yml").out == "prices: price was int64 and is string\n"
+    assert (
+        penstock("schema", "accept", "p.yml").out
+        == 'prices: column "price" has another type: string instead of int64\n'
+    )
     assert "a lot" in penstock("preview", "p.yml", "prices").out
 
 

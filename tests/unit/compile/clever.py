@@ -11,9 +11,9 @@ from sqlglot import exp
 from penstock.compile.facts import Facts
 from penstock.compile.pipeline import Compiled, compile_pipeline
 from penstock.connectors.params import SourceParams
-from penstock.document.loader import load
-from penstock.document.read import Catalogue, read_pipeline
+from penstock.document.read import Catalogue
 from penstock.registry import Capability, Descriptor
+from pipelines import pipeline_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,7 +37,7 @@ _SOURCES = {
         "shifting": set[Capability](),
         "answering": {Capability.SPOOLS},
         "steady": {Capability.REPLAYABLE},
-        "parquet": {Capability.REPLAYABLE, Capability.PROJECTION},
+        "parquet": {Capability.REPLAYABLE, Capability.PROJECTION, Capability.COLUMNAR},
     }.items()
 }
 
@@ -54,7 +54,7 @@ def read(text: str) -> Pipeline:
         return memory_sink._SINKS.get(name) if group == "sinks" else known.find(group, name)
 
     names = Catalogue(find, lambda group: tuple(_SOURCES) if group == "sources" else known.names(group))
-    return read_pipeline(load(text, "t.yml"), "t.yml", catalogue=names, read_file=lambda _: b"")
+    return pipeline_of(text, catalogue=names)
 
 
 def compiled(

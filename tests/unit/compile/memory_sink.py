@@ -10,9 +10,9 @@ from harness import Ran, Rows, TypingEngine
 from penstock.compile.build import build
 from penstock.compile.facts import Facts
 from penstock.connectors.params import SinkParams
-from penstock.document.loader import load
-from penstock.document.read import Catalogue, read_pipeline
+from penstock.document.read import Catalogue
 from penstock.registry import Capability, Descriptor
+from pipelines import pipeline_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,7 +50,7 @@ def read(text: str) -> Pipeline:
         return _SINKS.get(name) if group == "sinks" else known.find(group, name)
 
     names = Catalogue(find, lambda group: tuple(_SINKS) if group == "sinks" else known.names(group))
-    return read_pipeline(load(text, "test.yml"), "test.yml", catalogue=names, read_file=lambda _: b"")
+    return pipeline_of(text, catalogue=names)
 
 
 def run(

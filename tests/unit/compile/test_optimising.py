@@ -11,7 +11,7 @@ import pytest
 from sqlglot import exp
 
 from penstock.graph.nodes import Read
-from penstock.graph.select import column, relation
+from penstock.trees import column, relation
 from penstock.types import Schema
 
 if TYPE_CHECKING:

@@ -190,7 +190,7 @@ def test_a_file_that_is_not_there_is_named(home):
 
 def test_the_project_of_a_folder(oil):
     assert project_of(None, Settings({})).name == "oil"
-    assert project_of(None, Settings({}, project_root=oil.root)).environments == ("prod", "empty")
+    assert project_of(None, Settings({}, project_root=oil.root)).root == oil.root
     oil.write("penstock.yml", "project: 5")
     with pytest.raises(ConfigError, match="DOC-204"):
         project_of(None, Settings({}))

@@ -8,12 +8,13 @@ from hypothesis import strategies as st
 
 from penstock.connectors.files.csv_sink import CsvSinkParams
 from penstock.document.loader import load
-from penstock.document.read import read, read_pipeline
+from penstock.document.read import read
 from penstock.document.template import Values, fill
 from penstock.document.validation import validate
 from penstock.errors import ConfigError
 from penstock.errors.catalogue import CATALOGUE
 from penstock.secret import Secret
+from pipelines import pipeline_of
 
 CONNECTIONS = "eia: {type: web, base_url: https://x.org}\nice: {type: csv, path: x}\nbad: {type: web, base_ur: x}\n"
 HEAD = "pipeline: p\nsources: {a: {type: csv, path: x}}\n"
@@ -197,7 +198,7 @@ def test_everything_wrong_is_told_at_once_and_in_order(tiny):
         "more: 1\n"
     )
     with pytest.raises(ConfigError) as caught:
-        read_pipeline(load(text, "p.yml"), "p.yml", catalogue=tiny, read_file=no_file)
+        pipeline_of(text, catalogue=tiny, file="p.yml", read_file=no_file)
     assert [(p.code, p.at.line) for p in caught.value.problems] == [
         ("DOC-204", 1), ("DOC-206", 3), ("DOC-202", 4), ("DOC-201", 4), ("DOC-212", 6), ("DOC-203", 6), ("DOC-203", 6),
         ("DOC-205", 7), ("DOC-203", 7), ("DOC-207", 9), ("DOC-203", 10), ("DOC-203", 11), ("DOC-201", 11), ("DOC-201", 12),

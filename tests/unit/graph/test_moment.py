@@ -12,7 +12,7 @@ from sqlglot import exp
 from penstock.graph import Graph
 from penstock.graph.moment import at_moment
 from penstock.graph.nodes import Column, Filter, Project, Query, Read, Sort, SortKey
-from penstock.graph.select import column
+from penstock.trees import column
 
 MOMENT = datetime(2001, 2, 3, 4, 5, 6, 789012, tzinfo=UTC)
 STAMP = "2001-02-03 04:05:06.789012"

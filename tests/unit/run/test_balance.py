@@ -29,9 +29,9 @@ from penstock.graph.nodes import (
     Union,
     Write,
 )
-from penstock.graph.select import column
 from penstock.ledger.api import RejectFile
 from penstock.run.balance import account, check, check_receipt
+from penstock.trees import column
 from penstock.types import INT64, Field, Schema
 
 if TYPE_CHECKING:
@@ -138,12 +138,12 @@ def test_a_row_that_a_sink_did_not_stage_is_found(rows: int) -> None:
 )
 def test_a_receipt_that_does_not_account_for_every_row_is_refused(receipt: Receipt) -> None:
     with pytest.raises(FatalError) as caught:
-        check_receipt("sink", 50, receipt)
+        check_receipt("sink", sent=50, receipt=receipt)
     assert caught.value.code == "RUN-121"
 
 
 def test_a_receipt_that_does_is_taken() -> None:
-    check_receipt("sink", 50, Receipt(rows=50, inserted=20, updated=20, unchanged=5, ignored_older=5))
+    check_receipt("sink", sent=50, receipt=Receipt(rows=50, inserted=20, updated=20, unchanged=5, ignored_older=5))
 
 
 # ---------------------------------------------------------------- the equations of each kind of node

@@ -24,34 +24,34 @@ def marker(epoch: int) -> EpochMarker | None:
 
 
 def test_the_first_run_plans_an_epoch() -> None:
-    found = settle(None, {}, {"one": None, "two": None}, "hash")
+    found = settle(None, {}, markers={"one": None, "two": None}, plan_hash="hash")
     assert (found.todo, found.epoch) == ("nothing", None)
 
 
 def test_a_sealed_epoch_is_followed_by_a_new_one() -> None:
-    found = settle(SEALED, AFTER, {"one": marker(3), "two": marker(2)}, "hash")
+    found = settle(SEALED, AFTER, markers={"one": marker(3), "two": marker(2)}, plan_hash="hash")
     assert (found.todo, found.epoch) == ("nothing", SEALED)
 
 
 def test_an_epoch_that_no_sink_has_is_planned_anew_even_after_a_change() -> None:
-    found = settle(PLANNED, BEFORE, {"one": marker(2), "two": marker(1)}, "another")
+    found = settle(PLANNED, BEFORE, markers={"one": marker(2), "two": marker(1)}, plan_hash="another")
     assert (found.todo, found.committed) == ("nothing", frozenset())
 
 
 @pytest.mark.parametrize(("one", "two", "committed"), [(3, 1, {"one"}), (2, 2, {"two"})])
 def test_an_epoch_that_some_sinks_have_is_redone_for_the_others(one: int, two: int, committed: set[str]) -> None:
-    found = settle(PLANNED, BEFORE, {"one": marker(one), "two": marker(two)}, "hash")
+    found = settle(PLANNED, BEFORE, markers={"one": marker(one), "two": marker(two)}, plan_hash="hash")
     assert (found.todo, found.committed) == ("redo", committed)
 
 
 def test_an_epoch_that_all_sinks_have_is_sealed_whatever_the_document_says_now() -> None:
-    found = settle(PLANNED, BEFORE, {"one": marker(3), "two": marker(2)}, "another")
+    found = settle(PLANNED, BEFORE, markers={"one": marker(3), "two": marker(2)}, plan_hash="another")
     assert (found.todo, found.committed) == ("seal", {"one", "two"})
 
 
 def test_a_pipeline_that_changed_while_half_committed_stops() -> None:
     with pytest.raises(FatalError) as caught:
-        settle(PLANNED, BEFORE, {"one": marker(3), "two": marker(1)}, "another")
+        settle(PLANNED, BEFORE, markers={"one": marker(3), "two": marker(1)}, plan_hash="another")
     assert caught.value.code == "RUN-111"
 
 
@@ -72,25 +72,25 @@ def test_a_marker_that_fits_neither_plan_nor_seal_stops(
 ) -> None:
     two = marker(sealed.get("two", 0))
     with pytest.raises(FatalError, match=words) as caught:
-        settle(last, sealed, {"one": marker(one), "two": two}, "hash")
+        settle(last, sealed, markers={"one": marker(one), "two": two}, plan_hash="hash")
     assert caught.value.code == "RUN-110"
 
 
 def test_a_sink_that_joined_later_counts_from_its_own_first_epoch() -> None:
-    found = settle(SEALED, AFTER, {"one": marker(3), "two": marker(2), "new": None}, "another")
+    found = settle(SEALED, AFTER, markers={"one": marker(3), "two": marker(2), "new": None}, plan_hash="another")
     assert found.todo == "nothing"
 
 
 def test_a_sink_that_was_taken_out_of_a_half_committed_epoch_stops() -> None:
     with pytest.raises(FatalError) as caught:
-        settle(PLANNED, BEFORE, {"one": marker(3)}, "another")
+        settle(PLANNED, BEFORE, markers={"one": marker(3)}, plan_hash="another")
     assert caught.value.code == "RUN-111"
 
 
 @pytest.mark.parametrize(("one", "is_new"), [(0, True), (1, False)])
 def test_a_target_that_knows_no_epoch_may_be_another_one(one: int, *, is_new: bool) -> None:
     with pytest.raises(FatalError) as caught:
-        settle(SEALED, AFTER, {"one": marker(one), "two": marker(2)}, "hash")
+        settle(SEALED, AFTER, markers={"one": marker(one), "two": marker(2)}, plan_hash="hash")
     hint = caught.value.problems[0].hint or ""
     assert hint.startswith("where it was given another place, give it another name too") is is_new
     assert "--full-refresh" in hint

@@ -39,7 +39,7 @@ FILES = {"s.a": "id,x\n1,p\n2,q\n", "s.b": "id,y\n7,r\n"}
 
 
 def run(asked: Request) -> DocumentResult:
-    return run_document(asked, Events(), Faults())
+    return run_document(asked, events=Events(), faults=Faults())
 
 
 def codes(asked: Request) -> list[str]:
@@ -188,6 +188,17 @@ def test_an_interrupt_ends_all_tables(tmp_path: Path) -> None:
 
 
 # ---------------------------------------------------------------- looking at it
+
+
+def test_the_answer_about_tables_has_one_shape_however_many_there_are(tmp_path: Path) -> None:
+    one_table = TWO.replace("s.a, s.b", "s.b")
+    shapes = [
+        inspecting.plan(request(tmp_path, text % "labels: {}", FILES)).to_json(lambda one: one.plan.pipeline)
+        for text in (TWO, one_table)
+    ]
+    assert shapes == [{"members": ["copy/crm.s.a", "copy/crm.s.b"]}, {"members": ["copy/crm.s.b"]}]
+    traced = inspecting.lineage(request(tmp_path, one_table % "labels: {}", FILES), connect=False)
+    assert list(traced.to_json(inspecting.Traced.to_json)) == ["members"]
 
 
 def test_each_table_has_its_plan_its_lineage_and_its_preview(tmp_path: Path) -> None:

@@ -25,16 +25,17 @@ from penstock import registry
 from penstock.compile.build import build
 from penstock.compile.facts import Facts
 from penstock.connectors.params import SourceParams
-from penstock.document.loader import load
-from penstock.document.read import Catalogue, read_pipeline
+from penstock.document.read import Catalogue
 from penstock.engines.api import Engine
 from penstock.engines.duckdb.binder import schema_of
 from penstock.errors import ConfigError, Problem
 from penstock.graph.nodes import Cause, Check, Column, Python, Read
-from penstock.graph.select import identifier, projections, relation, to_select
+from penstock.graph.select import projections, to_select
 from penstock.registry import Descriptor
+from penstock.trees import identifier, relation
 from penstock.types.arrow import to_arrow
 from penstock.types.duckdb import from_duckdb
+from pipelines import pipeline_of
 
 if TYPE_CHECKING:
     from penstock.graph import Graph, Node
@@ -155,7 +156,7 @@ def document(steps: str, columns: Columns, others: Mapping[str, Other] | None = 
 
 def compile_document(text: str, engine: Engine | None = None) -> tuple[Graph, tuple[Problem, ...]]:
     """Any document whose sources are of type ``memory``; each source is found to have the columns of its schema."""
-    pipeline = read_pipeline(load(text, "test.yml"), "test.yml", catalogue=catalogue(), read_file=_no_files)
+    pipeline = pipeline_of(text, catalogue=catalogue())
     sources = {name: use.contract for name, use in pipeline.sources.items() if use.contract is not None}
     return build(pipeline, Facts(sources=sources), engine or TypingEngine())
 
@@ -188,10 +189,6 @@ def catalogue() -> Catalogue:
         return registry.find(group, name)
 
     return Catalogue(find, lambda group: ("memory",) if group == "sources" else registry.names(group))
-
-
-def _no_files(path: str) -> bytes:
-    raise AssertionError(path)
 
 
 # ---------------------------------------------------------------- running

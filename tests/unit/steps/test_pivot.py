@@ -9,10 +9,9 @@ from harness import Other, Ran, TypingEngine, _Run, catalogue, document, problem
 
 from penstock.compile.build import build
 from penstock.compile.facts import Facts, FactsNeededError
-from penstock.document.loader import load
-from penstock.document.read import read_pipeline
 from penstock.errors import ConfigError
 from penstock.graph.select import to_select
+from pipelines import pipeline_of
 
 _COLUMNS = {"day": "date?", "crude": "string?", "n": "int64?", "price": "decimal(8,2)?"}
 _ROWS = [
@@ -111,9 +110,7 @@ _FOUND = "- pivot: {on: crude, by: [day], measures: {n: sum(n)}}"
 
 
 def _compile(steps: str, facts: Facts | None = None, columns: Any = _COLUMNS) -> Any:
-    pipeline = read_pipeline(
-        load(document(steps, columns), "test.yml"), "test.yml", catalogue=catalogue(), read_file=lambda _: b""
-    )
+    pipeline = pipeline_of(document(steps, columns), catalogue=catalogue())
     schema = pipeline.sources["rows"].contract
     assert schema is not None
     known = replace(facts or Facts(), sources={"rows": schema})
@@ -158,7 +155,7 @@ def test_a_pivot_that_several_nodes_need_asks_once() -> None:
     text = document(_FOUND, _COLUMNS)
     head, _, tail = text.partition("transforms:\n")
     text = f"{head}transforms:\n  early: {{from: result}}\n  other: {{from: result}}\n{tail}"
-    pipeline = read_pipeline(load(text, "test.yml"), "test.yml", catalogue=catalogue(), read_file=lambda _: b"")
+    pipeline = pipeline_of(text, catalogue=catalogue())
     sources = {name: use.contract for name, use in pipeline.sources.items() if use.contract}
     with pytest.raises(FactsNeededError) as caught:
         build(pipeline, Facts(sources=sources), TypingEngine())
@@ -195,7 +192,7 @@ def test_other_errors_of_the_document_come_first() -> None:
         _compile(_FOUND + "\n- select: [nosuch]", Facts().with_values({"result.pivot": ["wti"]}))
     assert caught.value.code == "CMP-203"
     text = document(_FOUND, _COLUMNS, {"o": Other({"a": "int64"})}) + "  broken: {from: o, steps: [select: [b]]}\n"
-    pipeline = read_pipeline(load(text, "test.yml"), "test.yml", catalogue=catalogue(), read_file=lambda _: b"")
+    pipeline = pipeline_of(text, catalogue=catalogue())
     sources = {name: use.contract for name, use in pipeline.sources.items() if use.contract}
     with pytest.raises(ConfigError) as caught:
         build(pipeline, Facts(sources=sources), TypingEngine())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.table import Table
 from rich.text import Text
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
+    from penstock.service.causes import CauseRows
     from penstock.service.remembering import Receipt
     from penstock.service.running import NodeBalance, RunResult, SealedEpoch
 
@@ -112,14 +113,14 @@ def sinks_table(receipts: Mapping[str, Receipt]) -> Table:
     return table
 
 
-def _causes(title: str, causes: Sequence[Mapping[str, Any]]) -> Table:
+def _causes(title: str, causes: Sequence[CauseRows]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column(title, overflow="fold")
     table.add_column("cause", overflow="fold")
     table.add_column("column", overflow="fold")
     table.add_column("rows", justify="right", no_wrap=True)
     for item in causes:
-        table.add_row(item["node"], item["cause"], item["column"] or "", Text(f"{item['rows']:,}", style="yellow"))
+        table.add_row(item.node, item.cause, item.column or "", Text(f"{item.rows:,}", style="yellow"))
     return table
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from penstock.service.remembering import Rejected, RunDetails, RunRecord
+    from penstock.service.remembering import Rejected, RejectedRecord, RunDetails, RunRecord
 
 _SHOWN: Final = 500  # characters of a record
 _FOLDED: Final = frozenset({"pipeline", "environment", "rejected at", "cause", "column"})  # where names are long
@@ -105,19 +105,19 @@ def rejected_title(found: Rejected) -> str:
 def causes_table(found: Rejected) -> Table:
     table = _table("rejected at", "cause", "column", "rows", numbers=frozenset({"rows"}))
     for item in found.by_cause():
-        table.add_row(item["node"], item["cause"], item["column"] or "", f"{item['rows']:,}")
+        table.add_row(item.node, item.cause, item.column or "", f"{item.rows:,}")
     return table
 
 
-def records_page(found: Iterable[dict[str, Any]], root: Path) -> Iterator[RenderableType]:
+def records_page(found: Iterable[RejectedRecord], root: Path) -> Iterator[RenderableType]:
     """Each record in three lines; files are shown as they stand in the project, long records only begin."""
     for record in found:
-        causes = "; ".join(f"{cause['code']}: {cause['message']}" for cause in record["causes"])
-        aborted = "  (its epoch was not sealed)" if record["status"] == "aborted" else ""
-        yield Text.assemble((record["node"], "bold"), "  ", (causes, "yellow"), (aborted, "dim"))
-        if record["position"] is not None:
-            yield Text(f"  at {_place(record['position'], root)}", style="dim")
-        shown = record["raw"] if record["raw"] is not None else json.dumps(record["row"], ensure_ascii=False)
+        causes = "; ".join(f"{cause['code']}: {cause['message']}" for cause in record.causes)
+        aborted = "  (its epoch was not sealed)" if record.status == "aborted" else ""
+        yield Text.assemble((record.node, "bold"), "  ", (causes, "yellow"), (aborted, "dim"))
+        if record.position is not None:
+            yield Text(f"  at {_place(record.position, root)}", style="dim")
+        shown = record.raw if record.raw is not None else json.dumps(record.row, ensure_ascii=False)
         yield Text(f"  {_beginning(shown)}")
 
 

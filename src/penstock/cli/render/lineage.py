@@ -54,8 +54,11 @@ def openlineage(traced: Traced) -> dict[str, Any]:
         fields = {
             name: {
                 "inputFields": [
-                    *(_input(traced, origin, "DIRECT", "TRANSFORMATION") for origin in sorted(found.values)),
-                    *(_input(traced, origin, "INDIRECT", "FILTER") for origin in sorted(found.predicates)),
+                    *(
+                        _input(traced, origin, kind="DIRECT", subtype="TRANSFORMATION")
+                        for origin in sorted(found.values)
+                    ),
+                    *(_input(traced, origin, kind="INDIRECT", subtype="FILTER") for origin in sorted(found.predicates)),
                 ]
             }
             for name, found in columns.items()
@@ -66,7 +69,7 @@ def openlineage(traced: Traced) -> dict[str, Any]:
     return {"job": {"namespace": "penstock", "name": traced.pipeline}, "inputs": inputs, "outputs": outputs}
 
 
-def _input(traced: Traced, origin: Origin, kind: str, subtype: str) -> dict[str, Any]:
+def _input(traced: Traced, origin: Origin, *, kind: str, subtype: str) -> dict[str, Any]:
     transformation = {"type": kind, "subtype": subtype, "description": "", "masking": False}
     return {
         "namespace": traced.pipeline,

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from penstock.cli.render.as_json import plain, rows_of
+from penstock.errors import blanked
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -38,7 +39,7 @@ def _is_number(field: pa.Field) -> bool:
 def _cell(value: object) -> Text:
     if value is None:
         return Text("null", style="dim")
-    text = "".join(letter if letter.isprintable() else " " for letter in _written(value))
+    text = blanked(_written(value))
     return Text(text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…")
 
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from sqlglot import exp
 
 from penstock.errors import InternalError
-from penstock.trees import call, texts
-from penstock.types.duckdb import to_duckdb, to_duckdb_text
+from penstock.trees import call, file_names, parquet_columns
+from penstock.types.duckdb import to_duckdb
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -45,31 +45,6 @@ def parquet(paths: Iterable[str], schema: Schema, **options: exp.Expr) -> exp.An
     A column that a file lacks is null in its rows; one that the schema lacks is not read. Paths are literal: what DuckDB
     takes for a pattern in them is escaped.
     """
-    return call("read_parquet", texts(map(escaped, paths)), schema=_columns(schema), **options)
-
-
-def escaped(path: str) -> str:
-    """A path in which DuckDB sees no pattern; only in a pattern is a backslash more than itself."""
-    if not any(mark in path for mark in "*?["):
-        return path
-    marks = {"*": "[*]", "?": "[?]", "[": "[[]", "\\": "\\\\"}
-    return "".join(marks.get(character, character) for character in path)
-
-
-def _columns(schema: Schema) -> exp.ToMap:
-    entries = [
-        exp.PropertyEQ(this=exp.Literal.string(field.name), expression=_entry(field.name, field.type))
-        for field in schema
-    ]
-    return exp.ToMap(this=exp.Struct(expressions=entries))
-
-
-def _entry(name: str, logical: LogicalType) -> exp.Struct:
-    parts: dict[str, exp.Expr] = {
-        "name": exp.Literal.string(name),
-        "type": exp.Literal.string(to_duckdb_text(logical)),
-        "default_value": exp.null(),
-    }
-    return exp.Struct(
-        expressions=[exp.PropertyEQ(this=exp.to_identifier(key), expression=part) for key, part in parts.items()]
+    return call(
+        "read_parquet", file_names(paths), schema=parquet_columns({item.name: item.type for item in schema}), **options
     )

@@ -163,8 +163,10 @@ SOURCE: Final = Descriptor(
             Capability.REPLAYABLE,
             Capability.PROJECTION,
             Capability.FILTER,
+            Capability.COLUMNAR,
             Capability.NATIVE,
             Capability.LOCAL,
+            Capability.SNAPSHOT,
             Capability.TIME_TRAVEL,
         }
     ),

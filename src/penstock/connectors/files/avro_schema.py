@@ -190,9 +190,9 @@ class _Resolver:
                 return self._record(_full_name(name, _space_of(schema, at.space)), fields, at)
             case "enum", {"name": str() as name, "symbols": list() as symbols}:
                 shape = Shape(STRING, "long", Stored.ENUM, symbols=tuple(map(str, symbols)))
-                return self._keep(name, schema, at, shape)
+                return self._keep(name, schema, at=at, shape=shape)
             case "fixed", {"name": str() as name, "size": int() as size} if size > 0:
-                return self._keep(name, schema, at, self._fixed(size, schema))
+                return self._keep(name, schema, at=at, shape=self._fixed(size, schema))
             case _ if kind in _PRIMITIVES:
                 return _annotated(kind, schema)
             case _:
@@ -245,7 +245,7 @@ class _Resolver:
         number = _decimal(schema)
         return Shape(number, plain, Stored.DECIMAL) if number else Shape(BINARY, plain)
 
-    def _keep(self, name: str, schema: Mapping[str, Json], at: _Place, shape: Shape) -> Shape:
+    def _keep(self, name: str, schema: Mapping[str, Json], *, at: _Place, shape: Shape) -> Shape:
         self._known[_full_name(name, _space_of(schema, at.space))] = shape
         return shape
 

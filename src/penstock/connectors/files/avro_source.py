@@ -111,7 +111,9 @@ class _Decoder:
         self._held = tuple(name for name in wanted.names if name in shape.names)
         solid = {name for name, part in zip(shape.names, shape.parts, strict=True) if part.plain is not None}
         # One column is read at least: it tells how many rows there are.
-        self._read = [name for name in self._held if name in solid] or [next(n for n in shape.names if n in solid)]
+        self._read = [name for name in self._held if name in solid] or [
+            next(name for name in shape.names if name in solid)
+        ]
 
     def batch(self, group: Sequence[Block]) -> pa.RecordBatch:
         """Raises DataError SRC-304, which names the first block that is broken."""

@@ -10,7 +10,7 @@ from sqlglot import exp
 
 from penstock.connectors.api import CsvFormat, JsonFormat, ParquetFormat
 from penstock.connectors.database import memory_of, open_database
-from penstock.trees import call, identifier, texts
+from penstock.trees import call, file_names, struct
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,7 +37,7 @@ def count_rows(form: FileFormat, paths: Sequence[Path], *, width: int, allowance
 
 
 def _reader(form: FileFormat, paths: Sequence[Path], *, width: int, longest: int) -> exp.Expr:
-    listed = texts(map(_literally, paths))
+    listed = file_names(map(str, paths))
     common = {"filename": exp.true(), "hive_partitioning": exp.false()}
     match form:
         case ParquetFormat():
@@ -60,10 +60,8 @@ def _sized(form: JsonFormat, longest: int) -> dict[str, exp.Expr]:
 
 
 def _csv(form: CsvFormat, *, width: int, longest: int) -> dict[str, exp.Expr]:
-    text = exp.Literal.string("VARCHAR")
-    columns = [exp.PropertyEQ(this=identifier(f"c{n}"), expression=text) for n in range(width)]
     return {
-        "columns": exp.Struct(expressions=columns),
+        "columns": struct({f"c{place}": exp.Literal.string("VARCHAR") for place in range(width)}),
         "header": exp.convert(form.header is not False),
         "delim": exp.Literal.string(form.delimiter or ","),
         "quote": exp.Literal.string(form.quote or '"'),
@@ -73,8 +71,3 @@ def _csv(form: CsvFormat, *, width: int, longest: int) -> dict[str, exp.Expr]:
         "buffer_size": exp.Literal.number(longest),
         "auto_detect": exp.false(),
     }
-
-
-def _literally(path: Path) -> str:
-    """A path as a pattern that matches only it."""
-    return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in str(path))

@@ -148,7 +148,7 @@ class CsvSource(FileSource):
 
     def _look(self, file: FoundFile) -> _Look:
         form = self._form(file)
-        text, whole = head_of(file.path, form.compression or "none", self._encoding)
+        text, whole = head_of(file.path, form.compression or "none", encoding=self._encoding)
         if form.delimiter is None:
             form = replace(form, delimiter=find_delimiter(text, form))
         return _Look(file, form, cut_to_lines(text, whole=whole), self._names(text, form, file))

@@ -93,12 +93,12 @@ class SheetReader:
         cells = _cells_of(sheet, self._schema)
         with closing(open_database(self._allowance, lossless=True)) as database:
             for start in range(0, cells.rows, CHUNK_ROWS):
-                yield self._chunk(cells, start, min(CHUNK_ROWS, cells.rows - start), database)
+                yield self._chunk(cells, start, rows=min(CHUNK_ROWS, cells.rows - start), database=database)
 
-    def _chunk(self, cells: _Cells, start: int, rows: int, database: duckdb.DuckDBPyConnection) -> Chunk:
+    def _chunk(self, cells: _Cells, start: int, *, rows: int, database: duckdb.DuckDBPyConnection) -> Chunk:
         import pyarrow.compute as pc
 
-        given, converted, bad = _converted(cells, start, rows, database)
+        given, converted, bad = _converted(cells, start, rows=rows, database=database)
         keep = None if self._keeps_empty else _filled(given, rows)
         batch = self._batch(converted, rows)
         any_bad = _any(bad.values())
@@ -106,8 +106,8 @@ class SheetReader:
             return Chunk(batch if keep is None else batch.filter(keep), self._upto)
         places = pc.indices_nonzero(any_bad).to_pylist()
         if self._policy == "fail":
-            self._fail(cells, start + places[0], places[0], bad, given)
-        rejects = _rejects(cells, start, places, bad, given)
+            self._fail(cells, start + places[0], place=places[0], bad=bad, given=given)
+        rejects = _rejects(cells, start, places=places, bad=bad, given=given)
         kept = pc.invert(any_bad) if keep is None else pc.and_(keep, pc.invert(any_bad))
         return Chunk(batch.filter(kept), self._upto, rejects)
 
@@ -120,7 +120,9 @@ class SheetReader:
         arrays = [converted[field.name] if field.name in converted else pa.nulls(rows, field.type) for field in form]
         return pa.RecordBatch.from_arrays(arrays, schema=form)
 
-    def _fail(self, cells: _Cells, row: int, place: int, bad: dict[str, pa.Array], given: dict[str, pa.Array]) -> None:
+    def _fail(
+        self, cells: _Cells, row: int, *, place: int, bad: dict[str, pa.Array], given: dict[str, pa.Array]
+    ) -> None:
         name = next(name for name, flags in bad.items() if flags[place].as_py())
         column = next(column for column in cells.sheet.columns if column.name == name)
         raise DataError(
@@ -160,7 +162,7 @@ def _needs_numbers(text: pa.Array, logical: LogicalType) -> bool:
 
 
 def _converted(
-    cells: _Cells, start: int, rows: int, database: duckdb.DuckDBPyConnection
+    cells: _Cells, start: int, *, rows: int, database: duckdb.DuckDBPyConnection
 ) -> tuple[dict[str, pa.Array], dict[str, pa.Array], dict[str, pa.Array]]:
     """Per column: what its cells show, errors too; the values, null where they are bad; which are bad, if any."""
     import pyarrow as pa
@@ -172,7 +174,7 @@ def _converted(
     queried: list[exp.Expr] = []
     given: dict[str, pa.Array] = {}
     for place, (name, text) in enumerate(cells.text.items()):
-        shown, wrong = _with_errors(text.slice(start, rows), cells, name, start)
+        shown, wrong = _with_errors(text.slice(start, rows), cells, name=name, start=start)
         given[name] = shown
         columns[f"s{place}"] = pc.if_else(wrong, pa.scalar(None, pa.string()), shown) if wrong is not None else shown
         if name in cells.seen:
@@ -199,7 +201,7 @@ def _one(column: pa.ChunkedArray) -> pa.Array:
     return pa.concat_arrays(whole.chunks) if isinstance(whole, pa.ChunkedArray) else whole
 
 
-def _with_errors(text: pa.Array, cells: _Cells, name: str, start: int) -> tuple[pa.Array, pa.Array | None]:
+def _with_errors(text: pa.Array, cells: _Cells, *, name: str, start: int) -> tuple[pa.Array, pa.Array | None]:
     """The text with errors as Excel shows them, and where they are."""
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -277,7 +279,7 @@ def _any(flags: Iterable[pa.Array]) -> pa.Array | None:
 
 
 def _rejects(
-    cells: _Cells, start: int, places: Sequence[int], bad: dict[str, pa.Array], given: dict[str, pa.Array]
+    cells: _Cells, start: int, *, places: Sequence[int], bad: dict[str, pa.Array], given: dict[str, pa.Array]
 ) -> pa.RecordBatch:
     """One record per row that holds a bad value; Python sees these rows only."""
     import pyarrow as pa
@@ -330,17 +332,17 @@ def inferred(sheet: Sheet, columns: Sequence[SheetColumn], *, allowance: Allowan
     with closing(open_database(allowance, lossless=True)) as database:
         for name, kind in found.items():
             tries = [*narrower.get(kind, ()), kind]
-            found[name] = next((one for one in tries if _takes_all(sheet, name, one, database)), STRING)
+            found[name] = next((one for one in tries if _takes_all(sheet, name, kind=one, database=database)), STRING)
     return {column.name: found.get(column.name, STRING) for column in columns}
 
 
-def _takes_all(sheet: Sheet, name: str, kind: LogicalType, database: duckdb.DuckDBPyConnection) -> bool:
+def _takes_all(sheet: Sheet, name: str, *, kind: LogicalType, database: duckdb.DuckDBPyConnection) -> bool:
     """Whether every cell but the errors is a value of the type."""
     cells = _cells_of(sheet, Schema((Field(name, kind),)))
     errors = sheet.errors.get(cells.numbers[name], {})
     for start in range(0, cells.rows, CHUNK_ROWS):
         rows = min(CHUNK_ROWS, cells.rows - start)
-        _, _, bad = _converted(cells, start, rows, database)
+        _, _, bad = _converted(cells, start, rows=rows, database=database)
         first = sheet.first_row + start
         wrong = sum(1 for row in errors if first <= row < first + rows)
         if name in bad and bad[name].true_count > wrong:

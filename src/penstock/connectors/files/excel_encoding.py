@@ -127,7 +127,7 @@ class _Sheet:
         self._check_size(rows + header)
         if header:
             for place, name in enumerate(self._schema.names):
-                self._text(0, place, name, name)
+                self._text(0, place, text=name, column=name)
             self._row = 1
         for batch in staged_batches(staged, self._schema, _BATCH_ROWS):
             columns = [
@@ -153,14 +153,14 @@ class _Sheet:
                 case None:
                     continue
                 case str():
-                    self._text(row, place, value, self._schema.names[place])
+                    self._text(row, place, text=value, column=self._schema.names[place])
                 case bool():
                     sheet.write_boolean(row, place, value)
                 case _:
                     sheet.write_number(row, place, value, self._formats[place])
         self._row = row + 1
 
-    def _text(self, row: int, place: int, text: str, column: str) -> None:
+    def _text(self, row: int, place: int, *, text: str, column: str) -> None:
         """Always as text: what begins with = + - @ is no formula."""
         if len(text) * 2 > MOST_CHARACTERS and len(text.encode("utf-16-le", "surrogatepass")) // 2 > MOST_CHARACTERS:
             raise DataError(

@@ -72,14 +72,14 @@ def _check_zip(path: Path, name: str) -> None:
                     raise DataError("SRC-310", f'"{name}" is no Excel workbook that can be read', detail=detail)
                 if entry.flag_bits & 1:
                     raise _locked(name)
-                left -= _expand(archive, entry, left, name)
+                left -= _expand(archive, entry, most=left, name=name)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError) as error:
         raise DataError(
             "SRC-310", f'"{name}" is no Excel workbook, or is broken', detail=str(error)[:200] or type(error).__name__
         ) from None
 
 
-def _expand(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, most: int, name: str) -> int:
+def _expand(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, *, most: int, name: str) -> int:
     """How many bytes it truly has, whatever its entry says. Looks for cells everywhere: a sheet may have any name."""
     entry.file_size = most + 1
     extent = _Extent(name)

@@ -214,14 +214,20 @@ def _candidates(names: Sequence[str], asked: str | int | None, file: FoundFile) 
     if isinstance(asked, str):
         near = nearest(asked, names)
         hint = f'did you mean "{near}"?' if near else None
-        return [asked] if asked in names else _no_sheet(file, f'"{file.name}" has no sheet "{asked}"', names, hint=hint)
+        return (
+            [asked]
+            if asked in names
+            else _no_sheet(file, f'"{file.name}" has no sheet "{asked}"', names=names, hint=hint)
+        )
     if asked is not None:
         there = 1 <= asked <= len(names)
-        return [names[asked - 1]] if there else _no_sheet(file, f'"{file.name}" has no sheet number {asked}', names)
-    return names or _no_sheet(file, f'"{file.name}" has no sheets', names)
+        return (
+            [names[asked - 1]] if there else _no_sheet(file, f'"{file.name}" has no sheet number {asked}', names=names)
+        )
+    return names or _no_sheet(file, f'"{file.name}" has no sheets', names=names)
 
 
-def _no_sheet(file: FoundFile, message: str, names: Sequence[str], hint: str | None = None) -> NoReturn:
+def _no_sheet(file: FoundFile, message: str, *, names: Sequence[str], hint: str | None = None) -> NoReturn:
     shown = ", ".join(f'"{name}"' for name in names[:20])
     raise ConfigError(
         "SRC-313", message, detail=f"its sheets are {shown}" if names else file.name, hint=hint, about=("sheet",)
@@ -236,18 +242,18 @@ def _laid_out(sheet: Sheet, layout: Layout) -> Sheet:
     last_row = min(area.last_row or sheet.cells.num_rows, sheet.cells.num_rows)
     right = sheet.left + sheet.cells.num_columns - 1
     numbers = range(max(area.first_column, sheet.left), min(area.last_column or right, right) + 1)
-    header = _header_row(sheet, layout, numbers, last_row)
+    header = _header_row(sheet, layout, numbers=numbers, last_row=last_row)
     first_row = area.first_row if header is None else header + 1
     columns = _named(replace(sheet, first_row=first_row, last_row=max(last_row, first_row - 1)), numbers, header)
     return replace(sheet, columns=columns, first_row=first_row, last_row=max(last_row, first_row - 1))
 
 
-def _header_row(sheet: Sheet, layout: Layout, numbers: range, last_row: int) -> int | None:
+def _header_row(sheet: Sheet, layout: Layout, *, numbers: range, last_row: int) -> int | None:
     match layout.header:
         case "none":
             return None
         case None:
-            return _first_filled(sheet, numbers, layout.area.first_row, last_row)
+            return _first_filled(sheet, numbers, first=layout.area.first_row, last=last_row)
         case row:
             if row < layout.area.first_row or (layout.area.last_row and row > layout.area.last_row):
                 raise ConfigError(
@@ -256,7 +262,7 @@ def _header_row(sheet: Sheet, layout: Layout, numbers: range, last_row: int) -> 
             return row
 
 
-def _first_filled(sheet: Sheet, numbers: range, first: int, last: int) -> int | None:
+def _first_filled(sheet: Sheet, numbers: range, *, first: int, last: int) -> int | None:
     firsts = []
     for number in numbers:
         present = sheet.cells.column(number - sheet.left).slice(first - 1, max(last - first + 1, 0)).is_valid()

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from penstock.connectors.files.commit.records import State
 
 
-def refuse_foreign(root: Path, state: State, extension: str, named: str) -> None:
+def refuse_foreign(root: Path, state: State, *, extension: str, named: str) -> None:
     """Raises ConfigError SNK-135 for the first file with the sink's extension that Penstock did not write there."""
     known = {entry.path for entry in state.live}
     for folder, folders, names in os.walk(root):

@@ -129,7 +129,7 @@ class JsonSource(FileSource):
 
     def _look(self, file: FoundFile) -> _Look:
         compression = compression_of(file.path, self._json.compression)
-        text, whole = head_of(file.path, compression, self._encoding)
+        text, whole = head_of(file.path, compression, encoding=self._encoding)
         layout = _layout_of(text) if self._layout == "auto" else self._layout
         return _Look(file, layout, compression, cut_to_lines(text, whole=whole) if layout == "lines" else text)
 

@@ -87,7 +87,7 @@ def _added(
 
 def _placed(delivery: Delivery, version: int, file: StagedFile, *, place: int, shape: int) -> Placed:
     folders = PurePath(file.path).parts[1:-1]
-    name = delivery.one_file or part_name(version, delivery.epoch, place, delivery.extension)
+    name = delivery.one_file or part_name(version, delivery.epoch, place=place, extension=delivery.extension)
     entry = Entry(
         path=str(PurePath(*folders, name)),
         rows=file.rows,

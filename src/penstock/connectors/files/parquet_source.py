@@ -80,6 +80,6 @@ SOURCE: Final = Descriptor(
     params=ParquetSourceParams,
     make=ParquetSource,
     example="type: parquet\npath: data/gbp_usd.parquet\n",
-    capabilities=CAPABILITIES | {Capability.PROJECTION},
+    capabilities=CAPABILITIES | {Capability.PROJECTION, Capability.COLUMNAR},
     notes=(*NOTES, "Times are kept to the microsecond; finer digits are cut off."),
 )

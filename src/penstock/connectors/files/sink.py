@@ -104,7 +104,7 @@ class FileSink(Sink):
             self._check_layout(state, schema)
             change = self._change(state, schema)
             if self._params.mode is not WriteMode.APPEND and not self._one_file and not self._log.unpublished(state):
-                refuse_foreign(self._root, state, self._kind.extension, self._params.path)
+                refuse_foreign(self._root, state, extension=self._kind.extension, named=self._params.path)
         return change
 
     def prepare(self, schema: Schema) -> None:
@@ -145,7 +145,7 @@ class FileSink(Sink):
             )
         old = state.schema_at(state.version)
         if self._kind.ordered and old is not None and self._params.mode is not WriteMode.OVERWRITE:
-            names = evolved(old, schema, Preparation(adds=tuple(c for c in schema if c.name not in old))).names
+            names = evolved(old, schema, Preparation(adds=tuple(item for item in schema if item.name not in old))).names
             if schema.names != names:
                 raise ConfigError(
                     "SNK-138",
@@ -211,7 +211,7 @@ class FileSink(Sink):
                     self._forget(attempt)
                     return mark.receipt.receipt()
                 refuse_empty(self._params.mode, rows, allow_empty=self._params.allow_empty, sink=epoch.sink_id.sink)
-                if self._append(epoch, attempt, state, parts):
+                if self._append(epoch, attempt, state=state, parts=parts):
                     break
             self._reached("files.committed")
             state = self._published()
@@ -219,7 +219,7 @@ class FileSink(Sink):
                 self._reached("files.snapshot_written")
         return state.marks[sink_key(epoch.sink_id)].receipt.receipt()
 
-    def _append(self, epoch: Epoch, attempt: Path, state: State, parts: Sequence[StagedPart]) -> bool:
+    def _append(self, epoch: Epoch, attempt: Path, *, state: State, parts: Sequence[StagedPart]) -> bool:
         """Whether this attempt is now the version after ``state``."""
         self._check_staged(epoch, attempt, parts)
         rows_schema = self._rows_schema(parts)
@@ -273,7 +273,7 @@ class FileSink(Sink):
         """The newest state, once everything it lists lies where readers look."""
         state = self._log.state()
         for manifest in self._log.unpublished(state):
-            publish(self._log, self._root, manifest, self._reached)
+            publish(self._log, self._root, manifest=manifest, reached=self._reached)
         return state
 
     # ------------------------------------------------------------ reading

@@ -72,7 +72,7 @@ def opened(path: Path, compression: Compression) -> BinaryIO:
     return io.BufferedReader(pa.CompressedInputStream(pa.OSFile(str(path)), compression))
 
 
-def head_of(path: Path, compression: Compression, encoding: str, most: int = SAMPLE_BYTES) -> tuple[str, bool]:
+def head_of(path: Path, compression: Compression, *, encoding: str, most: int = SAMPLE_BYTES) -> tuple[str, bool]:
     """The first bytes as text without a byte order mark, what is no text in its place as U+FFFD; and whether that is
     the whole file. Raises ConfigError SRC-132, DataError SRC-138.
     """
@@ -125,7 +125,7 @@ def readable(
     if len({"none" if copies else codec for copies, (_, codec) in zip(copied, files, strict=True)}) > 1:
         copied = [copies or codec != "none" for copies, (_, codec) in zip(copied, files, strict=True)]
     return [
-        Readable(_copy(file, codec, encoding, scratch), "none", is_copy=True)
+        Readable(_copy(file, codec, encoding=encoding, scratch=scratch), "none", is_copy=True)
         if copies
         else Readable(str(file.path), codec, is_copy=False)
         for copies, (file, codec) in zip(copied, files, strict=True)
@@ -137,7 +137,7 @@ def _needs_copy(file: FoundFile, compression: Compression, encoding: str, *, str
     return encoding != "utf-8" or odd_name or (strips_mark and _has_mark(file.path, compression))
 
 
-def _copy(file: FoundFile, compression: Compression, encoding: str, scratch: Path) -> str:
+def _copy(file: FoundFile, compression: Compression, *, encoding: str, scratch: Path) -> str:
     import xxhash
 
     target = scratch / f"{xxhash.xxh3_64_hexdigest(str(file.path).encode())}.utf8"

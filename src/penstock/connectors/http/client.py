@@ -61,7 +61,7 @@ class HttpClient:
         self._guard = Guard(map(parse_allowed, connection.allow_private), resolver or SystemResolver(), clock)
         self._transport = CurlTransport(self._limits, _tls_files(connection, resolve))
         self._limiter = RateLimiter(_rate_of(connection), clock)
-        self._credentials = credentials_of(connection.auth, self.send, self.redact, clock)
+        self._credentials = credentials_of(connection.auth, self.send, redactor=self.redact, clock=clock)
         self._cancellation = Cancellation()
 
     @classmethod
@@ -128,29 +128,33 @@ class HttpClient:
         url = self.url_of(request)
         visited: list[Url] = []
         while True:
-            incoming = self._once(request, url, proof, deadline - self._clock.monotonic(), scope)
+            incoming = self._once(
+                request, url, proof=proof, left_seconds=deadline - self._clock.monotonic(), scope=scope
+            )
             if isinstance(incoming, Again):
                 return incoming
             if is_answer(incoming.status, request):
                 return Response(incoming.status, incoming.headers, url, incoming.body)
             if incoming.status in REDIRECTS:
                 visited.append(url)
-                url, request = next_hop(url, request, incoming, visited, self._limits.max_redirects)
+                url, request = next_hop(
+                    url, request, incoming=incoming, visited=visited, max_redirects=self._limits.max_redirects
+                )
                 continue
             if incoming.status == _UNAUTHORIZED and "Retry-After" not in incoming.headers:
                 return incoming
-            judged = judge(incoming, request, url, self._clock.now(), self.redact)
+            judged = judge(incoming, request, url=url, now=self._clock.now(), redactor=self.redact)
             if isinstance(judged, Again):
                 return judged
             raise judged
 
     def _judged(self, incoming: Incoming, request: Request, url: Url) -> PenstockError:
-        judged = judge(incoming, request, url, self._clock.now(), self.redact)
+        judged = judge(incoming, request, url=url, now=self._clock.now(), redactor=self.redact)
         assert not isinstance(judged, Again)
         return judged
 
     def _once(
-        self, request: Request, url: Url, proof: Proof, left_seconds: float, scope: Cancellation
+        self, request: Request, url: Url, *, proof: Proof, left_seconds: float, scope: Cancellation
     ) -> Incoming | Again:
         try:
             addresses = self._guard.admit(url, self._limits.connect_seconds, scope)

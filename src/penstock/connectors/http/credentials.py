@@ -63,7 +63,7 @@ class Fixed:
 
 
 def credentials_of(
-    auth: Auth | None, fetch: Callable[[Request, Cancellation], Response], redactor: Redactor, clock: Clock
+    auth: Auth | None, fetch: Callable[[Request, Cancellation], Response], *, redactor: Redactor, clock: Clock
 ) -> Credentials:
     """``fetch`` is used for OAuth 2 alone. Raises ConfigError NET-106 where a key or token cannot stand in a header."""
     match auth:

@@ -35,7 +35,7 @@ class AllowedHost:
     network: IpNetwork | None
     port: int | None
 
-    def allows(self, host: str, port: int, address: IpAddress, reach: Reach) -> bool:
+    def allows(self, host: str, port: int, *, address: IpAddress, reach: Reach) -> bool:
         if self.port not in (None, port):
             return False
         if self.network is not None:
@@ -113,7 +113,7 @@ class Guard:
             case Reach.PUBLIC:
                 return
             case Reach.PRIVATE | Reach.SPECIAL:
-                if any(entry.allows(url.host, url.port, address, found.reach) for entry in self._allowed):
+                if any(entry.allows(url.host, url.port, address=address, reach=found.reach) for entry in self._allowed):
                     return
             case Reach.NEVER:
                 raise ConfigError("NET-103", _refusal(url, address, found.kind))

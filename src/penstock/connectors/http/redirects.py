@@ -21,7 +21,7 @@ _SAFE: Final = frozenset({"GET", "HEAD"})
 
 
 def next_hop(
-    url: Url, request: Request, incoming: Incoming, visited: Sequence[Url], max_redirects: int
+    url: Url, request: Request, *, incoming: Incoming, visited: Sequence[Url], max_redirects: int
 ) -> tuple[Url, Request]:
     """The next URL and the request as it goes there.
 
@@ -34,7 +34,7 @@ def next_hop(
     target = follow(url, location)
     if url.scheme == "https" and target.scheme == "http":
         raise ConfigError("NET-101", f'"{url.authority}" sends the request on from https to http')
-    onward = _onward(url, target, request, incoming.status)
+    onward = _onward(url, target, request=request, status=incoming.status)
     if target in visited and onward.method == request.method:
         raise ConfigError("NET-107", f'"{url.authority}" sends the request in a circle')
     if len(visited) > max_redirects:
@@ -42,7 +42,7 @@ def next_hop(
     return target, onward
 
 
-def _onward(url: Url, target: Url, request: Request, status: int) -> Request:
+def _onward(url: Url, target: Url, *, request: Request, status: int) -> Request:
     if request.method not in _SAFE and status == _SEE_OTHER:
         request = replace(request, method="GET", body=None)
     if request.method in _SAFE:

@@ -9,7 +9,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 from penstock.connectors.resilience.retry import Again
-from penstock.errors import ConfigError, FatalError, TransientError
+from penstock.errors import ConfigError, FatalError, TransientError, blanked
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -35,7 +35,9 @@ def is_answer(status: int, request: Request) -> bool:
     return 200 <= status < 300 or status in request.accept  # noqa: PLR2004 -- HTTP's own numbers
 
 
-def judge(incoming: Incoming, request: Request, url: Url, now: datetime, redactor: Redactor) -> Again | PenstockError:
+def judge(
+    incoming: Incoming, request: Request, *, url: Url, now: datetime, redactor: Redactor
+) -> Again | PenstockError:
     """What to make of an answer that is none: Again, or the error to raise."""
     status = incoming.status
     asked = retry_after_seconds(incoming.headers, now)
@@ -83,5 +85,5 @@ def said(incoming: Incoming, redactor: Redactor) -> str | None:
     """The beginning of what the server says about its error, printable and without secrets."""
     text = redactor(incoming.body[:_SHOWN_BYTES].decode("utf-8", "replace"))
     text = re.sub(r"(?s)<(script|style)\b.*?</\1>|<[^>]*>", " ", text) if "<" in text else text
-    text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    text = " ".join(blanked(text).split())
     return f"the server says: {text[:_SHOWN_CHARACTERS]}" if text else None

@@ -144,7 +144,7 @@ SOURCE: Final = Descriptor(
     make=make,
     example="type: postgres\nconnection: postgresql://reader@localhost:5432/shop\ntable: sales.orders\n",
     capabilities=frozenset(
-        {Capability.PROJECTION, Capability.FILTER, Capability.NATIVE, Capability.TABLE_FAMILY},
+        {Capability.PROJECTION, Capability.FILTER, Capability.NATIVE, Capability.SNAPSHOT, Capability.TABLE_FAMILY},
     ),
     extra="postgres",
     notes=(

@@ -36,7 +36,7 @@ class RetryPolicy:
     longest_wait_seconds: float = 30.0
     longest_asked_wait_seconds: float = 120.0
 
-    def wait_seconds(self, attempt: int, asked: float | None, random: Random) -> float:
+    def wait_seconds(self, attempt: int, *, asked: float | None, random: Random) -> float:
         """The wait after attempt ``attempt`` (from 1) failed."""
         ceiling = min(self.longest_wait_seconds, self.first_wait_seconds * 2 ** min(attempt - 1, _LARGEST_EXPONENT))
         drawn = random.uniform(0, ceiling)
@@ -71,7 +71,7 @@ def call_with_retry(
     from tenacity import Retrying, retry_if_result
 
     def wait(state: RetryCallState) -> float:
-        return policy.wait_seconds(state.attempt_number, _failure(state).after_seconds, random)
+        return policy.wait_seconds(state.attempt_number, asked=_failure(state).after_seconds, random=random)
 
     def stop(state: RetryCallState) -> bool:
         elapsed = clock.monotonic() - started

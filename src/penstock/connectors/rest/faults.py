@@ -21,7 +21,7 @@ from penstock.connectors.rest.path import pointer
 from penstock.connectors.rest.shape import identifier, member, records_of, structure_of
 from penstock.errors import DataError
 from penstock.faithful import Spelling, textual
-from penstock.trees import call, when
+from penstock.trees import call, is_not_null, is_null, struct, when
 from penstock.types import FLOAT32, FLOAT64, JSON, STRING, Schema
 from penstock.types.conform import conform
 from penstock.types.logical import Decimal, List, Map, Primitive, Struct
@@ -85,7 +85,7 @@ class Faults:
         rejected = table.filter(gone)
         if rejected.num_rows and self._policy == "fail":
             raise _failure(rejected)
-        return Found(rows.filter(gone), _rejects(rejected), {k: v for k, v in nulled.items() if len(v)})
+        return Found(rows.filter(gone), _rejects(rejected), {name: rows for name, rows in nulled.items() if len(rows)})
 
     def _faulty(self, database: Database, group: Group) -> pa.Table:
         query = self._query(group).sql(dialect="duckdb")
@@ -150,9 +150,7 @@ class Faults:
             met = exp.and_(exp.Not(this=exp.column("is_none")), exp.column(f"bad{at}"))
             causes.append(when(met, cause))
         each = exp.to_identifier("cause")
-        present = exp.Lambda(
-            this=exp.Not(this=exp.Is(this=exp.column("cause"), expression=exp.null())), expressions=[each]
-        )
+        present = exp.Lambda(this=is_not_null(exp.column("cause")), expressions=[each])
         return call("list_filter", exp.Array(expressions=causes), present)
 
 
@@ -184,15 +182,13 @@ def _position() -> exp.Expr:
 
 def _cause(code: str, column: exp.Expr, message: exp.Expr) -> exp.Expr:
     members = {"code": exp.Literal.string(code), "column": exp.cast(column, "text"), "message": message}
-    return exp.Struct(
-        expressions=[exp.PropertyEQ(this=identifier(name), expression=value) for name, value in members.items()]
-    )
+    return struct(members)
 
 
 def _bad(raw: exp.Expr, typed: exp.Expr, kind: LogicalType, level: int, *, nullable: bool = True) -> exp.Expr:
     """Whether the JSON value is there and did not become what it should in the typed one, or is not there and must be."""
     there = _is_no(raw, "NULL")
-    lost: exp.Expr = exp.Is(this=typed.copy(), expression=exp.null())
+    lost: exp.Expr = is_null(typed)
     wrong: exp.Expr
     match kind:
         case Primitive() | Decimal():
@@ -204,8 +200,8 @@ def _bad(raw: exp.Expr, typed: exp.Expr, kind: LogicalType, level: int, *, nulla
             inside = _any_place(
                 typed.copy(),
                 lambda at: call("json_extract", raw.copy(), at),
-                kind.element,
-                level,
+                kind=kind.element,
+                level=level,
                 nullable=kind.element_nullable,
             )
             wrong = exp.or_(_is_no(raw, "ARRAY"), lost, inside)
@@ -214,15 +210,21 @@ def _bad(raw: exp.Expr, typed: exp.Expr, kind: LogicalType, level: int, *, nulla
             inside = _any_place(
                 call("map_values", typed.copy()),
                 lambda at: call("list_extract", members.copy(), _next(at)),
-                kind.value,
-                level,
+                kind=kind.value,
+                level=level,
                 nullable=kind.value_nullable,
             )
             wrong = exp.or_(_is_no(raw, "OBJECT"), lost, inside)
         case Struct():
             parts = [
-                _bad(_member(raw, f.name), member(typed.copy(), (f.name,)), f.type, level, nullable=f.nullable)
-                for f in kind.fields
+                _bad(
+                    _member(raw, item.name),
+                    member(typed.copy(), (item.name,)),
+                    item.type,
+                    level,
+                    nullable=item.nullable,
+                )
+                for item in kind.fields
             ]
             wrong = exp.or_(_is_no(raw, "OBJECT"), lost, *parts)
         case _:
@@ -236,7 +238,7 @@ def _next(at: exp.Expr) -> exp.Expr:
 
 
 def _any_place(
-    values: exp.Expr, raw_at: Callable[[exp.Expr], exp.Expr], kind: LogicalType, level: int, *, nullable: bool
+    values: exp.Expr, raw_at: Callable[[exp.Expr], exp.Expr], *, kind: LogicalType, level: int, nullable: bool
 ) -> exp.Expr:
     """Whether any place of a list is bad; the list is as long as the JSON's own."""
     if nullable and kind in {STRING, JSON}:

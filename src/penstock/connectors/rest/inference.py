@@ -14,6 +14,7 @@ from sqlglot import exp
 from penstock.connectors.rest.database import PAGES, pages_table
 from penstock.connectors.rest.shape import records_of
 from penstock.errors import ConfigError
+from penstock.trees import call
 from penstock.types import BOOLEAN, FLOAT64, INT64, JSON, STRING, Field, List, Schema, Struct, StructField
 from penstock.types.logical import fold_case
 
@@ -52,7 +53,7 @@ def described(database: Database, place: Path, read: ReadPage, contract: Contrac
         for column in contract.schema
         if empty or column.nullable or column.name in found
     ]
-    extra = [] if contract.on_new_column == "ignore" else [c for c in found if c.name not in contract.schema]
+    extra = [] if contract.on_new_column == "ignore" else [item for item in found if item.name not in contract.schema]
     if not (stated or extra):
         raise ConfigError(
             "SRC-279",
@@ -68,10 +69,8 @@ def _inferred(database: Database, place: Path, read: ReadPage) -> Schema:
     listed = records_of(place, read.contents.shape, "JSON")
     records = exp.select(exp.alias_(exp.func("unnest", listed), "record")).from_(PAGES).subquery("records")
     record = exp.column("record")
-    is_object = exp.EQ(
-        this=exp.Anonymous(this="json_type", expressions=[record]), expression=exp.Literal.string("OBJECT")
-    )
-    structure = exp.Anonymous(this="json_group_structure", expressions=[record.copy()])
+    is_object = exp.EQ(this=call("json_type", record), expression=exp.Literal.string("OBJECT"))
+    structure = call("json_group_structure", record)
     query = exp.select(exp.cast(structure, "text")).from_(records).where(is_object)
     ((text,),) = database.rows(query.sql(dialect="duckdb"), {PAGES: pages_table([read.page.body])})
     columns = json.loads(str(text)) if text is not None else {}

@@ -12,6 +12,7 @@ from penstock.connectors.rest.pages import not_json, strict_objection
 from penstock.connectors.rest.path import path_of, pointer, shown
 from penstock.connectors.rest.shape import Shape, from_json, member
 from penstock.errors import DataError
+from penstock.trees import call, is_not_null
 from penstock.types.logical import fold_case
 
 if TYPE_CHECKING:
@@ -80,12 +81,12 @@ class Inspector:
         for page in pages:
             reason = strict_objection(page.body)
             if reason is not None:
-                return not_json(page.number, reason, page.body, self._redact)
+                return not_json(page.number, reason, body=page.body, redact=self._redact)
         for page in pages:
             try:
                 self._database.rows(self._careful, {PAGES: pages_table([page.body])})
             except duckdb.Error:
-                return not_json(page.number, "is JSON that the engine cannot read", page.body, self._redact)
+                return not_json(page.number, "is JSON that the engine cannot read", body=page.body, redact=self._redact)
         return DataError("SRC-271", "pages are not valid JSON", detail=type(error).__name__)
 
     def _contents(self, page: Page, row: tuple[object, ...]) -> Contents:
@@ -103,7 +104,7 @@ class Inspector:
                 raise DataError(
                     "SRC-272",
                     f'page {page.number} has {what} at "{shown(self._records)}", where its records should be',
-                    detail=not_json(page.number, "", page.body, self._redact).problems[0].detail,
+                    detail=not_json(page.number, "", body=page.body, redact=self._redact).problems[0].detail,
                     about=("records",),
                 )
 
@@ -122,8 +123,8 @@ def _fast_query(records: Path, wanted: Sequence[str]) -> exp.Select | None:
     if not all(_graft(tree, path) for path in paths):
         return None
     parsed = exp.select(exp.alias_(from_json(exp.column(TEXT), tree), "said")).from_(PAGES).subquery("parsed")
-    length = exp.Anonymous(this="len", expressions=[member(exp.column("said"), records)])
-    there = exp.Not(this=exp.Is(this=length.copy(), expression=exp.null()))
+    length = call("len", member(exp.column("said"), records))
+    there = is_not_null(length)
     kind = exp.Case(ifs=[exp.If(this=there, true=exp.Literal.string("ARRAY"))])
     return exp.select(kind, length, *(member(exp.column("said"), path) for path in paths)).from_(parsed)
 
@@ -143,7 +144,7 @@ def _careful_query(records: str, wanted: Sequence[str]) -> exp.Select:
     text = exp.column(TEXT)
     place = [exp.Literal.string(records)] if records else []
     return exp.select(
-        exp.Anonymous(this="json_type", expressions=[text, *place]),
-        exp.Anonymous(this="json_array_length", expressions=[text, *place]),
-        *(exp.Anonymous(this="json_extract_string", expressions=[text, exp.Literal.string(item)]) for item in wanted),
+        call("json_type", text, *place),
+        call("json_array_length", text, *place),
+        *(call("json_extract_string", text, exp.Literal.string(item)) for item in wanted),
     ).from_(PAGES)

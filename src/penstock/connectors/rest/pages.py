@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from penstock.errors import DataError
+from penstock.errors import DataError, blanked
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,14 +38,14 @@ def page_of(number: int, response: Response, redact: Callable[[str], str]) -> Pa
     body = _in_utf8(number, response, redact)
     reason = _objection(body, response.headers)
     if reason is not None:
-        raise not_json(number, reason, body, redact)
+        raise not_json(number, reason, body=body, redact=redact)
     return Page(number, body, response.headers, response.url)
 
 
-def not_json(number: int, reason: str, body: bytes, redact: Callable[[str], str]) -> DataError:
+def not_json(number: int, reason: str, *, body: bytes, redact: Callable[[str], str]) -> DataError:
     """SRC-271, to be raised: the page is no JSON; shows its beginning, without secrets."""
     text = redact(body[: 16 * _SHOWN].decode("utf-8", "replace"))
-    beginning = " ".join("".join(c if c.isprintable() else " " for c in text).split())[:_SHOWN]
+    beginning = " ".join(blanked(text).split())[:_SHOWN]
     return DataError("SRC-271", f"page {number} {reason}", detail=f"it begins: {beginning}" if beginning else None)
 
 
@@ -53,18 +53,20 @@ def _in_utf8(number: int, response: Response, redact: Callable[[str], str]) -> b
     """A charset that the server states is believed; without one it is UTF-8 (RFC 8259, 8.1)."""
     body, stated = response.body, _charset(response.headers)
     if body.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        raise not_json(number, "is UTF-16, not UTF-8", b"", redact)
+        raise not_json(number, "is UTF-16, not UTF-8", body=b"", redact=redact)
     if stated is not None:
         try:
             body = body.decode(stated).encode()
         except (UnicodeError, LookupError):
-            raise not_json(number, f"is not {stated}, which the server says that it is", body, redact) from None
+            raise not_json(
+                number, f"is not {stated}, which the server says that it is", body=body, redact=redact
+            ) from None
     elif not body.isascii():
         try:
             body.decode()
         except UnicodeDecodeError as error:
             reason = f"is not UTF-8 at byte {error.start + 1}"
-            raise not_json(number, reason, body, redact) from None
+            raise not_json(number, reason, body=body, redact=redact) from None
     return body.removeprefix(codecs.BOM_UTF8)
 
 

@@ -19,7 +19,6 @@ from penstock.errors import DataError
 from penstock.faithful import fast, textual
 from penstock.trees import is_not_null, is_null
 from penstock.types import JSON, STRING, Schema
-from penstock.types import logical as lt
 from penstock.types.conform import conform
 
 if TYPE_CHECKING:
@@ -170,7 +169,7 @@ def _check_finite(group: Group) -> None:
             raise DataError("SRC-271", f"page {entry.number} {reason}")
 
 
-def may_hide(values: pa.ChunkedArray, kind: lt.LogicalType) -> bool:
+def may_hide(values: pa.ChunkedArray, kind: LogicalType) -> bool:
     """Whether nulls, or numbers that JSON cannot say, stand anywhere in a column whose type does not take everything."""
     if kind in {STRING, JSON}:
         return False

@@ -133,7 +133,7 @@ def _text(value: exp.Expr, kind: LogicalType, level: int = 0) -> exp.Expr:
         case Map():
             text = _map(value, kind, level)
         case Struct():
-            parts = [(f.name, _text(member(value.copy(), (f.name,)), f.type, level)) for f in kind.fields]
+            parts = [(item.name, _text(member(value.copy(), (item.name,)), item.type, level)) for item in kind.fields]
             text = _object(parts)
         case _:
             assert_never(kind)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from sqlglot import exp
 
 from penstock.connectors.rest.database import TEXT
+from penstock.trees import call, field_of
 from penstock.types.duckdb import to_duckdb_text
 
 if TYPE_CHECKING:
@@ -48,11 +49,11 @@ def records_of(place: Path, shape: Shape, record: dict[str, str] | str) -> exp.E
 def member(value: exp.Expr, place: Path) -> exp.Expr:
     """The part of a struct at that place."""
     for name in place:
-        value = exp.Anonymous(this="struct_extract", expressions=[value, exp.Literal.string(name)])
+        value = field_of(value, name)
     return value
 
 
 def from_json(text: exp.Expr, structure: object) -> exp.Expr:
     """A value that does not fit its type becomes null: whoever calls this looks for such nulls (faults.py)."""
     literal = exp.Literal.string(json.dumps(structure, ensure_ascii=False))
-    return exp.Anonymous(this="from_json", expressions=[text, literal])
+    return call("from_json", text, literal)

@@ -85,7 +85,7 @@ class RestSource(Spooling):
         whole = self._schema or spool.schema
         schema = whole if request.columns is None else whole.select(request.columns)
         after = _page_of(request)
-        return Batches(schema, lambda: self._chunks(spool, whole, schema, after, request.upto))
+        return Batches(schema, lambda: self._chunks(spool, whole, schema=schema, after=after, upto=request.upto))
 
     def close(self) -> None:
         if self._open_client is not None:
@@ -108,7 +108,7 @@ class RestSource(Spooling):
             upto = self.spool(request.partition, folder)
         return Spool(upto)
 
-    def _chunks(self, spool: Spool, whole: Schema, schema: Schema, after: int, upto: Position) -> Iterator[Chunk]:
+    def _chunks(self, spool: Spool, whole: Schema, *, schema: Schema, after: int, upto: Position) -> Iterator[Chunk]:
         """Groups of pages are parsed on several threads, each with a database of its own, and delivered in order."""
         from penstock.connectors.resilience.parallel import in_order
         from penstock.connectors.rest.records import RecordReaders

@@ -33,7 +33,7 @@ SOURCE: Final = Descriptor(
     params=SqliteSourceParams,
     make=_make_source,
     example="type: sqlite\npath: data/shop.db\ntable: orders\n",
-    capabilities=frozenset({Capability.PROJECTION, Capability.LOCAL}),
+    capabilities=frozenset({Capability.PROJECTION, Capability.LOCAL, Capability.SNAPSHOT}),
     notes=(
         "Columns have their declared types as the sqlite sink writes them, else by SQLite's affinity: INT as int64.",
         "By affinity REAL and other numbers are float64, TEXT, dates and times string, BLOB binary; none: by a sample.",

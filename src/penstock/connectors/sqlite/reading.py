@@ -67,7 +67,7 @@ def convert(rows: Sequence[Sequence[Any]], schema: Schema, *, policy: Policy, fi
         raise DataError(
             "SRC-178", f'row {first + place} of "{named}" has a bad value in column "{column}"', detail=reason
         )
-    return _without(batch, rows, bad, schema, first=first, named=named)
+    return _without(batch, rows, bad=bad, schema=schema, first=first, named=named)
 
 
 def _batch(arrays: Sequence[pa.Array], schema: Schema) -> pa.RecordBatch:
@@ -206,9 +206,9 @@ def _no_constant(name: str) -> NoReturn:
 def _without(
     batch: pa.RecordBatch,
     rows: Sequence[Sequence[Any]],
+    *,
     bad: dict[int, list[tuple[str, str]]],
     schema: Schema,
-    *,
     first: int,
     named: str,
 ) -> Converted:

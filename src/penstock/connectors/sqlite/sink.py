@@ -156,13 +156,15 @@ class SqliteSink(Sink):
         with writing(self._params.path):
             connection = self._connection()
             with transaction(connection):
-                receipt = self._commit(connection, epoch, parts, sum(item.bytes for item in staged))
+                receipt = self._commit(connection, epoch, parts=parts, size=sum(item.bytes for item in staged))
             self._context.reached("sqlite.committed")
         for part in parts:
             part.path.unlink(missing_ok=True)
         return receipt
 
-    def _commit(self, connection: sqlite3.Connection, epoch: Epoch, parts: Sequence[StagedRows], size: int) -> Receipt:
+    def _commit(
+        self, connection: sqlite3.Connection, epoch: Epoch, *, parts: Sequence[StagedRows], size: int
+    ) -> Receipt:
         commits.create(connection)
         marker = commits.read(connection, epoch.sink_id)
         if is_committed(marker, epoch) and marker and marker.receipt:
@@ -217,9 +219,11 @@ class SqliteSink(Sink):
         run(connection, statements.create(statements.STAGE, schema, temporary=True))
         self._insert(connection, parts, statements.STAGE, temporary=True)
         self._check_keys(connection)
-        matched, older, unchanged = run(connection, statements.count_matches(table, keys, values, order_by)).fetchone()
+        matched, older, unchanged = run(
+            connection, statements.count_matches(table, keys, values=values, order_by=order_by)
+        ).fetchone()
         if values:
-            run(connection, statements.update_matches(table, keys, values, order_by))
+            run(connection, statements.update_matches(table, keys, values=values, order_by=order_by))
         run(connection, statements.insert_new(table, schema.names, keys))
         connection.execute(statements.DROP_STAGE)
         return Receipt(

@@ -107,7 +107,7 @@ def _joined(query: exp.Select, text: str, keys: Sequence[str]) -> exp.Select:
     return query.from_(stage).join(exp.alias_(table(text), _OLD, table=True), on=_same_key(keys))
 
 
-def count_matches(text: str, keys: Sequence[str], values: Sequence[str], order_by: str | None) -> exp.Select:
+def count_matches(text: str, keys: Sequence[str], *, values: Sequence[str], order_by: str | None) -> exp.Select:
     """One row: matched, of these older, of the others unchanged."""
     older, same = _older(order_by), _same_values(values)
     kept = exp.and_(exp.Not(this=older.copy()), same)
@@ -126,7 +126,7 @@ def count_bad_keys(keys: Sequence[str]) -> exp.Select:
     return exp.select(nulls, repeated).from_(table(STAGE, temporary=True))
 
 
-def update_matches(text: str, keys: Sequence[str], values: Sequence[str], order_by: str | None) -> exp.Update:
+def update_matches(text: str, keys: Sequence[str], *, values: Sequence[str], order_by: str | None) -> exp.Update:
     """Only the sent columns, only rows that differ, only by newer ones."""
     changes = [exp.EQ(this=exp.column(identifier(column)), expression=_of(_NEW, column)) for column in values]
     differing = exp.and_(exp.Not(this=_older(order_by)), exp.Not(this=_same_values(values)))

@@ -45,7 +45,7 @@ def stored(batch: pa.RecordBatch, schema: Schema, *, allowance: Allowance) -> pa
     trees = [_expression(column) for column in schema]
     if all(isinstance(tree, exp.Column) for tree in trees):
         return batch
-    query = exp.select(*(exp.alias_(tree, c.name, quoted=True) for tree, c in zip(trees, schema, strict=True)))
+    query = exp.select(*(exp.alias_(tree, item.name, quoted=True) for tree, item in zip(trees, schema, strict=True)))
     with closing(open_database(allowance)) as connection:
         connection.register("batch", batch)
         table = connection.sql(query.from_("batch").sql("duckdb")).to_arrow_table()

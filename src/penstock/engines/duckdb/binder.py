@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from sqlglot import exp
 
 from penstock.engines.api import BindError, BindKind
-from penstock.graph.select import identifier
+from penstock.trees import identifier
 from penstock.types import Field, Schema
 from penstock.types.duckdb import from_duckdb, to_duckdb
 

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Final
 from sqlglot import exp
 
 from penstock.engines.duckdb.profile import tag_condition
-from penstock.graph.select import column, identifier, projections, relation, to_select
+from penstock.graph.select import projections, to_select
+from penstock.trees import call, column, identifier, is_null, relation
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -67,7 +68,7 @@ def _doubled(query: exp.Query, condition: exp.Expr, tag: str) -> exp.Select:
         ifs=[exp.If(this=condition, true=exp.Array(expressions=[exp.true(), exp.false()]))],
         default=exp.Array(expressions=[exp.true()]),
     )
-    once = exp.alias_(exp.Anonymous(this="unnest", expressions=[twice]), identifier(_ONCE))
+    once = exp.alias_(call("unnest", twice), identifier(_ONCE))
     doubled = exp.select("*", once).from_(query.subquery(identifier(_INNER), copy=False))
     single = _where(_where(doubled, None, f"{tag}_more"), column(_ONCE), tag)
     return _without(single, (_ONCE,))
@@ -79,7 +80,7 @@ def _without(query: exp.Query, names: tuple[str, ...]) -> exp.Select:
 
 
 def _missing(name: str) -> exp.Expr:
-    return exp.Is(this=column(name), expression=exp.null())
+    return is_null(column(name))
 
 
 # ---------------------------------------------------------------- joins
@@ -158,7 +159,7 @@ def _counted_outer(node: Join, tag: str) -> Counted:
 
 def counted_explode(node: Explode, tag: str) -> Counted:
     """The node's rows; empty are input rows whose list is null or has no element."""
-    length = exp.Anonymous(this="len", expressions=[node.value.copy()])
+    length = call("len", node.value)
     some = exp.GT(this=length, expression=exp.Literal.number(0))
     rows = exp.select("*").from_(relation(node.input))
     if node.keep_empty:

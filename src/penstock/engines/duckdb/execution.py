@@ -19,7 +19,7 @@ from penstock.engines.duckdb.statement import Composer, Statement, counts_of
 from penstock.engines.duckdb.suspects import suspected
 from penstock.errors import ConfigError, DataError, InternalError, PenstockError
 from penstock.graph.nodes import Check, Read, Table
-from penstock.graph.select import identifier, relation
+from penstock.trees import call, create_table, drop_table, relation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -119,7 +119,7 @@ class Execution:
                 found = read_profile(profile)
                 again = self._not_run(statement, found)
                 if not again:
-                    self._count(statement, found, taken, fresh)
+                    self._count(statement, found, taken=taken, fresh=fresh)
                     again = self._uncertain(statement)
                 if not again:
                     self._take_rejects(statement)
@@ -232,7 +232,7 @@ class Execution:
         return self.session.do(lambda: str(self.session.connection.get_profiling_information()))
 
     def _count(
-        self, statement: Statement, profile: Profile, taken: Mapping[str, _Taken], fresh: frozenset[str]
+        self, statement: Statement, profile: Profile, *, taken: Mapping[str, _Taken], fresh: frozenset[str]
     ) -> None:
         counts = counts_of(statement, self.graph, self._rows(statement, profile))
         for name, found in counts.items():
@@ -298,11 +298,11 @@ class Execution:
         def create(query: exp.Query) -> None:
             with translated(f'computing "{node_id}"'):
                 if seed is not None:
-                    self._run(exp.select(exp.Anonymous(this="setseed", expressions=[exp.Literal.number(seed)])))
-                self._run(exp.Create(this=exp.Table(this=identifier(table)), kind="TABLE", expression=query))
+                    self._run(exp.select(call("setseed", exp.Literal.number(seed))))
+                self._run(create_table(table, query))
 
         def drop(_: None) -> None:
-            self._run(exp.Drop(this=exp.Table(this=identifier(table)), kind="TABLE", exists=True))
+            self._run(drop_table(table))
 
         self.execute(node_id, create, drop)
         self._tables[node_id] = table

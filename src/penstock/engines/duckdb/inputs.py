@@ -16,7 +16,7 @@ from penstock.engines.duckdb.careful import careful_files, careful_pipe
 from penstock.engines.duckdb.pump import Pump
 from penstock.engines.duckdb.read_ahead import ReadAhead
 from penstock.engines.duckdb.readers import files_query, pipe_query
-from penstock.graph.select import column, relation
+from penstock.trees import call, column, relation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -79,14 +79,14 @@ class Input:
         """The query over all parts; ``keep`` takes rejected records and says how many they were."""
         self._open = []
         for place, part in enumerate(self.parts):
-            self._open.append(self._opened(session, place, part, keep))
+            self._open.append(self._opened(session, place, part=part, keep=keep))
         queries = [self._columns(part.query) for part in self._open]
         union: exp.Query = queries[0]
         for query in queries[1:]:
             union = exp.Union(this=union, expression=query, distinct=False)
         return union
 
-    def _opened(self, session: Session, place: int, part: Rows, keep: Callable[[pa.RecordBatch], int]) -> _Opened:
+    def _opened(self, session: Session, place: int, *, part: Rows, keep: Callable[[pa.RecordBatch], int]) -> _Opened:
         name = f"{self.node.id}#{place}"
         match self._read_as(part, session):
             case Files() as files:
@@ -161,7 +161,7 @@ class _OpenFiles(_Opened):
         if not isinstance(self._files.format, ParquetFormat) or not self._files.paths:
             return None
         paths = exp.Array(expressions=[exp.Literal.string(path) for path in self._files.paths])
-        footers = exp.Table(this=exp.Anonymous(this="parquet_file_metadata", expressions=[paths]))
+        footers = exp.Table(this=call("parquet_file_metadata", paths))
         text = exp.select(exp.Sum(this=column("num_rows"))).from_(footers).sql(dialect="duckdb")
         (rows,) = self._session.do(lambda: self._session.connection.execute(text).fetchall())[0]
         return int(rows)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from sqlglot import exp
 
 from penstock.graph.nodes import Check, Column, Filter, Project, Read
-from penstock.graph.select import column, identifier, unused_name
+from penstock.trees import column, identifier, struct, unused_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,8 +31,8 @@ class Origin:
 
     def leaf(self, query: exp.Query) -> exp.Query:
         """The rows of the read with the column in which they are carried."""
-        fields = [exp.PropertyEQ(this=identifier(name), expression=column(name)) for name in self.schema.names]
-        carried = exp.alias_(exp.Struct(expressions=fields), identifier(self.column))
+        whole = struct({name: column(name) for name in self.schema.names})
+        carried = exp.alias_(whole, identifier(self.column))
         return exp.select("*", carried).from_(query.subquery(identifier("source"), copy=False))
 
 

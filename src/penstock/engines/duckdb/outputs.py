@@ -25,8 +25,7 @@ from penstock.engines.duckdb.pump import drain
 from penstock.engines.duckdb.readers import reader
 from penstock.engines.duckdb.wide_steps import may_have_wide_steps
 from penstock.errors import FatalError, InternalError
-from penstock.graph.select import column, identifier
-from penstock.trees import copy_option
+from penstock.trees import column, copy_option, identifier
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -48,11 +47,11 @@ def deliver(
     """
     match writer:
         case FileWriter():
-            _files(session, query, schema, writer, progress)
+            _files(session, query, schema=schema, writer=writer, progress=progress)
         case PipeWriter():
-            _pipe(session, query, writer, progress)
+            _pipe(session, query, writer=writer, progress=progress)
         case BatchWriter():
-            _batches(session, query, schema, writer, progress)
+            _batches(session, query, schema=schema, writer=writer, progress=progress)
         case _:
             raise InternalError("INT-900", f"{type(writer).__name__} is no kind of writer")
 
@@ -63,6 +62,7 @@ def deliver(
 def _files(
     session: Session,
     query: exp.Query,
+    *,
     schema: Schema,
     writer: FileWriter,
     progress: Callable[[float], None] | None,
@@ -182,7 +182,7 @@ def _csv_options(form: CsvFormat) -> list[exp.CopyParameter]:
 # ---------------------------------------------------------------- pipes and batches
 
 
-def _pipe(session: Session, query: exp.Query, writer: PipeWriter, progress: Callable[[float], None] | None) -> None:
+def _pipe(session: Session, query: exp.Query, *, writer: PipeWriter, progress: Callable[[float], None] | None) -> None:
     write_end = writer.open()
     held = os.dup(write_end)  # its own number, so that no other file can take it while it may be drained
     free = partial(drain, held)
@@ -212,6 +212,7 @@ def _pipe(session: Session, query: exp.Query, writer: PipeWriter, progress: Call
 def _batches(
     session: Session,
     query: exp.Query,
+    *,
     schema: Schema,
     writer: BatchWriter,
     progress: Callable[[float], None] | None,

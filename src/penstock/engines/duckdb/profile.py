@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 from sqlglot import exp
 
 from penstock.errors import InternalError
+from penstock.trees import call, conjuncts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -52,13 +53,13 @@ def tag_condition(condition: exp.Expr | None, tag: str) -> exp.Expr:
     """
     if condition is None:
         return _always(tag)
-    parts = [part.copy() for part in condition.flatten()] if isinstance(condition, exp.And) else [condition.copy()]
+    parts = [part.copy() for part in conjuncts(condition)]
     tagged = [exp.Case(ifs=[exp.If(this=_always(tag), true=exp.Paren(this=part))]) for part in parts]
     return exp.and_(*tagged, copy=False)
 
 
 def _always(tag: str) -> exp.Expr:
-    volatile = exp.Anonymous(this="vector_type", expressions=[exp.Literal.string(_PREFIX + tag)])
+    volatile = call("vector_type", exp.Literal.string(_PREFIX + tag))
     return exp.NEQ(this=volatile, expression=exp.Literal.string(""))
 
 

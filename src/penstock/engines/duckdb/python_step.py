@@ -8,7 +8,7 @@ from sqlglot import exp
 
 from penstock.engines.duckdb.errors import translated
 from penstock.engines.python_function import apply, load_function
-from penstock.graph.select import identifier, relation
+from penstock.trees import create_table, relation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,9 +57,7 @@ def run(session: Session, node: Python, source: str, target: str, folder: Path) 
     stream = pa.RecordBatchReader.from_batches(to_arrow(node.declared), batches())
     name = f"{target}_stream"
     session.connection.register(name, stream)
-    create = exp.Create(
-        this=exp.Table(this=identifier(target)), kind="TABLE", expression=exp.select("*").from_(relation(name))
-    )
+    create = create_table(target, exp.select("*").from_(relation(name)))
     try:
         with translated(f'running the function of "{node.id}"'):
             session.do(lambda: session.connection.execute(create.sql(dialect="duckdb")))

@@ -17,7 +17,7 @@ from sqlglot import exp
 from penstock.connectors.api import COPY_TEXT, CsvFormat, Files, JsonFormat, ParquetFormat, Pipe
 from penstock.engines.duckdb import copy_text
 from penstock.faithful import ALTERED, UNCERTAIN, Reading, Spelling, fast, textual
-from penstock.graph.select import column, identifier
+from penstock.trees import call, column, file_names, identifier, is_null, parquet_columns, struct, texts
 from penstock.types import STRING
 from penstock.types.duckdb import to_duckdb, to_duckdb_text
 from penstock.types.logical import Kind
@@ -58,11 +58,11 @@ def files_query(files: Files, *, threads: int = 1, by_text: bool = False) -> exp
     always right).
     """
     if not files.paths:
-        return _no_rows(files.schema)
+        return no_rows(files.schema)
     match files.format:
         case CsvFormat() as form:
             parts = [
-                _csv_query(files, form, CsvPart(tuple(paths), layout), textual if by_text else fast)
+                _csv_query(files, form, part=CsvPart(tuple(paths), layout), reading=textual if by_text else fast)
                 for layout, paths in _by_layout(files, most=FILES_PER_THREAD * threads)
             ]
             return _union(parts)
@@ -70,7 +70,7 @@ def files_query(files: Files, *, threads: int = 1, by_text: bool = False) -> exp
             # A read_json over several files in several threads loses errors, and with them records, most of the time
             # where a small file has a malformed line (DuckDB 2.0); over one file it does not.
             reading = textual if by_text else fast
-            return _union([_json_query(files, form, path, reading) for path in files.paths])
+            return _union([_json_query(files, form, path=path, reading=reading) for path in files.paths])
         case ParquetFormat():
             return _union([_parquet_query(part) for part in _alike(files)])
         case _:
@@ -82,7 +82,7 @@ def pipe_query(pipe: Pipe, descriptors: Sequence[int], *, unchecked: bool = Fals
     own types, so values are taken as they come; ``unchecked``: as ``open_unchecked`` gives them.
     """
     if not descriptors:
-        return _no_rows(pipe.schema)
+        return no_rows(pipe.schema)
     part = _unchecked_part if unchecked else _pipe_part
     return _union([part(f"/dev/fd/{descriptor}", pipe) for descriptor in descriptors])
 
@@ -120,7 +120,8 @@ def is_bad_data(error: duckdb.Error) -> bool:
 # ---------------------------------------------------------------- parts of all readers
 
 
-def _no_rows(schema: Schema) -> exp.Select:
+def no_rows(schema: Schema) -> exp.Select:
+    """The columns of the schema, and nothing in them."""
     nulls = [exp.alias_(exp.Cast(this=exp.null(), to=to_duckdb(item.type)), identifier(item.name)) for item in schema]
     return exp.select(*nulls).where(exp.false())
 
@@ -139,35 +140,18 @@ def option(name: str, value: exp.Expr | str | bool | int) -> exp.EQ:  # noqa: FB
     return exp.EQ(this=exp.to_identifier(name), expression=tree)
 
 
-def literal_path(path: str) -> str:
-    """The path as a pattern that matches itself alone: the readers take every path for a pattern."""
-    if not any(mark in path for mark in "*?["):
-        return path
-    marks = {"*": "[*]", "?": "[?]", "[": "[[]", "\\": "\\\\"}
-    return "".join(marks.get(character, character) for character in path)
-
-
-def texts(values: Sequence[str]) -> exp.Array:
-    return exp.Array(expressions=[exp.Literal.string(value) for value in values])
-
-
 def typed(columns: Mapping[str, LogicalType]) -> exp.Struct:
     """``{'name': 'TYPE', …}``, as the readers take columns."""
-    return exp.Struct(
-        expressions=[
-            exp.PropertyEQ(this=identifier(name), expression=exp.Literal.string(to_duckdb_text(kind)))
-            for name, kind in columns.items()
-        ]
-    )
+    return struct({name: exp.Literal.string(to_duckdb_text(kind)) for name, kind in columns.items()})
 
 
 def reader(name: str, paths: Sequence[str], options: Sequence[exp.Expr]) -> exp.Table:
-    listed = texts([literal_path(path) for path in paths])
-    call = exp.Anonymous(this=name, expressions=[listed, *options, option("hive_partitioning", False)])
-    return exp.Table(this=call, alias=exp.TableAlias(this=identifier(_SOURCE)))
+    listed = file_names(paths)
+    table = call(name, listed, *options, option("hive_partitioning", False))
+    return exp.Table(this=table, alias=exp.TableAlias(this=identifier(_SOURCE)))
 
 
-def _constant(files: Files, paths: Sequence[str], name: str, kind: LogicalType) -> exp.Expr | None:
+def _constant(files: Files, paths: Sequence[str], *, name: str, kind: LogicalType) -> exp.Expr | None:
     """The value of a column that no file holds: one literal, or one per file, chosen by the file's place in the list."""
     values = [files.constants.get(path, {}).get(name) for path in paths]
     if all(value is None for value in values):
@@ -176,7 +160,7 @@ def _constant(files: Files, paths: Sequence[str], name: str, kind: LogicalType) 
     if all(tree == trees[0] for tree in trees):
         return trees[0]
     place = exp.Cast(this=exp.Add(this=exp.column("file_index"), expression=exp.Literal.number(1)), to=_bigint())
-    return exp.Anonymous(this="list_extract", expressions=[exp.Array(expressions=trees), place])
+    return call("list_extract", exp.Array(expressions=trees), place)
 
 
 def _bigint() -> exp.DataType:
@@ -187,7 +171,7 @@ def selected(files: Files, paths: Sequence[str], held: Mapping[str, exp.Expr]) -
     """Every column of the schema: what the file holds, else its constant, else null."""
     chosen: list[exp.Expr] = []
     for item in files.schema:
-        value = _constant(files, paths, item.name, item.type) or held.get(item.name)
+        value = _constant(files, paths, name=item.name, kind=item.type) or held.get(item.name)
         chosen.append(exp.alias_(value or exp.Cast(this=exp.null(), to=to_duckdb(item.type)), identifier(item.name)))
     return chosen
 
@@ -196,12 +180,12 @@ def _every_value_read(query: exp.Select, places: Sequence[str]) -> exp.Select:
     """Columns that nobody uses are read all the same, so that a bad value is found whatever the statement above asks
     for: ``vector_type`` needs the column and costs nothing per row.
     """
-    touched = [exp.Anonymous(this="vector_type", expressions=[column(place)]) for place in places]
-    return query.where(*[exp.NEQ(this=call, expression=exp.Literal.string("")) for call in touched], copy=False)
+    touched = [call("vector_type", column(place)) for place in places]
+    return query.where(*[exp.NEQ(this=used, expression=exp.Literal.string("")) for used in touched], copy=False)
 
 
 def _faithful(
-    files: Files, paths: Sequence[str], call: exp.Table, readings: Mapping[str, Reading], held: Mapping[str, str]
+    files: Files, paths: Sequence[str], *, table: exp.Table, readings: Mapping[str, Reading], held: Mapping[str, str]
 ) -> exp.Select:
     """The columns of the schema over a reader's, ``held`` being their names there; fails at a value that is not what the
     file says. Their texts are at hand below the filter alone.
@@ -222,16 +206,16 @@ def _faithful(
             doubts[reading.is_certain].append(differs)
     chosen = selected(files, paths, values)
     named = [exp.alias_(item.this, f"v{place}") for place, item in enumerate(chosen)]
-    inner = exp.select(*named, *texts).from_(call)
+    inner = exp.select(*named, *texts).from_(table)
     outer = [exp.alias_(column(f"v{place}"), identifier(name)) for place, name in enumerate(files.schema.names)]
     query = exp.select(*outer).from_(inner.subquery("__read", copy=False))
     if readings and isinstance(files.format, JsonFormat):  # as which the reader takes a line that says null
-        nulls = [exp.Is(this=column(f"v{files.schema.index(name)}"), expression=exp.null()) for name in readings]
+        nulls = [is_null(column(f"v{files.schema.index(name)}")) for name in readings]
         doubts[True].append(exp.and_(*nulls))
     tests = exp.Case()
     for is_certain, word in ((False, UNCERTAIN), (True, ALTERED)):
         if doubts[is_certain]:
-            failure = exp.Anonymous(this="error", expressions=[exp.Literal.string(word)])
+            failure = call("error", exp.Literal.string(word))
             tests = tests.when(exp.or_(*doubts[is_certain]), exp.Cast(this=failure, to=exp.DataType.build("boolean")))
     if tests.args.get("ifs"):
         query = query.where(tests.else_(exp.true()), copy=False)
@@ -294,7 +278,7 @@ def spelling_of(form: CsvFormat) -> Spelling:
 
 
 def _csv_query(
-    files: Files, form: CsvFormat, part: CsvPart, reading: Callable[[LogicalType, Spelling], Reading]
+    files: Files, form: CsvFormat, *, part: CsvPart, reading: Callable[[LogicalType, Spelling], Reading]
 ) -> exp.Select:
     """The rows of files with one layout."""
     spelling = spelling_of(form)
@@ -302,7 +286,7 @@ def _csv_query(
     readings = {item.name: reading(item.type, spelling) for item in held}
     places = {name: f"c{place}" for place, name in enumerate(part.layout)}
     types = {place: readings[name].held if name in readings else STRING for name, place in places.items()}
-    return _faithful(files, part.paths, csv_reader(part, form, types), readings, places)
+    return _faithful(files, part.paths, table=csv_reader(part, form, types), readings=readings, held=places)
 
 
 def csv_reader(part: CsvPart, form: CsvFormat, types: Mapping[str, LogicalType]) -> exp.Table:
@@ -344,7 +328,7 @@ def _csv_options(form: CsvFormat, part: CsvPart) -> list[exp.Expr]:
 
 
 def _json_query(
-    files: Files, form: JsonFormat, path: str, reading: Callable[[LogicalType, Spelling], Reading]
+    files: Files, form: JsonFormat, *, path: str, reading: Callable[[LogicalType, Spelling], Reading]
 ) -> exp.Select:
     """Keys are matched by exact name; an absent key is null."""
     constants = files.constants.get(path, {})
@@ -361,7 +345,7 @@ def _json_query(
         option("maximum_object_size", MAX_JSON_BYTES),
     ]
     call = reader("read_json", (path,), options)
-    return _faithful(files, (path,), call, readings, {name: name for name in readings})
+    return _faithful(files, (path,), table=call, readings=readings, held={name: name for name in readings})
 
 
 def json_structure(columns: Mapping[str, LogicalType]) -> str:
@@ -384,26 +368,10 @@ def _parquet_query(files: Files) -> exp.Select:
     held = {item.name: item.type for item in files.schema if item.name not in constants}
     options: list[exp.Expr] = []
     if files.union_by_name and held:
-        options.append(option("schema", _parquet_schema(held)))
+        options.append(option("schema", parquet_columns(held)))
     values: dict[str, exp.Expr] = {name: exp.Cast(this=column(name), to=to_duckdb(kind)) for name, kind in held.items()}
     chosen = selected(files, files.paths, values)
     return exp.select(*chosen).from_(reader("read_parquet", files.paths, options))
-
-
-def _parquet_schema(held: Mapping[str, LogicalType]) -> exp.Expr:
-    """``MAP {'a': {name: 'a', type: 'BIGINT', default_value: NULL}, …}``: columns by name, absent ones null."""
-    keys = texts(list(held))
-    entries = [
-        exp.Struct(
-            expressions=[
-                exp.PropertyEQ(this=identifier("name"), expression=exp.Literal.string(name)),
-                exp.PropertyEQ(this=identifier("type"), expression=exp.Literal.string(to_duckdb_text(kind))),
-                exp.PropertyEQ(this=identifier("default_value"), expression=exp.null()),
-            ]
-        )
-        for name, kind in held.items()
-    ]
-    return exp.Anonymous(this="map", expressions=[keys, exp.Array(expressions=entries)])
 
 
 __all__ = [
@@ -414,6 +382,7 @@ __all__ = [
     "is_bad_data",
     "json_structure",
     "layout_of",
+    "no_rows",
     "pipe_query",
     "selected",
     "spelling_of",

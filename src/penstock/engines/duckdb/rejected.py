@@ -10,7 +10,8 @@ from penstock.connectors.api import REJECT_COLUMNS, SOURCE_ROW
 from penstock.engines.duckdb.errors import batches_of
 from penstock.engines.duckdb.row_json import json_object
 from penstock.errors import DataError, InternalError
-from penstock.graph.select import column, identifier, violated
+from penstock.graph.select import violated
+from penstock.trees import call, column, field_of, identifier, is_not_null, struct, text_of
 
 if TYPE_CHECKING:
     import duckdb
@@ -31,21 +32,18 @@ def rows_of(node: Check, source: exp.Query, origin: Origin | None = None) -> exp
     """
     values: dict[str, exp.Expr] = {
         "row": _row(node),
-        "causes": exp.Anonymous(
-            this="list_filter",
-            expressions=[
-                exp.Array(expressions=[_record(cause) for cause in node.causes]),
-                exp.Lambda(this=_not_null(exp.column("x")), expressions=[exp.to_identifier("x")]),
-            ],
+        "causes": call(
+            "list_filter",
+            exp.Array(expressions=[_record(cause) for cause in node.causes]),
+            exp.Lambda(this=is_not_null(exp.column("x")), expressions=[exp.to_identifier("x")]),
         ),
         _FAILS: violated([cause for cause in node.causes if cause.on_fail == "fail"]),
     }
     if origin is not None:
-        name = exp.PropertyEQ(this=identifier("source"), expression=exp.Literal.string(origin.read.source))
-        values["position"] = exp.Anonymous(this="to_json", expressions=[exp.Struct(expressions=[name])])
+        values["position"] = call("to_json", struct({"source": exp.Literal.string(origin.read.source)}))
         values[SOURCE_ROW[0]] = _source_row(origin)
     names = [name for name, _ in (*REJECT_COLUMNS, SOURCE_ROW)]
-    nothing = exp.Cast(this=exp.null(), to=exp.DataType.build("text"))
+    nothing = text_of(exp.null())
     columns = [exp.alias_(values.get(name, nothing.copy()), identifier(name)) for name in (*names, _FAILS)]
     return exp.select(*columns).from_(source.subquery(identifier(_ROW))).where(violated(node.causes))
 
@@ -60,28 +58,14 @@ def _row(node: Check) -> exp.Expr:
 
 def _source_row(origin: Origin) -> exp.Expr:
     carried = column(origin.column)
-
-    def value(name: str) -> exp.Expr:
-        return exp.Anonymous(this="struct_extract", expressions=[carried.copy(), exp.Literal.string(name)])
-
-    return json_object({item.name: (value(item.name), item.type) for item in origin.schema})
+    return json_object({item.name: (field_of(carried, item.name), item.type) for item in origin.schema})
 
 
 def _record(cause: Cause) -> exp.Expr:
     """A struct of code, column and message where the cause is violated, else null."""
     name = exp.Literal.string(cause.column) if cause.column is not None else exp.null()
-    record = exp.Struct(
-        expressions=[
-            exp.PropertyEQ(this=identifier("code"), expression=exp.Literal.string(cause.code)),
-            exp.PropertyEQ(this=identifier("column"), expression=exp.Cast(this=name, to=exp.DataType.build("text"))),
-            exp.PropertyEQ(this=identifier("message"), expression=cause.message.copy()),
-        ]
-    )
+    record = struct({"code": exp.Literal.string(cause.code), "column": text_of(name), "message": cause.message})
     return exp.Case(ifs=[exp.If(this=violated([cause]), true=record)])
-
-
-def _not_null(value: exp.Expr) -> exp.Expr:
-    return exp.Not(this=exp.Is(this=value, expression=exp.null()))
 
 
 class Store:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from sqlglot import exp
 
-from penstock.trees import call, identifier, is_null
+from penstock.trees import call, field_of, is_null, struct, text_of
 from penstock.types.logical import Kind, List, Map, Primitive, Struct
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ _FLOATS: Final = frozenset({Kind.FLOAT32, Kind.FLOAT64})
 
 def json_object(values: Mapping[str, tuple[exp.Expr, LogicalType]]) -> exp.Expr:
     """One JSON object of these values by name, in this order."""
-    return call("to_json", _struct({name: _safe(value, kind, 0) for name, (value, kind) in values.items()}))
+    return call("to_json", struct({name: _safe(value, kind, 0) for name, (value, kind) in values.items()}))
 
 
 def _safe(value: exp.Expr, kind: LogicalType, depth: int) -> exp.Expr:
@@ -30,22 +30,23 @@ def _safe(value: exp.Expr, kind: LogicalType, depth: int) -> exp.Expr:
         case List():
             return _each(value, depth, lambda item: _safe(item, kind.element, depth + 1))
         case Struct():
-            fields = {item.name: _safe(_field(value, item.name), item.type, depth + 1) for item in kind.fields}
-            return exp.Case(
-                ifs=[exp.If(this=is_null(value), true=exp.null())], default=call("to_json", _struct(fields))
-            )
+            fields = {item.name: _safe(field_of(value, item.name), item.type, depth + 1) for item in kind.fields}
+            return exp.Case(ifs=[exp.If(this=is_null(value), true=exp.null())], default=call("to_json", struct(fields)))
         case Map():
-            key, inner = _field, kind.value
+            inner = kind.value
             entries = _each(
                 call("map_entries", value.copy()),
                 depth,
-                lambda item: _struct(
-                    {"key": key(item, "key"), "value": call("to_json", _safe(key(item, "value"), inner, depth + 1))}
+                lambda item: struct(
+                    {
+                        "key": field_of(item, "key"),
+                        "value": call("to_json", _safe(field_of(item, "value"), inner, depth + 1)),
+                    }
                 ),
             )
             return call("map_from_entries", entries)
         case _:
-            text = exp.Cast(this=value.copy(), to=exp.DataType.build("text"))
+            text = text_of(value)
             finite = call("isfinite", value.copy())
             named = exp.If(this=exp.Not(this=finite), true=call("to_json", _name(text)))
             return exp.Case(ifs=[named], default=call("to_json", value.copy()))
@@ -76,13 +77,3 @@ def _each(value: exp.Expr, depth: int, change: Callable[[exp.Expr], exp.Expr]) -
     name = exp.to_identifier(f"penstock_{depth}")
     function = exp.Lambda(this=change(exp.column(name.copy())), expressions=[name])
     return call("list_transform", value.copy(), function)
-
-
-def _struct(values: Mapping[str, exp.Expr]) -> exp.Struct:
-    return exp.Struct(
-        expressions=[exp.PropertyEQ(this=identifier(name), expression=value) for name, value in values.items()]
-    )
-
-
-def _field(value: exp.Expr, name: str) -> exp.Expr:
-    return call("struct_extract", value.copy(), exp.Literal.string(name))

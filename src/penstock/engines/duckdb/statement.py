@@ -32,7 +32,8 @@ from penstock.graph.nodes import (
     Union,
     Write,
 )
-from penstock.graph.select import identifier, keep, order, relation, to_select, violated
+from penstock.graph.select import keep, order, to_select, violated
+from penstock.trees import identifier, relation
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -75,7 +76,7 @@ class Composer:
         for node in needed:
             tag = f"n{len(parts)}" if self.counts else None
             query = leaves[node.id].copy() if node.id in leaves else None
-            part = _part(self.graph, node, query, tag)
+            part = _part(self.graph, node, leaf=query, tag=tag)
             if part.tags:
                 counted[node.id] = part
             parts.append(_cte(node.id, part.query, materialized=uses[node.id] > 1))
@@ -120,7 +121,7 @@ def _cte(name: str, query: exp.Query, *, materialized: bool) -> exp.CTE:
     return exp.CTE(this=query, alias=alias, materialized=True if materialized else None)
 
 
-def _part(graph: Graph, node: Node, leaf: exp.Query | None, tag: str | None) -> Counted:
+def _part(graph: Graph, node: Node, *, leaf: exp.Query | None, tag: str | None) -> Counted:
     """The node's SELECT with its tags; a node that never changes the number of rows needs none."""
     if leaf is not None:
         return tapped(leaf, tag)

@@ -38,7 +38,11 @@ def test_a_wait_is_seconds_or_a_date(text, seconds):
 
 def outcome(status, request=None, headers=(), body=b""):
     return judge(
-        Incoming(status, Headers(headers), body), request or Request("/items"), URL, NOW, Redactor(["abc-key"])
+        Incoming(status, Headers(headers), body),
+        request or Request("/items"),
+        url=URL,
+        now=NOW,
+        redactor=Redactor(["abc-key"]),
     )
 
 

@@ -56,7 +56,7 @@ def test_one_attempt_leaves_the_error_as_it_was():
 
 def test_waits_are_drawn_from_nothing_to_a_doubling_ceiling_that_is_capped():
     for attempt, ceiling in [(1, 1), (2, 2), (3, 4), (4, 8), (5, 8), (5000, 8)]:
-        drawn = [POLICY.wait_seconds(attempt, None, Random(seed)) for seed in range(200)]
+        drawn = [POLICY.wait_seconds(attempt, asked=None, random=Random(seed)) for seed in range(200)]
         assert all(0 <= wait <= ceiling for wait in drawn)
         assert min(drawn) < ceiling * 0.1
         assert max(drawn) > ceiling * 0.9
@@ -76,7 +76,7 @@ def test_a_wait_that_the_system_asks_for_is_capped():
 
 
 def test_asking_for_no_wait_still_backs_off():
-    assert POLICY.wait_seconds(3, 0, Random(3)) > 0
+    assert POLICY.wait_seconds(3, asked=0, random=Random(3)) > 0
 
 
 def test_a_wait_that_would_pass_the_total_is_not_begun():

@@ -14,12 +14,12 @@ from penstock.compile.facts import Facts
 from penstock.compile.pipeline import compile_pipeline
 from penstock.connectors.api import Batches, BatchWriter, Chunk, Rows, Staged
 from penstock.connectors.params import SinkParams, SourceParams
-from penstock.document.loader import load
-from penstock.document.read import Catalogue, read_pipeline
+from penstock.document.read import Catalogue
 from penstock.engines.api import Limits, NodeCounts, Pass
 from penstock.engines.duckdb.engine import DuckDBEngine
 from penstock.registry import Descriptor
 from penstock.types.arrow import to_arrow
+from pipelines import pipeline_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -96,7 +96,7 @@ class Ran:
 
 
 def compiled(text: str, engine: DuckDBEngine, *, optimise: bool = False) -> Graph:
-    pipeline = read_pipeline(load(text, "test.yml"), "test.yml", catalogue=catalogue(), read_file=lambda _: b"")
+    pipeline = pipeline_of(text, catalogue=catalogue())
     sources = {name: use.contract for name, use in pipeline.sources.items() if use.contract is not None}
     if optimise:
         return compile_pipeline(pipeline, Facts(sources=sources), engine).graph

@@ -70,7 +70,7 @@ def version_of(name: str) -> int:
     return int(name) if name.isascii() and name.isdigit() else -1
 
 
-def part_name(version: int, epoch: Epoch, place: int, extension: str) -> str:
+def part_name(version: int, epoch: Epoch, *, place: int, extension: str) -> str:
     """The name of a committed file in its folder; no other attempt ever uses it."""
     return f"part-{version:08d}-{fingerprint(sink_key(epoch.sink_id), epoch.attempt)[:8]}-{place:04d}.{extension}"
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from penstock.connectors.files.commit.records import Manifest
 
 
-def publish(log: Log, root: Path, manifest: Manifest, reached: Callable[[str], None]) -> None:
+def publish(log: Log, root: Path, *, manifest: Manifest, reached: Callable[[str], None]) -> None:
     """``root`` is the folder that the entries' paths are relative to."""
     if log.manifest(manifest.version + 1) is None:
         _remove_replaced(root, manifest)

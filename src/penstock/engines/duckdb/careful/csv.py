@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Final
 
 from sqlglot import exp
 
-from penstock.engines.duckdb.careful import rejects as r
-from penstock.engines.duckdb.careful import values
+from penstock.engines.duckdb.careful import reject_rows, values
 from penstock.engines.duckdb.careful.csv_records import REJECT_TABLES, Located
 from penstock.engines.duckdb.careful.line_breaks import Prepared, places_in_file, prepared
 from penstock.engines.duckdb.errors import batches_of
 from penstock.engines.duckdb.readers import CsvPart, csv_reader, held_columns, layout_of, selected, spelling_of
 from penstock.faithful import Reading, textual
-from penstock.trees import call, column, identifier
+from penstock.trees import call, column, drop_table, identifier
 from penstock.types import STRING
 from penstock.types.duckdb import to_duckdb
 
@@ -42,7 +41,7 @@ _MALFORMED: Final[tuple[tuple[str, str, str], ...]] = (
 
 
 def read_csv(
-    files: Files, given: CsvFormat, path: str, workspace: Workspace
+    files: Files, given: CsvFormat, *, path: str, workspace: Workspace
 ) -> Iterator[tuple[pa.RecordBatch, pa.RecordBatch | None]]:
     """Batches of rows, then the rejects, in the order of their records, with empty batches."""
     import pyarrow as pa
@@ -62,12 +61,12 @@ def read_csv(
         starts = [int(row[0]) for row in database.sql(task.starts().sql(dialect="duckdb")).fetchall()]
         own = places_in_file(path, given, ready, starts)
         database.register(_MOVED, pa.table({"start": pa.array(starts, pa.int64()), "own": pa.array(own, pa.int64())}))
-    empty = r.no_rows(schema)
-    for rejects in r.collect(database, task.rejected()):
+    empty = reject_rows.no_rows(schema)
+    for rejects in reject_rows.collect(database, task.rejected()):
         yield empty, rejects
     bad.close()
     for table in REJECT_TABLES:
-        database.execute(f"DROP TABLE {table}")
+        database.execute(drop_table(table).sql(dialect="duckdb"))
     if ready.fed:
         database.unregister(_MOVED)
 
@@ -107,7 +106,7 @@ class _Task:
         found = selected(self.files, self.files.paths, held)
         columns = [exp.alias_(item.this, f"p{place}") for place, item in enumerate(found)]
         texts = {name: self._text(place, name) for name, place in zip(self._readings, places, strict=True)}
-        looked = values.looked_at(self._numbered(), self._readings, texts, [_ROW, *places])
+        looked = values.looked_at(self._numbered(), self._readings, texts=texts, keep=[_ROW, *places])
         return exp.select(*columns, column(_ROW), exp.alias_(reasons, identifier(_CAUSES))).from_(looked)
 
     def _text(self, place: str, name: str) -> exp.Expr:
@@ -128,8 +127,8 @@ class _Task:
         start = column("start")
         moved = exp.Add(this=start.copy(), expression=exp.Literal.number(self.ready.mark))
         own = column("own") if self.ready.fed else moved
-        place = r.position(self.origin, column("line"), own if self.has_offsets else None)
-        query = r.reject_query(place, self._raw(start), column("causes")).from_(self._found())
+        place = reject_rows.position(self.origin, column("line"), own if self.has_offsets else None)
+        query = reject_rows.reject_query(place, self._raw(start), column("causes")).from_(self._found())
         return (query.join(_MOVED, using="start") if self.ready.fed else query).order_by(column("line"))
 
     def starts(self) -> exp.Select:
@@ -169,13 +168,16 @@ class _Task:
         kind = column("error_type")
         code, message = exp.Case(), exp.Case()
         for theirs, ours, words in _MALFORMED:
-            code = code.when(exp.EQ(this=kind, expression=r.text(theirs)), r.text(ours))
-            message = message.when(exp.EQ(this=kind, expression=r.text(theirs)), r.text(words))
-        names = exp.Array(expressions=[r.text(name) for name in self.layout])
+            code = code.when(exp.EQ(this=kind, expression=exp.Literal.string(theirs)), exp.Literal.string(ours))
+            message = message.when(exp.EQ(this=kind, expression=exp.Literal.string(theirs)), exp.Literal.string(words))
+        names = exp.Array(expressions=[exp.Literal.string(name) for name in self.layout])
         at = exp.Cast(this=column("column_idx"), to=exp.DataType.build("bigint", dialect="duckdb"))
-        blames = exp.In(this=column("error_type"), expressions=[r.text("INVALID ENCODING"), r.text("UNQUOTED VALUE")])
-        name = exp.Case().when(blames, call("list_extract", names, at)).else_(r.null_text())
-        return r.cause(code.else_(r.text("malformed")), name, message.else_(call("lower", kind)))
+        blames = exp.In(
+            this=column("error_type"),
+            expressions=[exp.Literal.string("INVALID ENCODING"), exp.Literal.string("UNQUOTED VALUE")],
+        )
+        name = exp.Case().when(blames, call("list_extract", names, at)).else_(reject_rows.null_text())
+        return reject_rows.cause(code.else_(exp.Literal.string("malformed")), name, message.else_(call("lower", kind)))
 
 
 def _begin_of_record() -> exp.Expr:
@@ -186,7 +188,7 @@ def _begin_of_record() -> exp.Expr:
 
 
 def _without_breaks(text: exp.Expr) -> exp.Expr:
-    return call("ltrim", text, r.text("\r\n"))
+    return call("ltrim", text, exp.Literal.string("\r\n"))
 
 
 def _first(name: str) -> exp.Expr:

@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 from sqlglot import exp
 
-from penstock.engines.duckdb.careful import rejects as r
+from penstock.engines.duckdb.careful import reject_rows
 from penstock.engines.duckdb.careful.line_breaks import stream
-from penstock.engines.duckdb.readers import CsvPart, csv_reader
-from penstock.trees import call, column
-from penstock.types import STRING
-from penstock.types.duckdb import to_duckdb_text
+from penstock.engines.duckdb.readers import CsvPart, csv_reader, no_rows
+from penstock.trees import call, column, create_table, drop_table
+from penstock.types import STRING, Schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -29,7 +28,10 @@ if TYPE_CHECKING:
 
 REJECT_TABLES: Final = ("reject_errors", "reject_scans")  # DuckDB's
 _PIECE_BYTES: Final = 32 * 2**20
-_CAUSES_TYPE: Final = to_duckdb_text(r.SCHEMA["causes"].type)
+_BAD_ROWS: Final = "bad_rows"
+_CAUSES: Final = reject_rows.SCHEMA["causes"]
+_NUMBERS: Final = Schema((*Schema.of({"number": "int64?"}), _CAUSES))
+_PLACES: Final = Schema((*Schema.of({"line": "uint64?", "byte": "uint64?", "raw": "string?"}), _CAUSES))
 # Blank lines before a record are taken for its beginning where the file has one column.
 _RECORDS: Final = """
     CREATE TEMP TABLE records AS
@@ -68,8 +70,8 @@ class Located:
         self._nulls = texts if columns == 1 else []
         self._last = 0
         self._beside = workspace.database.cursor()  # the rows are still coming on the other connection
-        self._beside.execute(f"CREATE TABLE bad_rows (number BIGINT, causes {_CAUSES_TYPE})")
-        self._beside.execute(f"CREATE TABLE {self.TABLE} (line UBIGINT, byte UBIGINT, raw TEXT, causes {_CAUSES_TYPE})")
+        for name, schema in ((_BAD_ROWS, _NUMBERS), (self.TABLE, _PLACES)):
+            self._beside.execute(create_table(name, no_rows(schema)).sql(dialect="duckdb"))
 
     def taken_from(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """The batch without its bad rows, and without its last two columns: the row's number, from 1 (of one column: among
@@ -110,15 +112,15 @@ class Located:
         """Takes the bad records of a piece. Its last record may be cut off, unless the file ends with it: the next piece
         begins there.
         """
-        do = self._beside.execute
+        execute = self._beside.execute
         self._reject_all(piece, start)
-        do(_RECORDS, {"before": start.line - 1, "begun": start.byte})
-        last = do("SELECT max(line), max(byte) FROM records").fetchall()[0]
+        execute(_RECORDS, {"before": start.line - 1, "begun": start.byte})
+        last = execute("SELECT max(line), max(byte) FROM records").fetchall()[0]
         if not is_last:
-            do("DELETE FROM records WHERE line = ?", [last[0]])
-        do(_NUMBERED, {"before": start.number - 1, "nulls": self._nulls})
-        do(_BAD_RECORDS)
-        rows = do("SELECT count(*) FROM numbered").fetchall()[0][0]
+            execute("DELETE FROM records WHERE line = ?", [last[0]])
+        execute(_NUMBERED, {"before": start.number - 1, "nulls": self._nulls})
+        execute(_BAD_RECORDS)
+        rows = execute("SELECT count(*) FROM numbered").fetchall()[0][0]
         self._drop(("records", "numbered", *REJECT_TABLES))
         return start if last[0] is None else _Start(last[0], last[1] - 1, start.number + rows)
 
@@ -133,7 +135,10 @@ class Located:
             types = {f"c{place}": STRING for place in range(self._columns + more)}
             reader = csv_reader(CsvPart((piece,), tuple(types), rejects=True, fed=self._ready.fed), form, types)
             extra = [column(name) for name in list(types)[self._columns :]]
-            empty = [exp.EQ(this=call("coalesce", item, r.text("")), expression=r.text("")) for item in extra]
+            empty = [
+                exp.EQ(this=call("coalesce", item, exp.Literal.string("")), expression=exp.Literal.string(""))
+                for item in extra
+            ]
             every = [exp.Count(this=column(name)) for name in types]  # a column that nobody asks for is not read
             query = exp.select(exp.func("count_if", exp.and_(*empty)), *every).from_(reader)
             taken = self._beside.execute(query.sql(dialect="duckdb")).fetchall()[0][0]
@@ -143,10 +148,10 @@ class Located:
 
     def _drop(self, tables: Iterable[str]) -> None:
         for table in tables:
-            self._beside.execute(f"DROP TABLE IF EXISTS {table}")
+            self._beside.execute(drop_table(table).sql(dialect="duckdb"))
 
     def close(self) -> None:
-        self._drop(("bad_rows", self.TABLE, "malformed"))
+        self._drop((_BAD_ROWS, self.TABLE, "malformed"))
         self._beside.close()
 
 

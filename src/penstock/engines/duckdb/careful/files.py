@@ -53,11 +53,11 @@ def careful_files(files: Files, workspace: Workspace) -> Batches:
 def _file(files: Files, path: str, workspace: Workspace) -> Iterator[tuple[pa.RecordBatch, pa.RecordBatch | None]]:
     match files.format:
         case CsvFormat() as form:
-            return read_csv(files, form, path, workspace)
+            return read_csv(files, form, path=path, workspace=workspace)
         case JsonFormat(layout="lines") as form:
-            return read_lines(files, form, path, workspace)
+            return read_lines(files, form, path=path, workspace=workspace)
         case JsonFormat() as form:
-            return read_values(files, form, path, workspace)
+            return read_values(files, form, path=path, workspace=workspace)
         case ParquetFormat():
             return _plain(files, path, workspace)
         case _:

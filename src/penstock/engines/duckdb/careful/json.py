@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from sqlglot import exp
 
 from penstock.engines.duckdb.careful import json_checks as checks
-from penstock.engines.duckdb.careful import rejects as r
-from penstock.engines.duckdb.careful import values
+from penstock.engines.duckdb.careful import reject_rows, values
 from penstock.engines.duckdb.careful.json_blocks import Block, Unread, lines_of, values_of
 from penstock.engines.duckdb.readers import selected
 from penstock.faithful import Spelling, fast, textual
-from penstock.graph.select import column, identifier
+from penstock.trees import column, identifier
 from penstock.types import JSON, STRING
 from penstock.types.logical import Decimal, Primitive
 
@@ -38,14 +37,14 @@ _SPELLING: Final = Spelling(is_json=True)
 Parts: TypeAlias = "Iterator[tuple[pa.RecordBatch, pa.RecordBatch | None]]"
 
 
-def read_lines(files: Files, form: JsonFormat, path: str, workspace: Workspace) -> Parts:
+def read_lines(files: Files, form: JsonFormat, *, path: str, workspace: Workspace) -> Parts:
     """One object per line; blank lines are no records."""
     origin = files.origins.get(path, path)
     task = _Task(files, path, origin, offsets=path not in files.origins)
     return _parsed(task, lines_of(form, path, Unread(origin, task.offsets)), workspace)
 
 
-def read_values(files: Files, form: JsonFormat, path: str, workspace: Workspace) -> Parts:
+def read_values(files: Files, form: JsonFormat, *, path: str, workspace: Workspace) -> Parts:
     """Objects in an array or one after another; records are numbered as they come, without offsets.
 
     Raises DataError ENG-332 where the document is broken: what follows cannot be told apart.
@@ -132,8 +131,8 @@ class _Task:
     def rejected(self) -> exp.Select:
         """Over lines that are bad or blank."""
         tests = {} if self.files.bad_values == "null" else self._tests
-        place = r.position(self.origin, column("record"), column("byte") if self.offsets else None)
-        query = r.reject_query(place, column("line"), checks.causes(self._readings, tests))
+        place = reject_rows.position(self.origin, column("record"), column("byte") if self.offsets else None)
+        query = reject_rows.reject_query(place, column("line"), checks.causes(self._readings, tests))
         return query.from_(checks.parsed_lines(self._readings)).where(exp.not_(checks.blank()))
 
 
@@ -158,7 +157,7 @@ def _parsed(task: _Task, blocks: Iterator[Block], workspace: Workspace) -> Parts
         for batch in good.rename_columns(schema.names).to_batches():
             yield conform(batch, schema), None
         for rejects in bad.add(lines):
-            yield r.no_rows(schema), rejects
+            yield reject_rows.no_rows(schema), rejects
 
     from penstock.types.conform import conform
 
@@ -166,7 +165,7 @@ def _parsed(task: _Task, blocks: Iterator[Block], workspace: Workspace) -> Parts
         try:
             for block in blocks:
                 if block.rejects is not None:
-                    yield r.no_rows(schema), block.rejects
+                    yield reject_rows.no_rows(schema), block.rejects
                 waiting.append(pool.submit(work, block))
                 if len(waiting) > workspace.threads:
                     yield from finished()
@@ -177,7 +176,7 @@ def _parsed(task: _Task, blocks: Iterator[Block], workspace: Workspace) -> Parts
             for database in databases:
                 database.close()
     for rejects in bad.flush():
-        yield r.no_rows(schema), rejects
+        yield reject_rows.no_rows(schema), rejects
 
 
 class _BadLines:
@@ -193,7 +192,7 @@ class _BadLines:
         if lines.num_rows:
             self._kept.append(lines)
             self._count += lines.num_rows
-        return self.flush() if self._count >= r.BATCH_ROWS else []
+        return self.flush() if self._count >= reject_rows.BATCH_ROWS else []
 
     def flush(self) -> list[pa.RecordBatch]:
         import pyarrow as pa
@@ -203,7 +202,7 @@ class _BadLines:
         self._database.register(checks.LINES, pa.concat_tables(self._kept))
         self._kept, self._count = [], 0
         try:
-            return r.collect(self._database, self._query)
+            return reject_rows.collect(self._database, self._query)
         finally:
             self._database.unregister(checks.LINES)
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Final
 
 from sqlglot import exp
 
-from penstock.engines.duckdb.careful import rejects as r
+from penstock.engines.duckdb.careful import reject_rows
 from penstock.engines.duckdb.careful.line_breaks import stream
 from penstock.engines.duckdb.errors import batches_of
 from penstock.engines.duckdb.readers import MAX_JSON_BYTES, option, reader
 from penstock.errors import DataError
-from penstock.graph.select import column, identifier
+from penstock.trees import column, identifier, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,7 +58,7 @@ class Unread:
             {"file": self.origin, "record": record, **({"byte": byte} if self.offsets else {})}
             for _, record, byte in found
         ]
-        return r.made(
+        return reject_rows.made(
             [json.dumps(place) for place in places],
             [line.decode("utf-8", "backslashreplace") for line, _, _ in found],
             [[{"code": code, "column": None, "message": message}]] * len(found),
@@ -82,7 +82,7 @@ def lines_of(form: JsonFormat, path: str, unread: Unread) -> Iterator[Block]:
                 continue
             rest = data[cut:]
             if cut:
-                block, count = _split(data, cut, record, byte, unread)
+                block, count = _split(data, cut, record=record, byte=byte, unread=unread)
                 yield block
                 record, byte = record + count, byte + cut
             if not read:
@@ -100,7 +100,7 @@ def _skip(source: object) -> tuple[int, bytes]:
     return skipped, b""
 
 
-def _split(data: bytes, size: int, record: int, byte: int, unread: Unread) -> tuple[Block, int]:
+def _split(data: bytes, size: int, *, record: int, byte: int, unread: Unread) -> tuple[Block, int]:
     """The lines in the first ``size`` bytes, and their number."""
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -161,7 +161,7 @@ def values_of(form: JsonFormat, path: str, origin: str, workspace: Workspace) ->
         option("compression", form.compression or "none"),
         option("maximum_object_size", MAX_JSON_BYTES),
     ]
-    query = exp.select(exp.alias_(exp.Cast(this=column("json"), to=exp.DataType.build("text")), identifier("line")))
+    query = exp.select(exp.alias_(text_of(column("json")), identifier("line")))
     query = query.from_(reader("read_json_objects", [path], options))
     database = workspace.connect(1)
     record = 1

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
-from penstock.engines.duckdb.careful import rejects as r
-from penstock.trees import call, column, identifier
+from penstock.engines.duckdb.careful import reject_rows
+from penstock.trees import call, column, identifier, is_not_null
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,6 +20,7 @@ _LAYER = "__layer"
 def looked_at(
     source: exp.Table | exp.Subquery,
     readings: Mapping[str, Reading],
+    *,
     texts: Mapping[str, exp.Expr],
     keep: Sequence[str],
 ) -> exp.Subquery:
@@ -65,14 +66,18 @@ def causes(
     """For every test the cause of a reject where it is true, else null. ``shown``: what stood there, as text."""
     found: list[exp.Expr] = []
     for name, test in tests.items():
-        message = call("concat", r.text(f'"{name}" is no {readings[name].kind}: '), r.shown(shown[name].copy()))
-        reason = r.cause(r.text("bad_value"), r.text(name), message)
+        message = call(
+            "concat",
+            exp.Literal.string(f'"{name}" is no {readings[name].kind}: '),
+            reject_rows.shown(shown[name].copy()),
+        )
+        reason = reject_rows.cause(exp.Literal.string("bad_value"), exp.Literal.string(name), message)
         found.append(exp.Case().when(test.copy(), reason))
     return found
 
 
 def listed(found: Sequence[exp.Expr]) -> exp.Expr:
     """Those of the causes that are there."""
-    given = exp.Not(this=exp.Is(this=column("__cause"), expression=exp.null()))
+    given = is_not_null(column("__cause"))
     array = exp.Array(expressions=list(found))
     return call("list_filter", array, exp.Lambda(this=given, expressions=[identifier("__cause")]))

@@ -8,7 +8,7 @@ from sqlglot import exp
 
 from penstock.connectors.api import REJECT_COLUMNS
 from penstock.engines.duckdb.errors import batches_of
-from penstock.trees import call, identifier
+from penstock.trees import call, identifier, struct, text_of
 from penstock.types import Schema
 
 if TYPE_CHECKING:
@@ -22,22 +22,12 @@ SHOWN_CHARACTERS: Final = 100
 BATCH_ROWS: Final = 10_000
 
 
-def text(value: str) -> exp.Literal:
-    return exp.Literal.string(value)
-
-
 def null_text() -> exp.Expr:
-    return exp.Cast(this=exp.null(), to=exp.DataType.build("text"))
-
-
-def struct(**values: exp.Expr) -> exp.Struct:
-    return exp.Struct(
-        expressions=[exp.PropertyEQ(this=identifier(name), expression=value) for name, value in values.items()]
-    )
+    return text_of(exp.null())
 
 
 def cause(code: exp.Expr, column: exp.Expr, message: exp.Expr) -> exp.Struct:
-    return struct(code=code, column=column, message=message)
+    return struct({"code": code, "column": column, "message": message})
 
 
 def shown(value: exp.Expr) -> exp.Expr:
@@ -47,10 +37,10 @@ def shown(value: exp.Expr) -> exp.Expr:
 
 def position(file: str, record: exp.Expr, byte: exp.Expr | None) -> exp.Expr:
     """JSON text: where a record stands."""
-    values = {"file": text(file), "record": record}
+    values = {"file": exp.Literal.string(file), "record": record}
     if byte is not None:
         values["byte"] = byte
-    return exp.Cast(this=call("to_json", struct(**values)), to=exp.DataType.build("text"))
+    return text_of(call("to_json", struct(values)))
 
 
 def reject_query(place: exp.Expr, raw: exp.Expr, causes: exp.Expr) -> exp.Select:
