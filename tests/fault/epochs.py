@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 ROWS = 60
 BAD = 2
 
-# Two sinks share a pass, a third reads the first one's table; some rows are rejected.
+# Two sinks share a pass, and what is kept for them; a third reads the first one's table; some rows are rejected.
 DOCUMENT = """
 pipeline: crash
 sources:
@@ -34,6 +34,7 @@ transforms:
     from: numbers
     steps:
       - filter: k % 3 <> 0
+      - limit: 1000
   summary:
     from: appended
     steps:

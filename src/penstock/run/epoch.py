@@ -3,89 +3,32 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import uuid
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING
 
-from penstock.connectors.api import Epoch, Receipt, SinkId
-from penstock.connectors.resilience.retry import Again, RetryPolicy, call_with_retry
-from penstock.engines import api as engines
+from penstock.connectors.api import Receipt, SinkId
 from penstock.errors import InternalError, PenstockError, TransientError
 from penstock.events import (
-    AttemptFailed,
     CommitUnclear,
     EpochPlanned,
     EpochRedone,
     EpochSealed,
-    PassDone,
-    PassMoved,
-    PassStarted,
     SinkCommitted,
 )
-from penstock.graph.moment import at_moment
-from penstock.graph.nodes import Check, NodeKind
 from penstock.ledger.api import Account, EpochRecord, Seal
-from penstock.ledger.rejects import RejectFiles, remove
+from penstock.ledger.rejects import remove
 from penstock.run import balance
+from penstock.run.passes import Passes
 from penstock.run.settle import Situation, settle
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-    from pathlib import Path
-    from random import Random
+    from collections.abc import Mapping, Sequence
 
-    from penstock.clock import Clock
-    from penstock.connectors.api import Sink, Source, Staged
-    from penstock.engines.api import Engine
-    from penstock.events import Events
-    from penstock.faults.points import Faults
-    from penstock.graph import Graph, Node
-    from penstock.ledger.api import Lease, Ledger, NodeBalance, PipelineKey, RejectFile
-    from penstock.plan.stages import Pass, Plan
-    from penstock.run.feeds import Feeds
-    from penstock.types import Schema
-
-T = TypeVar("T")
-# Without a limit of seconds: what is tried again may have worked for hours before it failed.
-RETRY: Final = RetryPolicy(total_seconds=math.inf)
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """All that an epoch touches; made by the service, used by nobody else."""
-
-    key: PipelineKey
-    run_id: str
-    plan: Plan
-    sources: Mapping[str, Source]
-    sinks: Mapping[str, Sink]
-    feeds: Feeds
-    engine: Engine
-    ledger: Ledger
-    clock: Clock
-    random: Random
-    events: Events
-    faults: Faults
-    state: Path
-    schemas: Mapping[str, Schema]  # by source: what the first seal records as its contract
-    retry: RetryPolicy = RETRY
-
-    def sink_id(self, name: str, incarnation: str) -> SinkId:
-        return SinkId(self.key.project, self.key.environment, self.key.pipeline, name, incarnation)
-
-    def retried(self, work: Callable[[int], T]) -> T:
-        """``work(1)``, ``work(2)``, ... until one raises no TransientError, as often as the policy says."""
-
-        def attempt(number: int) -> T | Again:
-            try:
-                return work(number)
-            except TransientError as error:
-                self.events.emit(AttemptFailed(number, error.code, error.problems[0].message))
-                return Again(error)
-
-        return call_with_retry(attempt, self.retry, clock=self.clock, random=self.random)
+    from penstock.connectors.api import Staged
+    from penstock.ledger.api import Lease, RejectFile
+    from penstock.run.surroundings import Surroundings
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,79 +172,23 @@ class EpochRunner:
             pending = tuple(name for name in stage.sinks if name in progress.lacking)
             if not pending:
                 continue
-            done, staged = self._pass(stage, record, pending)
-            before, progress.account = progress.account, _merged(progress.account, done)
-            around.ledger.prepare(record, progress.account)
-            remove(around.state, [file for file in before.rejects if file not in progress.account.rejects])
+            passes = Passes(around, record, stage)
+            for node in passes.to_keep(pending, progress.account.kept):
+                self._account(progress, passes.keep(node, progress.account.kept))
+                around.faults.reached("run.kept")
+            done, staged = passes.fill(pending, progress.account.kept)
+            self._account(progress, done)
             around.faults.reached("run.accounted")
             for name in pending:
                 progress.receipts[name] = self._commit(name, record, staged[name])
                 self._told(progress, name)
 
-    def _pass(
-        self, stage: Pass, record: EpochRecord, pending: Sequence[str]
-    ) -> tuple[Account, Mapping[str, Sequence[Staged]]]:
-        around = self._around
-        whole = around.plan.graph
-        part = at_moment(whole.only(whole.upstream(*pending)), record.planned_at)
-        seed = f"{record.incarnation}/{record.number}" if len(whole.writes) > 1 else None  # else nobody compares
-        started = around.clock.monotonic()
-        around.events.emit(PassStarted(stage.number, len(around.plan.passes), tuple(pending)))
-        for write in part.writes:
-            around.sinks[write.sink].prepare(_schema(part, write.id))
-        around.faults.reached("run.prepared_sinks")
-        rejects = RejectFiles(around.state, around.key, record.number, record.attempt, self._labels(part))
-        files: tuple[RejectFile, ...] = ()
-        try:
-            outcome = around.engine.run(
-                engines.Pass(part, stage.kept & part.by_id.keys(), self._careful(part), seed),
-                inputs={
-                    **{node.id: around.feeds.of_read(node, record.ranges) for node in part.reads},
-                    **{node.id: around.feeds.of_table(node) for node in part.tables},
-                },
-                outputs={
-                    write.sink: self._opener(write.sink, record, _schema(part, write.id)) for write in part.writes
-                },
-                rejects=rejects,
-                progress=lambda fraction, rows: around.events.emit(PassMoved(stage.number, fraction, rows)),
-            )
-            files = rejects.finish()
-            entries = balance.account(part, outcome.counts)
-            balance.check(part, entries, files, outcome.staged)
-        except BaseException:
-            around.ledger.abort(record, files or rejects.finish(), around.clock.now())
-            raise
-        around.faults.reached("run.staged")
-        around.events.emit(_pass_done(stage.number, entries, around.clock.monotonic() - started))
-        return Account(entries, files), outcome.staged
-
-    def _opener(self, name: str, record: EpochRecord, schema: Schema) -> engines.OpenWriter:
-        sink, epoch = self._around.sinks[name], self._epoch(name, record)
-        return lambda: sink.writer(epoch, schema)
-
-    def _careful(self, part: Graph) -> frozenset[str]:
-        """Reads whose last sealed epoch had malformed records start with care: trying fast first would cost more."""
-        around = self._around
-        newest: dict[str, int] = {}
-        for entry in around.ledger.rejects(around.key):
-            newest[entry.file.node] = max(newest.get(entry.file.node, 0), entry.epoch)
-        last = max(newest.values(), default=0)
-        return frozenset(node.id for node in part.reads if newest.get(node.id) == last and last)
-
-    def _labels(self, part: Graph) -> dict[str, dict[str, frozenset[str]]]:
-        """Of the columns of each node's rejects: a check's hold the source's row too, also columns that are gone."""
-
-        def of(node: Node) -> dict[str, frozenset[str]]:
-            columns = list(node.schema or ())
-            if isinstance(node, Check):
-                columns += [item for read in part.only(part.upstream(node.id)).reads for item in read.schema or ()]
-            found: dict[str, frozenset[str]] = {}
-            for column in columns:
-                if column.labels:
-                    found[column.name] = found.get(column.name, frozenset()) | column.labels
-            return found
-
-        return {node.id: of(node) for node in part.nodes if node.schema is not None and len(node.schema.names)}
+    def _account(self, progress: _Progress, done: Account) -> None:
+        """What a pass did is durable before anything is done with it."""
+        around, before = self._around, progress.account
+        progress.account = _merged(before, done)
+        around.ledger.prepare(progress.record, progress.account)
+        remove(around.state, [file for file in before.rejects if file not in progress.account.rejects])
 
     # ------------------------------------------------------------ committing
 
@@ -310,7 +197,7 @@ class EpochRunner:
         around = self._around
         around.faults.reached("run.before_commit")
         try:
-            receipt = around.sinks[name].commit(self._epoch(name, record), staged)
+            receipt = around.sinks[name].commit(around.epoch(name, record), staged)
             around.faults.reached("run.committed")
         except TransientError as error:
             around.events.emit(CommitUnclear(name, record.number, error.code))
@@ -335,28 +222,14 @@ class EpochRunner:
                 source.acknowledge(own)
         around.faults.reached("run.acknowledged")
         around.feeds.forget(keep=None)
-        around.events.emit(EpochSealed(around.key.pipeline, record.number, *totals(account.balance)))
+        around.events.emit(EpochSealed(around.key.pipeline, record.number, *balance.totals(account.balance)))
         return SealedEpoch(dataclasses.replace(record, sealed_at=now), receipts, account)
-
-    def _epoch(self, name: str, record: EpochRecord) -> Epoch:
-        return Epoch(self._sink_id(name), record.sinks[name], record.attempt, record.fence, record.planned_at)
 
     def _sink_id(self, name: str) -> SinkId:
         return self._around.sink_id(name, self._lease.incarnation)
 
 
 # ---------------------------------------------------------------- figures
-
-
-def totals(entries: Sequence[NodeBalance]) -> tuple[int, int, int]:
-    """Rows in (out of the sources, with what was rejected there), out (into the sinks), rejected."""
-    rows_in = sum(sum(entry.into.values()) for entry in entries if entry.kind == NodeKind.READ)
-    rows_out = sum(entry.out for entry in entries if entry.kind == NodeKind.WRITE)
-    return rows_in, rows_out, sum(entry.rejected for entry in entries)
-
-
-def _pass_done(number: int, entries: Sequence[NodeBalance], seconds: float) -> PassDone:
-    return PassDone(number, *totals(entries), seconds)
 
 
 def _sent(account: Account, sink: str) -> int:
@@ -367,16 +240,9 @@ def _plain_receipt(rows: int) -> Receipt:
     return Receipt(rows=rows, inserted=rows)
 
 
-def _schema(part: Graph, node_id: str) -> Schema:
-    schema = part[node_id].schema
-    if schema is None:
-        raise InternalError("INT-900", f'"{node_id}" has no columns yet')
-    return schema
-
-
 def _merged(before: Account, done: Account) -> Account:
     """Nodes of a pass that was run again have the new figures, and its rejects."""
     again = {entry.node for entry in done.balance}
     entries = {entry.node: entry for entry in (*before.balance, *done.balance)}
     files: list[RejectFile] = [file for file in before.rejects if file.node not in again]
-    return Account(tuple(entries.values()), (*files, *done.rejects))
+    return Account(tuple(entries.values()), (*files, *done.rejects), {**before.kept, **done.kept})

@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from penstock.ledger.api import Lease
-    from penstock.run.epoch import SealedEpoch, Surroundings
+    from penstock.run.epoch import SealedEpoch
     from penstock.run.settle import Situation
+    from penstock.run.surroundings import Surroundings
 
 LEASE: Final = timedelta(seconds=60)
 _RENEW_S: Final = 20.0
