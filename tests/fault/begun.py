@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
     from penstock.connectors.api import Sink
     from penstock.graph import Node
-    from penstock.run.epoch import Surroundings
     from penstock.run.runner import Done
+    from penstock.run.surroundings import Surroundings
 
 
 @contextmanager

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 ROWS = 60
 BAD = 2
 
-# Two sinks share a pass, a third reads the first one's table; some rows are rejected.
+# Two sinks share a pass, and what is kept for them; a third reads the first one's table; some rows are rejected.
 DOCUMENT = """
 pipeline: crash
 sources:
@@ -34,6 +34,7 @@ transforms:
     from: numbers
     steps:
       - filter: k % 3 <> 0
+      - limit: 1000
   summary:
     from: appended
     steps:
@@ -73,8 +74,15 @@ class System:
         return Settings({**os.environ, **self.variables})
 
 
+class Hasty(SystemClock):
+    """A clock whose waits are over at once."""
+
+    def sleep(self, seconds: float) -> None:
+        """No time passes."""
+
+
 def once(system: System, file: Path, faults: Faults, *, full_refresh: bool = False) -> RunResult:
-    request = Request(file, system.settings(), SystemClock(), faults.reached, full_refresh)
+    request = Request(file, system.settings(), Hasty(), faults.reached, full_refresh)
     return run(request, Events(level="error"), faults)
 
 
@@ -102,7 +110,7 @@ def die(
     *,
     full_refresh: bool = False,
 ) -> None:
-    """A run that fails at that point; one whose answer is lost finds out what came of it, and comes to its end."""
+    """A run that fails at that point; one that loses an answer there finds out what came of it, and comes to its end."""
     faults = Faults({(point, time): act})
     if act == "kill":
         child = processes().Process(target=_child, args=(system, file, faults, full_refresh))

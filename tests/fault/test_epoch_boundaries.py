@@ -233,6 +233,61 @@ def test_a_pass_that_stays_unreachable_ends_the_run(file: Path) -> None:
     _then_completes(file)
 
 
+def test_a_pass_that_worked_for_hours_is_tried_again_too(file: Path) -> None:
+    clock = FakeClock()
+
+    class Slow(_Unreachable):
+        def run(self, work: Pass, **given: Any) -> Outcome:
+            clock.advance(7 * 3600)
+            return super().run(work, **given)
+
+    with begun(file, clock=clock) as around:
+        go(with_engine(around, Slow(around.engine, 1)))
+    _complete(file.parent)
+
+
+class _Counted(Around):
+    def __init__(self, inner: Any) -> None:
+        super().__init__(inner)
+        self.calls: list[str] = []
+
+    def writer(self, *given: Any) -> Any:
+        self.calls.append("writer")
+        return self.inner.writer(*given)
+
+    def commit(self, *given: Any) -> Receipt:
+        self.calls.append("commit")
+        receipt: Receipt = self.inner.commit(*given)
+        return receipt
+
+
+class _Forgetful(_Counted):
+    """As a service that holds no marker: whatever is sent to it again is there again."""
+
+    remembers = False
+
+    def marker(self, _: Any) -> None:
+        return None
+
+
+@pytest.mark.parametrize("kind", [_Counted, _Forgetful])
+def test_a_sink_that_has_the_epoch_gets_nothing_again_where_another_ones_commit_failed(
+    file: Path, kind: type[_Counted]
+) -> None:
+    with begun(file) as around:
+        first = with_sink(around, "kept", kind)
+        both = with_sink(first, "summed", lambda inner: _AnswerLost(_Counted(inner), done=False))
+        (epoch,) = go(both).epochs
+        entries = around.ledger.rejects(around.key)
+    assert both.sinks["kept"].calls == ["writer", "commit"]  # type: ignore[attr-defined]
+    assert both.sinks["summed"].inner.calls == ["writer", "writer", "commit"]  # type: ignore[attr-defined]
+    assert [(entry.status, entry.file.rows) for entry in entries] == [("kept", 1)]
+    files = [path for path in (file.parent / ".penstock" / "rejects").rglob("*") if path.is_file()]
+    assert [str(path.relative_to(file.parent / ".penstock")) for path in files] == [entries[0].file.path]
+    assert sum(entry.rejected for entry in epoch.account.balance) == 1
+    _complete(file.parent)
+
+
 class _AnswerLost(Around):
     """The commit is done (or is not), and nobody hears of it, once."""
 

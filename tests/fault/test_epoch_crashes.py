@@ -6,17 +6,21 @@ Every point that an uninterrupted run passes is walked; a point that is added la
 from __future__ import annotations
 
 import sqlite3
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from begun import begun, go
+from deltalake import DeltaTable
 from epochs import BAD, System, completed, die, once, points
-from systems import FILES, GOOD, SQLITE, check, read_files, read_sqlite, sealed
+from systems import DELTA, FILES, GOOD, SQLITE, check, read_files, read_sqlite, sealed
 
 from penstock.faults.points import RUN_POINTS, Faults
 from penstock.ledger.api import RunStatus
 from penstock.ledger.sqlite import SqliteLedger
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from systems import Reader
@@ -30,27 +34,42 @@ def test_a_plain_run_gives_what_the_oracle_says(system: System, read: Reader, tm
     check(tmp_path / "plain", read, epochs=1)
 
 
-@pytest.mark.parametrize("act", ["kill", "raise", "lost"])
+@pytest.mark.parametrize("act", ["kill", "raise"])
 def test_the_run_after_a_crash_leaves_what_an_uninterrupted_one_does(
     act: Any, system: System, read: Reader, tmp_path: Path
 ) -> None:
-    """An answer is lost where the deed is done: the run settles it by the marker."""
-    walked = points(system, system.project(tmp_path / "walk"))
-    assert {point for point, _ in walked} == {*RUN_POINTS, *system.points}
-    for number, (point, time) in enumerate(walked):
-        if act == "lost" and not point.endswith(".committed"):
-            continue
-        folder = tmp_path / str(number)
+    for folder, point, time in _walked(system, tmp_path):
         file = system.project(folder)
         die(system, file, point, time, act)
         before = sealed(folder)
         completed(system, file)
-        expected = before + 1 if act != "lost" else sealed(folder)
-        assert sealed(folder) == expected, f"{point}@{time}"
-        try:
-            check(folder, read, epochs=expected)
-        except AssertionError as error:
-            raise AssertionError(f"{act} at {point}@{time}: {error}") from None
+        _holds(folder, read, before + 1, f"{act} at {point}@{time}")
+
+
+def test_a_run_with_a_fault_that_passes_leaves_what_an_uninterrupted_one_does(
+    system: System, read: Reader, tmp_path: Path
+) -> None:
+    """Whether the deed was done or not: the run settles it by the markers and does what is left."""
+    for folder, point, time in _walked(system, tmp_path):
+        file = system.project(folder)
+        die(system, file, point, time, "lost")
+        _holds(folder, read, 1, f"lost at {point}@{time}")
+
+
+def _walked(system: System, folder: Path) -> Iterator[tuple[Path, str, int]]:
+    """Every point that a run passes, each with a folder of its own."""
+    walked = points(system, system.project(folder / "walk"))
+    assert {point for point, _ in walked} == {*RUN_POINTS, *system.points}
+    for number, (point, time) in enumerate(walked):
+        yield folder / str(number), point, time
+
+
+def _holds(folder: Path, read: Reader, epochs: int, what: str) -> None:
+    assert sealed(folder) == epochs, what
+    try:
+        check(folder, read, epochs=epochs)
+    except AssertionError as error:
+        raise AssertionError(f"{what}: {error}") from None
 
 
 def test_the_ledger_of_a_killed_run_is_taken_over_at_once(tmp_path: Path) -> None:
@@ -130,3 +149,31 @@ def test_an_epoch_that_all_its_sinks_have_is_sealed_though_the_document_has_anot
     check(tmp_path / "p", read_sqlite, epochs=1)
     assert "late" in completed(SQLITE, file).epochs[0].receipts
     assert len(read_sqlite(tmp_path / "p", "late")) == len(GOOD)
+
+
+def test_a_fault_that_passes_where_a_delta_table_gets_a_column(tmp_path: Path) -> None:
+    """A point that the walk does not come by."""
+    file = DELTA.project(tmp_path / "p")
+    completed(DELTA, file)
+    text = file.read_text(encoding="utf-8").replace("steps:\n", "steps:\n      - derive: {more: k + 1}\n", 1)
+    for options in ("mode: append}", "keys: [k]}"):
+        text = text.replace(options, f"{options[:-1]}, on_schema_change: evolve}}")
+    file.write_text(text, encoding="utf-8")
+    faults = Faults({("delta.evolved", 1): "lost"})
+    assert once(DELTA, file, faults).status is RunStatus.DONE
+    assert faults.seen["delta.evolved"] == 2  # of two tables, the first one's not again
+    for name, before in (("appended", [None] * len(GOOD)), ("merged", [])):
+        found = DeltaTable(str(tmp_path / "p" / "out" / name)).to_pyarrow_table()["more"].to_pylist()
+        assert Counter(found) == Counter([*before, *(number + 1 for number in GOOD)])
+
+
+def test_a_fault_that_passes_where_files_sum_up_their_log(tmp_path: Path) -> None:
+    file = FILES.project(tmp_path / "p")
+    completed(FILES, file)
+    faults = Faults({("files.snapshot_written", 1): "lost"})
+    with begun(file, faults=faults) as around:
+        for sink in around.sinks.values():
+            sink._log._every = 2  # type: ignore[attr-defined]
+        go(around)
+    assert faults.seen["files.snapshot_written"]
+    check(tmp_path / "p", read_files, epochs=2)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from penstock.errors import ConfigError
+from penstock.graph.chance import kept_until_sealed
 from penstock.registry import Capability
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def delivery_of(pipeline: Pipeline, graph: Graph) -> Delivery:
 
 
 def _again(pipeline: Pipeline, graph: Graph) -> list[str]:
-    """What each source does for its rows to be had a second time, in words."""
+    """What is done for a source's rows, and those of a shared node, to be had a second time, in words."""
     names = dict.fromkeys(read.source for read in graph.reads)
     ways = {name: repeat_of(pipeline.sources[name], sinks=len(graph.writes)) for name in names}
     kept = [f'"{name}"' for name, way in ways.items() if way in {"kept as they came", "copied"}]
@@ -71,4 +72,5 @@ def _again(pipeline: Pipeline, graph: Graph) -> list[str]:
     words += [f"{', '.join(once)} need not be read twice for one sink"] if once else []
     if len(kept) + len(once) < len(ways):
         words.append("every other range can be read again" if words else "every range can be read again")
-    return words
+    chances = [f'"{node}"' for node in kept_until_sealed(graph)]
+    return [*words, f"the rows of {', '.join(chances)} are kept until every sink has them"] if chances else words

@@ -95,13 +95,14 @@ class Pass:
     ``materialize`` are the ids of nodes that several consumers share and that are computed once into a temporary table.
     ``careful`` are Read nodes whose files had malformed records before: they are read with care from the start.
     ``seed``: random numbers are drawn from it, the same ones whenever a node that draws them is run over the same rows;
-    None: nobody compares them.
+    None: nobody compares them. ``ordered``: the rows of an input stand in an order that is to stay.
     """
 
     graph: Graph
     materialize: frozenset[str] = frozenset()
     careful: frozenset[str] = frozenset()
     seed: str | None = None
+    ordered: bool = False
 
 
 @dataclass(frozen=True, slots=True)

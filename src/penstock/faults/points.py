@@ -27,6 +27,7 @@ RUN_POINTS: Final = (
     "run.taken",
     "run.spooled",
     "run.planned",
+    "run.kept",
     "run.prepared_sinks",
     "run.staged",
     "run.accounted",

@@ -110,11 +110,22 @@ class NodeBalance:
 
 
 @dataclass(frozen=True, slots=True)
+class KeptRows:
+    """The file that holds a node's rows until the epoch is sealed; ``path`` is relative to the pipeline's spool folder."""
+
+    path: str
+    checksum: str
+
+
+@dataclass(frozen=True, slots=True)
 class Account:
-    """What the passes of an epoch did so far: durable before a sink commits, so that a restart can seal with it."""
+    """What the passes of an epoch did so far: durable before a sink commits, so that a restart can go on and seal with
+    it. ``kept`` is by node.
+    """
 
     balance: tuple[NodeBalance, ...] = ()
     rejects: tuple[RejectFile, ...] = ()
+    kept: Mapping[str, KeptRows] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

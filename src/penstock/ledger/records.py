@@ -10,6 +10,7 @@ from penstock.ledger.api import (
     Account,
     EpochRecord,
     EpochStatus,
+    KeptRows,
     NodeBalance,
     PipelineKey,
     Range,
@@ -147,13 +148,18 @@ def of_account(account: Account) -> Row:
     return {
         "balance": [dataclasses.asdict(item) for item in account.balance],
         "rejects": [_of_file(file) for file in account.rejects],
+        "kept": {node: [rows.path, rows.checksum] for node, rows in account.kept.items()},
     }
 
 
 def to_account(stored: Mapping[str, Any] | None) -> Account:
     if stored is None:
         return Account()
-    return Account(tuple(to_balance(stored["balance"])), tuple(_to_file(item) for item in stored["rejects"]))
+    return Account(
+        tuple(to_balance(stored["balance"])),
+        tuple(_to_file(item) for item in stored["rejects"]),
+        {node: KeptRows(path, checksum) for node, (path, checksum) in stored.get("kept", {}).items()},
+    )
 
 
 def of_schema(key: PipelineKey, source: str, schema: Schema) -> Row:

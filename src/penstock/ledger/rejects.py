@@ -6,6 +6,7 @@ import os
 import threading
 import uuid
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -13,7 +14,7 @@ from penstock.errors import DataError
 from penstock.ledger.api import RejectFile
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     import pyarrow as pa
@@ -100,6 +101,15 @@ class RejectFiles:
             checksum = xxhash.xxh3_128_hexdigest(content.read())
         path = str(file.path.relative_to(self._state))
         return RejectFile(node, path, file.rows, checksum, dict(file.groups), self._labels.get(node, {}))
+
+
+def remove(state: Path, files: Iterable[RejectFile]) -> None:
+    """Files that another attempt has written anew and that no index names."""
+    for file in files:
+        path = state / file.path
+        path.unlink(missing_ok=True)
+        with suppress(OSError):  # it holds other files
+            path.parent.rmdir()
 
 
 def _close(file: _File) -> None:

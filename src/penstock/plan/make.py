@@ -8,8 +8,9 @@ import json
 from typing import TYPE_CHECKING
 
 from penstock.compile.guarantee import repeat_of
+from penstock.graph.chance import kept_until_sealed, with_kept
 from penstock.graph.nodes import Check, Column, Project, Python, Read, Write
-from penstock.plan.stages import Acknowledge, Commit, Pass, Plan, Seal, Shared, Spool, Stage
+from penstock.plan.stages import Acknowledge, Commit, Keep, Pass, Plan, Seal, Shared, Spool, Stage
 from penstock.registry import Capability
 from penstock.trees import column
 
@@ -29,8 +30,13 @@ def make_plan(compiled: Compiled, changes: Mapping[str, Preparation]) -> Plan:
     pipeline, graph = compiled.pipeline, _without_ignored(compiled.graph, changes)
     stages: list[Stage] = list(_spools(pipeline, graph))
     spooled = {stage.source for stage in stages if isinstance(stage, Spool)}
+    keeps = list(_keeps(graph))
+    kept = {keep.node for keep in keeps}
+    passed = with_kept(graph, kept)
     for number, sinks in enumerate(_levels(graph), start=1):
-        stages.append(_pass(number, graph, sinks=sinks, pipeline=pipeline, spooled=spooled))
+        needed = graph.upstream(*sinks)
+        stages += [keep for keep in keeps if keep.node in needed and keep not in stages]
+        stages.append(_pass(number, passed, sinks=sinks, pipeline=pipeline, spooled=spooled | kept))
         stages += [_commit(pipeline.sinks[name], changes.get(name)) for name in sinks]
     stages += [Seal(), Acknowledge(tuple(dict.fromkeys(read.source for read in graph.reads)))]
     return Plan(
@@ -120,7 +126,7 @@ def _ends(part: Graph) -> dict[str, frozenset[str]]:
 
 def _must_stay(node: Read, part: Graph, *, pipeline: Pipeline, spooled: set[str]) -> bool:
     """Rejected rows are found by a second read, and so is what several statements share."""
-    if _has(Capability.REPLAYABLE, pipeline, node.source) or node.source in spooled:
+    if node.source in spooled or _has(Capability.REPLAYABLE, pipeline, node.source):
         return False
     below = [other for other in part.nodes if node.id in part.upstream(other.id)]
     return any(isinstance(other, Check) for other in below) or len(_ends(part)[node.id]) > 1
@@ -150,6 +156,12 @@ def _spools(pipeline: Pipeline, graph: Graph) -> Iterable[Spool]:
                 yield Spool(name, "several sinks must get the same rows, and it cannot be read twice alike")
             case "read again" | "never":
                 pass
+
+
+def _keeps(graph: Graph) -> Iterable[Keep]:
+    for name in kept_until_sealed(graph):
+        sinks = [write.sink for write in graph.writes if name in graph.upstream(write.id)]
+        yield Keep(name, f"{_listed(sinks)} must get the same rows, and computed again they could fall otherwise")
 
 
 def _commit(use: SinkUse, change: Preparation | None) -> Commit:
@@ -218,6 +230,8 @@ def _meaning(stage: Stage) -> list[object]:
     match stage:
         case Spool():
             return [stage.source]
+        case Keep():
+            return [stage.node]
         case Pass():
             return [stage.number, stage.sinks, sorted(stage.kept)]
         case Commit():

@@ -22,6 +22,16 @@ class Spool:
 
 
 @dataclass(frozen=True, slots=True)
+class Keep:
+    """A node whose rows could fall otherwise if they were computed again is written to a file before a sink commits; all
+    sinks that need it read that file, also when the epoch is finished by a later run.
+    """
+
+    node: str
+    because: str
+
+
+@dataclass(frozen=True, slots=True)
 class Shared:
     """A node that several statements of a pass need: kept in a table, or read twice where that is cheaper."""
 
@@ -68,7 +78,7 @@ class Acknowledge:
     sources: tuple[str, ...]
 
 
-Stage: TypeAlias = Spool | Pass | Commit | Seal | Acknowledge
+Stage: TypeAlias = Spool | Keep | Pass | Commit | Seal | Acknowledge
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,3 +105,7 @@ class Plan:
     @property
     def spools(self) -> Mapping[str, Spool]:
         return {stage.source: stage for stage in self.stages if isinstance(stage, Spool)}
+
+    @property
+    def keeps(self) -> frozenset[str]:
+        return frozenset(stage.node for stage in self.stages if isinstance(stage, Keep))

@@ -244,6 +244,13 @@ def check_receipt(sink: str, *, sent: int, receipt: Receipt) -> None:
     )
 
 
+def totals(entries: Sequence[NodeBalance]) -> tuple[int, int, int]:
+    """Rows in (out of the sources, with what was rejected there), out (into the sinks), rejected."""
+    rows_in = sum(sum(entry.into.values()) for entry in entries if entry.kind == NodeKind.READ)
+    rows_out = sum(entry.out for entry in entries if entry.kind == NodeKind.WRITE)
+    return rows_in, rows_out, sum(entry.rejected for entry in entries)
+
+
 def _figures(entry: NodeBalance) -> str:
     into = ", ".join(f"{rows} from {source}" for source, rows in entry.into.items()) or "nothing"
     return (

@@ -8,67 +8,27 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from penstock.connectors.api import Epoch, Receipt, SinkId
-from penstock.connectors.resilience.retry import Again, RetryPolicy, call_with_retry
-from penstock.engines import api as engines
+from penstock.connectors.api import Receipt, SinkId
 from penstock.errors import InternalError, PenstockError, TransientError
 from penstock.events import (
-    AttemptFailed,
     CommitUnclear,
     EpochPlanned,
     EpochRedone,
     EpochSealed,
-    PassDone,
-    PassMoved,
-    PassStarted,
     SinkCommitted,
 )
-from penstock.graph.moment import at_moment
-from penstock.graph.nodes import Check, NodeKind
 from penstock.ledger.api import Account, EpochRecord, Seal
-from penstock.ledger.rejects import RejectFiles
+from penstock.ledger.rejects import remove
 from penstock.run import balance
+from penstock.run.passes import Passes
 from penstock.run.settle import Situation, settle
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
-    from random import Random
 
-    from penstock.clock import Clock
-    from penstock.connectors.api import Sink, Source, Staged
-    from penstock.engines.api import Engine
-    from penstock.events import Events
-    from penstock.faults.points import Faults
-    from penstock.graph import Graph, Node
-    from penstock.ledger.api import Lease, Ledger, NodeBalance, PipelineKey, RejectFile
-    from penstock.plan.stages import Pass, Plan
-    from penstock.run.feeds import Feeds
-    from penstock.types import Schema
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """All that an epoch touches; made by the service, used by nobody else."""
-
-    key: PipelineKey
-    run_id: str
-    plan: Plan
-    sources: Mapping[str, Source]
-    sinks: Mapping[str, Sink]
-    feeds: Feeds
-    engine: Engine
-    ledger: Ledger
-    clock: Clock
-    random: Random
-    events: Events
-    faults: Faults
-    state: Path
-    schemas: Mapping[str, Schema]  # by source: what the first seal records as its contract
-    retry: RetryPolicy = field(default_factory=RetryPolicy)
-
-    def sink_id(self, name: str, incarnation: str) -> SinkId:
-        return SinkId(self.key.project, self.key.environment, self.key.pipeline, name, incarnation)
+    from penstock.connectors.api import Staged
+    from penstock.ledger.api import Lease, RejectFile
+    from penstock.run.surroundings import Surroundings
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +39,21 @@ class SealedEpoch:
     receipts: Mapping[str, Receipt]
     account: Account
     redone: bool = False
+
+
+@dataclass(slots=True)
+class _Progress:
+    """How far an epoch has come: its record with the latest attempt, the receipts of the sinks that have it, and what
+    the passes did.
+    """
+
+    record: EpochRecord
+    receipts: dict[str, Receipt] = field(default_factory=dict)
+    account: Account = field(default_factory=Account)
+
+    @property
+    def lacking(self) -> tuple[str, ...]:
+        return tuple(name for name in self.record.sinks if name not in self.receipts)
 
 
 class EpochRunner:
@@ -100,15 +75,13 @@ class EpochRunner:
 
     def new(self, last: EpochRecord | None) -> SealedEpoch:
         """Plans an epoch over what the sources have now and runs it."""
-        if last is not None and last.sealed_at is None:
-            self._give_up(last)
-        record = self._planned(last)
+        progress = _Progress(self._around.retried(lambda _: self._planned(last)))
         try:
-            return self._run(record, committed={})
+            return self._run(progress)
         except PenstockError:
             with suppress(PenstockError):
                 if self.situation().todo == "nothing":
-                    self._give_up(record)
+                    self._give_up(progress.record)
             raise
 
     def _give_up(self, record: EpochRecord) -> None:
@@ -124,27 +97,34 @@ class EpochRunner:
         around, record = self._around, situation.epoch
         if record is None:
             raise InternalError("INT-900", "there is no epoch to finish")
-        before = around.ledger.prepared(record)
-        committed = {name: self._receipt_of(name, before) for name in sorted(situation.committed)}
-        around.events.emit(EpochRedone(around.key.pipeline, record.number, tuple(committed)))
-        again = dataclasses.replace(
-            record,
-            attempt=uuid.uuid4().hex,
-            fence=self._lease.fence,
-            run_id=around.run_id,
-        )
+        progress = _Progress(record, account=around.ledger.prepared(record))
+        around.retried(lambda _: self._take_up(progress))
+        around.events.emit(EpochRedone(around.key.pipeline, record.number, tuple(sorted(progress.receipts))))
+        return dataclasses.replace(self._run(progress), redone=True)
+
+    def _take_up(self, progress: _Progress) -> tuple[str, ...]:
+        """After a failure: which sinks have the epoch by now, as their markers say, and were not known to have it. It goes
+        on, over the same ranges, under an attempt of its own.
+        """
+        around, record = self._around, progress.record
+        found = []
+        for name in progress.lacking:
+            marker = around.sinks[name].marker(self._sink_id(name))
+            if marker is not None and marker.epoch == record.sinks[name]:
+                progress.receipts[name] = marker.receipt or _plain_receipt(_sent(progress.account, name))
+                found.append(name)
+        again = dataclasses.replace(record, attempt=uuid.uuid4().hex, fence=self._lease.fence, run_id=around.run_id)
         around.ledger.retry_epoch(again)
-        around.ledger.prepare(again, before)
-        if situation.todo == "seal":  # whatever the document has become since: this epoch's sinks all have it
-            done = self._seal(again, committed, before)
-        else:
-            done = self._run(again, committed=committed, before=before)
-        return dataclasses.replace(done, redone=True)
+        around.ledger.prepare(again, progress.account)
+        progress.record = again
+        return tuple(found)
 
     # ------------------------------------------------------------ planning
 
     def _planned(self, last: EpochRecord | None) -> EpochRecord:
         around = self._around
+        if last is not None and last.sealed_at is None:
+            self._give_up(last)
         sealed = around.ledger.committed(around.key, self._lease.incarnation)
         number = 1 if last is None else last.number + (1 if last.sealed_at is not None else 0)
         attempt = uuid.uuid4().hex
@@ -171,135 +151,64 @@ class EpochRunner:
 
     # ------------------------------------------------------------ running
 
-    def _run(
-        self, record: EpochRecord, *, committed: Mapping[str, Receipt], before: Account | None = None
-    ) -> SealedEpoch:
-        around = self._around
-        receipts, account = dict(committed), before or Account()
+    def _run(self, progress: _Progress) -> SealedEpoch:
+        """To the end. What fails for a moment is a crash that this process survived: the markers settle what was done, and
+        what is left is done again.
+        """
+
+        def attempt(number: int) -> SealedEpoch:
+            if number > 1 and progress.lacking:
+                for name in self._take_up(progress):
+                    self._told(progress, name)
+            self._fill(progress)
+            return self._seal(progress.record, progress.receipts, progress.account)
+
+        return self._around.retried(attempt)
+
+    def _fill(self, progress: _Progress) -> None:
+        """The passes and commits of the sinks that lack the epoch."""
+        around, record = self._around, progress.record
         for stage in around.plan.passes:
-            pending = tuple(name for name in stage.sinks if name not in receipts)
+            pending = tuple(name for name in stage.sinks if name in progress.lacking)
             if not pending:
                 continue
-            done, staged = self._with_retry(stage, record, pending)
-            account = _merged(account, done)
-            around.ledger.prepare(record, account)
+            passes = Passes(around, record, stage)
+            for node in passes.to_keep(pending, progress.account.kept):
+                self._account(progress, passes.keep(node, progress.account.kept))
+                around.faults.reached("run.kept")
+            done, staged = passes.fill(pending, progress.account.kept)
+            self._account(progress, done)
             around.faults.reached("run.accounted")
-            sent = {entry.node: entry.out for entry in account.balance}
             for name in pending:
-                receipts[name] = self._commit(name, record, staged[name], sent[name])
-        return self._seal(record, receipts, account)
+                progress.receipts[name] = self._commit(name, record, staged[name])
+                self._told(progress, name)
 
-    def _with_retry(
-        self, stage: Pass, record: EpochRecord, pending: Sequence[str]
-    ) -> tuple[Account, Mapping[str, Sequence[Staged]]]:
-        """A pass has no effect before it commits, so what was only unreachable is tried again as a whole."""
-
-        def attempt(number: int) -> tuple[Account, Mapping[str, Sequence[Staged]]] | Again:
-            try:
-                return self._pass(stage, record, pending)
-            except TransientError as error:
-                self._around.events.emit(AttemptFailed(number, error.code, error.problems[0].message))
-                return Again(error)
-
-        around = self._around
-        return call_with_retry(attempt, around.retry, clock=around.clock, random=around.random)
-
-    def _pass(
-        self, stage: Pass, record: EpochRecord, pending: Sequence[str]
-    ) -> tuple[Account, Mapping[str, Sequence[Staged]]]:
-        around = self._around
-        whole = around.plan.graph
-        part = at_moment(whole.only(whole.upstream(*pending)), record.planned_at)
-        seed = f"{record.incarnation}/{record.number}" if len(whole.writes) > 1 else None  # else nobody compares
-        started = around.clock.monotonic()
-        around.events.emit(PassStarted(stage.number, len(around.plan.passes), tuple(pending)))
-        for write in part.writes:
-            around.sinks[write.sink].prepare(_schema(part, write.id))
-        around.faults.reached("run.prepared_sinks")
-        rejects = RejectFiles(around.state, around.key, record.number, record.attempt, self._labels(part))
-        files: tuple[RejectFile, ...] = ()
-        try:
-            outcome = around.engine.run(
-                engines.Pass(part, stage.kept & part.by_id.keys(), self._careful(part), seed),
-                inputs={
-                    **{node.id: around.feeds.of_read(node, record.ranges) for node in part.reads},
-                    **{node.id: around.feeds.of_table(node) for node in part.tables},
-                },
-                outputs={
-                    write.sink: self._opener(write.sink, record, _schema(part, write.id)) for write in part.writes
-                },
-                rejects=rejects,
-                progress=lambda fraction, rows: around.events.emit(PassMoved(stage.number, fraction, rows)),
-            )
-            files = rejects.finish()
-            entries = balance.account(part, outcome.counts)
-            balance.check(part, entries, files, outcome.staged)
-        except BaseException:
-            around.ledger.abort(record, files or rejects.finish(), around.clock.now())
-            raise
-        around.faults.reached("run.staged")
-        around.events.emit(_pass_done(stage.number, entries, around.clock.monotonic() - started))
-        return Account(entries, files), outcome.staged
-
-    def _opener(self, name: str, record: EpochRecord, schema: Schema) -> engines.OpenWriter:
-        sink, epoch = self._around.sinks[name], self._epoch(name, record)
-        return lambda: sink.writer(epoch, schema)
-
-    def _careful(self, part: Graph) -> frozenset[str]:
-        """Reads whose last sealed epoch had malformed records start with care: trying fast first would cost more."""
-        around = self._around
-        newest: dict[str, int] = {}
-        for entry in around.ledger.rejects(around.key):
-            newest[entry.file.node] = max(newest.get(entry.file.node, 0), entry.epoch)
-        last = max(newest.values(), default=0)
-        return frozenset(node.id for node in part.reads if newest.get(node.id) == last and last)
-
-    def _labels(self, part: Graph) -> dict[str, dict[str, frozenset[str]]]:
-        """Of the columns of each node's rejects: a check's hold the source's row too, also columns that are gone."""
-
-        def of(node: Node) -> dict[str, frozenset[str]]:
-            columns = list(node.schema or ())
-            if isinstance(node, Check):
-                columns += [item for read in part.only(part.upstream(node.id)).reads for item in read.schema or ()]
-            found: dict[str, frozenset[str]] = {}
-            for column in columns:
-                if column.labels:
-                    found[column.name] = found.get(column.name, frozenset()) | column.labels
-            return found
-
-        return {node.id: of(node) for node in part.nodes if node.schema is not None and len(node.schema.names)}
+    def _account(self, progress: _Progress, done: Account) -> None:
+        """What a pass did is durable before anything is done with it."""
+        around, before = self._around, progress.account
+        progress.account = _merged(before, done)
+        around.ledger.prepare(progress.record, progress.account)
+        remove(around.state, [file for file in before.rejects if file not in progress.account.rejects])
 
     # ------------------------------------------------------------ committing
 
-    def _commit(self, name: str, record: EpochRecord, staged: Sequence[Staged], sent: int) -> Receipt:
-        around, sink, epoch = self._around, self._around.sinks[name], self._epoch(name, record)
-
-        def attempt(_: int) -> Receipt | Again:
-            try:
-                receipt = sink.commit(epoch, staged)
-                around.faults.reached("run.committed")
-            except TransientError as error:
-                # The answer may be lost while the deed was done: the marker knows.
-                around.events.emit(CommitUnclear(name, record.number, error.code))
-                marker = sink.marker(epoch.sink_id)
-                if marker is not None and marker.epoch == epoch.number:
-                    return marker.receipt or _plain_receipt(sent)
-                return Again(error)
-            return receipt
-
+    def _commit(self, name: str, record: EpochRecord, staged: Sequence[Staged]) -> Receipt:
+        """Never sent again: where the answer was lost or unclear, the marker tells (``_take_up``)."""
+        around = self._around
         around.faults.reached("run.before_commit")
-        receipt = call_with_retry(attempt, around.retry, clock=around.clock, random=around.random)
-        balance.check_receipt(name, sent=sent, receipt=receipt)
-        around.events.emit(SinkCommitted(name, record.number, receipt.rows, receipt.version))
+        try:
+            receipt = around.sinks[name].commit(around.epoch(name, record), staged)
+            around.faults.reached("run.committed")
+        except TransientError as error:
+            around.events.emit(CommitUnclear(name, record.number, error.code))
+            raise
         return receipt
 
-    def _receipt_of(self, name: str, account: Account) -> Receipt:
-        """Of a sink that an earlier run committed: from its marker, else from what was sent."""
-        marker = self._around.sinks[name].marker(self._sink_id(name)) if name in self._around.sinks else None
-        if marker is not None and marker.receipt is not None:
-            return marker.receipt
-        sent = {entry.node: entry.out for entry in account.balance}
-        return _plain_receipt(sent.get(name, 0))
+    def _told(self, progress: _Progress, name: str) -> None:
+        """Raises FatalError RUN-121."""
+        receipt = progress.receipts[name]
+        balance.check_receipt(name, sent=_sent(progress.account, name), receipt=receipt)
+        self._around.events.emit(SinkCommitted(name, progress.record.number, receipt.rows, receipt.version))
 
     def _seal(self, record: EpochRecord, receipts: Mapping[str, Receipt], account: Account) -> SealedEpoch:
         around = self._around
@@ -313,11 +222,8 @@ class EpochRunner:
                 source.acknowledge(own)
         around.faults.reached("run.acknowledged")
         around.feeds.forget(keep=None)
-        around.events.emit(EpochSealed(around.key.pipeline, record.number, *totals(account.balance)))
+        around.events.emit(EpochSealed(around.key.pipeline, record.number, *balance.totals(account.balance)))
         return SealedEpoch(dataclasses.replace(record, sealed_at=now), receipts, account)
-
-    def _epoch(self, name: str, record: EpochRecord) -> Epoch:
-        return Epoch(self._sink_id(name), record.sinks[name], record.attempt, record.fence, record.planned_at)
 
     def _sink_id(self, name: str) -> SinkId:
         return self._around.sink_id(name, self._lease.incarnation)
@@ -326,26 +232,12 @@ class EpochRunner:
 # ---------------------------------------------------------------- figures
 
 
-def totals(entries: Sequence[NodeBalance]) -> tuple[int, int, int]:
-    """Rows in (out of the sources, with what was rejected there), out (into the sinks), rejected."""
-    rows_in = sum(sum(entry.into.values()) for entry in entries if entry.kind == NodeKind.READ)
-    rows_out = sum(entry.out for entry in entries if entry.kind == NodeKind.WRITE)
-    return rows_in, rows_out, sum(entry.rejected for entry in entries)
-
-
-def _pass_done(number: int, entries: Sequence[NodeBalance], seconds: float) -> PassDone:
-    return PassDone(number, *totals(entries), seconds)
+def _sent(account: Account, sink: str) -> int:
+    return next((entry.out for entry in account.balance if entry.node == sink), 0)
 
 
 def _plain_receipt(rows: int) -> Receipt:
     return Receipt(rows=rows, inserted=rows)
-
-
-def _schema(part: Graph, node_id: str) -> Schema:
-    schema = part[node_id].schema
-    if schema is None:
-        raise InternalError("INT-900", f'"{node_id}" has no columns yet')
-    return schema
 
 
 def _merged(before: Account, done: Account) -> Account:
@@ -353,4 +245,4 @@ def _merged(before: Account, done: Account) -> Account:
     again = {entry.node for entry in done.balance}
     entries = {entry.node: entry for entry in (*before.balance, *done.balance)}
     files: list[RejectFile] = [file for file in before.rejects if file.node not in again]
-    return Account(tuple(entries.values()), (*files, *done.rejects))
+    return Account(tuple(entries.values()), (*files, *done.rejects), {**before.kept, **done.kept})

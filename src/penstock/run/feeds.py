@@ -113,11 +113,11 @@ class Feeds:
         rejects.finish()
         lost = RejectFile(read.id, _REJECTS, rejects.rows, "", {})
         balance.check(work.graph, balance.account(work.graph, outcome.counts), [lost], outcome.staged)
-        files = [[str(path.relative_to(self.folder)), _checksum(path)] for path in sorted(folder.iterdir())]
+        files = [[str(path.relative_to(self.folder)), checksum_of(path)] for path in sorted(folder.iterdir())]
         return {"v": _VERSION, "spool": files, "upto": upto}
 
     def forget(self, keep: str | None) -> None:
-        """Removes the spooled files of all epochs but one."""
+        """Removes the files of all epochs but one, spooled or kept."""
         if self.folder.is_dir():
             for item in self.folder.iterdir():
                 if item.name != keep:
@@ -150,7 +150,7 @@ class Feeds:
         paths: list[str] = []
         for name, checksum in _pairs(item.upto):
             path = self.folder / name
-            if not path.is_file() or _checksum(path) != checksum:
+            if not path.is_file() or checksum_of(path) != checksum:
                 raise DataError(
                     "SRC-110",
                     f'the spooled rows of "{node.source}" are gone or altered',
@@ -274,7 +274,8 @@ def _pairs(position: Position) -> Iterator[tuple[str, str]]:
         yield str(pair[0]), str(pair[1])
 
 
-def _checksum(path: Path) -> str:
+def checksum_of(path: Path) -> str:
+    """XXH3 (128 bits, hex) of a file."""
     import xxhash
 
     digest = xxhash.xxh3_128()

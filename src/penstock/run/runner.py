@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from penstock.ledger.api import Lease
-    from penstock.run.epoch import SealedEpoch, Surroundings
+    from penstock.run.epoch import SealedEpoch
+    from penstock.run.settle import Situation
+    from penstock.run.surroundings import Surroundings
 
 LEASE: Final = timedelta(seconds=60)
 _RENEW_S: Final = 20.0
@@ -36,17 +38,23 @@ def run(around: Surroundings, holder: str, *, full_refresh: bool = False) -> Don
     Raises the five error classes; KeyboardInterrupt passes through, with nothing half-written.
     """
     with _leased(around, holder, full_refresh=full_refresh) as lease:
-        around.ledger.close_runs(lease, around.run_id, at=around.clock.now())
-        around.faults.reached("run.taken")
         runner = EpochRunner(around, lease)
-        situation = runner.situation()
-        check_targets(around, lease, situation)
+        situation = around.retried(lambda _: _found(around, lease, runner))
         if situation.todo == "nothing":
             return Done((runner.new(situation.epoch),))
         finished = runner.finish(situation)
-        if not _has_moved(around, finished):
+        if not around.retried(lambda _: _has_moved(around, finished)):
             return Done((finished,))
         return Done((finished, runner.new(finished.record)))
+
+
+def _found(around: Surroundings, lease: Lease, runner: EpochRunner) -> Situation:
+    """What earlier runs left, and that it is all still there."""
+    around.ledger.close_runs(lease, around.run_id, at=around.clock.now())
+    around.faults.reached("run.taken")
+    situation = runner.situation()
+    check_targets(around, lease, situation)
+    return situation
 
 
 def _has_moved(around: Surroundings, finished: SealedEpoch) -> bool:

@@ -10,8 +10,8 @@ from penstock.errors import FatalError
 if TYPE_CHECKING:
     from penstock.connectors.api import SinkId
     from penstock.ledger.api import Lease
-    from penstock.run.epoch import Surroundings
     from penstock.run.settle import Situation
+    from penstock.run.surroundings import Surroundings
 
 
 def check_targets(around: Surroundings, lease: Lease, situation: Situation) -> None:

@@ -13,7 +13,7 @@ from penstock.connectors.api import Position, Spooling
 from penstock.errors import ConfigError, InternalError, PenstockError, nearest
 from penstock.graph.nodes import Project, Read, Table, Write
 from penstock.graph.select import to_select
-from penstock.plan.stages import Acknowledge, Commit, Pass, Seal, Spool, Stage
+from penstock.plan.stages import Acknowledge, Commit, Keep, Pass, Seal, Spool, Stage
 from penstock.service.families import PerPart, parts
 from penstock.service.masking import masked_rows
 from penstock.service.opening import LEDGER_FILE, opened
@@ -37,6 +37,7 @@ __all__ = [
     "Acknowledge",
     "Commit",
     "Explained",
+    "Keep",
     "Origin",
     "Pass",
     "Position",
@@ -144,6 +145,8 @@ def _stage_json(stage: Stage) -> dict[str, Any]:
     match stage:
         case Spool():
             return {"stage": "spool", "source": stage.source, "because": stage.because}
+        case Keep():
+            return {"stage": "keep", "node": stage.node, "because": stage.because}
         case Pass():
             return {
                 "stage": "pass",

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 from penstock.errors import PenstockError
 from penstock.events import RunEnded, RunStarted
 from penstock.ledger.api import Account, NodeBalance, RunRecord, RunStatus
-from penstock.run.epoch import SealedEpoch, Surroundings
+from penstock.run.epoch import SealedEpoch
 from penstock.run.feeds import FOLDER as SPOOL
 from penstock.run.feeds import Feeds
 from penstock.run.runner import run as run_plan
+from penstock.run.surroundings import Surroundings
 from penstock.service.causes import CauseRows, by_cause
 from penstock.service.opening import opened
 

@@ -16,6 +16,7 @@ from penstock.ledger.api import (
     Account,
     EpochRecord,
     EpochStatus,
+    KeptRows,
     NodeBalance,
     PipelineKey,
     Range,
@@ -249,8 +250,9 @@ class LedgerConformance(ABC):
         epoch = self.epoch(self.take(ledger))
         ledger.plan_epoch(epoch)
         assert ledger.prepared(epoch) == Account()
-        ledger.prepare(epoch, Account(BALANCE, REJECTS))
-        assert ledger.prepared(epoch) == Account(BALANCE, REJECTS)
+        account = Account(BALANCE, REJECTS, {"some.limit": KeptRows("1-a1/0.arrow", "c0ffee")})
+        ledger.prepare(epoch, account)
+        assert ledger.prepared(epoch) == account
 
     # ------------------------------------------------------------ seals
 

@@ -94,6 +94,13 @@ def test_the_reason_is_what_each_source_does_for_its_rows_to_be_had_again(
     assert delivery.because.split(", and ") == ["every sink commits rows and epoch marker in one act", *because]
 
 
+def test_the_reason_names_the_shared_rows_that_are_kept() -> None:
+    rest = "transforms:\n  t: {from: a, steps: [{limit: 3}]}\nsinks:\n  one: {from: t, type: safe}\n"
+    words = ', and the rows of "t.limit" are kept until every sink has them'
+    assert _compiled(rest + "  two: {from: t, type: safe}\n").delivery.because.endswith(words)
+    assert "kept" not in _compiled(rest).delivery.because
+
+
 # ---------------------------------------------------------------- warnings
 
 

@@ -19,7 +19,7 @@ from penstock.connectors.api import Preparation  # noqa: E402
 from penstock.errors import ConfigError  # noqa: E402
 from penstock.graph.nodes import Project  # noqa: E402
 from penstock.plan.make import make_plan  # noqa: E402
-from penstock.plan.stages import Acknowledge, Commit, Pass, Seal, Spool  # noqa: E402
+from penstock.plan.stages import Acknowledge, Commit, Keep, Pass, Seal, Spool  # noqa: E402
 from penstock.types import Schema  # noqa: E402
 
 if TYPE_CHECKING:
@@ -171,6 +171,51 @@ def test_what_is_spooled_and_why(source: str, sinks: int, because: str | None) -
     plan = _plan(text if sinks == 2 else text.replace("  two: {from: t, type: drain}\n", ""))
     assert [stage.because for stage in plan.stages if isinstance(stage, Spool)] == ([because] if because else [])
     assert _kinds(plan)[: len(plan.spools)] == ["Spool"] * len(plan.spools)
+
+
+# ---------------------------------------------------------------- what is kept until the seal
+
+
+@pytest.mark.parametrize(
+    ("steps", "kept"),
+    [
+        ("{limit: 3}", ["t.limit"]),
+        ("{sort: [id]}, {limit: 3}", ["t.limit"]),
+        ("{sql: select * from this limit 3}", ["t.sql"]),
+        ('{sql: "select *, row_number() over (order by k) as i from this"}', ["t.sql"]),
+        ('{sql: "select k, sum(n::double) as s from this group by k"}', ["t.sql"]),
+        ('{sql: "select k, sum(n) as s from this group by k"}', []),
+        ("{limit: 9}, {filter: n > 1}, {limit: 3}", ["t.limit_2"]),
+        ('{aggregate: {by: [k], measures: {s: "sum(n::double)"}}}', ["t.aggregate"]),
+        ('{aggregate: {by: [k], measures: {s: "max(n::double)", i: sum(n)}}}', []),
+        ('{window: {partition_by: [k], columns: {s: "avg(n::double)"}}}', ["t.window"]),
+        ('{window: {partition_by: [k], order_by: id, columns: {s: "sum(n::double)"}}}', ["t.window"]),
+        ('{window: {order_by: id, frame: 6 rows preceding, columns: {s: "sum(n::double)", b: lag(n::double)}}}', []),
+        ("{window: {order_by: id, columns: {i: row_number()}}}", []),
+        ("{deduplicate: {keys: [k]}}", []),
+        ("{sample: {rows: 3}}", []),
+        ("{filter: n > 1}", []),
+    ],
+)
+def test_what_two_sinks_share_is_kept_where_it_could_fall_otherwise(steps: str, kept: list[str]) -> None:
+    text = _HEAD + f"transforms:\n  t: {{from: a, steps: [{steps}]}}\nsinks:\n  one: {{from: t, type: drain}}\n"
+    plan = _plan(text + "  two: {from: t, type: drain}\n")
+    found = [stage for stage in plan.stages if isinstance(stage, Keep)]
+    assert [stage.node for stage in found] == sorted(plan.keeps) == kept
+    assert all(stage.because.startswith("one and two must get the same rows") for stage in found)
+    assert not _plan(text).keeps
+
+
+def test_what_leads_to_a_kept_node_and_elsewhere_is_kept_too() -> None:
+    text = (
+        _HEAD + "transforms:\n  t: {from: a, steps: [{limit: 9}]}\n  u: {from: t, steps: [{limit: 3}]}\n"
+        "sinks:\n  one: {from: u, type: drain}\n  two: {from: u, type: drain}\n  three: {from: t, type: drain}\n"
+    )
+    plan = _plan(text)
+    assert _kinds(plan)[:3] == ["Keep", "Keep", "Pass"]
+    assert [stage.node for stage in plan.stages if isinstance(stage, Keep)] == ["t.limit", "u.limit"]
+    assert plan.passes[0].reads == ("t.limit", "u.limit")
+    assert plan.hash != _plan(text.replace("limit: 3", "filter: n > 3")).hash
 
 
 # ---------------------------------------------------------------- what a commit will do

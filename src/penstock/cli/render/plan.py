@@ -9,7 +9,7 @@ from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
 
-from penstock.service.inspecting import Acknowledge, Commit, Pass, Read, Seal, Spool, statements_of
+from penstock.service.inspecting import Acknowledge, Commit, Keep, Pass, Read, Seal, Spool, statements_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,6 +46,8 @@ def _stage(stage: Stage, explained: Explained) -> tuple[str, str]:
     match stage:
         case Spool():
             return "spool", f"{stage.source}: {stage.because}"
+        case Keep():
+            return "keep", f"{stage.node}: {stage.because}"
         case Pass():
             return "pass", _pass(stage, explained)
         case Commit():

@@ -63,7 +63,7 @@ class DuckDBEngine(Engine):
     ) -> Outcome:
         drawn = drawing(work.graph) if work.seed is not None else ()
         # Which thread takes which rows is left to chance: numbers are drawn in order where there is one only.
-        session = self._fresh(work.graph, threads=1 if drawn else self._limits.threads)
+        session = self._fresh(work.graph, threads=1 if drawn else self._limits.threads, ordered=work.ordered)
         run = Execution(session, work.graph, inputs, rejects, progress, careful=work.careful)
         staged: dict[str, tuple[Staged, ...]] = {}
         done: list[Writer] = []
@@ -140,11 +140,13 @@ class DuckDBEngine(Engine):
         with suppress(Exception):
             self._typing.result().close()
 
-    def _fresh(self, graph: Graph, *, threads: int) -> Session:
-        """A session for one pass; it keeps the order of rows only where the graph sorts, for that costs memory."""
+    def _fresh(self, graph: Graph, *, threads: int, ordered: bool = False) -> Session:
+        """A session for one pass; it keeps the order of rows only where that is asked for or the graph sorts, for that
+        costs memory.
+        """
         if self._session is not None:
             self._session.close()
-        ordered = any(isinstance(node, Sort) for node in graph.nodes)
+        ordered = ordered or any(isinstance(node, Sort) for node in graph.nodes)
         limits = replace(self._limits, threads=threads)
         self._session = Session(limits, self._scratch, self._readable, ordered=ordered)
         return self._session

@@ -10,7 +10,6 @@ from sqlglot import exp
 
 from penstock.engines.api import NodeCounts
 from penstock.engines.duckdb import python_step, rejected
-from penstock.engines.duckdb.chance import is_left_to_chance
 from penstock.engines.duckdb.errors import UncertainError, translated
 from penstock.engines.duckdb.inputs import Input
 from penstock.engines.duckdb.origin import Origin, origin_of
@@ -18,6 +17,7 @@ from penstock.engines.duckdb.profile import Profile, read_profile
 from penstock.engines.duckdb.statement import Composer, Statement, counts_of
 from penstock.engines.duckdb.suspects import suspected
 from penstock.errors import ConfigError, DataError, InternalError, PenstockError
+from penstock.graph.chance import is_left_to_chance
 from penstock.graph.nodes import Check, Read, Table
 from penstock.trees import call, create_table, drop_table, relation
 

@@ -1,0 +1,157 @@
+"""Walks of the engine through an epoch's graph: into the sinks, or into a file that keeps a node's rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from penstock.engines import api as engines
+from penstock.errors import InternalError
+from penstock.events import PassDone, PassMoved, PassStarted
+from penstock.graph import Graph
+from penstock.graph.chance import with_kept
+from penstock.graph.moment import at_moment
+from penstock.graph.nodes import Check, Sort, Write
+from penstock.ledger.api import Account
+from penstock.ledger.rejects import RejectFiles
+from penstock.run import balance
+from penstock.run.kept import KeptWriter, kept_rows, rows_of
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from penstock.connectors.api import Rows, Staged
+    from penstock.graph import Node
+    from penstock.graph.nodes import Read
+    from penstock.ledger.api import EpochRecord, KeptRows, RejectFile
+    from penstock.plan.stages import Pass
+    from penstock.run.surroundings import Surroundings
+    from penstock.types import Schema
+
+
+@dataclass(frozen=True, slots=True)
+class Passes:
+    """Those of one stage under one attempt. None has an effect before a commit: each may be done again."""
+
+    around: Surroundings
+    record: EpochRecord
+    stage: Pass
+
+    def to_keep(self, sinks: Sequence[str], kept: Collection[str]) -> tuple[str, ...]:
+        """The nodes that these sinks need from a file which is not there yet, in graph order."""
+        plan = self.around.plan
+        needed = with_kept(plan.graph, kept).upstream(*sinks)
+        return tuple(node.id for node in plan.graph.nodes if node.id in plan.keeps & needed and node.id not in kept)
+
+    def keep(self, node: str, kept: Mapping[str, KeptRows]) -> Account:
+        """Writes the rows of one node to a file, durably. Errors as ``fill``."""
+        feeds, record = self.around.feeds, self.record
+        part, schema = self._part(kept, node), _schema(self.around.plan.graph, node)
+        write = Write(f"{node}.kept", input=node, sink=node, schema=schema)
+        path = feeds.folder / f"{record.number}-{record.attempt}" / f"{len(kept)}.arrow"
+        done, _ = self._run(
+            Graph((*part.nodes, write)),
+            kept,
+            outputs={node: lambda: KeptWriter(path, schema)},
+            told=(f"{node} (kept)",),
+        )
+        entries = tuple(entry for entry in done.balance if entry.node != write.id)
+        return Account(entries, done.rejects, {node: kept_rows(feeds.folder, path)})
+
+    def fill(
+        self, sinks: Sequence[str], kept: Mapping[str, KeptRows]
+    ) -> tuple[Account, Mapping[str, Sequence[Staged]]]:
+        """Stages the rows of the sinks. Raises the five error classes, FatalError RUN-120 where a row got lost."""
+        around, part = self.around, self._part(kept, *sinks)
+        for write in part.writes:
+            around.sinks[write.sink].prepare(_schema(part, write.id))
+        around.faults.reached("run.prepared_sinks")
+        outputs = {write.sink: self._opener(write.sink, _schema(part, write.id)) for write in part.writes}
+        done = self._run(part, kept, outputs=outputs, told=sinks)
+        around.faults.reached("run.staged")
+        return done
+
+    def _part(self, kept: Collection[str], *ends: str) -> Graph:
+        whole = with_kept(self.around.plan.graph, kept)
+        return at_moment(whole.only(whole.upstream(*ends)), self.record.planned_at)
+
+    def _run(
+        self,
+        part: Graph,
+        kept: Mapping[str, KeptRows],
+        *,
+        outputs: Mapping[str, engines.OpenWriter],
+        told: Sequence[str],
+    ) -> tuple[Account, Mapping[str, Sequence[Staged]]]:
+        """Nodes that are read from what was kept of them keep the figures of the pass that computed them."""
+        around, record, stage = self.around, self.record, self.stage
+        whole = around.plan.graph
+        seed = f"{record.incarnation}/{record.number}" if len(whole.writes) > 1 else None  # else nobody compares
+        sorted_before = any(
+            isinstance(whole[name], Sort) for name in whole.upstream(*(kept.keys() & part.by_id.keys()))
+        )
+        started = around.clock.monotonic()
+        around.events.emit(PassStarted(stage.number, len(around.plan.passes), tuple(told)))
+        rejects = RejectFiles(around.state, around.key, record.number, record.attempt, self._labels(part))
+        files: tuple[RejectFile, ...] = ()
+        try:
+            outcome = around.engine.run(
+                engines.Pass(part, stage.kept & part.by_id.keys(), self._careful(part), seed, ordered=sorted_before),
+                inputs={
+                    **{node.id: self._rows(node, kept) for node in part.reads},
+                    **{node.id: around.feeds.of_table(node) for node in part.tables},
+                },
+                outputs=outputs,
+                rejects=rejects,
+                progress=lambda fraction, rows: around.events.emit(PassMoved(stage.number, fraction, rows)),
+            )
+            files = rejects.finish()
+            entries = balance.account(part, outcome.counts)
+            balance.check(part, entries, files, outcome.staged)
+        except BaseException:
+            around.ledger.abort(record, files or rejects.finish(), around.clock.now())
+            raise
+        own = tuple(entry for entry in entries if entry.node not in kept)
+        around.events.emit(PassDone(stage.number, *balance.totals(own), around.clock.monotonic() - started))
+        return Account(own, files), outcome.staged
+
+    def _rows(self, node: Read, kept: Mapping[str, KeptRows]) -> list[Rows]:
+        feeds = self.around.feeds
+        if node.id in kept:
+            return [rows_of(feeds.folder, node, kept[node.id])]
+        return feeds.of_read(node, self.record.ranges)
+
+    def _opener(self, name: str, schema: Schema) -> engines.OpenWriter:
+        sink, epoch = self.around.sinks[name], self.around.epoch(name, self.record)
+        return lambda: sink.writer(epoch, schema)
+
+    def _careful(self, part: Graph) -> frozenset[str]:
+        """Reads whose last sealed epoch had malformed records start with care: trying fast first would cost more."""
+        around = self.around
+        newest: dict[str, int] = {}
+        for entry in around.ledger.rejects(around.key):
+            newest[entry.file.node] = max(newest.get(entry.file.node, 0), entry.epoch)
+        last = max(newest.values(), default=0)
+        return frozenset(node.id for node in part.reads if newest.get(node.id) == last and last)
+
+    def _labels(self, part: Graph) -> dict[str, dict[str, frozenset[str]]]:
+        """Of the columns of each node's rejects: a check's hold the source's row too, also columns that are gone."""
+
+        def of(node: Node) -> dict[str, frozenset[str]]:
+            columns = list(node.schema or ())
+            if isinstance(node, Check):
+                columns += [item for read in part.only(part.upstream(node.id)).reads for item in read.schema or ()]
+            found: dict[str, frozenset[str]] = {}
+            for column in columns:
+                if column.labels:
+                    found[column.name] = found.get(column.name, frozenset()) | column.labels
+            return found
+
+        return {node.id: of(node) for node in part.nodes if node.schema is not None and len(node.schema.names)}
+
+
+def _schema(part: Graph, node_id: str) -> Schema:
+    schema = part[node_id].schema
+    if schema is None:
+        raise InternalError("INT-900", f'"{node_id}" has no columns yet')
+    return schema

@@ -1,0 +1,72 @@
+"""All that a run touches, and how it tries again."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from penstock.connectors.api import Epoch, SinkId
+from penstock.connectors.resilience.retry import Again, RetryPolicy, call_with_retry
+from penstock.errors import TransientError
+from penstock.events import AttemptFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+    from random import Random
+
+    from penstock.clock import Clock
+    from penstock.connectors.api import Sink, Source
+    from penstock.engines.api import Engine
+    from penstock.events import Events
+    from penstock.faults.points import Faults
+    from penstock.ledger.api import EpochRecord, Ledger, PipelineKey
+    from penstock.plan.stages import Plan
+    from penstock.run.feeds import Feeds
+    from penstock.types import Schema
+
+T = TypeVar("T")
+# Without a limit of seconds: what is tried again may have worked for hours before it failed.
+RETRY: Final = RetryPolicy(total_seconds=math.inf)
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """All that an epoch touches; made by the service, used by nobody else."""
+
+    key: PipelineKey
+    run_id: str
+    plan: Plan
+    sources: Mapping[str, Source]
+    sinks: Mapping[str, Sink]
+    feeds: Feeds
+    engine: Engine
+    ledger: Ledger
+    clock: Clock
+    random: Random
+    events: Events
+    faults: Faults
+    state: Path
+    schemas: Mapping[str, Schema]  # by source: what the first seal records as its contract
+    retry: RetryPolicy = RETRY
+
+    def sink_id(self, name: str, incarnation: str) -> SinkId:
+        return SinkId(self.key.project, self.key.environment, self.key.pipeline, name, incarnation)
+
+    def epoch(self, sink: str, record: EpochRecord) -> Epoch:
+        """As that sink sees it."""
+        number, sink_id = record.sinks[sink], self.sink_id(sink, record.incarnation)
+        return Epoch(sink_id, number, record.attempt, record.fence, record.planned_at)
+
+    def retried(self, work: Callable[[int], T]) -> T:
+        """``work(1)``, ``work(2)``, ... until one raises no TransientError, as often as the policy says."""
+
+        def attempt(number: int) -> T | Again:
+            try:
+                return work(number)
+            except TransientError as error:
+                self.events.emit(AttemptFailed(number, error.code, error.problems[0].message))
+                return Again(error)
+
+        return call_with_retry(attempt, self.retry, clock=self.clock, random=self.random)
