@@ -14,7 +14,6 @@ from penstock.disk import sync_file, sync_folder
 from penstock.errors import DataError
 from penstock.ledger.api import KeptRows
 from penstock.run.feeds import checksum_of
-from penstock.types.arrow import to_arrow
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,6 +32,8 @@ class KeptWriter(BatchWriter):
 
     def __init__(self, path: Path, schema: Schema) -> None:
         import pyarrow as pa
+
+        from penstock.types.arrow import to_arrow
 
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._path = path
