@@ -126,7 +126,9 @@ def _causes(title: str, causes: Sequence[CauseRows]) -> Table:
 
 def _is_a_sinks_own(entry: NodeBalance, entries: Sequence[NodeBalance]) -> bool:
     """Whether nobody wrote this node: it keeps what the sink promises, such as one row per key."""
-    return entry.kind not in {"write", "table"} and any(_owner(entry.node) == one.node for one in entries if one.kind == "write")
+    return entry.kind not in {"write", "table"} and any(
+        _owner(entry.node) == one.node for one in entries if one.kind == "write"
+    )
 
 
 def _owner(node: str) -> str:

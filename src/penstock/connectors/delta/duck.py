@@ -105,6 +105,8 @@ def copy(query: exp.Query, folder: Path, form: ParquetFormat, partition_by: Sequ
         copy_option("file_extension", "staged"),
         copy_option("overwrite_or_ignore", True),
     ]
+    if form.compression_level is not None:
+        options.append(copy_option("compression_level", form.compression_level))
     if partition_by:
         names = exp.Tuple(expressions=[column(name) for name in partition_by])
         options += [copy_option("partition_by", names), copy_option("write_partition_columns", False)]

@@ -53,8 +53,8 @@ class DeltaSinkParams(SinkParams):
         default_factory=list,
         description="Columns whose values divide the table into folders; empty: as the table is, or not at all.",
     )
-    compression: Literal["zstd", "snappy", "lz4", "none"] = Field(
-        default="zstd", description="How the pages of its Parquet files are compressed."
+    compression: Literal["auto", "zstd", "snappy", "lz4", "none"] = Field(
+        default="auto", description="How the pages of its Parquet files are compressed; auto: zstd at level 1."
     )
 
     @model_validator(mode="after")

@@ -117,7 +117,7 @@ class DeltaSink(Sink):
         kept = evolved(None if table is None else table.schema, stored_schema(rows), change)
         if table is None or change.replaces:
             kept = kept.relaxed()
-        return Shape(self._params.mode, rows, kept, self._partition_by(table), self._form), change
+        return Shape(self._params.mode, rows, kept, self._partition_by(table), self._form.settled(rows)), change
 
     # ------------------------------------------------------------ epochs
 

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 class ParquetSinkParams(FileSinkParams):
     """A folder of Parquet files, or one."""
 
-    compression: Literal["zstd", "lz4", "snappy", "none"] = Field(
-        default="zstd", description="How the pages of all columns are compressed."
+    compression: Literal["auto", "zstd", "lz4", "snappy", "none"] = Field(
+        default="auto",
+        description="How pages are compressed; auto: by the kinds of the columns, zstd at level 1 or, where v2 encodes all of them tightly (whole numbers, decimals, moments), not at all.",
     )
     compression_level: int | None = Field(
         default=None, ge=1, le=22, description="How hard zstd tries, 1 to 22; the engine's own default is 3."

@@ -67,15 +67,17 @@ def _files(
     writer: FileWriter,
     progress: Callable[[float], None] | None,
 ) -> None:
-    target = writer.target()
-    form = target.format
+    asked = writer.target()
+    form = asked.format.settled(schema) if isinstance(asked.format, ParquetFormat) else asked.format
+    target = replace(asked, format=form)
     statement = copy(_sorted(query, form), _place(target), _file_options(target))
     with translated("writing files"):
         found = session.do(lambda: session.connection.execute(statement.sql(dialect="duckdb")).fetchall(), progress)
-        if isinstance(form, ParquetFormat):
+        if isinstance(asked.format, ParquetFormat) and asked.format.version == "v2":
+            older = replace(asked.format, version="v1").settled(schema)
             for path, _, _, _, statistics, *_ in found:
-                if form.version == "v2" and may_have_wide_steps(schema, statistics):
-                    _write_again(session, Path(path), replace(form, version="v1"))
+                if may_have_wide_steps(schema, statistics):
+                    _write_again(session, Path(path), older)
     if isinstance(form, ParquetFormat):
         writer.counted({os.path.relpath(str(row[0]), target.folder): int(row[1]) for row in found})
     elif target.single:  # a folder's rows are told for all its files

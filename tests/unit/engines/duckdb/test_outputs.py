@@ -321,6 +321,26 @@ def test_parquet_is_compressed_as_asked(compression: str, version: str, tmp_path
     assert sorted(read_back(writer)) == sorted((row["a"], row["b"]) for row in NUMBERS)
 
 
+@pytest.mark.parametrize(
+    ("columns", "version", "codec"),
+    [
+        ({"a": "int64", "b": "decimal(9,2)", "c": "timestamptz"}, "v2", "UNCOMPRESSED"),
+        ({"a": "int64", "b": "decimal(9,2)", "c": "timestamptz"}, "v1", "ZSTD"),
+        ({"a": "int64", "b": "string"}, "v2", "ZSTD"),
+        ({"a": "float64"}, "v2", "ZSTD"),
+        ({"a": "list<int64>"}, "v2", "ZSTD"),
+    ],
+)
+def test_auto_compresses_what_is_not_encoded_tightly(
+    columns: dict[str, str], version: Any, codec: str, tmp_path: Path
+) -> None:
+    nullable = {name: f"{kind}?" for name, kind in columns.items()}
+    writer = Folder(tmp_path / "out", ParquetFormat(compression="auto", version=version), {"single": "x.parquet"})
+    write(writer, tmp_path, nullable, [dict.fromkeys(columns)])
+    meta = pq.ParquetFile(writer.files[0]).metadata
+    assert {meta.row_group(0).column(at).compression for at in range(meta.num_columns)} == {codec}
+
+
 def test_a_level_of_compression_is_heeded(tmp_path: Path) -> None:
     sizes = []
     for level in (1, 19):
