@@ -25,6 +25,11 @@ DRIVERS = {
     "certifi", "deltalake", "fastavro", "fastexcel", "idna", "lxml", "numpy", "orjson", "polars", "psycopg", "pycurl",
     "xlsxwriter",
 }  # fmt: skip
+COPY = """
+pipeline: copy
+sources: {rows: {type: csv, path: rows.csv, schema: {columns: {k: int64}}}}
+sinks: {copied: {from: rows, type: parquet, path: out/copied.parquet, mode: overwrite}}
+"""
 HEAVY = ENGINE | LEDGER | PAGES | DOCUMENT | LIBRARIES | DRIVERS
 PROGRAM = """
 import json, sys
@@ -56,10 +61,14 @@ def imported(folder: Path, *arguments: str) -> set[str]:
         (["validate", "broken.yml", "--json"], DOCUMENT | PAGES | {"sqlglot"}),
         (["validate", "pipelines/days.yml", "--json"], DOCUMENT | ENGINE | {"numpy", "xxhash", "tenacity"}),
         (["plan", "pipelines/days.yml", "--json"], DOCUMENT | ENGINE | {"numpy", "xxhash", "tenacity"}),
+        # Rows that DuckDB reads and writes itself never pass through Arrow.
+        (["run", "copy.yml", "--json"], DOCUMENT | PAGES | {"duckdb", "sqlglot", "xxhash", "tenacity"}),
     ],
 )
 def test_a_command_imports_only_what_it_needs(
     penstock: Callable[..., Said], project: Path, arguments: list[str], may: set[str]
 ) -> None:
     (project / "broken.yml").write_text("pipeline: [", encoding="utf-8")
+    (project / "copy.yml").write_text(COPY, encoding="utf-8")
+    (project / "rows.csv").write_text("k\n1\n", encoding="utf-8")
     assert (imported(project, *arguments) & HEAVY) - may == set()

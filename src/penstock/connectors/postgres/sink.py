@@ -368,6 +368,7 @@ SINK: Final = Descriptor(
     notes=(
         "Needs PostgreSQL 13 or newer, and the right to create tables in the target's schema.",
         "Staged rows (_penstock_stage_...) and markers (_penstock_commits) lie beside the target.",
+        "append sends rows straight into the target, in a transaction that ends with the commit, where every column has the type that is sent and the table has no trigger, rule, row security, child table or foreign key.",
         "overwrite truncates: a transaction that began before it and reads the table after it sees no rows.",
         "merge keeps other writers, not readers, off the table while an epoch is committed.",
         "A table that merge creates has its keys as primary key; other tables keep the keys they have.",
