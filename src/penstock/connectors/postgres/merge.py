@@ -1,10 +1,10 @@
 """Staged rows into the target, within the committing transaction: all of them, or by key.
 
-By key: the staged rows that have a row in the target are counted first, and with them what may then be inserted. Then
-the rows of the target that change are deleted and inserted anew with the new ones, which is the fastest, where the rows
-bring every column and nobody watches deletes (no triggers, no foreign keys that point here); else they are updated in
-place, only in the columns that were sent. What is inserted has no row of its key in the target by then.
-The target is locked against other writers, not against readers, so that what was counted is what is changed.
+By key: the staged rows that have a row in the target are listed with what becomes of them (unchanged, older, changed),
+in a table that exists only in this transaction. Then the changed rows of the target are deleted and inserted anew with
+the new ones, which is the fastest, where the rows bring every column and nobody watches deletes (no triggers, no foreign
+keys that point here); else they are updated in place, only in the columns that were sent.
+The target is locked against other writers, not against readers, so that what was compared is what is changed.
 """
 
 from __future__ import annotations
@@ -29,6 +29,10 @@ if TYPE_CHECKING:
 # What a join and a sort of one merge may take of the server's memory, where its own setting is lower.
 WORK_MEMORY_BYTES: Final = 64 << 20
 WORK_MEMORY: Final = "64MB"
+
+_UNCHANGED: Final = 0
+_OLDER: Final = 1
+_CHANGED: Final = 2
 
 _WATCHED: Final[LiteralString] = """
 SELECT EXISTS (SELECT FROM pg_catalog.pg_trigger WHERE tgrelid = %(table)s AND NOT tgisinternal)
@@ -99,18 +103,19 @@ class Load:
             return Receipt(0, inserted=0)
         self._gather()
         self._help_the_planner(keys)
+        self._judge(keys, order_by)
         if not self._says(_UNIQUE, (self.target.oid, list(keys))):
             self._check_unique(keys)
-        matched, older = self._matched(keys, order_by)
+        counts = self._verdicts()
+        unchanged, older, changed = (counts.get(verdict, 0) for verdict in (_UNCHANGED, _OLDER, _CHANGED))
+        inserted = self.rows - unchanged - older - changed
         if self._brings_all and not self._says(_WATCHED, {"table": self.target.oid}):
-            changed = self._delete(keys, order_by) if matched > older else 0
-            insert = self._insert(self._stage) if changed == matched else self._insert_unmatched(keys)
-            self._check_inserted(self._inserted(insert, keys), self.rows - matched + changed)
+            self._replace(changed, kept=unchanged + older, keys=keys)
         else:
-            changed = self._update(keys, order_by) if matched > older else 0
-            self._check_inserted(self._inserted(self._insert_unmatched(keys), keys), self.rows - matched)
-        unchanged = matched - older - changed
-        return Receipt(self.rows, self.rows - matched, changed, unchanged, older, bytes=self.bytes)
+            self._update(changed, keys)
+            self._check_inserted(self._run(self._insert_unmatched(None)), inserted)
+        self._run(_sql("DROP TABLE {}", self._verdict))
+        return Receipt(self.rows, inserted, changed, unchanged, older, bytes=self.bytes)
 
     def _beside(self, name: str) -> sql.Identifier:
         from psycopg import sql
@@ -120,6 +125,10 @@ class Load:
     @property
     def _stage(self) -> sql.Identifier:
         return self._beside(self.stages[0])
+
+    @property
+    def _verdict(self) -> sql.Identifier:
+        return self._beside(f"{self.stages[0]}_v")
 
     @property
     def _brings_all(self) -> bool:
@@ -141,53 +150,41 @@ class Load:
         if row and row[0] < WORK_MEMORY_BYTES:
             self._run(memory)
 
-    def _matched(self, keys: Sequence[str], order_by: str | None) -> tuple[int, int]:
-        """How many staged rows have a row in the target, and to how many of them that one is newer."""
-        row = self.connection.execute(
-            _sql(
-                "SELECT count(*), count(*) FILTER (WHERE {}) FROM {} AS s JOIN {} AS t ON {}",
-                self._older(order_by),
-                self._stage,
-                self.target.identifier(),
-                self._same_key(keys),
-            )
-        ).fetchone()
-        return (row[0], row[1]) if row else (0, 0)
-
-    def _same_key(self, keys: Sequence[str]) -> sql.Composable:
+    def _judge(self, keys: Sequence[str], order_by: str | None) -> None:
         from psycopg import sql
 
-        return sql.SQL(" AND ").join([_sql("{} = {}", self._new(key), _old(key)) for key in keys])
-
-    def _older(self, order_by: str | None) -> sql.Composable:
-        from psycopg import sql
-
-        if order_by is None:
-            return sql.SQL("false")
-        new = ordered(self._column(order_by), self._new(order_by))
-        old = ordered(self._column(order_by), _old(order_by))
-        return _sql("({new} IS NULL AND {old} IS NOT NULL) OR {new} < {old}", new=new, old=old)
-
-    def _changing(self, keys: Sequence[str], order_by: str | None) -> sql.Composable:
-        """Whether the staged row takes the place of the target's: one of the key, not newer, and another."""
-        from psycopg import sql
-
+        same_key = sql.SQL(" AND ").join([sql.SQL("{} = {}").format(self._new(key), _old(key)) for key in keys])
         others = [name for name in self.sent.names if name not in keys]
-        differing = [differs(self._column(name), self._new(name), _old(name)) for name in others]
-        changed = sql.SQL(" OR ").join(differing) if differing else sql.SQL("false")
-        if order_by is None:
-            return _sql("{} AND ({})", self._same_key(keys), changed)
-        return _sql("{} AND ({}) AND ({}) IS NOT TRUE", self._same_key(keys), changed, self._older(order_by))
+        changes = [differs(self._column(name), self._new(name), _old(name)) for name in others]
+        changed: sql.Composable = sql.SQL(" OR ").join(changes) if changes else sql.SQL("false")
+        older: sql.Composable = sql.SQL("false")
+        if order_by is not None:
+            older = sql.SQL("({new} IS NULL AND {old} IS NOT NULL) OR {new} < {old}").format(
+                new=ordered(self._column(order_by), self._new(order_by)),
+                old=ordered(self._column(order_by), _old(order_by)),
+            )
+        self._run(
+            sql.SQL(
+                "CREATE UNLOGGED TABLE {verdict} AS SELECT s.ctid AS staged, t.ctid AS place, t.tableoid AS part,"
+                " CASE WHEN {older} THEN {is_older} WHEN {changed} THEN {is_changed} ELSE {is_unchanged} END::int2"
+                " AS verdict FROM {stage} AS s JOIN {target} AS t ON {same_key}"
+            ).format(
+                verdict=self._verdict,
+                older=older,
+                is_older=sql.Literal(_OLDER),
+                changed=changed,
+                is_changed=sql.Literal(_CHANGED),
+                is_unchanged=sql.Literal(_UNCHANGED),
+                stage=self._stage,
+                target=self.target.identifier(),
+                same_key=same_key,
+            )
+        )
 
     def _check_unique(self, keys: Sequence[str]) -> None:
         """Where no index of the target does it."""
         self._check_keys_once(keys)
-        if self._finds(
-            "SELECT EXISTS (SELECT FROM {} AS s JOIN {} AS t ON {} GROUP BY s.ctid HAVING count(*) > 1)",
-            self._stage,
-            self.target.identifier(),
-            self._same_key(keys),
-        ):
+        if self._finds("SELECT EXISTS (SELECT FROM {} GROUP BY staged HAVING count(*) > 1)", self._verdict):
             raise DataError(
                 "SNK-211",
                 f'the table "{self.target.schema}.{self.target.name}" holds several rows of one key',
@@ -201,32 +198,48 @@ class Load:
         if self._finds("SELECT EXISTS (SELECT FROM {} GROUP BY {} HAVING count(*) > 1)", self._stage, names):
             raise DataError("SNK-210", f"two rows of one epoch have the same key ({', '.join(keys)})")
 
-    def _delete(self, keys: Sequence[str], order_by: str | None) -> int:
-        return self._run(
-            _sql(
-                "DELETE FROM {} AS t USING {} AS s WHERE {}",
-                self.target.identifier(),
-                self._stage,
-                self._changing(keys, order_by),
-            )
-        )
+    def _verdicts(self) -> dict[int, int]:
+        statement = _sql("SELECT verdict, count(*) FROM {} GROUP BY verdict", self._verdict)
+        return dict(self.connection.execute(statement).fetchall())
 
-    def _update(self, keys: Sequence[str], order_by: str | None) -> int:
+    def _replace(self, changed: int, *, kept: int, keys: Sequence[str]) -> None:
+        if changed:
+            gone = self._run(
+                _sql(
+                    "DELETE FROM {} AS t USING {} AS v WHERE t.ctid = v.place AND v.verdict = 2",
+                    self.target.identifier(),
+                    self._verdict,
+                )
+            )
+            self._check_changed(gone, changed, keys)
+        insert = self._insert_unmatched(_CHANGED) if kept else self._insert(self._stage)
+        self._check_inserted(self._run(insert), self.rows - kept)
+
+    def _update(self, changed: int, keys: Sequence[str]) -> None:
         from psycopg import sql
 
+        if not changed:
+            return
         names = [name for name in self.sent.names if name not in keys]
-        if not names:
-            return 0
-        values = [_sql("{} = {}", sql.Identifier(name), self._new(name)) for name in names]
-        return self._run(
-            _sql(
-                "UPDATE {} AS t SET {} FROM {} AS s WHERE {}",
-                self.target.identifier(),
-                sql.SQL(", ").join(values),
-                self._stage,
-                self._changing(keys, order_by),
+        values = [sql.SQL("{} = {}").format(sql.Identifier(name), self._new(name)) for name in names]
+        done = self._run(
+            sql.SQL(
+                "UPDATE {target} AS t SET {values} FROM {verdict} AS v JOIN {stage} AS s ON s.ctid = v.staged"
+                " WHERE t.ctid = v.place AND t.tableoid = v.part AND v.verdict = {changed}"
+            ).format(
+                target=self.target.identifier(),
+                values=sql.SQL(", ").join(values),
+                verdict=self._verdict,
+                stage=self._stage,
+                changed=sql.Literal(_CHANGED),
             )
         )
+        self._check_changed(done, changed, keys)
+
+    def _check_changed(self, done: int, wanted: int, keys: Sequence[str]) -> None:
+        if done != wanted:
+            self._check_keys_once(keys)
+            self._check_taken(done, wanted)
 
     # ------------------------------------------------------------ statements
 
@@ -254,25 +267,14 @@ class Load:
             self.target.identifier(), names, overriding, values, stage
         )
 
-    def _insert_unmatched(self, keys: Sequence[str]) -> sql.Composed:
-        """The staged rows without a row in the target."""
-        return _sql(
-            "{} WHERE NOT EXISTS (SELECT FROM {} AS t WHERE {})",
-            self._insert(self._stage),
-            self.target.identifier(),
-            self._same_key(keys),
+    def _insert_unmatched(self, but: int | None) -> sql.Composed:
+        """The staged rows without a row in the target, and those of the verdict ``but``."""
+        from psycopg import sql
+
+        except_for = sql.SQL("" if but is None else " AND v.verdict <> {}").format(sql.Literal(but))
+        return sql.SQL("{} WHERE NOT EXISTS (SELECT FROM {} AS v WHERE v.staged = s.ctid{})").format(
+            self._insert(self._stage), self._verdict, except_for
         )
-
-    def _inserted(self, statement: sql.Composed, keys: Sequence[str]) -> int:
-        """Where the target refuses a second row of a key, it is told whether both were sent."""
-        from psycopg import errors
-
-        try:
-            with self.connection.transaction():
-                return self._run(statement)
-        except errors.UniqueViolation:
-            self._check_keys_once(keys)
-            raise
 
     def _run(self, statement: sql.Composed) -> int:
         return self.connection.execute(statement).rowcount
@@ -328,7 +330,7 @@ def _old(name: str) -> sql.Identifier:
     return sql.Identifier("t", name)
 
 
-def _sql(template: LiteralString, *parts: sql.Composable, **named: sql.Composable) -> sql.Composed:
+def _sql(template: LiteralString, *parts: sql.Composable) -> sql.Composed:
     from psycopg import sql
 
-    return sql.SQL(template).format(*parts, **named)
+    return sql.SQL(template).format(*parts)
