@@ -77,7 +77,15 @@ def _child(make: Any, last: int, fence: int, reaper: Reaper) -> None:
 def processes() -> multiprocessing.context.ForkServerContext:
     """Children start from a process that has imported all and opened nothing."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["crashes", "duckdb", "penstock.testing.sinks", "penstock.testing.native"])
+    context.set_forkserver_preload(
+        [
+            *("crashes", "epochs", "duckdb", "pyarrow.parquet", "psycopg"),
+            *("penstock.testing.sinks", "penstock.testing.native", "penstock.engines.duckdb.engine"),
+            *("penstock.service.documents", "penstock.ledger.sqlite", "penstock.connectors.files.csv_source"),
+            *("penstock.connectors.files.parquet_sink", "penstock.connectors.sqlite.sink"),
+            *("penstock.connectors.postgres.sink", "penstock.connectors.delta.sink"),
+        ]
+    )
     return context
 
 
