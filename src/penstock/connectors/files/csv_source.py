@@ -57,7 +57,9 @@ class CsvSourceParams(FileSourceParams):
         default=None, min_length=1, max_length=1, description="A line that begins with it is no record."
     )
     date_format: str | None = Field(
-        default=None, min_length=1, description="How dates are written, such as %d.%m.%Y; unsaid, in ISO 8601."
+        default=None,
+        min_length=1,
+        description="How dates are written, such as %d.%m.%Y; unsaid, in ISO 8601. Days and months may have one digit, %Y has four.",
     )
     timestamp_format: str | None = Field(
         default=None,

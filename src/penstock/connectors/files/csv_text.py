@@ -13,6 +13,7 @@ from sqlglot import exp
 from penstock.connectors.database import open_database
 from penstock.connectors.files.file_source import LONG
 from penstock.errors import DataError
+from penstock.faithful import is_mistaken
 from penstock.trees import call, is_not_null, matches
 from penstock.types import BOOLEAN, DATE, FLOAT64, INT64, STRING, TIMESTAMP, TIMESTAMPTZ
 from penstock.types.duckdb import to_duckdb
@@ -125,7 +126,8 @@ def _converts(text: exp.Expr, kind: str) -> exp.Expr:
 
 
 def _parses(column: exp.Expr, pattern: str) -> exp.Expr:
-    return is_not_null(call("try_strptime", column, exp.Literal.string(pattern)))
+    moment = call("try_strptime", column.copy(), exp.Literal.string(pattern))
+    return exp.and_(is_not_null(moment), exp.not_(is_mistaken(column, moment)))
 
 
 def candidates(column: exp.Expr, form: CsvFormat) -> tuple[tuple[LogicalType, exp.Expr], ...]:

@@ -117,6 +117,13 @@ def test_dialects_as_the_document_says(tmp_path: Path) -> None:
     ]
 
 
+def test_a_column_whose_years_have_two_digits_is_no_date_of_a_pattern_with_four(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("a,b\n1/2/24,1/2/2024\n")
+    assert rows(source(tmp_path, "{type: csv, path: x.csv, date_format: '%d/%m/%Y'}")) == [
+        {"a": "1/2/24", "b": date(2024, 2, 1)}
+    ]
+
+
 @pytest.mark.parametrize("codec", ["gzip", "zstd"])
 def test_compression_is_found_out_from_the_first_bytes(tmp_path: Path, codec: str) -> None:
     with pa.CompressedOutputStream(str(tmp_path / "x.bin"), codec) as stream:
