@@ -37,12 +37,13 @@ _EXACT_INTEGER: Final = 2**53
 _DAY: Final = r"[+-]?\d+[-/\\ ]\d{1,2}[-/\\ ]\d{1,2}(?: ?\(BC\))?"
 _CLOCK: Final = r"\d{1,2}:\d{1,2}(?::\d{1,2}(?:\.\d*)?)?"
 _UTC: Final = r"(?:Z|UTC|[+-]00(?::?00)?)?"
+_OFFSET: Final = r"[+-](?:0?\d|1[0-5])(?::?[0-5]\d){0,2}"  # PostgreSQL's bounds; DuckDB takes +25:00 and +00:75
 _ENDLESS: Final = r"[+-]?(?i:infinity)"
-# The texts that such a column takes whole; all others have a part that would be lost.
+# The texts that such a column takes whole; all others have a part that would be lost, or that is none.
 _WHOLE: Final = {
     Kind.DATE: rf"\s*(?:{_DAY}(?:[T ]\s*00?:00?(?::00?(?:\.0*)?)?\s*{_UTC})?|{_ENDLESS})\s*",
     Kind.TIMESTAMP: rf"\s*(?:{_DAY}(?:[T ]\s*{_CLOCK}\s*{_UTC})?|{_ENDLESS})\s*",
-    Kind.TIMESTAMPTZ: rf"\s*(?:[+-]?\d.*|{_ENDLESS})\s*",
+    Kind.TIMESTAMPTZ: rf"\s*(?:{_DAY}(?:[T ]\s*{_CLOCK}\s*(?:{_OFFSET}|[A-Za-z].*)?)?|{_ENDLESS})\s*",
     Kind.TIME: rf"\s*{_CLOCK}\s*",
 }
 _OF_WORDS: Final = ("1900-01-01", "1970-01-01", "infinity", "-infinity")
