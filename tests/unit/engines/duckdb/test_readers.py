@@ -7,7 +7,7 @@ import gzip
 import json
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import duckdb
 import pytest
@@ -302,6 +302,31 @@ def test_parquet_with_constants_and_columns_that_no_file_has(tmp_path: Path) -> 
     expected = [{"k": f"k{at}", "x2": "y" if at == 2 else None, "a": at, "gone": None} for at in range(4)]
     assert sorted(fast(files), key=lambda row: row["a"]) == expected
     assert careful(files, tmp_path) == (expected, [])
+
+
+UNDECODABLE = [
+    b'2,x\xff"y,z',
+    b'3,"q\xfe\xfd",z',
+    b"4,\xe4\xb8z,\xc3",
+    b'5,"a\xff""b\nc\xff",z',
+    b'6,"never closed\xff',
+]
+
+
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+@pytest.mark.parametrize("codec", [None, "gzip"])
+def test_a_record_that_is_no_text_is_told_byte_by_byte(
+    tmp_path: Path, mark: bytes, end: bytes, codec: Literal["gzip"] | None
+) -> None:
+    good = b"1,x,2"
+    content = mark + end.join([b"a,b,c", good, *(part for bad in UNDECODABLE for part in (bad, good))])
+    path = written(tmp_path, "x.csv", gzip.compress(content) if codec else content)
+    rows, rejects = careful(csv_files(path, compression=codec), tmp_path)
+    assert rows == [{"a": 1, "b": "x", "c": 2}] * len(UNDECODABLE)
+    expected = [*UNDECODABLE[:-1], UNDECODABLE[-1] + end + good]
+    assert [reject["raw"] for reject in rejects] == [bad.decode("utf-8", "backslashreplace") for bad in expected]
+    assert [reject["position"]["byte"] for reject in rejects] == [content.index(bad) for bad in expected]
 
 
 BAD_LINES = {

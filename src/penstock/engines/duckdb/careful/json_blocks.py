@@ -60,7 +60,7 @@ class Unread:
         ]
         return reject_rows.made(
             [json.dumps(place) for place in places],
-            [line.decode("utf-8", "backslashreplace") for line, _, _ in found],
+            [reject_rows.legible(line) for line, _, _ in found],
             [[{"code": code, "column": None, "message": message}]] * len(found),
         )
 

@@ -35,6 +35,11 @@ def shown(value: exp.Expr) -> exp.Expr:
     return call("left", value, exp.Literal.number(SHOWN_CHARACTERS))
 
 
+def legible(record: bytes) -> str:
+    """What is no UTF-8 as backslash, x and hex digits."""
+    return record.decode("utf-8", "backslashreplace")
+
+
 def position(file: str, record: exp.Expr, byte: exp.Expr | None) -> exp.Expr:
     """JSON text: where a record stands."""
     values = {"file": exp.Literal.string(file), "record": record}
