@@ -143,7 +143,7 @@ class CsvSource(FileSource):
             bad_values=self.bad_values,
             union_by_name=self.takes_differing,
             layouts={item.path: look.names or wanted.names for item, look in zip(given, looks, strict=True)},
-            origins={item.path: str(look.file.path) for item, look in zip(given, looks, strict=True) if item.is_copy},
+            origins={item.path: item.origin for item in given if item.origin is not None},
         )
 
     # ------------------------------------------------------------ looking at a file

@@ -6,13 +6,14 @@ import codecs
 import gzip
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 import duckdb
 import pytest
 
-from penstock.connectors.api import CsvFormat, Files, JsonFormat, ParquetFormat, Pipe
+from penstock.connectors.api import CsvFormat, Files, JsonFormat, Origin, ParquetFormat, Pipe
 from penstock.engines.duckdb.careful import Workspace, careful_files, careful_pipe, line_breaks
 from penstock.engines.duckdb.readers import files_query, is_bad_data, pipe_query
 from penstock.errors import DataError
@@ -455,10 +456,18 @@ def test_compressed_files_are_read_carefully(tmp_path: Path) -> None:
     assert (rows, len(rejects)) == (GOOD, 1)
 
 
-def test_rejects_of_a_private_copy_name_the_original_without_offsets(tmp_path: Path) -> None:
-    path = written(tmp_path, "copy.csv", b"a,b,c\nbad\n")
-    _, rejects = careful(csv_files(path, origins={path: "/data/real.csv"}), tmp_path)
-    assert rejects[0]["position"] == {"file": "/data/real.csv", "record": 2}
+@pytest.mark.parametrize(("skipped", "byte"), [(None, {}), (0, {"byte": 6}), (3, {"byte": 9})])
+def test_rejects_of_a_private_copy_name_the_original_and_the_byte_that_both_have(
+    tmp_path: Path, skipped: int | None, byte: dict[str, int]
+) -> None:
+    table = written(tmp_path, "copy.csv", b"a,b,c\nbad\n")
+    lines = written(tmp_path, "copy.ndjson", b"{}   \nbad\n{\xff}\n")
+    for files in (csv_files(table), json_files(lines)):
+        (path,) = files.paths
+        _, rejects = careful(replace(files, origins={path: Origin("/data/real", skipped)}), tmp_path)
+        found = sorted((reject["position"] for reject in rejects), key=lambda place: place["record"])
+        assert found[0] == {"file": "/data/real", "record": 2, **byte}
+        assert all(set(place) == {"file", "record", *byte} for place in found)
 
 
 def test_a_careful_read_can_be_repeated(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
-    from penstock.connectors.api import CsvFormat, Files
+    from penstock.connectors.api import CsvFormat, Files, Origin
     from penstock.engines.duckdb.careful.workspace import Workspace
 
 BATCH_ROWS: Final = 100_000
@@ -54,7 +54,7 @@ def read_csv(
     ready = prepared(path, given, workspace.scratch)
     one = replace(files, paths=(ready.path,), constants={ready.path: files.constants.get(path, {})})
     form = given if ready.path == path else replace(given, compression="none")
-    task = _Task(one, form, layout_of(files, path), files.origins.get(path, path), ready, path not in files.origins)
+    task = _Task(one, form, layout_of(files, path), files.origin(path), ready)
     schema, database = files.schema.relaxed(), workspace.database
     bad = Located(workspace, form, ready, columns=len(task.layout))
     for batch in batches_of(database.sql(task.rows().sql(dialect="duckdb")), BATCH_ROWS):
@@ -94,9 +94,8 @@ class _Task:
     files: Files
     form: CsvFormat
     layout: tuple[str, ...]
-    origin: str
+    origin: Origin
     ready: Prepared
-    has_offsets: bool
 
     @cached_property
     def _readings(self) -> dict[str, Reading]:
@@ -143,7 +142,7 @@ class _Task:
         start = column("start")
         moved = exp.Add(this=start.copy(), expression=exp.Literal.number(self.ready.mark))
         own = column("own") if self.ready.fed else moved
-        place = reject_rows.position(self.origin, column("line"), own if self.has_offsets else None)
+        place = reject_rows.position(self.origin, column("line"), own)
         raw = call("coalesce", column("text"), self._raw(start))
         query = reject_rows.reject_query(place, raw, column("causes")).from_(self._found())
         query = query.join(_TEXTS, using="line", join_type="left")
