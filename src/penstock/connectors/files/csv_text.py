@@ -21,6 +21,8 @@ from penstock.types.duckdb import to_duckdb
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import pyarrow as pa
+
     from penstock.connectors.api import Allowance, CsvFormat
     from penstock.types.logical import LogicalType
 
@@ -161,22 +163,29 @@ def candidates(column: exp.Expr, form: CsvFormat) -> tuple[tuple[LogicalType, ex
     )
 
 
-def infer(rows: object, names: Sequence[str], *, form: CsvFormat, allowance: Allowance) -> dict[str, LogicalType]:
-    """The types of the columns of an Arrow table of texts; a column of nulls alone is not among them."""
-    columns = [exp.column(f"c{at}") for at in range(len(names))]
-    tests = [candidates(column, form) for column in columns]
-    chosen: list[exp.Expr] = []
-    for column, options in zip(columns, tests, strict=True):
-        chosen.append(exp.Count(this=column))
-        chosen += [exp.CountIf(this=exp.and_(test)) for _, test in options]
+def infer(rows: pa.Table, names: Sequence[str], *, form: CsvFormat, allowance: Allowance) -> dict[str, LogicalType]:
+    """The types of the columns of a table of texts, by its columns' order; a column of nulls alone is not among them.
+
+    The texts are looked at in one column: a statement of some tests per column takes seconds to plan where they are many.
+    """
+    tests = candidates(exp.column("text"), form)
+    counts = [exp.Count(this=exp.column("text")), *(exp.CountIf(this=exp.and_(test)) for _, test in tests)]
+    query = exp.select("place", *counts).from_("texts").group_by("place")
     with closing(open_database(allowance)) as database:
-        database.register("sample", rows)
-        query = exp.select(*chosen).from_("sample")
-        counts = iter(database.execute(query.sql(dialect="duckdb")).fetchall()[0])
-    found: dict[str, LogicalType] = {}
-    for name, options in zip(names, tests, strict=True):
-        values = next(counts)
-        passed = [(kind, next(counts)) for kind, _ in options]
+        database.register("texts", _stacked(rows))
+        found = database.execute(query.sql(dialect="duckdb")).fetchall()
+    types: dict[str, LogicalType] = {}
+    for place, values, *passed in sorted(found):
         if values:
-            found[name] = next((kind for kind, count in passed if count == values), STRING)
-    return found
+            kinds = (kind for (kind, _), count in zip(tests, passed, strict=True) if count == values)
+            types[names[place]] = next(kinds, STRING)
+    return types
+
+
+def _stacked(rows: pa.Table) -> pa.Table:
+    """All columns below each other: place of the column (from 0), text."""
+    import pyarrow as pa
+
+    places = [pa.repeat(pa.scalar(place, pa.int32()), rows.num_rows) for place in range(rows.num_columns)]
+    texts = [chunk for column in rows.columns for chunk in column.chunks]
+    return pa.table({"place": pa.concat_arrays(places), "text": pa.chunked_array(texts, pa.string()).combine_chunks()})
