@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from sqlglot import exp
 
 from penstock.trees import call, field_of, is_not_null, is_null, matches, text_of
-from penstock.types import FLOAT32, FLOAT64, JSON, STRING
+from penstock.types import DATE, FLOAT32, FLOAT64, JSON, STRING
 from penstock.types.duckdb import to_duckdb
 from penstock.types.logical import Decimal, Kind, List, Map, Primitive, Struct, StructField
 
@@ -37,14 +37,16 @@ _EXACT_INTEGER: Final = 2**53
 _DAY: Final = r"[+-]?\d+[-/\\ ]\d{1,2}[-/\\ ]\d{1,2}(?: ?\(BC\))?"
 _CLOCK: Final = r"\d{1,2}:\d{1,2}(?::\d{1,2}(?:\.\d*)?)?"
 _UTC: Final = r"(?:Z|UTC|[+-]00(?::?00)?)?"
+_OFFSET: Final = r"[+-](?:0?\d|1[0-5])(?::?[0-5]\d){0,2}"  # PostgreSQL's bounds; DuckDB takes +25:00 and +00:75
 _ENDLESS: Final = r"[+-]?(?i:infinity)"
-# The texts that such a column takes whole; all others have a part that would be lost.
+# The texts that such a column takes whole; all others have a part that would be lost, or that is none.
 _WHOLE: Final = {
     Kind.DATE: rf"\s*(?:{_DAY}(?:[T ]\s*00?:00?(?::00?(?:\.0*)?)?\s*{_UTC})?|{_ENDLESS})\s*",
     Kind.TIMESTAMP: rf"\s*(?:{_DAY}(?:[T ]\s*{_CLOCK}\s*{_UTC})?|{_ENDLESS})\s*",
-    Kind.TIMESTAMPTZ: rf"\s*(?:[+-]?\d.*|{_ENDLESS})\s*",
+    Kind.TIMESTAMPTZ: rf"\s*(?:{_DAY}(?:[T ]\s*{_CLOCK}\s*(?:{_OFFSET}|[A-Za-z].*)?)?|{_ENDLESS})\s*",
     Kind.TIME: rf"\s*{_CLOCK}\s*",
 }
+_OF_WORDS: Final = ("1900-01-01", "1970-01-01", "infinity", "-infinity")
 _INFINITE: Final = r"\s*[+-]?(?i:inf(?:inity)?)\s*"
 _WHOLE_NUMBER: Final = r"\s*[+-]?[0-9_]+(?:\.0*|[eE]\+?[0-9]+)?\s*"
 
@@ -101,9 +103,8 @@ class Reading:
             return call("isinf", value) if self.kind in (FLOAT32, FLOAT64) else None
         if self.held == FLOAT64:
             return _differs_from_double(text, value, self.kind)
-        if self.spelling.pattern(self.kind) is not None:  # strptime takes this word always
-            is_word = exp.EQ(this=call("lower", text.copy()), expression=exp.Literal.string("epoch"))
-            return _found(text, value, is_word, tried=tried)
+        if self.spelling.pattern(self.kind) is not None:
+            return _found(text, value, is_mistaken(text, value), tried=tried)
         return _altered(text, value, kind=self.kind, look=_Look(tried, self.spelling.is_json and not tried))
 
 
@@ -293,6 +294,21 @@ def _is_respelled(text: exp.Expr, value: exp.Expr) -> exp.Expr:
 
 
 # ---------------------------------------------------------------- times
+
+
+def is_mistaken(text: exp.Expr, moment: exp.Expr) -> exp.Expr:
+    """Whether strptime made a moment of what its pattern does not say: of 24 the year 24, where ``%Y`` means four digits,
+    or of a word (epoch, infinity) what it stands for; try_strptime, the first day of 1900.
+    """
+    of_word = exp.In(this=moment.copy(), expressions=[_day(day) for day in _OF_WORDS])
+    is_word = exp.not_(call("regexp_matches", text.copy(), exp.Literal.string(r"\d")))
+    is_early = exp.LT(this=moment.copy(), expression=_day("1000-01-01"))
+    has_year = call("contains", text.copy(), call("strftime", moment.copy(), exp.Literal.string("%Y")))
+    return exp.or_(exp.and_(of_word, is_word), exp.and_(is_early, exp.not_(has_year)))
+
+
+def _day(text: str) -> exp.Expr:
+    return exp.Cast(this=exp.Literal.string(text), to=to_duckdb(DATE))
 
 
 def _part_lost(text: exp.Expr, kind: Kind) -> exp.Expr:

@@ -117,7 +117,7 @@ def test_bad_values_of_a_source_that_is_copied_first_are_rejects(tmp_path: Path)
     assert result.rejected == 1
     for name in ("one", "two"):
         assert [row[0] for row in read_files(tmp_path, name)] == [1, 3]
-    assert not list((tmp_path / ".penstock" / "spool").rglob("*.parquet"))
+    assert not list((tmp_path / ".penstock" / "spool").rglob("*.arrow"))
 
 
 @pytest.mark.server

@@ -195,6 +195,16 @@ class Batches:
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """What a private copy was made of, as the position of a reject names it. ``skipped`` are the bytes of the file,
+    decompressed, before those that it shares with the copy; None: the copy has bytes of its own.
+    """
+
+    name: str
+    skipped: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Files:
     """Local files which the engine reads with its own reader. ``schema`` is what the reader must deliver, by name.
 
@@ -202,8 +212,7 @@ class Files:
     tree. ``excluded`` are row numbers per path that are deleted (Delta deletion vectors).
     ``bad_values`` says what a value does that its column's type cannot take; malformed records are rejects always.
     ``layouts`` names, per path of a CSV file, the columns it holds in their order (all of them, also those that
-    ``schema`` leaves out); without it the file holds the schema's. ``origins`` says per path what a file is called in
-    the position of a reject, where the path is a private copy.
+    ``schema`` leaves out); without it the file holds the schema's. ``origins`` are those of private copies, per path.
     """
 
     format: FileFormat
@@ -213,7 +222,11 @@ class Files:
     union_by_name: bool = False
     constants: Mapping[str, Mapping[str, exp.Expr]] = field(default_factory=dict)
     layouts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    origins: Mapping[str, str] = field(default_factory=dict)
+    origins: Mapping[str, Origin] = field(default_factory=dict)
+
+    def origin(self, path: str) -> Origin:
+        """Of a file that is no copy, itself."""
+        return self.origins.get(path, Origin(path, 0))
 
 
 # PostgreSQL's COPY text: values apart by tabs, \N for null, \b \f \n \r \t \v \\ within values. Each row begins with a

@@ -8,45 +8,34 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from penstock.connectors.api import (
-    Batches,
-    Chunk,
-    Files,
-    FileTarget,
-    FileWriter,
-    ParquetFormat,
-    ScanRequest,
-    Spooling,
-    Staged,
-)
-from penstock.disk import sync_file, sync_folder
+from penstock.connectors.api import ScanRequest, Spooling
+from penstock.disk import sync_folder
 from penstock.engines.api import Pass
-from penstock.errors import DataError, InternalError, PenstockError
+from penstock.errors import PenstockError
 from penstock.events import SourceSpooled, SpoolMoved, SpoolStarted
 from penstock.graph import Graph
 from penstock.graph.moment import at_moment
 from penstock.graph.nodes import Read, Write
-from penstock.ledger.api import Range, RejectFile
+from penstock.ledger.api import KeptRows, Range, RejectFile
 from penstock.run import balance
+from penstock.run.kept import KeptWriter, kept_rows, rejects_of, rows_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
 
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     from penstock.connectors.api import Partition, Position, Rows, Sink, Source
     from penstock.engines.api import Engine
     from penstock.events import Events
     from penstock.graph.nodes import Table
     from penstock.plan.stages import Plan
-    from penstock.types import Schema
 
 FOLDER: Final = "spool"
 _VERSION: Final = 1
-_BLOCK: Final = 1 << 20
-_REJECTS: Final = "rejects.parquet"
+_ROWS: Final = "rows.arrow"
+_REJECTS: Final = "rejects.arrow"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,30 +80,33 @@ class Feeds:
         return position
 
     def _copied(self, name: str, part: Partition, *, folder: Path, moment: datetime) -> Position:
-        """The range as Parquet files, written by the engine: the columns and rows that the plan reads of it.
+        """The range as kept rows, by way of the engine: the columns and rows that the plan reads of it.
 
         Raises FatalError RUN-120 where a row got lost on the way.
         """
+        from penstock.types.arrow import to_arrow
+
         source = self.sources[name]
         (read,) = (node for node in at_moment(self.plan.graph, moment).reads if node.source == name)
+        assert read.schema is not None
+        columns = to_arrow(read.schema)
         upto = source.latest(part)
         copy = Write(f"{name}.spool", input=read.id, sink=name, schema=read.schema)
-        writer = _SpoolWriter(folder)
         rows = [source.scan(ScanRequest(part, None, upto, read.columns, read.predicate))]
         rejects = _SpooledRejects(folder / _REJECTS)
         work = Pass(Graph((read, copy)))
         outcome = self.engine.run(
             work,
             inputs={read.id: rows},
-            outputs={name: lambda: writer},
+            outputs={name: lambda: KeptWriter(folder / _ROWS, columns)},
             rejects=rejects,
             progress=lambda fraction, records: self.events.emit(SpoolMoved(name, records, fraction)),
         )
         rejects.finish()
         lost = RejectFile(read.id, _REJECTS, rejects.rows, "", {})
         balance.check(work.graph, balance.account(work.graph, outcome.counts), [lost], outcome.staged)
-        files = [[str(path.relative_to(self.folder)), checksum_of(path)] for path in sorted(folder.iterdir())]
-        return {"v": _VERSION, "spool": files, "upto": upto}
+        files = [kept_rows(self.folder, path) for path in sorted(folder.iterdir())]
+        return {"v": _VERSION, "spool": [[file.path, file.checksum] for file in files], "upto": upto}
 
     def forget(self, keep: str | None) -> None:
         """Removes the files of all epochs but one, spooled or kept."""
@@ -144,25 +136,10 @@ class Feeds:
         return found
 
     def _spooled(self, node: Read, item: Range) -> Iterator[Rows]:
-        """The rows as files, and the records that became none as a stream without rows."""
-        if node.schema is None:
-            raise InternalError("INT-900", f'"{node.id}" has no columns yet')
-        paths: list[str] = []
-        for name, checksum in _pairs(item.upto):
-            path = self.folder / name
-            if not path.is_file() or checksum_of(path) != checksum:
-                raise DataError(
-                    "SRC-110",
-                    f'the spooled rows of "{node.source}" are gone or altered',
-                    at=node.at,
-                    detail=str(name),
-                    hint="begin anew: `penstock run FILE --full-refresh`",
-                )
-            if path.name == _REJECTS:
-                yield _rejects_of(path, node.schema)
-            else:
-                paths.append(str(path))
-        yield Files(ParquetFormat(), tuple(paths), node.schema)
+        """The rows, and the records that became none."""
+        for kept in _kept(item.upto):
+            opened = rejects_of if Path(kept.path).name == _REJECTS else rows_of
+            yield opened(self.folder, node, kept)
 
     def of_table(self, node: Table) -> list[Rows]:
         """The sink's table as it stands now: this epoch's commit, for the plan orders the passes so."""
@@ -202,84 +179,33 @@ def _table_rows(node: Table, sink: Sink) -> list[Rows]:
         table.close()
 
 
-class _SpoolWriter(FileWriter):
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._rows = 0
-
-    def counted(self, rows: Mapping[str, int]) -> None:
-        self._rows = sum(rows.values())
-
-    def target(self) -> FileTarget:
-        return FileTarget(self._folder, ParquetFormat(), extension="parquet")
-
-    def stage(self) -> Staged:
-        paths = [path for path in self._folder.iterdir() if path.name != _REJECTS]
-        for path in paths:
-            sync_file(path)
-        return Staged(rows=self._rows, bytes=sum(path.stat().st_size for path in paths))
-
-    def abort(self) -> None:
-        for path in self._folder.iterdir():
-            path.unlink(missing_ok=True)
-
-
 class _SpooledRejects:
     """Records that became no rows while a source was copied: they are told when the copy is read."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._writer: pq.ParquetWriter | None = None
+        self._writer: KeptWriter | None = None
         self.rows = 0
 
     def write(self, node: str, batch: pa.RecordBatch) -> None:  # noqa: ARG002 -- there is one node
-        import pyarrow.parquet as pq
-
-        self._writer = self._writer or pq.ParquetWriter(self._path, batch.schema)
-        self._writer.write_batch(batch)
+        self._writer = self._writer or KeptWriter(self._path, batch.schema)
+        self._writer.write(batch)
         self.rows += batch.num_rows
 
     def clear(self, node: str) -> None:  # noqa: ARG002 -- there is one node
-        self.finish()
-        self._path.unlink(missing_ok=True)
+        if self._writer is not None:
+            self._writer.abort()
+            self._writer = None
         self.rows = 0
 
     def finish(self) -> None:
         if self._writer is not None:
-            self._writer.close()
-            self._writer = None
-            sync_file(self._path)
+            self._writer.stage()
 
 
-def _rejects_of(path: Path, schema: Schema) -> Batches:
-    def chunks() -> Iterator[Chunk]:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        from penstock.types.arrow import to_arrow
-
-        nothing = pa.RecordBatch.from_pylist([], schema=to_arrow(schema))
-        with pq.ParquetFile(path) as file:
-            for batch in file.iter_batches():
-                yield Chunk(nothing, {"v": _VERSION}, batch)
-
-    return Batches(schema, chunks)
-
-
-def _pairs(position: Position) -> Iterator[tuple[str, str]]:
+def _kept(position: Position) -> Iterator[KeptRows]:
     files = position["spool"]
     assert isinstance(files, list | tuple)
     for pair in files:
         assert isinstance(pair, list | tuple)
-        yield str(pair[0]), str(pair[1])
-
-
-def checksum_of(path: Path) -> str:
-    """XXH3 (128 bits, hex) of a file."""
-    import xxhash
-
-    digest = xxhash.xxh3_128()
-    with path.open("rb") as content:
-        while block := content.read(_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
+        yield KeptRows(str(pair[0]), str(pair[1]))

@@ -45,6 +45,8 @@ class Passes:
 
     def keep(self, node: str, kept: Mapping[str, KeptRows]) -> Account:
         """Writes the rows of one node to a file, durably. Errors as ``fill``."""
+        from penstock.types.arrow import to_arrow
+
         feeds, record = self.around.feeds, self.record
         part, schema = self._part(kept, node), _schema(self.around.plan.graph, node)
         write = Write(f"{node}.kept", input=node, sink=node, schema=schema)
@@ -52,7 +54,7 @@ class Passes:
         done, _ = self._run(
             Graph((*part.nodes, write)),
             kept,
-            outputs={node: lambda: KeptWriter(path, schema)},
+            outputs={node: lambda: KeptWriter(path, to_arrow(schema))},
             told=(f"{node} (kept)",),
         )
         entries = tuple(entry for entry in done.balance if entry.node != write.id)

@@ -57,7 +57,9 @@ class CsvSourceParams(FileSourceParams):
         default=None, min_length=1, max_length=1, description="A line that begins with it is no record."
     )
     date_format: str | None = Field(
-        default=None, min_length=1, description="How dates are written, such as %d.%m.%Y; unsaid, in ISO 8601."
+        default=None,
+        min_length=1,
+        description="How dates are written, such as %d.%m.%Y; unsaid, in ISO 8601. Days and months may have one digit, %Y has four.",
     )
     timestamp_format: str | None = Field(
         default=None,
@@ -141,7 +143,7 @@ class CsvSource(FileSource):
             bad_values=self.bad_values,
             union_by_name=self.takes_differing,
             layouts={item.path: look.names or wanted.names for item, look in zip(given, looks, strict=True)},
-            origins={item.path: str(look.file.path) for item, look in zip(given, looks, strict=True) if item.is_copy},
+            origins={item.path: item.origin for item in given if item.origin is not None},
         )
 
     # ------------------------------------------------------------ looking at a file

@@ -13,12 +13,15 @@ from sqlglot import exp
 from penstock.connectors.database import open_database
 from penstock.connectors.files.file_source import LONG
 from penstock.errors import DataError
+from penstock.faithful import is_mistaken
 from penstock.trees import call, is_not_null, matches
 from penstock.types import BOOLEAN, DATE, FLOAT64, INT64, STRING, TIMESTAMP, TIMESTAMPTZ
 from penstock.types.duckdb import to_duckdb
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    import pyarrow as pa
 
     from penstock.connectors.api import Allowance, CsvFormat
     from penstock.types.logical import LogicalType
@@ -116,7 +119,7 @@ _NUMBER: Final = r"[+-]?(0|[1-9][0-9]*)"
 _FLOAT: Final = r"[+-]?((0|[1-9][0-9]*)({point}[0-9]*)?|{point}[0-9]+)([eE][+-]?[0-9]+)?"
 _DAY: Final = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
 _MOMENT: Final = _DAY + r"[ T][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?"
-_ZONE: Final = r" ?(Z|[+-][0-9]{2}(:?[0-9]{2})?)"
+_ZONE: Final = r" ?(Z|[+-](0[0-9]|1[0-5])(:?[0-5][0-9])?)"
 
 
 def _converts(text: exp.Expr, kind: str) -> exp.Expr:
@@ -125,7 +128,8 @@ def _converts(text: exp.Expr, kind: str) -> exp.Expr:
 
 
 def _parses(column: exp.Expr, pattern: str) -> exp.Expr:
-    return is_not_null(call("try_strptime", column, exp.Literal.string(pattern)))
+    moment = call("try_strptime", column.copy(), exp.Literal.string(pattern))
+    return exp.and_(is_not_null(moment), exp.not_(is_mistaken(column, moment)))
 
 
 def candidates(column: exp.Expr, form: CsvFormat) -> tuple[tuple[LogicalType, exp.Expr], ...]:
@@ -159,22 +163,29 @@ def candidates(column: exp.Expr, form: CsvFormat) -> tuple[tuple[LogicalType, ex
     )
 
 
-def infer(rows: object, names: Sequence[str], *, form: CsvFormat, allowance: Allowance) -> dict[str, LogicalType]:
-    """The types of the columns of an Arrow table of texts; a column of nulls alone is not among them."""
-    columns = [exp.column(f"c{at}") for at in range(len(names))]
-    tests = [candidates(column, form) for column in columns]
-    chosen: list[exp.Expr] = []
-    for column, options in zip(columns, tests, strict=True):
-        chosen.append(exp.Count(this=column))
-        chosen += [exp.CountIf(this=exp.and_(test)) for _, test in options]
+def infer(rows: pa.Table, names: Sequence[str], *, form: CsvFormat, allowance: Allowance) -> dict[str, LogicalType]:
+    """The types of the columns of a table of texts, by its columns' order; a column of nulls alone is not among them.
+
+    The texts are looked at in one column: a statement of some tests per column takes seconds to plan where they are many.
+    """
+    tests = candidates(exp.column("text"), form)
+    counts = [exp.Count(this=exp.column("text")), *(exp.CountIf(this=exp.and_(test)) for _, test in tests)]
+    query = exp.select("place", *counts).from_("texts").group_by("place")
     with closing(open_database(allowance)) as database:
-        database.register("sample", rows)
-        query = exp.select(*chosen).from_("sample")
-        counts = iter(database.execute(query.sql(dialect="duckdb")).fetchall()[0])
-    found: dict[str, LogicalType] = {}
-    for name, options in zip(names, tests, strict=True):
-        values = next(counts)
-        passed = [(kind, next(counts)) for kind, _ in options]
+        database.register("texts", _stacked(rows))
+        found = database.execute(query.sql(dialect="duckdb")).fetchall()
+    types: dict[str, LogicalType] = {}
+    for place, values, *passed in sorted(found):
         if values:
-            found[name] = next((kind for kind, count in passed if count == values), STRING)
-    return found
+            kinds = (kind for (kind, _), count in zip(tests, passed, strict=True) if count == values)
+            types[names[place]] = next(kinds, STRING)
+    return types
+
+
+def _stacked(rows: pa.Table) -> pa.Table:
+    """All columns below each other: place of the column (from 0), text."""
+    import pyarrow as pa
+
+    places = [pa.repeat(pa.scalar(place, pa.int32()), rows.num_rows) for place in range(rows.num_columns)]
+    texts = [chunk for column in rows.columns for chunk in column.chunks]
+    return pa.table({"place": pa.concat_arrays(places), "text": pa.chunked_array(texts, pa.string()).combine_chunks()})

@@ -122,7 +122,7 @@ class JsonSource(FileSource):
             schema=wanted,
             bad_values=self.bad_values,
             union_by_name=True,
-            origins={item.path: str(look.file.path) for item, look in zip(given, looks, strict=True) if item.is_copy},
+            origins={item.path: item.origin for item in given if item.origin is not None},
         )
 
     # ------------------------------------------------------------ looking at a file

@@ -8,6 +8,7 @@ import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Final, Literal
 
+from penstock.connectors.api import Origin
 from penstock.connectors.files.listing import unreadable
 from penstock.errors import ConfigError, DataError
 
@@ -106,11 +107,11 @@ def cut_to_lines(text: str, *, whole: bool) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Readable:
-    """What the engine is given for a file: the file, or a private copy of its text in UTF-8."""
+    """What the engine is given for a file: the file, or a private copy of its text in UTF-8, which has an origin."""
 
     path: str
     compression: Compression
-    is_copy: bool
+    origin: Origin | None = None
 
 
 def readable(
@@ -125,9 +126,7 @@ def readable(
     if len({"none" if copies else codec for copies, (_, codec) in zip(copied, files, strict=True)}) > 1:
         copied = [copies or codec != "none" for copies, (_, codec) in zip(copied, files, strict=True)]
     return [
-        Readable(_copy(file, codec, encoding=encoding, scratch=scratch), "none", is_copy=True)
-        if copies
-        else Readable(str(file.path), codec, is_copy=False)
+        _copy(file, codec, encoding=encoding, scratch=scratch) if copies else Readable(str(file.path), codec)
         for copies, (file, codec) in zip(copied, files, strict=True)
     ]
 
@@ -137,16 +136,20 @@ def _needs_copy(file: FoundFile, compression: Compression, encoding: str, *, str
     return encoding != "utf-8" or odd_name or (strips_mark and _has_mark(file.path, compression))
 
 
-def _copy(file: FoundFile, compression: Compression, *, encoding: str, scratch: Path) -> str:
+def _copy(file: FoundFile, compression: Compression, *, encoding: str, scratch: Path) -> Readable:
     import xxhash
 
     target = scratch / f"{xxhash.xxh3_64_hexdigest(str(file.path).encode())}.utf8"
     try:
         with opened(file.path, compression) as source, target.open("wb") as copy:
-            _recode(source, copy, "utf-8-sig" if encoding == "utf-8" else encoding)
+            if encoding == "utf-8":
+                skipped: int | None = _without_mark(source, copy)
+            else:
+                skipped = None
+                _recode(source, copy, encoding)
     except OSError as error:
         raise broken(file.path, error) from None
-    return str(target)
+    return Readable(str(target), "none", Origin(str(file.path), skipped))
 
 
 def _has_mark(path: Path, compression: Compression) -> bool:
@@ -157,12 +160,16 @@ def _has_mark(path: Path, compression: Compression) -> bool:
         raise broken(path, error) from None
 
 
+def _without_mark(source: BinaryIO, target: BinaryIO) -> int:
+    """How many bytes the mark has that is left out."""
+    head = source.read(len(codecs.BOM_UTF8))
+    kept = head.removeprefix(codecs.BOM_UTF8)
+    target.write(kept)
+    shutil.copyfileobj(source, target, _BLOCK_BYTES)
+    return len(head) - len(kept)
+
+
 def _recode(source: BinaryIO, target: BinaryIO, encoding: str) -> None:
-    if encoding == "utf-8-sig":
-        if (head := source.read(3)) != codecs.BOM_UTF8:
-            target.write(head)
-        shutil.copyfileobj(source, target, _BLOCK_BYTES)
-        return
     decoder = codecs.getincrementaldecoder(encoding)(_UNDECODABLE)
     first = True
     while True:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Final
 
 from pydantic import AfterValidator, Field
 
-from penstock.connectors.api import Files, JsonFormat
+from penstock.connectors.api import Files, JsonFormat, Origin
 from penstock.connectors.files.file_source import CAPABILITIES, FileSource, FileSourceParams, sampled
 from penstock.errors import ConfigError, DataError
 from penstock.registry import Descriptor
@@ -88,7 +88,7 @@ class XmlSource(FileSource):
         return Schema((*there, *new))
 
     def _files(self, files: Sequence[FoundFile], wanted: Schema) -> Files:
-        paths = {self._copy(file): str(file.path) for file in files}
+        paths = {self._copy(file): Origin(str(file.path)) for file in files}
         return Files(
             format=JsonFormat("lines"),
             paths=tuple(paths),

@@ -41,6 +41,15 @@ def test_types_are_inferred_from_texts_and_codes_with_leading_zeros_stay_text(tm
     }
 
 
+def test_every_one_of_many_columns_has_its_own_type(tmp_path: Path) -> None:
+    texts = {"7": "int64", "1.5": "float64", "": "string", "x": "string", "true": "boolean", "2024-01-31": "date"}
+    cells = list(texts) * 500
+    names = [f"c{place}" for place in range(len(cells))]
+    (tmp_path / "x.csv").write_text(f"{','.join(names)}\n{','.join(cells)}\n")
+    found = columns(source(tmp_path, "{type: csv, path: x.csv}"))
+    assert found == dict(zip(names, [texts[cell] for cell in cells], strict=True))
+
+
 def test_types_are_widened_over_files(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("x,y\n1,2024-01-01\n")
     (tmp_path / "b.csv").write_text("y,x\n5,1.5\n")
@@ -114,6 +123,13 @@ def test_dialects_as_the_document_says(tmp_path: Path) -> None:
     assert rows(made) == [
         {"when": date(2024, 12, 31), "price": 1.5, "at": datetime(2024, 12, 31, 7, 5), "note": "it's\n;"},  # noqa: DTZ001
         {"when": None, "price": None, "at": None, "note": ""},
+    ]
+
+
+def test_a_column_whose_years_have_two_digits_is_no_date_of_a_pattern_with_four(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("a,b\n1/2/24,1/2/2024\n")
+    assert rows(source(tmp_path, "{type: csv, path: x.csv, date_format: '%d/%m/%Y'}")) == [
+        {"a": "1/2/24", "b": date(2024, 2, 1)}
     ]
 
 

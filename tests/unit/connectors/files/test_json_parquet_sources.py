@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from pyarrow import parquet
 
 from penstock.clock import SystemClock
 from penstock.document.assembly import Settings
+from penstock.engines.duckdb.careful import Workspace, careful_files
 from penstock.errors import DataError, PenstockError
 from penstock.events import Events
 from penstock.faults.points import Faults
@@ -82,6 +84,20 @@ def test_a_nullable_column_of_the_contract_is_there_although_no_object_has_it(tm
     (tmp_path / "x.ndjson").write_text('{"a": 1, "new": 2}\n')
     made = source(tmp_path, "{type: ndjson, path: x.ndjson}", {"a": "int64", "b": "date?", "c": "date"})
     assert list(columns(made)) == ["a", "b", "new"]
+
+
+def test_a_reject_behind_a_byte_order_mark_has_its_byte_in_the_file(tmp_path: Path) -> None:
+    content = b'\xef\xbb\xbf{"a": 1}\nbad\n'
+    (tmp_path / "x.ndjson").write_bytes(content)
+    (chunk,) = [
+        chunk
+        for chunk in careful_files(
+            files(source(tmp_path, "{type: ndjson, path: x.ndjson}")), Workspace(tmp_path)
+        ).open()
+        if chunk.rejects is not None
+    ]
+    place = json.loads(chunk.rejects.to_pylist()[0]["position"])
+    assert place == {"file": str(tmp_path / "x.ndjson"), "record": 2, "byte": content.index(b"bad")}
 
 
 @pytest.mark.parametrize(("encoding", "mark"), [("utf-8", "\ufeff"), ("utf-16", ""), ("latin-1", "")])

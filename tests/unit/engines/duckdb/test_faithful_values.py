@@ -85,9 +85,19 @@ def test_numbers_with_a_comma(kind: str, cases: list[tuple[str, Any]], tmp_path:
     check(tmp_path, kind, cases, CsvFormat(header=True, decimal_separator=","))
 
 
-def test_dates_by_a_pattern(tmp_path: Path) -> None:
-    cases = [("31.12.2024", "2024-12-31"), ("2024-12-31", BAD), ("epoch", BAD)]
-    check(tmp_path, "date", cases, CsvFormat(header=True, date_format="%d.%m.%Y"))
+@pytest.mark.parametrize("kind", ["date", "timestamp"])
+def test_moments_by_a_pattern(kind: str, tmp_path: Path) -> None:
+    """What strptime takes, but for words and for years of other than four digits."""
+    midnight = "" if kind == "date" else " 00:00:00"
+    good = {"31.12.2024": "2024-12-31", "1.2.2024": "2024-02-01", "01.01.1900": "1900-01-01", "1.2.0024": "0024-02-01"}
+    cases = [(text, day + midnight) for text, day in good.items()]
+    cases += [(text, BAD) for text in ("2024-12-31", "1.2.24", "01.02.924", "epoch", " Epoch", "infinity", "-infinity")]
+    pattern = "%d.%m.%Y"
+    check(tmp_path, kind, cases, CsvFormat(header=True, date_format=pattern, timestamp_format=pattern))
+
+
+def test_a_year_of_two_digits_has_a_pattern_of_its_own(tmp_path: Path) -> None:
+    check(tmp_path, "date", [("1.2.24", "2024-02-01")], CsvFormat(header=True, date_format="%d.%m.%y"))
 
 
 def test_a_text_that_looks_like_a_long_number_stays_what_it_is(tmp_path: Path) -> None:

@@ -6,13 +6,14 @@ import codecs
 import gzip
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import duckdb
 import pytest
 
-from penstock.connectors.api import CsvFormat, Files, JsonFormat, ParquetFormat, Pipe
+from penstock.connectors.api import CsvFormat, Files, JsonFormat, Origin, ParquetFormat, Pipe
 from penstock.engines.duckdb.careful import Workspace, careful_files, careful_pipe, line_breaks
 from penstock.engines.duckdb.readers import files_query, is_bad_data, pipe_query
 from penstock.errors import DataError
@@ -304,6 +305,31 @@ def test_parquet_with_constants_and_columns_that_no_file_has(tmp_path: Path) -> 
     assert careful(files, tmp_path) == (expected, [])
 
 
+UNDECODABLE = [
+    b'2,x\xff"y,z',
+    b'3,"q\xfe\xfd",z',
+    b"4,\xe4\xb8z,\xc3",
+    b'5,"a\xff""b\nc\xff",z',
+    b'6,"never closed\xff',
+]
+
+
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+@pytest.mark.parametrize("codec", [None, "gzip"])
+def test_a_record_that_is_no_text_is_told_byte_by_byte(
+    tmp_path: Path, mark: bytes, end: bytes, codec: Literal["gzip"] | None
+) -> None:
+    good = b"1,x,2"
+    content = mark + end.join([b"a,b,c", good, *(part for bad in UNDECODABLE for part in (bad, good))])
+    path = written(tmp_path, "x.csv", gzip.compress(content) if codec else content)
+    rows, rejects = careful(csv_files(path, compression=codec), tmp_path)
+    assert rows == [{"a": 1, "b": "x", "c": 2}] * len(UNDECODABLE)
+    expected = [*UNDECODABLE[:-1], UNDECODABLE[-1] + end + good]
+    assert [reject["raw"] for reject in rejects] == [bad.decode("utf-8", "backslashreplace") for bad in expected]
+    assert [reject["position"]["byte"] for reject in rejects] == [content.index(bad) for bad in expected]
+
+
 BAD_LINES = {
     b'{"a":2,"b': "malformed",
     b'{"a":2} {"a":3}': "malformed",
@@ -430,10 +456,18 @@ def test_compressed_files_are_read_carefully(tmp_path: Path) -> None:
     assert (rows, len(rejects)) == (GOOD, 1)
 
 
-def test_rejects_of_a_private_copy_name_the_original_without_offsets(tmp_path: Path) -> None:
-    path = written(tmp_path, "copy.csv", b"a,b,c\nbad\n")
-    _, rejects = careful(csv_files(path, origins={path: "/data/real.csv"}), tmp_path)
-    assert rejects[0]["position"] == {"file": "/data/real.csv", "record": 2}
+@pytest.mark.parametrize(("skipped", "byte"), [(None, {}), (0, {"byte": 6}), (3, {"byte": 9})])
+def test_rejects_of_a_private_copy_name_the_original_and_the_byte_that_both_have(
+    tmp_path: Path, skipped: int | None, byte: dict[str, int]
+) -> None:
+    table = written(tmp_path, "copy.csv", b"a,b,c\nbad\n")
+    lines = written(tmp_path, "copy.ndjson", b"{}   \nbad\n{\xff}\n")
+    for files in (csv_files(table), json_files(lines)):
+        (path,) = files.paths
+        _, rejects = careful(replace(files, origins={path: Origin("/data/real", skipped)}), tmp_path)
+        found = sorted((reject["position"] for reject in rejects), key=lambda place: place["record"])
+        assert found[0] == {"file": "/data/real", "record": 2, **byte}
+        assert all(set(place) == {"file", "record", *byte} for place in found)
 
 
 def test_a_careful_read_can_be_repeated(tmp_path: Path) -> None:

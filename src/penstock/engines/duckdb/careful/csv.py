@@ -10,33 +10,36 @@ from sqlglot import exp
 
 from penstock.engines.duckdb.careful import reject_rows, values
 from penstock.engines.duckdb.careful.csv_records import REJECT_TABLES, Located
-from penstock.engines.duckdb.careful.line_breaks import Prepared, places_in_file, prepared
+from penstock.engines.duckdb.careful.line_breaks import Prepared, bytes_at, places_in_file, prepared
 from penstock.engines.duckdb.errors import batches_of
 from penstock.engines.duckdb.readers import CsvPart, csv_reader, held_columns, layout_of, selected, spelling_of
 from penstock.faithful import Reading, textual
-from penstock.trees import call, column, drop_table, identifier
+from penstock.trees import call, column, drop_table, field_of, identifier
 from penstock.types import STRING
 from penstock.types.duckdb import to_duckdb
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import duckdb
     import pyarrow as pa
 
-    from penstock.connectors.api import CsvFormat, Files
+    from penstock.connectors.api import CsvFormat, Files, Origin
     from penstock.engines.duckdb.careful.workspace import Workspace
 
 BATCH_ROWS: Final = 100_000
 _ROW: Final = "__row"
 _CAUSES: Final = "__causes"
+_TEXTS: Final = "texts"  # of records that are no text: what stands in the file
 _MOVED: Final = "moved"  # of a copy: where its bad records begin, and where they do in the file
+_UNDECODABLE: Final = "bad_encoding"
 # DuckDB's word for what is wrong, ours, and what a person reads.
 _MALFORMED: Final[tuple[tuple[str, str, str], ...]] = (
     ("MISSING COLUMNS", "too_few_columns", "the record has fewer columns than the file"),
     ("TOO MANY COLUMNS", "too_many_columns", "the record has more columns than the file"),
     ("UNQUOTED VALUE", "bad_quote", "a quote is not closed, or text follows it"),
     ("LINE SIZE OVER MAXIMUM", "record_too_long", "the record is longer than 2,000,000 bytes"),
-    ("INVALID ENCODING", "bad_encoding", "the record holds bytes that are no text in its encoding"),
+    ("INVALID ENCODING", _UNDECODABLE, "the record holds bytes that are no text in its encoding"),
 )
 
 
@@ -51,7 +54,7 @@ def read_csv(
     ready = prepared(path, given, workspace.scratch)
     one = replace(files, paths=(ready.path,), constants={ready.path: files.constants.get(path, {})})
     form = given if ready.path == path else replace(given, compression="none")
-    task = _Task(one, form, layout_of(files, path), files.origins.get(path, path), ready, path not in files.origins)
+    task = _Task(one, form, layout_of(files, path), files.origin(path), ready)
     schema, database = files.schema.relaxed(), workspace.database
     bad = Located(workspace, form, ready, columns=len(task.layout))
     for batch in batches_of(database.sql(task.rows().sql(dialect="duckdb")), BATCH_ROWS):
@@ -61,14 +64,27 @@ def read_csv(
         starts = [int(row[0]) for row in database.sql(task.starts().sql(dialect="duckdb")).fetchall()]
         own = places_in_file(path, given, ready, starts)
         database.register(_MOVED, pa.table({"start": pa.array(starts, pa.int64()), "own": pa.array(own, pa.int64())}))
+    database.register(_TEXTS, _texts(task, database))
     empty = reject_rows.no_rows(schema)
     for rejects in reject_rows.collect(database, task.rejected()):
         yield empty, rejects
     bad.close()
     for table in REJECT_TABLES:
         database.execute(drop_table(table).sql(dialect="duckdb"))
+    database.unregister(_TEXTS)
     if ready.fed:
         database.unregister(_MOVED)
+
+
+def _texts(task: _Task, database: duckdb.DuckDBPyConnection) -> pa.Table:
+    """By line, the bytes of records that are no text: DuckDB has a question mark for each, and for what follows them."""
+    import pyarrow as pa
+
+    found = database.sql(task.undecodable().sql(dialect="duckdb")).fetchall()
+    places = [(int(start), int(length)) for _, start, length in found]
+    parts = bytes_at(task.ready, task.form, places)
+    lines = pa.array([line for line, _, _ in found], pa.uint64())
+    return pa.table({"line": lines, "text": pa.array([reject_rows.legible(part) for part in parts], pa.string())})
 
 
 @dataclass(frozen=True)
@@ -78,9 +94,8 @@ class _Task:
     files: Files
     form: CsvFormat
     layout: tuple[str, ...]
-    origin: str
+    origin: Origin
     ready: Prepared
-    has_offsets: bool
 
     @cached_property
     def _readings(self) -> dict[str, Reading]:
@@ -127,13 +142,23 @@ class _Task:
         start = column("start")
         moved = exp.Add(this=start.copy(), expression=exp.Literal.number(self.ready.mark))
         own = column("own") if self.ready.fed else moved
-        place = reject_rows.position(self.origin, column("line"), own if self.has_offsets else None)
-        query = reject_rows.reject_query(place, self._raw(start), column("causes")).from_(self._found())
+        place = reject_rows.position(self.origin, column("line"), own)
+        raw = call("coalesce", column("text"), self._raw(start))
+        query = reject_rows.reject_query(place, raw, column("causes")).from_(self._found())
+        query = query.join(_TEXTS, using="line", join_type="left")
         return (query.join(_MOVED, using="start") if self.ready.fed else query).order_by(column("line"))
 
     def starts(self) -> exp.Select:
         """Where the rejected records begin in what is read, from 0, ascending."""
         return exp.select("start").distinct().from_(self._found()).order_by("start")
+
+    def undecodable(self) -> exp.Select:
+        """Of the records that are no text, in their order: line, first byte (from 0) and length."""
+        codes = exp.Lambda(this=field_of(column("cause"), "code"), expressions=[identifier("cause")])
+        listed = call("list_transform", column("causes"), codes)
+        is_one = call("list_contains", listed, exp.Literal.string(_UNDECODABLE))
+        found = exp.select("line", "start", call("strlen", column("raw"))).from_(self._found())
+        return found.where(is_one).order_by("line")
 
     def _found(self) -> exp.Subquery:
         """What DuckDB rejected, one row per record however many causes it has, and the bad rows."""

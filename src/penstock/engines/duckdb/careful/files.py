@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, assert_never
 
-from penstock.connectors.api import Batches, Chunk, CsvFormat, Files, JsonFormat, ParquetFormat
+from penstock.connectors.api import Batches, Chunk, CsvFormat, Files, JsonFormat, Origin, ParquetFormat
 from penstock.engines.duckdb.careful.csv import BATCH_ROWS, read_csv
 from penstock.engines.duckdb.careful.json import read_lines, read_values
 from penstock.engines.duckdb.errors import batches_of
@@ -33,7 +33,7 @@ def careful_files(files: Files, workspace: Workspace) -> Batches:
     ``open`` may be called again and gives the same. Causes: ``malformed``, ``too_few_columns``, ``too_many_columns``,
     ``bad_quote``, ``bad_encoding``, ``record_too_long``, and with ``bad_values`` not "null" ``bad_value``. A position is
     ``{"file", "record", "byte"}``: the record's number from 1 at the top of the file, a header among them, and where it
-    begins; ``byte`` is absent where the bytes read are not those of the file (a private copy).
+    begins; ``byte`` is absent where the bytes read are not those of the file (a private copy of text in another encoding).
     Raises, while it is read, DataError ENG-331 (a bad value, and ``bad_values`` is "fail"), ENG-332 (a JSON document
     that is cut off or broken, so that its records cannot be told apart); what DuckDB raises of files that cannot be
     read is passed on.
@@ -82,7 +82,7 @@ def careful_pipe(pipe: Pipe, workspace: Workspace) -> Batches:
             replace(pipe.format, header=bool(pipe.format.header)),
             tuple(map(str, spooled)),
             pipe.schema,
-            origins={str(path): f"part {place}" for place, path in enumerate(spooled, 1)},
+            origins={str(path): Origin(f"part {place}") for place, path in enumerate(spooled, 1)},
         )
         yield from careful_files(files, workspace).open()
 

@@ -39,9 +39,7 @@ Parts: TypeAlias = "Iterator[tuple[pa.RecordBatch, pa.RecordBatch | None]]"
 
 def read_lines(files: Files, form: JsonFormat, *, path: str, workspace: Workspace) -> Parts:
     """One object per line; blank lines are no records."""
-    origin = files.origins.get(path, path)
-    task = _Task(files, path, origin, offsets=path not in files.origins)
-    return _parsed(task, lines_of(form, path, Unread(origin, task.offsets)), workspace)
+    return _parsed(_Task(files, path, offsets=True), lines_of(form, path, Unread(files.origin(path))), workspace)
 
 
 def read_values(files: Files, form: JsonFormat, *, path: str, workspace: Workspace) -> Parts:
@@ -49,17 +47,16 @@ def read_values(files: Files, form: JsonFormat, *, path: str, workspace: Workspa
 
     Raises DataError ENG-332 where the document is broken: what follows cannot be told apart.
     """
-    origin = files.origins.get(path, path)
-    return _parsed(_Task(files, path, origin, offsets=False), values_of(form, path, origin, workspace), workspace)
+    blocks = values_of(form, path, files.origin(path).name, workspace)
+    return _parsed(_Task(files, path, offsets=False), blocks, workspace)
 
 
 @dataclass(frozen=True)
 class _Task:
-    """One file, and the statements that take its records apart."""
+    """One file, and the statements that take its records apart. ``offsets``: the lines have bytes."""
 
     files: Files
     path: str
-    origin: str
     offsets: bool
 
     @property
@@ -131,7 +128,9 @@ class _Task:
     def rejected(self) -> exp.Select:
         """Over lines that are bad or blank."""
         tests = {} if self.files.bad_values == "null" else self._tests
-        place = reject_rows.position(self.origin, column("record"), column("byte") if self.offsets else None)
+        place = reject_rows.position(
+            self.files.origin(self.path), column("record"), column("byte") if self.offsets else None
+        )
         query = reject_rows.reject_query(place, column("line"), checks.causes(self._readings, tests))
         return query.from_(checks.parsed_lines(self._readings)).where(exp.not_(checks.blank()))
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from penstock.connectors.api import JsonFormat
+    from penstock.connectors.api import JsonFormat, Origin
     from penstock.engines.duckdb.careful.workspace import Workspace
 
 _BLOCK_BYTES: Final = 8 * 2**20
@@ -39,12 +39,9 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Unread:
-    """Rejects of what cannot be told as a line: its place is ``origin`` and the record, and where its bytes are those of
-    the file (``offsets``) the byte.
-    """
+    """Rejects of what cannot be told as a line: its place is the file, the record, and the byte where it is the same there."""
 
-    origin: str
-    offsets: bool
+    origin: Origin
 
     def too_long(self, data: bytes, record: int, byte: int) -> pa.RecordBatch:
         message = f"the record is longer than {MAX_JSON_BYTES} bytes; its beginning is kept"
@@ -54,13 +51,14 @@ class Unread:
         return self._noted(found, "bad_encoding", "the line holds bytes that are no UTF-8")
 
     def _noted(self, found: list[tuple[bytes, int, int]], code: str, message: str) -> pa.RecordBatch:
+        skipped = self.origin.skipped
         places = [
-            {"file": self.origin, "record": record, **({"byte": byte} if self.offsets else {})}
+            {"file": self.origin.name, "record": record, **({} if skipped is None else {"byte": byte + skipped})}
             for _, record, byte in found
         ]
         return reject_rows.made(
             [json.dumps(place) for place in places],
-            [line.decode("utf-8", "backslashreplace") for line, _, _ in found],
+            [reject_rows.legible(line) for line, _, _ in found],
             [[{"code": code, "column": None, "message": message}]] * len(found),
         )
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from penstock.connectors.api import CsvFormat
@@ -77,6 +77,18 @@ def places_in_file(path: str, form: CsvFormat, ready: Prepared, places: Sequence
             found += [place + gone + bisect_left(cuts, place - before) for place in here]
             before, gone = before + len(evened), gone + len(block) - len(evened)
     return found
+
+
+def bytes_at(ready: Prepared, form: CsvFormat, places: Iterable[tuple[int, int]]) -> Iterator[bytes]:
+    """The bytes of records that begin (from 0) and are as long as ``places`` say, in ascending order; no sentinel."""
+    at = 0
+    with stream(ready.path, form.compression) as source:
+        for start, length in places:
+            while at < start and (passed := source.read(min(start - at, _BLOCK_BYTES))):
+                at += len(passed)
+            found = source.read(min(length, ready.size - start) if ready.sentinel else length)
+            at += len(found)
+            yield found
 
 
 def _cuts(block: bytes, evened: bytes) -> list[int]:
@@ -159,4 +171,4 @@ def _plain(text: bytes) -> bytes:
     return text.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
 
 
-__all__ = ["Prepared", "places_in_file", "prepared", "stream"]
+__all__ = ["Prepared", "bytes_at", "places_in_file", "prepared", "stream"]

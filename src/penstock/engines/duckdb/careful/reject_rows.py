@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
+    from penstock.connectors.api import Origin
+
 SCHEMA: Final = Schema.of(REJECT_COLUMNS)
 SHOWN_CHARACTERS: Final = 100
 BATCH_ROWS: Final = 10_000
@@ -35,11 +37,16 @@ def shown(value: exp.Expr) -> exp.Expr:
     return call("left", value, exp.Literal.number(SHOWN_CHARACTERS))
 
 
-def position(file: str, record: exp.Expr, byte: exp.Expr | None) -> exp.Expr:
-    """JSON text: where a record stands."""
-    values = {"file": exp.Literal.string(file), "record": record}
-    if byte is not None:
-        values["byte"] = byte
+def legible(record: bytes) -> str:
+    """What is no UTF-8 as backslash, x and hex digits."""
+    return record.decode("utf-8", "backslashreplace")
+
+
+def position(origin: Origin, record: exp.Expr, byte: exp.Expr | None) -> exp.Expr:
+    """JSON text: where a record stands; its byte where that is known and the same in the file."""
+    values = {"file": exp.Literal.string(origin.name), "record": record}
+    if byte is not None and origin.skipped is not None:
+        values["byte"] = exp.Add(this=byte, expression=exp.Literal.number(origin.skipped))
     return text_of(call("to_json", struct(values)))
 
 
