@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-import tempfile
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from penstock.compile.reads import only, reads, upstream
@@ -17,6 +15,7 @@ from penstock.document.assembly import load
 from penstock.errors import ConfigError, InternalError, PenstockError, Problem
 from penstock.fields import reveal
 from penstock.service.opening import allowance_of
+from penstock.service.scratch import scratch_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -89,7 +88,7 @@ def parts(request: Request, loaded: Loaded | None = None, *, offline: bool = Fal
         yield Parts(loaded, (Part(loaded),), bool(shape.families))
         return
     with ExitStack() as closing:
-        folder = Path(closing.enter_context(tempfile.TemporaryDirectory(prefix="penstock-")))
+        folder = closing.enter_context(scratch_folder())
         found: list[Part] = []
         for name in shape.families:
             use = loaded.pipeline.sources[name]

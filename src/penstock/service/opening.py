@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -21,6 +19,7 @@ from penstock.ledger.api import PipelineKey
 from penstock.plan.make import make_plan
 from penstock.registry import Capability
 from penstock.run.feeds import as_they_stand
+from penstock.service.scratch import scratch_folder
 from penstock.service.targets import collisions
 
 if TYPE_CHECKING:
@@ -246,27 +245,21 @@ class Opened:
         return compiled, make_plan(compiled, self.changes(compiled))
 
     def close(self) -> None:
-        closing: list[Source | Sink] = [*self.sources.values(), *self.sinks.values()]
-        for thing in closing:
+        made: list[Source | Sink] = [*self.sources.values(), *self.sinks.values()]
+        for thing in made:
             with suppress(PenstockError):
                 thing.close()
         self.engine.close()
         if self._ledger is not None:
             self._ledger.close()
-        shutil.rmtree(self.scratch, ignore_errors=True)
 
 
 @contextmanager
 def opened(request: Request, loaded: Loaded | None = None) -> Iterator[Opened]:
     """Reads the document, unless it is handed in, and makes the engine; nothing is asked of any system yet."""
     loaded = loaded or load(request.file, request.settings)
-    scratch = Path(tempfile.mkdtemp(prefix="penstock-"))
-    engine = _engine(loaded, scratch)
-    found = Opened(request, loaded, engine, scratch)
-    try:
+    with scratch_folder() as scratch, closing(Opened(request, loaded, _engine(loaded, scratch), scratch)) as found:
         yield found
-    finally:
-        found.close()
 
 
 def _engine(loaded: Loaded, scratch: Path) -> Engine:
