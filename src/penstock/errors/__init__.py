@@ -25,6 +25,7 @@ __all__ = [
     "TransientError",
     "blanked",
     "nearest",
+    "together",
 ]
 
 _PASSWORD_IN_URL = re.compile(r"(://[^/@\s:]*:)([^@/\s]+)(?=@)")
@@ -203,6 +204,19 @@ class InternalError(PenstockError):
     """Our own bug: an invariant of Penstock did not hold."""
 
     exit_code = 70
+
+
+_WORST_FIRST: tuple[type[PenstockError], ...] = (InternalError, ConfigError, FatalError, TransientError, DataError)
+
+
+def together(problems: Sequence[Problem]) -> PenstockError:
+    """One exception for problems of any class, of the worst: what the author must mend comes before a stop, then what may
+    pass by itself, then the data. At least one is needed.
+    """
+    from penstock.errors.catalogue import class_of
+
+    found = {class_of(problem.code) for problem in problems}
+    return next(cls for cls in _WORST_FIRST if cls.__name__ in found).of(problems)
 
 
 def nearest(name: str, candidates: Sequence[str] | Iterable[str]) -> str | None:

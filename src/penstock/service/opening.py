@@ -14,7 +14,7 @@ from penstock.connectors.api import Allowance, Context, Contract, WriteMode
 from penstock.connectors.families import is_family
 from penstock.document.assembly import Loaded, load
 from penstock.engines.api import Limits
-from penstock.errors import ConfigError, InternalError, PenstockError, Problem
+from penstock.errors import ConfigError, InternalError, PenstockError, Problem, together
 from penstock.ledger.api import PipelineKey
 from penstock.plan.make import make_plan
 from penstock.registry import Capability
@@ -187,19 +187,19 @@ class Opened:
 
     @contextmanager
     def _noted(self, use: SourceUse | SinkUse) -> Iterator[None]:
-        """A problem without a place gets the component's, and the others are still asked."""
+        """A problem without a place gets the component's, and the others are still asked; not after our own bugs."""
         try:
             yield
-        except ConfigError as error:
-            self.problems.extend(error.placed(use.at, use.places).problems)
-        except PenstockError as error:
+        except InternalError as error:
             raise error.placed(use.at, use.places) from None
+        except PenstockError as error:
+            self.problems.extend(error.placed(use.at, use.places).problems)
 
     # ------------------------------------------------------------ compiling
 
     def compile(self, *, may_read: bool = True) -> Compiled:
-        """Raises ConfigError with every problem so far and every one of compiling."""
-        errors = [problem for problem in self.problems if problem.severity == "error"]
+        """Raises every problem so far and every one of compiling, in the worst class of theirs."""
+        errors = self._errors()
         for _ in range(_ROUNDS):
             try:
                 compiled = compile_pipeline(self.pipeline, self.facts, self.engine)
@@ -209,9 +209,9 @@ class Opened:
                 self.facts = self.facts.with_values({item.key: self._values(item) for item in needed.requests})
                 continue
             except ConfigError as error:
-                raise ConfigError.of([*errors, *error.problems]) from None
+                raise together([*errors, *error.problems]) from None
             if errors:
-                raise ConfigError.of(errors)
+                raise together(errors)
             warnings = tuple(problem for problem in self.problems if problem.severity != "error")
             return replace(compiled, warnings=(*warnings, *compiled.warnings))
         raise InternalError("INT-900", "a first read answered nothing")
@@ -225,20 +225,20 @@ class Opened:
         return as_they_stand(graph, self.sources, sinks=self.sinks, scratch=self.scratch)
 
     def changes(self, compiled: Compiled) -> dict[str, Preparation]:
-        """What preparing each sink would do. Raises ConfigError SNK-11x with the sink's place."""
+        """What preparing each sink would do. Raises what previewing raises, of all sinks, in the worst class of theirs."""
         found: dict[str, Preparation] = {}
-        errors: list[Problem] = []
         for write in compiled.graph.writes:
             if write.sink not in self.sinks or write.schema is None:
                 continue
-            try:
+            with self._noted(self.pipeline.sinks[write.sink]):
                 found[write.sink] = self.sinks[write.sink].preview(write.schema)
-            except ConfigError as error:
-                use = self.pipeline.sinks[write.sink]
-                errors.extend(error.placed(use.at, use.places).problems)
+        errors = self._errors()
         if errors:
-            raise ConfigError.of(errors)
+            raise together(errors)
         return found
+
+    def _errors(self) -> list[Problem]:
+        return [problem for problem in self.problems if problem.severity == "error"]
 
     def plan(self) -> tuple[Compiled, Plan]:
         compiled = self.compile()

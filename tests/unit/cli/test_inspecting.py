@@ -90,6 +90,28 @@ def test_every_value_in_force_has_its_origin_and_no_secret_is_shown(
     assert "hunter2secret" not in said.out + said.err + found.out + found.err
 
 
+@pytest.mark.parametrize("command", [("validate", "--connect"), ("plan",), ("run",)])
+def test_what_is_wrong_with_one_system_hides_nothing_of_another(
+    penstock: Callable[..., Said], project: Path, command: tuple[str, ...]
+) -> None:
+    for name in ("a", "b"):
+        (project / f"{name}.parquet").write_text("no table", encoding="utf-8")
+    text = (project / FILE).read_text(encoding="utf-8")
+    broken = "  a: {type: parquet, path: a.parquet}\n  b: {type: parquet, path: b.parquet}\ntransforms:"
+    (project / FILE).write_text(text.replace("transforms:", broken), encoding="utf-8")
+    said = penstock(*command, FILE, "--json")
+    assert [(problem["class"], problem["line"]) for problem in said.json["problems"]] == [
+        ("DataError", 6),
+        ("DataError", 7),
+    ]
+    assert said.code == 1
+    (project / "data" / "days.csv").unlink()
+    (project / FILE).write_text(text.replace("transforms:", broken).replace("price * 2", "prise * 2"), encoding="utf-8")
+    said = penstock(*command, FILE, "--json")
+    assert {problem["class"] for problem in said.json["problems"]} == {"DataError", "ConfigError"}
+    assert said.code == 2
+
+
 def test_an_unknown_environment_is_a_problem(penstock: Callable[..., Said]) -> None:
     said = penstock("validate", FILE, "--env", "prodd", "--json")
     assert said.code == 2

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from penstock.errors import ConfigError, Location, Problem, nearest
+from penstock.errors import ConfigError, Location, Problem, nearest, together
 
 CODE = re.compile(r"[A-Z]{3}-\d{3}")
 SOURCES = sorted((Path(__file__).parents[3] / "src").rglob("*.py"))
@@ -41,6 +41,21 @@ def test_errors_of_a_document_stand_in_its_order():
     sooner = Problem("DOC-100", "a", at=Location("f", 2, 1, 2))
     error = ConfigError.of([later, sooner])
     assert [p.message for p in error.problems] == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("codes", "exit_code"),
+    [
+        (["SRC-110"], 1),
+        (["SRC-110", "NET-110"], 3),
+        (["SRC-110", "NET-110", "RUN-110"], 4),
+        (["RUN-110", "SRC-110", "DOC-100"], 2),
+    ],
+)
+def test_problems_of_several_classes_are_an_error_of_the_worst(codes, exit_code):
+    error = together([Problem(code, "m") for code in codes])
+    assert error.exit_code == exit_code
+    assert [problem.code for problem in error.problems] == codes
 
 
 def test_errors_survive_pickling_with_all_problems():
