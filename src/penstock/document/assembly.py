@@ -19,7 +19,7 @@ from penstock.document.secrets import PLAIN_FILE, Secrets
 from penstock.document.secrets_file import SecretsFile
 from penstock.document.template import SecretSource, Values, try_fill
 from penstock.document.tree import Entry, Mapping, Scalar, find, is_null, locate
-from penstock.document.validation import validate
+from penstock.document.validation import Owner, validate
 from penstock.errors import ConfigError, Problem, nearest
 
 if TYPE_CHECKING:
@@ -231,7 +231,7 @@ class _Assembly:
 
     def _files_root(self, name: str, node: Mapping, values: Values) -> Path | None:
         filled = self._filled(node, values)
-        connection, problems = validate(FilesConnection, filled, f'the connection "{name}"')
+        connection, problems = validate(FilesConnection, filled, Owner(f'the connection "{name}"'))
         self._problems.extend(self._news(problems, project_is_whole=True))
         if connection is None:
             return None

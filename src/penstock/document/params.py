@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from penstock.document.models import ParamSpec
 from penstock.document.template import Filled, Values, try_fill
 from penstock.document.tree import Mapping, Scalar, is_null
-from penstock.document.validation import validate
+from penstock.document.validation import Owner, validate
 from penstock.errors import ConfigError, Problem, nearest
 from penstock.secret import Secret
 from penstock.types import Decimal as DecimalType
@@ -90,7 +90,7 @@ class _Reader:
     def parameter(self, name: str, node: Mapping, filled: Filled, at: Location) -> None:
         # The default is typed below, by the declared type and not by how it looks.
         bare = Mapping({key: entry for key, entry in node.entries.items() if key != "default"}, node.at)
-        spec, problems = validate(ParamSpec, bare, f'parameter "{name}"', at=at)
+        spec, problems = validate(ParamSpec, bare, Owner(f'parameter "{name}"'), at=at)
         self.problems.extend(replace(problem, code="DOC-160") for problem in problems)
         typed = self._type(spec.type, node) if spec is not None else None
         if typed is None:

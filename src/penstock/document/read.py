@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from penstock.document.contracts import column_places, read_contract
 from penstock.document.extras import missing_distributions
 from penstock.document.models import Pipeline, RunSettings, SinkUse, SourceUse, StepUse, Transform
 from penstock.document.tree import Entry, Mapping, Scalar, Sequence, find, is_null, locate
-from penstock.document.validation import located, present, secret_paths, unknown_keys, validate
+from penstock.document.validation import Owner, located, present, secret_paths, unknown_keys, validate
 from penstock.errors import ConfigError, Problem, nearest
 from penstock.fields import Located
 
@@ -76,7 +76,7 @@ class _Reader:
         self.closed(root, _KEYS, "a pipeline document")
         name = self.name_of_pipeline(root)
         description = self.description(root)
-        run, problems = validate(RunSettings, self.given(root, "run") or Mapping({}, root.at), "run")
+        run, problems = validate(RunSettings, self.given(root, "run") or Mapping({}, root.at), Owner("run"))
         self.problems.extend(problems)
         sources = self.section(root, "sources", self.source)
         transforms = self.section(root, "transforms", self.transform)
@@ -197,7 +197,8 @@ class _Reader:
         whole = self.with_connection(node, kind.value)
         if whole is None:
             return None
-        params, problems = validate(descriptor.params, whole, f'"{name}"', at=at)
+        owner = Owner(f'"{name}"', {} if whole is node else _connection_of(node))
+        params, problems = validate(descriptor.params, whole, owner, at=at)
         self.problems.extend(problems)
         if params is None:
             return None
@@ -258,7 +259,7 @@ class _Reader:
             )
             return None
         settings = {name: item for name, item in entry.value.entries.items() if name != "type"}
-        replaced = Entry(use.key, Mapping(settings, entry.value.at))
+        replaced = Entry(replace(use.key, at=entry.key.at), Mapping(settings, entry.value.at))
         return Mapping({**node.entries, "connection": replaced}, node.at)
 
     def contract(self, node: Mapping) -> Schema | None:
@@ -359,11 +360,17 @@ class _Reader:
                 hint=f'did you mean "{near}"?' if near else f"known steps: {', '.join(self.catalogue.names('steps'))}",
             )
             return None
-        params, problems = validate(descriptor.params, entry.value, f'step "{kinds[0]}"', at=entry.key.at)
+        params, problems = validate(descriptor.params, entry.value, Owner(f'step "{kinds[0]}"'), at=entry.key.at)
         self.problems.extend(problems)
         label = node.get("name")
         text = label.value if isinstance(label, Scalar) and isinstance(label.value, str) else kinds[0]
         return StepUse(descriptor, cast("Params", params), entry.key.at, text) if params is not None else None
+
+
+def _connection_of(node: Mapping) -> dict[str, str]:
+    """What is said of the settings of a connection that the component names."""
+    name = node.get("connection")
+    return {"connection": f'the connection "{name.text}"'} if isinstance(name, Scalar) else {}
 
 
 def _places(node: Mapping) -> dict[str, Location]:

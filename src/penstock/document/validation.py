@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -18,6 +18,7 @@ from penstock.types import QUOTED_TYPE, is_unclosed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from collections.abc import Mapping as AbstractMapping
 
     from pydantic.fields import FieldInfo
     from pydantic_core import ErrorDetails
@@ -58,8 +59,21 @@ def _text(node: Scalar) -> object:
     return Located.of(text_of(node.value), node.at, place, sql=sql if node.replacements else None)
 
 
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """What problems call a tree: ``name``; and by its key a part of it that others have in common with it."""
+
+    name: str
+    shared: AbstractMapping[str, str] = field(default_factory=dict)
+
+    def at(self, path: Path) -> tuple[str, Path]:
+        """Whose value lies at the path, and the path in what is theirs."""
+        part = self.shared.get(str(path[0])) if path else None
+        return (self.name, path) if part is None else (part, path[1:])
+
+
 def validate(
-    model: type[Model], node: Node, owner: str, *, at: Location | None = None
+    model: type[Model], node: Node, owner: Owner, *, at: Location | None = None
 ) -> tuple[Model | None, list[Problem]]:
     """The model made of the tree, or None and everything that is wrong with it (DOC-201, DOC-202, DOC-203, DOC-213).
 
@@ -77,14 +91,14 @@ def validate(
 
 
 def _strange_parameters(
-    details: list[ErrorDetails], model: type[BaseModel], *, node: Node, owner: str
+    details: list[ErrorDetails], model: type[BaseModel], *, node: Node, owner: Owner
 ) -> list[Problem]:
     """A map with a wrong key was taken for the short form's value, which is no map: then the key is what is wrong."""
     short = getattr(model, "short", None)
     taken_whole = any(detail["loc"] == (short,) and detail["type"].endswith("_type") for detail in details)
     if not taken_whole or not isinstance(node, Mapping):
         return []
-    return list(unknown_keys(node, tuple(_fields(model)), owner))
+    return list(unknown_keys(node, tuple(_fields(model)), owner.name))
 
 
 def _at_the_key(problem: Problem, node: Node, at: Location | None) -> Problem:
@@ -126,7 +140,7 @@ def present(node: Node, path: tuple[str | int, ...]) -> tuple[str | int, ...]:
     return known
 
 
-def _problem(detail: ErrorDetails, model: type[BaseModel], *, node: Node, owner: str) -> Problem:
+def _problem(detail: ErrorDetails, model: type[BaseModel], *, node: Node, owner: Owner) -> Problem:
     path = detail["loc"]
     name = str(path[-1]) if path else ""
     match detail["type"]:
@@ -135,24 +149,25 @@ def _problem(detail: ErrorDetails, model: type[BaseModel], *, node: Node, owner:
             near = nearest(name, known)
             return Problem(
                 "DOC-201",
-                f'{owner} has no key "{name}"',
+                f'{owner.at(path)[0]} has no key "{name}"',
                 at=locate(node, path, key=True),
                 detail=f"known keys: {', '.join(known)}." if known else None,
                 hint=f'did you mean "{near}"?' if near else None,
             )
         case "missing":
-            needed = (*present(node, path[:-1]), name)
-            return Problem("DOC-202", f'{owner} needs "{_dotted(needed)}"', at=locate(node, path))
+            whose, needed = owner.at((*present(node, path[:-1]), name))
+            return Problem("DOC-202", f'{whose} needs "{_dotted(needed)}"', at=locate(node, path))
         case _:
             return _wrong_value(detail, node, owner)
 
 
-def _wrong_value(detail: ErrorDetails, node: Node, owner: str) -> Problem:
+def _wrong_value(detail: ErrorDetails, node: Node, owner: Owner) -> Problem:
     place = present(node, detail["loc"])
     if detail["type"] == "union_tag_invalid":
         place = present(node, (*place, _context(detail, "discriminator").strip("'")))
     found = find(node, place)
-    subject = f'"{_dotted(place)}" of {owner}' if place else owner
+    whose, rest = owner.at(place)
+    subject = f'"{_dotted(rest)}" of {whose}' if rest else whose
     is_unfit = isinstance(detail.get("ctx", {}).get("error"), UnfitSecretError)
     if isinstance(found, Scalar) and isinstance(found.value, Secret) and not is_unfit:
         return Problem(

@@ -196,6 +196,18 @@ def test_the_project_of_a_folder(oil):
         project_of(None, Settings({}))
 
 
+def test_what_is_wrong_with_a_shared_connection_is_told_once(home):
+    home.write("penstock.yml", "project: oil\nconnections: {eia: {type: web, max_bytes: some, tmeout: 10 s}}\n")
+    sources = "{a: {type: web, connection: eia, path: a}, b: {type: web, connection: eia, path: b}}"
+    with pytest.raises(ConfigError) as refused:
+        home.load(f"pipeline: p\nsources: {sources}\nsinks: {{out: {{from: [a, b], type: csv, path: out}}}}\n")
+    assert sorted(problem.message.partition(" takes ")[0] for problem in refused.value.problems) == [
+        '"max_bytes" of the connection "eia"',
+        'the connection "eia" has no key "tmeout"',
+        'the connection "eia" needs "base_url"',
+    ]
+
+
 def test_paths_under_a_files_connection_are_allowed(home, tmp_path_factory):
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     home.write("penstock.yml", f"project: x\nconnections:\n  land: {{type: files, root: {elsewhere}}}\n")

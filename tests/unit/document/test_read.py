@@ -10,7 +10,7 @@ from penstock.connectors.files.csv_sink import CsvSinkParams
 from penstock.document.loader import load
 from penstock.document.read import read
 from penstock.document.template import Values, fill
-from penstock.document.validation import validate
+from penstock.document.validation import Owner, validate
 from penstock.errors import ConfigError
 from penstock.errors.catalogue import CATALOGUE
 from penstock.secret import Secret
@@ -282,6 +282,6 @@ def test_a_url_in_a_connections_place_is_no_name(tiny):
 
 def test_values_that_do_not_fit_together_are_told_at_the_first_that_is_named():
     node = load("type: csv\nfrom: a\npath: out.csv\nmode: append\n", "p.yml")
-    _, (problem,) = validate(CsvSinkParams, node, '"out"')
+    _, (problem,) = validate(CsvSinkParams, node, Owner('"out"'))
     assert problem.message.startswith('"out": the path has an extension')
     assert (problem.code, problem.at.line, problem.at.column) == ("DOC-203", 3, 7)

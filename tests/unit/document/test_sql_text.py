@@ -14,7 +14,7 @@ from penstock.document.loader import load
 from penstock.document.sql_text import as_sql
 from penstock.document.template import Values, fill
 from penstock.document.tree import Mapping, offset_location
-from penstock.document.validation import located, validate
+from penstock.document.validation import Owner, located, validate
 from penstock.errors import ConfigError
 from penstock.fields import Expression, Located, Params
 from penstock.secret import Secret
@@ -119,7 +119,7 @@ class Model(Params):
 
 def model(text, **params):
     values = Values({"PORT": "8080", "FLAG": "true"}, NoSecrets(), params)
-    return validate(Model, fill(load(text), values), "it")
+    return validate(Model, fill(load(text), values), Owner("it"))
 
 
 def test_the_field_types_what_takes_a_placeholders_place():

@@ -8,7 +8,7 @@ from harness import problem, problems, run
 from penstock.document.loader import load
 from penstock.document.secrets import Secrets
 from penstock.document.template import Values, fill
-from penstock.document.validation import validate
+from penstock.document.validation import Owner, validate
 from penstock.steps.limit import LimitParams
 
 _COLUMNS = {"n": "int64?", "t": "string"}
@@ -80,7 +80,7 @@ def test_a_limit_is_a_whole_number(rows: str) -> None:
 
 def test_a_limit_may_be_a_parameter() -> None:
     step = fill(load("rows: ${param.most}", "test.yml"), Values({}, Secrets({}), {"most": 3}))
-    params, problems = validate(LimitParams, step, 'step "limit"')
+    params, problems = validate(LimitParams, step, Owner('step "limit"'))
     assert (params, problems) == (LimitParams(rows=3), [])
 
 
