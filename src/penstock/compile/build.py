@@ -116,13 +116,14 @@ class _Build:
         """In the contract's order: where the source has its columns means nothing then, and is no other plan. Columns
         that the contract does not name and the policy ignores are not read: nothing in them can be bad.
         """
+        whole = Read(use.name, source=use.name, at=use.at, places=use.places, schema=physical)
         if contract is None:
-            return Read(use.name, source=use.name, at=use.at, schema=physical)
+            return whole
         new = () if use.params.on_new_column == "ignore" else tuple(n for n in physical.names if n not in contract)
         columns = (*(name for name in contract.names if name in physical), *new)
         if not columns or columns == physical.names:
-            return Read(use.name, source=use.name, at=use.at, schema=physical)
-        return Read(use.name, source=use.name, columns=columns, at=use.at, schema=physical.select(columns))
+            return whole
+        return dataclasses.replace(whole, columns=columns, schema=physical.select(columns))
 
     # ------------------------------------------------------------ transforms
 
@@ -171,7 +172,9 @@ class _Build:
         sent = self.builder.schema_of(written)
         target = self.facts.targets.get(use.name)
         after = _after(target, sent, evolves=self.facts.refreshes or use.params.on_schema_change == "evolve")
-        return self.builder.add(Table(f"{use.name}.table", sink=use.name, at=use.at, schema=after.relaxed()))
+        return self.builder.add(
+            Table(f"{use.name}.table", sink=use.name, at=use.at, places=use.places, schema=after.relaxed())
+        )
 
     def sink(self, use: SinkUse) -> str:
         if use.name in self.builder.nodes:

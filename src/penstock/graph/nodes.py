@@ -82,6 +82,7 @@ JoinKind: TypeAlias = Literal["inner", "left", "right", "full", "cross", "semi",
 class _Node:
     id: str
     at: Location | None = field(default=None, kw_only=True, compare=False)
+    places: Mapping[str, Location] = field(default_factory=dict, kw_only=True, compare=False)  # of a system's settings
     schema: Schema | None = field(default=None, kw_only=True)  # filled by the typing pass
 
     @property

@@ -55,11 +55,18 @@ class Feeds:
         """Everything that the sources have now; ``name`` (epoch and attempt) names the folder of spooled files,
         ``moment`` is the epoch's.
         """
-        return tuple(
-            Range(source, part.id, None, self._upto(source, part, folder=self.folder / name / source, moment=moment))
-            for source in dict.fromkeys(read.source for read in self.plan.graph.reads)
-            for part in self.sources[source].partitions()
-        )
+        reads = {read.source: read for read in self.plan.graph.reads}
+        return tuple(item for read in reads.values() for item in self._ranges(read, name, moment))
+
+    def _ranges(self, read: Read, name: str, moment: datetime) -> Sequence[Range]:
+        source, folder = read.source, self.folder / name / read.source
+        try:
+            return [
+                Range(source, part.id, None, self._upto(source, part, folder=folder, moment=moment))
+                for part in self.sources[source].partitions()
+            ]
+        except PenstockError as error:
+            raise error.placed(read.at, read.places) from None
 
     def _upto(self, name: str, part: Partition, *, folder: Path, moment: datetime) -> Position:
         source = self.sources[name]
@@ -132,7 +139,7 @@ class Feeds:
                 try:
                     found.append(source.scan(request))
                 except PenstockError as error:
-                    raise error.placed(node.at) from None
+                    raise error.placed(node.at, node.places) from None
         return found
 
     def _spooled(self, node: Read, item: Range) -> Iterator[Rows]:

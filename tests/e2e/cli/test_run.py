@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
 import sqlite3
+from contextlib import closing
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 if TYPE_CHECKING:
@@ -286,3 +290,35 @@ def test_log_lines_go_to_stderr_in_both_forms(penstock: Callable[..., Said]) -> 
         "run_started", "epoch_planned", "pass_started", "pass_done", "sink_committed", "epoch_sealed", "run_ended",
     ]  # fmt: skip
     assert {"level", "timestamp", "event", "pipeline", "run_id", "plan_hash"} == lines[0].keys()
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet", "sqlite"])
+def test_a_file_that_breaks_off_in_the_middle_is_told_at_its_path(
+    penstock: Callable[..., Said], project: Path, kind: str
+) -> None:
+    path = project / ("rows.csv.gz" if kind == "csv" else f"rows.{kind}")
+    match kind:
+        case "csv":
+            lines = "".join(f"{n}\n" for n in range(500_000))
+            path.write_bytes(gzip.compress(f"n\n{lines}".encode()))
+        case "parquet":
+            pq.write_table(pa.table({"n": range(100_000)}), path)
+        case _:
+            with closing(sqlite3.connect(path)) as database:
+                database.execute("create table t (n integer)")
+                database.executemany("insert into t values (?)", ((n,) for n in range(50_000)))
+                database.commit()
+    content = path.read_bytes()
+    middle = len(content) // 2
+    path.write_bytes(
+        content[:middle] if kind == "csv" else content[:middle] + b"\xff" * 9_000 + content[middle + 9_000 :]
+    )
+    table = ", table: t" if kind == "sqlite" else ""
+    (project / "broken.yml").write_text(
+        "pipeline: broken\n"
+        f"sources: {{raw: {{type: {kind}, path: {path.name}{table}, schema: {{columns: {{n: 'int64?'}}}}}}}}\n"
+        "sinks: {out: {from: raw, type: csv, path: out, mode: overwrite}}\n",
+        encoding="utf-8",
+    )
+    (problem,) = penstock("run", "broken.yml", "--json").json["problems"]
+    assert (problem["line"], problem["column"]) == (2, len(f"sources: {{raw: {{type: {kind}, path: ") + 1)

@@ -106,10 +106,13 @@ class Execution:
         except DataError as error:
             self._abandon(target)
             if not self._take_care(target, by_text=isinstance(error, UncertainError)):
+                self._place(error, target)
                 raise suspected(error, self.graph, target) from None
             return self.execute(target, attempt, undo, origin)
-        except BaseException:
+        except BaseException as error:
             self._abandon(target)
+            if isinstance(error, PenstockError):
+                self._place(error, target)
             raise
         before = frozenset(self.counts)
         try:
@@ -199,9 +202,15 @@ class Execution:
             try:
                 item.abandon()
             except PenstockError as error:
-                causes.append(error.placed(item.node.at))
+                causes.append(error.placed(item.node.at, item.node.places))
         if causes:
             raise causes[0] from None
+
+    def _place(self, error: PenstockError, target: str) -> None:
+        """What the engine says of a file stands at the source that the file is of."""
+        for _, item in self._used(target):
+            if any(item.reads_of(problem.detail or "") for problem in error.problems):
+                error.placed(item.node.at, item.node.places)
 
     def _take_care(self, target: str, *, by_text: bool) -> bool:
         """Whether there is an input that could be read with more care, and from now on is."""

@@ -43,6 +43,10 @@ class Input:
     settled: bool = False  # its rejects were taken by an earlier statement
     _open: list[_Opened] = field(default_factory=list)
 
+    def reads_of(self, text: str) -> bool:
+        """Whether the text names a file that is read."""
+        return any(path in text for part in self.parts if isinstance(part, Files) for path in part.paths)
+
     @property
     def can_be_eased(self) -> bool:
         """Whether a careful read may take what a fast one refused."""

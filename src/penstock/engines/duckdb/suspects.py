@@ -22,8 +22,10 @@ _HARMLESS: Final = (exp.TryCast, exp.Coalesce, exp.Case, exp.If, exp.Connector, 
 
 
 def suspected(error: DataError, graph: Graph, target: str) -> DataError:
-    """The error at the node that computes, where one alone does; else at the target, naming all that may be meant."""
-    if error.code not in _CODES:
+    """The error at the node that computes, where one alone does; else at the target, naming all that may be meant. One
+    that has a place keeps it.
+    """
+    if error.code not in _CODES or error.problems[0].at is not None:
         return error.placed(graph[target].at)
     above = graph.upstream(target)
     nodes = [node for node in graph.nodes if node.id in above and _computes(node)]
