@@ -1,13 +1,18 @@
-"""Comparisons that cannot be meant: DuckDB would cast one side for them, and fail on the first value that does not fit."""
+"""Comparisons that cannot be meant, and texts that are no value of the type they are read as: DuckDB would cast them, and
+fail on the first row.
+"""
 
 from __future__ import annotations
 
+import re
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from sqlglot import exp
 
 from penstock.errors import ConfigError
 from penstock.steps.collect import each
+from penstock.types import Schema
 from penstock.types.duckdb import from_duckdb
 from penstock.types.families import Family, comparable, family
 from penstock.types.logical import FLOAT64, STRING, Kind
@@ -16,20 +21,34 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from penstock.errors import Location
-    from penstock.types import LogicalType, Schema
+    from penstock.types import LogicalType
 
 _COMPARED: Final = (exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE, exp.NullSafeEQ, exp.NullSafeNEQ)
+# Year, month, day; hour, minute, second where there is a time.
+_MOMENT: Final = re.compile(r"\s*(\d{4})-(\d{1,2})-(\d{1,2})(?!\d)(?:[ T](\d{1,2}):(\d{1,2})(?::(\d{1,2}))?)?")
+_HOURS: Final = 24
 _SPECIAL: Final = ("infinity", "-infinity", "epoch", "inf", "nan", "today", "now", "yesterday", "tomorrow")
 
 
 def check_comparisons(tree: exp.Expr, schema: Schema, place: Callable[[exp.Expr], Location | None]) -> None:
-    """Looks at comparisons of columns, casts and literals; what else there is, the engine types. Raises ConfigError CMP-242."""
+    """Looks at comparisons of columns, casts and literals; what else there is, the engine types. Raises ConfigError
+    CMP-242, CMP-248 (a literal that is cast).
+    """
 
     def check(node: exp.Expr) -> None:
+        if isinstance(node, exp.Cast):
+            _check_cast(node, place)
         for other in _others(node):
             _check(node.this.unnest(), other.unnest(), schema=schema, place=place)
 
     each(tree.walk(), check)
+
+
+def _check_cast(node: exp.Cast, place: Callable[[exp.Expr], Location | None]) -> None:
+    kind = _type_of(node, Schema(()))
+    fails = not isinstance(node, exp.TryCast) and node.find_ancestor(exp.Try) is None
+    if fails and kind is not None and _is_text(node.this) and not _may_be(node.this.name, kind):
+        raise ConfigError("CMP-248", f"{_shown(node.this, kind)} is no {kind}", at=place(node))
 
 
 def _others(node: exp.Expr) -> Sequence[exp.Expr]:
@@ -90,16 +109,31 @@ def _may_be(text: str, kind: LogicalType) -> bool:
         case Family.NUMBER:
             return _is_number(text)
         case Family.INSTANT | Kind.TIME:
-            return any(character.isdigit() for character in text)
+            return any(character.isdigit() for character in text) and _may_be_moment(text)
         case _:
             return True
+
+
+def _may_be_moment(text: str) -> bool:
+    """Whether the parts of an ISO date and time, where the text has them, are such of a calendar and a clock."""
+    found = _MOMENT.match(text)
+    if found is None:
+        return True
+    year, month, day, hour, minute, second = (int(part) if part else 0 for part in found.groups())
+    try:
+        datetime(
+            year or 4, month, day, hour % 24, minute, second, tzinfo=UTC
+        )  # 24:00 ends a day; the year 0 is a leap year
+    except ValueError:
+        return False
+    return hour <= _HOURS
 
 
 def _is_number(text: str) -> bool:
     try:
         float(text)
     except ValueError:
-        return False
+        return text.strip().casefold().startswith(("0x", "0b"))
     return True
 
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 _SELECT: Final = "SELECT "
 _ORDER: Final = "SELECT 1 ORDER BY "
+_DIRECTIONS: Final = {"descending": "desc", "ascending": "asc"}
 # Functions that make several rows of one: only the step `explode` may.
 _ROW_MAKERS: Final = frozenset({"unnest", "explode", "posexplode", "generate_subscripts"})
 _TYPE_WORDS: Final = {"float32": exp.DType.FLOAT, "float64": exp.DType.DOUBLE}
@@ -138,9 +139,14 @@ def _refuse(
 ) -> NoReturn:
     start, length = span or (0, len(text.sql))
     at = text.place(start, length) if text.place else None
-    cut = text.sql.count("(") > text.sql.count(")")
-    hint = "a comma inside {...} or [...] of YAML ends the text: put the expression in quotes" if cut else None
-    raise ConfigError("CMP-207", message, at=at, detail=detail, hint=hint) from None
+    raise ConfigError("CMP-207", message, at=at, detail=detail, hint=_hint(text, start, length)) from None
+
+
+def _hint(text: ExpressionText, start: int, length: int) -> str | None:
+    if text.sql.count("(") > text.sql.count(")"):
+        return "a comma inside {...} or [...] of YAML ends the text: put the expression in quotes"
+    short = _DIRECTIONS.get(text.sql[start : start + length].casefold())
+    return f"SQL writes `{short}`" if short else None
 
 
 # ---------------------------------------------------------------- columns and what is allowed
@@ -153,7 +159,7 @@ def resolve(
 
     Raises ConfigError with all that is wrong: CMP-203 (no such column), CMP-204 (ambiguous), CMP-208, CMP-240, CMP-241,
     CMP-243, CMP-244 (what may not stand here), CMP-242 (a comparison of types that have nothing to do with each other;
-    joins check their own).
+    joins check their own), CMP-248 (a literal is cast to what it cannot be).
     """
     with together() as part:
         with part():

@@ -189,6 +189,9 @@ def problem_of(
             hint = "cast one of them"
         case "type" | "other":
             message = f"{_shown(part) or 'the expression'} cannot be typed"
+            hint = (
+                "SQL writes `and`: `&&` asks whether two lists overlap" if isinstance(part, exp.ArrayOverlaps) else None
+            )
     return Problem(_CODES[error.kind], message, at=at, detail=_evidence(error, inputs), hint=hint)
 
 

@@ -112,6 +112,12 @@ def test_expressions_mean_what_duckdb_means() -> None:
         ("a = 'x'", "CMP-242"),
         ("day > 5", "CMP-242"),
         ("day = 'yesterday morning'", "CMP-242"),
+        ("day > '2024-13-02'", "CMP-242"),
+        ("day between '2024-02-01' and '2023-02-29 10:00'", "CMP-242"),
+        ("day >= '2024-02-01 25:00:00'", "CMP-242"),
+        ("day > date '2024-02-30'", "CMP-248"),
+        ("cast('1.000,5' as int) = a", "CMP-248"),
+        ("'2024-06-31 24:00'::timestamp is null", "CMP-248"),
         ("b in (1, 2)", "CMP-242"),
         ("a between 'x' and 5", "CMP-242"),
         ("flag = 1", "CMP-242"),
@@ -147,6 +153,35 @@ def test_what_is_wrong_has_its_own_code(expression: str, code: str) -> None:
     found = problem(f'- derive: {{v: "{text}"}}', _COLUMNS)
     assert found.code == code
     assert found.at is not None
+
+
+@pytest.mark.parametrize(
+    ("step", "hint"),
+    [
+        ("filter: \"b == 'DE' && flag\"", "SQL writes `and`: `&&` asks whether two lists overlap"),
+        ("sort: a descending", "SQL writes `desc`"),
+        ('sort: "a, b Ascending"', "SQL writes `asc`"),
+        ("sort: a upwards", None),
+    ],
+)
+def test_what_other_languages_write_is_told_in_sql(step: str, hint: str | None) -> None:
+    assert problem(f"- {step}", _COLUMNS).hint == hint
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "day > '2024-02-29'",
+        "day > '0000-02-29'",
+        "day < '2024-12-31 24:00:00'",
+        "day > 'epoch'",
+        "day > try_cast('2024-13-02' as date)",
+        "try(cast('x' as int)) is null",
+        "cast('0x1F' as int) = a",
+    ],
+)
+def test_a_literal_that_is_of_its_type_is_not_refused(condition: str) -> None:
+    assert run(f'- filter: "{condition} or a = 3"', _COLUMNS, [_ROW]).rows
 
 
 @pytest.mark.parametrize(
