@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
@@ -297,12 +298,20 @@ def test_a_family_lists_its_members_and_reads_each(lab: Lab) -> None:
         assert read(family.source(members["sales.parted"], tables.context(lab.folder))).to_pylist() == [{"id": 1}]
         assert family.source(members['sales."a.b"'], tables.context(lab.folder)).describe().names == ("x",)
         family.close()
-        for entry, code in (("sales.none", "SRC-203"), ("nowhere.*", "SRC-208")):
+        for entry, code, hint in (
+            ("sales.none", "SRC-203", None),
+            ("sales.oders", "SRC-203", 'did you mean "sales.orders"?'),
+            ("orders", "SRC-203", 'did you mean "sales.orders"?'),
+            ("nowhere.*", "SRC-208", None),
+        ):
             empty = make_family(lab, [entry])
             with pytest.raises(ConfigError) as caught:
                 empty.members()
-            assert caught.value.code == code
+            assert (caught.value.code, caught.value.problems[0].hint) == (code, hint)
             empty.close()
+        with closing(source_of(lab, table="sales.oders")) as lone, pytest.raises(ConfigError) as caught:
+            lone.describe()
+        assert (caught.value.code, caught.value.problems[0].hint) == ("SRC-203", 'did you mean "sales.orders"?')
     finally:
         lab.connection.execute("DROP SCHEMA sales CASCADE")
 

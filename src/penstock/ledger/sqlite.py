@@ -369,7 +369,8 @@ def _classified(error: sqlite3.Error, path: Path) -> FatalError | TransientError
                 "LED-101",
                 f'the ledger "{path.name}" is damaged',
                 detail=words,
-                hint="restore it from a copy; the sinks' own markers tell what was committed",
+                hint=f"restore it from a copy; or remove it ({path}*), and run each pipeline of the project with "
+                "--full-refresh, which replaces the sinks' contents",
             )
         case _ if "full" in words or "readonly" in words or "unable to open" in words or "I/O" in words:
             return FatalError("LED-103", f'the ledger "{path.name}" cannot be written', detail=words)

@@ -199,6 +199,21 @@ def test_a_ledger_that_cannot_remember_hides_nothing(penstock: Callable[..., Sai
     assert (said.code, said.json.keys(), said.codes) == (4, KEYS, ["LED-101"])
 
 
+@pytest.mark.parametrize("sink", ["type: csv, path: out/days", "type: sqlite, path: out.db, table: days"])
+def test_what_a_damaged_ledger_hints_at_works(penstock: Callable[..., Said], project: Path, sink: str) -> None:
+    file = variant(project, "kept", ("type: csv, path: out/days.csv, mode: overwrite", sink))
+    assert penstock("run", file).code == 0
+    ledger = project / ".penstock" / "ledger.db"
+    ledger.write_bytes(b"no database" * 1000)
+    (problem,) = penstock("run", file, "--json").json["problems"]
+    assert f"remove it ({ledger}*), and run each pipeline of the project with --full-refresh" in problem["hint"]
+    for path in ledger.parent.glob(f"{ledger.name}*"):
+        path.unlink()
+    assert penstock("run", file, "--json").codes == ["RUN-114"]
+    assert penstock("run", file, "--full-refresh").code == 0
+    assert penstock("run", file).code == 0
+
+
 def test_a_run_that_is_interrupted_before_it_begins_is_remembered(
     penstock: Callable[..., Said], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -358,6 +358,38 @@ def test_an_error_points_at_the_value_that_it_is_about(penstock: Callable[..., S
     ]
 
 
+@pytest.mark.parametrize(
+    ("path", "near"),
+    [
+        ("dta/days.csv", "data/days.csv"),
+        ("data/day.csv", "data/days.csv"),
+        ("dta/*.csv", "data/*.csv"),
+        ("data/*.txt", None),
+        ("elsewhere/x.csv", None),
+    ],
+)
+def test_a_path_that_names_no_file_gets_the_nearest(
+    penstock: Callable[..., Said], project: Path, path: str, near: str | None
+) -> None:
+    (project / FILE).write_text(
+        (project / FILE).read_text(encoding="utf-8").replace("data/*.csv", path), encoding="utf-8"
+    )
+    (problem,) = penstock("validate", FILE, "--connect", "--json").json["problems"]
+    assert (problem["code"], problem["hint"]) == ("SRC-130", f'did you mean "{near}"?' if near else None)
+
+
+@pytest.mark.parametrize("kind", ["json", "ndjson"])
+def test_xml_that_is_read_as_json_is_called_so(penstock: Callable[..., Said], project: Path, kind: str) -> None:
+    (project / "rows.json").write_text("\ufeff<?xml version='1.0'?>\n<rows><row/></rows>", encoding="utf-8")
+    document = f"pipeline: p\nsources: {{a: {{type: {kind}, path: rows.json}}}}\nsinks: {{b: {{from: a, type: csv, path: b}}}}\n"
+    (project / "p.yml").write_text(document, encoding="utf-8")
+    problem = penstock("validate", "p.yml", "--connect", "--json").json["problems"][0]
+    assert (problem["code"], problem["hint"]) == ("SRC-134", "read XML with `type: xml`")
+    (project / "rows.json").write_text("", encoding="utf-8")
+    problem = penstock("validate", "p.yml", "--connect", "--json").json["problems"][0]
+    assert (problem["code"], problem["hint"]) == ("SRC-134", "state them under `schema`")
+
+
 def test_columns_that_the_target_lacks_are_told_at_the_target_by_the_sinks_own_name(
     penstock: Callable[..., Said], project: Path
 ) -> None:

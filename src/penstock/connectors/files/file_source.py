@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from pydantic import Field
 
 from penstock.connectors.api import Batches, Files, Source
-from penstock.connectors.files.listing import Listing, planned, position_of, state_of
+from penstock.connectors.files.listing import Listing, planned, position_of, state_of, unreadable
 from penstock.connectors.params import SourceParams
 from penstock.errors import ConfigError, DataError, InternalError
 from penstock.registry import Capability
@@ -31,6 +31,7 @@ NOTES: Final = (
     "Of a file over 8 MiB, a change that keeps size and time is seen only where it touches one of 64 sampled pieces.",
 )
 SAMPLED_FILES: Final = 16
+_LOOK_BYTES: Final = 1024
 LONG: Final = Decimal(38, 0)  # whole numbers of which a float would lose digits
 
 
@@ -86,7 +87,7 @@ class FileSource(Source):
             raise ConfigError(
                 "SRC-134",
                 f'no column of "{self.named}" is known: there is nothing to infer them from',
-                hint="state them under `schema`",
+                hint="read XML with `type: xml`" if _begins_as_xml(files[0]) else "state them under `schema`",
             )
         check_case(described, self.named)
         self._last = (files, described)
@@ -198,3 +199,12 @@ def sampled(files: Sequence[FoundFile]) -> Sequence[FoundFile]:
         return files
     step = (len(files) - 1) / (SAMPLED_FILES - 1)
     return [files[round(at * step)] for at in range(SAMPLED_FILES)]
+
+
+def _begins_as_xml(file: FoundFile) -> bool:
+    """Raises ConfigError SRC-132."""
+    try:
+        with file.path.open("rb") as stream:
+            return stream.read(_LOOK_BYTES).lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<")
+    except OSError as error:
+        raise unreadable(file.path, error) from None

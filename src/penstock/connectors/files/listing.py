@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from penstock.errors import ConfigError, DataError
+from penstock.errors import ConfigError, DataError, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -77,10 +77,25 @@ class Listing:
                 detail=f"looked for {place}"
                 + (f" with the endings {', '.join(self.endings)}" if place.is_dir() else "")
                 + ".",
+                hint=self._nearest(place),
                 about=("path",),
             )
         found = (FoundFile(self._checked(path), path.relative_to(root).as_posix()) for path in paths)
         return tuple(sorted(found, key=lambda item: item.name))
+
+    def _nearest(self, place: Path) -> str | None:
+        """The path with its first part that is not there as the nearest name that is."""
+        folder = next(folder for folder in place.parents if folder.is_dir())
+        missing = len(folder.parts) - len(place.parts)
+        written = list(Path(self.text).parts)
+        if not -len(written) <= missing < 0 or _WILDCARDS & set(written[missing]):
+            return None
+        try:
+            near = nearest(written[missing], os.listdir(folder))  # noqa: PTH208 -- names alone are wanted
+        except OSError:
+            return None
+        written[missing] = near or ""
+        return f'did you mean "{Path(*written)}"?' if near else None
 
     def _below(self, folder: Path) -> list[Path]:
         found: list[Path] = []

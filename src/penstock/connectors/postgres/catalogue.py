@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, LiteralString
 
+from penstock.connectors.postgres.names import TableName
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     import psycopg
     from psycopg import sql
 
-    from penstock.connectors.postgres.names import TableName
 
 _SYSTEM_ARRAYS: Final = frozenset({"int2vector", "oidvector"})
 _ARRAY_CATEGORY: Final = "A"
@@ -79,6 +80,12 @@ WHERE c.relname = %(name)s AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
 AND n.nspname = ANY (CASE WHEN %(schema)s::text IS NULL THEN current_schemas(false) ELSE ARRAY[%(schema)s::name] END)
 ORDER BY array_position(current_schemas(false), n.nspname) LIMIT 1
 """
+_NAMES: Final[LiteralString] = """
+SELECT n.nspname, c.relname, n.nspname = ANY (current_schemas(false))
+FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT c.relispartition
+AND n.nspname <> 'information_schema' AND n.nspname NOT LIKE 'pg\\_%' LIMIT 10000
+"""
 _BLOCKS: Final[LiteralString] = """
 WITH RECURSIVE heaps(oid) AS (
     SELECT %s::oid UNION SELECT i.inhrelid FROM pg_catalog.pg_inherits i JOIN heaps h ON i.inhparent = h.oid
@@ -112,6 +119,12 @@ def find_relation(connection: psycopg.Connection, table: TableName) -> Relation 
     oid, schema, name, kind = row
     size = connection.execute(_BLOCKS, (oid,)).fetchone()
     return Relation(oid, schema, name, kind, columns_of(connection, oid), int(size[0]) if size else 0)
+
+
+def relations(connection: psycopg.Connection) -> list[tuple[TableName, bool]]:
+    """Tables and views of the users', and whether the search path leads to them; of a great many not all."""
+    rows = connection.execute(_NAMES).fetchall()
+    return [(TableName(schema, name), in_path) for schema, name, in_path in rows]
 
 
 def columns_of(connection: psycopg.Connection, oid: int) -> tuple[PgColumn, ...]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Final, LiteralString
 
-from penstock.connectors.postgres.names import OWN_PREFIX, TableName, parse_name
+from penstock.connectors.postgres.names import OWN_PREFIX, TableName, nearest_table, parse_name
 from penstock.connectors.postgres.params import PostgresSourceParams, TableEntry
 from penstock.connectors.postgres.pool import Connections
 from penstock.connectors.postgres.source import PostgresSource
@@ -119,7 +119,9 @@ def _matching(entry: TableEntry, there: Sequence[tuple[Member, bool]]) -> list[M
     matches = [member for member, in_path in there if _means(wanted, member.table, pattern=pattern, in_path=in_path)]
     if not matches:
         code, what = ("SRC-208", "matches no table") if pattern else ("SRC-203", "is no table or view")
-        raise ConfigError(code, f'"{entry.name}", named in tables, {what}', about=("tables",))
+        near = None if pattern else nearest_table(wanted, ((member.table, in_path) for member, in_path in there))
+        hint = f'did you mean "{near}"?' if near else None
+        raise ConfigError(code, f'"{entry.name}", named in tables, {what}', hint=hint, about=("tables",))
     return [Member(m.name, m.table, tuple(entry.keys) or m.keys, entry.priority) for m in matches]
 
 

@@ -6,9 +6,11 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from penstock.errors import ConfigError
+from penstock.errors import ConfigError, nearest
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from psycopg import sql
 
     from penstock.connectors.postgres.driver import Area
@@ -48,6 +50,20 @@ def parse_name(text: str, area: Area) -> TableName:
             hint='write table or schema.table; a part with dots or quotes stands in double quotes, such as "a.b"',
         )
     return TableName(parts[0] if len(parts) > 1 else None, parts[-1])
+
+
+def nearest_table(wanted: TableName, there: Iterable[tuple[TableName, bool]]) -> str | None:
+    """The table that was meant, where one is near: one of the same schema by its name, else one of that name in another.
+    Each comes with whether the search path leads to it.
+    """
+    known = list(there)
+    beside = [
+        table.name for table, in_path in known if (in_path if wanted.schema is None else table.schema == wanted.schema)
+    ]
+    near = nearest(wanted.name, beside)
+    if near is not None:
+        return str(TableName(wanted.schema, near))
+    return next((str(table) for table, _ in known if table.name == wanted.name), None)
 
 
 def too_long(name: str) -> bool:

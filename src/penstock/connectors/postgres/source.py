@@ -6,9 +6,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from penstock.connectors.api import Context, CsvFormat, Partition, Pipe, Source
-from penstock.connectors.postgres.catalogue import columns_of_result, find_relation
+from penstock.connectors.postgres.catalogue import columns_of_result, find_relation, relations
 from penstock.connectors.postgres.copying import CopyPipes
-from penstock.connectors.postgres.names import parse_name
+from penstock.connectors.postgres.names import nearest_table, parse_name
 from penstock.connectors.postgres.pool import Connections
 from penstock.connectors.postgres.predicates import Predicates
 from penstock.connectors.postgres.ranges import by_key, by_place
@@ -92,12 +92,15 @@ class PostgresSource(Source):
             return self._of_query(connection)
 
     def _of_table(self, connection: psycopg.Connection, text: str) -> _Read:
-        relation = find_relation(connection, parse_name(text, "SRC"))
+        wanted = parse_name(text, "SRC")
+        relation = find_relation(connection, wanted)
         if relation is None:
+            near = nearest_table(wanted, relations(connection))
             raise ConfigError(
                 "SRC-203",
                 f'there is no table or view "{text}"',
                 detail=f"it was looked for on {self._connections.place.name}; names are taken as they are written",
+                hint=f'did you mean "{near}"?' if near else None,
                 about=("table",),
             )
         return self._described(relation.columns, relation.identifier(), relation)

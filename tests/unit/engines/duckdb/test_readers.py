@@ -425,6 +425,7 @@ def test_a_document_that_is_cut_off_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(DataError) as caught:
         careful(files, tmp_path)
     assert caught.value.code == "ENG-332"
+    assert caught.value.problems[0].message == f'the JSON document "{files.paths[0]}" is broken'
 
 
 @pytest.mark.parametrize("broken", [b'{"a":3', b'{"a":3} {"a":4}', b'{"a": nope}', b"{}}", b'{"a":"x"}', b"[1]"])

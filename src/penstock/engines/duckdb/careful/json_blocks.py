@@ -173,7 +173,7 @@ def values_of(form: JsonFormat, path: str, origin: str, workspace: Workspace) ->
             raise
         raise DataError(
             "ENG-332",
-            f'the JSON document "{origin}" is broken {f"after record {record - 1}" if record > 1 else "at its beginning"}',
+            f'the JSON document "{origin}" is broken{f" after record {record - 1}" if record > 1 else ""}',
             detail=" ".join(str(error).split())[:300],
             hint="one object per line (type ndjson) lets a bad record be put aside alone",
         ) from None
