@@ -5,20 +5,49 @@ and ``schema accept``.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from penstock.cli import options
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from penstock.service.accepting import Accepted
     from penstock.service.describing import Descriptor
 
-Code = Annotated[str | None, typer.Argument(metavar="CODE", help="One of them; else all.", show_default=False)]
-Name = Annotated[str | None, typer.Argument(metavar="NAME", help="One of them; else all.", show_default=False)]
+
+def _systems() -> Sequence[str]:
+    from penstock.service.describing import components
+
+    return [item.name for item in components("sources", "sinks")]
+
+
+def _steps() -> Sequence[str]:
+    from penstock.service.describing import components
+
+    return [item.name for item in components("steps")]
+
+
+def _codes() -> Sequence[str]:
+    from penstock.errors.catalogue import CATALOGUE
+
+    return list(CATALOGUE)
+
+
+def _one_of(metavar: str, names: Callable[[], Sequence[str]]) -> Any:
+    """An argument that may be left out, completed from the names."""
+
+    def begun(incomplete: str) -> list[str]:
+        return sorted({name for name in names() if name.startswith(incomplete)})
+
+    return typer.Argument(metavar=metavar, help="One of them; else all.", show_default=False, autocompletion=begun)
+
+
+Code = Annotated[str | None, _one_of("CODE", _codes)]
+System = Annotated[str | None, _one_of("NAME", _systems)]
+Step = Annotated[str | None, _one_of("NAME", _steps)]
 
 
 def register(app: typer.Typer) -> None:
@@ -30,7 +59,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(schemas, name="schema")
 
 
-def connectors(name: Name = None, *, json: options.Json = False) -> int:
+def connectors(name: System = None, *, json: options.Json = False) -> int:
     """Sources and sinks, or one system with its parameters."""
     from penstock.service import describing
 
@@ -39,7 +68,7 @@ def connectors(name: Name = None, *, json: options.Json = False) -> int:
     return _one(describing.component(name, "sources", "sinks"), json=json)
 
 
-def steps(name: Name = None, *, json: options.Json = False) -> int:
+def steps(name: Step = None, *, json: options.Json = False) -> int:
     """Steps of transforms, or one with its parameters."""
     from penstock.service import describing
 

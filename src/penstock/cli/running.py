@@ -96,14 +96,18 @@ def _stops(text: str | None) -> frozenset[str]:
 
 
 def _code(result: RunResult, stops: frozenset[str]) -> int:
+    from penstock.cli.output import write
     from penstock.service.documents import RunStatus
 
     if result.error is not None:
         return result.error.exit_code
     if result.status is RunStatus.INTERRUPTED:
         return Told(INTERRUPTED)
-    failed = ("rejects" in stops and result.rejected) or ("warnings" in stops and result.warnings)
-    return 1 if failed else 0
+    found = [name for name, there in (("rejects", result.rejected), ("warnings", result.warnings)) if there]
+    named = [name for name in found if name in stops]
+    if named:
+        write(f'"{result.pipeline}" has {" and ".join(named)}, on which it fails by --fail-on\n', sys.stderr)
+    return 1 if named else 0
 
 
 def _progress(chosen: options.Globals, events: Events) -> AbstractContextManager[None]:

@@ -14,6 +14,8 @@ from penstock.graph.chance import kept_until_sealed
 from penstock.registry import Capability
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from penstock.document.models import Guarantee, Pipeline, SourceUse
     from penstock.graph import Graph
 
@@ -68,9 +70,14 @@ def _again(pipeline: Pipeline, graph: Graph) -> list[str]:
     ways = {name: repeat_of(pipeline.sources[name], sinks=len(graph.writes)) for name in names}
     kept = [f'"{name}"' for name, way in ways.items() if way in {"kept as they came", "copied"}]
     once = [f'"{name}"' for name, way in ways.items() if way == "never"]
-    words = [f"what {', '.join(kept)} gave is kept until the epoch is sealed"] if kept else []
-    words += [f"{', '.join(once)} need not be read twice for one sink"] if once else []
+    words = [f"what {_listed(kept)} gave is kept until the epoch is sealed"] if kept else []
+    words += [f"{_listed(once)} need not be read twice for one sink"] if once else []
     if len(kept) + len(once) < len(ways):
         words.append("every other range can be read again" if words else "every range can be read again")
     chances = [f'"{node}"' for node in kept_until_sealed(graph)]
-    return [*words, f"the rows of {', '.join(chances)} are kept until every sink has them"] if chances else words
+    return [*words, f"the rows of {_listed(chances)} are kept until every sink has them"] if chances else words
+
+
+def _listed(names: Sequence[str]) -> str:
+    """``a``, ``a and b``, ``a, b and c``; at least one."""
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))

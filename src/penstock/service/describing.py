@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, Final
@@ -90,9 +90,14 @@ class Parameter:
 
 
 def parameters_of(descriptor: Descriptor) -> Sequence[Parameter]:
-    """In the order of its model, each followed by what stands inside it, keys as a document writes them."""
+    """In the order of its model, each followed by what stands inside it, keys as a document writes them; of the modes
+    only those that the component knows.
+    """
     schema = descriptor.params.model_json_schema(by_alias=True)
-    return list(_parameters("", schema, schema.get("$defs", {})))
+    found = _parameters("", schema, schema.get("$defs", {}))
+    if not descriptor.modes:
+        return list(found)
+    return [replace(item, type=" | ".join(descriptor.modes)) if item.name == "mode" else item for item in found]
 
 
 def _parameters(prefix: str, schema: Schema, definitions: Schema) -> Iterator[Parameter]:

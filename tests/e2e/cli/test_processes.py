@@ -218,6 +218,13 @@ def test_completion_knows_commands_and_options(fresh: Path) -> None:
     assert penstock(fresh, **asked).stdout.split() == ["rejects"]
     asked = {"_PENSTOCK_COMPLETE": "complete_bash", "COMP_WORDS": "penstock plan --s", "COMP_CWORD": "2"}
     assert penstock(fresh, **asked).stdout.split() == ["--sql"]
+    for words, names in (
+        ("steps fi", ["fill_null", "filter"]),
+        ("connectors sq", ["sqlite"]),
+        ("errors LED-10", ["LED-101", "LED-102", "LED-103"]),
+    ):
+        asked = {"_PENSTOCK_COMPLETE": "complete_bash", "COMP_WORDS": f"penstock {words}", "COMP_CWORD": "2"}
+        assert penstock(fresh, **asked).stdout.split() == names
     script = penstock(fresh, "--show-completion", "bash", _TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION="1")
     assert script.returncode == 0
     assert "complete -o default -F _penstock_completion penstock" in script.stdout

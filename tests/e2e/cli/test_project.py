@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import re
 import stat
 from typing import TYPE_CHECKING
 
+import pyarrow.parquet as pq
 import pytest
 
 if TYPE_CHECKING:
@@ -42,6 +44,28 @@ def test_an_empty_project_is_empty(penstock: Callable[..., Said], tmp_path: Path
         str(path.relative_to(tmp_path / "bare")) for path in (tmp_path / "bare").rglob("*") if path.is_file()
     )
     assert not list((tmp_path / "bare").rglob("*.csv"))
+
+
+def test_what_an_empty_project_says_of_pipelines_works(
+    penstock: Callable[..., Said], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert penstock("init", "bare", "--template", "empty").code == 0
+    folder = tmp_path / "bare"
+    monkeypatch.chdir(folder)
+    readme = (folder / "pipelines" / "README.md").read_text(encoding="utf-8")
+    (document,) = re.findall(r"```yaml\n(.*?)```", readme, re.DOTALL)
+    (commands,) = re.findall(r"```sh\n(.*?)```", readme, re.DOTALL)
+    (folder / "pipelines" / "orders.yml").write_text(document, encoding="utf-8")
+    (folder / "data").mkdir()
+    (folder / "data" / "orders.csv").write_text("id,amount\n1,5\n2,0\n", encoding="utf-8")
+    for line in commands.splitlines():
+        said = penstock(*line.partition("#")[0].split()[1:])
+        assert said.code == 0, said.err
+    assert pq.read_table(folder / "out" / "orders.parquet").to_pylist() == [{"id": 1, "amount": 5}]
+    for words in re.findall(r"`penstock ((?:connectors|steps)[a-z ]*)`", readme):
+        assert penstock(*words.split()).code == 0
+    assert "penstock secrets set" in readme
+    assert penstock("secrets", "set", "--help").code == 0
 
 
 def test_init_overwrites_nothing(penstock: Callable[..., Said], tmp_path: Path) -> None:

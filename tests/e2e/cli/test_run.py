@@ -105,6 +105,8 @@ def test_fail_on_decides_the_exit_code_of_a_run_that_is_done(
     said = penstock("run", FILE, "--fail-on", stops, "--json")
     assert said.code == code
     assert said.json["status"] == "done"
+    told = '"days" has rejects, on which it fails by --fail-on\n'
+    assert said.err == (told if code else "")
 
 
 def test_fail_on_knows_two_words(penstock: Callable[..., Said], project: Path) -> None:

@@ -40,6 +40,13 @@ def test_one_of_them_has_a_page(penstock: Callable[..., Said]) -> None:
     assert {"summary", "parameters", "example", "capabilities", "modes", "extra", "notes"} <= found[0].keys()
 
 
+def test_a_sink_names_the_modes_that_it_has_and_no_other(penstock: Callable[..., Said]) -> None:
+    found = {item["group"]: item for item in penstock("connectors", "csv", "--json").json["components"]}
+    (mode,) = [item for item in found["sinks"]["parameters"] if item["name"] == "mode"]
+    assert mode["type"] == " | ".join(found["sinks"]["modes"])
+    assert "merge" not in mode["type"]
+
+
 def test_what_stands_inside_a_parameter_has_its_type_default_unit_and_secrecy(penstock: Callable[..., Said]) -> None:
     (rest, *_) = penstock("connectors", "rest", "--json").json["components"]
     found = {item["name"]: (item["type"], item["default"], item["required"]) for item in rest["parameters"]}

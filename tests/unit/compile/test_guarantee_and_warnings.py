@@ -66,7 +66,7 @@ def test_more_than_the_sinks_can_give_is_refused_and_never_downgraded() -> None:
         (
             ["shifting", "answering", "steady"],
             2,
-            ['what "s0", "s1" gave is kept until the epoch is sealed', "every other range can be read again"],
+            ['what "s0" and "s1" gave is kept until the epoch is sealed', "every other range can be read again"],
         ),
         (
             ["shifting", "answering", "steady"],

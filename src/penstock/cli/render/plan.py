@@ -85,12 +85,15 @@ def _narrowed(name: str, explained: Explained) -> str:
 
 
 def _position(position: Position) -> Iterator[str]:
-    """``3 files``, ``version 7``; beside the version of its own form, a position holds what its connector says."""
+    """``3 files``, ``version 7``: what a position counts. Its texts are between the connector and its system, and ``v`` is
+    the version of its own form.
+    """
     for name, value in position.items():
-        if isinstance(value, list | tuple):
-            yield f"{len(value):,} {name.removesuffix('s') if len(value) == 1 else name}"
-        elif name != "v":
-            yield f"{name} {value}"
+        match value:
+            case list() | tuple():
+                yield f"{len(value):,} {name.removesuffix('s') if len(value) == 1 else name}"
+            case int() if name != "v":
+                yield f"{name} {value}"
 
 
 def _statements(explained: Explained) -> Iterator[RenderableType]:
