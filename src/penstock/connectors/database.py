@@ -51,6 +51,7 @@ def open_database(
     )
     if allowance.spill_bytes is not None:  # given to `connect` it would be shown, and not be heeded
         made.execute("SET max_temp_directory_size = ?", [f"{allowance.spill_bytes}B"])
+    made.execute("SET enable_progress_bar = false")  # under `python -c` and in notebooks it would go to stdout
     made.execute("SET TimeZone = 'UTC'")
     made.execute("SET arrow_lossless_conversion = ?", [lossless])
     made.execute("SET allowed_directories = ?", [[str(folder) for folder in folders]])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
@@ -216,3 +218,24 @@ def test_what_memory_cannot_hold_is_spilled_within_its_bound(tmp_path: Path) -> 
         pytest.raises(duckdb.OutOfMemoryException),
     ):
         database.execute(sorted_rows)
+
+
+@pytest.mark.parametrize(
+    "opened",
+    [
+        "from penstock.connectors.database import open_database; made = open_database(Allowance(2**28, 1))",
+        "from penstock.engines.duckdb.careful import Workspace; made = Workspace(Path('.'), 1, 2**28).connect(1)",
+    ],
+)
+def test_no_progress_bar_goes_to_stdout(opened: str, tmp_path: Path) -> None:
+    """DuckDB takes ``python -c`` and notebooks for somebody at a terminal."""
+    program = (
+        "from pathlib import Path\n"
+        "from penstock.connectors.api import Allowance\n"
+        f"{opened}\n"
+        "print(*made.execute(\"select current_setting('enable_progress_bar')\").fetchone())\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout == "False\n"

@@ -54,6 +54,7 @@ class Workspace:
                 "autoload_known_extensions": False,
             },
         )
+        made.execute("SET enable_progress_bar = false")  # under `python -c` and in notebooks it would go to stdout
         made.execute("SET TimeZone = 'UTC'")
         # The first would parse JSON twice, the second compute for all rows what a CASE asks of few.
         made.execute("SET disabled_optimizers = 'filter_pushdown,common_subexpressions'")
