@@ -179,7 +179,7 @@ def test_the_caret_stands_under_what_is_wrong(tiny, text, underlined):
 
 def test_a_connections_mistake_is_told_where_it_stands(tiny):
     problems = reading("pipeline: p\nsources: {a: {type: web, path: x, connection: bad}}", tiny).problems
-    assert [(p.code, p.at.file, p.at.line) for p in problems] == [("DOC-202", "p.yml", 2), ("DOC-201", "c.yml", 3)]
+    assert [(p.code, p.at.file, p.at.line) for p in problems] == [("DOC-202", "c.yml", 3), ("DOC-201", "c.yml", 3)]
 
 
 def test_everything_wrong_is_told_at_once_and_in_order(tiny):
