@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 _SAMPLED_RECORDS: Final = 5_000
 _STEP: Final = re.compile(r"[^\W\d][\w.\-]*")
 _XSI_NIL: Final = "{http://www.w3.org/2001/XMLSchema-instance}nil"
+_WHITE_SPACE: Final = " \t\r\n"  # XML's own: a no-break space is a character like any other
+_TEXT: Final = "#text"
 
 Record = dict[str, Any]
 
@@ -56,8 +58,9 @@ class XmlSourceParams(FileSourceParams):
 
 
 class XmlSource(FileSource):
-    """Columns: a record's attributes, then its child elements; a child without children of its own is its text, another
-    one is ``json``, and so is one that stands several times. Names are local names. Types: the schema's, else string.
+    """Columns: a record's attributes, then its child elements, then ``#text`` where it has text of its own; a child without
+    children of its own is its text, another one is ``json``, and so is one that stands several times. Names are local
+    names. Types: the schema's, else string.
     """
 
     endings = (".xml",)
@@ -160,11 +163,7 @@ class XmlSource(FileSource):
         )
 
     def _record(self, element: etree._Element, file: FoundFile) -> Record:
-        record: Record = {
-            f"{self._xml.attribute_prefix}{_local(name)}": str(value)
-            for name, value in element.attrib.items()
-            if name != _XSI_NIL
-        }
+        record = _attributes(element, self._xml.attribute_prefix)
         attributes = set(record)
         for child in element:
             name = _local(child.tag)
@@ -175,6 +174,7 @@ class XmlSource(FileSource):
                     hint='tell them apart with attribute_prefix: "@"',
                 )
             _add(record, name, _value(child))
+        _add_text(record, element)
         return record
 
 
@@ -201,23 +201,41 @@ def _local(name: object) -> str:
 
 
 def _value(element: etree._Element) -> Any:
-    """Text of a leaf (null where xsi:nil says so), else a map of attributes, children and ``#text``."""
+    """Text of a leaf (null where xsi:nil says so), else a map of attributes, children and ``#text`` where there is text."""
     if element.get(_XSI_NIL) in {"true", "1"}:
         return None
-    text = (element.text or "").strip()
-    plain = [name for name in element.attrib if name != _XSI_NIL]
-    if not len(element) and not plain:
-        return text
-    value: Record = {_local(name): str(element.attrib[name]) for name in plain}
+    value = _attributes(element)
+    if not len(element) and not value:
+        return _text(element)
     for child in element:
         _add(value, _local(child.tag), _value(child))
-    if text:
-        value["#text"] = text
+    _add_text(value, element)
     return value
 
 
+def _attributes(element: etree._Element, prefix: str = "") -> Record:
+    """By local name, all but xsi:nil."""
+    record: Record = {}
+    for name, value in element.attrib.items():
+        if name != _XSI_NIL:
+            _add(record, f"{prefix}{_local(name)}", str(value))
+    return record
+
+
+def _text(element: etree._Element) -> str:
+    """What stands in the element outside its children, without white space around each piece."""
+    pieces = (str(piece or "").strip(_WHITE_SPACE) for piece in (element.text, *(child.tail for child in element)))
+    return " ".join(piece for piece in pieces if piece)
+
+
+def _add_text(record: Record, element: etree._Element) -> None:
+    text = _text(element)
+    if text:
+        record[_TEXT] = text
+
+
 def _add(record: Record, name: str, value: Any) -> None:
-    """An element that stands several times is a list."""
+    """What stands several times is a list."""
     if name not in record:
         record[name] = value
     elif isinstance(record[name], list):
@@ -246,6 +264,7 @@ SOURCE: Final = Descriptor(
     notes=(
         "A document type declaration is refused: entities could make a small file grow without bound.",
         "Without a schema every column is a string, or json where an element has children or stands several times.",
+        "Text of a record's own, outside its elements, is the column `#text`; white space around a text goes.",
         "A file that is not well-formed fails the epoch: its records cannot be told apart.",
     ),
 )

@@ -39,7 +39,7 @@ def source(folder: Path, content: str | bytes, rows: str = "/Basket/BasketList",
 def records(found: XmlSource) -> list[dict[str, Any]]:
     scanned = found.scan(ScanRequest(Partition(), None, found.latest(Partition())))
     assert isinstance(scanned, Files)
-    return [json.loads(line) for path in scanned.paths for line in Path(path).read_text("utf-8").splitlines()]
+    return [json.loads(line) for path in scanned.paths for line in Path(path).read_text("utf-8").split("\n") if line]
 
 
 def test_attributes_and_elements_are_columns(tmp_path: Path) -> None:
@@ -56,6 +56,25 @@ def test_attributes_and_elements_are_columns(tmp_path: Path) -> None:
         {"data": "2024-01-03", "val": "", "note": {"lang": "de", "#text": "é & 漢"}, "tag": ["a", "b"]},
         {"data": "2024-01-04", "val2": None},
     ]
+
+
+@pytest.mark.parametrize(
+    ("row", "expected"),
+    [
+        ('<r day="1">1.5</r>', {"day": "1", "#text": "1.5"}),
+        ("<r>1.5</r>", {"#text": "1.5"}),
+        ("<r><v>a <b>c</b> d</v></r>", {"v": {"b": "c", "#text": "a d"}}),
+        ("<r>a<v>b</v>\n c</r>", {"v": "b", "#text": "a c"}),
+        ('<r xmlns:x="x" xmlns:y="y" x:i="1" y:i="2"/>', {"i": ["1", "2"]}),
+        ('<r><v xmlns:x="x" xmlns:y="y" x:i="1" y:i="2"/></r>', {"v": {"i": ["1", "2"]}}),
+        ("<r><v>\n\u00a0a\u2028\t</v></r>", {"v": "\u00a0a\u2028"}),
+        ("<r><v>a<![CDATA[<b>]]><!-- c -->d</v></r>", {"v": "a<b>d"}),
+    ],
+)
+def test_nothing_that_stands_in_a_record_is_lost(tmp_path: Path, row: str, expected: dict[str, Any]) -> None:
+    found = source(tmp_path, f"<a>{row}</a>", "/a/r")
+    assert found.describe().names == tuple(expected)
+    assert records(found) == [expected]
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "iso-8859-1"])
