@@ -217,6 +217,12 @@ def test_a_server_that_ignores_the_paging_parameter_is_noticed(serve, source_of)
     assert "same" in refused(source_of(server, paginate={"type": "page"}), "SRC-273")
 
 
+def test_a_server_that_ignores_the_paging_parameter_is_noticed_where_it_says_a_total(serve, source_of):
+    server = serve(lambda _: reply({"data": numbered(1, 2, 3), "total": 9}))
+    paging = {"type": "offset", "offset": "skip", "total": "total"}
+    assert "same" in refused(source_of(server, records="data", paginate=paging), "SRC-273")
+
+
 def test_a_listing_without_end_is_stopped(serve, source_of):
     server = serve(lambda got: reply(numbered(got.number)))
     refused(source_of(server, paginate={"type": "page"}, max_pages=5), "SRC-276")

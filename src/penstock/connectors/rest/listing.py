@@ -70,7 +70,9 @@ class Listing:
         planned = pager.planned(_said(latest))
         self._check_number(1 + planned.count)
         at_once = max(1, min(_INSPECTED_PAGES, _INSPECTED_BYTES // max(1, len(latest.page.body))))
-        for latest in self._in_parallel(planned.steps, inspector, at_once):
+        for following in self._in_parallel(planned.steps, inspector, at_once):
+            _check_new(latest, following)
+            latest = following
             yield count(latest)
         while (step := pager.next(_said(latest), progress)) is not None:
             self._check_number(progress.pages + 1)
