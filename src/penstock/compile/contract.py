@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from sqlglot import exp
 
 from penstock.compile.nested_nulls import has_forbidden_null
 from penstock.errors import ConfigError, Problem, nearest
+from penstock.faithful import Spelling, as_text, textual
 from penstock.graph.nodes import Cause, Check, Column, Project
 from penstock.steps.rewrite import shown
-from penstock.trees import column, is_not_null, is_null
+from penstock.trees import call, column, is_not_null, is_null
 from penstock.types.compatibility import can_hold
 from penstock.types.duckdb import to_duckdb
-from penstock.types.logical import relaxed
+from penstock.types.logical import FLOAT32, FLOAT64, JSON, STRING, Decimal, List, Map, Struct, relaxed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,7 +24,11 @@ if TYPE_CHECKING:
     from penstock.compile.scope import Builder
     from penstock.connectors.params import SourceParams
     from penstock.errors import Location
-    from penstock.types import Field, Schema
+    from penstock.types import Field, LogicalType, Schema
+
+_FLOATS: Final = (FLOAT32, FLOAT64)
+# What a float is off a decimal number of 15 digits, which all survive (IEEE 754), as a share of it.
+_FLOAT_NOISE: Final = "1e-15"
 
 
 def enforce(
@@ -157,22 +162,66 @@ def _holds(item: Field, have: Field) -> bool:
     return have.type == relaxed(item.type) or can_hold(relaxed(item.type), have.type)
 
 
+def _bad(item: Field, have: Field) -> exp.Expr | None:
+    """Whether a value that is there cannot be taken as it stands: there is no such value of the contract's type, or only
+    one that is rounded or cut. None where the type holds them all.
+    """
+    if _holds(item, have):
+        return None
+    value = column(item.name)
+    cast = exp.TryCast(this=value.copy(), to=to_duckdb(item.type))
+    if relaxed(have.type) == as_text(relaxed(item.type)):
+        return textual(item.type, Spelling()).differs(value, cast, tried=True)
+    again = exp.TryCast(this=cast.copy(), to=to_duckdb(have.type))
+    changed = _changed(value, again, item.type, have.type)
+    lost = is_null(cast)
+    return exp.and_(is_not_null(value), lost if changed is None else exp.or_(lost, changed))
+
+
+def _changed(value: exp.Expr, again: exp.Expr, wanted: LogicalType, given: LogicalType) -> exp.Expr | None:
+    """Whether a value that was cast there and back shows that it was rounded or cut. None: it shows nothing."""
+    if isinstance(wanted, Decimal) and given in _FLOATS:
+        off = call("abs", exp.Sub(this=again, expression=value.copy()))
+        noise = exp.Mul(this=call("abs", value.copy()), expression=exp.Literal.number(_FLOAT_NOISE))
+        return exp.GT(this=off, expression=noise)
+    return exp.NullSafeNEQ(this=again, expression=value.copy()) if _shows_loss(wanted, given) else None
+
+
+def _shows_loss(wanted: LogicalType, given: LogicalType) -> bool:
+    """Whether the value that comes back differs exactly where something was lost. A float has the digits that it has, and
+    a text is what a value looks like.
+    """
+    match wanted, given:
+        case List(), List():
+            return _shows_loss(wanted.element, given.element)
+        case Map(), Map():
+            return _shows_loss(wanted.key, given.key) and _shows_loss(wanted.value, given.value)
+        case Struct(), Struct():
+            fields = {field.name: field.type for field in given.fields}
+            return fields.keys() == {field.name for field in wanted.fields} and all(
+                _shows_loss(field.type, fields[field.name]) for field in wanted.fields
+            )
+        case Decimal(), _:
+            return given not in (*_FLOATS, STRING, JSON)
+        case _:
+            return wanted == given or not ({wanted, given} & {STRING, JSON} or wanted in _FLOATS)
+
+
 def _causes(item: Field, have: Field, mode: str) -> list[Cause]:
     value = column(item.name)
     causes: list[Cause] = []
-    lossless = _holds(item, have)
+    bad = _bad(item, have)
     on_fail: Literal["reject", "fail"] = "fail" if mode == "fail" else "reject"
-    cast = exp.TryCast(this=value.copy(), to=to_duckdb(item.type))
-    if not lossless and mode != "null":
-        bad = exp.and_(is_not_null(value), is_null(cast))
+    taken = _taken(item, have)
+    if bad is not None and mode != "null":
         causes.append(
             Cause("bad_value", bad, shown(item.name, column(item.name), f"is no {item.type}"), item.name, on_fail)
         )
-    becomes_null = not lossless and mode == "null"
+    becomes_null = bad is not None and mode == "null"
     if not item.nullable and (have.nullable or becomes_null):
         message = exp.Literal.string(f'"{item.name}" is null, and its schema does not allow that')
-        causes.append(Cause("null_value", is_null(cast if becomes_null else value), message, item.name, on_fail))
-    inside = has_forbidden_null(value if have.type == relaxed(item.type) else cast, item.type)
+        causes.append(Cause("null_value", is_null(taken if becomes_null else value), message, item.name, on_fail))
+    inside = has_forbidden_null(value if have.type == relaxed(item.type) else taken, item.type)
     if inside is not None:
         causes.append(
             Cause("null_value", inside, shown(item.name, column(item.name), "holds a null inside"), item.name, on_fail)
@@ -180,12 +229,21 @@ def _causes(item: Field, have: Field, mode: str) -> list[Cause]:
     return causes
 
 
+def _taken(item: Field, have: Field) -> exp.Expr:
+    """The value in the contract's type; null where it is bad."""
+    bad = _bad(item, have)
+    cast = exp.TryCast(this=column(item.name), to=to_duckdb(item.type))
+    return cast if bad is None else exp.Case().when(bad, exp.null()).else_(cast)
+
+
 def _value(item: Field, have: Field | None, mode: str) -> Column:
     if have is None:
         return Column(item.name, exp.Cast(this=exp.null(), to=to_duckdb(item.type)))
     if have.type == relaxed(item.type):
         return Column(item.name, column(item.name))
-    kind = exp.Cast if _holds(item, have) and mode != "null" else exp.TryCast
+    if mode == "null":
+        return Column(item.name, _taken(item, have), never_null=not item.nullable)
+    kind = exp.Cast if _holds(item, have) else exp.TryCast
     # The check before it let no row pass whose value would be null.
     return Column(item.name, kind(this=column(item.name), to=to_duckdb(item.type)), never_null=not item.nullable)
 

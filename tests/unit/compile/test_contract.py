@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -106,6 +107,41 @@ def test_nan_and_infinity_are_values_of_a_float_and_none_of_a_decimal() -> None:
     ran = _run('{a: "decimal(4,1)"}', {"a": "float64?"}, rows, "on_type_change: widen")
     assert ran.rows == [{"a": Decimal("1.5")}]
     assert len(ran.rejected) == 2
+
+
+_NOON = datetime.fromisoformat("2024-01-31T12:00:00")
+_ALTERED = [
+    ("int64?", "string?", ["7", "1e2", " 5.00 "], ["1.5", "x"]),
+    ("decimal(10,2)?", "string?", ["1.50", "1.500"], ["1.999", "1e-9"]),
+    ("date?", "string?", ["2024-01-31", "2024-01-31 00:00:00"], ["2024-01-31T12:00:00", "epoch"]),
+    ("timestamp?", "string?", ["2024-01-31T12:00:00Z"], ["2024-01-31T12:00:00+02:00"]),
+    ("float64?", "string?", ["0.1", "inf"], ["1e400"]),
+    ("list<int64>?", "list<string>?", [["1"], []], [["1.5"]]),
+    ("int64?", "float64?", [2.0, -0.0], [1.5, math.nan]),
+    ("decimal(10,2)?", "float64?", [0.1 + 0.2, 2.0], [1.999]),
+    ("decimal(28,8)?", "float64?", [93166418.83], [0.000000001]),
+    ("int64?", "decimal(6,2)?", [Decimal("3.00")], [Decimal("3.01")]),
+    ("decimal(6,1)?", "decimal(6,2)?", [Decimal("3.10")], [Decimal("3.01")]),
+    ("date?", "timestamp?", [_NOON.replace(hour=0)], [_NOON]),
+    ("boolean?", "int64?", [0, 1], [2]),
+    ("list<int64>?", "list<float64>?", [[2.0], []], [[1.5]]),
+    ("struct<a: int64?>?", "struct<a: float64?>?", [{"a": 2.0}], [{"a": 1.5}]),
+    ("float32?", "float64?", [0.1], [1e300]),
+    ("float64?", "int64?", [2**53 + 1], []),
+    ("string?", "int64?", [2**53 + 1], []),
+]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found", "good", "bad"), _ALTERED, ids=[f"{item[1]} as {item[0]}" for item in _ALTERED]
+)
+def test_a_value_is_taken_as_it_stands_or_not_at_all(wanted: str, found: str, good: list[Any], bad: list[Any]) -> None:
+    rows = [{"a": value} for value in (*good, None, *bad)]
+    ran = _run(f'{{a: "{wanted}"}}', {"a": found}, rows, "on_type_change: widen")
+    assert str([reject.row["a"] for reject in ran.rejected]) == str(bad)
+    assert len(ran.rows) == len(good) + 1
+    nulled = _run(f'{{a: "{wanted}"}}', {"a": found}, rows, "on_type_change: widen, on_bad_value: null")
+    assert [row["a"] for row in nulled.rows].count(None) == 1 + len(bad)
 
 
 def test_the_empty_input_has_the_columns_of_the_contract() -> None:
