@@ -589,7 +589,7 @@ def test_a_read_in_parts_sees_one_moment_while_others_write(lab: Lab) -> None:
             for _ in range(3):
                 source = lab.source(**keys)
                 scanned = source.scan(ScanRequest(source.partitions()[0], None, {"v": 1}, ("id", "amount")))
-                table, _ = pull(scanned)
+                table, _ = pull(scanned, changes=True)
                 source.close()
                 assert table.num_rows == 40_000
                 assert sum(table.column("amount").to_pylist()) == 4_000_000

@@ -61,15 +61,17 @@ def _copy(table: pa.Table, target: FileTarget) -> dict[str, int] | None:
     return counts and {os.path.relpath(path, target.folder): rows for path, rows in counts.items()}
 
 
-def pull(rows: Rows) -> tuple[pa.Table, int]:
-    """All rows of a scan as one table, and how many records it rejected."""
+def pull(rows: Rows, *, changes: bool = False) -> tuple[pa.Table, int]:
+    """All rows of a scan as one table, and how many records it rejected. ``changes``: others write to the system
+    meanwhile, so that a second read of it tells nothing of the first.
+    """
     match rows:
         case Batches():
             return _drain(rows)
         case Files():
             return _read_files(rows)
         case Pipe():
-            return _read_pipe(rows), 0
+            return _read_pipe(rows, changes=changes), 0
     assert_never(rows)
 
 
@@ -102,7 +104,7 @@ def _drain(rows: Batches) -> tuple[pa.Table, int]:
     return pa.Table.from_batches([chunk.batch.cast(schema) for chunk in chunks], schema=schema), rejected
 
 
-def _read_pipe(rows: Pipe) -> pa.Table:
+def _read_pipe(rows: Pipe, *, changes: bool) -> pa.Table:
     """The checked text; where there is an unchecked one, which a reader takes, it says the same."""
     ends = rows.open()
     try:
@@ -112,7 +114,7 @@ def _read_pipe(rows: Pipe) -> pa.Table:
         for end in ends:
             os.close(end)
     rows.finish()
-    unchecked = _read_unchecked(rows)
+    unchecked = None if changes else _read_unchecked(rows)
     assert unchecked is None or _contents(unchecked) == _contents(table), "the unchecked text says something else"
     return table
 
