@@ -242,7 +242,7 @@ class Pipe:
 
     ``open`` starts the producers and returns the read ends; the engine closes them. ``finish`` waits for the producers
     and raises what went wrong there. ``open_unchecked`` gives the same rows as :data:`COPY_TEXT`, every value as the system
-    prints it: at half its cost, so where there is such a way it is tried first; a value that is not of its column's type
+    prints it: at little more than half the cost, so where there is such a way it is tried first; a value that is not of its column's type
     (a date of infinity, or one before Christ) is the engine's to notice, which then asks for all of them again.
     """
 

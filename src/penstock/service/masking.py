@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from penstock.secret import MASK
+from penstock.service.json_text import read_json
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -55,7 +56,7 @@ def _masked_object(text: str | None, hidden: Collection[str]) -> str | None:
     """A JSON object of columns."""
     if text is None:
         return None
-    values = json.loads(text)
+    values = read_json(text)
     if not isinstance(values, dict):
         return json.dumps(MASK)
     return json.dumps({name: MASK if name in hidden else value for name, value in values.items()}, ensure_ascii=False)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from decimal import Decimal
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 from penstock.connectors.api import Receipt
@@ -14,6 +13,7 @@ from penstock.errors import ConfigError, nearest
 from penstock.ledger.api import RunRecord
 from penstock.ledger.rejects import read
 from penstock.service.causes import CauseRows, by_cause
+from penstock.service.json_text import read_json
 from penstock.service.masking import hidden_columns, masked_rejects
 from penstock.service.opening import LEDGER_FILE, open_ledger
 
@@ -173,18 +173,7 @@ class Rejected:
 
 
 def _parsed(text: str | None) -> Json:
-    if text is None:
-        return None
-    try:
-        found: Json = json.loads(text, parse_float=_number)
-    except ValueError:  # an integer of more digits than Python reads
-        return text
-    return found
-
-
-def _number(text: str) -> float | str:
-    number = float(text)
-    return number if Decimal(repr(number)) == Decimal(text) else text
+    return None if text is None else read_json(text)
 
 
 def rejects(

@@ -21,31 +21,7 @@ from typing import TYPE_CHECKING, Final, LiteralString, assert_never
 from penstock.connectors.postgres.names import MAX_NAME_BYTES, too_long
 from penstock.connectors.postgres.reading import logical_of
 from penstock.errors import InternalError
-from penstock.types import (
-    BINARY,
-    BOOLEAN,
-    DATE,
-    FLOAT32,
-    FLOAT64,
-    INT16,
-    INT32,
-    INT64,
-    INTERVAL,
-    JSON,
-    STRING,
-    TIME,
-    TIMESTAMP,
-    TIMESTAMPTZ,
-    UUID,
-    Decimal,
-    Field,
-    Kind,
-    List,
-    Map,
-    Primitive,
-    Schema,
-    Struct,
-)
+from penstock.types import JSON, STRING, Decimal, Field, Kind, List, Map, Primitive, Schema, Struct
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -77,24 +53,13 @@ _TYPES: Final[Mapping[Kind, LiteralString]] = {
     Kind.BINARY: "bytea",
     Kind.JSON: "jsonb",
 }
-# pg_type.typname of those whose logical type is told by it alone.
-_BINARY: Final[Mapping[LogicalType, str]] = {
-    STRING: "text",
-    BOOLEAN: "bool",
-    INT16: "int2",
-    INT32: "int4",
-    INT64: "int8",
-    FLOAT32: "float4",
-    FLOAT64: "float8",
-    DATE: "date",
-    TIME: "time",
-    TIMESTAMP: "timestamp",
-    TIMESTAMPTZ: "timestamptz",
-    INTERVAL: "interval",
-    UUID: "uuid",
-    BINARY: "bytea",
-    JSON: "jsonb",
-}
+# Types whose own binary form is the one that is sent; what is sent for the others, the server casts.
+_SENT: Final = frozenset(
+    {
+        *("bool", "int2", "int4", "int8", "float4", "float8", "numeric", "date", "time", "timestamp", "timestamptz"),
+        *("interval", "uuid", "bytea", "text", "jsonb"),
+    }
+)
 _EXACT: Final = frozenset(
     {Kind.INT8, Kind.INT16, Kind.INT32, Kind.INT64, Kind.UINT8, Kind.UINT16, Kind.UINT32, Kind.UINT64}
 )
@@ -190,7 +155,8 @@ def arrives_as(column: PgColumn, logical: LogicalType) -> bool:
     kind = column.type
     if not kind.built_in or kind.element is not None or logical_of(column) != logical:
         return False
-    return kind.name == ("numeric" if isinstance(logical, Decimal) else _BINARY.get(logical))
+    # A numeric without digits is told as a string, and what is sent for one is text.
+    return kind.name in _SENT and isinstance(logical, Decimal) == (kind.name == "numeric")
 
 
 def differs(column: PgColumn, one: sql.Composable, other: sql.Composable) -> sql.Composable:

@@ -50,6 +50,7 @@ class CopyPipes:
         self,
         connections: Connections,
         statements: Sequence[sql.Composable],
+        *,
         unchecked: Sequence[sql.Composable] = (),
         check: Callable[[psycopg.Connection], None] | None = None,
     ) -> None:

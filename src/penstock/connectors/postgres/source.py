@@ -141,7 +141,7 @@ class PostgresSource(Source):
             copies = CopyPipes(self._connections, checked, check=check)
             return Pipe(FORMAT, schema, copies.open, copies.finish)
         unchecked = _copies(plain, parts, sql.SQL("(FORMAT text, ENCODING 'UTF8')"))
-        copies = CopyPipes(self._connections, checked, unchecked, check)
+        copies = CopyPipes(self._connections, checked, unchecked=unchecked, check=check)
         return Pipe(FORMAT, schema, copies.open, copies.finish, copies.open_unchecked)
 
     def _rows(self, read: _Read, predicate: exp.Expr | None) -> list[sql.Composable]:
