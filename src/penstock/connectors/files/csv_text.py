@@ -80,9 +80,7 @@ def find_delimiter(text: str, form: CsvFormat) -> str:
     return best
 
 
-_SHOWN: Final = 60  # characters of a name
-
-
+_SHOWN: Final = 100  # characters of a name
 _OWN_NAMES: Final = (
     "name all columns in their order under `columns`, and skip the header with skip_lines: 1, header: false"
 )
@@ -109,8 +107,8 @@ def _objection(name: str, times: int) -> str | None:
     if not name.strip():
         return "a column without a name"
     if "\0" in name:
-        return f"a NUL character in the column {name[:100]!r}"
-    return f"two columns named {name!r}" if times > 1 else None
+        return f"a NUL character in the column {name[:_SHOWN]!r}"
+    return f"two columns named {name[:_SHOWN]!r}" if times > 1 else None
 
 
 # ---------------------------------------------------------------- types

@@ -64,10 +64,8 @@ def prepared(path: str, form: CsvFormat, scratch: Path) -> Prepared:
 def places_in_file(path: str, form: CsvFormat, ready: Prepared, places: Sequence[int]) -> list[int]:
     """Where bytes of a copy stand in the file itself, decompressed. Both are counted from 0; ``places`` ascend."""
     found: list[int] = []
-    before, gone = (
-        -ready.mark,
-        ready.mark,
-    )  # the bytes of the copy before a block, and those that the copy lacks of them
+    # The bytes of the copy before a block, and those that the copy lacks of them.
+    before, gone = -ready.mark, ready.mark
     with stream(path, form.compression) as source:
         for block, evened in _evened(_blocks(source), form):
             if len(found) == len(places):
