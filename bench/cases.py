@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from bench.harness import Case, Command, penstock, python
-from bench.inputs import DATA, DUCKDB_COLUMNS, ROOT, SCHEMA, lineitem, peers, with_bad_records
+from bench.inputs import DATA, DUCKDB_COLUMNS, ROOT, SCHEMA, changes, lineitem, peers, with_bad_records
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -152,7 +152,7 @@ def small() -> Iterator[Case]:
 
 
 def delta(rows: int) -> Iterator[Case]:
-    source, part = lineitem(rows, "parquet"), lineitem(rows // 10, "parquet")
+    source, part = lineitem(rows, "parquet"), changes(rows)
     document = """
         pipeline: bench
         sources: {{a: {{type: parquet, path: {source}}}}}
@@ -166,7 +166,7 @@ def delta(rows: int) -> Iterator[Case]:
         folder = workplace(f"delta-{kind}", document.format(source=used, mode=mode), allow=str(DATA))
         seed = folder / "seed"
         if kind == "merge":
-            _delta_table(source, seed)
+            _delta_table(folder, source)
         fresh = emptied(folder, "out", ".penstock")
 
         def before(
@@ -188,14 +188,22 @@ def delta(rows: int) -> Iterator[Case]:
             ),
         }
         title = (
-            f"Delta append, {rows:,} rows" if kind == "append" else f"Delta merge, {rows // 10:,} into {rows:,} rows"
+            f"Delta append, {rows:,} rows"
+            if kind == "append"
+            else f"Delta merge, {rows // 10:,} (half of them new) into {rows:,} rows"
         )
         floor = "DuckDB's Parquet copy" if kind == "append" else "DuckDB's anti-join rewrite"
         yield Case(title, gate, goal, floor, commands)
 
 
-def _delta_table(source: Path, target: Path) -> None:
-    subprocess.run(python(str(PROGRAMS / "peer_delta.py"), "append", str(source), str(target)), check=True)
+def _delta_table(folder: Path, source: Path) -> None:
+    """``seed``, as Penstock writes it: files whose row groups two cores can read at once, as those of the floor."""
+    (folder / "seed.yml").write_text(
+        f"pipeline: seed\nsources: {{a: {{type: parquet, path: {source}}}}}\n"
+        "sinks: {one: {from: a, type: delta, path: seed, mode: overwrite}}\n",
+        encoding="utf-8",
+    )
+    subprocess.run(penstock("--quiet", "run", "seed.yml"), cwd=folder, check=True)
 
 
 # ---------------------------------------------------------------- rest

@@ -76,6 +76,27 @@ def _write(rows: int, ending: str, path: Path) -> None:
     part.rename(path)
 
 
+def changes(rows: int) -> Path:
+    """Parquet, a tenth as many rows as ``lineitem``: every 20th of them with another quantity, and as many new ones."""
+    path = DATA / f"li-{rows}-changes.parquet"
+    if not path.exists():
+        import duckdb
+
+        source = lineitem(rows, "parquet")
+        number = "(l_orderkey * 4 + l_linenumber - 1)"
+        part = path.with_suffix(".part")
+        with duckdb.connect() as connection:
+            connection.execute(f"""
+                copy (
+                    select * replace (l_quantity + 1 as l_quantity) from '{source}' where {number} % 20 = 0
+                    union all
+                    select * replace (l_orderkey + {rows} as l_orderkey) from '{source}' where {number} % 20 = 1
+                ) to '{part}' (format parquet)
+            """)
+        part.rename(path)
+    return path
+
+
 def with_bad_records(rows: int) -> Path:
     """NDJSON with one line in a hundred cut in half."""
     path = DATA / f"li-{rows}-bad.ndjson"

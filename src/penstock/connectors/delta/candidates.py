@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from penstock.connectors.delta.table import DataFile, Snapshot
 
@@ -43,18 +43,20 @@ def _comparable(low: Any, high: Any) -> bool:
 
 
 def _meets(least: Any, greatest: Any, bounds: tuple[Any, Any]) -> bool:
-    if least is None or greatest is None:
-        return True
     low, high = bounds
+    if type(least) is not type(low) or type(greatest) is not type(high):  # unknown, or beyond what Python holds
+        return True
     return bool(least <= high and low <= greatest)
 
 
 def _logged(table: Snapshot, side: str, key: str) -> dict[str, Any]:
     """By path; empty where the log has no such bounds."""
+    from arro3.core import struct_field
+
     if side not in table.actions.column_names:
         return {}
     bounds = table.actions.column(side).combine_chunks()
-    names: Sequence[str] = [field.name for field in bounds.type]
+    names = [field.name for field in bounds.type.fields]
     if key not in names:
         return {}
-    return dict(zip(table.paths, bounds.field(key).to_pylist(), strict=True))
+    return dict(zip(table.paths, struct_field(bounds, names.index(key)).to_pylist(), strict=True))

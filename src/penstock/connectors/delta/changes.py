@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from penstock.connectors.api import Context, Epoch
+    from penstock.connectors.delta.duck import Duck
     from penstock.connectors.delta.params import DeltaSinkParams
     from penstock.connectors.delta.staging import Attempt, NewFile
     from penstock.connectors.delta.table import DataFile, Snapshot
@@ -70,16 +71,14 @@ class Try:
         change = self._change(files, [attempt.note_of(part.source) for attempt, part in self.staged])
         rows = sum(file.rows for file in files)
         receipt = Receipt(rows=rows, inserted=rows)
+        if self.params.mode is WriteMode.APPEND:
+            return change, receipt
         live = () if self.table is None else self.table.files
-        match self.params.mode:
-            case WriteMode.OVERWRITE:
-                return replace(change, removes=live, whole=True), replace(receipt, deleted=_rows_of(live))
-            case WriteMode.OVERWRITE_PARTITIONS:
-                came = {tuple(file.partition[name] for name in self.shape.partition_by) for file in files}
-                replaced = tuple(file for file in live if self._partition(file) in came)
-                return replace(change, removes=replaced), replace(receipt, deleted=_rows_of(replaced))
-            case _:
-                return change, receipt
+        if self.params.mode is WriteMode.OVERWRITE:
+            return replace(change, removes=live, whole=True), replace(receipt, deleted=_rows_of(live))
+        came = {tuple(file.partition[name] for name in self.shape.partition_by) for file in files}
+        replaced = tuple(file for file in live if self._partition(file) in came)
+        return replace(change, removes=replaced), replace(receipt, deleted=_rows_of(replaced))
 
     def _partition(self, file: DataFile) -> tuple[str | None, ...]:
         """The values of a live file's partition as the log of a new file would spell them."""
@@ -97,10 +96,10 @@ class Try:
             check_present(self.table.root, self.table.files)
         with duck(home.root, self.context.allowance) as own:
             merged = merge(own, self._work(), paths, self.table, folder)
-        counts = merged.counts
-        if counts.get(INSERTED):
-            self._check_unsent()
-        files = self._written(home, source)
+            counts = merged.counts
+            if counts.get(INSERTED):
+                self._check_unsent()
+            files = self._written(own, home, source)
         change = replace(self._change(files, [home.note_of(source)]), removes=merged.replaced)
         receipt = Receipt(
             rows=sum(counts.values()),
@@ -134,7 +133,7 @@ class Try:
         with duck(home.root, self.context.allowance) as own:
             rows = table_rows(own, table, rest, shape.target, alias="t")
             own.run(copy(all_of(rows), folder, shape.form, shape.partition_by))
-        files = self._written(home, source)
+            files = self._written(own, home, source)
         return replace(change, adds=(*change.adds, *files), placed=(*change.placed, home.note_of(source)), whole=True)
 
     def _fresh(self, source: str) -> tuple[Attempt, Path]:
@@ -142,8 +141,8 @@ class Try:
         home = self.staged[0][0]
         return home, home.fresh(source)
 
-    def _written(self, home: Attempt, source: str) -> list[NewFile]:
-        files = collect(home.folder / source, self.shape.target, self.shape.partition_by)
+    def _written(self, own: Duck, home: Attempt, source: str) -> list[NewFile]:
+        files = collect(own, home.folder / source, self.shape.target, self.shape.partition_by)
         self.context.reached("delta.computed")
         self._own.append((home, source))
         return home.place(files, self.epoch, source=source)

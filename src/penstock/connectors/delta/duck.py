@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
+    import duckdb
+
     from penstock.connectors.api import Allowance, ParquetFormat
 
 _LOOK_S: Final = 0.05
@@ -35,14 +37,10 @@ class Duck:
         text = statement.sql(dialect="duckdb")
         self._do(lambda: self._connection.execute(text) and None)
 
-    def rows(self, query: exp.Expr) -> list[tuple[Any, ...]]:
-        """The few rows of a query, by way of Arrow: DuckDB's own way to Python needs one more package for time zones.
-
-        Errors as ``run``.
-        """
+    def rows(self, query: exp.Query | exp.Describe) -> list[tuple[Any, ...]]:
+        """The few rows of a query. Errors as ``run``."""
         text = query.sql(dialect="duckdb")
-        found = self._do(lambda: self._connection.sql(text).to_arrow_table())
-        return list(zip(*(column.to_pylist() for column in found.columns), strict=True))
+        return self._do(lambda: _fetched(self._connection.sql(text)))
 
     def _do(self, what: Callable[[], Result]) -> Result:
         """On a thread of its own, so that an interrupt ends it at once."""
@@ -91,6 +89,14 @@ def _translated(error: BaseException) -> BaseException:
             )
         case _:
             return error
+
+
+def _fetched(relation: duckdb.DuckDBPyRelation) -> list[tuple[Any, ...]]:
+    """Where times have a zone by way of Arrow: DuckDB's own way to Python needs one more package for them."""
+    if not any(kind.id == "timestamp with time zone" for kind in relation.types):
+        return relation.fetchall()
+    columns = relation.to_arrow_table().columns
+    return list(zip(*(column.to_pylist() for column in columns), strict=True))
 
 
 # ---------------------------------------------------------------- writing files

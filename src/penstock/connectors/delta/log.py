@@ -62,15 +62,19 @@ def incarnations(root: Path, sink_id: SinkId) -> frozenset[str]:
 
 
 def _apps(log: Path) -> Iterator[str]:
-    import pyarrow.parquet as pq
-
     for entry in log.glob("*.json"):
         with entry.open(encoding="utf-8") as lines:
             yield from (json.loads(line)["txn"]["appId"] for line in lines if line.startswith(_TRANSACTION))
     for checkpoint in log.glob("*.checkpoint*.parquet"):
-        with pq.ParquetFile(checkpoint) as file:
-            transactions = file.read(columns=["txn.appId"]).column("txn").to_pylist()
-        yield from (row["appId"] for row in transactions if row is not None)
+        yield from _checkpointed(checkpoint)
+
+
+def _checkpointed(checkpoint: Path) -> list[str]:
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(checkpoint) as file:
+        transactions = file.read(columns=["txn.appId"]).column("txn").to_pylist()
+    return [row["appId"] for row in transactions if row is not None]
 
 
 def _told(path: Path) -> dict[str, Any] | None:

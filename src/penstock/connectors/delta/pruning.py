@@ -60,7 +60,7 @@ def kept(snapshot: Snapshot, predicate: exp.Expr, *, allowance: Allowance) -> tu
         return snapshot.files
     import pyarrow as pa
 
-    values = snapshot.actions.column("partition").combine_chunks().flatten()
+    values = pa.chunked_array(snapshot.actions.column("partition")).combine_chunks().flatten()
     place = unused_name("place", _names(snapshot))
     listed = pa.table([pa.array(range(len(snapshot.files))), *values], names=[place, *_names(snapshot)])
     query = exp.select(column(place)).from_(relation("listed"))
@@ -76,7 +76,7 @@ def kept(snapshot: Snapshot, predicate: exp.Expr, *, allowance: Allowance) -> tu
 
 
 def _names(snapshot: Snapshot) -> list[str]:
-    return [field.name for field in snapshot.actions.schema.field("partition").type]
+    return [field.name for field in snapshot.actions.column("partition").type.fields]
 
 
 def _typed(node: exp.Expr, typed: dict[str, exp.Cast]) -> exp.Expr:

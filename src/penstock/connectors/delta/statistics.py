@@ -8,18 +8,22 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal as Number
+from struct import pack, unpack
 from typing import TYPE_CHECKING, Any, Final
 
+from sqlglot import exp
+
+from penstock.trees import call, file_names
 from penstock.types import Decimal, Kind, Primitive
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    import pyarrow.parquet as pq
-
+    from penstock.connectors.delta.duck import Duck
     from penstock.types import LogicalType, Schema
 
 _COLUMNS: Final = 32  # of how many columns, from the first, Delta keeps bounds
@@ -33,43 +37,89 @@ _BOUNDED: Final = frozenset(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Group:
+    """What the footer says of a column in one row group: bounds as DuckDB prints them, None where it does not tell."""
+
+    values: int
+    nulls: int | None
+    least: str | None
+    greatest: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Footer:
-    """The footer of one file, read once."""
+    """The footer of one file: its rows, and its columns that are not nested, by row group."""
 
-    def __init__(self, path: Path) -> None:
-        import pyarrow.parquet as pq
-
-        self._metadata = pq.read_metadata(path)
-        leaves = ((at, self._metadata.schema.column(at)) for at in range(self._metadata.num_columns))
-        # A leaf "a.b" of a struct has the path that a column "a.b" has, and is defined deeper.
-        self._places = {leaf.path: at for at, leaf in leaves if leaf.max_definition_level <= 1}
-        self._groups = [self._metadata.row_group(at) for at in range(self._metadata.num_row_groups)]
-
-    @property
-    def rows(self) -> int:
-        return int(self._metadata.num_rows)
+    rows: int
+    columns: Mapping[str, Sequence[Group]]
 
     def nulls(self, name: str) -> int | None:
         """Nulls of a column that is not nested; None where the footer does not tell; a column it lacks is all null."""
-        if name not in self._places:
+        if name not in self.columns:
             return self.rows
-        found = [part.null_count for part in self._statistics(name) if part is not None and part.has_null_count]
-        return sum(found) if len(found) == len(self._groups) else None
+        counts = [group.nulls for group in self.columns[name] if group.nulls is not None]
+        return sum(counts) if len(counts) == len(self.columns[name]) else None
 
-    def bounds(self, name: str) -> tuple[Any, Any] | None:
-        """The least and the greatest value, None where the footer does not tell."""
-        parts = [part for part in self._statistics(name) if part is None or part.num_values or not part.has_null_count]
-        if not parts or any(part is None or not part.has_min_max for part in parts):
-            return None
+    def bounds(self, name: str, logical: LogicalType) -> tuple[Any, Any] | None:
+        """The least and the greatest value, None where the footer does not tell, or Python does not hold them."""
+        groups = [group for group in self.columns.get(name, ()) if group.values != group.nulls]
         try:
-            known = [part for part in parts if part is not None]
-            return min(part.min for part in known), max(part.max for part in known)
-        except (ValueError, OverflowError, TypeError):  # a date beyond what Python holds
+            lows = [_value(group.least, logical) for group in groups]
+            highs = [_value(group.greatest, logical) for group in groups]
+        except ValueError:  # not told, or a moment beyond what Python holds
             return None
+        return (min(lows), max(highs)) if groups else None
 
-    def _statistics(self, name: str) -> list[pq.Statistics | None]:
-        at = self._places.get(name)
-        return [] if at is None else [group.column(at).statistics for group in self._groups]
+
+def footers(duck: Duck, paths: Sequence[Path]) -> dict[Path, Footer]:
+    """Those of files that DuckDB has written. Errors as :meth:`Duck.rows`."""
+    if not paths:
+        return {}
+    table = exp.Table(this=call("parquet_metadata", file_names(map(str, paths))))
+    told = ("num_values", "stats_null_count", "stats_min_value", "stats_max_value")
+    query = exp.select("file_name", "row_group_id", "row_group_num_rows", "path_in_schema", *told).from_(table)
+    rows: dict[str, dict[int, int]] = {}
+    columns: dict[str, dict[str, dict[int, Group]]] = {}
+    doubtful: set[str] = set()
+    for file, number, size, name, *group in duck.rows(query):
+        rows.setdefault(file, {})[number] = size
+        groups = columns.setdefault(file, {}).setdefault(name, {})
+        if number in groups:  # a column named as the leaf of a struct is
+            doubtful.add(name)
+        groups[number] = Group(*group)
+    unknown = Group(1, None, None, None)
+    return {
+        path: Footer(
+            sum(rows.get(str(path), {}).values()),
+            {
+                name: (unknown,) if name in doubtful else tuple(groups.values())
+                for name, groups in columns.get(str(path), {}).items()
+            },
+        )
+        for path in paths
+    }
+
+
+def _value(text: str | None, logical: LogicalType) -> Any:
+    """A value that DuckDB has printed. Raises ValueError."""
+    if text is None:
+        raise ValueError
+    match logical:
+        case Decimal():
+            return Number(text)
+        case Primitive(Kind.STRING):
+            return text
+        case Primitive(Kind.DATE):
+            return date.fromisoformat(text)
+        case Primitive(Kind.TIMESTAMP | Kind.TIMESTAMPTZ):
+            return datetime.fromisoformat(text)
+        case Primitive(Kind.FLOAT64):
+            return float(text)
+        case Primitive(Kind.FLOAT32):  # all digits: in the log it is the number of a double
+            return unpack("f", pack("f", float(text)))[0]
+        case _:
+            return int(text)
 
 
 def to_log(footer: Footer, schema: Schema) -> str:
@@ -83,7 +133,7 @@ def to_log(footer: Footer, schema: Schema) -> str:
         count = footer.nulls(field.name)
         if count is not None:
             nulls[field.name] = str(count)
-        bounds = footer.bounds(field.name) if _bounded(field.type) else None
+        bounds = footer.bounds(field.name, field.type) if _bounded(field.type) else None
         low, high = (_low(bounds[0]), _high(bounds[1])) if bounds else (None, None)
         if low is not None and high is not None:
             least[field.name], greatest[field.name] = low, high

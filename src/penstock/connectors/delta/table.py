@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    import pyarrow as pa
+    from arro3.core import Table
     from deltalake import DeltaTable
 
     from penstock.types import Schema
@@ -73,13 +73,11 @@ class Snapshot:
         return self.handle.metadata().configuration
 
     @cached_property
-    def actions(self) -> pa.Table:
+    def actions(self) -> Table:
         """One row per live file: path (as in the log), size_bytes, num_records, and structs min, max, null_count,
         partition where the log has any; values have the columns' types.
         """
-        import pyarrow as pa
-
-        return pa.table(self.handle.get_add_actions(flatten=False))
+        return self.handle.get_add_actions(flatten=False)
 
     @cached_property
     def paths(self) -> tuple[str, ...]:
@@ -99,7 +97,9 @@ class Snapshot:
         """The live files in the order of ``actions``. Raises DataError SRC-254."""
         sizes = self.actions.column("size_bytes").to_pylist()
         rows = self.actions.column("num_records").to_pylist()
-        partitions = self.actions.column("partition").to_pylist() if self.partition_by else [{}] * len(sizes)
+        partitions: list[dict[str, Any]] = [{}] * len(sizes)
+        if self.partition_by:
+            partitions = list(self.actions.column("partition").to_pylist())
         return tuple(map(DataFile, self.paths, sizes, rows, partitions))
 
     @cached_property

@@ -18,15 +18,16 @@ from penstock.connectors.delta.duck import copy, duck
 from penstock.connectors.delta.layout import folder_of, partition_of
 from penstock.connectors.delta.relations import same_in_files, staged_rows
 from penstock.connectors.delta.staging import ROWS, Attempt, NewFile
-from penstock.connectors.delta.statistics import Footer, to_log
+from penstock.connectors.delta.statistics import footers, to_log
 from penstock.disk import sync_file
 from penstock.errors import DataError, InternalError, PenstockError
 from penstock.types import Schema
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from penstock.connectors.api import Allowance, Json
+    from penstock.connectors.delta.duck import Duck
 
 CONVERTED: Final = "converted"
 
@@ -45,6 +46,13 @@ class Shape:
     def as_it_comes(self) -> bool:
         """Whether the engine's files can be the table's."""
         return all(same_in_files(field.type, self.target[field.name].type) for field in self.rows)
+
+    @property
+    def never_null(self) -> list[str]:
+        """The columns in whose rows a null is refused. In a merge those that did not come have the table's values."""
+        wanted = self.rows if self.mode is WriteMode.MERGE else self.target
+        strict = {field.name for field in self.target if not field.nullable and field.name not in self.partition_by}
+        return [name for name in wanted.names if name in strict]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,20 +115,20 @@ class DeltaWriter(FileWriter):
         folder = self._attempt.folder
         # A merge takes the rows as they are; it writes files of its own.
         merging = shape.mode is WriteMode.MERGE
-        if not merging and not shape.as_it_comes:
-            source = CONVERTED
-            self._convert(folder / ROWS, folder / CONVERTED)
-        files = collect(folder / source, shape.target, () if merging else shape.partition_by)
-        _check_nulls([folder / source / file.path for file in files], shape)
+        with duck(self._attempt.root, self._allowance) as own:
+            if not merging and not shape.as_it_comes:
+                source = CONVERTED
+                self._convert(own, folder / ROWS, folder / CONVERTED)
+            partition_by = () if merging else shape.partition_by
+            files = collect(own, folder / source, shape.target, partition_by, never_null=shape.never_null)
         return Part(folder.name, source, shape.rows, files)
 
-    def _convert(self, rows: Path, converted: Path) -> None:
+    def _convert(self, own: Duck, rows: Path, converted: Path) -> None:
         shape = self._shape
         converted.mkdir()
         paths = [path for path in sorted(rows.iterdir()) if path.is_file()]
-        with duck(self._attempt.root, self._allowance) as own:
-            query = staged_rows(own, paths, shape.rows, shape.target)
-            own.run(copy(query, converted, shape.form, shape.partition_by))
+        query = staged_rows(own, paths, shape.rows, shape.target)
+        own.run(copy(query, converted, shape.form, shape.partition_by))
         for path in paths:
             path.unlink()
 
@@ -134,19 +142,23 @@ class DeltaWriter(FileWriter):
                 claimed.remove()
 
 
-def collect(folder: Path, target: Schema, partition_by: tuple[str, ...]) -> tuple[NewFile, ...]:
+def collect(
+    own: Duck, folder: Path, target: Schema, partition_by: tuple[str, ...], *, never_null: Sequence[str] = ()
+) -> tuple[NewFile, ...]:
     """The Parquet files below a folder, durable, with what the log is to say of them; empty ones are removed.
 
-    Raises OSError, DataError SNK-252.
+    Raises OSError, TransientError SNK-257, DataError SNK-252, SNK-253 for a null in one of ``never_null``.
     """
     types = {name: target[name].type for name in partition_by}
     inner = Schema(tuple(field for field in target if field.name not in types))
     files = []
-    for path in sorted(_files_below(folder)):
-        footer = Footer(path)
+    for path, footer in footers(own, sorted(_files_below(folder))).items():
         if footer.rows == 0:
             path.unlink()
             continue
+        for name in never_null:
+            if footer.nulls(name) != 0:
+                raise null_in(name)
         sync_file(path)
         relative = path.relative_to(folder).as_posix()
         partition = partition_of(folder_of(partition_by, relative), types)
@@ -158,18 +170,6 @@ def _files_below(folder: Path) -> Iterable[Path]:
     for top, _, names in os.walk(folder):
         for name in names:
             yield Path(top, name)
-
-
-def _check_nulls(paths: Iterable[Path], shape: Shape) -> None:
-    """Raises DataError SNK-253 where a column of the table that is never null has one in these rows."""
-    merging = shape.mode is WriteMode.MERGE
-    strict = [field.name for field in shape.target if not field.nullable and (field.name in shape.rows or not merging)]
-    if not strict:
-        return
-    for footer in map(Footer, paths):
-        for name in strict:
-            if name not in shape.partition_by and footer.nulls(name) != 0:
-                raise null_in(name)
 
 
 def null_in(name: str) -> DataError:

@@ -11,7 +11,9 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from penstock.connectors.delta.statistics import Footer, to_log
+from penstock.connectors.api import Allowance
+from penstock.connectors.delta.duck import duck
+from penstock.connectors.delta.statistics import Footer, footers, to_log
 from penstock.testing import data
 from penstock.types.arrow import from_arrow
 
@@ -29,9 +31,15 @@ def written(folder: Path, table: pa.Table) -> Path:
     return path
 
 
+def footer(folder: Path, table: pa.Table) -> Footer:
+    path = written(folder, table)
+    with duck(folder, Allowance()) as own:
+        return footers(own, [path])[path]
+
+
 def stats(folder: Path, *values: pa.Array, names: list[str] | None = None) -> dict:
     table = pa.table(list(values), names=names or [f"c{at}" for at in range(len(values))])
-    return json.loads(to_log(Footer(written(folder, table)), from_arrow(table.schema)), parse_float=str)
+    return json.loads(to_log(footer(folder, table), from_arrow(table.schema)), parse_float=str)
 
 
 def test_bounds_and_nulls_span_row_groups(tmp_path: Path) -> None:
@@ -94,8 +102,17 @@ def test_types_that_delta_does_not_bound_have_counts_of_nulls_only(tmp_path: Pat
 def test_nested_columns_are_left_out_even_where_a_name_looks_alike(tmp_path: Path) -> None:
     nested = pa.array([{"b": 1000}], pa.struct([("b", pa.int64())]))
     found = stats(tmp_path, nested, pa.array([5]), names=["a", "a.b"])
-    assert found["minValues"] == {"a.b": 5}
-    assert found["maxValues"] == {"a.b": 5}
+    assert (found["minValues"], found["maxValues"]) == ({"a.b": 5}, {"a.b": 5})
+
+
+def test_a_column_named_as_the_engine_names_one_in_a_struct_has_no_bounds(tmp_path: Path) -> None:
+    nested = pa.array([{"b": 1000}], pa.struct([("b", pa.int64())]))
+    found = stats(tmp_path, nested, pa.array([5]), pa.array([6]), names=["a", "a, b", "c"])
+    assert (found["minValues"], found["nullCount"]) == ({"c": 6}, {"c": 0})
+
+
+def test_a_float_is_bounded_by_all_of_its_digits(tmp_path: Path) -> None:
+    assert stats(tmp_path, pa.array([0.1], pa.float32()))["maxValues"] == {"c0": "0.10000000149011612"}
 
 
 def test_only_the_first_32_columns_are_described(tmp_path: Path) -> None:
@@ -104,4 +121,4 @@ def test_only_the_first_32_columns_are_described(tmp_path: Path) -> None:
 
 
 def test_a_column_that_the_file_lacks_is_all_null(tmp_path: Path) -> None:
-    assert Footer(written(tmp_path, pa.table({"a": [1, 2]}))).nulls("b") == 2
+    assert footer(tmp_path, pa.table({"a": [1, 2]})).nulls("b") == 2
