@@ -18,13 +18,13 @@ test: env  ## every test but the long ones, with real servers
 	@scripts/system-packages postgresql
 	@$(BIN)/python -m pytest -n 2 -m "not long"
 
-check: env  ## format, lint, types, import contract, fresh generated pages, unit tests (under 2 minutes)
+check: env  ## format, lint, types, import contract, fresh generated pages, quick unit tests (under 2 minutes)
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/python scripts/generate --check
-	@$(BIN)/python -m pytest -q -n 2 tests/unit
+	@$(BIN)/python -m pytest -q -n 2 -m "not slow" tests/unit
 
 test-long: env  ## the tests that take long
 	@scripts/system-packages postgresql

@@ -81,6 +81,7 @@ def test_a_wrong_name_gets_the_nearest(penstock: Callable[..., Said], arguments:
     assert given.startswith(hint) if hint is not None else given is None or "did you mean" not in given
 
 
+@pytest.mark.slow
 def test_every_component_has_a_page_at_80_columns(
     penstock: Callable[..., Said], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -93,6 +94,7 @@ def test_every_component_has_a_page_at_80_columns(
             assert "…" not in said.out.replace("OVER (…)", "")
 
 
+@pytest.mark.slow
 def test_the_schema_is_one_of_the_standard_and_the_document_fits_it(
     penstock: Callable[..., Said], project: Path
 ) -> None:

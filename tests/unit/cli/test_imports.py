@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from command_line import Said
 
+pytestmark = pytest.mark.slow
+
 # The parser of arguments loads pydantic with the first value that is given or has a default; help loads nothing.
 ENGINE = {"duckdb", "pyarrow", "sqlglot"}
 LEDGER = {"sqlalchemy"}

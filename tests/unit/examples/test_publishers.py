@@ -28,6 +28,8 @@ from publishers.opec import BASKET_PATH, NAMESPACE
 from publishers.publications import REGISTER_PATH, Publications, publish, write_files
 from publishers.trading_days import american_holidays, easter, exchange_holidays, london_holidays
 
+pytestmark = pytest.mark.slow
+
 OIL_PRICES = Path(__file__).parents[3] / "examples" / "oil-prices"
 EARLY = Edition(through=date(2013, 3, 14))
 KEYS = frozenset({"demo-key"})

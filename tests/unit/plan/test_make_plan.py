@@ -324,6 +324,7 @@ def test_what_the_target_looks_like_now_is_not_the_plan() -> None:
     assert len({_plan(_STEADY, change).hash for change in changes}) == 1
 
 
+@pytest.mark.slow
 def test_a_plan_is_the_same_in_every_process() -> None:
     words = [sys.executable, "-c", "import test_make_plan as t; print(t._plan(t._CHAIN).hash)"]
     path = os.pathsep.join([*sys.path, *(str(folder) for folder in (UNIT / "plan", UNIT / "compile", UNIT / "steps"))])

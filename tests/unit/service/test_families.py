@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from penstock.service.documents import DocumentResult
     from penstock.service.request import Request
 
+pytestmark = pytest.mark.slow
+
 RUN = "run: {memory: 256 MiB, threads: 1}\n"
 TWO = (
     """pipeline: copy

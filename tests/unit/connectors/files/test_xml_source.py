@@ -156,6 +156,7 @@ def test_a_row_path_is_names_from_the_root(tmp_path: Path, path: str) -> None:
         source(tmp_path, "<a/>", path)
 
 
+@pytest.mark.slow
 def test_memory_is_bounded_in_the_number_of_records(tmp_path: Path) -> None:
     with (tmp_path / "big.xml").open("w") as file:
         file.write("<a>")

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from penstock.types import LogicalType
 
+pytestmark = pytest.mark.slow
+
 _ESCAPED = {"\\": "\\\\", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\v": "\\v"}
 _TEXTS = st.text(
     st.one_of(

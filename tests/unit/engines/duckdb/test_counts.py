@@ -12,6 +12,8 @@ from passes import Ran, run
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.slow
+
 HEAD = """
 pipeline: test
 sources:

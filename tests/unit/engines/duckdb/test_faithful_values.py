@@ -21,6 +21,8 @@ from typed_values import BAD, TEXTS, VALUES, by_kind, plain
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.slow
+
 
 def files_of(folder: Path, kind: str, texts: list[str], form: CsvFormat | JsonFormat) -> Files:
     path = folder / "x"

@@ -22,6 +22,8 @@ from penstock.types import Schema
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+pytestmark = pytest.mark.slow
+
 ABC: Final = Schema.of({"a": "int64?", "b": "string?"})
 HEAD: Final = """
 pipeline: test

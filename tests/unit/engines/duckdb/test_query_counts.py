@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from penstock.types import Schema
 
+pytestmark = pytest.mark.slow
+
 QUERIES = [
     "select a.n, b.w from a, b where a.k = b.k",
     "select a.n, b.w from a, b where a.k = b.k and a.n > 10 and b.w >= 0",

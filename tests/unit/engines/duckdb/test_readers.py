@@ -19,6 +19,8 @@ from penstock.engines.duckdb.readers import files_query, is_bad_data, pipe_query
 from penstock.errors import DataError
 from penstock.types import Schema
 
+pytestmark = pytest.mark.slow
+
 ABC = Schema.of({"a": "int64?", "b": "string?", "c": "int64?"})
 AB = Schema.of({"a": "int64?", "b": "string?"})
 
