@@ -468,6 +468,19 @@ def test_a_column_that_is_never_null_stays_so(lake: Lake) -> None:
     assert not lake.table().schema().to_arrow().field("name").nullable
 
 
+@pytest.mark.parametrize("nested", [pa.list_(pa.int64()), pa.struct([("x", pa.int64())])], ids=["list", "struct"])
+def test_nested_columns_that_are_never_null_take_no_null_and_all_else(lake: Lake, nested: pa.DataType) -> None:
+    value: object = [None] if pa.types.is_list(nested) else {"x": None}
+    table = pa.table({"id": pa.array([1], pa.int64()), "n": pa.array([value], nested)})
+    strict = pa.schema([table.schema.field("id"), table.schema.field("n").with_nullable(False)])
+    write_deltalake(lake.root, table.cast(strict))
+    deliver(lake.sink(), epoch(1), table)
+    empty = pa.table({"id": pa.array([2], pa.int64()), "n": pa.array([None], nested)})
+    refused(lambda: deliver(lake.sink(), epoch(2), empty), "SNK-253", DataError)
+    refused(lambda: deliver(lake.sink(), epoch(2), empty.select(["id"])), "SNK-253", DataError)
+    assert [row["n"] for row in lake.rows()] == [value, value]
+
+
 # ---------------------------------------------------------------- tables that promise more
 
 

@@ -12,22 +12,28 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from sqlglot import exp
+
 from penstock.connectors.api import FileTarget, FileWriter, ParquetFormat, Staged, WriteMode
 from penstock.connectors.delta.driver import touching
 from penstock.connectors.delta.duck import copy, duck
 from penstock.connectors.delta.layout import folder_of, partition_of
+from penstock.connectors.delta.literals import parquet
 from penstock.connectors.delta.relations import same_in_files, staged_rows
 from penstock.connectors.delta.staging import ROWS, Attempt, NewFile
 from penstock.connectors.delta.statistics import footers, to_log
 from penstock.disk import sync_file
 from penstock.errors import DataError, InternalError, PenstockError
-from penstock.types import Schema
+from penstock.trees import column, is_null
+from penstock.types import Decimal, Primitive, Schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from penstock.connectors.api import Allowance, Json
     from penstock.connectors.delta.duck import Duck
+    from penstock.connectors.delta.statistics import Footer
+    from penstock.types import Field
 
 CONVERTED: Final = "converted"
 
@@ -157,13 +163,22 @@ def collect(
             path.unlink()
             continue
         for name in never_null:
-            if footer.nulls(name) != 0:
+            if _nulls(own, path, footer, target[name]) != 0:
                 raise null_in(name)
         sync_file(path)
         relative = path.relative_to(folder).as_posix()
         partition = partition_of(folder_of(partition_by, relative), types)
         files.append(NewFile(relative, path.stat().st_size, footer.rows, partition, to_log(footer, inner)))
     return tuple(files)
+
+
+def _nulls(own: Duck, path: Path, footer: Footer, field: Field) -> int | None:
+    """As ``Footer.nulls``, of nested columns too: no footer tells of those."""
+    if isinstance(field.type, (Primitive, Decimal)):
+        return footer.nulls(field.name)
+    rows = exp.Table(this=parquet([str(path)], Schema((field,))))
+    query = exp.select(exp.Count(this=exp.Star())).from_(rows).where(is_null(column(field.name)))
+    return int(own.rows(query)[0][0])
 
 
 def _files_below(folder: Path) -> Iterable[Path]:

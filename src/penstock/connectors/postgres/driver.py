@@ -15,6 +15,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final, Literal
 
 from penstock.errors import ConfigError, DataError, FatalError, InternalError, PenstockError, TransientError
@@ -94,15 +95,20 @@ class Place:
 def require(area: Area) -> None:
     """ConfigError 200 where the optional dependencies are not installed."""
     try:
-        import numpy  # noqa: F401, ICN001 -- only whether they are there
-        import psycopg  # noqa: F401
+        import psycopg  # noqa: F401 -- only whether it is there
     except ImportError as missing:
-        raise ConfigError(
-            f"{area}-200",
-            "PostgreSQL needs the optional dependencies that are not installed",
-            detail=str(missing),
-            hint="pip install 'penstock[postgres]'",
-        ) from None
+        raise _absent(area, str(missing)) from None
+    if find_spec("numpy") is None:  # imported when rows arrive, while the server goes on
+        raise _absent(area, "No module named 'numpy'")
+
+
+def _absent(area: Area, detail: str) -> ConfigError:
+    return ConfigError(
+        f"{area}-200",
+        "PostgreSQL needs the optional dependencies that are not installed",
+        detail=detail,
+        hint="pip install 'penstock[postgres]'",
+    )
 
 
 def connect(settings: PostgresConnection, place: Place) -> psycopg.Connection:
