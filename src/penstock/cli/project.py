@@ -18,6 +18,7 @@ def register(app: typer.Typer) -> None:
     secrets.command("set")(set_secret)
     secrets.command("list")(list_secrets)
     secrets.command("rm")(remove_secret)
+    secrets.command("rotate")(rotate_key)
     app.add_typer(secrets, name="secrets")
 
 
@@ -91,4 +92,20 @@ def remove_secret(name: SecretName, *, project: options.Project = None, json: op
         print_json({"removed": name})
     else:
         show(f"{name} is forgotten")
+    return 0
+
+
+def rotate_key(*, project: options.Project = None, json: options.Json = False) -> int:
+    """Put the secrets under a new key; their values stay as they are.
+
+    Where PENSTOCK_KEY holds the key, put a new one before it: "NEW OLD".
+    """
+    from penstock.cli.output import print_json, show
+    from penstock.service import secrets
+
+    key_id = secrets.rotate(options.settings_of(project=project))
+    if json:
+        print_json({"key_id": key_id})
+    else:
+        show(f"the secrets are under the key {key_id} from now on")
     return 0

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -15,13 +17,14 @@ from penstock.cli.output import INTERRUPTED
 from penstock.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from penstock.events import Events
     from penstock.service.documents import DocumentResult, Faults, RunResult
     from penstock.service.request import Request
 
 _FAIL_ON: Final = ("rejects", "warnings")
+_NAMED: Final = 3  # pipelines that a problem names
 
 
 def register(app: typer.Typer) -> None:
@@ -61,7 +64,6 @@ def run(
         request = options.request_of(file, settings, reached=faults.reached, full_refresh=full_refresh)
         result = _run(request, chosen, faults, quiet=json or chosen.quiet)
         done.append(result)
-        tell(_not_run(result.not_run))
         code = next(filter(None, (code, *(_code(each, stops) for each in result.results))), 0)
         if result.status is not RunStatus.DONE:
             break
@@ -77,8 +79,7 @@ def _run(request: Request, chosen: options.Globals, faults: Faults, *, quiet: bo
     events = chosen.events()
     with _progress(chosen, events):
         result = run_document(request, events=events, faults=faults)
-    for each in result.results:
-        _tell(each, quiet=quiet)
+    _tell(result, quiet=quiet)
     return result
 
 
@@ -118,15 +119,32 @@ def _progress(chosen: options.Globals, events: Events) -> AbstractContextManager
     return progress(events)
 
 
-def _tell(result: RunResult, *, quiet: bool) -> None:
+def _tell(result: DocumentResult, *, quiet: bool) -> None:
     """Problems are told in any case; the balance sheet is for people who want it."""
     from penstock.cli.output import show, tell, write
     from penstock.service.documents import RunStatus
 
-    tell([*result.warnings, *result.problems])
+    tell([*_problems(result), *_not_run(result.not_run)])
     if not quiet:
         from penstock.cli.render.balance import balance_sheet
+        from penstock.cli.render.family import overview
 
-        show(*balance_sheet(result))
+        show(*(overview(result) if result.of_tables else chain(*map(balance_sheet, result.results))))
     if result.status is RunStatus.INTERRUPTED:
         write("interrupted; the state is consistent\n", sys.stderr)
+
+
+def _problems(result: DocumentResult) -> list[Problem]:
+    """Warnings and errors, each once; over many tables with the pipelines that have it."""
+    found: dict[Problem, list[str]] = {}
+    for each in result.results:
+        for problem in dict.fromkeys([*each.warnings, *each.problems]):
+            found.setdefault(problem, []).append(each.pipeline or "")
+    if not result.of_tables:
+        return list(found)
+    return [replace(problem, detail=_seen(problem.detail, names)) for problem, names in found.items()]
+
+
+def _seen(detail: str | None, names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return f"{detail or ''} seen in {', '.join(names[:_NAMED])}{more}.".lstrip()

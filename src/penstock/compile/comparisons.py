@@ -6,13 +6,12 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from sqlglot import exp
 
 from penstock.errors import ConfigError
 from penstock.steps.collect import each
-from penstock.types import Schema
 from penstock.types.duckdb import from_duckdb
 from penstock.types.families import Family, comparable, family
 from penstock.types.logical import FLOAT64, STRING, Kind
@@ -23,6 +22,11 @@ if TYPE_CHECKING:
     from penstock.errors import Location
     from penstock.types import LogicalType
 
+    TypeOf: TypeAlias = Callable[[exp.Column], LogicalType | None]  # None where only the engine knows
+    PlaceOf: TypeAlias = Callable[[exp.Expr], Location | None]
+
+# All pairs of kinds; those with a constant on one side; quoted texts alone. Texts are looked at in any case.
+Compared: TypeAlias = Literal["all", "constants", "texts"]
 _COMPARED: Final = (exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE, exp.NullSafeEQ, exp.NullSafeNEQ)
 # Year, month, day; hour, minute, second where there is a time.
 _MOMENT: Final = re.compile(r"\s*(\d{4})-(\d{1,2})-(\d{1,2})(?!\d)(?:[ T](\d{1,2}):(\d{1,2})(?::(\d{1,2}))?)?")
@@ -30,7 +34,7 @@ _HOURS: Final = 24
 _SPECIAL: Final = ("infinity", "-infinity", "epoch", "inf", "nan", "today", "now", "yesterday", "tomorrow")
 
 
-def check_comparisons(tree: exp.Expr, schema: Schema, place: Callable[[exp.Expr], Location | None]) -> None:
+def check_comparisons(tree: exp.Expr, types: TypeOf, place: PlaceOf, *, compared: Compared = "all") -> None:
     """Looks at comparisons of columns, casts and literals; what else there is, the engine types. Raises ConfigError
     CMP-242, CMP-248 (a literal that is cast).
     """
@@ -39,14 +43,14 @@ def check_comparisons(tree: exp.Expr, schema: Schema, place: Callable[[exp.Expr]
         if isinstance(node, exp.Cast):
             _check_cast(node, place)
         for other in _others(node):
-            _check(node.this.unnest(), other.unnest(), schema=schema, place=place)
+            _check(node.this.unnest(), other.unnest(), types=types, place=place, compared=compared)
 
     each(tree.walk(), check)
 
 
-def _check_cast(node: exp.Cast, place: Callable[[exp.Expr], Location | None]) -> None:
-    kind = _type_of(node, Schema(()))
-    fails = not isinstance(node, exp.TryCast) and node.find_ancestor(exp.Try) is None
+def _check_cast(node: exp.Cast, place: PlaceOf) -> None:
+    kind = _cast_kind(node)
+    fails = not isinstance(node, exp.TryCast) and not _is_tried(node)
     if fails and kind is not None and _is_text(node.this) and not _may_be(node.this.name, kind):
         raise ConfigError("CMP-248", f"{_shown(node.this, kind)} is no {kind}", at=place(node))
 
@@ -62,12 +66,16 @@ def _others(node: exp.Expr) -> Sequence[exp.Expr]:
             return (node.expression,) if isinstance(node, _COMPARED) else ()
 
 
-def _check(one: exp.Expr, other: exp.Expr, *, schema: Schema, place: Callable[[exp.Expr], Location | None]) -> None:
-    first, second = _type_of(one, schema), _type_of(other, schema)
+def _check(one: exp.Expr, other: exp.Expr, *, types: TypeOf, place: PlaceOf, compared: Compared) -> None:
+    first, second = kind_of(one, types), kind_of(other, types)
     if first is None or second is None:
         return
     texts = [(item, kind) for item, kind in ((one, second), (other, first)) if _is_text(item)]
-    good = all(_may_be(item.name, kind) for item, kind in texts) if texts else comparable(first, second)
+    if texts:
+        good = all(_may_be(item.name, kind) for item, kind in texts) or _is_tried(one)
+    else:
+        judged = compared == "all" or (compared == "constants" and not (_has_column(one) and _has_column(other)))
+        good = not judged or comparable(first, second)
     if good:
         return
     raise ConfigError(
@@ -78,23 +86,35 @@ def _check(one: exp.Expr, other: exp.Expr, *, schema: Schema, place: Callable[[e
     )
 
 
-def _type_of(node: exp.Expr, schema: Schema) -> LogicalType | None:
+def kind_of(node: exp.Expr, types: TypeOf) -> LogicalType | None:
     """None where only the engine knows."""
     match node:
         case exp.Column():
-            found = schema.get(node.name)
-            return found.type if found is not None and not node.table else None
+            return types(node)
         case exp.Literal():
             return STRING if node.is_string else FLOAT64
         case exp.Neg(this=exp.Literal(is_string=False)):
             return FLOAT64
         case exp.Cast():
-            try:
-                return from_duckdb(node.to.sql(dialect="duckdb"))
-            except ConfigError:
-                return None
+            return _cast_kind(node)
         case _:
             return None
+
+
+def _cast_kind(node: exp.Cast) -> LogicalType | None:
+    try:
+        return from_duckdb(node.to.sql(dialect="duckdb"))
+    except ConfigError:
+        return None
+
+
+def _is_tried(node: exp.Expr) -> bool:
+    """Whether what fails here is null."""
+    return node.find_ancestor(exp.Try) is not None
+
+
+def _has_column(node: exp.Expr) -> bool:
+    return node.find(exp.Column) is not None
 
 
 def _is_text(node: exp.Expr) -> bool:

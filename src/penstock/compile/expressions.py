@@ -159,7 +159,7 @@ def resolve(
 
     Raises ConfigError with all that is wrong: CMP-203 (no such column), CMP-204 (ambiguous), CMP-208, CMP-240, CMP-241,
     CMP-243, CMP-244 (what may not stand here), CMP-242 (a comparison of types that have nothing to do with each other;
-    joins check their own), CMP-248 (a literal is cast to what it cannot be).
+    a join's of two columns is its own to check), CMP-248 (a literal is cast to what it cannot be).
     """
     with together() as part:
         with part():
@@ -172,10 +172,20 @@ def resolve(
             return node
 
         found = tree.transform(find)
-        if set(schemas) == {""}:
-            with part():
-                check_comparisons(found, schemas[""], lambda node: place_of(node, text))
+        with part():
+            check_comparisons(
+                found,
+                lambda node: None if is_bound(node) else _type_of(node, schemas),
+                lambda node: place_of(node, text),
+                compared="all" if "" in schemas else "constants",
+            )
     return found
+
+
+def _type_of(node: exp.Column, schemas: Mapping[str, Schema]) -> LogicalType | None:
+    """Of a column that was found."""
+    found = schemas[node.table].get(node.name) if node.table in schemas else None
+    return found.type if found is not None else None
 
 
 def _is_own(node: exp.Column) -> bool:

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from sqlglot import exp
-from sqlglot.errors import SqlglotError
-from sqlglot.optimizer.qualify import qualify
-from sqlglot.optimizer.scope import Scope, build_scope
+from sqlglot.optimizer.scope import Scope
 
 from penstock.compile.column_flow import Flow
+from penstock.compile.query_scope import scope_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
 
 Places: TypeAlias = frozenset[tuple[str, str]]
 _NOT_DECIDING: Final = frozenset({"expressions", "from_", "with_"})
-_BEYOND: Final = (exp.Pivot, exp.TableSample, exp.Lateral, exp.TableColumn)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +36,10 @@ class _Part:
 def query_flow(node: Query, graph: Graph) -> Flow:
     """Where the query is beyond this analysis, every column comes from every column of every input."""
     names = node.schema.names if node.schema is not None else ()
+    scope = scope_of(node.query, {name: _columns_of(graph, source) for name, source in node.tables.items()})
     try:
-        part = _Walk(node, graph).part(_scope(node, graph))
-    except (SqlglotError, KeyError, RecursionError):
+        part = _Walk(node, graph).part(scope) if scope is not None else None
+    except (KeyError, RecursionError):
         part = None
     if part is None or not _same(part.columns, names):
         every = frozenset((source, name) for source in node.inputs for name in _columns_of(graph, source))
@@ -56,19 +55,6 @@ def _same(columns: tuple[tuple[str, Places], ...], names: tuple[str, ...]) -> bo
 def _columns_of(graph: Graph, node_id: str) -> tuple[str, ...]:
     schema = graph[node_id].schema
     return schema.names if schema is not None else ()
-
-
-def _scope(node: Query, graph: Graph) -> Scope:
-    schema: dict[str, object] = {}
-    for name, source in node.tables.items():
-        schema[name] = dict.fromkeys(_columns_of(graph, source), "TEXT")
-    tree = qualify(
-        node.query.copy(), schema=schema, dialect="duckdb", quote_identifiers=False, validate_qualify_columns=False
-    )
-    scope = build_scope(tree)
-    if scope is None or any(True for _ in tree.find_all(*_BEYOND)):
-        raise KeyError(node.id)
-    return scope
 
 
 class _Walk:

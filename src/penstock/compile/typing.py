@@ -13,6 +13,7 @@ from sqlglot import exp
 from penstock.compile.exact import exact
 from penstock.compile.nullability import nullable_columns
 from penstock.compile.query import place_in
+from penstock.compile.query_comparisons import check_query
 from penstock.compile.refusals import problem_of, refusals
 from penstock.engines.api import BindError
 from penstock.errors import ConfigError, InternalError, PenstockError, Problem
@@ -31,6 +32,7 @@ from penstock.graph.nodes import (
     Write,
 )
 from penstock.graph.select import to_select
+from penstock.steps.collect import together
 from penstock.trees import column, identifier, relation
 from penstock.types import Schema
 
@@ -49,7 +51,7 @@ def type_node(node: Node, inputs: Mapping[str, Schema], *, engine: Engine, text:
     ``text`` is the document's, where the whole node was made of one, to find in it what is wrong.
 
     A value of an engine's type that is wider than the logical one is cast (compile/exact.py), so that what is told here is
-    what the next node gets. Raises ConfigError CMP-203 to CMP-209, CMP-226, CMP-241, CMP-242.
+    what the next node gets. Raises ConfigError CMP-203 to CMP-209, CMP-226, CMP-241, CMP-242, CMP-248.
     """
     match node:
         case Read() | Table():
@@ -60,7 +62,12 @@ def type_node(node: Node, inputs: Mapping[str, Schema], *, engine: Engine, text:
             _check_duplicates(node, node.declared.names)
             return dataclasses.replace(node, schema=node.declared)
     _check_names(node)
-    typed = _known(node, inputs) or _bound(node, inputs, engine=engine, text=text)
+    with together() as part:
+        if isinstance(node, Query) and text is not None:
+            with part():
+                check_query(node.query, _named(node, inputs), text)
+        with part():
+            typed = _known(node, inputs) or _bound(node, inputs, engine=engine, text=text)
     _check_duplicates(node, typed.names)
     schema = nullable_columns(node, typed, inputs)
     return dataclasses.replace(exact(node, schema), schema=schema)

@@ -18,7 +18,7 @@ from penstock.errors import ConfigError
 from penstock.secret import Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
 KEY_BYTES: Final = 32
 MAX_SECRET_CHARACTERS: Final = 64 * 1024
@@ -64,10 +64,17 @@ class Key:
         return hashlib.sha256(b"penstock key id\0" + self.secret).hexdigest()[:16]
 
 
-def key_of(text: str, origin: str) -> Key:
-    """The key that a text spells in base64. Raises ConfigError DOC-195, which shows nothing of the text."""
+def keys_of(text: str, origin: str) -> tuple[Key, ...]:
+    """The keys that a text spells in base64, white space between them: one at least, in their order, none twice.
+
+    Raises ConfigError DOC-195, which shows nothing of the text.
+    """
+    return tuple(dict.fromkeys(_key_of(word, origin) for word in text.split() or [""]))
+
+
+def _key_of(word: str, origin: str) -> Key:
     try:
-        raw = base64.b64decode(text.strip().replace("-", "+").replace("_", "/"), validate=True)
+        raw = base64.b64decode(word.replace("-", "+").replace("_", "/"), validate=True)
     except ValueError:
         raw = b""
     if len(raw) != KEY_BYTES:
@@ -75,9 +82,9 @@ def key_of(text: str, origin: str) -> Key:
     return Key(raw)
 
 
-def spell_key(key: Key) -> str:
-    """What ``key_of`` reads."""
-    return base64.b64encode(key.secret).decode()
+def spell_keys(keys: Iterable[Key]) -> str:
+    """What ``keys_of`` reads, one a line."""
+    return "".join(f"{base64.b64encode(key.secret).decode()}\n" for key in keys)
 
 
 # ---------------------------------------------------------------- the file's form

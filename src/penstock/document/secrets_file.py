@@ -1,4 +1,4 @@
-"""The project's encrypted secrets file, and the key that opens it: what ``penstock secrets set|list|rm`` work on."""
+"""The project's encrypted secrets file, and the keys that open it: what ``penstock secrets`` works on."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from penstock.document.envelope import (
     Key,
     OpenEnvelope,
     UnusableError,
-    key_of,
+    keys_of,
     new_envelope,
     open_envelope,
     read_envelope,
-    spell_key,
+    spell_keys,
     write_envelope,
 )
 from penstock.document.private_files import alone, read_private, write_private
 from penstock.errors import ConfigError, nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from penstock.document.envelope import Envelope
@@ -40,9 +40,10 @@ _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
 
 @dataclass(slots=True)
 class SecretsFile:
-    """``file`` and ``key_file`` need not exist; ``variables`` may hold the key as PENSTOCK_KEY, which goes first.
+    """``file`` and ``key_file`` need not exist; ``variables`` may hold the keys as PENSTOCK_KEY, which goes first.
 
-    Reading keeps what it opened; a change is read anew, written in one act, and serialised over processes.
+    Of several keys, white space between them, the first writes and any of them opens. Reading keeps what it opened; a
+    change is read anew, written in one act, and serialised over processes.
     """
 
     project: str
@@ -71,7 +72,7 @@ class SecretsFile:
             envelope = self._envelope()
             if envelope is None or name not in envelope.boxes:
                 return None
-            self._opened = self._open(envelope)
+            self._opened = self._open(envelope, self._needed_keys())
         try:
             return self._opened.get(name)
         except UnusableError as error:
@@ -82,9 +83,9 @@ class SecretsFile:
         self._check(name, secret)
         with alone(self.key_file.with_suffix(".lock")):
             envelope = self._envelope()
-            key = self._key() or self._new_key(envelope)
-            opened = self._open(envelope, key) if envelope is not None else new_envelope(self.project, self.random)
-            self._write(opened.put(name, secret), key)
+            keys = self._keys() or self._new_keys(envelope)
+            opened = self._open(envelope, keys) if envelope is not None else new_envelope(self.project, self.random)
+            self._write(opened.put(name, secret), keys[0])
 
     def remove(self, name: str) -> None:
         """Raises as ``get``, and ConfigError DOC-190 where there is none of that name."""
@@ -95,15 +96,28 @@ class SecretsFile:
                 raise ConfigError(
                     "DOC-190", f'there is no secret "{name}"', hint=f'did you mean "{near}"?' if near else None
                 )
-            key = self._needed_key()
-            self._write(self._open(envelope, key).without(name), key)
+            keys = self._needed_keys()
+            self._write(self._open(envelope, keys).without(name), keys[0])
 
-    def change_key(self, key: Key) -> None:
-        """Wrap the data key anew; no secret is touched. The caller puts the key where it is found from now on."""
+    def rotate(self) -> Key:
+        """Wrap the data key under the first of several keys, else under a new one; no secret is touched.
+
+        The key file holds both keys from before the envelope is written until after it, so that a crash leaves nothing
+        closed; the next call finishes what it cut short. Raises as ``get``, and ConfigError DOC-198 where there is no
+        secrets file, or the variable holds one key only.
+        """
         with alone(self.key_file.with_suffix(".lock")):
             envelope = self._envelope()
-            if envelope is not None:
-                self._write(self._open(envelope), key)
+            if envelope is None:
+                raise ConfigError("DOC-198", f'there is no "{self.file}" to rotate the key of')
+            keys = self._needed_keys()
+            opened = self._open(envelope, keys)
+            if len(keys) == 1:
+                keys = self._with_a_new_key(keys)
+            self._write(opened, keys[0])
+            if not self._key_text:
+                self._write_keys(keys[:1])
+            return keys[0]
 
     # ------------------------------------------------------------ inside
 
@@ -123,13 +137,14 @@ class SecretsFile:
             )
         return envelope
 
-    def _open(self, envelope: Envelope, key: Key | None = None) -> OpenEnvelope:
-        key = key or self._needed_key()
-        if key.id != envelope.key_id:
+    def _open(self, envelope: Envelope, keys: Sequence[Key]) -> OpenEnvelope:
+        key = next((key for key in keys if key.id == envelope.key_id), None)
+        if key is None:
             raise ConfigError(
                 "DOC-196",
                 f'the key does not open "{self.file}"',
-                detail=f"the file was written with the key {envelope.key_id}, the one at hand is {key.id}.",
+                detail=f"the file was written with the key {envelope.key_id}; at hand: "
+                f"{', '.join(key.id for key in keys)}.",
             )
         try:
             return open_envelope(envelope, key, random=self.random)
@@ -143,29 +158,49 @@ class SecretsFile:
         write_private(self.file, write_envelope(opened.close(key)))
         self._opened = opened
 
-    def _key(self) -> Key | None:
-        text = self.variables.get(KEY_VARIABLE)
-        if text:
-            return key_of(text, f"the variable {KEY_VARIABLE}")
-        content = read_private(self.key_file)
-        return key_of(content.decode("ascii", "replace"), f'"{self.key_file}"') if content is not None else None
+    @property
+    def _key_text(self) -> str | None:
+        """What the variable holds; where it is empty or not there, the key file is used."""
+        return self.variables.get(KEY_VARIABLE) or None
 
-    def _needed_key(self) -> Key:
-        key = self._key()
-        if key is None:
+    def _write_keys(self, keys: Sequence[Key]) -> None:
+        write_private(self.key_file, spell_keys(keys).encode())
+
+    def _keys(self) -> tuple[Key, ...]:
+        if self._key_text:
+            return keys_of(self._key_text, f"the variable {KEY_VARIABLE}")
+        content = read_private(self.key_file)
+        return keys_of(content.decode("ascii", "replace"), f'"{self.key_file}"') if content is not None else ()
+
+    def _needed_keys(self) -> tuple[Key, ...]:
+        keys = self._keys()
+        if not keys:
             raise ConfigError(
                 "DOC-194",
                 f'there is no key for "{self.file}"',
                 detail=f'neither the variable {KEY_VARIABLE} nor the file "{self.key_file}" is there.',
             )
-        return key
+        return keys
 
-    def _new_key(self, envelope: Envelope | None) -> Key:
+    def _new_keys(self, envelope: Envelope | None) -> tuple[Key, ...]:
         if envelope is not None:
-            return self._needed_key()
-        key = Key(self.random(KEY_BYTES))
-        write_private(self.key_file, spell_key(key).encode() + b"\n")
-        return key
+            return self._needed_keys()
+        keys = (Key(self.random(KEY_BYTES)),)
+        self._write_keys(keys)
+        return keys
+
+    def _with_a_new_key(self, keys: tuple[Key, ...]) -> tuple[Key, ...]:
+        """The new one first, in the key file too."""
+        if self._key_text:
+            raise ConfigError(
+                "DOC-198",
+                f"the variable {KEY_VARIABLE} holds no new key",
+                hint=f"put a new key before the old one, white space between them: {KEY_VARIABLE}='NEW OLD'; "
+                f"`openssl rand -base64 {KEY_BYTES}` makes one",
+            )
+        both = (Key(self.random(KEY_BYTES)), *keys)
+        self._write_keys(both)
+        return both
 
     def _check(self, name: str, secret: Secret) -> None:
         if not _NAME.fullmatch(name):

@@ -60,6 +60,17 @@ class RunResult:
     error: PenstockError | None = field(default=None, compare=False)
 
     @property
+    def read(self) -> int:
+        """Rows and records that the sources handed over, bad ones included."""
+        entries = (entry for epoch in self.epochs for entry in epoch.account.balance if entry.kind == "read")
+        return sum(sum(entry.into.values()) for entry in entries)
+
+    @property
+    def written(self) -> int:
+        """Rows that the sinks took; a row that went to two of them counts twice."""
+        return sum(receipt.rows for epoch in self.epochs for receipt in epoch.receipts.values())
+
+    @property
     def rejected(self) -> int:
         return sum(entry.rejected for epoch in self.epochs for entry in epoch.account.balance)
 

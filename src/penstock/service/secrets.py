@@ -29,5 +29,10 @@ def forget(settings: Settings, name: str) -> None:
     _file(settings).remove(name)
 
 
+def rotate(settings: Settings) -> str:
+    """Put the file under another key; its id. Raises ConfigError DOC-19x."""
+    return _file(settings).rotate().id
+
+
 def _file(settings: Settings) -> SecretsFile:
     return secrets_of(project_of(None, settings), settings.variables)

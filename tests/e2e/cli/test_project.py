@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 import stat
 from typing import TYPE_CHECKING
@@ -136,3 +137,33 @@ def test_a_secret_without_a_name_or_a_value_is_a_problem(
     assert said.code == 2
     assert said.json["ok"] is False
     assert not (project / ".penstock").exists()
+
+
+def test_the_key_is_rotated_and_never_shown(
+    penstock: Callable[..., Said], project: Path, given: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given(VALUE)
+    penstock("secrets", "set", "DB_PASSWORD")
+    key_file = project / ".penstock" / "secrets.key"
+    keys = [key_file.read_text(encoding="ascii").strip()]
+    said = [penstock("secrets", "rotate")]
+    keys.append(key_file.read_text(encoding="ascii").strip())
+    said.append(penstock("secrets", "rotate", "--json"))
+    keys.append(key_file.read_text(encoding="ascii").strip())
+    assert len(set(keys)) == 3
+    key_id = json.loads((project / "secrets.enc").read_text(encoding="utf-8"))["key_id"]
+    assert said[1].json == {"key_id": key_id}
+    monkeypatch.setenv("PENSTOCK_KEY", keys[2])
+    said.append(penstock("secrets", "rotate"))
+    assert (said[2].code, said[2].out) == (2, "")
+    assert said[2].err.startswith(
+        "error[DOC-198]: the variable PENSTOCK_KEY holds no new key\nhint: put a new key before"
+    )
+    monkeypatch.setenv("PENSTOCK_KEY", f"{keys[0]} {keys[2]}")
+    said.append(penstock("secrets", "rotate"))
+    assert re.fullmatch(r"the secrets are under the key [0-9a-f]{16} from now on\n", said[3].out)
+    monkeypatch.setenv("PENSTOCK_KEY", keys[2])
+    given(VALUE)
+    said.append(penstock("secrets", "set", "DB_PASSWORD", "--json"))
+    assert said[4].codes == ["DOC-196"]
+    assert all(text not in one.out + one.err for one in said for text in [VALUE, *keys])

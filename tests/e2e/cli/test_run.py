@@ -339,3 +339,26 @@ def test_a_file_that_breaks_off_in_the_middle_is_told_at_its_path(
     )
     (problem,) = penstock("run", "broken.yml", "--json").json["problems"]
     assert (problem["line"], problem["column"]) == (2, len(f"sources: {{raw: {{type: {kind}, path: ") + 1)
+
+
+EMPTY = """pipeline: {kind}
+sources:
+  raw: {{type: {kind}, path: {path}, schema: {{columns: {{id: int64, price: "float64?"}}}}}}
+sinks:
+  out: {{from: raw, type: parquet, path: out/{kind}.parquet, mode: overwrite}}
+"""
+
+
+def test_an_empty_element_of_xml_is_null_as_an_empty_field_of_csv_is(
+    penstock: Callable[..., Said], project: Path
+) -> None:
+    (project / "a.csv").write_text("id,price\n1,\n,2.5\n3,0.5\n", encoding="utf-8")
+    records = "<r><id>1</id><price></price></r><r><id/><price>2.5</price></r><r><id>3</id><price>0.5</price></r>"
+    (project / "a.xml").write_text(f"<a>{records}</a>", encoding="utf-8")
+    for kind, path in (("csv", "a.csv"), ("xml", "a.xml, rows: /a/r")):
+        (project / "empty.yml").write_text(EMPTY.format(kind=kind, path=path), encoding="utf-8")
+        found = penstock("run", "empty.yml", "--json").json
+        by_cause = [(one["cause"], one["column"], one["rows"]) for one in found["rejects"]["by_cause"]]
+        assert by_cause == [("null_value", "id", 1)], kind
+        rows = pq.read_table(project / "out" / f"{kind}.parquet").to_pylist()
+        assert rows == [{"id": 1, "price": None}, {"id": 3, "price": 0.5}], kind

@@ -209,6 +209,50 @@ def test_what_the_engine_refuses_is_a_problem_with_a_place(sql: str, code: str) 
     assert found.at.line >= 8 or code == "CMP-202"
 
 
+@pytest.mark.parametrize(
+    ("sql", "code"),
+    [
+        ("select id from orders where id = 'x'", "CMP-242"),
+        ("select id from orders o where 'x' >= o.AMOUNT", "CMP-242"),
+        ("select id as n from orders where n in ('1', 'x')", "CMP-242"),
+        ("from orders where id between 'x' and 5", "CMP-242"),
+        ("with some as (select id as n from orders) select n from some where n = 'x'", "CMP-242"),
+        ("with some(n) as (select id from orders) select n from some where n = 'x'", "CMP-242"),
+        ("select n from (select cast(name as date) as n from customers) where n > '2024-02-30'", "CMP-242"),
+        ("select o.id from orders o join (select id as n from customers) c on c.n = o.id and c.n > 'x'", "CMP-242"),
+        ("select name from customers c where exists (from orders o where o.id = c.id and c.id = 'x')", "CMP-242"),
+        ("select id from orders union select id from customers where id = 'x'", "CMP-242"),
+        ("select name from customers where name::date > date '2024-02-30'", "CMP-248"),
+        ("select id from orders tablesample 10% where date '2024-02-30' is not null", "CMP-248"),
+    ],
+)
+def test_a_text_that_is_no_value_of_the_compared_column_is_refused(sql: str, code: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        compile_document(_document(sql))
+    assert [problem.code for problem in caught.value.problems] == [code]
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "select id from orders where id = '1'",
+        "select id, true = 1 as yes from orders where (id > 0) = 1",
+        "select id as name from (select id, customer::text as name from orders) where name = 'x'",
+        "select id as name from (select id, customer::text as name from orders) order by name = 'x'",
+        "with some(id, n) as (select name, id from customers) select n from some where id = 'x'",
+        "select id from customers c(name, id) where id = 'x'",
+        "select list_filter([name], lambda id: id = 'x') as l from customers",
+        "select [id for id in [name] if id = 'x'] as l from customers",
+        "select try(id = 'x') as a, try_cast('2024-02-30' as date) as b, try(date '2024-02-30') as c from orders",
+        "select id from (select 'x' as id union all select 'y') where id = 'x'",
+        "select id from (values ('x')) v(id) where id = 'x'",
+    ],
+)
+def test_a_text_is_compared_as_the_engine_does_it(sql: str) -> None:
+    data = {"orders": [{"id": 1, "customer": 7, "amount": 2}], "customers": [{"id": 7, "name": "Ada"}]}
+    assert len(run_document(_document(sql), data).rows) <= 1
+
+
 _WRONG_AT_MANY_PLACES = """\
 select o.idd, amont, nosuch(o.id) + o.customer as one
       from orders o join customers c on o.custmer = c.id

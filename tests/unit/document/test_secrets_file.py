@@ -7,7 +7,7 @@ import stat
 
 import pytest
 
-from penstock.document.envelope import Key, spell_key
+from penstock.document.envelope import Key, spell_keys
 from penstock.document.secrets import Secrets
 from penstock.document.secrets_file import SecretsFile
 from penstock.errors import ConfigError
@@ -23,6 +23,10 @@ def code(call, *args):
         call(*args)
     assert "hunter2" not in str(caught.value)
     return caught.value.code
+
+
+def spelled(*keys):
+    return spell_keys(keys)
 
 
 @pytest.fixture
@@ -73,14 +77,14 @@ def test_the_same_text_is_never_sealed_the_same_way_twice(filled):
 
 
 def test_a_key_in_the_environment_is_used_and_none_is_written(tmp_path):
-    key = {"PENSTOCK_KEY": spell_key(Key(bytes(range(32))))}
+    key = {"PENSTOCK_KEY": spelled(Key(bytes(range(32))))}
     store(tmp_path, key).put("eia", Secret("hunter2"))
     assert store(tmp_path, key).get("eia") == Secret("hunter2")
     assert not (tmp_path / ".penstock" / "secrets.key").exists()
     assert code(store(tmp_path).get, "eia") == "DOC-194"
     assert code(store(tmp_path).put, "b", Secret("hunter2")) == "DOC-194"
     assert store(tmp_path).names() == ("eia",)
-    assert code(store(tmp_path, {"PENSTOCK_KEY": spell_key(Key(b"y" * 32))}).get, "eia") == "DOC-196"
+    assert code(store(tmp_path, {"PENSTOCK_KEY": spelled(Key(b"y" * 32))}).get, "eia") == "DOC-196"
 
 
 @pytest.mark.parametrize("text", ["hunter2", "x" * 44, base64.b64encode(b"x" * 31).decode(), "é", "a b"])
@@ -90,15 +94,95 @@ def test_what_is_no_key_is_refused_without_showing_it(filled, text):
     assert code(store(filled).get, "eia") == "DOC-195"
 
 
-def test_the_key_can_be_changed_without_touching_a_secret(filled):
-    new = Key(b"z" * 32)
-    before = json.loads((filled / "secrets.enc").read_text())
-    store(filled).change_key(new)
-    after = json.loads((filled / "secrets.enc").read_text())
+OLD, NEW = Key(b"y" * 32), Key(b"z" * 32)
+
+
+def envelope_of(folder):
+    return json.loads((folder / "secrets.enc").read_text())
+
+
+def test_rotation_changes_the_key_and_no_secret(filled):
+    old = (filled / ".penstock" / "secrets.key").read_text()
+    before = envelope_of(filled)
+    key = store(filled).rotate()
+    after = envelope_of(filled)
     assert before["secrets"] == after["secrets"]
-    assert before["key_id"] != after["key_id"]
-    assert store(filled, {"PENSTOCK_KEY": spell_key(new)}).get("eia") == Secret("hunter2")
-    assert code(store(filled).get, "eia") == "DOC-196"
+    assert before["key_id"] != after["key_id"] == key.id
+    assert before["data_key"] != after["data_key"]
+    assert (filled / ".penstock" / "secrets.key").read_text() == spelled(key)
+    assert store(filled).get("eia") == Secret("hunter2")
+    assert code(store(filled, {"PENSTOCK_KEY": old}).get, "eia") == "DOC-196"
+
+
+def test_a_key_in_the_environment_is_rotated_to_the_first_of_two(tmp_path):
+    store(tmp_path, {"PENSTOCK_KEY": spelled(OLD)}).put("eia", Secret("hunter2"))
+    both = {"PENSTOCK_KEY": f"  {spelled(NEW).strip()} {spelled(OLD).strip()}"}
+    assert store(tmp_path, both).get("eia") == Secret("hunter2")
+    assert envelope_of(tmp_path)["key_id"] == OLD.id
+    for _ in range(2):
+        assert store(tmp_path, both).rotate() == NEW
+        assert store(tmp_path, {"PENSTOCK_KEY": spelled(NEW)}).get("eia") == Secret("hunter2")
+        assert code(store(tmp_path, {"PENSTOCK_KEY": spelled(OLD)}).get, "eia") == "DOC-196"
+    assert not (tmp_path / ".penstock" / "secrets.key").exists()
+
+
+@pytest.mark.parametrize("keys", [(OLD,), (OLD, OLD)])
+def test_one_key_in_the_environment_cannot_be_rotated(tmp_path, keys):
+    variables = {"PENSTOCK_KEY": spelled(*keys)}
+    store(tmp_path, variables).put("eia", Secret("hunter2"))
+    before = envelope_of(tmp_path)
+    assert code(store(tmp_path, variables).rotate) == "DOC-198"
+    assert envelope_of(tmp_path) == before
+
+
+def test_what_is_written_under_several_keys_is_under_the_first(tmp_path):
+    store(tmp_path, {"PENSTOCK_KEY": spelled(OLD)}).put("eia", Secret("hunter2"))
+    store(tmp_path, {"PENSTOCK_KEY": spelled(NEW, OLD)}).put("ice", Secret("x"))
+    assert envelope_of(tmp_path)["key_id"] == NEW.id
+
+
+def test_nothing_is_rotated_without_secrets_or_with_another_key(filled, tmp_path):
+    other = tmp_path / "other"
+    store(other).put("eia", Secret("hunter2"))
+    (other / "secrets.enc").unlink()
+    key = (other / ".penstock" / "secrets.key").read_bytes()
+    assert code(store(other).rotate) == "DOC-198"
+    (other / "secrets.enc").write_bytes((filled / "secrets.enc").read_bytes())
+    assert code(store(other).rotate) == "DOC-196"
+    assert (other / ".penstock" / "secrets.key").read_bytes() == key
+
+
+class Killed(BaseException):
+    """Nothing of the process's own runs after it."""
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("place", [1, 2, 3])
+def test_a_rotation_that_is_killed_leaves_secrets_that_open_and_the_next_one_ends_it(filled, monkeypatch, place, after):
+    from pathlib import Path
+
+    replace, calls = Path.replace, []
+    before = envelope_of(filled)
+
+    def crash(self, target):
+        calls.append(target)
+        if len(calls) == place and not after:
+            raise Killed
+        replace(self, target)
+        if len(calls) == place:
+            raise Killed
+
+    monkeypatch.setattr(Path, "replace", crash)
+    with pytest.raises(Killed):
+        store(filled).rotate()
+    monkeypatch.undo()
+    assert [path.name for path in calls] == ["secrets.key", "secrets.enc", "secrets.key"][:place]
+    assert store(filled).get("eia") == Secret("hunter2")
+    key = store(filled).rotate()
+    assert (filled / ".penstock" / "secrets.key").read_text() == spelled(key)
+    assert store(filled).get("ice") == Secret("é\n😀")
+    assert envelope_of(filled)["secrets"] == before["secrets"]
+    assert envelope_of(filled)["key_id"] == key.id != before["key_id"]
 
 
 def test_a_file_of_another_project_is_refused(filled):

@@ -11,7 +11,7 @@ from pydantic import Field
 from penstock.connectors.files.avro_container import Codec  # noqa: TC001 -- pydantic evaluates the annotations here
 from penstock.connectors.files.avro_encoding import avro_objection, encode_avro
 from penstock.connectors.files.listing import FoundFile
-from penstock.connectors.files.sink import FileKind, FileSink
+from penstock.connectors.files.sink import FileKind, ReadableFileSink
 from penstock.connectors.files.sink_params import CAPABILITIES, MODES, NOTES, FileSinkParams
 from penstock.connectors.files.staged import STAGED_FORM
 from penstock.registry import Capability, Descriptor
@@ -35,7 +35,7 @@ class AvroSinkParams(FileSinkParams):
     )
 
 
-def make(params: AvroSinkParams, context: Context) -> FileSink:
+def make(params: AvroSinkParams, context: Context) -> ReadableFileSink:
     kind = FileKind(
         name="avro",
         form=STAGED_FORM,
@@ -44,7 +44,7 @@ def make(params: AvroSinkParams, context: Context) -> FileSink:
         encode=partial(encode_avro, codec=params.codec),
         decode=decode_avro,
     )
-    return FileSink(params, context, kind)
+    return ReadableFileSink(params, context, kind)
 
 
 def decode_avro(path: Path, wanted: Schema) -> Generator[pa.RecordBatch, None, None]:

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from penstock.connectors.api import CsvFormat
 from penstock.connectors.files.held import csv_objection
-from penstock.connectors.files.sink import FileKind, FileSink
+from penstock.connectors.files.sink import FileKind, ReadableFileSink
 from penstock.connectors.files.sink_params import (
     CAPABILITIES,
     MODES,
@@ -49,7 +49,7 @@ class CsvSinkParams(FileSinkParams):
         return self
 
 
-def make(params: CsvSinkParams, context: Context) -> FileSink:
+def make(params: CsvSinkParams, context: Context) -> ReadableFileSink:
     compression: Literal["none", "gzip", "zstd"] = compression_of(params.path, params.compression)
     form = CsvFormat(
         delimiter=params.delimiter,
@@ -67,7 +67,7 @@ def make(params: CsvSinkParams, context: Context) -> FileSink:
         objection=csv_objection,
         ordered=not params.header,
     )
-    return FileSink(params, context, kind)
+    return ReadableFileSink(params, context, kind)
 
 
 SINK: Final = Descriptor(

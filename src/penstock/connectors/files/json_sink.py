@@ -8,7 +8,7 @@ from pydantic import Field
 
 from penstock.connectors.api import JsonFormat
 from penstock.connectors.files.held import json_objection, unreadable_json
-from penstock.connectors.files.sink import FileKind, FileSink
+from penstock.connectors.files.sink import FileKind, ReadableFileSink
 from penstock.connectors.files.sink_params import (
     CAPABILITIES,
     MODES,
@@ -35,7 +35,7 @@ class JsonSinkParams(FileSinkParams):
     )
 
 
-def make(params: JsonSinkParams, context: Context) -> FileSink:
+def make(params: JsonSinkParams, context: Context) -> ReadableFileSink:
     compression: Literal["none", "gzip", "zstd"] = compression_of(params.path, params.compression)
     kind = FileKind(
         name="json",
@@ -44,7 +44,7 @@ def make(params: JsonSinkParams, context: Context) -> FileSink:
         objection=json_objection,
         unreadable=unreadable_json,
     )
-    return FileSink(params, context, kind)
+    return ReadableFileSink(params, context, kind)
 
 
 SINK: Final = Descriptor(

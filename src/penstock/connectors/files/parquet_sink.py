@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from penstock.connectors.api import ParquetFormat
 from penstock.connectors.files.held import parquet_objection
-from penstock.connectors.files.sink import FileKind, FileSink
+from penstock.connectors.files.sink import FileKind, ReadableFileSink
 from penstock.connectors.files.sink_params import CAPABILITIES, MODES, NOTES, FileSinkParams, is_one_file
 from penstock.fields import ByteSize  # noqa: TC001 -- pydantic evaluates the annotations here
 from penstock.registry import Descriptor
@@ -55,7 +55,7 @@ class ParquetSinkParams(FileSinkParams):
         return self
 
 
-def make(params: ParquetSinkParams, context: Context) -> FileSink:
+def make(params: ParquetSinkParams, context: Context) -> ReadableFileSink:
     form = ParquetFormat(
         compression=params.compression,
         compression_level=params.compression_level,
@@ -73,7 +73,7 @@ def make(params: ParquetSinkParams, context: Context) -> FileSink:
         one_per_writer=False,
         max_file_bytes=params.max_file_size,
     )
-    return FileSink(params, context, kind)
+    return ReadableFileSink(params, context, kind)
 
 
 SINK: Final = Descriptor(

@@ -67,7 +67,7 @@ class FileKind:
 
 class FileSink(Sink):
     """Promises to readers that list the folder: no row before its commit, none twice, no old rows beside those that
-    replaced them. While a commit is published they may see a part of it; ``table`` always reads a whole version.
+    replaced them. While a commit is published they may see a part of it.
     """
 
     def __init__(self, params: FileSinkParams, context: Context, kind: FileKind) -> None:
@@ -276,11 +276,11 @@ class FileSink(Sink):
             publish(self._log, self._root, manifest=manifest, reached=self._reached)
         return state
 
-    # ------------------------------------------------------------ reading
+
+class ReadableFileSink(FileSink):
+    """A sink of files whose format gives back the rows as they were: ``table`` always reads a whole version."""
 
     def table(self) -> Source:
-        if self._kind.encode is not None and self._kind.decode is None:
-            return super().table()
         from penstock.connectors.files.table import FileTable
 
         return FileTable(self._log, self._root, kind=self._kind, named=self._params.path, allowance=self._allowance)

@@ -18,8 +18,9 @@ from penstock.connectors.api import Files, JsonFormat, Origin
 from penstock.connectors.files.file_source import CAPABILITIES, FileSource, FileSourceParams, sampled
 from penstock.errors import ConfigError, DataError
 from penstock.registry import Descriptor
-from penstock.types import JSON, STRING, Schema
+from penstock.types import BINARY, JSON, STRING, Schema
 from penstock.types import Field as Column
+from penstock.types.logical import List, Map, Struct
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -35,6 +36,7 @@ _STEP: Final = re.compile(r"[^\W\d][\w.\-]*")
 _XSI_NIL: Final = "{http://www.w3.org/2001/XMLSchema-instance}nil"
 _WHITE_SPACE: Final = " \t\r\n"  # XML's own: a no-break space is a character like any other
 _TEXT: Final = "#text"
+_TEXTS: Final = frozenset({STRING, JSON, BINARY})  # of which the empty text is a value
 
 Record = dict[str, Any]
 
@@ -91,7 +93,7 @@ class XmlSource(FileSource):
         return Schema((*there, *new))
 
     def _files(self, files: Sequence[FoundFile], wanted: Schema) -> Files:
-        paths = {self._copy(file): Origin(str(file.path)) for file in files}
+        paths = {self._copy(file, wanted): Origin(str(file.path)) for file in files}
         return Files(
             format=JsonFormat("lines"),
             paths=tuple(paths),
@@ -101,12 +103,16 @@ class XmlSource(FileSource):
             origins=paths,
         )
 
-    def _copy(self, file: FoundFile) -> str:
+    def _copy(self, file: FoundFile, wanted: Schema) -> str:
         """The file's records, one JSON object per line, in the private scratch folder."""
+        typed = [column for column in wanted if column.type not in _TEXTS]
         with tempfile.NamedTemporaryFile(
             "w", dir=self._context.scratch, suffix=".ndjson", encoding="utf-8", delete=False
         ) as copy:
             for record in self._records(file):
+                for column in typed:
+                    if column.name in record:
+                        record[column.name] = _without_empty(record[column.name], column.type)
                 copy.write(json.dumps(record, ensure_ascii=False, separators=(",", ":")))
                 copy.write("\n")
         return copy.name
@@ -244,6 +250,22 @@ def _add(record: Record, name: str, value: Any) -> None:
         record[name] = [record[name], value]
 
 
+def _without_empty(value: Any, kind: LogicalType) -> Any:
+    """Null for the empty text where the type has no such value, at any depth."""
+    match kind, value:
+        case _, "":
+            return value if kind in _TEXTS else None
+        case List(element=inner), list():
+            return [_without_empty(item, inner) for item in value]
+        case Map(value=inner), dict():
+            return {name: _without_empty(item, inner) for name, item in value.items()}
+        case Struct(fields=fields), dict():
+            known = {field.name: field.type for field in fields}
+            return {name: _without_empty(item, known.get(name, STRING)) for name, item in value.items()}
+        case _:
+            return value
+
+
 def _forget(element: etree._Element) -> None:
     """Frees the element and what stood before it: a stream keeps nothing of what it has passed."""
     element.clear()
@@ -264,6 +286,7 @@ SOURCE: Final = Descriptor(
     notes=(
         "A document type declaration is refused: entities could make a small file grow without bound.",
         "Without a schema every column is a string, or json where an element has children or stands several times.",
+        "An empty element or attribute is null, as an empty field of CSV is; of string, json and binary it is an empty text.",
         "Text of a record's own, outside its elements, is the column `#text`; white space around a text goes.",
         "A file that is not well-formed fails the epoch: its records cannot be told apart.",
     ),

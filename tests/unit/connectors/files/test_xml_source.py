@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from file_sources import rows
+from file_sources import source as typed
 from pydantic import ValidationError
 
 from penstock.clock import SystemClock
@@ -75,6 +77,36 @@ def test_nothing_that_stands_in_a_record_is_lost(tmp_path: Path, row: str, expec
     found = source(tmp_path, f"<a>{row}</a>", "/a/r")
     assert found.describe().names == tuple(expected)
     assert records(found) == [expected]
+
+
+TYPES = [
+    "int64", "float64", "decimal(8,2)", "date", "time", "timestamp", "boolean", "uuid", "list<int64?>",
+    "struct<x: int64?>", "map<string, int64?>",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("given", ["<v></v>", "<v/>", "<v> \n </v>"])
+@pytest.mark.parametrize("kind", TYPES)
+def test_an_empty_element_is_null_where_the_type_has_no_empty_text(tmp_path: Path, kind: str, given: str) -> None:
+    (tmp_path / "a.xml").write_text(f"<a><r><id>1</id>{given}</r><r v=''><id>2</id></r></a>", "utf-8")
+    found = typed(tmp_path, "{type: xml, path: a.xml, rows: /a/r}", {"id": "int64", "v": f"{kind}?"})
+    assert rows(found) == [{"id": 1, "v": None}, {"id": 2, "v": None}]
+
+
+@pytest.mark.parametrize(("kind", "empty"), [("string", ""), ("json", '""'), ("binary", b"")])
+def test_an_empty_element_is_an_empty_text_where_the_type_has_one(tmp_path: Path, kind: str, empty: object) -> None:
+    nil = '<v xmlns:i="http://www.w3.org/2001/XMLSchema-instance" i:nil="true"/>'
+    (tmp_path / "a.xml").write_text(f"<a><r><v/></r><r v=''/><r>{nil}</r></a>", "utf-8")
+    found = typed(tmp_path, "{type: xml, path: a.xml, rows: /a/r}", {"v": f"{kind}?"})
+    assert rows(found) == [{"v": empty}, {"v": empty}, {"v": None}]
+
+
+def test_empty_elements_within_lists_structs_and_maps_are_null_in_the_same_way(tmp_path: Path) -> None:
+    inner = "<l>1</l><l/><s><n/><t/></s><m><a/><b>2</b></m>"
+    (tmp_path / "a.xml").write_text(f"<a><r>{inner}</r></a>", "utf-8")
+    columns = {"l": "list<int64?>?", "s": "struct<n: date?, t: string?>?", "m": "map<string, int64?>?"}
+    (row,) = rows(typed(tmp_path, "{type: xml, path: a.xml, rows: /a/r}", columns))
+    assert row == {"l": [1, None], "s": {"n": None, "t": ""}, "m": [("a", None), ("b", 2)]}
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "iso-8859-1"])
