@@ -12,6 +12,7 @@ from penstock.errors import ConfigError, DataError, FatalError, Problem, nearest
 from penstock.fields import Located
 from penstock.types import Field, Schema
 from penstock.types.compatibility import can_hold, widen
+from penstock.types.logical import fold_case
 
 if TYPE_CHECKING:
     from penstock.connectors.api import Context, Epoch
@@ -80,13 +81,14 @@ def compare(
     policy: Policy,
     needed: Iterable[str] = (),
     objection: Objection | None = None,
+    fixed: str | None = None,
     sink: str = "",
 ) -> Preparation:
     """What has to change so that the target takes these rows.
 
-    ``needed`` are columns that must be among the rows' (keys, order_by, partition_by); ``sink`` is its name in the
-    document. A column of the target that the rows lack is no difference. Raises ConfigError with all that is wrong of
-    SNK-110, SNK-111, SNK-112, SNK-113.
+    ``needed`` are columns that must be among the rows' (keys, order_by, partition_by); ``fixed`` says why the
+    target's types never change, where they do not; ``sink`` is its name in the document. A column of the target that the
+    rows lack is no difference. Raises ConfigError with all that is wrong of SNK-110, SNK-111, SNK-112, SNK-113.
     """
     stays = None if policy == "replace" else target
     problems = [*_missing(rows, needed, sink), *_objections(rows, objection), *_collisions(stays, rows, sink)]
@@ -95,17 +97,19 @@ def compare(
             raise ConfigError.of(problems)
         return Preparation(creates=target is None, replaces=target is not None and not _fits(target, rows))
     adds = tuple(column for column in rows if column.name not in target)
-    if adds and policy == "fail":
+    folded = {fold_case(name) for name in target.names}
+    unknown = [column for column in adds if fold_case(column.name) not in folded]  # else SNK-113 tells of it
+    if unknown and policy == "fail":
         problems.append(
             Problem(
                 "SNK-111",
-                f'sink "{sink}" has no column {_quoted(adds)}',
+                f'sink "{sink}" has no column {_quoted(unknown)}',
                 detail=f"its columns are {', '.join(target.names)}",
                 hint="state on_schema_change: evolve to add columns, or ignore to leave them out",
                 about=_POLICY_OR_TARGET,
             )
         )
-    widens, refused = _widened(target, rows, sink, may_widen=policy == "evolve")
+    widens, refused = _widened(target, rows, sink, may_widen=policy == "evolve", fixed=fixed)
     if problems or refused:
         raise ConfigError.of([*problems, *refused])
     return Preparation(ignores=adds) if policy == "ignore" else Preparation(adds=adds, widens=widens)
@@ -149,11 +153,14 @@ def _objections(rows: Schema, objection: Objection | None) -> Iterator[Problem]:
 
 def _collisions(target: Schema | None, rows: Schema, sink: str) -> Iterator[Problem]:
     for one, other in (target.with_fields(rows) if target else rows).case_collisions():
-        yield Problem("SNK-113", f'columns "{one}" and "{other}" of sink "{sink}" differ only in case')
+        hint = f'rename "{other}" in a step before' if other in rows else None
+        if hint and one not in rows:
+            hint += f'; as "{one}" it is the target\'s column'
+        yield Problem("SNK-113", f'columns "{one}" and "{other}" of sink "{sink}" differ only in case', hint=hint)
 
 
 def _widened(
-    target: Schema, rows: Schema, sink: str, *, may_widen: bool
+    target: Schema, rows: Schema, sink: str, *, may_widen: bool, fixed: str | None
 ) -> tuple[tuple[tuple[Field, Field], ...], tuple[Problem, ...]]:
     """The columns to widen, old and new, and what is said of those that do not fit."""
     changes: list[tuple[Field, Field]] = []
@@ -162,12 +169,12 @@ def _widened(
         old = target.get(column.name)
         if old is None or can_hold(old.type, column.type):
             continue
-        wider = widen(old.type, column.type)
+        wider = None if fixed else widen(old.type, column.type)
         if wider is not None and may_widen:
             changes.append((old, Field(old.name, wider, nullable=old.nullable, labels=old.labels)))
             continue
         message = f'column "{column.name}" of sink "{sink}" has the type {old.type}, not {column.type}'
         evolving = "state on_schema_change: evolve to widen it"
         hint = evolving if wider else "cast the column, or name another target"
-        refused.append(Problem("SNK-111", message, hint=hint, about=_POLICY_OR_TARGET))
+        refused.append(Problem("SNK-111", message, detail=fixed, hint=hint, about=_POLICY_OR_TARGET))
     return tuple(changes), tuple(refused)

@@ -74,6 +74,15 @@ def test_only_evolve_widens_and_only_where_nothing_is_lost():
         assert caught.value.code == "SNK-111"
 
 
+def test_a_target_whose_types_are_fixed_is_never_said_to_be_widened_by_a_policy():
+    for policy in ("fail", "evolve", "ignore"):
+        with pytest.raises(ConfigError) as caught:
+            compare(TARGET, Schema.of({"size": "int64"}), policy=policy, fixed="types are as they are")
+        (problem,) = caught.value.problems
+        assert (problem.code, problem.detail) == ("SNK-111", "types are as they are.")
+        assert problem.hint == "cast the column, or name another target"
+
+
 def test_all_that_does_not_fit_is_told_at_once():
     rows = Schema.of({"size": "string", "note": "string", "NOTE": "string"})
     with pytest.raises(ConfigError) as caught:
@@ -92,9 +101,16 @@ def test_a_key_that_is_not_there_names_the_nearest_column():
 @pytest.mark.parametrize("target", [None, Schema.of({"NAME": "string?"})])
 def test_names_that_differ_only_in_case_are_refused(target):
     rows = Schema.of({"name": "string?"} if target else {"name": "string?", "Name": "string?"})
-    with pytest.raises(ConfigError) as caught:
-        compare(target, rows, policy="evolve")
-    assert caught.value.code == "SNK-113"
+    for policy in ("fail", "evolve", "ignore"):
+        with pytest.raises(ConfigError) as caught:
+            compare(target, rows, policy=policy)
+        (problem,) = caught.value.problems
+        assert problem.code == "SNK-113"
+        assert problem.hint == (
+            'rename "name" in a step before; as "NAME" it is the target\'s column'
+            if target
+            else 'rename "Name" in a step before'
+        )
 
 
 def test_what_the_system_cannot_hold_is_refused_by_name():

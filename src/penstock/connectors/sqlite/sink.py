@@ -73,18 +73,12 @@ class SqliteSink(Sink):
             policy=policy_of(self._params, self._context),
             needed=(*self._params.keys, *((order_by,) if order_by else ())),
             objection=objection,
+            fixed="SQLite cannot change a column's type",
             sink=self._context.name,
         )
         if order_by and not is_ordered(schema[order_by].type):
             kept = f"it is {schema[order_by].type}, which is kept as text"
             raise ConfigError("SNK-179", f'rows cannot be ordered by "{order_by}" in SQLite', detail=kept)
-        for old, new in change.widens:
-            raise ConfigError(
-                "SNK-111",
-                f'column "{old.name}" of sink "{self._context.name}" cannot be widened',
-                detail=f"its type is {old.type}, the rows have {new.type}; SQLite cannot change a column's type",
-                about=("on_schema_change", "table"),
-            )
         return change
 
     def prepare(self, schema: Schema) -> None:
