@@ -14,7 +14,7 @@
 from __future__ import annotations
 
 import sqlite3
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Final
 
 from penstock.errors import ConfigError, DataError, FatalError, PenstockError, TransientError
@@ -88,6 +88,12 @@ def reading(named: str) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         raise reading_failed(error, named) from None
+
+
+def most_columns() -> int:
+    """How many a table may have, as this SQLite was built."""
+    with closing(sqlite3.connect(":memory:")) as connection:
+        return connection.getlimit(sqlite3.SQLITE_LIMIT_COLUMN)
 
 
 def open_for_writing(path: Path, *, wait_s: float) -> sqlite3.Connection:

@@ -96,10 +96,11 @@ def _older(order_by: str | None) -> exp.Expr:
 
 
 def _same_values(columns: Sequence[str]) -> exp.Expr:
-    """Whether nothing would change; never null."""
+    """Whether nothing would change; never null. Rows are compared as such: SQLite refuses a thousand terms in a row."""
     if not columns:
         return exp.Literal.number(1)
-    return exp.paren(exp.and_(*[exp.Is(this=_of(_OLD, column), expression=_of(_NEW, column)) for column in columns]))
+    old, new = (exp.Tuple(expressions=[_of(side, column) for column in columns]) for side in (_OLD, _NEW))
+    return exp.paren(exp.Is(this=old, expression=new))
 
 
 def _joined(query: exp.Select, text: str, keys: Sequence[str]) -> exp.Select:
@@ -108,11 +109,16 @@ def _joined(query: exp.Select, text: str, keys: Sequence[str]) -> exp.Select:
 
 
 def count_matches(text: str, keys: Sequence[str], *, values: Sequence[str], order_by: str | None) -> exp.Select:
-    """One row: matched, of these older, of the others unchanged."""
-    older, same = _older(order_by), _same_values(values)
-    kept = exp.and_(exp.Not(this=older.copy()), same)
-    total = [exp.Coalesce(this=exp.Sum(this=part), expressions=[exp.Literal.number(0)]) for part in (older, kept)]
-    return _joined(exp.select(exp.Count(this=exp.Star()), *total), text, keys)
+    """One row: matched, of these older, of the others unchanged.
+
+    The limit, of none, keeps SQLite from aggregating over the columns themselves, of which it takes 2,000 in all.
+    """
+    older = _older(order_by)
+    kept = exp.and_(exp.Not(this=older.copy()), _same_values(values))
+    matches = _joined(exp.select(exp.alias_(older, "older"), exp.alias_(kept, "kept")), text, keys).limit(-1)
+    sums = [exp.Sum(this=exp.column(name)) for name in ("older", "kept")]
+    total = [exp.Coalesce(this=one, expressions=[exp.Literal.number(0)]) for one in sums]
+    return exp.select(exp.Count(this=exp.Star()), *total).from_(matches.subquery("m"))
 
 
 def count_bad_keys(keys: Sequence[str]) -> exp.Select:

@@ -179,10 +179,24 @@ def test_rows_are_not_ordered_by_numbers_that_are_text(tmp_path: Path, logical: 
     assert (type(error), error.code) == (ConfigError, "SNK-179")
 
 
-def test_more_columns_than_sqlite_has_are_refused_by_its_own_words(tmp_path: Path) -> None:
-    schema = Schema.of({f"c{number}": "int64" for number in range(3_000)})
-    error = refusal(lambda: sqlite_sink(tmp_path).prepare(schema))
-    assert (type(error), error.code) == (ConfigError, "SNK-176")
+def test_more_columns_than_sqlite_has_are_refused_before_anything_is_made(tmp_path: Path) -> None:
+    schema = Schema.of({f"c{number}": "int64" for number in range(2_001)})
+    sink = sqlite_sink(tmp_path)
+    for error in (refusal(lambda: sink.preview(schema)), refusal(lambda: sink.prepare(schema))):
+        assert (type(error), error.code) == (ConfigError, "SNK-176")
+        assert "2001 columns, and SQLite has at most 2000" in str(error)
+    sink.prepare(schema.without(["c0"]))
+
+
+def test_rows_of_more_columns_than_sqlite_compares_in_turn_are_merged(tmp_path: Path) -> None:
+    names = ["id", *(f"c{number}" for number in range(1_200))]
+    table = pa.table([[1, 2, 3]] * len(names), names=names)
+    sink = sqlite_sink(tmp_path, mode="merge", keys=["id"])
+    deliver(sink, epoch(1), table)
+    changed = table.set_column(len(names) - 1, names[-1], pa.array([1, None, 3]))
+    receipt = deliver(sink, epoch(2), changed)
+    assert (receipt.updated, receipt.unchanged) == (1, 2)
+    assert query(tmp_path, f"select {names[-1]} from t order by id") == [(1,), (None,), (3,)]
 
 
 def test_a_type_is_not_widened(tmp_path: Path) -> None:
