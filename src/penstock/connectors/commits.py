@@ -82,16 +82,22 @@ def compare(
     needed: Iterable[str] = (),
     objection: Objection | None = None,
     fixed: str | None = None,
+    most: int | None = None,
     sink: str = "",
 ) -> Preparation:
     """What has to change so that the target takes these rows.
 
     ``needed`` are columns that must be among the rows' (keys, order_by, partition_by); ``fixed`` says why the
-    target's types never change, where they do not; ``sink`` is its name in the document. A column of the target that the
-    rows lack is no difference. Raises ConfigError with all that is wrong of SNK-110, SNK-111, SNK-112, SNK-113.
+    target's types never change, where they do not; ``most`` is how many columns it may have; ``sink`` is its name in the
+    document. A column of the target that the rows lack is no difference. Raises ConfigError with all that is wrong of
+    SNK-110, SNK-111, SNK-112, SNK-113, SNK-115.
     """
     stays = None if policy == "replace" else target
     problems = [*_missing(rows, needed, sink), *_objections(rows, objection), *_collisions(stays, rows, sink)]
+    count = len({*(stays.names if stays else ()), *(rows.names if stays is None or policy == "evolve" else ())})
+    if most is not None and count > most:
+        message = f'the table of sink "{sink}" would have {count} columns, and its system has at most {most}'
+        problems.append(Problem("SNK-115", message, hint="select fewer columns", about=_POLICY_OR_TARGET))
     if target is None or policy == "replace":
         if problems:
             raise ConfigError.of(problems)

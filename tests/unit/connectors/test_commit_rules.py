@@ -113,6 +113,16 @@ def test_names_that_differ_only_in_case_are_refused(target):
         )
 
 
+def test_more_columns_than_the_system_has_are_refused_where_the_table_would_get_them():
+    rows = Schema.of({"size": "int32", "more": "string?", "most": "string?"})
+    for target, policy in ((None, "fail"), (TARGET, "evolve"), (TARGET, "replace")):
+        with pytest.raises(ConfigError) as caught:
+            compare(target, rows, policy=policy, most=2, sink="s")
+        assert [problem.code for problem in caught.value.problems] == ["SNK-115"]
+    compare(TARGET, rows, policy="evolve", most=len({*TARGET.names, *rows.names}))
+    assert compare(TARGET, rows, policy="ignore", most=2).ignores
+
+
 def test_what_the_system_cannot_hold_is_refused_by_name():
     with pytest.raises(ConfigError) as caught:
         compare(None, TARGET, policy="fail", objection=lambda c: "too wide" if c.name == "size" else None)

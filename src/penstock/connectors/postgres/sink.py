@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from penstock.types import Field
 
 _WRITABLE: Final = ("r", "p")
+_MOST_COLUMNS: Final = 1_600  # MaxHeapAttributeNumber
 
 
 # The boundaries that the sink passes, in order: the marker is held, rows are in, all but COMMIT; Context.reached is told.
@@ -65,7 +66,7 @@ class PostgresSink(Sink):
         return lasting(relation) if self._context.refreshes else held(relation.columns)
 
     def preview(self, schema: Schema) -> Preparation:
-        """Raises ConfigError SNK-110 to SNK-113, SNK-203, SNK-214, SNK-215."""
+        """Raises ConfigError SNK-110 to SNK-113, SNK-115, SNK-203, SNK-214, SNK-215."""
         with self._connections.connection("describing the target") as connection:
             return self._compared(connection, self._find(connection), schema)
 
@@ -125,6 +126,7 @@ class PostgresSink(Sink):
             policy=policy_of(self._params, self._context),
             needed=(*self._params.keys, *((order_by,) if order_by else ())),
             objection=refused,
+            most=_MOST_COLUMNS,
             sink=self._context.name,
         )
         if relation is not None and change.replaces:

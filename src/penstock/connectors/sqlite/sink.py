@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final, assert_never
 
 from penstock.connectors.api import Preparation, Receipt, Sink, WriteMode
-from penstock.connectors.commits import compare, evolved, is_committed, policy_of, refuse_empty
+from penstock.connectors.commits import compare, is_committed, policy_of, refuse_empty
 from penstock.connectors.sqlite import catalog, commits, statements
 from penstock.connectors.sqlite.affinity import is_ordered, objection
 from penstock.connectors.sqlite.driver import most_columns, open_for_writing, run, transaction, writing
@@ -62,9 +62,7 @@ class SqliteSink(Sink):
         return catalog.stored_schema(connection, found.name)
 
     def preview(self, schema: Schema) -> Preparation:
-        """Also raises ConfigError SNK-176 (more columns than SQLite has), SNK-179 (SQLite does not order the values of
-        order_by as their type does).
-        """
+        """Also raises ConfigError SNK-179: SQLite does not order the values of order_by as their type does."""
         return self._change(self._standing(), schema)
 
     def _change(self, target: Schema | None, schema: Schema) -> Preparation:
@@ -76,16 +74,9 @@ class SqliteSink(Sink):
             needed=(*self._params.keys, *((order_by,) if order_by else ())),
             objection=objection,
             fixed="SQLite cannot change a column's type",
+            most=most_columns(),
             sink=self._context.name,
         )
-        count, most = len(evolved(target, schema, change).names), most_columns()
-        if count > most:
-            raise ConfigError(
-                "SNK-176",
-                f'the table of sink "{self._context.name}" would have {count} columns, and SQLite has at most {most}',
-                hint="select fewer columns",
-                about=("table",),
-            )
         if order_by and not is_ordered(schema[order_by].type):
             kept = f"it is {schema[order_by].type}, which is kept as text"
             raise ConfigError("SNK-179", f'rows cannot be ordered by "{order_by}" in SQLite', detail=kept)
