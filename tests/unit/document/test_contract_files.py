@@ -9,6 +9,8 @@ from penstock.document.loader import load
 from penstock.document.template import Values, fill
 from penstock.errors import ConfigError
 from penstock.secret import Secret
+from penstock.types import parse_type
+from penstock.types.logical import INT32, INT64
 
 
 def contract(text, files=None):
@@ -161,6 +163,113 @@ def test_a_json_schema_is_a_contract():
 )
 def test_a_file_that_is_no_schema_is_refused_where_it_is_named(name, content):
     assert codes(of_file, name, content) == ["DOC-221"]
+
+
+def fields(*pairs):
+    return {"type": "record", "name": "row", "fields": [{"name": name, "type": kind} for name, kind in pairs]}
+
+
+def record(name, *pairs, **more):
+    return {**fields(*pairs), "name": name, **more}
+
+
+def test_named_avro_types_are_known_after_their_first_place():
+    money = {"type": "bytes", "logicalType": "decimal", "precision": 9, "scale": 2}
+    assert of_file("a.avsc", fields(
+        ("kind", {"type": "enum", "name": "shop.Kind", "symbols": ["A"]}),
+        ("other", ["null", "shop.Kind"]),
+        ("price", record("Price", ("net", money), ("gross", ["null", money]), namespace="shop.sales")),
+        ("again", {"type": "array", "items": "shop.sales.Price"}),
+        ("deep", record("shop.Deep", ("kind", "Kind"), ("id", {"type": "fixed", "name": "Id", "size": 4}), ("by", "Id"))),
+    )) == {
+        "kind": "string",
+        "other": "string?",
+        "price": "struct<net: decimal(9,2), gross: decimal(9,2)?>",
+        "again": "list<struct<net: decimal(9,2), gross: decimal(9,2)?>>",
+        "deep": "struct<kind: string, id: binary, by: binary>",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (fields(("a", "Later"), ("b", record("Later", ("c", "int")))), "no type before it has that name"),
+        (fields(("a", ["null", "row"])), 'the record "row" holds itself'),
+        (fields(("a", {"type": "bytes", "logicalType": "decimal", "precision": "9"})), "are whole numbers"),
+    ],
+)  # fmt: skip
+def test_avro_types_without_an_end_or_a_meaning_are_refused(content, said):
+    with pytest.raises(ConfigError, match=said) as caught:
+        of_file("a.avsc", content)
+    assert caught.value.code == "DOC-221"
+
+
+def test_an_avro_null_may_be_null_and_a_logical_type_of_another_type_is_none():
+    wrong = {"type": "string", "logicalType": "decimal", "precision": 9}
+    assert of_file("a.avsc", fields(("a", "null"), ("b", wrong))) == {"a": "string?", "b": "string"}
+
+
+def test_names_inside_are_kept_as_they_are():
+    names = ['say "it"', "naïve", "back\\slash", "tab\t", "struct<a: date>"]
+    (avro,) = of_file("a.avsc", fields(("a", record("r", *((name, "int") for name in names))))).values()
+    properties = {name: {"type": "integer"} for name in names}
+    (given,) = of_file("a.json", {"properties": {"a": {"type": "object", "properties": properties}}}).values()
+    for text, kind in ((avro, INT32), (given, INT64)):
+        struct, _ = parse_type(text)
+        assert [(field.name, field.type) for field in struct.fields] == [(name, kind) for name in names]
+
+
+def test_references_within_a_json_schema_are_followed():
+    definitions = {
+        "money": {"type": "number"},
+        "a/b~c": {"anyOf": [{"$ref": "#/$defs/money"}, {"type": "null"}]},
+        "tree": {"type": "object", "properties": {"size": {"type": "integer"}, "parts": {"type": "array", "items": {"$ref": "#/$defs/tree"}}}},
+        "row": {"required": ["net", "gross", "tree", "none", "some"], "properties": {
+            "net": {"$ref": "#/$defs/money"},
+            "gross": {"$ref": "#/$defs/a~1b~0c"},
+            "tree": {"$ref": "#/$defs/tree"},
+            "whole": {"$ref": "#"},
+            "none": {"type": "null"},
+            "some": {"oneOf": [{"type": "integer"}, {"type": "string"}]},
+        }},
+    }  # fmt: skip
+    assert of_file("a.json", {"$ref": "#/$defs/row", "$defs": definitions}) == {
+        "net": "float64",
+        "gross": "float64?",
+        "tree": "struct<size: int64?, parts: list<json>?>",
+        "whole": "json?",
+        "none": "json?",
+        "some": "json",
+    }
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ({"properties": {"a": {"$ref": "https://example.org/x.json"}}}, "leads out of the file"),
+        ({"properties": {"a": {"$ref": "#/$defs/b"}}}, "leads nowhere"),
+        ({"$ref": "#"}, "no JSON Schema of an object"),
+        ({"properties": {"a": {"type": "decimal"}}}, 'no type "decimal"'),
+        (b'{"properties": {"a": {"type": "date"}, "a": {"type": "string"}}}', 'the key "a" stands twice'),
+    ],
+)
+def test_what_a_json_schema_does_not_say_is_not_guessed(content, said):
+    with pytest.raises(ConfigError, match=said) as caught:
+        of_file("a.json", content)
+    assert caught.value.code == "DOC-221"
+
+
+def test_a_small_file_that_stands_for_endless_types_is_refused():
+    definitions = {"t0": {"type": "integer"}}
+    for level in range(1, 30):
+        both = {name: {"$ref": f"#/$defs/t{level - 1}"} for name in "ab"}
+        definitions[f"t{level}"] = {"type": "object", "properties": both}
+    bomb = {"properties": {"a": {"$ref": "#/$defs/t29"}}, "$defs": definitions}
+    assert codes(of_file, "a.json", bomb) == ["DOC-221"]
+    deep = {"type": "integer"}
+    for _ in range(300):
+        deep = {"type": "object", "properties": {"f": deep}}
+    assert codes(of_file, "a.json", {"properties": {"a": deep}})[0] in ("DOC-221", "DOC-403")
 
 
 def test_types_in_files_are_held_to_the_same_bounds():
