@@ -74,6 +74,15 @@ def test_a_ledger_that_another_process_holds_is_busy(tmp_path: Path, monkeypatch
     ledger.close()
 
 
+def test_a_file_in_the_place_of_the_state_folder_is_named(tmp_path: Path) -> None:
+    (tmp_path / ".penstock").write_text("mine", encoding="utf-8")
+    with pytest.raises(FatalError) as caught:
+        SqliteLedger(tmp_path / ".penstock" / "ledger.db")
+    assert caught.value.code == "LED-103"
+    assert f"({tmp_path / '.penstock'})" in str(caught.value)
+    assert (tmp_path / ".penstock").read_text(encoding="utf-8") == "mine"
+
+
 def test_a_ledger_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "ledger.db").mkdir()
     with pytest.raises(FatalError) as caught:

@@ -105,6 +105,14 @@ class Paths:
     def _inside(self, path: Path, root: Path, *, text: str, at: Location | None) -> Path:
         fixed = _fixed_part(path)
         real = _real(fixed)
+        if any(os.path.islink(part) for part in (real, *real.parents)):  # noqa: PTH114 -- a name too long is no error here
+            raise ConfigError(
+                "DOC-230",
+                f'"{_shorten(text)}" is not a path',
+                at=at,
+                about=_ABOUT,
+                detail="its links lead round in a circle.",
+            )
         if not any(real.is_relative_to(allowed) for allowed in (root, self.root, *self.allowed)):
             raise ConfigError(
                 "DOC-233",

@@ -42,11 +42,14 @@ class SqliteLedger:
         self._path = path
         self._locks: dict[PipelineKey, int] = {}
         self._alone = threading.RLock()  # one connection serves all threads, one at a time
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if not path.exists():
-            os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
         try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if not path.exists():
+                os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
             self._connection = _connect(path)
+        except OSError as error:
+            detail = f"{error.strerror} ({error.filename})."
+            raise FatalError("LED-103", f'the ledger "{path.name}" cannot be written', detail=detail) from None
         except sqlite3.Error as error:
             raise _classified(error, path) from None
         try:

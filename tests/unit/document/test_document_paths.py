@@ -86,8 +86,8 @@ def test_no_link_leads_out(paths, place):
     ):
         assert code(paths, text) == "DOC-233", text
     assert code(paths, place / "project" / "data" / "file") == "DOC-233"
-    with pytest.raises(ConfigError):
-        paths.read("data/loop")
+    for text in ("data/loop", "data/loop/new", "data/loop/*.csv"):
+        assert code(paths, text) == "DOC-230", text
 
 
 def test_what_a_pattern_matched_is_checked_as_well(paths, place):

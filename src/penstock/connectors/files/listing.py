@@ -77,7 +77,7 @@ class Listing:
                 detail=f"looked for {place}"
                 + (f" with the endings {', '.join(self.endings)}" if place.is_dir() else "")
                 + ".",
-                hint=self._nearest(place),
+                hint=None if place.is_dir() else self._nearest(place),
                 about=("path",),
             )
         found = (FoundFile(self._checked(path), path.relative_to(root).as_posix()) for path in paths)

@@ -202,6 +202,13 @@ def test_what_cannot_be_read_is_refused_by_name(tmp_path: Path, text: str, conte
     assert caught.value.code == code
 
 
+def test_a_folder_without_files_is_not_said_to_be_a_slip_for_itself(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    with pytest.raises(ConfigError) as caught:
+        source(tmp_path, "{type: csv, path: data}").describe()
+    assert [(problem.code, problem.hint) for problem in caught.value.problems] == [("SRC-130", None)]
+
+
 def test_files_with_different_delimiters_are_refused(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("x,y\n1,2\n")
     (tmp_path / "b.csv").write_text("x;y\n1;2\n")
