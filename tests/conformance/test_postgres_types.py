@@ -568,6 +568,15 @@ def test_a_position_of_another_form_is_refused(lab: Lab) -> None:
     sink.close()
 
 
+def test_more_columns_than_a_table_has_are_refused_before_one_is_made(lab: Lab) -> None:
+    sink = sink_of(lab)
+    with pytest.raises(ConfigError) as caught:
+        sink.preview(Schema.of({f"c{number}": "boolean" for number in range(1_601)}))
+    assert caught.value.code == "SNK-115"
+    sink.prepare(Schema.of({f"c{number}": "boolean" for number in range(1_600)}))
+    sink.close()
+
+
 def test_a_missing_schema_is_a_refused_statement(lab: Lab) -> None:
     sink = sink_of(lab, table="nowhere.t")
     assert sink.describe() is None
