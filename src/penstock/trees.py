@@ -13,6 +13,7 @@ from penstock.types.logical import fold_case
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from pathlib import Path
 
     from sqlglot.errors import SqlglotError
 
@@ -68,7 +69,16 @@ def texts(values: Iterable[str]) -> exp.Array:
 
 def file_names(paths: Iterable[str]) -> exp.Array:
     """What DuckDB's readers take for files: each path as a pattern that matches it alone."""
-    return texts("".join(_LITERAL.get(mark, mark) for mark in path) if _WILD & set(path) else path for path in paths)
+    return texts(map(_pattern, paths))
+
+
+def _pattern(path: str) -> str:
+    return "".join(_LITERAL.get(mark, mark) for mark in path) if _WILD & set(path) else path
+
+
+def allowed_folders(folders: Iterable[Path]) -> list[str]:
+    """DuckDB's ``allowed_directories``, for files in them that are named by :func:`file_names`: patterns must lie in one."""
+    return list(dict.fromkeys(text for folder in map(str, folders) for text in (folder, _pattern(folder))))
 
 
 def parquet_columns(columns: Mapping[str, LogicalType]) -> exp.Anonymous:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import uuid
 from typing import TYPE_CHECKING, Final
 
+from penstock.trees import allowed_folders
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
@@ -54,7 +56,7 @@ def open_database(
     made.execute("SET enable_progress_bar = false")  # under `python -c` and in notebooks it would go to stdout
     made.execute("SET TimeZone = 'UTC'")
     made.execute("SET arrow_lossless_conversion = ?", [lossless])
-    made.execute("SET allowed_directories = ?", [[str(folder) for folder in folders]])
+    made.execute("SET allowed_directories = ?", [allowed_folders(folders)])
     made.execute("SET enable_external_access = false")
     made.execute("SET lock_configuration = true")
     return made

@@ -100,8 +100,11 @@ def _with_inputs(query: exp.Query, inputs: Mapping[str, Schema]) -> exp.With:
 
 def empty_relation(schema: Schema) -> exp.Select:
     """``SELECT CAST(NULL AS type) AS name, … WHERE FALSE``."""
-    columns = [exp.alias_(exp.Cast(this=exp.null(), to=to_duckdb(item.type)), identifier(item.name)) for item in schema]
-    return exp.select(*columns or [exp.null()]).where(exp.false())
+    columns = [
+        exp.Alias(this=exp.Cast(this=exp.null(), to=to_duckdb(item.type)), alias=identifier(item.name))
+        for item in schema
+    ]
+    return exp.Select(expressions=columns or [exp.null()], where=exp.Where(this=exp.false()))
 
 
 def _bind_error(error: Exception) -> BindError:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from penstock.engines.duckdb.careful import Workspace
 from penstock.engines.duckdb.profile import DISABLED_OPTIMIZERS
+from penstock.trees import allowed_folders
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -58,7 +59,7 @@ class Session:
         # The planner takes tagged filters for very selective ones; at such an estimate it would run an as-of join as a
         # nested loop over all pairs.
         con.execute("SET asof_loop_join_threshold = 0")
-        con.execute("SET allowed_directories = ?", [[str(path) for path in allowed]])
+        con.execute("SET allowed_directories = ?", [allowed_folders(allowed)])
         con.execute("SET enable_external_access = false")
         con.execute("SET lock_configuration = true")
 
