@@ -64,13 +64,14 @@ def first_records(text: str, form: CsvFormat, most: int = 1, *, strict: bool = F
 
 
 def find_delimiter(text: str, form: CsvFormat) -> str:
-    """The one that divides most of the first records into the same number of columns, and that more than one; "," where
-    none does.
+    """The one that divides most of the first records into the same number of columns, and that more than one; the
+    first where none does. None is a mark that the document gives another meaning.
     """
     from dataclasses import replace
 
-    best, score = ",", (0, 0)
-    for candidate in _DELIMITERS:
+    candidates = [each for each in _DELIMITERS if each not in (form.quote, form.escape, form.comment)]
+    best, score = candidates[0], (0, 0)
+    for candidate in candidates:
         records = first_records(text, replace(form, delimiter=candidate), _LOOKED_AT, strict=True)
         counts = [len(record) for record in records]
         width = max(set(counts), key=counts.count, default=1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import re
 from datetime import date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -11,7 +12,9 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pytest
 from file_sources import columns, files, rows, source
+from pydantic import ValidationError
 
+from penstock.connectors.files.csv_source import CsvSourceParams
 from penstock.errors import ConfigError, DataError, PenstockError
 from penstock.testing.delivery import pull
 
@@ -200,6 +203,37 @@ def test_what_cannot_be_read_is_refused_by_name(tmp_path: Path, text: str, conte
     with pytest.raises(PenstockError) as caught:
         source(tmp_path, text).describe()
     assert caught.value.code == code
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"delimiter": "||"}, "at most 1"),
+        ({"delimiter": "§"}, "delimiter takes one ASCII character"),
+        ({"quote": "\n"}, "quote takes one ASCII character"),
+        ({"comment": "§"}, "comment takes one ASCII character"),
+        ({"delimiter": '"'}, "delimiter and quote are the same character"),
+        ({"comment": '"'}, "quote and comment are the same character"),
+        ({"delimiter": "#", "comment": "#"}, "delimiter and comment are the same character"),
+        ({"delimiter": ",", "escape": ","}, "delimiter and escape are the same character"),
+        ({"date_format": "%d.%Q"}, 'takes a pattern such as %d.%m.%Y, and "%Q" is no part of one'),
+        ({"timestamp_format": "%Y%"}, 'and "%" is no part of one'),
+        ({"date_format": "dd.mm.yyyy"}, "takes a pattern such as %d.%m.%Y, and has none of its parts"),
+    ],
+)
+def test_what_the_engine_cannot_read_by_is_refused(given: dict[str, str], says: str) -> None:
+    with pytest.raises(ValidationError, match=re.escape(says)):
+        CsvSourceParams.model_validate({"type": "csv", "path": "x.csv", **given})
+
+
+@pytest.mark.parametrize("given", [{"escape": '"'}, {"quote": "", "delimiter": '"'}, {"date_format": "%-d/%m/%y%%"}])
+def test_what_the_engine_can_read_by_is_taken(given: dict[str, str]) -> None:
+    CsvSourceParams.model_validate({"type": "csv", "path": "x.csv", **given})
+
+
+def test_the_delimiter_is_none_of_the_other_marks(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("a\n,x\n1\n")
+    assert rows(source(tmp_path, "{type: csv, path: x.csv, comment: ','}")) == [{"a": 1}]
 
 
 def test_files_with_different_delimiters_are_refused(tmp_path: Path) -> None:
