@@ -9,7 +9,7 @@ from pydantic import Field, field_validator, model_validator
 
 from penstock.connectors.api import CsvFormat, Files
 from penstock.connectors.files.csv_dialect import check_characters, check_time_format
-from penstock.connectors.files.csv_text import find_delimiter, first_records, header_names, infer
+from penstock.connectors.files.csv_text import find_delimiter, first_records, header_names, infer, without_comments
 from penstock.connectors.files.file_source import (
     CAPABILITIES,
     NOTES,
@@ -215,7 +215,7 @@ class CsvSource(FileSource):
         names = [f"c{at}" for at in range(len(look.names))]
         try:
             table = csv.read_csv(
-                pa.BufferReader(look.text.encode("utf-8", "replace")),
+                pa.BufferReader(without_comments(look.text, form).encode("utf-8", "replace")),
                 read_options=csv.ReadOptions(
                     column_names=names, skip_rows=form.skip_lines, skip_rows_after_names=int(self._csv.header)
                 ),

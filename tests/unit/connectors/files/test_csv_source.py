@@ -231,6 +231,16 @@ def test_what_the_engine_can_read_by_is_taken(given: dict[str, str]) -> None:
     CsvSourceParams.model_validate({"type": "csv", "path": "x.csv", **given})
 
 
+@pytest.mark.parametrize(
+    "text", ["a,b\n#x,y\n1,z\n", "#x,y\na,b\n#x\n1,z\n", 'a,b\n1,z\n2,"y\n#x"\n3,w\n#q,q\n', "#\na,b\n1,z\n"]
+)
+def test_comments_do_not_decide_the_types(tmp_path: Path, text: str) -> None:
+    (tmp_path / "x.csv").write_text(text)
+    made = source(tmp_path, "{type: csv, path: x.csv, comment: '#'}")
+    assert columns(made) == {"a": "int64", "b": "string"}
+    assert rows(made)[0] == {"a": 1, "b": "z"}
+
+
 def test_the_delimiter_is_none_of_the_other_marks(tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_text("a\n,x\n1\n")
     assert rows(source(tmp_path, "{type: csv, path: x.csv, comment: ','}")) == [{"a": 1}]
