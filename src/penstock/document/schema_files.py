@@ -24,10 +24,11 @@ _AVRO: Final = {
 }  # fmt: skip
 _AVRO_LOGICAL: Final = {
     "date": "date", "time-millis": "time", "time-micros": "time", "timestamp-millis": "timestamptz",
-    "timestamp-micros": "timestamptz", "local-timestamp-millis": "timestamp", "local-timestamp-micros": "timestamp",
-    "uuid": "uuid", "duration": "interval",
+    "timestamp-micros": "timestamptz", "timestamp-nanos": "timestamptz", "local-timestamp-millis": "timestamp",
+    "local-timestamp-micros": "timestamp", "local-timestamp-nanos": "timestamp", "uuid": "uuid", "duration": "interval",
 }  # fmt: skip
 _JSON: Final = {"string": "string", "integer": "int64", "number": "float64", "boolean": "boolean"}
+_LONGEST: Final = 100_000  # characters of a column's type
 _JSON_FORMATS: Final = {"date": "date", "date-time": "timestamptz", "time": "time", "uuid": "uuid"}
 
 
@@ -60,6 +61,8 @@ class _Reader:
     def __init__(self, path: str, at: Location | None) -> None:
         self.path = path
         self.at = at
+        self._named: dict[str, str] = {}  # column types by the name or the reference that stands for them
+        self._json_root: Mapping[str, Any] = {}
 
     def refuse(self, why: str) -> ConfigError:
         return ConfigError("DOC-221", f'the schema file "{self.path}" cannot be used', at=self.at, detail=f"{why}.")
@@ -73,6 +76,12 @@ class _Reader:
             return Schema(tuple(fields))
         except ConfigError as error:  # of a name, or of two that are the same
             raise ConfigError.of(replace(problem, at=self.at) for problem in error.problems) from None
+
+    def bounded(self, text: str) -> str:
+        """A name within a name within a name could grow without end."""
+        if len(text) > _LONGEST:
+            raise self.refuse("the type of a column is too long")
+        return text
 
     # ------------------------------------------------------------ Avro
 
@@ -93,6 +102,12 @@ class _Reader:
         return found
 
     def avro_type(self, kind: Any) -> str:
+        text = self._avro_type(kind)
+        if isinstance(kind, dict) and isinstance(kind.get("name"), str):
+            self._named[_last(kind["name"])] = self.bounded(text)
+        return text
+
+    def _avro_type(self, kind: Any) -> str:
         match kind:
             case list():
                 others = [part for part in kind if part != "null"]
@@ -101,6 +116,8 @@ class _Reader:
                 return self.avro_type(others[0]).removesuffix("?") + ("?" if "null" in kind else "")
             case str() if kind in _AVRO:
                 return _AVRO[kind]
+            case str() if _last(kind) in self._named:
+                return self._named[_last(kind)]
             case {"logicalType": "decimal", "precision": int() as precision}:
                 return f"decimal({precision},{kind.get('scale', 0)})"
             case {"logicalType": str() as logical} if logical in _AVRO_LOGICAL:
@@ -126,7 +143,9 @@ class _Reader:
     def json_schema(self, content: object) -> Schema:
         if not isinstance(content, dict):
             raise self.refuse("it is no JSON Schema of an object")
-        return self.schema(self.properties(content))
+        self._json_root = content
+        reference = content.get("$ref")
+        return self.schema(self.properties(self.target(reference) if isinstance(reference, str) else content))
 
     def properties(self, content: Mapping[str, Any]) -> list[tuple[str, str]]:
         properties, required = content.get("properties"), content.get("required", [])
@@ -138,8 +157,31 @@ class _Reader:
         text = self.json_type(kind)
         return text if required or text.endswith("?") else f"{text}?"
 
+    def target(self, reference: str) -> Any:
+        """What a JSON pointer (RFC 6901) of this file leads to."""
+        found: Any = self._json_root
+        for part in reference.removeprefix("#/").split("/"):
+            found = found.get(part.replace("~1", "/").replace("~0", "~")) if isinstance(found, dict) else None
+        if found is None:
+            raise self.refuse(f"{reference} leads nowhere")
+        return found
+
+    def referred_type(self, reference: str) -> str:
+        """The type; json where the reference leads into another file or back to itself."""
+        if reference not in self._named:
+            self._named[reference] = "json"
+            if reference.startswith("#/"):
+                self._named[reference] = self.bounded(self.json_type(self.target(reference)))
+        return self._named[reference]
+
     def json_type(self, kind: Any) -> str:
         match kind:
+            case {"$ref": str() as reference}:
+                return self.referred_type(reference)
+            case {"anyOf": list() as kinds} | {"oneOf": list() as kinds}:
+                others = [part for part in kinds if part != {"type": "null"}]
+                text = self.json_type(others[0]) if len(others) == 1 else "json"
+                return text.removesuffix("?") + "?" if len(others) < len(kinds) else text
             case {"type": list() as kinds}:
                 others = [part for part in kinds if part != "null"]
                 if len(others) != 1:
@@ -160,6 +202,11 @@ class _Reader:
                 return "json"
             case _:
                 raise self.refuse("a property's schema is no object")
+
+
+def _last(name: str) -> str:
+    """A name of Avro without its namespace."""
+    return name.rpartition(".")[2]
 
 
 def _quoted(name: str) -> str:

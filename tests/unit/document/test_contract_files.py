@@ -135,6 +135,67 @@ def test_a_json_schema_is_a_contract():
     }
 
 
+def record(name, **fields):
+    return {"type": "record", "name": name, "fields": [{"name": key, "type": kind} for key, kind in fields.items()]}
+
+
+def test_a_type_of_avro_may_stand_again_by_its_name():
+    place = record("geo.place", x="int")
+    found = of_file("a.avsc", record("row", home=place, work=["null", "geo.place"], other={"type": "place"}))
+    assert found == {"home": "struct<x: int32>", "work": "struct<x: int32>?", "other": "struct<x: int32>"}
+
+
+def test_nanoseconds_of_avro_are_timestamps():
+    nanos = {
+        "at": {"type": "long", "logicalType": "timestamp-nanos"},
+        "local": {"type": "long", "logicalType": "local-timestamp-nanos"},
+    }
+    assert of_file("a.avsc", record("row", **nanos)) == {"at": "timestamptz", "local": "timestamp"}
+
+
+def referring(properties, **definitions):
+    return {"type": "object", "properties": properties, "required": list(properties), "$defs": definitions}
+
+
+def test_a_json_schema_may_refer_to_its_definitions():
+    place = {"type": "object", "properties": {"x": {"type": "integer"}}, "required": ["x"]}
+    content = referring(
+        {"home": {"$ref": "#/$defs/a~1place"}, "work": {"anyOf": [{"$ref": "#/$defs/a~1place"}, {"type": "null"}]}},
+        **{"a/place": place},
+    )
+    expected = {"home": "struct<x: int64>", "work": "struct<x: int64>?"}
+    assert of_file("a.schema.json", content) == expected
+    assert of_file("a.schema.json", {"$ref": "#/$defs/row", "$defs": {"row": content, "a/place": place}}) == expected
+
+
+def test_one_of_several_types_is_json_and_one_beside_null_is_that():
+    whole, none = {"type": "integer"}, {"type": "null"}
+    properties = {
+        "one": {"oneOf": [whole]}, "maybe": {"anyOf": [none, whole]},
+        "either": {"anyOf": [whole, {"type": "string"}]}, "any": {"oneOf": [whole, {"type": "string"}, none]},
+    }  # fmt: skip
+    assert of_file("a.schema.json", referring(properties)) == {
+        "one": "int64", "maybe": "int64?", "either": "json", "any": "json?",
+    }  # fmt: skip
+
+
+def test_what_refers_to_itself_or_to_another_file_is_json():
+    tree = {"type": "object", "properties": {"left": {"$ref": "#/$defs/tree"}}, "required": ["left"]}
+    content = referring({"t": {"$ref": "#/$defs/tree"}, "u": {"$ref": "https://example.com/u.json"}}, tree=tree)
+    assert of_file("a.schema.json", content) == {"t": "struct<left: json>", "u": "json"}
+
+
+def test_definitions_that_double_each_other_end():
+    def pair(name):
+        return {"type": "object", "properties": {side: {"$ref": f"#/$defs/{name}"} for side in ("l", "r")}}
+
+    grown = {f"d{at}": pair(f"d{at + 1}") for at in range(60)}
+    assert codes(of_file, "a.schema.json", referring({"a": {"$ref": "#/$defs/d0"}}, d60={}, **grown)) == ["DOC-221"]
+    levels = [record(f"d{at}", l=f"d{at - 1}", r=f"d{at - 1}") for at in range(1, 60)]
+    columns = {f"c{at}": level for at, level in enumerate([record("d0", x="int"), *levels])}
+    assert codes(of_file, "a.avsc", record("row", **columns)) == ["DOC-221"]
+
+
 @pytest.mark.parametrize(
     ("name", "content"),
     [
@@ -156,6 +217,9 @@ def test_a_json_schema_is_a_contract():
         ("a.schema.json", {"properties": {"a": 5}}),
         ("a.schema.json", {"properties": {"a": {}}, "required": 5}),
         ("a.schema.json", [1]),
+        ("a.schema.json", {"properties": {"a": {"$ref": "#/$defs/none"}}}),
+        ("a.schema.json", {"$ref": "other.json"}),
+        ("a.avsc", record("a", inner=record("b", again="b"))),
         ("a.yaml", {}),
     ],
 )
