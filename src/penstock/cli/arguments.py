@@ -66,6 +66,9 @@ def refused(error: Exception) -> ConfigError:
 
 def _message(error: Exception) -> str:
     text = str(getattr(error, "format_message", lambda: error)())
+    context = getattr(error, "ctx", None)
+    if context is not None and text == context.get_help():  # what the parser says where a command is left out
+        return "missing command"
     text = text.partition(". Did you mean")[0].partition(" (Possible options")[0]
     text = text.replace("Value error, ", "").replace("'", '"').removesuffix(".")
     return text[:1].lower() + text[1:]

@@ -323,7 +323,9 @@ def missing_column(
     """
     near = nearest(name, known)
     hint = f'did you mean "{near}"?' if near else None
-    if hint is None and as_text is not None:
+    if name == "*":
+        hint = "`derive` keeps all columns, and `sql` takes `select *`"
+    elif hint is None and as_text is not None:
         hint = f"a text is written {as_text}"
     listed = ", ".join(known[:20]) + (", …" if len(known) > 20 else "")  # noqa: PLR2004 -- as many as a line holds
     return ConfigError(

@@ -51,8 +51,8 @@ _AVRO: Final[dict[str, LogicalType]] = {
 }  # fmt: skip
 _AVRO_LOGICAL: Final[dict[str, LogicalType]] = {
     "date": DATE, "time-millis": TIME, "time-micros": TIME, "timestamp-millis": TIMESTAMPTZ,
-    "timestamp-micros": TIMESTAMPTZ, "local-timestamp-millis": TIMESTAMP, "local-timestamp-micros": TIMESTAMP,
-    "uuid": UUID, "duration": INTERVAL,
+    "timestamp-micros": TIMESTAMPTZ, "timestamp-nanos": TIMESTAMPTZ, "local-timestamp-millis": TIMESTAMP,
+    "local-timestamp-micros": TIMESTAMP, "local-timestamp-nanos": TIMESTAMP, "uuid": UUID, "duration": INTERVAL,
 }  # fmt: skip
 _AVRO_NAMED: Final = ("record", "enum", "fixed")
 _JSON: Final = {"string": STRING, "integer": INT64, "number": FLOAT64, "boolean": BOOLEAN}

@@ -222,11 +222,19 @@ _WORDS: Final = {
     "bool_parsing": "takes true or false", "none_required": "takes no value",
 }  # fmt: skip
 
+_BOUNDS: Final = {
+    "greater_than_equal": "takes {ge} or more", "greater_than": "takes more than {gt}",
+    "less_than_equal": "takes {le} or less", "less_than": "takes less than {lt}",
+    "string_too_short": "takes a text of {min_length} or more characters",
+    "string_too_long": "takes a text no longer than {max_length}",
+    "too_short": "takes a list of {min_length} or more", "too_long": "takes a list no longer than {max_length}",
+}  # fmt: skip
+
 
 def _words(detail: ErrorDetails) -> str:
-    known = _WORDS.get(detail["type"])
+    known = _WORDS.get(detail["type"]) or _BOUNDS.get(detail["type"])
     if known is not None:
-        return known
+        return known.format_map(detail.get("ctx", {}))
     if detail["type"] == "union_tag_invalid":
         return f"takes {_context(detail, 'expected_tags')}"
     if detail["type"] == "union_tag_not_found":

@@ -79,7 +79,7 @@ def _comparison(name: str, op: str, rest: Mapping[Any, Any]) -> Comparison:
     if op not in OPERATORS:
         near = nearest(op, OPERATORS)
         raise ValueError(
-            f'does not know the op "{op}"; ' + (f'did you mean "{near}"?' if near else f"known: {', '.join(OPERATORS)}")
+            f'has no op "{op}"; ' + (f'did you mean "{near}"?' if near else f"known: {', '.join(OPERATORS)}")
         )
     given = rest.get("value")
     values = tuple(given) if isinstance(given, list) else (given,)

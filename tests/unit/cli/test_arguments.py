@@ -52,6 +52,7 @@ def test_wrong_arguments_are_json_too(penstock: Callable[..., Said]) -> None:
     assert said.json["ok"] is False
     assert penstock("run", "--json").json["problems"][0]["detail"] == "usage: penstock run [OPTIONS] FILE..."
     assert "CLI-100" in said.err
+    assert penstock("--json").json["problems"][0]["message"] == "missing command"
 
 
 def test_a_group_without_a_command_shows_its_help(penstock: Callable[..., Said]) -> None:

@@ -158,6 +158,8 @@ def test_a_json_schema_is_a_contract():
         ("a.schema.json", {"properties": {"a": 5}}),
         ("a.schema.json", {"properties": {"a": {}}, "required": 5}),
         ("a.schema.json", [1]),
+        ("a.schema.json", {"properties": {"a": {"$ref": "#/$defs/none"}}}),
+        ("a.schema.json", {"$ref": "other.json"}),
         ("a.yaml", {}),
     ],
 )
@@ -202,6 +204,11 @@ def test_avro_types_without_an_end_or_a_meaning_are_refused(content, said):
     with pytest.raises(ConfigError, match=said) as caught:
         of_file("a.avsc", content)
     assert caught.value.code == "DOC-221"
+
+
+def test_nanoseconds_of_avro_are_timestamps():
+    at, local = ({"type": "long", "logicalType": f"{kind}timestamp-nanos"} for kind in ("", "local-"))
+    assert of_file("a.avsc", fields(("at", at), ("local", local))) == {"at": "timestamptz", "local": "timestamp"}
 
 
 def test_an_avro_null_may_be_null_and_a_logical_type_of_another_type_is_none():

@@ -88,6 +88,10 @@ def test_a_bare_word_that_is_no_column_gets_the_hint_about_text() -> None:
     assert problem("- filter: b = DE", _COLUMNS).hint == "a text is written 'DE'"
 
 
+def test_a_star_for_all_columns_gets_the_hint_what_keeps_them() -> None:
+    assert problem("- select: ['*', {c: b}]", _COLUMNS).hint == "`derive` keeps all columns, and `sql` takes `select *`"
+
+
 def test_constants_are_values_of_their_own_types() -> None:
     ran = run("- derive: {i: 1, f: 1.5, t: true, x: null, s: {text: it's}, q: \"'sql'\"}", {"a": "int64"}, [{"a": 0}])
     assert ran.rows == [{"a": 0, "i": 1, "f": pytest.approx(1.5), "t": True, "x": None, "s": "it's", "q": "sql"}]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from pydantic import Field, model_validator
 
 from penstock.connectors.api import CsvFormat
+from penstock.connectors.files.csv_dialect import check_characters
 from penstock.connectors.files.held import csv_objection
 from penstock.connectors.files.sink import FileKind, ReadableFileSink
 from penstock.connectors.files.sink_params import (
@@ -39,11 +40,7 @@ class CsvSinkParams(FileSinkParams):
 
     @model_validator(mode="after")
     def _characters_differ(self) -> CsvSinkParams:
-        for name, text in (("delimiter", self.delimiter), ("quote", self.quote)):
-            if not text.isascii() or text in "\r\n\x00":
-                raise ValueError(f"{name} takes one ASCII character, but no line break and no NUL")
-        if self.delimiter == self.quote:
-            raise ValueError("delimiter and quote are the same character")
+        check_characters(delimiter=self.delimiter, quote=self.quote)
         if any(letter in self.null_text for letter in (self.delimiter, self.quote, "\r", "\n", "\x00")):
             raise ValueError("null_text holds the delimiter, the quote, a line break or NUL")
         return self

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator, model_validator
 
 from penstock.connectors.api import CsvFormat, Files
-from penstock.connectors.files.csv_text import find_delimiter, first_records, header_names, infer
+from penstock.connectors.files.csv_dialect import check_characters, check_time_format
+from penstock.connectors.files.csv_text import find_delimiter, first_records, header_names, infer, without_comments
 from penstock.connectors.files.file_source import (
     CAPABILITIES,
     NOTES,
@@ -35,7 +36,7 @@ class CsvSourceParams(FileSourceParams):
     """CSV files, UTF-8 unless said otherwise."""
 
     delimiter: str | None = Field(
-        default=None, min_length=1, max_length=4, description="Between values; unsaid, found out of , ; tab and |."
+        default=None, min_length=1, max_length=1, description="Between values; unsaid, found out of , ; tab and |."
     )
     quote: str = Field(default='"', max_length=1, description='Around values; "" where there are no quotes.')
     escape: str | None = Field(
@@ -70,6 +71,19 @@ class CsvSourceParams(FileSourceParams):
     compression: Literal["none", "gzip", "zstd"] | None = Field(
         default=None, description="Unsaid, found out from the first bytes of each file."
     )
+
+    @field_validator("date_format", "timestamp_format")
+    @classmethod
+    def _is_a_pattern(cls, value: str | None) -> str | None:
+        if value is not None:
+            check_time_format(value)
+        return value
+
+    @model_validator(mode="after")
+    def _characters_differ(self) -> CsvSourceParams:
+        check_characters(delimiter=self.delimiter, quote=self.quote, comment=self.comment)
+        check_characters(delimiter=self.delimiter, escape=self.escape, comment=self.comment)
+        return self
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +215,7 @@ class CsvSource(FileSource):
         names = [f"c{at}" for at in range(len(look.names))]
         try:
             table = csv.read_csv(
-                pa.BufferReader(look.text.encode("utf-8", "replace")),
+                pa.BufferReader(without_comments(look.text, form).encode("utf-8", "replace")),
                 read_options=csv.ReadOptions(
                     column_names=names, skip_rows=form.skip_lines, skip_rows_after_names=int(self._csv.header)
                 ),

@@ -63,14 +63,28 @@ def first_records(text: str, form: CsvFormat, most: int = 1, *, strict: bool = F
     return records
 
 
+def without_comments(text: str, form: CsvFormat) -> str:
+    """The text without the comments behind its skipped lines; a line within a quoted value is none."""
+    if form.comment is None:
+        return text
+    kept: list[str] = []
+    in_quotes = False
+    for place, line in enumerate(io.StringIO(text, newline="")):
+        if in_quotes or place < form.skip_lines or not line.startswith(form.comment):
+            kept.append(line)
+            in_quotes ^= place >= form.skip_lines and line.count(form.quote or "\0") % 2 == 1
+    return "".join(kept)
+
+
 def find_delimiter(text: str, form: CsvFormat) -> str:
-    """The one that divides most of the first records into the same number of columns, and that more than one; "," where
-    none does.
+    """The one that divides most of the first records into the same number of columns, and that more than one; the
+    first where none does. None is a mark that the document gives another meaning.
     """
     from dataclasses import replace
 
-    best, score = ",", (0, 0)
-    for candidate in _DELIMITERS:
+    candidates = [each for each in _DELIMITERS if each not in (form.quote, form.escape, form.comment)]
+    best, score = candidates[0], (0, 0)
+    for candidate in candidates:
         records = first_records(text, replace(form, delimiter=candidate), _LOOKED_AT, strict=True)
         counts = [len(record) for record in records]
         width = max(set(counts), key=counts.count, default=1)

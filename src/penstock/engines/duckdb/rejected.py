@@ -97,9 +97,10 @@ class Store:
     def judge(self) -> None:
         """Raises DataError ENG-313 where the document says that such a row fails the run."""
         if self._failing:
+            many = "1 row breaks" if self._failing == 1 else f"{self._failing} rows break"
             raise DataError(
                 "ENG-313",
-                f'{self._failing} rows break what "{self._node.id}" demands',
+                f'{many} what "{self._node.id}" demands',
                 at=self._node.at,
                 detail=f"the first: {self._example}",
                 hint="`penstock rejects show` lists them; `reject` in place of `fail` sets such rows aside",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import re
 from datetime import date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -11,7 +12,9 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pytest
 from file_sources import columns, files, rows, source
+from pydantic import ValidationError
 
+from penstock.connectors.files.csv_source import CsvSourceParams
 from penstock.errors import ConfigError, DataError, PenstockError
 from penstock.testing.delivery import pull
 
@@ -207,6 +210,47 @@ def test_a_folder_without_files_is_not_said_to_be_a_slip_for_itself(tmp_path: Pa
     with pytest.raises(ConfigError) as caught:
         source(tmp_path, "{type: csv, path: data}").describe()
     assert [(problem.code, problem.hint) for problem in caught.value.problems] == [("SRC-130", None)]
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"delimiter": "||"}, "at most 1"),
+        ({"delimiter": "§"}, "delimiter takes one ASCII character"),
+        ({"quote": "\n"}, "quote takes one ASCII character"),
+        ({"comment": "§"}, "comment takes one ASCII character"),
+        ({"delimiter": '"'}, "delimiter and quote are the same character"),
+        ({"comment": '"'}, "quote and comment are the same character"),
+        ({"delimiter": "#", "comment": "#"}, "delimiter and comment are the same character"),
+        ({"delimiter": ",", "escape": ","}, "delimiter and escape are the same character"),
+        ({"date_format": "%d.%Q"}, 'takes a pattern such as %d.%m.%Y, and "%Q" is no part of one'),
+        ({"timestamp_format": "%Y%"}, 'and "%" is no part of one'),
+        ({"date_format": "dd.mm.yyyy"}, "takes a pattern such as %d.%m.%Y, and has none of its parts"),
+    ],
+)
+def test_what_the_engine_cannot_read_by_is_refused(given: dict[str, str], says: str) -> None:
+    with pytest.raises(ValidationError, match=re.escape(says)):
+        CsvSourceParams.model_validate({"type": "csv", "path": "x.csv", **given})
+
+
+@pytest.mark.parametrize("given", [{"escape": '"'}, {"quote": "", "delimiter": '"'}, {"date_format": "%-d/%m/%y%%"}])
+def test_what_the_engine_can_read_by_is_taken(given: dict[str, str]) -> None:
+    CsvSourceParams.model_validate({"type": "csv", "path": "x.csv", **given})
+
+
+@pytest.mark.parametrize(
+    "text", ["a,b\n#x,y\n1,z\n", "#x,y\na,b\n#x\n1,z\n", 'a,b\n1,z\n2,"y\n#x"\n3,w\n#q,q\n', "#\na,b\n1,z\n"]
+)
+def test_comments_do_not_decide_the_types(tmp_path: Path, text: str) -> None:
+    (tmp_path / "x.csv").write_text(text)
+    made = source(tmp_path, "{type: csv, path: x.csv, comment: '#'}")
+    assert columns(made) == {"a": "int64", "b": "string"}
+    assert rows(made)[0] == {"a": 1, "b": "z"}
+
+
+def test_the_delimiter_is_none_of_the_other_marks(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("a\n,x\n1\n")
+    assert rows(source(tmp_path, "{type: csv, path: x.csv, comment: ','}")) == [{"a": 1}]
 
 
 def test_files_with_different_delimiters_are_refused(tmp_path: Path) -> None:

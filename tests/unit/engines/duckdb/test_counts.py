@@ -191,5 +191,6 @@ def test_a_failing_cast_stops_the_pass_and_leaves_nothing(tmp_path: Path) -> Non
     with pytest.raises(DataError) as caught:
         run(text, {"a": rows, "b": B}, tmp_path, writers={"one": writer})
     assert caught.value.code == "ENG-313"
+    assert "1 row breaks what" in str(caught.value)
     assert not writer.staged
     assert writer.rows == []
