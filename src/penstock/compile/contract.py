@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -14,7 +14,8 @@ from penstock.faithful import Spelling, as_text, textual
 from penstock.graph.nodes import Cause, Check, Column, Project
 from penstock.steps.rewrite import shown
 from penstock.trees import call, column, is_not_null, is_null
-from penstock.types.compatibility import can_hold
+from penstock.types import Schema
+from penstock.types.compatibility import can_hold, widen
 from penstock.types.duckdb import to_duckdb
 from penstock.types.logical import FLOAT32, FLOAT64, JSON, STRING, Decimal, List, Map, Struct, relaxed
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from penstock.compile.scope import Builder
     from penstock.connectors.params import SourceParams
     from penstock.errors import Location
-    from penstock.types import Field, LogicalType, Schema
+    from penstock.types import Field, LogicalType
 
 _FLOATS: Final = (FLOAT32, FLOAT64)
 # What a float is off a decimal number of 15 digits, which all survive (IEEE 754), as a share of it.
@@ -43,18 +44,18 @@ def enforce(
     is_recorded: bool = False,
     physical: Schema | None = None,
 ) -> str:
-    """The node's rows with exactly the contract's columns and types (and new ones where the policy adds them).
+    """The node's rows with exactly the contract's columns and types (new columns and wider types where the policy takes
+    them).
 
-    ``columns`` has the places of the contract's columns, where it stands in the document; ``is_recorded``: the contract is what an earlier run found; ``physical``: what the source has, where not all of it
-    was read. A source is held by its own policies; a transform or a sink (``policy`` None) must have the columns, and a value that
-    does not fit is a reject. Raises ConfigError CMP-230 (missing), CMP-231 (new), CMP-232 (another type).
+    ``columns`` has the places of the contract's columns, where it stands in the document; ``is_recorded``: the contract is
+    what an earlier run found; ``physical``: what the source has, where not all of it was read. A source is held by its own
+    policies; a transform or a sink (``policy`` None) must have the columns, and a value that does not fit is a reject.
+    Raises ConfigError CMP-230 (missing), CMP-231 (new), CMP-232 (another type).
     """
     found = builder.schema_of(node_id)
-    _check_columns(
-        _Held(owner, found, contract, is_recorded, at, columns),
-        policy,
-        physical or found,
-    )
+    _check_columns(_Held(owner, found, contract, is_recorded, at, columns), policy, physical or found)
+    if policy is not None and policy.on_type_change == "widen":
+        contract = _widened(contract, found)
     mode = policy.on_bad_value if policy is not None else "reject"
     causes = [cause for item in contract if (have := found.get(item.name)) for cause in _causes(item, have, mode)]
     if causes:
@@ -141,12 +142,26 @@ def _type_changes(held: _Held) -> list[Problem]:
         held.problem(
             "CMP-232",
             f'column "{item.name}" of "{held.owner}" is {have.type}, {held.called} says {item.type}',
-            "on_type_change: widen casts it, and rejects the values that do not fit",
+            "on_type_change: widen takes the type that holds both"
+            if widen(relaxed(item.type), have.type)
+            else "on_type_change: widen casts it, and rejects the values that do not fit",
             column=item.name,
         )
         for item in held.contract
         if (have := held.found.get(item.name)) is not None and not _holds(item, have) and not _parsed(have)
     ]
+
+
+def _widened(contract: Schema, found: Schema) -> Schema:
+    """With types that hold what the contract's hold and what there is; its own where there is no such type."""
+    fields = []
+    for item in contract:
+        have = found.get(item.name)
+        both = None
+        if have is not None and not _holds(item, have) and not _parsed(have):
+            both = widen(relaxed(item.type), have.type)
+        fields.append(replace(item, type=both) if both else item)
+    return Schema(tuple(fields))
 
 
 def _parsed(have: Field) -> bool:

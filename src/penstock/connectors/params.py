@@ -35,7 +35,8 @@ class SourceParams(Params):
         default="fail", description="What happens when a column of the schema is not there."
     )
     on_type_change: Literal["fail", "widen"] = Field(
-        default="fail", description="What happens when a column's type is not the schema's."
+        default="fail",
+        description="What happens when a column's type holds more than the schema's; widen takes the type that holds both.",
     )
     on_bad_value: Annotated[Literal["reject", "null", "fail"], NullWord] = Field(
         default="reject", description="What a value does that its column's type cannot take."

@@ -362,3 +362,13 @@ def test_an_empty_element_of_xml_is_null_as_an_empty_field_of_csv_is(
         assert by_cause == [("null_value", "id", 1)], kind
         rows = pq.read_table(project / "out" / f"{kind}.parquet").to_pylist()
         assert rows == [{"id": 1, "price": None}, {"id": 3, "price": 0.5}], kind
+
+
+def test_a_project_may_lie_in_a_folder_that_is_named_like_a_pattern(
+    penstock: Callable[..., Said], project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    odd = project.rename(project.with_name("a [1] *?"))
+    monkeypatch.chdir(odd)
+    said = penstock("run", FILE)
+    assert (said.code, said.err) == (0, "")
+    assert (odd / "out" / "days.csv").read_text(encoding="utf-8").count("\n") == 3

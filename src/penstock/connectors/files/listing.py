@@ -68,8 +68,9 @@ class Listing:
             root, paths = place.parent, [place] if place.exists() else []
         else:
             root = _fixed_part(place)
-            matches = glob.glob(str(place), recursive=True)  # noqa: PTH207 -- Path.glob takes no absolute pattern
-            paths = [path for match in matches if not (path := Path(match)).is_dir()]
+            pattern = str(place.relative_to(root))
+            matches = glob.glob(pattern, root_dir=root, recursive=True)  # noqa: PTH207 -- Path.glob follows other rules
+            paths = [path for match in matches if not (path := root / match).is_dir()]
         if not paths:
             raise ConfigError(
                 "SRC-130",
@@ -120,13 +121,13 @@ class Listing:
 
 
 def _fixed_part(pattern: Path) -> Path:
-    """The folders before the first one with a wildcard."""
-    parts: list[str] = []
-    for part in pattern.parts[:-1]:
-        if _WILDCARDS & set(part):
+    """The folders before the first part with a wildcard; a folder that is really called so is one of them."""
+    fixed = Path(pattern.anchor)
+    for part in pattern.parts[1:-1]:
+        if _WILDCARDS & set(part) and not (fixed / part).is_dir():
             break
-        parts.append(part)
-    return Path(*parts)
+        fixed /= part
+    return fixed
 
 
 def unreadable(path: Path, error: OSError) -> ConfigError:
