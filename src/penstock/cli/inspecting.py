@@ -135,7 +135,8 @@ def lineage(
         case "mermaid":
             write("".join(render.mermaid(each) + "\n" for each in traced))
         case "openlineage":
-            print_json(traced.to_json(render.openlineage))
+            now = request.clock.now()
+            print_json(traced.to_json(lambda each: render.openlineage(each, now)))
         case _:
             show(*(render.text(each) for each in traced))
     return 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import pytest
@@ -301,7 +302,10 @@ def test_lineage_in_every_format(penstock: Callable[..., Said]) -> None:
     found = penstock("lineage", FILE, "--json").json
     assert found == penstock("lineage", FILE, "--format", "json").json
     assert found["nodes"]["out"]["doubled"] == {"from": ["raw.price"], "decided_by": ["raw.day", "raw.price"]}
-    facets = penstock("lineage", FILE, "--format", "openlineage").json["outputs"][0]["facets"]["columnLineage"]
+    event = penstock("lineage", FILE, "--format", "openlineage").json
+    assert set(event) == {"eventTime", "producer", "schemaURL", "job", "inputs", "outputs"}  # as JobEvent requires
+    assert datetime.fromisoformat(event["eventTime"]).tzinfo is not None
+    facets = event["outputs"][0]["facets"]["columnLineage"]
     assert facets["fields"]["doubled"]["inputFields"][0]["field"] == "price"
 
 

@@ -1,16 +1,21 @@
-"""Lineage as text, as a Mermaid graph, as OpenLineage facets."""
+"""Lineage as text, as a Mermaid graph, as an event of OpenLineage (specification 2.0.2: JobEvent)."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from penstock import __version__
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
 
     from penstock.service.inspecting import Origin, Traced
 
 _SHAPES: Final = {"source": ("[(", ")]"), "transform": ("[", "]"), "sink": ("[/", "/]")}
+_EVENT: Final = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/JobEvent"
 _FACET: Final = "https://openlineage.io/spec/facets/1-2-0/ColumnLineageDatasetFacet.json"
+_PRODUCER: Final = f"urn:penstock:{__version__}"
 
 
 def text(traced: Traced) -> str:
@@ -45,8 +50,10 @@ def mermaid(traced: Traced) -> str:
     return "\n".join(lines)
 
 
-def openlineage(traced: Traced) -> dict[str, Any]:
-    """One dataset per sink, with the column lineage facet; namespaces are the pipeline's."""
+def openlineage(traced: Traced, at: datetime) -> dict[str, Any]:
+    """The event of a job as it is designed: one dataset per sink, with the column lineage facet; namespaces are the
+    pipeline's.
+    """
     outputs = []
     for node, columns in traced.lineage.items():
         if traced.kinds.get(node) != "sink":
@@ -63,10 +70,17 @@ def openlineage(traced: Traced) -> dict[str, Any]:
             }
             for name, found in columns.items()
         }
-        facet = {"_producer": "penstock", "_schemaURL": _FACET, "fields": fields}
+        facet = {"_producer": _PRODUCER, "_schemaURL": _FACET, "fields": fields}
         outputs.append({"namespace": traced.pipeline, "name": node, "facets": {"columnLineage": facet}})
     inputs = [{"namespace": traced.pipeline, "name": name} for name, kind in traced.kinds.items() if kind == "source"]
-    return {"job": {"namespace": "penstock", "name": traced.pipeline}, "inputs": inputs, "outputs": outputs}
+    return {
+        "eventTime": at.isoformat(),
+        "producer": _PRODUCER,
+        "schemaURL": _EVENT,
+        "job": {"namespace": "penstock", "name": traced.pipeline},
+        "inputs": inputs,
+        "outputs": outputs,
+    }
 
 
 def _input(traced: Traced, origin: Origin, *, kind: str, subtype: str) -> dict[str, Any]:
