@@ -252,7 +252,9 @@ def _node_of(name: str, graph: Graph) -> str:
         return graph.outputs[name]
     if name in graph.by_id:
         return name
-    known = [*graph.outputs, *graph.by_id]
+    own = name.partition(".")[0]
+    steps = [node_id for node_id in graph.by_id if own in graph.outputs and node_id.startswith(f"{own}.")]
+    known = [*graph.outputs, *(node_id for node_id in graph.by_id if "." not in node_id), *steps]
     near = nearest(name, known)
     raise ConfigError(
         "CMP-201",

@@ -292,6 +292,11 @@ def test_hostile_values_do_not_reach_the_terminal(penstock: Callable[..., Said],
 # ---------------------------------------------------------------- lineage
 
 
+def test_a_node_that_is_not_there_is_told_with_those_of_the_document(penstock: Callable[..., Said]) -> None:
+    (problem,) = penstock("preview", FILE, "nope", "--json").json["problems"]
+    assert problem["detail"] == "known nodes: raw, dear, out."
+
+
 def test_lineage_in_every_format(penstock: Callable[..., Said]) -> None:
     text = penstock("lineage", FILE).out
     assert "out (sink)\n" in text
