@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 RunId = Annotated[
     str | None,
-    typer.Option("--run", metavar="ID", help="A run, or how its id begins; else the newest.", show_default=False),
+    typer.Option(
+        "--run", metavar="ID", help="A run, or how its id begins; else the newest that has any.", show_default=False
+    ),
 ]
 Node = Annotated[
     str | None, typer.Option("--node", metavar="NAME", help="Only what this node rejected.", show_default=False)
@@ -56,7 +58,7 @@ def list_runs(
 
         show(runs_table(found))
     else:
-        show("nothing has been run yet")
+        show("nothing has been run yet" if pipeline is None else f'no run of a pipeline "{pipeline}"')
     return 0
 
 
@@ -126,9 +128,9 @@ def show_rejects(
     if json:
         print_json({"run_id": found.run_id, "records": [record.to_json() for record in first]})
     elif first:
-        from penstock.cli.render.history import records_page
+        from penstock.cli.render.history import records_page, rejected_title
 
-        show(*records_page(first, found.root))
+        show(rejected_title(found), *records_page(first, found.root))
     else:
         show("nothing was rejected")
     return 0

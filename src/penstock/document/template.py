@@ -236,9 +236,8 @@ class _Filler:
                 "DOC-190",
                 f'there is no secret "{name}"',
                 at,
-                detail=f"neither PENSTOCK_SECRET_{name.upper()} nor the project's secrets file has it"
-                + (f'; did you mean "{near}"?' if near else "."),
-                hint=f"run `penstock secrets set {name}`",
+                detail=f"neither PENSTOCK_SECRET_{name.upper()} nor the project's secrets file has it.",
+                hint=f'did you mean "{near}"?' if near else f"run `penstock secrets set {name}`",
             )
         return secret
 

@@ -98,6 +98,7 @@ def test_rejects_are_grouped_shown_and_exported(penstock: Callable[..., Said], p
     }  # fmt: skip
     shown = penstock("rejects", "show")
     assert shown.out.splitlines() == [
+        f"days, run {run_id}: 1 row rejected",
         'raw  bad_value: "day" is no date: yesterday', "  at data/days.csv, record 4, byte 42", "  yesterday,3.50",
     ]  # fmt: skip
     [record] = penstock("rejects", "show", "--json", "--node", "raw").json["records"]
