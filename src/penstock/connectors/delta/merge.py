@@ -84,7 +84,11 @@ def merge(duck: Duck, work: Merge, staged: Sequence[Path], table: Snapshot | Non
     duck.run(_create(_JOINED, "TABLE", _join(duck, work, table, files)))
     counts = _count(duck, work)
     if sum(counts.values()) != extent.rows:
-        raise _ambiguous(work, "the table holds a key of these rows more than once")
+        raise _ambiguous(
+            work,
+            "the table holds a key of these rows more than once",
+            hint="leave one row of each key in the table, or merge by columns that tell its rows apart",
+        )
     changing = [files[at] for at in _touched(duck, work)]
     if counts.get(UPDATED) or counts.get(INSERTED):
         everything = counts.get(UPDATED, 0) + counts.get(INSERTED, 0) == extent.rows
@@ -131,9 +135,9 @@ def _folders(duck: Duck, names: Sequence[str]) -> dict[str, frozenset[Any]]:
     return found
 
 
-def _ambiguous(work: Merge, detail: str) -> DataError:
+def _ambiguous(work: Merge, detail: str, *, hint: str | None = None) -> DataError:
     keys = ", ".join(f'"{key}"' for key in work.keys)
-    return DataError("SNK-254", f"a merge by {keys} is ambiguous", detail=detail)
+    return DataError("SNK-254", f"a merge by {keys} is ambiguous", detail=detail, hint=hint, about=("keys",))
 
 
 # ---------------------------------------------------------------- what there is
