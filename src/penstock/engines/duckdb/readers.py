@@ -43,6 +43,7 @@ _BAD_DATA: Final = (
     "CSV Parser state machine",
     "The Parallel CSV Reader",
     "JSON transform error",
+    "JSON exceeds maximum recursion depth",
     "Malformed JSON",
     "maximum_object_size",
     "exceeded the maximum",
