@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -35,15 +34,20 @@ def _sync(path: Path, flags: int) -> None:
 
 
 def ensure_folder(folder: Path) -> None:
-    """Make a folder and its parents; their names are durable. Idempotent."""
+    """Make a folder and its parents; their names are durable. Idempotent. Raises NotADirectoryError where a file, or a
+    link that leads nowhere, has its name.
+    """
     missing = []
     at = folder
     while not at.is_dir():
         missing.append(at)
         at = at.parent
     for made in reversed(missing):
-        with suppress(FileExistsError):
+        try:
             made.mkdir()
+        except FileExistsError:
+            if made.is_symlink() or made.is_file():
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(made)) from None
         sync_folder(made.parent)
 
 
