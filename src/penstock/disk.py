@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import os
-from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+# What the system answers until somebody mends the path, or the rights to it.
+REFUSED: Final = frozenset(
+    {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP}
+)
 
 
 def sync_file(path: Path) -> None:
@@ -29,15 +34,20 @@ def _sync(path: Path, flags: int) -> None:
 
 
 def ensure_folder(folder: Path) -> None:
-    """Make a folder and its parents; their names are durable. Idempotent."""
+    """Make a folder and its parents; their names are durable. Idempotent. Raises NotADirectoryError where a file, or a
+    link that leads nowhere, has its name.
+    """
     missing = []
     at = folder
     while not at.is_dir():
         missing.append(at)
         at = at.parent
     for made in reversed(missing):
-        with suppress(FileExistsError):
+        try:
             made.mkdir()
+        except FileExistsError:
+            if made.is_symlink() or made.is_file():
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(made)) from None
         sync_folder(made.parent)
 
 

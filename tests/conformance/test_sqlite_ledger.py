@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
 from penstock.errors import FatalError, TransientError
+from penstock.ledger.api import PipelineKey
 from penstock.ledger.sqlite import SqliteLedger
 from penstock.testing.ledger import LedgerConformance
 
@@ -81,6 +84,18 @@ def test_a_file_in_the_place_of_the_state_folder_is_named(tmp_path: Path) -> Non
     assert caught.value.code == "LED-103"
     assert f"({tmp_path / '.penstock'})" in str(caught.value)
     assert (tmp_path / ".penstock").read_text(encoding="utf-8") == "mine"
+
+
+def test_a_state_folder_that_goes_while_a_run_begins_is_named(tmp_path: Path) -> None:
+    ledger = SqliteLedger(tmp_path / ".penstock" / "ledger.db")
+    shutil.rmtree(tmp_path / ".penstock")
+    with pytest.raises(FatalError) as caught:
+        ledger.take(
+            PipelineKey("p", "dev", "x"), "one", now=datetime(2026, 1, 1, tzinfo=UTC), duration=timedelta(minutes=1)
+        )
+    assert caught.value.code == "LED-103"
+    assert str(tmp_path / ".penstock") in str(caught.value)
+    ledger.close()
 
 
 def test_a_ledger_that_cannot_be_written_is_named(tmp_path: Path) -> None:

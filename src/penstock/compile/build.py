@@ -184,7 +184,7 @@ class _Build:
             current = enforce(self.builder, current, use.contract, owner=use.name, at=use.at, columns=use.columns)
         if use.params.mode == "merge":
             current = reduce_to_keys(self.builder, use, current)
-        return self.builder.add(Write(use.name, input=current, sink=use.name, at=use.at))
+        return self.builder.add(Write(use.name, input=current, sink=use.name, at=use.at, places=use.places))
 
 
 def _after(target: Schema | None, sent: Schema, *, evolves: bool) -> Schema:

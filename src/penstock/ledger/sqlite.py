@@ -48,8 +48,7 @@ class SqliteLedger:
                 os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
             self._connection = _connect(path)
         except OSError as error:
-            detail = f"{error.strerror} ({error.filename})."
-            raise FatalError("LED-103", f'the ledger "{path.name}" cannot be written', detail=detail) from None
+            raise _refused(error, path) from None
         except sqlite3.Error as error:
             raise _classified(error, path) from None
         try:
@@ -133,7 +132,10 @@ class SqliteLedger:
         if key in self._locks:
             return True
         name = hashlib.sha256(str(key).encode()).hexdigest()[:16]
-        handle = os.open(self._path.with_name(f"{self._path.name}.{name}.lock"), os.O_CREAT | os.O_RDWR, 0o600)
+        try:
+            handle = os.open(self._path.with_name(f"{self._path.name}.{name}.lock"), os.O_CREAT | os.O_RDWR, 0o600)
+        except OSError as error:  # such as of a state folder that is gone
+            raise _refused(error, self._path) from None
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -360,6 +362,11 @@ def _restored(name: str, value: Any) -> Any:
     if name in tables.TIMES:
         return datetime.fromisoformat(value)
     return json.loads(value) if name in tables.STRUCTURES else value
+
+
+def _refused(error: OSError, path: Path) -> FatalError:
+    detail = f"{error.strerror} ({error.filename})."
+    return FatalError("LED-103", f'the ledger "{path.name}" cannot be written', detail=detail)
 
 
 def _classified(error: sqlite3.Error, path: Path) -> FatalError | TransientError | InternalError:

@@ -26,7 +26,7 @@ from penstock.run.settle import Situation, settle
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from penstock.connectors.api import Staged
+    from penstock.connectors.api import EpochMarker, Staged
     from penstock.ledger.api import Lease, RejectFile
     from penstock.run.surroundings import Surroundings
 
@@ -69,7 +69,7 @@ class EpochRunner:
         """Reads the markers of all sinks. Raises FatalError RUN-110, RUN-111."""
         around = self._around
         sealed = around.ledger.committed(around.key, self._lease.incarnation)
-        markers = {name: sink.marker(self._sink_id(name)) for name, sink in around.sinks.items() if sink.remembers}
+        markers = {name: self._marker(name) for name, sink in around.sinks.items() if sink.remembers}
         last = around.ledger.last_epoch(around.key, self._lease.incarnation)
         return settle(last, sealed, markers=markers, plan_hash=around.plan.hash)
 
@@ -109,7 +109,7 @@ class EpochRunner:
         around, record = self._around, progress.record
         found = []
         for name in progress.lacking:
-            marker = around.sinks[name].marker(self._sink_id(name))
+            marker = self._marker(name)
             if marker is not None and marker.epoch == record.sinks[name]:
                 progress.receipts[name] = marker.receipt or _plain_receipt(_sent(progress.account, name))
                 found.append(name)
@@ -118,6 +118,10 @@ class EpochRunner:
         around.ledger.prepare(again, progress.account)
         progress.record = again
         return tuple(found)
+
+    def _marker(self, name: str) -> EpochMarker | None:
+        with self._around.at_sink(name):
+            return self._around.sinks[name].marker(self._sink_id(name))
 
     # ------------------------------------------------------------ planning
 
@@ -197,7 +201,8 @@ class EpochRunner:
         around = self._around
         around.faults.reached("run.before_commit")
         try:
-            receipt = around.sinks[name].commit(around.epoch(name, record), staged)
+            with around.at_sink(name):
+                receipt = around.sinks[name].commit(around.epoch(name, record), staged)
             around.faults.reached("run.committed")
         except TransientError as error:
             around.events.emit(CommitUnclear(name, record.number, error.code))

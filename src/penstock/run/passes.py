@@ -20,7 +20,7 @@ from penstock.run.kept import KeptWriter, kept_rows, rows_of
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from penstock.connectors.api import Rows, Staged
+    from penstock.connectors.api import Rows, Staged, Writer
     from penstock.graph import Node
     from penstock.graph.nodes import Read
     from penstock.ledger.api import EpochRecord, KeptRows, RejectFile
@@ -66,7 +66,8 @@ class Passes:
         """Stages the rows of the sinks. Raises the five error classes, FatalError RUN-120 where a row got lost."""
         around, part = self.around, self._part(kept, *sinks)
         for write in part.writes:
-            around.sinks[write.sink].prepare(_schema(part, write.id))
+            with around.at_sink(write.sink):
+                around.sinks[write.sink].prepare(_schema(part, write.id))
         around.faults.reached("run.prepared_sinks")
         outputs = {write.sink: self._opener(write.sink, _schema(part, write.id)) for write in part.writes}
         done = self._run(part, kept, outputs=outputs, told=sinks)
@@ -124,8 +125,13 @@ class Passes:
         return feeds.of_read(node, self.record.ranges)
 
     def _opener(self, name: str, schema: Schema) -> engines.OpenWriter:
-        sink, epoch = self.around.sinks[name], self.around.epoch(name, self.record)
-        return lambda: sink.writer(epoch, schema)
+        around, epoch = self.around, self.around.epoch(name, self.record)
+
+        def opened() -> Writer:
+            with around.at_sink(name):
+                return around.sinks[name].writer(epoch, schema)
+
+        return opened
 
     def _careful(self, part: Graph) -> frozenset[str]:
         """Reads whose last sealed epoch had malformed records start with care: trying fast first would cost more."""

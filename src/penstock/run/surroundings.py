@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from penstock.connectors.api import Epoch, SinkId
 from penstock.connectors.resilience.retry import Again, RetryPolicy, call_with_retry
-from penstock.errors import TransientError
+from penstock.errors import PenstockError, TransientError
 from penstock.events import AttemptFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
     from random import Random
 
@@ -58,6 +59,16 @@ class Surroundings:
         """As that sink sees it."""
         number, sink_id = record.sinks[sink], self.sink_id(sink, record.incarnation)
         return Epoch(sink_id, number, record.attempt, record.fence, record.planned_at)
+
+    @contextmanager
+    def at_sink(self, name: str) -> Iterator[None]:
+        """What a sink raises stands at the sink in the document."""
+        try:
+            yield
+        except PenstockError as error:
+            (write,) = (node for node in self.plan.graph.writes if node.sink == name)
+            error.placed(write.at, write.places)
+            raise
 
     def retried(self, work: Callable[[int], T]) -> T:
         """``work(1)``, ``work(2)``, ... until one raises no TransientError, as often as the policy says."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from dataclasses import replace
@@ -16,6 +17,7 @@ from pydantic import ValidationError
 
 from penstock.connectors.api import Files, FileWriter, ScanRequest, Staged
 from penstock.connectors.delta import commit, layout, staging
+from penstock.connectors.delta.driver import touching
 from penstock.connectors.delta.schema import from_delta
 from penstock.engines.duckdb.readers import files_query
 from penstock.errors import ConfigError, DataError, FatalError, InternalError, PenstockError, TransientError
@@ -555,7 +557,52 @@ def test_a_disk_that_refuses_is_named(lake: Lake) -> None:
     (lake.folder / "file").write_text("")
     sink = lake.sink(path="file/table")
     sink.prepare(from_arrow(ONE.schema))
-    refused(lambda: sink.writer(epoch(1), from_arrow(ONE.schema)), "SNK-257", TransientError)
+    error = refused(lambda: sink.writer(epoch(1), from_arrow(ONE.schema)), "SNK-260", ConfigError)
+    assert str(lake.folder / "file" / "table") in str(error)
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "kind"),
+    [
+        (errno.EACCES, "SNK-260", ConfigError),
+        (errno.EROFS, "SNK-260", ConfigError),
+        (errno.ENOSPC, "SNK-257", TransientError),
+        (errno.EIO, "SNK-257", TransientError),
+    ],
+)
+def test_what_the_file_system_refuses_says_what_to_do_next(
+    lake: Lake, number: int, code: str, kind: type[PenstockError]
+) -> None:
+    def write() -> None:
+        with touching(lake.root):
+            raise OSError(number, os.strerror(number))
+
+    assert os.strerror(number) in str(refused(write, code, kind))
+
+
+def test_a_name_that_no_file_system_takes_is_refused(lake: Lake) -> None:
+    refused(lake.sink(path="x" * 300).describe, "SRC-251", ConfigError)
+
+
+@pytest.mark.parametrize("path", ["", "_delta_log"])
+def test_a_file_where_a_folder_belongs_is_told_before_a_row_is_read(lake: Lake, path: str) -> None:
+    place = lake.root / path
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_text("mine")
+    error = refused(lambda: lake.sink().prepare(from_arrow(ONE.schema)), "SNK-260", ConfigError)
+    assert f'"{place}" is no folder' in str(error)
+    assert error.problems[0].about == ("path",)
+    assert place.read_text() == "mine"
+
+
+def test_a_folder_that_may_not_be_written_is_told_before_a_row_is_read(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever runs the tests may be allowed everything, so the system's answer is put in its place."""
+    deliver(lake.sink(), epoch(1), ONE)
+    monkeypatch.setattr(os, "access", lambda path, _: str(path) != str(lake.root / "_delta_log"))
+    error = refused(lambda: lake.sink().prepare(from_arrow(ONE.schema)), "SNK-260", ConfigError)
+    assert "_delta_log" in str(error)
 
 
 def test_a_folder_that_holds_other_things_is_left_as_it_is(lake: Lake) -> None:

@@ -68,3 +68,27 @@ def test_a_sink_over_its_own_source(
     penstock: Callable[..., Said], project: Path, source: str, sink: str, found: list[str]
 ) -> None:
     assert problems(penstock, project, source, f"type: csv, {sink}") == found
+
+
+@pytest.mark.parametrize(
+    ("sink", "code"),
+    [
+        ("type: csv, mode: overwrite, path: taken.csv", "SNK-132"),
+        ("type: sqlite, table: t, path: in/a.csv/x.db", "SNK-170"),
+        (f"type: sqlite, table: t, path: {'x' * 300}", "SNK-170"),
+        ("type: delta, path: in/a.csv/x", "SNK-260"),
+    ],
+)
+def test_a_target_that_cannot_be_written_is_told_at_its_path(
+    penstock: Callable[..., Said], project: Path, sink: str, code: str
+) -> None:
+    (project / "in").mkdir()
+    (project / "in" / "a.csv").write_text("id\n1\n", encoding="utf-8")
+    (project / "taken.csv").mkdir()
+    line = f"  b: {{from: a, {sink}}}"
+    document = f"pipeline: p\nsources:\n  a: {{type: csv, path: in/a.csv}}\nsinks:\n{line}\n"
+    (project / "p.yml").write_text(document, encoding="utf-8")
+    said = penstock("run", "p.yml", "--json")
+    (problem,) = said.json["problems"]
+    assert (said.code, problem["code"], problem["line"]) == (2, code, 5)
+    assert line[problem["column"] - 1 :] == f"{sink.rpartition('path: ')[2]}}}"

@@ -9,14 +9,16 @@
 | CommitFailedError | nothing: ``commit`` reads the marker and decides |
 | DeltaError, ValueError while a table is opened | ConfigError SRC-251 |
 | any of them while it is written | TransientError SNK-256, unless the marker says that it worked |
-| OSError | TransientError SNK-257 |
+| OSError | ConfigError SNK-260 where the path or the rights to it are wrong, else TransientError SNK-257 |
 """
 
 from __future__ import annotations
 
+import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
+from penstock.disk import REFUSED
 from penstock.errors import ConfigError, TransientError
 
 if TYPE_CHECKING:
@@ -53,10 +55,10 @@ def find(root: Path, version: int | None = None) -> DeltaTable | None:
     from deltalake import DeltaTable
     from deltalake.exceptions import TableNotFoundError
 
-    if not (root / "_delta_log").is_dir():
-        return None
     try:
         with opening(root):
+            if not (root / "_delta_log").is_dir():
+                return None
             return DeltaTable(root, version=version)
     except TableNotFoundError:
         return None
@@ -98,13 +100,36 @@ def opening(root: Path) -> Iterator[None]:
 
 @contextmanager
 def touching(root: Path) -> Iterator[None]:
-    """Turns what the file system refuses (no space, no right, an I/O error) into TransientError SNK-257."""
+    """Sorts what the file system refuses: ConfigError SNK-260 (the path, the rights), TransientError SNK-257 (the rest)."""
     try:
         yield
     except OSError as error:
+        if error.errno in REFUSED:
+            raise unwritable(root, error.strerror or str(error)) from error
         raise TransientError(
             "SNK-257", f'the file system refused to write the Delta table "{root.name}"', detail=str(error)
         ) from error
+
+
+def check_writable_folders(root: Path) -> None:
+    """ConfigError SNK-260 where the table's folder, or that of its log, is there and is none, or may not be written."""
+    for folder in (root, root / "_delta_log"):
+        if not folder.exists():
+            continue
+        if not folder.is_dir():
+            raise unwritable(root, f'"{folder}" is no folder')
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise unwritable(root, f'"{folder}" may not be written')
+
+
+def unwritable(root: Path, reason: str) -> ConfigError:
+    return ConfigError(
+        "SNK-260",
+        f'the Delta table "{root}" cannot be written',
+        detail=reason,
+        hint="name another folder, or give whoever runs this the right to write there",
+        about=("path",),
+    )
 
 
 def is_failure(error: BaseException) -> bool:

@@ -9,7 +9,7 @@ from penstock.connectors.api import Epoch, EpochMarker, ParquetFormat, Preparati
 from penstock.connectors.commits import compare, evolved, is_committed, policy_of, refuse_empty
 from penstock.connectors.delta import layout
 from penstock.connectors.delta.commit import admit_zoneless, evolve, keep_log, make_durable, marker_of, swap
-from penstock.connectors.delta.driver import touching
+from penstock.connectors.delta.driver import check_writable_folders, touching
 from penstock.connectors.delta.features import check_writable
 from penstock.connectors.delta.log import incarnations
 from penstock.connectors.delta.params import DeltaSinkParams
@@ -60,7 +60,9 @@ class DeltaSink(Sink):
         return self._difference(newest(self._root), schema)
 
     def prepare(self, schema: Schema) -> None:
-        """Checks; the table is created or changed by the commit. Errors as ``preview``."""
+        """Checks; the table is created or changed by the commit. Errors as ``preview``, ConfigError SNK-260."""
+        with touching(self._root):
+            check_writable_folders(self._root)
         self._difference(newest(self._root), schema)
         self._prepared = schema
 
@@ -122,7 +124,9 @@ class DeltaSink(Sink):
     # ------------------------------------------------------------ epochs
 
     def marker(self, sink_id: SinkId) -> EpochMarker | None:
-        """Removes what attempts that ended left behind. Raises ConfigError SRC-251, TransientError SNK-257."""
+        """Removes what attempts that ended left behind. Raises ConfigError SRC-251, SNK-260, TransientError
+        SNK-257.
+        """
         with touching(self._root):
             clear(self._root, sink_id)
         return marker_of(newest(self._root), sink_id)
@@ -139,7 +143,7 @@ class DeltaSink(Sink):
             return incarnations(self._root, sink_id)
 
     def writer(self, epoch: Epoch, schema: Schema) -> Writer:
-        """Errors as ``preview``, TransientError SNK-257."""
+        """Errors as ``preview``, ConfigError SNK-260, TransientError SNK-257."""
         from penstock.connectors.delta.writer import DeltaWriter
 
         shape, _ = self._shape(newest(self._root), schema)

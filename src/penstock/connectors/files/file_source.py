@@ -86,7 +86,7 @@ class FileSource(Source):
         if not described.fields:
             raise ConfigError(
                 "SRC-134",
-                f'no column of "{self.named}" is known: there is nothing to infer them from',
+                f'no column of "{self.named}" is known: {self._why_nothing_is_inferred(files)}',
                 hint="read XML with `type: xml`" if _begins_as_xml(files[0]) else "state them under `schema`",
             )
         check_case(described, self.named)
@@ -122,6 +122,9 @@ class FileSource(Source):
 
     @abstractmethod
     def _describe(self, files: Sequence[FoundFile]) -> Schema: ...
+
+    def _why_nothing_is_inferred(self, files: Sequence[FoundFile]) -> str:  # noqa: ARG002 -- for kinds that can tell more
+        return "there is nothing to infer them from"
 
     def _rows(self, files: Sequence[FoundFile], wanted: Schema, upto: Position) -> Rows:  # noqa: ARG002 -- for those that read for themselves
         return self._files(files, wanted)

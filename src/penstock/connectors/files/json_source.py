@@ -108,6 +108,13 @@ class JsonSource(FileSource):
         new = [Column(name, kind) for name, kind in found.items() if name not in contract.schema]
         return Schema((*there, *new))
 
+    def _why_nothing_is_inferred(self, files: Sequence[FoundFile]) -> str:
+        looks = map(self._look, sampled(files))
+        written = next((look.file.name for look in looks if look.text.strip()), None)
+        if written is None:
+            return super()._why_nothing_is_inferred(files)
+        return f'the first MiB of "{written}" holds no whole JSON object to infer them from'
+
     def _files(self, files: Sequence[FoundFile], wanted: Schema) -> Files:
         looks = [self._look(file) for file in files]
         self._check_alike(looks)
@@ -197,6 +204,8 @@ def _layout_of(text: str) -> Layout:
         json.loads(first)
     except ValueError:
         return "values"
+    except RecursionError:  # what is nested so deep and goes on over lines is written by nobody
+        return "lines"
     return "lines"
 
 

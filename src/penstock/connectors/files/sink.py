@@ -79,6 +79,8 @@ class FileSink(Sink):
         self._refreshes = context.refreshes
         self._policy = policy_of(params, context)
         path = context.resolve(params.path)
+        if is_one_file(params.path):
+            path = path.resolve()  # a link stays, and what it leads to is replaced
         self._one_file = path.name if is_one_file(params.path) else None
         self._root: Path = path.parent if self._one_file else path
         home = self._root / HOME

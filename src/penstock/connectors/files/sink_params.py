@@ -75,6 +75,7 @@ NOTES: Final = (
     "A reader that lists the folder sees no row before its commit, none twice, and no old row beside those that replace it.",
     "While a commit is published, a reader that lists the folder may see a part of it: of an overwrite fewer rows.",
     "One file is replaced by a rename: its readers see the old content or the new one.",
+    "A link is followed: where one file is meant, what the link leads to is replaced, and the link stays.",
     "The folder _penstock beside the data is the sink's memory of commits; without it the next run starts anew.",
     "Null in a partition column is the folder column=__HIVE_DEFAULT_PARTITION__, other values are percent-encoded.",
 )

@@ -90,6 +90,16 @@ def reading(named: str) -> Iterator[None]:
         raise reading_failed(error, named) from None
 
 
+def is_there(path: Path) -> bool:
+    """Raises ConfigError SNK-170 where the system takes no such path."""
+    try:
+        return path.exists()
+    except OSError as error:
+        raise ConfigError(
+            "SNK-170", f'the SQLite file "{path.name}" cannot be opened or written', detail=error.strerror
+        ) from error
+
+
 def most_columns() -> int:
     """How many a table may have, as this SQLite was built."""
     with closing(sqlite3.connect(":memory:")) as connection:

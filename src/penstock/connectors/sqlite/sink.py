@@ -9,7 +9,7 @@ from penstock.connectors.api import Preparation, Receipt, Sink, WriteMode
 from penstock.connectors.commits import compare, is_committed, policy_of, refuse_empty
 from penstock.connectors.sqlite import catalog, commits, statements
 from penstock.connectors.sqlite.affinity import is_ordered, objection
-from penstock.connectors.sqlite.driver import most_columns, open_for_writing, run, transaction, writing
+from penstock.connectors.sqlite.driver import is_there, most_columns, open_for_writing, run, transaction, writing
 from penstock.connectors.sqlite.names import attempt_file, key_index, staged_of
 from penstock.connectors.sqlite.rebuilding import rebuild
 from penstock.connectors.sqlite.writer import ArrowWriter, StagedRows
@@ -46,7 +46,7 @@ class SqliteSink(Sink):
         return None if self._context.refreshes else self._standing()
 
     def _standing(self) -> Schema | None:
-        if not self._path.exists():
+        if not is_there(self._path):
             return None
         with writing(self._params.path):
             return self._describe(self._connection())
@@ -115,18 +115,18 @@ class SqliteSink(Sink):
         for path in staged_of(self._context.scratch, sink_id):
             if path.name not in self._attempts:
                 path.unlink(missing_ok=True)
-        if not self._path.exists():
+        if not is_there(self._path):
             return None
         with writing(self._params.path):
             return commits.read(self._connection(), sink_id)
 
     def missing(self) -> str | None:
         with writing(self._params.path):
-            there = self._path.exists() and catalog.find(self._connection(), self._params.table)
+            there = is_there(self._path) and catalog.find(self._connection(), self._params.table)
         return None if there else f'the table "{self._params.table}" of "{self._params.path}"'
 
     def incarnations(self, sink_id: SinkId) -> frozenset[str]:
-        if not self._path.exists():
+        if not is_there(self._path):
             return frozenset()
         with writing(self._params.path):
             return commits.incarnations(self._connection(), sink_id)

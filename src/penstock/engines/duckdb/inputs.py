@@ -13,6 +13,7 @@ from sqlglot import exp
 
 from penstock.connectors.api import Batches, CsvFormat, Files, JsonFormat, ParquetFormat, Pipe
 from penstock.engines.duckdb.careful import careful_files, careful_pipe
+from penstock.engines.duckdb.long_ends import has_long_end
 from penstock.engines.duckdb.pump import Pump
 from penstock.engines.duckdb.read_ahead import ReadAhead
 from penstock.engines.duckdb.readers import files_query, pipe_query
@@ -33,7 +34,8 @@ class Input:
     """One Read or Table node of a pass: one ``Rows`` per partition.
 
     Files are read fast; ``by_text`` where a value could not be told so (a pipe is then one whose values were checked);
-    ``careful``, at a price, such that malformed records become rejects instead of errors.
+    ``careful``, at a price, such that malformed records become rejects instead of errors; so are files read that the fast
+    way would lose a record of.
     """
 
     node: Read | Table
@@ -104,7 +106,7 @@ class Input:
                 assert_never(other)
 
     def _read_as(self, part: Rows, session: Session) -> Rows:
-        if not self.careful:
+        if not self.careful and not (isinstance(part, Files) and has_long_end(part)):
             return part
         match part:
             case Files(format=CsvFormat() | JsonFormat()):

@@ -190,6 +190,25 @@ def test_one_file_takes_one_writer_with_rows(tmp_path: Path) -> None:
     assert sum(ids(tmp_path, "rows.parquet").values()) == 5
 
 
+@pytest.mark.parametrize("kind", ["avro", "csv", "excel", "json", "parquet"])
+@pytest.mark.parametrize("is_there", [True, False])
+def test_one_file_at_a_link_is_written_where_the_link_leads(tmp_path: Path, kind: str, *, is_there: bool) -> None:
+    name = f"rows.{'xlsx' if kind == 'excel' else kind}"
+    link, real = tmp_path / name, tmp_path / "elsewhere" / "real"
+    real.parent.mkdir()
+    if is_there:
+        real.write_text("old")
+    link.symlink_to(real)
+    table = rows((1, "plain"))
+    for number in (1, 2):
+        deliver(file_sink(tmp_path, kind, path=name, mode="overwrite"), epoch(number), table)
+        assert link.is_symlink()
+        assert real.is_file()
+        assert real.read_bytes() != b"old"
+    assert not (tmp_path / "_penstock").exists()
+    assert (real.parent / "_penstock").is_dir()
+
+
 def test_versions_of_an_append_stay_readable_until_files_are_replaced(tmp_path: Path) -> None:
     for number in (1, 2, 3):
         deliver(file_sink(tmp_path, every=2), epoch(number), rows((number, "a")))

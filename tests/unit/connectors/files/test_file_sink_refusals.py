@@ -51,6 +51,11 @@ def test_a_folder_where_one_file_is_meant_is_refused(tmp_path: Path) -> None:
     assert refusal(lambda: prepare(file_sink(tmp_path, path="rows.parquet", mode="overwrite"))) == "SNK-132"
 
 
+def test_a_link_that_leads_nowhere_is_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "out").symlink_to("nowhere")
+    assert refusal(lambda: prepare(file_sink(tmp_path))) == "SNK-132"
+
+
 def test_a_name_that_no_file_system_takes_is_refused(tmp_path: Path) -> None:
     assert refusal(lambda: prepare(file_sink(tmp_path, path="x" * 300))) == "SNK-132"
 

@@ -14,7 +14,7 @@ from pyarrow import parquet
 from penstock.clock import SystemClock
 from penstock.document.assembly import Settings
 from penstock.engines.duckdb.careful import Workspace, careful_files
-from penstock.errors import DataError, PenstockError
+from penstock.errors import ConfigError, DataError, PenstockError
 from penstock.events import Events
 from penstock.faults.points import Faults
 from penstock.service.request import Request
@@ -65,6 +65,34 @@ def test_long_whole_numbers_keep_their_digits(tmp_path: Path, layout: str) -> No
 def test_what_goes_deeper_than_the_engine_infers_is_json(tmp_path: Path, value: str) -> None:
     (tmp_path / "x.ndjson").write_text(f'{{"a": 1, "deep": {value}}}\n')
     assert columns(source(tmp_path, "{type: ndjson, path: x.ndjson}")) == {"a": "json", "deep": "json"}
+
+
+@pytest.mark.parametrize("kind", ["json", "ndjson"])
+def test_a_record_deeper_than_can_be_looked_into_is_a_reject(tmp_path: Path, kind: str) -> None:
+    deep = "[" * 5_000 + "1.5" + "]" * 5_000
+    (tmp_path / "x.ndjson").write_text(f'{{"a": {deep}}}\n{{"a": [1]}}\n')
+    made = source(tmp_path, f"{{type: {kind}, path: x.ndjson}}")
+    assert columns(made) == {"a": "list<int64?>"}
+    table, rejected = pull(files(made))
+    assert (table.to_pylist(), rejected) == ([{"a": [1]}], 1)
+
+
+@pytest.mark.parametrize("kind", ["json", "ndjson"])
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ('{"a": "' + "x" * 2**20 + '"}\n{"a": "b"}\n', 'the first MiB of "x.ndjson" holds no whole JSON object'),
+        ('{"a": ' + "[" * 5_000 + "]" * 5_000 + "}\n", 'the first MiB of "x.ndjson" holds no whole JSON object'),
+        ("", "there is nothing to infer them from"),
+    ],
+    ids=["long", "deep", "empty"],
+)
+def test_why_no_column_is_known_is_said(tmp_path: Path, kind: str, content: str, says: str) -> None:
+    (tmp_path / "x.ndjson").write_text(content)
+    with pytest.raises(ConfigError) as caught:
+        source(tmp_path, f"{{type: {kind}, path: x.ndjson}}").describe()
+    assert caught.value.code == "SRC-134"
+    assert says in str(caught.value)
 
 
 def test_types_are_inferred_and_widened_over_files(tmp_path: Path) -> None:

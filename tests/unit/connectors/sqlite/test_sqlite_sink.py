@@ -225,6 +225,10 @@ def test_a_folder_is_no_file_and_a_file_no_folder(tmp_path: Path) -> None:
     assert refusal(lambda: sink.prepare(from_arrow(TABLE.schema))).code == "SNK-170"
 
 
+def test_a_name_that_no_file_system_takes_is_refused(tmp_path: Path) -> None:
+    assert refusal(sqlite_sink(tmp_path, path="x" * 300).describe).code == "SNK-170"
+
+
 def test_missing_folders_are_made(tmp_path: Path) -> None:
     deliver(sqlite_sink(tmp_path, path="a/b/x.db"), epoch(1), TABLE)
     assert (tmp_path / "a" / "b" / "x.db").is_file()

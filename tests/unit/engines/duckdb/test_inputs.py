@@ -172,6 +172,22 @@ def test_a_bad_record_far_behind_rows_that_were_handed_on_is_a_reject(late: str,
     assert len(found.rejects.records["s"]) == 1
 
 
+@pytest.mark.parametrize("is_last", [True, False])
+def test_a_csv_record_that_is_longer_than_the_engines_buffer_is_a_reject_wherever_it_stands(
+    *, is_last: bool, tmp_path: Path
+) -> None:
+    """Where it is the last one, DuckDB says nothing of it; where it is not, that it cannot read the file."""
+    long = b"9," + b"y" * 33_000_000 + b"\n"
+    content = b"a,b\n1,5\n2,6\n" + (b"3,x\n" + long if is_last else long + b"3,x\n")
+    found = ran(ONE, csv(tmp_path, content), tmp_path)
+    assert found.opened.rows("one") == [(2, "6"), (3, "x")]
+    assert (found.outcome.counts["s"].out, found.outcome.counts["s"].rejected) == (3, 1)
+    (record,) = found.rejects.records["s"]
+    assert [cause["code"] for cause in record["causes"]] == ["record_too_long"]
+    place = json.loads(record["position"])
+    assert (place["record"], place["byte"]) == ((5, 16) if is_last else (4, 12))
+
+
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize(
     ("query", "rows"),

@@ -8,16 +8,13 @@ import shutil
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
-from penstock.disk import sync_folder
+from penstock.disk import REFUSED, sync_folder
 from penstock.errors import ConfigError, FatalError, PenstockError, TransientError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-_REFUSED: Final = frozenset(
-    {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP}
-)
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _TAKEN: Final = frozenset({errno.ENOTEMPTY, errno.EEXIST})
 _BLOCK: Final = 1 << 20
@@ -28,7 +25,7 @@ def refused_or_failed(error: OSError, path: Path | str) -> PenstockError:
     succeed later.
     """
     reason = error.strerror or type(error).__name__
-    if error.errno in _REFUSED:
+    if error.errno in REFUSED:
         return ConfigError("SNK-132", f'"{path}" cannot be written', detail=reason)
     if error.errno in _FULL:
         return FatalError("SNK-133", f'there is no room to write "{path}"', detail=reason)
