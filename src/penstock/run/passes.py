@@ -107,6 +107,7 @@ class Passes:
                 rejects=rejects,
                 progress=lambda fraction, rows: around.events.emit(PassMoved(stage.number, fraction, rows)),
             )
+            self._recheck(part, kept)
             files = rejects.finish()
             entries = balance.account(part, outcome.counts)
             balance.check(part, entries, files, outcome.staged)
@@ -122,6 +123,11 @@ class Passes:
         if node.id in kept:
             return [rows_of(feeds.folder, node, kept[node.id])]
         return feeds.of_read(node, self.record.ranges)
+
+    def _recheck(self, part: Graph, kept: Collection[str]) -> None:
+        for node in part.reads:
+            if node.id not in kept:
+                self.around.feeds.recheck(node, self.record.ranges)
 
     def _opener(self, name: str, schema: Schema) -> engines.OpenWriter:
         sink, epoch = self.around.sinks[name], self.around.epoch(name, self.record)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from penstock.errors import ConfigError, DataError, nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from penstock.connectors.api import Json, Position
 
@@ -196,23 +196,39 @@ def planned(found: Sequence[FoundFile], after: Position | None, upto: Position) 
     """The files of (after, upto], as they were planned. Raises ConfigError SRC-131; DataError SRC-110 where one of them
     is gone or is not what it was.
     """
+    chosen: list[FoundFile] = []
+    for file, state in _ranged(found, after, upto):
+        if state_of(file) != state:
+            raise _not_as_planned(state, "has changed since the epoch was planned")
+        chosen.append(file)
+    return tuple(chosen)
+
+
+def check_untouched(found: Sequence[FoundFile], after: Position | None, upto: Position) -> None:
+    """After ``planned`` has found these files as they were: whether nobody wrote to them while they were read, by size and
+    time of modification. Errors as ``planned``, and ConfigError SRC-132.
+    """
+    for file, state in _ranged(found, after, upto):
+        try:
+            now = file.path.stat()
+        except OSError as error:
+            raise unreadable(file.path, error) from None
+        if (now.st_size, now.st_mtime_ns) != (state.size, state.mtime_ns):
+            raise _not_as_planned(state, "has changed while it was read", "run again when nobody writes to it")
+
+
+def _ranged(found: Sequence[FoundFile], after: Position | None, upto: Position) -> Iterator[tuple[FoundFile, State]]:
+    """The files of (after, upto] with what each was when planned. Errors as ``planned``, but for what has changed."""
     done = set(states_of(after))
     by_name = {file.name: file for file in found}
-    chosen: list[FoundFile] = []
     for state in states_of(upto):
         if state in done:
             continue
         file = by_name.get(state.name)
         if file is None:
-            raise DataError(
-                "SRC-110", f'the file "{state.name}" is gone since the epoch was planned', hint=_ANEW, about=("path",)
-            )
-        if state_of(file) != state:
-            raise DataError(
-                "SRC-110",
-                f'the file "{state.name}" has changed since the epoch was planned',
-                hint=_ANEW,
-                about=("path",),
-            )
-        chosen.append(file)
-    return tuple(chosen)
+            raise _not_as_planned(state, "is gone since the epoch was planned")
+        yield file, state
+
+
+def _not_as_planned(state: State, what: str, hint: str = _ANEW) -> DataError:
+    return DataError("SRC-110", f'the file "{state.name}" {what}', hint=hint, about=("path",))
