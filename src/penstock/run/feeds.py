@@ -18,6 +18,7 @@ from penstock.graph import Graph
 from penstock.graph.moment import at_moment
 from penstock.graph.nodes import Read, Write
 from penstock.ledger.api import KeptRows, Range, RejectFile
+from penstock.ledger.state import writing_state
 from penstock.run import balance
 from penstock.run.kept import KeptWriter, kept_rows, rejects_of, rows_of
 
@@ -71,7 +72,8 @@ class Feeds:
         source = self.sources[name]
         if name not in self.plan.spools:
             return source.latest(part)
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with writing_state(folder):
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.events.emit(SpoolStarted(name))
         if isinstance(source, Spooling):
             position = source.spool(
@@ -81,7 +83,8 @@ class Feeds:
             )
         else:
             position = self._copied(name, part, folder=folder, moment=moment)
-        sync_folder(folder)
+        with writing_state(folder):
+            sync_folder(folder)
         self.events.emit(SourceSpooled(name, sum(item.stat().st_size for item in folder.iterdir())))
         return position
 
