@@ -29,7 +29,8 @@ _TABLE: tuple[tuple[type[PenstockError], str, str, re.Pattern[str], str | None],
      re.compile(r"Conversion Error|Invalid Input Error:\s*(?:Could not (?:convert|parse)|Invalid unicode)"), None),
     (DataError, "ENG-311", "a number is out of range",
      re.compile(r"Out of Range Error|Invalid Input Error:\s*Overflow in"), None),
-    (DataError, "ENG-312", "the data cannot be processed", re.compile(r"Invalid Input Error"), None),
+    (DataError, "ENG-312", "the data cannot be processed",
+     re.compile(r"Invalid Input Error|Not implemented Error: The Parallel CSV Reader"), None),
 )  # fmt: skip
 
 

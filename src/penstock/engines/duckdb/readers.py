@@ -41,6 +41,7 @@ _BAD_DATA: Final = (
     UNCERTAIN,
     "CSV Error on Line",
     "CSV Parser state machine",
+    "The Parallel CSV Reader",  # does not take every record of tens of megabytes
     "JSON transform error",
     "Malformed JSON",
     "maximum_object_size",

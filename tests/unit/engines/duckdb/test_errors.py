@@ -62,6 +62,7 @@ def test_an_interrupt_is_a_keyboard_interrupt() -> None:
         ("Out of Memory Error: failed to pin block of size 256.0 KiB", "ENG-302"),
         ('IO Error: Cannot open file "x": Permission denied', "ENG-303"),
         ("IO Error: Could not read from file", "ENG-304"),
+        ("Not implemented Error: The Parallel CSV Reader currently does not support a full read", "ENG-312"),
         ("something new", "ENG-320"),
     ],
 )
