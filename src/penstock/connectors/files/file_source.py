@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Final, Literal
 from pydantic import Field
 
 from penstock.connectors.api import Batches, Files, Source
-from penstock.connectors.files.listing import Listing, check_untouched, planned, position_of, state_of, unreadable
+from penstock.connectors.files.listing import (
+    Listing,
+    check_described,
+    check_untouched,
+    planned,
+    position_of,
+    state_of,
+    unreadable,
+)
 from penstock.connectors.params import SourceParams
 from penstock.errors import ConfigError, DataError, InternalError
 from penstock.registry import Capability
@@ -94,8 +102,13 @@ class FileSource(Source):
         return described
 
     def latest(self, partition: Partition) -> Position:  # noqa: ARG002 -- files are one partition
-        """All files as they are now. Errors as ``files`` of Listing."""
-        return position_of([state_of(file) for file in self._listing.files()])
+        """All files as they are now. Errors as ``files`` of Listing, and DataError SRC-110 where one is no longer what
+        ``describe`` looked at.
+        """
+        files = self._listing.files()
+        if self._last is not None:
+            check_described(files, self._last[0])
+        return position_of([state_of(file) for file in files])
 
     def scan(self, request: ScanRequest) -> Rows:
         """Raises as ``describe``; ConfigError SRC-131 (a foreign position); DataError SRC-110 (a file has changed or is
@@ -110,7 +123,7 @@ class FileSource(Source):
         return self._rows(chosen, wanted, request.upto)
 
     def recheck(self, request: ScanRequest) -> None:
-        """By size and time of modification: whoever writes to a file changes its time."""
+        """By size and time of modification."""
         check_untouched(self._found(), request.after, request.upto)
 
     def _found(self) -> Sequence[FoundFile]:
