@@ -214,6 +214,13 @@ def test_every_line_of_json_is_a_row_or_a_reject(files: list[list[bytes]], endin
             assert sorted(map(repr, quick)) == sorted(map(repr, rows))
 
 
+def test_a_record_of_tens_of_megabytes_is_one_reject(tmp_path: Path) -> None:
+    """The reader in threads says of it that it is not made for that, and not that the record is too long."""
+    path = tmp_path / "long.csv"
+    path.write_text(f"a,b,c\n1,{'äöx' * 7_000_000},3\n2,s,4\n3,t,5\n4,u,6\n", encoding="utf-8")
+    check(Files(CsvFormat(header=True), (str(path),), SCHEMA, layouts={str(path): ("a", "b", "c")}), tmp_path, 4)
+
+
 @pytest.mark.parametrize("share", [0, 1, 100])
 @pytest.mark.parametrize("kind", ["csv", "ndjson"])
 def test_a_file_of_many_blocks_is_balanced_to_the_record(tmp_path: Path, kind: str, share: int) -> None:

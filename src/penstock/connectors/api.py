@@ -304,6 +304,12 @@ class Source(ABC):
         Raises DataError SRC-110 where the range can no longer be read as it was planned (a file changed).
         """
 
+    def recheck(self, request: ScanRequest) -> None:  # noqa: B027 -- most sources read one state of theirs
+        """Once the rows of a scan have all been read, and before any of them is committed.
+
+        Raises DataError SRC-110 where others may have changed the range in the midst of it.
+        """
+
     def takes(self, predicate: exp.Expr) -> bool:  # noqa: ARG002 -- the default takes none
         """Whether ``scan`` applies exactly this predicate (one conjunct), so that the engine need not."""
         return False

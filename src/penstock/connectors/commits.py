@@ -93,11 +93,13 @@ def compare(
     SNK-110, SNK-111, SNK-112, SNK-113, SNK-115.
     """
     stays = None if policy == "replace" else target
-    problems = [*_missing(rows, needed, sink), *_objections(rows, objection), *_collisions(stays, rows, sink)]
-    count = len({*(stays.names if stays else ()), *(rows.names if stays is None or policy == "evolve" else ())})
-    if most is not None and count > most:
-        message = f'the table of sink "{sink}" would have {count} columns, and its system has at most {most}'
-        problems.append(Problem("SNK-115", message, hint="select fewer columns", about=_POLICY_OR_TARGET))
+    sent = rows if stays is None or policy == "evolve" else None
+    problems = [
+        *_missing(rows, needed, sink),
+        *_objections(rows, objection),
+        *_collisions(stays, rows, sink),
+        *_too_many(stays, sent, sink, most=most),
+    ]
     if target is None or policy == "replace":
         if problems:
             raise ConfigError.of(problems)
@@ -163,6 +165,13 @@ def _collisions(target: Schema | None, rows: Schema, sink: str) -> Iterator[Prob
         if hint and one not in rows:
             hint += f'; as "{one}" it is the target\'s column'
         yield Problem("SNK-113", f'columns "{one}" and "{other}" of sink "{sink}" differ only in case', hint=hint)
+
+
+def _too_many(stays: Schema | None, sent: Schema | None, sink: str, *, most: int | None) -> Iterator[Problem]:
+    count = len({name for columns in (stays, sent) if columns is not None for name in columns.names})
+    if most is not None and count > most:
+        message = f'the table of sink "{sink}" would have {count} columns, and its system has at most {most}'
+        yield Problem("SNK-115", message, hint="select fewer columns", about=_POLICY_OR_TARGET)
 
 
 def _widened(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from penstock.errors import DataError
 from penstock.ledger.api import RejectFile
+from penstock.ledger.state import writing_state
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -36,7 +37,10 @@ class _File:
 
 
 class RejectFiles:
-    """Implements ``engines.api.RejectStore``. Safe to write from several threads."""
+    """Implements ``engines.api.RejectStore``. Safe to write from several threads.
+
+    ``write`` and ``finish`` raise FatalError LED-103 where the disk does not take the files.
+    """
 
     def __init__(
         self,
@@ -56,7 +60,7 @@ class RejectFiles:
         self._files: dict[str, _File] = {}
 
     def write(self, node: str, batch: pa.RecordBatch) -> None:
-        with self._lock:
+        with self._lock, writing_state(self._folder):
             file = self._files.get(node) or self._opened(node)
             whole = _complete(batch)
             file.writer.write_batch(whole)
@@ -74,7 +78,8 @@ class RejectFiles:
         """Closes and syncs the files; what there is of them."""
         with self._lock:
             files, self._files = self._files, {}
-        return tuple(self._finished(node, file) for node, file in sorted(files.items()))
+        with writing_state(self._folder):
+            return tuple(self._finished(node, file) for node, file in sorted(files.items()))
 
     def discard(self) -> None:
         """Removes what this attempt wrote."""

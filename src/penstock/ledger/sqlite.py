@@ -383,7 +383,7 @@ def _classified(error: sqlite3.Error, path: Path) -> FatalError | TransientError
                 "--full-refresh, which replaces the sinks' contents",
             )
         case _ if "full" in words or "readonly" in words or "unable to open" in words or "I/O" in words:
-            return FatalError("LED-103", f'the ledger "{path.name}" cannot be written', detail=words)
+            return FatalError("LED-103", f'the ledger "{path.name}" cannot be written', detail=f"{words} ({path})")
         case _:
             return InternalError("INT-900", "the ledger refused a statement", detail=words)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -17,6 +18,7 @@ from penstock.graph import Graph
 from penstock.graph.moment import at_moment
 from penstock.graph.nodes import Read, Write
 from penstock.ledger.api import KeptRows, Range, RejectFile
+from penstock.ledger.state import writing_state
 from penstock.run import balance
 from penstock.run.kept import KeptWriter, kept_rows, rejects_of, rows_of
 
@@ -60,19 +62,18 @@ class Feeds:
 
     def _ranges(self, read: Read, name: str, moment: datetime) -> Sequence[Range]:
         source, folder = read.source, self.folder / name / read.source
-        try:
+        with _placed(read):
             return [
                 Range(source, part.id, None, self._upto(source, part, folder=folder, moment=moment))
                 for part in self.sources[source].partitions()
             ]
-        except PenstockError as error:
-            raise error.placed(read.at, read.places) from None
 
     def _upto(self, name: str, part: Partition, *, folder: Path, moment: datetime) -> Position:
         source = self.sources[name]
         if name not in self.plan.spools:
             return source.latest(part)
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with writing_state(folder):
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.events.emit(SpoolStarted(name))
         if isinstance(source, Spooling):
             position = source.spool(
@@ -82,7 +83,8 @@ class Feeds:
             )
         else:
             position = self._copied(name, part, folder=folder, moment=moment)
-        sync_folder(folder)
+        with writing_state(folder):
+            sync_folder(folder)
         self.events.emit(SourceSpooled(name, sum(item.stat().st_size for item in folder.iterdir())))
         return position
 
@@ -127,20 +129,26 @@ class Feeds:
     def of_read(self, node: Read, ranges: Sequence[Range]) -> list[Rows]:
         """One ``Rows`` per range of the node's source."""
         source = self.sources[node.source]
-        parts = {part.id: part for part in source.partitions()}
-        found: list[Rows] = []
+        found: list[Rows] = [rows for item in ranges if self._is_copy(node, item) for rows in self._spooled(node, item)]
+        with _placed(node):
+            return found + [source.scan(request) for request in self._requests(node, ranges)]
+
+    def recheck(self, node: Read, ranges: Sequence[Range]) -> None:
+        """After the rows of ``of_read`` have been read. Raises DataError SRC-110 where a range changed meanwhile."""
+        with _placed(node):
+            for request in self._requests(node, ranges):
+                self.sources[node.source].recheck(request)
+
+    def _requests(self, node: Read, ranges: Sequence[Range]) -> Iterator[ScanRequest]:
+        """What the node's source itself is asked for: ranges that were copied are not."""
+        parts = {part.id: part for part in self.sources[node.source].partitions()}
         for item in ranges:
-            if item.source != node.source:
-                continue
-            if "spool" in item.upto and not isinstance(source, Spooling):
-                found += self._spooled(node, item)
-            else:
-                request = ScanRequest(parts[item.partition], item.after, item.upto, node.columns, node.predicate)
-                try:
-                    found.append(source.scan(request))
-                except PenstockError as error:
-                    raise error.placed(node.at, node.places) from None
-        return found
+            if item.source == node.source and not self._is_copy(node, item):
+                yield ScanRequest(parts[item.partition], item.after, item.upto, node.columns, node.predicate)
+
+    def _is_copy(self, node: Read, item: Range) -> bool:
+        source = self.sources[node.source]
+        return item.source == node.source and "spool" in item.upto and not isinstance(source, Spooling)
 
     def _spooled(self, node: Read, item: Range) -> Iterator[Rows]:
         """The rows, and the records that became none."""
@@ -167,6 +175,15 @@ def as_they_stand(
             for part in source.partitions()
         ]
     return found
+
+
+@contextmanager
+def _placed(node: Read) -> Iterator[None]:
+    """Errors of the node's source name its place in the document."""
+    try:
+        yield
+    except PenstockError as error:
+        raise error.placed(node.at, node.places) from None
 
 
 def _end(source: Source, part: Partition, scratch: Path) -> Position:

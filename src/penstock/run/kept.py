@@ -8,12 +8,14 @@ into doubles. A file is private to its owner and lies in the epoch's folder, whi
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from penstock.connectors.api import Batches, BatchWriter, Chunk, Staged
 from penstock.disk import sync_file, sync_folder
 from penstock.errors import DataError
 from penstock.ledger.api import KeptRows
+from penstock.ledger.state import writing_state
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -29,35 +31,39 @@ _BLOCK: Final = 1 << 20
 
 
 class KeptWriter(BatchWriter):
-    """One file, new at every attempt."""
+    """One file, new at every attempt. All but ``abort`` raise FatalError LED-103 where the disk does not take it."""
 
     def __init__(self, path: Path, schema: pa.Schema) -> None:
         import pyarrow as pa
 
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._path = path
-        self._handle = os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb")
-        self._file = pa.ipc.new_file(self._handle, schema, options=pa.ipc.IpcWriteOptions(compression="lz4"))
+        with writing_state(path):
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._handle = os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb")
+            self._file = pa.ipc.new_file(self._handle, schema, options=pa.ipc.IpcWriteOptions(compression="lz4"))
         self._rows = 0
 
     def write(self, batch: pa.RecordBatch) -> None:
-        self._file.write_batch(batch)
+        with writing_state(self._path):
+            self._file.write_batch(batch)
         self._rows += batch.num_rows
 
     def stage(self) -> Staged:
-        self._close()
-        sync_file(self._path)
-        sync_folder(self._path.parent)
+        with writing_state(self._path):
+            self._close()
+            sync_file(self._path)
+            sync_folder(self._path.parent)
         return Staged(self._rows, self._path.stat().st_size)
 
     def abort(self) -> None:
-        self._close()
+        with suppress(OSError):  # a full disk does not take the file's end either
+            self._close()
         self._path.unlink(missing_ok=True)
 
     def _close(self) -> None:
         if not self._handle.closed:
-            self._file.close()
-            self._handle.close()
+            with self._handle:
+                self._file.close()
 
 
 def kept_rows(folder: Path, path: Path) -> KeptRows:

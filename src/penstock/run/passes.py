@@ -108,6 +108,7 @@ class Passes:
                 rejects=rejects,
                 progress=lambda fraction, rows: around.events.emit(PassMoved(stage.number, fraction, rows)),
             )
+            self._recheck(part, kept)
             files = rejects.finish()
             entries = balance.account(part, outcome.counts)
             balance.check(part, entries, files, outcome.staged)
@@ -123,6 +124,11 @@ class Passes:
         if node.id in kept:
             return [rows_of(feeds.folder, node, kept[node.id])]
         return feeds.of_read(node, self.record.ranges)
+
+    def _recheck(self, part: Graph, kept: Collection[str]) -> None:
+        for node in part.reads:
+            if node.id not in kept:
+                self.around.feeds.recheck(node, self.record.ranges)
 
     def _opener(self, name: str, schema: Schema) -> engines.OpenWriter:
         around, epoch = self.around, self.around.epoch(name, self.record)

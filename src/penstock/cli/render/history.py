@@ -55,10 +55,17 @@ def runs_table(runs: Sequence[RunRecord]) -> Table:
             *([run.key.environment] if environments else []),
             Text(run.status.value, style=_STYLES.get(run.status.value, "")),
             f"{run.started_at:%m-%d %H:%M}",
-            f"{(run.ended_at - run.started_at).total_seconds():,.1f} s" if run.ended_at else "",
+            _took(run),
             _rejected(run),
         )
     return table
+
+
+def _took(run: RunRecord) -> str:
+    """Nothing where the clock was put back meanwhile: nobody knows."""
+    if run.ended_at is None or run.ended_at < run.started_at:
+        return ""
+    return f"{(run.ended_at - run.started_at).total_seconds():,.1f} s"
 
 
 def _rejected(run: RunRecord) -> str:

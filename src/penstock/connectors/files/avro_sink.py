@@ -10,7 +10,7 @@ from pydantic import Field
 
 from penstock.connectors.files.avro_container import Codec  # noqa: TC001 -- pydantic evaluates the annotations here
 from penstock.connectors.files.avro_encoding import avro_objection, encode_avro
-from penstock.connectors.files.listing import FoundFile
+from penstock.connectors.files.listing import found_at
 from penstock.connectors.files.sink import FileKind, ReadableFileSink
 from penstock.connectors.files.sink_params import CAPABILITIES, MODES, NOTES, FileSinkParams
 from penstock.connectors.files.staged import STAGED_FORM
@@ -52,7 +52,7 @@ def decode_avro(path: Path, wanted: Schema) -> Generator[pa.RecordBatch, None, N
     from penstock.connectors.files.avro_source import batches_of, schema_of
     from penstock.types.arrow import to_arrow
 
-    file = FoundFile(path, path.name)
+    file = found_at(path, path.name)
     held = schema_of(file)
     stored = held.select([name for name in wanted.names if name in held])
     with closing(batches_of(file, stored)) as batches:

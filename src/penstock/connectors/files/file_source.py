@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Final, Literal
 from pydantic import Field
 
 from penstock.connectors.api import Batches, Files, Source
-from penstock.connectors.files.listing import Listing, planned, position_of, state_of, unreadable
+from penstock.connectors.files.listing import (
+    Listing,
+    check_described,
+    check_untouched,
+    planned,
+    position_of,
+    state_of,
+    unreadable,
+)
 from penstock.connectors.params import SourceParams
 from penstock.errors import ConfigError, DataError, InternalError
 from penstock.registry import Capability
@@ -27,7 +35,7 @@ if TYPE_CHECKING:
 # Not PROJECTION: every value of text is looked at, so that bad ones are found whoever uses the column.
 CAPABILITIES: Final = frozenset({Capability.REPLAYABLE, Capability.NATIVE, Capability.LOCAL})
 NOTES: Final = (
-    "A file that changes between planning and reading fails the epoch.",
+    "A file that changes after planning, and be it while it is read, fails the epoch.",
     "Of a file over 8 MiB, a change that keeps size and time is seen only where it touches one of 64 sampled pieces.",
 )
 SAMPLED_FILES: Final = 16
@@ -94,25 +102,38 @@ class FileSource(Source):
         return described
 
     def latest(self, partition: Partition) -> Position:  # noqa: ARG002 -- files are one partition
-        """All files as they are now. Errors as ``files`` of Listing."""
-        return position_of([state_of(file) for file in self._listing.files()])
+        """All files as they are now. Errors as ``files`` of Listing, and DataError SRC-110 where one is no longer what
+        ``describe`` looked at.
+        """
+        files = self._listing.files()
+        if self._last is not None:
+            check_described(files, self._last[0])
+        return position_of([state_of(file) for file in files])
 
     def scan(self, request: ScanRequest) -> Rows:
         """Raises as ``describe``; ConfigError SRC-131 (a foreign position); DataError SRC-110 (a file has changed or is
         gone), SRC-135 (a file lacks columns).
         """
-        try:
-            found = self._listing.files()
-        except ConfigError as error:
-            if error.code != "SRC-130":
-                raise
-            found = ()
+        found = self._found()
         chosen = planned(found, request.after, request.upto)
         schema = self._described(found)
         wanted = schema if request.columns is None else schema.select(request.columns)
         if not chosen:
             return Batches(wanted, lambda: iter(()))
         return self._rows(chosen, wanted, request.upto)
+
+    def recheck(self, request: ScanRequest) -> None:
+        """By size and time of modification."""
+        check_untouched(self._found(), request.after, request.upto)
+
+    def _found(self) -> Sequence[FoundFile]:
+        """The files there are, perhaps none: which of them there must be, the range says."""
+        try:
+            return self._listing.files()
+        except ConfigError as error:
+            if error.code != "SRC-130":
+                raise
+            return ()
 
     def _described(self, found: Sequence[FoundFile]) -> Schema:
         """As ``describe`` did when the run was compiled: over all files, so that a range cannot change types."""

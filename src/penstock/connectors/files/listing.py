@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from penstock.errors import ConfigError, DataError, nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from penstock.connectors.api import Json, Position
 
@@ -24,10 +24,14 @@ _WILDCARDS: Final = frozenset("*?[")
 
 @dataclass(frozen=True, slots=True)
 class FoundFile:
-    """``name`` is the path below the pattern's fixed part: what a position keeps, so that a project can move."""
+    """``name`` is the path below the pattern's fixed part: what a position keeps, so that a project can move. ``size`` and
+    ``mtime_ns`` are as of the listing: whoever writes to the file changes them, and it is another one.
+    """
 
     path: Path
     name: str
+    size: int
+    mtime_ns: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +85,7 @@ class Listing:
                 hint=None if place.is_dir() else self._nearest(place),
                 about=("path",),
             )
-        found = (FoundFile(self._checked(path), path.relative_to(root).as_posix()) for path in paths)
+        found = (found_at(self.resolve(str(path)), path.relative_to(root).as_posix()) for path in paths)
         return tuple(sorted(found, key=lambda item: item.name))
 
     def _nearest(self, place: Path) -> str | None:
@@ -109,15 +113,16 @@ class Listing:
             ]
         return found
 
-    def _checked(self, path: Path) -> Path:
-        checked = self.resolve(str(path))
-        try:
-            regular = stat.S_ISREG(checked.stat().st_mode)
-        except OSError as error:
-            raise unreadable(path, error) from None
-        if not regular:
-            raise ConfigError("SRC-132", f'"{path.name}" cannot be read', detail="it is no regular file")
-        return checked
+
+def found_at(path: Path, name: str) -> FoundFile:
+    """The file as it is now. Raises ConfigError SRC-132."""
+    try:
+        now = path.stat()
+    except OSError as error:
+        raise unreadable(path, error) from None
+    if not stat.S_ISREG(now.st_mode):
+        raise ConfigError("SRC-132", f'"{path.name}" cannot be read', detail="it is no regular file")
+    return FoundFile(path, name, now.st_size, now.st_mtime_ns)
 
 
 def _fixed_part(pattern: Path) -> Path:
@@ -190,29 +195,50 @@ def _foreign() -> ConfigError:
 
 
 _ANEW: Final = "put it back as it was, or begin anew: `penstock run FILE --full-refresh`"
+_LATER: Final = "run again when nobody writes to it"
 
 
 def planned(found: Sequence[FoundFile], after: Position | None, upto: Position) -> tuple[FoundFile, ...]:
     """The files of (after, upto], as they were planned. Raises ConfigError SRC-131; DataError SRC-110 where one of them
     is gone or is not what it was.
     """
+    chosen: list[FoundFile] = []
+    for file, state in _ranged(found, after, upto):
+        if state_of(file) != state:
+            raise _not_as_planned(state.name, "has changed since the epoch was planned")
+        chosen.append(file)
+    return tuple(chosen)
+
+
+def check_untouched(found: Sequence[FoundFile], after: Position | None, upto: Position) -> None:
+    """After ``planned`` has found these files as they were, and they have been read: whether nobody wrote to them
+    meanwhile. Errors as ``planned``.
+    """
+    for file, state in _ranged(found, after, upto):
+        if (file.size, file.mtime_ns) != (state.size, state.mtime_ns):
+            raise _not_as_planned(state.name, "has changed while it was read", _LATER)
+
+
+def check_described(found: Sequence[FoundFile], described: Sequence[FoundFile]) -> None:
+    """Whether nobody wrote to the files of which the columns are known. Raises DataError SRC-110."""
+    before = {file.name: file for file in described}
+    for file in found:
+        if before.get(file.name, file) != file:
+            raise _not_as_planned(file.name, "has changed while the run began", _LATER)
+
+
+def _ranged(found: Sequence[FoundFile], after: Position | None, upto: Position) -> Iterator[tuple[FoundFile, State]]:
+    """The files of (after, upto] with what each was when planned. Errors as ``planned``, but for what has changed."""
     done = set(states_of(after))
     by_name = {file.name: file for file in found}
-    chosen: list[FoundFile] = []
     for state in states_of(upto):
         if state in done:
             continue
         file = by_name.get(state.name)
         if file is None:
-            raise DataError(
-                "SRC-110", f'the file "{state.name}" is gone since the epoch was planned', hint=_ANEW, about=("path",)
-            )
-        if state_of(file) != state:
-            raise DataError(
-                "SRC-110",
-                f'the file "{state.name}" has changed since the epoch was planned',
-                hint=_ANEW,
-                about=("path",),
-            )
-        chosen.append(file)
-    return tuple(chosen)
+            raise _not_as_planned(state.name, "is gone since the epoch was planned")
+        yield file, state
+
+
+def _not_as_planned(name: str, what: str, hint: str = _ANEW) -> DataError:
+    return DataError("SRC-110", f'the file "{name}" {what}', hint=hint, about=("path",))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+import errno
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from penstock.connectors.api import BatchWriter, Staged
 from penstock.connectors.commits import taken_over
 from penstock.connectors.sqlite.storing import stored, values_of
-from penstock.errors import InternalError, TransientError
+from penstock.errors import FatalError, InternalError, TransientError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from penstock.types import Schema
 
 BATCH_ROWS: Final = 20_000
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 @dataclass(slots=True)
@@ -35,38 +37,51 @@ class ArrowWriter(BatchWriter):
     _stream: Any = field(default=None)
 
     def write(self, batch: pa.RecordBatch) -> None:
-        """Raises DataError SNK-177 (a day that SQLite cannot hold), TransientError SNK-174 (the scratch folder)."""
+        """Raises DataError SNK-177 (a day that SQLite cannot hold); of the scratch folder, FatalError SNK-173 (no room) and
+        TransientError SNK-174.
+        """
         import pyarrow as pa
 
         if not batch.num_rows:
             return
         kept = stored(batch, self.schema, allowance=self.allowance)
-        try:
+        with _staging(self.path):
             if self._stream is None:
                 self._stream = pa.ipc.new_stream(str(self.path), kept.schema)
             self._stream.write_batch(kept)
-        except OSError as error:
-            raise TransientError(
-                "SNK-174", f'staging rows in "{self.path.parent}" failed', detail=str(error)
-            ) from error
         self._rows += batch.num_rows
 
     def stage(self) -> Staged:
-        self._close()
+        """Raises as ``write`` does of the scratch folder."""
+        with _staging(self.path):
+            self._close()
         self.reached("sqlite.staged")
         size = self.path.stat().st_size if self._rows else 0
         columns = [dict(column) for column in self.schema.to_json()]
         return Staged(self._rows, size, {"path": str(self.path), "columns": columns})  # type: ignore[dict-item]
 
     def abort(self) -> None:
-        with suppress(OSError):
+        with suppress(OSError):  # a full disk does not take the file's end either
             self._close()
+        with suppress(OSError):
             self.path.unlink(missing_ok=True)
 
     def _close(self) -> None:
         if self._stream is not None:
             self._stream.close()
             self._stream = None
+
+
+@contextmanager
+def _staging(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL:
+            raise FatalError(
+                "SNK-173", f'there is no room to stage rows in "{path.parent}"', detail=str(error)
+            ) from error
+        raise TransientError("SNK-174", f'staging rows in "{path.parent}" failed', detail=str(error)) from error
 
 
 @dataclass(frozen=True, slots=True)

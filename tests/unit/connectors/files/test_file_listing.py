@@ -90,6 +90,20 @@ def test_a_file_that_changed_since_planning_is_an_error(tmp_path: Path, large: b
         assert caught.value.code == "SRC-110"
 
 
+def test_a_file_that_changed_since_it_was_described_is_not_planned(tmp_path: Path) -> None:
+    """Its columns may be others: what the run was compiled over would be read of it."""
+    put(tmp_path, "a.csv", "b.csv")
+    made = source(tmp_path, "{type: csv, path: '*.csv'}")
+    made.describe()
+    put(tmp_path, "c.csv")
+    made.latest(PART)
+    (tmp_path / "b.csv").write_text("n,m\n1,2\n")
+    with pytest.raises(DataError) as caught:
+        made.latest(PART)
+    assert caught.value.code == "SRC-110"
+    assert "b.csv" in str(caught.value)
+
+
 def test_a_range_holds_the_files_that_came_after_the_last(tmp_path: Path) -> None:
     put(tmp_path, "a.csv")
     made = source(tmp_path, "{type: csv, path: '*.csv'}")
