@@ -109,6 +109,22 @@ def test_bad_values_become_rejects_and_the_rest_arrives(
     )
 
 
+@pytest.mark.parametrize("rows", [0, 5_000])
+def test_rows_are_held_against_what_the_server_says(
+    postgres_server: PostgresServer, postgres_database: str, tmp_path: Path, rows: int
+) -> None:
+    """DuckDB's reader drops a last record of 32 MB without a word; the balance sees that it is missing."""
+    url = postgres_server.url(postgres_database)
+    with tables.connect(url) as connection:
+        connection.execute(
+            f"""CREATE TABLE t (id int, name text); INSERT INTO t SELECT i, 'x' FROM generate_series(1, {rows}) i;
+            INSERT INTO t VALUES (0, repeat('y', 40000000))"""
+        )
+        counts = copy(url, tmp_path, Rejects())[0].counts["t"]
+    assert counts.into == {"t": rows + 1}
+    assert counts.out == rows
+
+
 def test_a_server_that_goes_away_is_not_mistaken_for_bad_data(
     postgres_server: PostgresServer, postgres_database: str, tmp_path: Path
 ) -> None:

@@ -243,7 +243,8 @@ class Pipe:
     ``open`` starts the producers and returns the read ends; the engine closes them. ``finish`` waits for the producers
     and raises what went wrong there. ``open_unchecked`` gives the same rows as :data:`COPY_TEXT`, every value as the system
     prints it: at little more than half the cost, so where there is such a way it is tried first; a value that is not of its column's type
-    (a date of infinity, or one before Christ) is the engine's to notice, which then asks for all of them again.
+    (a date of infinity, or one before Christ) is the engine's to notice, which then asks for all of them again. ``copied`` is
+    how many rows the system says that it gave since the last opening, None where it was not asked for all of them.
     """
 
     format: CsvFormat
@@ -251,6 +252,7 @@ class Pipe:
     open: Callable[[], Sequence[int]]
     finish: Callable[[], None]
     open_unchecked: Callable[[], Sequence[int]] | None = None
+    copied: Callable[[], int | None] | None = None
 
 
 Rows: TypeAlias = Batches | Files | Pipe

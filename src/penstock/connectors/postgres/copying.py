@@ -62,6 +62,7 @@ class CopyPipes:
         self._threads: list[threading.Thread] = []
         self._errors: list[BaseException] = []
         self._running = 0
+        self._rows: list[int | None] = []  # by part, None until it has ended
         self._lock = threading.Lock()
 
     def open(self) -> Sequence[int]:
@@ -85,18 +86,24 @@ class CopyPipes:
             raise
         ends = [_pipe() for _ in statements]
         self._running = len(ends)
+        self._rows = [None] * len(ends)
         self._threads = [
             threading.Thread(
                 target=self._produce,
-                args=(_Copy(statement, write_end, filler), snapshot),
+                args=(_Copy(part, statement, write_end, filler), snapshot),
                 name="penstock-postgres-copy",
                 daemon=True,
             )
-            for statement, (_, write_end) in zip(statements, ends, strict=True)
+            for part, (statement, (_, write_end)) in enumerate(zip(statements, ends, strict=True))
         ]
         for thread in self._threads:
             thread.start()
         return [read_end for read_end, _ in ends]
+
+    def copied(self) -> int | None:
+        """Rows of all parts, None where one did not come to its end."""
+        ended = [rows for rows in self._rows if rows is not None]
+        return sum(ended) if len(ended) == len(self._rows) else None
 
     def finish(self) -> None:
         """Waits for the producers, which end at once where the read ends are closed; raises the first of their errors."""
@@ -156,7 +163,8 @@ class CopyPipes:
         """Whole rows only: what a failure leaves in the pipe ends at a row's end."""
         try:
             with translated(self._connections.place, "reading rows"):
-                drain(connection, copy.statement.as_bytes(connection), copy.write_end, filler=copy.filler)
+                rows = drain(connection, copy.statement.as_bytes(connection), copy.write_end, filler=copy.filler)
+            self._rows[copy.part] = rows
         except (ReaderGoneError, PenstockError):
             _cancel(connection)
             raise
@@ -166,6 +174,7 @@ class CopyPipes:
 class _Copy:
     """One part of a read: what is asked for, and where it goes."""
 
+    part: int
     statement: sql.Composable
     write_end: int
     filler: bytes
@@ -196,9 +205,9 @@ def _cancel(connection: psycopg.Connection) -> None:
 # ---------------------------------------------------------------- one stream
 
 
-def drain(connection: psycopg.Connection, statement: bytes, write_end: int, *, filler: bytes = b"") -> None:
-    """Run COPY TO STDOUT and write what it gives into the pipe, each row behind the filler. A connection without encryption
-    is closed afterwards.
+def drain(connection: psycopg.Connection, statement: bytes, write_end: int, *, filler: bytes = b"") -> int:
+    """Run COPY TO STDOUT and write what it gives into the pipe, each row behind the filler; how many rows the server says
+    that they were. A connection without encryption is closed afterwards.
 
     Raises psycopg.Error and ReaderGoneError.
     """
@@ -208,11 +217,12 @@ def drain(connection: psycopg.Connection, statement: bytes, write_end: int, *, f
     pgconn.send_query(statement)
     while pgconn.flush():
         wait(select.POLLIN | select.POLLOUT)
-    if plain:
-        _drain_socket(pgconn.socket, wait, Frames(partial(_write, write_end), filler=filler))
-        connection.close()
-    else:
-        _drain_driver(pgconn, wait, write_end, filler)
+    if not plain:
+        return _drain_driver(pgconn, wait, write_end, filler)
+    frames = Frames(partial(_write, write_end), filler=filler)
+    _drain_socket(pgconn.socket, wait, frames)
+    connection.close()
+    return frames.rows
 
 
 def _is_plain(connection: psycopg.Connection) -> bool:
@@ -250,10 +260,11 @@ def _drain_socket(descriptor: int, wait: _Wait, frames: Frames) -> None:
                 wait()
 
 
-def _drain_driver(pgconn: PGconn, wait: _Wait, write_end: int, filler: bytes) -> None:
+def _drain_driver(pgconn: PGconn, wait: _Wait, write_end: int, filler: bytes) -> int:
     """By way of libpq: one call per row."""
     from psycopg import pq
 
+    rows = 0
     result = _result(pgconn, wait)
     if result is not None and result.status == pq.ExecStatus.COPY_OUT:
         while _pump(pgconn, wait, write_end, filler):
@@ -262,7 +273,9 @@ def _drain_driver(pgconn: PGconn, wait: _Wait, write_end: int, filler: bytes) ->
     while result is not None:
         if result.status != pq.ExecStatus.COMMAND_OK:
             raise _error(result)
+        rows += result.command_tuples or 0
         result = _result(pgconn, wait)
+    return rows
 
 
 class _Wait:

@@ -150,7 +150,7 @@ SOURCE: Final = Descriptor(
     ),
     extra="postgres",
     notes=(
-        "A row is at most 2,000,000 bytes as text; a longer one becomes a reject.",
+        "A row is at most 2,000,000 bytes as text; a longer one becomes a reject, or the balance does not close (RUN-120).",
         "A live table cannot be read again as it was: with two or more sinks its rows are spooled first.",
         "numeric without declared digits arrives as exact text, unless `schema:` says which decimal it is.",
         "Infinite dates and timestamps, and the time 24:00:00, are bad values.",

@@ -26,6 +26,7 @@ _LENGTH: Final = Struct(">I")
 _DATA: Final = ord("d")
 _NEWLINE: Final = ord("\n")
 _ERROR: Final = ord("E")
+_COMPLETE: Final = ord("C")
 _READY: Final = ord("Z")
 # CopyOutResponse, CopyDone, CommandComplete, ReadyForQuery, errors, notices, settings, notifications.
 _OTHERS: Final = frozenset(b"HcCZENSA")
@@ -36,7 +37,7 @@ class Frames:
     or as long as a message's header).
 
     ``space`` is where the next bytes go; ``received(n)`` says that n bytes are there. ``ended`` once the server is ready
-    for another query. The text handed on ends with a row's end, or goes on within a row that is larger than the buffer.
+    for another query, and then ``rows`` is how many it says that it sent. The text handed on ends with a row's end, or goes on within a row that is larger than the buffer.
     """
 
     def __init__(self, write: Callable[[memoryview], None], size: int = BUFFER_BYTES, *, filler: bytes = b"") -> None:
@@ -47,6 +48,7 @@ class Frames:
         self._filled = 0
         self._owed = 0  # bytes of a large row that are still to come
         self.ended = False
+        self.rows = 0
 
     @property
     def space(self) -> memoryview:
@@ -110,6 +112,8 @@ class Frames:
                 self._owed = max(end - self._filled, 0)
             elif kind == _ERROR:
                 raise _error(bytes(self._view[at + _HEADER : end]))
+            elif kind == _COMPLETE:  # "COPY 42"
+                self.rows = int(bytes(self._view[at + _HEADER : end]).rstrip(b"\0").rpartition(b" ")[2])
             self.ended = kind == _READY
             at = min(end, self._filled)
         if rows:

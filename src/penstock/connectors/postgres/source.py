@@ -139,10 +139,10 @@ class PostgresSource(Source):
         plain = [value for item in columns if (value := rendering.unchecked(*item)) is not None]
         if len(plain) < len(columns):
             copies = CopyPipes(self._connections, checked, check=check)
-            return Pipe(FORMAT, schema, copies.open, copies.finish)
+            return Pipe(FORMAT, schema, copies.open, copies.finish, copied=copies.copied)
         unchecked = _copies(plain, parts, sql.SQL("(FORMAT text, ENCODING 'UTF8')"))
         copies = CopyPipes(self._connections, checked, unchecked=unchecked, check=check)
-        return Pipe(FORMAT, schema, copies.open, copies.finish, copies.open_unchecked)
+        return Pipe(FORMAT, schema, copies.open, copies.finish, copies.open_unchecked, copies.copied)
 
     def _rows(self, read: _Read, predicate: exp.Expr | None) -> list[sql.Composable]:
         """What stands after FROM, once per part."""

@@ -235,6 +235,10 @@ class _OpenPipe(_Opened):
         ends = [pump.read_end for pump in self._pumps]
         self.query = pipe_query(part, ends, unchecked=producers is not None)
 
+    @property
+    def delivered(self) -> int | None:
+        return self._part.copied() if self._part.copied is not None else None
+
     def close(self) -> int:
         self.abandon()
         return 0
