@@ -154,6 +154,16 @@ def test_a_quote_that_is_never_closed_is_noticed_in_any_number_of_files(
     assert rejects[0]["raw"] == '4,"5,6\n'
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_record_that_took_in_lines_says_how_many(tmp_path: Path, end: str) -> None:
+    text = end.join(["a,b,c", "1,2,3", '4,"5,6', "7,8,9", "10,11,12", ""])
+    _, (reject,) = careful(csv_files(written(tmp_path, "x.csv", text.encode())), tmp_path)
+    said = {cause["code"]: cause["message"] for cause in reject["causes"]}
+    assert said["bad_quote"] == "a quote is not closed, or text follows it; what is kept of it has 3 lines"
+    _, (plain,) = careful(csv_files(written(tmp_path, "y.csv", b"a,b,c\n1,2\n")), tmp_path)
+    assert "lines" not in plain["causes"][0]["message"]
+
+
 def test_pruned_columns_lose_no_record(tmp_path: Path) -> None:
     path = written(tmp_path, "x.csv", b"a,b,c\n1,2,3\n1,2\n4,5,6\n")
     files = csv_files(path, schema=ABC.select(["c"]), layouts={path: ("a", "b", "c")})

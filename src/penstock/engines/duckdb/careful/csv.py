@@ -38,7 +38,7 @@ _MALFORMED: Final[tuple[tuple[str, str, str], ...]] = (
     ("MISSING COLUMNS", "too_few_columns", "the record has fewer columns than the file"),
     ("TOO MANY COLUMNS", "too_many_columns", "the record has more columns than the file"),
     ("UNQUOTED VALUE", "bad_quote", "a quote is not closed, or text follows it"),
-    ("LINE SIZE OVER MAXIMUM", "record_too_long", "the record is longer than 2,000,000 bytes"),
+    ("LINE SIZE OVER MAXIMUM", "record_too_long", "the record is longer than 2,000,000 bytes, which are kept"),
     ("INVALID ENCODING", _UNDECODABLE, "the record holds bytes that are no text in its encoding"),
 )
 
@@ -144,7 +144,7 @@ class _Task:
         own = column("own") if self.ready.fed else moved
         place = reject_rows.position(self.origin, column("line"), own)
         raw = call("coalesce", column("text"), self._raw(start))
-        query = reject_rows.reject_query(place, raw, column("causes")).from_(self._found())
+        query = reject_rows.reject_query(place, raw, _with_lines(column("causes"), raw)).from_(self._found())
         query = query.join(_TEXTS, using="line", join_type="left")
         return (query.join(_MOVED, using="start") if self.ready.fed else query).order_by(column("line"))
 
@@ -210,6 +210,25 @@ def _begin_of_record() -> exp.Expr:
     text = _first("csv_line")
     breaks = exp.Sub(this=call("strlen", text), expression=call("strlen", _without_breaks(text.copy())))
     return exp.Add(this=_first("line_byte_position"), expression=exp.Paren(this=breaks))
+
+
+def _with_lines(causes: exp.Expr, record: exp.Expr) -> exp.Expr:
+    """A quote that is not closed takes in lines, perhaps all to the end of the file: its cause says how many."""
+    code, name, message = (field_of(column("cause"), part) for part in ("code", "column", "message"))
+    said = call("concat", message, _lines_of(record))
+    told = exp.Case().when(exp.EQ(this=code, expression=exp.Literal.string("bad_quote")), said).else_(message)
+    each = exp.Lambda(this=reject_rows.cause(code, name, told), expressions=[identifier("cause")])
+    return call("list_transform", causes, each)
+
+
+def _lines_of(record: exp.Expr) -> exp.Expr:
+    """Nothing of one line."""
+    text = call("rtrim", record, exp.Literal.string("\r\n"))
+    shorter = call("length", call("replace", text.copy(), exp.Literal.string("\n"), exp.Literal.string("")))
+    breaks = exp.Paren(this=exp.Sub(this=call("length", text), expression=shorter))
+    number = exp.Add(this=breaks.copy(), expression=exp.Literal.number(1))
+    lines = call("format", exp.Literal.string("; what is kept of it has {:,} lines"), number)
+    return exp.Case().when(exp.GT(this=breaks, expression=exp.Literal.number(0)), lines).else_(exp.Literal.string(""))
 
 
 def _without_breaks(text: exp.Expr) -> exp.Expr:
