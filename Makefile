@@ -16,7 +16,7 @@ demo: env  ## the oil-price pipeline, end to end, over publishers that run on th
 
 test: env  ## every test but the long ones, with real servers
 	@scripts/system-packages postgresql
-	@$(BIN)/python -m pytest -n 2 -m "not long"
+	@$(BIN)/python -m pytest -n 2 --dist worksteal -m "not long"
 
 check: env  ## format, lint, types, import contract, fresh generated pages, quick unit tests (under 2 minutes)
 	@$(BIN)/ruff format --check .
