@@ -116,10 +116,9 @@ def test_rows_are_held_against_what_the_server_says(
     """DuckDB's reader drops a last record of 32 MB without a word; the balance sees that it is missing."""
     url = postgres_server.url(postgres_database)
     with tables.connect(url) as connection:
-        connection.execute(
-            f"""CREATE TABLE t (id int, name text); INSERT INTO t SELECT i, 'x' FROM generate_series(1, {rows}) i;
-            INSERT INTO t VALUES (0, repeat('y', 40000000))"""
-        )
+        connection.execute("CREATE TABLE t (id int, name text)")
+        connection.execute("INSERT INTO t SELECT i, 'x' FROM generate_series(1, %s) i", [rows])
+        connection.execute("INSERT INTO t VALUES (0, repeat('y', 40000000))")
         counts = copy(url, tmp_path, Rejects())[0].counts["t"]
     assert counts.into == {"t": rows + 1}
     assert counts.out == rows

@@ -73,7 +73,7 @@ class Listing:
         else:
             root = _fixed_part(place)
             pattern = str(place.relative_to(root))
-            matches = glob.glob(pattern, root_dir=root, recursive=True)  # noqa: PTH207 -- Path.glob follows other rules
+            matches = glob.glob(pattern, root_dir=root, recursive=True)  # noqa: PTH207 -- Path.glob finds hidden ones
             paths = [path for match in matches if not (path := root / match).is_dir()]
         if not paths:
             raise ConfigError(
