@@ -141,9 +141,8 @@ def _may_be_moment(text: str) -> bool:
         return True
     year, month, day, hour, minute, second = (int(part) if part else 0 for part in found.groups())
     try:
-        datetime(
-            year or 4, month, day, hour % 24, minute, second, tzinfo=UTC
-        )  # 24:00 ends a day; the year 0 is a leap year
+        # 24:00 ends a day; the year 0 is a leap year.
+        datetime(year or 4, month, day, hour % _HOURS, minute, second, tzinfo=UTC)
     except ValueError:
         return False
     return hour <= _HOURS
