@@ -132,12 +132,12 @@ class TestSqliteSource(SourceSuite):
         self.add(table)
 
     def add(self, table: pa.Table) -> None:
-        from penstock.connectors.sqlite.storing import stored, values_of
+        from penstock.connectors.sqlite.storing import Storing, values_of
 
         schema = from_arrow(table.schema)
-        with closing(sqlite3.connect(self.file)) as connection:
+        with closing(sqlite3.connect(self.file)) as connection, closing(Storing(schema, Allowance())) as storing:
             for batch in table.to_batches():
-                kept = stored(batch, schema, allowance=Allowance())
+                kept = storing(batch)
                 values = [values_of(column, field.type) for column, field in zip(kept.columns, schema, strict=True)]
                 marks = ", ".join("?" * len(values))
                 connection.executemany(f"INSERT INTO orders VALUES ({marks})", zip(*values, strict=True))

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pytest
 
 from penstock.connectors.api import Allowance
+from penstock.connectors.sqlite.storing import Storing
 from penstock.connectors.sqlite.writer import ArrowWriter
 from penstock.errors import FatalError
 from penstock.ledger.api import PipelineKey
@@ -45,7 +46,7 @@ def kept(folder: Path) -> BatchWriter:
 
 
 def staged(folder: Path) -> BatchWriter:
-    return ArrowWriter(folder / "rows", SCHEMA, lambda _: None, Allowance())
+    return ArrowWriter(folder / "rows", SCHEMA, lambda _: None, Storing(SCHEMA, Allowance()))
 
 
 @pytest.mark.parametrize(("make", "code"), [(kept, "LED-103"), (staged, "SNK-173")])

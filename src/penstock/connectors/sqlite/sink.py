@@ -12,6 +12,7 @@ from penstock.connectors.sqlite.affinity import is_ordered, objection
 from penstock.connectors.sqlite.driver import is_there, most_columns, open_for_writing, run, transaction, writing
 from penstock.connectors.sqlite.names import attempt_file, key_index, staged_of
 from penstock.connectors.sqlite.rebuilding import rebuild
+from penstock.connectors.sqlite.storing import Storing
 from penstock.connectors.sqlite.writer import ArrowWriter, StagedRows
 from penstock.errors import ConfigError, DataError, InternalError
 
@@ -141,7 +142,7 @@ class SqliteSink(Sink):
                     commits.raise_fence(connection, epoch)
         path = attempt_file(self._context.scratch, epoch)
         self._attempts.add(path.name)
-        return ArrowWriter(path, schema, self._context.reached, self._context.allowance)
+        return ArrowWriter(path, schema, self._context.reached, Storing(schema, self._context.allowance))
 
     def commit(self, epoch: Epoch, staged: Sequence[Staged]) -> Receipt:
         """Also raises DataError SNK-114 (an empty input would overwrite), SNK-175 (a constraint of the table), SNK-181

@@ -13,7 +13,6 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlglot import exp
@@ -24,6 +23,7 @@ from penstock.errors import DataError
 from penstock.types import DATE, FLOAT32, FLOAT64, JSON, TIME, TIMESTAMP, TIMESTAMPTZ, UINT64, UUID, Decimal
 
 if TYPE_CHECKING:
+    import duckdb
     import pyarrow as pa
 
     from penstock.connectors.api import Allowance
@@ -36,21 +36,39 @@ _DAY_US: Final = 86_400_000_000
 _MOMENTS: Final = (_DAYS[0] * _DAY_US, (_DAYS[1] + 1) * _DAY_US - 1)
 
 
-def stored(batch: pa.RecordBatch, schema: Schema, *, allowance: Allowance) -> pa.RecordBatch:
-    """The columns as SQLite keeps them. Raises DataError SNK-177 for a date or time outside the years 1 to 9999."""
-    import pyarrow as pa
+class Storing:
+    """Columns as SQLite keeps them. ``close`` is idempotent."""
 
-    for column in schema:
-        _check_years(batch.column(schema.index(column.name)), column)
-    trees = [_expression(column) for column in schema]
-    if all(isinstance(tree, exp.Column) for tree in trees):
-        return batch
-    query = exp.select(*(exp.alias_(tree, item.name, quoted=True) for tree, item in zip(trees, schema, strict=True)))
-    with closing(open_database(allowance)) as connection:
-        connection.register("batch", batch)
-        table = connection.sql(query.from_("batch").sql("duckdb")).to_arrow_table()
-    flat = table.combine_chunks().to_batches()
-    return flat[0] if flat else pa.RecordBatch.from_pylist([], schema=table.schema)
+    def __init__(self, schema: Schema, allowance: Allowance) -> None:
+        self._schema = schema
+        self._allowance = allowance
+        self._query: exp.Select | None = None
+        trees = [_expression(column) for column in schema]
+        if not all(isinstance(tree, exp.Column) for tree in trees):
+            named = (exp.alias_(tree, item.name, quoted=True) for tree, item in zip(trees, schema, strict=True))
+            self._query = exp.select(*named).from_("batch")
+        self._database: duckdb.DuckDBPyConnection | None = None
+
+    def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """Raises DataError SNK-177 for a date or time outside the years 1 to 9999."""
+        import pyarrow as pa
+
+        for column in self._schema:
+            _check_years(batch.column(self._schema.index(column.name)), column)
+        if self._query is None:
+            return batch
+        if self._database is None:
+            self._database = open_database(self._allowance)
+        self._database.register("batch", batch)
+        table = self._database.sql(self._query.sql("duckdb")).to_arrow_table()
+        self._database.unregister("batch")
+        flat = table.combine_chunks().to_batches()
+        return flat[0] if flat else pa.RecordBatch.from_pylist([], schema=table.schema)
+
+    def close(self) -> None:
+        if self._database is not None:
+            self._database.close()
+            self._database = None
 
 
 def values_of(column: pa.Array, logical: LogicalType) -> list[Any]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from penstock.connectors.api import BatchWriter, Staged
 from penstock.connectors.commits import taken_over
-from penstock.connectors.sqlite.storing import stored, values_of
+from penstock.connectors.sqlite.storing import values_of
 from penstock.errors import FatalError, InternalError, TransientError
 
 if TYPE_CHECKING:
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from penstock.connectors.api import Allowance, Epoch
+    from penstock.connectors.api import Epoch
+    from penstock.connectors.sqlite.storing import Storing
     from penstock.types import Schema
 
 BATCH_ROWS: Final = 20_000
@@ -32,7 +33,7 @@ class ArrowWriter(BatchWriter):
     path: Path
     schema: Schema
     reached: Callable[[str], None]
-    allowance: Allowance
+    storing: Storing
     _rows: int = 0
     _stream: Any = field(default=None)
 
@@ -44,7 +45,7 @@ class ArrowWriter(BatchWriter):
 
         if not batch.num_rows:
             return
-        kept = stored(batch, self.schema, allowance=self.allowance)
+        kept = self.storing(batch)
         with _staging(self.path):
             if self._stream is None:
                 self._stream = pa.ipc.new_stream(str(self.path), kept.schema)
@@ -67,6 +68,7 @@ class ArrowWriter(BatchWriter):
             self.path.unlink(missing_ok=True)
 
     def _close(self) -> None:
+        self.storing.close()
         if self._stream is not None:
             self._stream.close()
             self._stream = None

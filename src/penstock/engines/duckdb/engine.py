@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class DuckDBEngine(Engine):
-    """One embedded database per run. ``readable`` are the folders that its statements may read, and write; ``project`` the
+    """One embedded database at a time. ``readable`` are the folders that its statements may read, and write; ``project`` the
     one that the modules of Python steps are taken from.
     """
 
@@ -63,7 +63,7 @@ class DuckDBEngine(Engine):
     ) -> Outcome:
         drawn = drawing(work.graph) if work.seed is not None else ()
         # Which thread takes which rows is left to chance: numbers are drawn in order where there is one only.
-        session = self._fresh(work.graph, threads=1 if drawn else self._limits.threads, ordered=work.ordered)
+        session = self._opened(work.graph, threads=1 if drawn else self._limits.threads, ordered=work.ordered)
         run = Execution(session, work.graph, inputs, rejects, progress, careful=work.careful)
         staged: dict[str, tuple[Staged, ...]] = {}
         done: list[Writer] = []
@@ -78,12 +78,13 @@ class DuckDBEngine(Engine):
                 writer, handed = self._write(run, write.id, outputs[write.sink])
                 done.append(writer)
                 staged[write.sink] = (handed,)
+            run.close()
         except BaseException:
             for writer in done:
                 writer.abort()
+            run.abandon()
+            self._end_session()
             raise
-        finally:
-            run.close()
         return Outcome(staged, run.counts)
 
     def _write(self, run: Execution, write: str, opened: OpenWriter) -> tuple[Writer, Staged]:
@@ -113,7 +114,7 @@ class DuckDBEngine(Engine):
     def sample(self, graph: Graph, node: str, inputs: Mapping[str, Sequence[Rows]], rows: int) -> pa.Table:
         part = graph.only(graph.upstream(node))
         run = Execution(
-            self._fresh(part, threads=self._limits.threads),
+            self._opened(part, threads=self._limits.threads),
             part,
             inputs,
             Nowhere(),
@@ -127,26 +128,32 @@ class DuckDBEngine(Engine):
                     run.python(item, self._project)
             return run.table(node, rows)
         finally:
-            run.close()
+            run.abandon()
+            self._end_session()
 
     def interrupt(self) -> None:
-        if self._session is not None:
-            self._session.interrupt()
+        session = self._session
+        if session is not None:
+            session.interrupt()
 
     def close(self) -> None:
-        if self._session is not None:
-            self._session.close()
+        self._end_session()
         self._opener.shutdown(wait=True)
         with suppress(Exception):
             self._typing.result().close()
 
-    def _fresh(self, graph: Graph, *, threads: int, ordered: bool = False) -> Session:
-        """A session for one pass; it keeps the order of rows only where that is asked for or the graph sorts, for that
-        costs memory.
+    def _opened(self, graph: Graph, *, threads: int, ordered: bool = False) -> Session:
+        """The session of the pass before, where it is alike: a new database takes 25 ms. It keeps the order of rows only
+        where that is asked for or the graph sorts, for that costs memory.
         """
+        ordered = ordered or any(isinstance(node, Sort) for node in graph.nodes)
+        if self._session is None or not self._session.is_alike(threads=threads, ordered=ordered):
+            self._end_session()
+            limits = replace(self._limits, threads=threads)
+            self._session = Session(limits, self._scratch, self._readable, ordered=ordered)
+        return self._session
+
+    def _end_session(self) -> None:
         if self._session is not None:
             self._session.close()
-        ordered = ordered or any(isinstance(node, Sort) for node in graph.nodes)
-        limits = replace(self._limits, threads=threads)
-        self._session = Session(limits, self._scratch, self._readable, ordered=ordered)
-        return self._session
+            self._session = None

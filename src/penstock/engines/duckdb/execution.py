@@ -342,4 +342,11 @@ class Execution:
         self.session.do(lambda: self.session.connection.execute(text), self.fraction)
 
     def close(self) -> None:
+        """The end of a pass that came to its end: the session is as it was before."""
+        self.abandon()
+        for table in self._tables.values():
+            self._run(drop_table(table))
+
+    def abandon(self) -> None:
+        """The end of any pass; what it made goes with its session."""
         self._close_quietly(list(self._inputs.values()))

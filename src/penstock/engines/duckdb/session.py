@@ -44,6 +44,7 @@ class Session:
         self._interrupted = threading.Event()
         self._breakers: list[Callable[[], None]] = []
         self._limits = limits
+        self._ordered = ordered
         self.connection = duckdb.connect(":memory:", config=_config(limits, self._spill, ordered=ordered))
         self._secure([*allowed, scratch])
 
@@ -66,6 +67,10 @@ class Session:
     @property
     def threads(self) -> int:
         return self._limits.threads
+
+    def is_alike(self, *, threads: int, ordered: bool) -> bool:
+        """Whether a session that is asked for so would be no other than this one."""
+        return (threads, ordered) == (self._limits.threads, self._ordered)
 
     def workspace(self) -> Workspace:
         """What one careful read may use: a quarter of the memory, a folder of its own."""
