@@ -195,10 +195,13 @@ def statements_of(node: Node) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Sampled:
-    """The first rows of a node, and its columns as they were compiled."""
+    """The first rows of a node, and its columns as they were compiled. ``rejected``: of what was read for them, how many
+    rows each node rejected; a run tells why, and what it rejects of the rest.
+    """
 
     schema: Schema
     rows: pa.Table
+    rejected: Mapping[str, int]
 
 
 def preview(request: Request, name: str, rows: int, allow: Collection[str] = ()) -> Sampled:
@@ -242,7 +245,8 @@ def _sampled(request: Request, part: Part, *, name: str, rows: int) -> Sampled:
         schema = graph[node_id].schema
         if schema is None:
             raise InternalError("INT-900", f'"{node_id}" has no columns yet')
-        return Sampled(schema, found.engine.sample(traced, node_id, found.inputs(traced), rows))
+        first = found.engine.sample(traced, node_id, found.inputs(traced), rows)
+        return Sampled(schema, first.table, first.rejected)
 
 
 def _node_of(name: str, graph: Graph) -> str:

@@ -269,6 +269,34 @@ def test_a_node_that_is_not_there_gets_the_nearest_name(penstock: Callable[..., 
     assert said.json["problems"][0]["hint"] == 'did you mean "dear"?'
 
 
+REJECTING = """
+pipeline: bad
+sources: {raw: {type: csv, path: bad.csv, schema: {columns: {id: int64, price: string, day: string}}}}
+transforms: {typed: {from: raw, steps: [{cast: {price: "decimal(10,2)", day: date}}]}}
+sinks: {out: {from: typed, type: csv, path: out.csv, mode: overwrite}}
+"""
+
+
+def test_a_preview_says_how_many_rows_were_rejected(penstock: Callable[..., Said], project: Path) -> None:
+    (project / "bad.yml").write_text(REJECTING, encoding="utf-8")
+    lines = ["id,price,day", "1,1.5,2024-01-01", "2,x,2024-01-01", "3,4,soon", "4,5", "5,6,2024-01-02"]
+    (project / "bad.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    said = penstock("preview", "bad.yml", "typed")
+    assert said.code == 0
+    assert said.err == "3 of the rows read were rejected: 1 at raw, 2 at typed.cast.check\n"
+    found = penstock("preview", "bad.yml", "typed", "--json").json
+    assert [row["id"] for row in found["rows"]] == [1, 5]
+    assert found["rejected"] == [{"node": "raw", "rows": 1}, {"node": "typed.cast.check", "rows": 2}]
+    assert penstock("preview", "bad.yml", "raw").err == "1 of the rows read was rejected: 1 at raw\n"
+
+
+def test_a_preview_that_rejects_nothing_says_nothing_of_it(penstock: Callable[..., Said], project: Path) -> None:
+    (project / "bad.yml").write_text(REJECTING, encoding="utf-8")
+    (project / "bad.csv").write_text("id,price,day\n1,1.5,2024-01-01\n", encoding="utf-8")
+    assert penstock("preview", "bad.yml", "typed").err == ""
+    assert penstock("preview", "bad.yml", "typed", "--json").json["rejected"] == []
+
+
 def test_hostile_values_do_not_reach_the_terminal(penstock: Callable[..., Said], project: Path) -> None:
     text = "pipeline: odd\nsources: {raw: {type: csv, path: odd.csv}}\n"
     text += "sinks: {out: {from: raw, type: csv, path: out.csv, mode: overwrite}}\n"
