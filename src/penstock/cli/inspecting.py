@@ -92,7 +92,7 @@ def preview(
     allow_path: options.AllowPath = None,
     json: options.Json = False,
 ) -> int:
-    """The first rows of any node, and how many were rejected; nothing is written. Columns with labels are masked."""
+    """The first rows of any node; nothing is written. Columns with labels are masked."""
     from penstock.cli.output import print_json, show, write
     from penstock.cli.render.as_json import columns_json, rows_json
     from penstock.service import inspecting
