@@ -176,6 +176,23 @@ def test_a_plan_with_sql_shows_each_statement_for_both_engines(penstock: Callabl
     assert "SELECT" in said.out
 
 
+def test_a_plan_prints_no_statement_that_spark_does_not_have(penstock: Callable[..., Said], project: Path) -> None:
+    nearest = 'join: {to: raw, as: near, kind: asof, on: "this.day >= near.day", add: {then: price}}'
+    text = (project / FILE).read_text(encoding="utf-8").replace("      - derive", f"      - {nearest}\n      - derive")
+    (project / FILE).write_text(text, encoding="utf-8")
+    nodes = penstock("plan", FILE, "--json").json["nodes"]
+    assert "ASOF" in nodes["dear.join"]["sql"]["duckdb"]
+    assert nodes["dear.join"]["sql"]["spark"] == "-- Spark SQL has no ASOF JOIN: this node has no direct form there"
+    assert nodes["dear.derive"]["sql"]["spark"].startswith("SELECT")
+
+
+def test_what_others_call_a_key_is_told_by_its_own_name(penstock: Callable[..., Said], project: Path) -> None:
+    text = (project / FILE).read_text(encoding="utf-8").replace("type: csv,", "type: csv, Separator: ';',")
+    (project / FILE).write_text(text, encoding="utf-8")
+    problems = penstock("validate", FILE, "--json").json["problems"]
+    assert {(one["code"], one["hint"]) for one in problems} == {("DOC-201", 'did you mean "delimiter"?')}
+
+
 def test_a_plan_says_what_is_new(penstock: Callable[..., Said], project: Path) -> None:
     penstock("run", FILE, "-q")
     assert "new:" not in penstock("plan", FILE).out
