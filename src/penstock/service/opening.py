@@ -258,7 +258,10 @@ class Opened:
 def opened(request: Request, loaded: Loaded | None = None) -> Iterator[Opened]:
     """Reads the document, unless it is handed in, and makes the engine; nothing is asked of any system yet."""
     loaded = loaded or load(request.file, request.settings)
-    with scratch_folder() as scratch, closing(Opened(request, loaded, _engine(loaded, scratch), scratch)) as found:
+    with (
+        scratch_folder() as scratch,
+        closing(Opened(request, loaded, _engine(loaded, scratch), scratch, problems=[*loaded.warnings])) as found,
+    ):
         yield found
 
 

@@ -237,6 +237,19 @@ def test_columns_that_nobody_asked_for_do_not_change_the_pipeline(
     assert found["news"] == ([] if contract else ['"raw": column "note" is new (string?)'])
 
 
+def test_rules_of_a_schema_file_that_are_not_enforced_are_told(penstock: Callable[..., Said], project: Path) -> None:
+    text = "pipeline: odd\nsources: {raw: {type: csv, path: odd.csv, schema: {file: odd.schema.json}}}\n"
+    text += "sinks: {out: {from: raw, type: csv, path: out.csv, mode: overwrite}}\n"
+    (project / "odd.yml").write_text(text, encoding="utf-8")
+    (project / "odd.csv").write_text("n\n1\n", encoding="utf-8")
+    rule = '{"type": "object", "required": ["n"], "properties": {"n": {"type": "integer", "minimum": 2}}}'
+    (project / "odd.schema.json").write_text(rule, encoding="utf-8")
+    for command, key in (("validate", "problems"), ("plan", "warnings"), ("run", "warnings")):
+        said = penstock(command, "odd.yml", "--json")
+        assert said.code == 0
+        assert [(one["code"], one["severity"], one["line"]) for one in said.json[key]] == [("DOC-222", "warning", 2)]
+
+
 # ---------------------------------------------------------------- preview
 
 
