@@ -59,6 +59,13 @@ class Params(BaseModel):
     )
 
 
+@dataclass(frozen=True, slots=True)
+class AlsoCalled:
+    """Beside a field's type: what others call it. Who writes such a key is told the field's own name."""
+
+    names: tuple[str, ...]
+
+
 # ---------------------------------------------------------------- expressions
 
 

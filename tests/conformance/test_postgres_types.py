@@ -520,6 +520,22 @@ def test_hostile_table_names_are_taken_as_they_are(lab: Lab, name: str) -> None:
     lab.connection.execute(f"DROP TABLE {quoted}")  # type: ignore[arg-type]
 
 
+def test_a_column_whose_name_the_server_would_cut_is_refused_and_the_longest_is_taken(lab: Lab) -> None:
+    """The server cuts names without a word: two columns could become one, and none would be found again."""
+    sink = sink_of(lab, mode="merge", keys=["id"])
+    for name in ("x" * 64, "é" * 32):
+        with pytest.raises(ConfigError) as caught:
+            sink.preview(Schema.of({"id": "int64", name: "string"}))
+        (problem,) = caught.value.problems
+        assert (problem.code, name in problem.message) == ("SNK-110", True)
+        assert problem.message.endswith("names have at most 63 bytes; rename it in a step before")
+    longest = "é" * 31 + "x"
+    deliver(sink, epoch(1), pa.table({"id": [1], longest: ["a"]}))
+    deliver(sink, epoch(2), pa.table({"id": [1, 2], longest: ["b", "c"]}))
+    assert lab.connection.execute(f'SELECT "{longest}" FROM t ORDER BY id').fetchall() == [("b",), ("c",)]  # type: ignore[arg-type]
+    sink.close()
+
+
 @pytest.mark.parametrize(
     ("name", "text", "shown"), [("hstore", "a=>1,b=>NULL", '"a"=>"1", "b"=>NULL'), ("citext", "MiXed", "MiXed")]
 )

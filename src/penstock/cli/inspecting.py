@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -92,18 +93,21 @@ def preview(
     json: options.Json = False,
 ) -> int:
     """The first rows of any node; nothing is written. Columns with labels are masked."""
-    from penstock.cli.output import print_json, show
+    from penstock.cli.output import print_json, show, write
     from penstock.cli.render.as_json import columns_json, rows_json
     from penstock.service import inspecting
 
     request = options.request_of(file, options.settings_of(env, param, allow_path=allow_path))
     found = inspecting.preview(request, node, rows=rows, allow=allow or ())
     if json:
-        print_json({"node": node, "columns": columns_json(found), "rows": rows_json(found)})
+        rejected = [{"node": name, "rows": many} for name, many in found.rejected.items()]
+        print_json({"node": node, "columns": columns_json(found), "rows": rows_json(found), "rejected": rejected})
     else:
-        from penstock.cli.render.rows import rows_table
+        from penstock.cli.render.rows import rejected_line, rows_table
 
         show(rows_table(found))
+        if found.rejected:
+            write(rejected_line(found), sys.stderr)
     return 0
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from penstock.errors import Problem
+from penstock.errors import Location, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -14,7 +15,9 @@ if TYPE_CHECKING:
 
 
 def warnings_of(graph: Graph, pipeline: Pipeline) -> Iterator[Problem]:
-    """CMP-228 a node nobody uses, CMP-229 a full read into `append`."""
+    """CMP-228 a node nobody uses, CMP-229 a full read into `append`, CMP-233 no sink."""
+    if not pipeline.sinks:
+        yield replace(nothing_written(pipeline), severity="warning")
     yield from _unused(graph, pipeline)
     for sink in pipeline.sinks.values():
         if sink.params.mode == "append" and sink.name in graph.by_id and _reads(graph, sink.name):
@@ -26,6 +29,17 @@ def warnings_of(graph: Graph, pipeline: Pipeline) -> Iterator[Problem]:
                 hint=_other_modes(sink.descriptor.modes),
                 severity="warning",
             )
+
+
+def nothing_written(pipeline: Pipeline) -> Problem:
+    """What is wrong with running a pipeline without a sink."""
+    start = Location(pipeline.file, 1, 1, 2)
+    return Problem(
+        "CMP-233",
+        f'"{pipeline.name}" writes nothing: it has no sink',
+        at=start,
+        hint="add one under `sinks`; `penstock preview` shows the rows of any node",
+    )
 
 
 def _unused(graph: Graph, pipeline: Pipeline) -> Iterator[Problem]:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from penstock.connectors.api import WriteMode
-from penstock.fields import Located, Name, NullWord, Params
+from penstock.fields import AlsoCalled, Located, Name, NullWord, Params
 
 Labels = Annotated[
     dict[str, list[str]],
@@ -51,7 +51,9 @@ class SinkParams(Params):
     from_: str | list[str] = Field(alias="from", description="The node whose rows it takes, or a list (union by name).")
     description: str = Field(default="", description="What it is, for people.")
     mode: WriteMode = Field(default=WriteMode.APPEND, description="How rows meet what is there.")
-    keys: list[Name] = Field(default_factory=list, description="The columns that tell rows apart, for merge.")
+    keys: Annotated[list[Name], AlsoCalled(("primary_key", "unique_key"))] = Field(
+        default_factory=list, description="The columns that tell rows apart, for merge."
+    )
     order_by: Name | None = Field(default=None, description="The column that says which row of a key is newer.")
     schema_: SchemaParam = Field(default=None, alias="schema")
     on_schema_change: Literal["fail", "evolve", "ignore"] = Field(

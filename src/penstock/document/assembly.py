@@ -63,6 +63,7 @@ class Loaded:
     params: AbstractMapping[str, Value]
     paths: Paths
     values: tuple[MergedValue, ...]
+    warnings: tuple[Problem, ...]
 
 
 def load(file: Path, settings: Settings) -> Loaded:
@@ -135,14 +136,15 @@ class _Assembly:
         )
         no_connections = bool(project_problems) and not project.connections.node.entries
         self._problems.extend(self._news(reading.problems, project_is_whole=not no_connections))
-        if self._problems or reading.pipeline is None:
-            raise ConfigError.of(dict.fromkeys(self._problems))
+        problems = tuple(dict.fromkeys(self._problems))
+        if reading.pipeline is None or any(problem.severity == "error" for problem in problems):
+            raise ConfigError.of(problems)
         in_force = (
             *values_of(used, hidden=reading.secret_places),
             *_values_of_params(document, params, self._settings.params),
             *values_of(merged, hidden=reading.secret_places),
         )
-        return Loaded(project, reading.pipeline, params.values, paths, in_force)
+        return Loaded(project, reading.pipeline, params.values, paths, in_force, problems)
 
     def _document(self, project: Project) -> Mapping | None:
         try:

@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from penstock.errors import Location
 
 
-def read_contract(node: Node, read_file: Callable[[str], bytes]) -> Schema:
-    """The schema, in the order of the document. Raises ConfigError DOC-220 (form), DOC-221 (file), DOC-400.. (types)."""
+def read_contract(node: Node, read_file: Callable[[str], bytes]) -> tuple[Schema, tuple[Problem, ...]]:
+    """The schema, in the order of the document, and warnings (DOC-222). Raises ConfigError DOC-220 (form), DOC-221 (file), DOC-400.. (types)."""
     if isinstance(node, Mapping) and tuple(node.entries) == ("columns",):
         columns = node.entries["columns"].value
         if isinstance(columns, Mapping) and columns.entries:
-            return _inline(columns)
+            return _inline(columns), ()
     if isinstance(node, Mapping) and tuple(node.entries) == ("file",):
         path = node.entries["file"].value
         if isinstance(path, Scalar) and isinstance(path.value, str):

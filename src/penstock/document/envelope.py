@@ -78,7 +78,12 @@ def _key_of(word: str, origin: str) -> Key:
     except ValueError:
         raw = b""
     if len(raw) != KEY_BYTES:
-        raise ConfigError("DOC-195", f"{origin} is not a key", detail=f"a key is {KEY_BYTES} bytes in base64.")
+        raise ConfigError(
+            "DOC-195",
+            f"{origin} is not a key",
+            detail=f"a key is {KEY_BYTES} bytes in base64.",
+            hint="give the key that secrets.enc was written with; where there is none yet, `openssl rand -base64 32` makes one",
+        )
     return Key(raw)
 
 

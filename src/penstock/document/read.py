@@ -267,10 +267,12 @@ class _Reader:
         if schema is None:
             return None
         try:
-            return read_contract(schema, self.read_file)
+            contract, warnings = read_contract(schema, self.read_file)
         except ConfigError as error:
             self.problems.extend(error.problems)
             return None
+        self.problems.extend(warnings)
+        return contract
 
     def inputs(self, node: Mapping) -> Iterator[Located]:
         value = node.get("from")

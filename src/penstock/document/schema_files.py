@@ -2,7 +2,7 @@
 
 Sources: Avro 1.12 specification (records, unions with null, named types, logical types); JSON Schema 2020-12 (object,
 properties, required, type, format, $ref within the file, anyOf and oneOf with null). What JSON Schema says beyond these
-is any JSON value.
+is any JSON value. What either says of the values beyond their types is not enforced, and a warning names it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
-from penstock.errors import ConfigError
+from penstock.errors import ConfigError, Problem
 from penstock.types import Field, Schema
 from penstock.types.logical import (
     BINARY,
@@ -37,7 +37,7 @@ from penstock.types.logical import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from penstock.errors import Location
 
@@ -58,26 +58,48 @@ _AVRO_NAMED: Final = ("record", "enum", "fixed")
 _JSON: Final = {"string": STRING, "integer": INT64, "number": FLOAT64, "boolean": BOOLEAN}
 _JSON_OTHERS: Final = ("null", "array", "object")
 _JSON_FORMATS: Final = {"date": DATE, "date-time": TIMESTAMPTZ, "time": TIME, "uuid": UUID}
+# What JSON Schema (2020-12, applicators and validation) demands of values beyond their types.
+_JSON_RULES: Final = frozenset({
+    "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "minLength", "maxLength", "pattern",
+    "enum", "const", "minItems", "maxItems", "uniqueItems", "contains", "minProperties", "maxProperties", "propertyNames",
+    "dependentRequired", "not", "if", "allOf",
+})  # fmt: skip
 # Types that are spoken of by name multiply: a file of a few lines may stand for any number of them.
 _MOST_PLACES: Final = 20_000
 
 
-def read_schema_file(path: str, read_file: Callable[[str], bytes], at: Location | None) -> Schema:
-    """The columns of one row. ``read_file`` gives the bytes by the document's path.
+def read_schema_file(
+    path: str, read_file: Callable[[str], bytes], at: Location | None
+) -> tuple[Schema, tuple[Problem, ...]]:
+    """The columns of one row, and warnings: DOC-222 where the file says more than is enforced. ``read_file`` gives the bytes by the document's path.
 
     Raises ConfigError DOC-221 where the file is no such schema, or says what Penstock has no type for, DOC-402 to
     DOC-404 and DOC-410 of its types and names, and what ``read_file`` raises.
     """
     try:
         content = json.loads(read_file(path), object_pairs_hook=_without_repeats)
-        columns = _reader(path).columns(content)
-        return Schema(tuple(Field(name, kind, nullable=nullable) for name, (kind, nullable) in columns))
+        reader = _reader(path)
+        columns = reader.columns(content)
+        schema = Schema(tuple(Field(name, kind, nullable=nullable) for name, (kind, nullable) in columns))
+        return schema, tuple(_not_enforced(path, tuple(reader.rules), at))
     except RecursionError:
         raise ConfigError("DOC-221", f'the schema file "{path}" nests too deeply', at=at) from None
     except ValueError as error:
         raise ConfigError("DOC-221", f'the schema file "{path}" is not JSON', at=at, detail=str(error)[:200]) from None
     except ConfigError as error:  # which knows the file, and not who names it
         raise ConfigError.of(replace(problem, at=problem.at or at) for problem in error.problems) from None
+
+
+def _not_enforced(path: str, rules: Sequence[str], at: Location | None) -> Iterator[Problem]:
+    if rules:
+        yield Problem(
+            "DOC-222",
+            f'the schema file "{path}" has rules that are not enforced',
+            at=at,
+            detail=f"of its columns only types and nulls are checked, not {', '.join(rules)}.",
+            hint="test such values in a step where they matter, such as `filter`",
+            severity="warning",
+        )
 
 
 def _without_repeats(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
@@ -102,6 +124,7 @@ class _Reader:
         self.path = path
         self.places = 0
         self.open: list[str] = []  # the named types that are being read, the outermost first
+        self.rules: dict[str, None] = {}  # what is said of values and not enforced, in the order of the file
 
     def refused(self, why: str) -> ConfigError:
         return ConfigError("DOC-221", f'the schema file "{self.path}" cannot be used', detail=f"{why}.")
@@ -193,8 +216,10 @@ class _Avro(_Reader):
             case {"type": "record"}:
                 return _struct(self.fields(kind, space))
             case {"type": "enum"}:
+                self.rules["enum"] = None
                 return STRING
             case {"type": "fixed"}:
+                self.rules["fixed"] = None
                 return BINARY
             case {"type": str() as name} if name not in ("array", "map"):
                 return self.place(name, space)[0]
@@ -239,6 +264,7 @@ class _JsonSchema(_Reader):
 
     def place(self, kind: Any) -> _Place:
         self.count()
+        self.rules |= dict.fromkeys(key for key in kind if key in _JSON_RULES) if isinstance(kind, dict) else {}
         match kind:
             case {"$ref": str() as pointer}:
                 return self.referred(pointer)

@@ -145,6 +145,7 @@ class SecretsFile:
                 f'the key does not open "{self.file}"',
                 detail=f"the file was written with the key {envelope.key_id}; at hand: "
                 f"{', '.join(key.id for key in keys)}.",
+                hint=self._with_its_key(),
             )
         try:
             return open_envelope(envelope, key, random=self.random)
@@ -179,8 +180,15 @@ class SecretsFile:
                 "DOC-194",
                 f'there is no key for "{self.file}"',
                 detail=f'neither the variable {KEY_VARIABLE} nor the file "{self.key_file}" is there.',
+                hint=self._with_its_key(),
             )
         return keys
+
+    def _with_its_key(self) -> str:
+        return (
+            f"set {KEY_VARIABLE} to the key that the file was written with, or put its key file back; where that key is "
+            f"lost, remove {self.file.name} and set the secrets anew"
+        )
 
     def _new_keys(self, envelope: Envelope | None) -> tuple[Key, ...]:
         if envelope is not None:

@@ -12,7 +12,7 @@ from penstock.document.sql_text import as_sql
 from penstock.document.template import text_of
 from penstock.document.tree import Mapping, Scalar, Sequence, find, locate, offset_location
 from penstock.errors import ConfigError, Problem, nearest
-from penstock.fields import Located, UnfitSecretError
+from penstock.fields import AlsoCalled, Located, UnfitSecretError
 from penstock.secret import Secret
 from penstock.types import QUOTED_TYPE, is_unclosed
 
@@ -145,13 +145,13 @@ def _problem(detail: ErrorDetails, model: type[BaseModel], *, node: Node, owner:
     name = str(path[-1]) if path else ""
     match detail["type"]:
         case "extra_forbidden":
-            known = _keys_beside(model, path)
-            near = nearest(name, known)
+            fields = _fields_beside(model, path)
+            near = _own_name(name, fields) or nearest(name, fields)
             return Problem(
                 "DOC-201",
                 f'{owner.at(path)[0]} has no key "{name}"',
                 at=locate(node, path, key=True),
-                detail=f"known keys: {', '.join(known)}." if known else None,
+                detail=f"known keys: {', '.join(fields)}." if fields else None,
                 hint=f'did you mean "{near}"?' if near else None,
             )
         case "missing":
@@ -261,8 +261,18 @@ def secret_paths(value: object, path: Path = ()) -> Iterator[Path]:
                 yield from secret_paths(item, (*path, index))
 
 
-def _keys_beside(model: type[BaseModel], path: tuple[str | int, ...]) -> tuple[str, ...]:
-    """The keys that may stand where the unknown one stands: those of the model at ``path[:-1]``, in which pydantic also
+def _own_name(name: str, fields: dict[str, FieldInfo]) -> str | None:
+    """The key of the field that others call so."""
+    also = {other: key for key, field in fields.items() for item in field.metadata for other in _others(item)}
+    return also.get(name.lower())
+
+
+def _others(item: object) -> tuple[str, ...]:
+    return item.names if isinstance(item, AlsoCalled) else ()
+
+
+def _fields_beside(model: type[BaseModel], path: tuple[str | int, ...]) -> dict[str, FieldInfo]:
+    """The fields that may stand where the unknown one stands: those of the model at ``path[:-1]``, in which pydantic also
     names the member of a union that it took.
     """
     current: tuple[type[BaseModel], ...] = (model,)
@@ -272,7 +282,7 @@ def _keys_beside(model: type[BaseModel], path: tuple[str | int, ...]) -> tuple[s
             current = tuple(models_in(field.annotation))
         else:
             current = tuple(member for member in current if str(part) in _tags(member)) or current
-    return tuple(_fields(current[0])) if current else ()
+    return _fields(current[0]) if current else {}
 
 
 def _tags(member: type[BaseModel]) -> set[str]:

@@ -113,6 +113,14 @@ class Outcome:
     counts: Mapping[str, NodeCounts]
 
 
+@dataclass(frozen=True, slots=True)
+class FirstRows:
+    """The first rows of a node; ``rejected``: of what was read for them, how many rows each node refused, by node id."""
+
+    table: pa.Table
+    rejected: Mapping[str, int]
+
+
 OpenWriter: TypeAlias = "Callable[[], Writer]"
 
 
@@ -146,8 +154,8 @@ class Engine(ABC):
         """
 
     @abstractmethod
-    def sample(self, graph: Graph, node: str, inputs: Mapping[str, Sequence[Rows]], rows: int) -> pa.Table:
-        """The first rows of a node, nothing written, no rejects kept."""
+    def sample(self, graph: Graph, node: str, inputs: Mapping[str, Sequence[Rows]], rows: int) -> FirstRows:
+        """The first rows of a node, nothing written; rejects are counted, none is kept."""
 
     @abstractmethod
     def interrupt(self) -> None:
@@ -162,6 +170,7 @@ __all__ = [
     "BindError",
     "BindKind",
     "Engine",
+    "FirstRows",
     "Limits",
     "NodeCounts",
     "OpenWriter",

@@ -223,8 +223,8 @@ class Ledger(Protocol):
         """Newest first."""
         ...
 
-    def run(self, run_id: str) -> RunRecord | None:
-        """By id, or by a prefix of it that fits one run only."""
+    def runs_beginning(self, beginning: str, *, limit: int) -> Sequence[RunRecord]:
+        """Those whose id begins so, newest first; of a whole id that one."""
         ...
 
     def last_epoch(self, key: PipelineKey, incarnation: str) -> EpochRecord | None:

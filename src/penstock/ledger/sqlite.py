@@ -206,10 +206,10 @@ class SqliteLedger:
             )
         return [records.to_run(row) for row in rows]
 
-    def run(self, run_id: str) -> RunRecord | None:
+    def runs_beginning(self, beginning: str, *, limit: int) -> Sequence[RunRecord]:
         with self._transaction():
-            rows = self._rows(tables.RUNS_LIKE, run_id=run_id)
-        return records.to_run(rows[0]) if len(rows) == 1 else None
+            rows = self._rows(tables.RUNS_BEGINNING, beginning=beginning, limit=limit)
+        return [records.to_run(row) for row in rows]
 
     # ------------------------------------------------------------ epochs
 

@@ -116,7 +116,10 @@ CLOSE_RUNS: Final = (
 )
 RUNS: Final = "select * from runs order by started_at desc, run_id desc limit :limit"
 RUNS_OF: Final = "select * from runs where " + _KEY + " order by started_at desc, run_id desc limit :limit"
-RUNS_LIKE: Final = "select * from runs where substr(run_id, 1, length(:run_id)) = :run_id limit 2"
+RUNS_BEGINNING: Final = (
+    "select * from runs where substr(run_id, 1, length(:beginning)) = :beginning "
+    "order by started_at desc, run_id desc limit :limit"
+)
 
 PUT_EPOCH: Final = """
 insert or replace into epochs values (:project, :environment, :pipeline, :incarnation, :number, :attempt, :fence, :run_id,

@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from penstock.compile.warnings import nothing_written
 from penstock.document.assembly import load
 from penstock.errors import ConfigError, PenstockError
 from penstock.faults.points import VARIABLE, Faults, parse_faults
@@ -75,6 +76,8 @@ def run_document(request: Request, *, events: Events, faults: Faults) -> Documen
     left: tuple[str, ...] = ()
     of_tables = False
     try:
+        if not loaded.pipeline.sinks:
+            raise ConfigError.of((nothing_written(loaded.pipeline),))
         with parts(request, loaded) as found:
             of_tables = found.of_tables
             for part in found.each:

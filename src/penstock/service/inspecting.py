@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlglot import exp
 
@@ -55,6 +55,8 @@ __all__ = [
 ]
 
 # ---------------------------------------------------------------- plan
+
+_NO_ASOF: Final = "-- Spark SQL has no ASOF JOIN: this node has no direct form there"
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,11 +185,16 @@ def _node_json(node: Node, *, sql: bool) -> dict[str, Any]:
 
 
 def statements_of(node: Node) -> dict[str, str]:
-    """The node's SELECT in DuckDB's dialect and, transpiled, in Spark's."""
+    """The node's SELECT in DuckDB's dialect and, transpiled, in Spark's; a comment where Spark has no such statement."""
     query = to_select(node)
     for cast in query.find_all(exp.TryCast):
         cast.set("safe", True)  # else Spark's dialect has it as a cast that fails
-    return {name: query.sql(dialect=name, pretty=True) for name in ("duckdb", "spark")}
+    spark = _NO_ASOF if _has_asof(query) else query.sql(dialect="spark", pretty=True)
+    return {"duckdb": query.sql(dialect="duckdb", pretty=True), "spark": spark}
+
+
+def _has_asof(query: exp.Query) -> bool:
+    return any(join.method.upper() == "ASOF" for join in query.find_all(exp.Join))
 
 
 # ---------------------------------------------------------------- preview
@@ -195,10 +202,13 @@ def statements_of(node: Node) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Sampled:
-    """The first rows of a node, and its columns as they were compiled."""
+    """The first rows of a node, and its columns as they were compiled. ``rejected``: of what was read for them, how many
+    rows each node rejected; a run tells why, and what it rejects of the rest.
+    """
 
     schema: Schema
     rows: pa.Table
+    rejected: Mapping[str, int]
 
 
 def preview(request: Request, name: str, rows: int, allow: Collection[str] = ()) -> Sampled:
@@ -242,7 +252,8 @@ def _sampled(request: Request, part: Part, *, name: str, rows: int) -> Sampled:
         schema = graph[node_id].schema
         if schema is None:
             raise InternalError("INT-900", f'"{node_id}" has no columns yet')
-        return Sampled(schema, found.engine.sample(traced, node_id, found.inputs(traced), rows))
+        first = found.engine.sample(traced, node_id, found.inputs(traced), rows)
+        return Sampled(schema, first.table, first.rejected)
 
 
 def _node_of(name: str, graph: Graph) -> str:

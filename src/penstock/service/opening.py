@@ -217,8 +217,8 @@ class Opened:
         raise InternalError("INT-900", "a first read answered nothing")
 
     def _values(self, request: DistinctRequest) -> list[str | None]:
-        table = self.engine.sample(request.graph, request.node, self.inputs(request.graph), request.rows)
-        return [value.as_py() for value in table.column("value")]
+        found = self.engine.sample(request.graph, request.node, self.inputs(request.graph), request.rows)
+        return [value.as_py() for value in found.table.column("value")]
 
     def inputs(self, graph: Graph) -> Mapping[str, Sequence[Rows]]:
         """What the sources and the sinks' tables hold now, by node id: for reads outside of a run."""
@@ -258,7 +258,10 @@ class Opened:
 def opened(request: Request, loaded: Loaded | None = None) -> Iterator[Opened]:
     """Reads the document, unless it is handed in, and makes the engine; nothing is asked of any system yet."""
     loaded = loaded or load(request.file, request.settings)
-    with scratch_folder() as scratch, closing(Opened(request, loaded, _engine(loaded, scratch), scratch)) as found:
+    with (
+        scratch_folder() as scratch,
+        closing(Opened(request, loaded, _engine(loaded, scratch), scratch, problems=[*loaded.warnings])) as found,
+    ):
         yield found
 
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from penstock.ledger.api import EpochRecord, Ledger, NodeBalance, RejectEntry
 
 
+_LISTED: Final = 10  # runs whose ids begin alike
 _FORMS: Final = {".json": "json", ".ndjson": "json", ".jsonl": "json", ".parquet": "parquet"}
 
 __all__ = [
@@ -86,19 +87,37 @@ def list_runs(settings: Settings, *, limit: int, pipeline: str | None = None) ->
 
 
 def show_run(settings: Settings, run_id: str | None) -> RunDetails:
-    """The run of that id, or of a prefix that fits one; None: the newest. Raises ConfigError LED-130."""
+    """The run of that id, or of a prefix that fits one; None: the newest. Raises ConfigError LED-130, LED-133."""
     with _ledger(settings) as (ledger, _):
-        run = None
-        if ledger is not None:
-            newest = ledger.runs(limit=1)
-            run = ledger.run(run_id) if run_id is not None else (newest[0] if newest else None)
-        if ledger is None or run is None:
-            raise ConfigError(
-                "LED-130",
-                f'there is no run "{run_id}"' if run_id else "nothing has been run yet",
-                hint="`penstock runs list` shows what there is",
-            )
+        newest = ledger.runs(limit=1) if ledger is not None else ()
+        if ledger is None or not newest:
+            raise _no_run(run_id)
+        run = newest[0] if run_id is None else _run(ledger, run_id)
         return RunDetails(run, ledger.epochs(run.run_id), ledger.receipts(run.run_id), ledger.balance(run.run_id))
+
+
+def _run(ledger: Ledger, run_id: str) -> RunRecord:
+    found = ledger.runs_beginning(run_id, limit=_LISTED + 1)
+    if not found:
+        raise _no_run(run_id)
+    if len(found) > 1:
+        ids = [run.run_id for run in found]
+        listed = ", ".join(ids) if len(ids) <= _LISTED else f"{', '.join(ids[:_LISTED])} and older ones"
+        raise ConfigError(
+            "LED-133",
+            f'the ids of several runs begin with "{run_id}"',
+            detail=f"newest first: {listed}.",
+            hint="give more of the id",
+        )
+    return found[0]
+
+
+def _no_run(run_id: str | None) -> ConfigError:
+    return ConfigError(
+        "LED-130",
+        "nothing has been run yet" if run_id is None else f'there is no run "{run_id}"',
+        hint="`penstock runs list` shows what there is",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,17 +201,17 @@ def rejects(
     """Of one run (an id or its prefix), by default of the newest that has any; ``node``: a node, or what it belongs to;
     ``allow``: the labels whose columns are shown.
 
-    Raises ConfigError LED-130, LED-132 with the nearest name.
+    Raises ConfigError LED-130, LED-132 with the nearest name, LED-133.
     """
     with _ledger(settings) as (ledger, project):
-        if ledger is None and run_id is None:
+        if ledger is None:
+            if run_id is not None:
+                raise _no_run(run_id)
             return Rejected(None, (), project.state, project.root)
-        run = ledger.run(run_id) if ledger is not None and run_id is not None else None
-        if ledger is None or (run_id is not None and run is None):
-            raise ConfigError("LED-130", f'there is no run "{run_id}"', hint="`penstock runs list` shows what there is")
+        run = _run(ledger, run_id) if run_id is not None else None
         entries = ledger.rejects(run_id=run.run_id if run is not None else None)
         if run is None and entries:
-            run = ledger.run(entries[0].run_id)
+            run = _run(ledger, entries[0].run_id)
         found = [entry for entry in entries if run is not None and entry.run_id == run.run_id]
         if node is not None:
             if run is not None:

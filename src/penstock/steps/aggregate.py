@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from penstock.fields import ColumnList, ColumnMap
+from penstock.fields import AlsoCalled, ColumnList, ColumnMap
 from penstock.graph.nodes import Aggregate, Column
 from penstock.registry import Descriptor
 from penstock.steps.aggregates import check_grouped, settled
@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 class AggregateParams(StepParams):
     """``by`` and ``measures`` in this order are the columns of the result."""
 
-    by: ColumnList = Field(default=(), description="What makes a group: column names, or new: expression.")
+    by: Annotated[ColumnList, AlsoCalled(("group_by", "keys"))] = Field(
+        default=(), description="What makes a group: column names, or new: expression."
+    )
     measures: ColumnMap = Field(default=(), description="new: an expression of aggregates, such as sum(amount).")
 
 

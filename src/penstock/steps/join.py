@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, TypeAlias
 from pydantic import Field, PlainValidator, TypeAdapter, WithJsonSchema
 from sqlglot import exp
 
-from penstock.fields import Expression, ExpressionText, Located, Name
+from penstock.fields import AlsoCalled, Expression, ExpressionText, Located, Name
 from penstock.graph.nodes import Column, Filter, Join
 from penstock.registry import Descriptor
 from penstock.steps.collect import each, together
@@ -70,7 +70,7 @@ class JoinParams(StepParams):
 
     to: Name = Field(description="The other node: a source, a transform, or a sink.")
     as_: Name | None = Field(default=None, alias="as", description="What `on` calls it; its own name where not given.")
-    kind: Kind = Field(
+    kind: Annotated[Kind, AlsoCalled(("how", "type"))] = Field(
         default="inner",
         description="inner, left, right, full, cross; semi and anti keep rows with and without a match; asof takes the "
         "nearest row by an inequality, asof_left also keeps rows without one.",

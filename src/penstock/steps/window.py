@@ -84,7 +84,7 @@ def _windowed(item: Column, over: _Over, scope: Scope) -> exp.Expr:
             call.replace(over.around(call.copy()))
     for window in list(tree.find_all(exp.Window)):
         _settle(window, item, scope)
-    if tree.find(exp.Window) is None:
+    if tree.find(exp.Window) is None and scope.type_of(item.value) is not None:
         scope.fail(
             "CMP-293",
             f'"{item.name}" looks at no other row',

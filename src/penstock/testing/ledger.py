@@ -352,9 +352,11 @@ class LedgerConformance(ABC):
         assert [run.run_id for run in ledger.runs()] == ["20260102-bc", "20260102-bb", "20260101-aa"]
         assert [run.run_id for run in ledger.runs(limit=1)] == ["20260102-bc"]
         assert ledger.runs(key=OTHER) == []
-        assert ledger.run("20260101") == done
-        assert ledger.run("20260102-b") is None
-        assert ledger.run("%") is None
+        assert ledger.runs_beginning("20260101", limit=10) == [done]
+        found = ledger.runs_beginning("20260102-b", limit=10)
+        assert [run.run_id for run in found] == ["20260102-bc", "20260102-bb"]
+        assert list(ledger.runs_beginning("20260102-b", limit=1)) == [found[0]]
+        assert list(ledger.runs_beginning("%", limit=10)) == []
 
     def test_a_run_may_end_before_it_has_begun(self, ledger: Ledger) -> None:
         failed = RunRecord("r", KEY, RunStatus.FAILED, NOW, NOW + MINUTE, summary={"problems": []})

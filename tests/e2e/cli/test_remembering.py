@@ -52,6 +52,15 @@ def test_a_run_that_is_not_there_is_a_problem(penstock: Callable[..., Said], com
         assert penstock(*command, "--json").codes == ["LED-130"]
 
 
+def test_a_prefix_that_fits_several_runs_lists_them(penstock: Callable[..., Said]) -> None:
+    ids = [penstock("run", FILE, "--json").json["run_id"] for _ in range(2)]
+    beginning = ids[0][:2]
+    for command in (["runs", "show", beginning], ["rejects", "list", "--run", beginning]):
+        said = penstock(*command, "--json")
+        assert said.codes == ["LED-133"]
+        assert said.json["problems"][0]["detail"] == f"newest first: {ids[1]}, {ids[0]}."
+
+
 def test_runs_are_listed_newest_first_and_shown(penstock: Callable[..., Said]) -> None:
     ids = [penstock("run", FILE, "--json").json["run_id"] for _ in range(2)]
     found = penstock("runs", "list", "--json").json["runs"]

@@ -45,12 +45,18 @@ def test_a_run_shows_its_balance_and_what_it_rejected(penstock: Callable[..., Sa
     assert (project / "out" / "days.csv").read_text(encoding="utf-8").count("\n") == 3
 
 
-def test_a_run_without_sinks_says_that_it_did_nothing(penstock: Callable[..., Said], project: Path) -> None:
+def test_a_run_without_sinks_is_refused(penstock: Callable[..., Said], project: Path) -> None:
     text = (project / FILE).read_text(encoding="utf-8")
     (project / FILE).write_text(text[: text.index("sinks:")], encoding="utf-8")
-    said = penstock("run", FILE)
-    assert said.code == 0
-    assert said.out.splitlines()[1:] == ["nothing was read or written: the pipeline has no sink"]
+    said = penstock("run", FILE, "--json")
+    assert (said.code, said.codes) == (2, ["CMP-233"])
+    assert said.json["problems"][0]["severity"] == "error"
+    for command in (["validate", FILE, "--json"], ["plan", FILE, "--json"]):
+        said = penstock(*command)
+        assert said.code == 0
+        found = said.json.get("warnings", said.json.get("problems"))
+        assert [(one["code"], one["severity"]) for one in found] == [("CMP-233", "warning")]
+    assert penstock("preview", FILE, "dear").err == "1 of the rows read was rejected: 1 at raw\n"
 
 
 def test_rows_without_a_partner_are_named_beside_the_balance(penstock: Callable[..., Said], project: Path) -> None:

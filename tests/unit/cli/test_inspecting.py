@@ -176,6 +176,23 @@ def test_a_plan_with_sql_shows_each_statement_for_both_engines(penstock: Callabl
     assert "SELECT" in said.out
 
 
+def test_a_plan_prints_no_statement_that_spark_does_not_have(penstock: Callable[..., Said], project: Path) -> None:
+    nearest = 'join: {to: raw, as: near, kind: asof, on: "this.day >= near.day", add: {then: price}}'
+    text = (project / FILE).read_text(encoding="utf-8").replace("      - derive", f"      - {nearest}\n      - derive")
+    (project / FILE).write_text(text, encoding="utf-8")
+    nodes = penstock("plan", FILE, "--json").json["nodes"]
+    assert "ASOF" in nodes["dear.join"]["sql"]["duckdb"]
+    assert nodes["dear.join"]["sql"]["spark"] == "-- Spark SQL has no ASOF JOIN: this node has no direct form there"
+    assert nodes["dear.derive"]["sql"]["spark"].startswith("SELECT")
+
+
+def test_what_others_call_a_key_is_told_by_its_own_name(penstock: Callable[..., Said], project: Path) -> None:
+    text = (project / FILE).read_text(encoding="utf-8").replace("type: csv,", "type: csv, Separator: ';',")
+    (project / FILE).write_text(text, encoding="utf-8")
+    problems = penstock("validate", FILE, "--json").json["problems"]
+    assert {(one["code"], one["hint"]) for one in problems} == {("DOC-201", 'did you mean "delimiter"?')}
+
+
 def test_a_plan_says_what_is_new(penstock: Callable[..., Said], project: Path) -> None:
     penstock("run", FILE, "-q")
     assert "new:" not in penstock("plan", FILE).out
@@ -218,6 +235,19 @@ def test_columns_that_nobody_asked_for_do_not_change_the_pipeline(
     found = penstock("plan", FILE, "--json").json
     assert (found["plan_hash"], before["news"]) == (before["plan_hash"], [])
     assert found["news"] == ([] if contract else ['"raw": column "note" is new (string?)'])
+
+
+def test_rules_of_a_schema_file_that_are_not_enforced_are_told(penstock: Callable[..., Said], project: Path) -> None:
+    text = "pipeline: odd\nsources: {raw: {type: csv, path: odd.csv, schema: {file: odd.schema.json}}}\n"
+    text += "sinks: {out: {from: raw, type: csv, path: out.csv, mode: overwrite}}\n"
+    (project / "odd.yml").write_text(text, encoding="utf-8")
+    (project / "odd.csv").write_text("n\n1\n", encoding="utf-8")
+    rule = '{"type": "object", "required": ["n"], "properties": {"n": {"type": "integer", "minimum": 2}}}'
+    (project / "odd.schema.json").write_text(rule, encoding="utf-8")
+    for command, key in (("validate", "problems"), ("plan", "warnings"), ("run", "warnings")):
+        said = penstock(command, "odd.yml", "--json")
+        assert said.code == 0
+        assert [(one["code"], one["severity"], one["line"]) for one in said.json[key]] == [("DOC-222", "warning", 2)]
 
 
 # ---------------------------------------------------------------- preview
@@ -267,6 +297,34 @@ def test_a_node_that_is_not_there_gets_the_nearest_name(penstock: Callable[..., 
     said = penstock("preview", FILE, "dere", "--json")
     assert said.codes == ["CMP-201"]
     assert said.json["problems"][0]["hint"] == 'did you mean "dear"?'
+
+
+REJECTING = """
+pipeline: bad
+sources: {raw: {type: csv, path: bad.csv, schema: {columns: {id: int64, price: string, day: string}}}}
+transforms: {typed: {from: raw, steps: [{cast: {price: "decimal(10,2)", day: date}}]}}
+sinks: {out: {from: typed, type: csv, path: out.csv, mode: overwrite}}
+"""
+
+
+def test_a_preview_says_how_many_rows_were_rejected(penstock: Callable[..., Said], project: Path) -> None:
+    (project / "bad.yml").write_text(REJECTING, encoding="utf-8")
+    lines = ["id,price,day", "1,1.5,2024-01-01", "2,x,2024-01-01", "3,4,soon", "4,5", "5,6,2024-01-02"]
+    (project / "bad.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    said = penstock("preview", "bad.yml", "typed")
+    assert said.code == 0
+    assert said.err == "3 of the rows read were rejected: 1 at raw, 2 at typed.cast.check\n"
+    found = penstock("preview", "bad.yml", "typed", "--json").json
+    assert [row["id"] for row in found["rows"]] == [1, 5]
+    assert found["rejected"] == [{"node": "raw", "rows": 1}, {"node": "typed.cast.check", "rows": 2}]
+    assert penstock("preview", "bad.yml", "raw").err == "1 of the rows read was rejected: 1 at raw\n"
+
+
+def test_a_preview_that_rejects_nothing_says_nothing_of_it(penstock: Callable[..., Said], project: Path) -> None:
+    (project / "bad.yml").write_text(REJECTING, encoding="utf-8")
+    (project / "bad.csv").write_text("id,price,day\n1,1.5,2024-01-01\n", encoding="utf-8")
+    assert penstock("preview", "bad.yml", "typed").err == ""
+    assert penstock("preview", "bad.yml", "typed", "--json").json["rejected"] == []
 
 
 def test_hostile_values_do_not_reach_the_terminal(penstock: Callable[..., Said], project: Path) -> None:

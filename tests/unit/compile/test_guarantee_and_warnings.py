@@ -113,8 +113,9 @@ def test_a_node_that_nobody_uses() -> None:
     assert _codes(rest) == [("CMP-228", 'nobody uses "b"'), ("CMP-228", 'nobody uses "lost"')]
 
 
-def test_without_sinks_everything_is_there_to_be_looked_at() -> None:
-    assert _codes("transforms:\n  t: {from: a, steps: [{limit: 1}]}\n") == []
+def test_without_sinks_nothing_is_written_and_everything_is_there_to_be_looked_at() -> None:
+    found = _codes("transforms:\n  t: {from: a, steps: [{limit: 1}]}\n")
+    assert found == [("CMP-233", '"test" writes nothing: it has no sink')]
 
 
 def test_where_columns_are_not_known_nobody_can_say_what_is_used() -> None:

@@ -17,7 +17,7 @@ def contract(text, files=None):
     def read_file(path):
         return (files or {})[path]
 
-    schema = read_contract(load(text, "p.yml"), read_file)
+    schema, _ = read_contract(load(text, "p.yml"), read_file)
     return {field.name: f"{field.type}{'?' if field.nullable else ''}" for field in schema}
 
 
@@ -54,7 +54,7 @@ def test_a_type_may_be_a_parameter():
             return ()
 
     def read(text):
-        return read_contract(fill(load(text, "p.yml"), Values({"T": "date?"}, NoSecrets())), None)
+        return read_contract(fill(load(text, "p.yml"), Values({"T": "date?"}, NoSecrets())), None)[0]
 
     (column,) = read("columns: {a: '${env.T}'}")
     assert (str(column.type), column.nullable) == ("date", True)
@@ -173,6 +173,39 @@ def fields(*pairs):
 
 def record(name, *pairs, **more):
     return {**fields(*pairs), "name": name, **more}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "rules"),
+    [
+        (
+            "a.schema.json",
+            {
+                "type": "object",
+                "properties": {
+                    "minimum": {"type": "integer", "description": "a column of that name is no rule"},
+                    "n": {"type": "integer", "minimum": 1, "$comment": "x"},
+                    "k": {"type": ["string", "null"], "enum": ["a", "b"], "title": "K"},
+                    "l": {"type": "array", "items": {"type": "string", "pattern": "^x"}},
+                },
+            },
+            "minimum, enum, pattern",
+        ),
+        ("a.avsc", record("r", ("k", {"type": "enum", "name": "K", "symbols": ["A"]})), "enum"),
+        ("a.schema.json", JSON_SCHEMA, "enum"),
+    ],
+)
+def test_rules_of_a_schema_file_that_are_not_enforced_are_told(name, content, rules):
+    data = json.dumps(content).encode()
+    _, (warning,) = read_contract(load(f"file: {name}", "p.yml"), lambda _: data)
+    assert (warning.code, warning.severity) == ("DOC-222", "warning")
+    assert warning.detail == f"of its columns only types and nulls are checked, not {rules}."
+    assert warning.at is not None
+
+
+def test_a_schema_file_without_rules_is_told_nothing_of():
+    data = json.dumps({"type": "object", "properties": {"n": {"type": "integer", "format": "int64"}}}).encode()
+    assert read_contract(load("file: a.json", "p.yml"), lambda _: data)[1] == ()
 
 
 def test_named_avro_types_are_known_after_their_first_place():

@@ -18,11 +18,15 @@ def store(folder, variables=None, project="oil"):
     return SecretsFile.of(folder, folder / ".penstock", project, variables or {})
 
 
-def code(call, *args):
+def problem(call, *args):
     with pytest.raises(ConfigError) as caught:
         call(*args)
     assert "hunter2" not in str(caught.value)
-    return caught.value.code
+    return caught.value.problems[0]
+
+
+def code(call, *args):
+    return problem(call, *args).code
 
 
 def spelled(*keys):
@@ -85,6 +89,15 @@ def test_a_key_in_the_environment_is_used_and_none_is_written(tmp_path):
     assert code(store(tmp_path).put, "b", Secret("hunter2")) == "DOC-194"
     assert store(tmp_path).names() == ("eia",)
     assert code(store(tmp_path, {"PENSTOCK_KEY": spelled(Key(b"y" * 32))}).get, "eia") == "DOC-196"
+
+
+def test_who_lacks_the_key_is_told_what_to_do(tmp_path):
+    store(tmp_path, {"PENSTOCK_KEY": spelled(OLD)}).put("eia", Secret("hunter2"))
+    for variables in ({}, {"PENSTOCK_KEY": spelled(NEW)}):
+        hint = problem(store(tmp_path, variables).get, "eia").hint
+        assert hint.startswith("set PENSTOCK_KEY to the key that the file was written with, or put its key file back")
+        assert hint.endswith("remove secrets.enc and set the secrets anew")
+    assert "`openssl rand -base64 32`" in problem(store(tmp_path, {"PENSTOCK_KEY": "no key"}).get, "eia").hint
 
 
 @pytest.mark.parametrize("text", ["hunter2", "x" * 44, base64.b64encode(b"x" * 31).decode(), "é", "a b"])

@@ -202,6 +202,7 @@ def test_the_empty_input_and_hostile_names() -> None:
         ("{order_by: [day, n], frame: 3 days preceding, columns: {x: sum(n)}}", "CMP-292"),
         ("{order_by: day, frame: 1.5 rows preceding, columns: {x: sum(n)}}", "CMP-292"),
         ("{order_by: day, columns: {x: n + 1}}", "CMP-293"),
+        ("{order_by: day, columns: {x: rownumber()}}", "CMP-205"),
         ("{order_by: dya, columns: {x: sum(n)}}", "CMP-203"),
         ("{order_by: day, columns: {n: sum(n)}}", "CMP-209"),
         ("{order_by: day, columns: {x: lag(sum(n))}}", "CMP-208"),

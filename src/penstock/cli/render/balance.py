@@ -23,9 +23,6 @@ def balance_sheet(result: RunResult) -> Iterator[RenderableType]:
     """What was sealed, and what was rejected; of a run that failed what its last epoch had rejected until then."""
     for epoch in result.epochs:
         yield _title(result, epoch)
-        if not epoch.receipts:
-            yield Text("nothing was read or written: the pipeline has no sink", style="dim")
-            continue
         yield nodes_table(epoch.account.balance)
         yield from partnerless(epoch.account.balance)
         yield ""

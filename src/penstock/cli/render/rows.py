@@ -30,6 +30,13 @@ def rows_table(found: Sampled) -> Table:
     return table
 
 
+def rejected_line(found: Sampled) -> str:
+    """``3 of the rows read were rejected: 2 at c.cast.check, 1 at a``; only of one that has any."""
+    total = sum(found.rejected.values())
+    where = ", ".join(f"{rows:,} at {node}" for node, rows in found.rejected.items())
+    return f"{total:,} of the rows read {'was' if total == 1 else 'were'} rejected: {where}\n"
+
+
 def _is_number(field: pa.Field) -> bool:
     import pyarrow.types as kinds
 

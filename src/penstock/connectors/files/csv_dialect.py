@@ -6,6 +6,9 @@ import re
 from itertools import combinations
 from typing import Final
 
+from penstock.fields import AlsoCalled
+
+ALSO_DELIMITER: Final = AlsoCalled(("separator", "sep", "field_separator"))
 # The parts that DuckDB's strptime knows; those of one or two digits may have a "-" for no leading zero.
 _PART: Final = re.compile(r"%(-?[dHIjmMSy]|[aAbBcfgGhnpTuUVwWxXYzZ%])")
 

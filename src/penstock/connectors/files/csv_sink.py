@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 from pydantic import Field, model_validator
 
 from penstock.connectors.api import CsvFormat
-from penstock.connectors.files.csv_dialect import check_characters
+from penstock.connectors.files.csv_dialect import ALSO_DELIMITER, check_characters
 from penstock.connectors.files.held import csv_objection
 from penstock.connectors.files.sink import FileKind, ReadableFileSink
 from penstock.connectors.files.sink_params import (
@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 class CsvSinkParams(FileSinkParams):
     """A folder of CSV files, or one; UTF-8, line breaks as LF."""
 
-    delimiter: str = Field(default=",", min_length=1, max_length=1, description="The character between values.")
+    delimiter: Annotated[str, ALSO_DELIMITER] = Field(
+        default=",", min_length=1, max_length=1, description="The character between values."
+    )
     quote: str = Field(default='"', min_length=1, max_length=1, description="The character around values that need it.")
     header: bool = Field(default=True, description="Whether the first line of each file names the columns.")
     null_text: str = Field(

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from penstock.connectors.api import CsvFormat, Files
-from penstock.connectors.files.csv_dialect import check_characters, check_time_format
+from penstock.connectors.files.csv_dialect import ALSO_DELIMITER, check_characters, check_time_format
 from penstock.connectors.files.csv_text import find_delimiter, first_records, header_names, infer, without_comments
 from penstock.connectors.files.file_source import (
     CAPABILITIES,
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 class CsvSourceParams(FileSourceParams):
     """CSV files, UTF-8 unless said otherwise."""
 
-    delimiter: str | None = Field(
+    delimiter: Annotated[str | None, ALSO_DELIMITER] = Field(
         default=None, min_length=1, max_length=1, description="Between values; unsaid, found out of , ; tab and |."
     )
     quote: str = Field(default='"', max_length=1, description='Around values; "" where there are no quotes.')

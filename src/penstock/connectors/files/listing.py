@@ -194,7 +194,10 @@ def _foreign() -> ConfigError:
     return ConfigError("SRC-131", "a position was not written by this version of the file sources")
 
 
-_ANEW: Final = "put it back as it was, or begin anew: `penstock run FILE --full-refresh`"
+_ANEW: Final = (
+    "run again, so that the epoch is planned anew; where a sink has the epoch already, put the file back as it was, or "
+    "begin anew with --full-refresh, which replaces the sinks' contents"
+)
 _LATER: Final = "run again when nobody writes to it"
 
 

@@ -77,7 +77,7 @@ _IDENTICAL: Final = frozenset(
 def objection(field: Field) -> str | None:
     """Why PostgreSQL has no place for a column, or None."""
     if too_long(field.name):
-        return f"PostgreSQL's names have at most {MAX_NAME_BYTES} bytes"
+        return f"PostgreSQL's names have at most {MAX_NAME_BYTES} bytes; rename it in a step before"
     match field.type:
         case List(element=List() | Map() | Struct()) | Map() | Struct():
             return "PostgreSQL has no such type; cast it to json"

@@ -50,9 +50,9 @@ class Counted:
         return rows[self.empty[0]] - rows[self.empty[1]] if self.empty else 0
 
 
-def tapped(query: exp.Query, tag: str | None) -> Counted:
+def tapped(query: exp.Query, tag: str) -> Counted:
     """The query with a filter above it that lets every row pass and counts it."""
-    return Counted(query) if tag is None else Counted(_where(query, None, tag), out=tag)
+    return Counted(_where(query, None, tag), out=tag)
 
 
 def _where(query: exp.Query, condition: exp.Expr | None, tag: str) -> exp.Select:

@@ -7,10 +7,10 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from penstock.engines.api import Engine, Outcome
+from penstock.engines.api import Engine, FirstRows, Outcome
 from penstock.engines.duckdb import binder, outputs
 from penstock.engines.duckdb.chance import drawing, seed_of, shared_by_chance
-from penstock.engines.duckdb.execution import Execution, Nowhere
+from penstock.engines.duckdb.execution import Execution, Nowhere, rejected_by
 from penstock.engines.duckdb.session import Session, typing_connection
 from penstock.errors import InternalError
 from penstock.graph.nodes import Python, Sort
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    import pyarrow as pa
     from sqlglot import exp
 
     from penstock.connectors.api import Rows, Staged, Writer
@@ -111,7 +110,7 @@ class DuckDBEngine(Engine):
             writer.abort()
             raise
 
-    def sample(self, graph: Graph, node: str, inputs: Mapping[str, Sequence[Rows]], rows: int) -> pa.Table:
+    def sample(self, graph: Graph, node: str, inputs: Mapping[str, Sequence[Rows]], rows: int) -> FirstRows:
         part = graph.only(graph.upstream(node))
         run = Execution(
             self._opened(part, threads=self._limits.threads),
@@ -120,13 +119,13 @@ class DuckDBEngine(Engine):
             Nowhere(),
             None,
             careful=frozenset(inputs),
-            counts=False,
+            whole=False,
         )
         try:
             for item in part.nodes:
                 if isinstance(item, Python):
                     run.python(item, self._project)
-            return run.table(node, rows)
+            return FirstRows(run.table(node, rows), rejected_by(part, run.counts))
         finally:
             run.abandon()
             self._end_session()

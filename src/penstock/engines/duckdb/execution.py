@@ -52,6 +52,15 @@ class _Taken:
     delivered: int | None
 
 
+def rejected_by(graph: Graph, counts: Mapping[str, NodeCounts]) -> dict[str, int]:
+    """Rows that each node refused, where it refused any: records at a source, rows at a check."""
+    found = {
+        name: sum(count.into.values()) - count.out if isinstance(graph[name], Check) else count.rejected
+        for name, count in counts.items()
+    }
+    return {name: rows for name, rows in found.items() if rows}
+
+
 class Execution:
     """The state of one pass. ``counts`` grow as statements end; nodes that were materialized are read from tables."""
 
@@ -64,13 +73,16 @@ class Execution:
         progress: Progress | None,
         *,
         careful: frozenset[str] = frozenset(),
-        counts: bool = True,
+        whole: bool = True,
     ) -> None:
+        """``whole``: every node is to be run to its end, its counts exact and its rejects kept. Else only as much is read
+        as some rows take, and the counts are of that.
+        """
         self.session = session
         self.graph = graph
         self.counts: dict[str, NodeCounts] = {}
-        self._composer = Composer(graph, counts=counts)
-        self._counted = counts
+        self._composer = Composer(graph)
+        self._whole = whole
         self._rejects = rejects
         self._progress = progress
         self._tables: dict[str, str] = {}
@@ -102,7 +114,7 @@ class Execution:
         try:
             statement = self._opened(target, origin)
             result = attempt(statement.query)
-            profile = self._profile() if self._counted else ""
+            profile = self._profile()
         except DataError as error:
             self._abandon(target)
             if not self._take_care(target, by_text=isinstance(error, UncertainError)):
@@ -118,20 +130,18 @@ class Execution:
         try:
             fresh = frozenset(name for name, item in self._used(target) if not item.settled)
             taken = self._close(target)
-            if self._counted:
-                found = read_profile(profile)
-                again = self._not_run(statement, found)
-                if not again:
-                    self._count(statement, found, taken=taken, fresh=fresh)
-                    again = self._uncertain(statement)
-                if not again:
+            found = read_profile(profile)
+            again = self._not_run(statement, found) if self._whole else ()
+            if not again:
+                self._count(statement, found, taken=taken, fresh=fresh)
+                again = self._uncertain(statement) if self._whole else ()
+            if not again:
+                if self._whole:
                     self._take_rejects(statement)
-                    return result
+                return result
         except BaseException:
             undo(result)
             raise
-        if not self._counted:
-            return result
         undo(result)
         for name in self.counts.keys() - before:
             del self.counts[name]
@@ -232,7 +242,7 @@ class Execution:
         found: dict[str, _Taken] = {}
         for name, item in self._used(target):
             with translated("collecting malformed records"):
-                ended, delivered = item.at_end, item.delivered if self._counted else None
+                ended, delivered = item.at_end, item.delivered
                 found[name] = _Taken(item.close(), delivered)
             item.settled = item.settled or ended
         return found
@@ -262,7 +272,7 @@ class Execution:
         rows = dict(found.rows)
         for name, counted in statement.counted.items():
             missing = [tag for tag in counted.tags if tag not in rows]
-            if missing and name not in self._tables and not found.is_pruned:
+            if missing and self._whole and name not in self._tables and not found.is_pruned:
                 raise InternalError("INT-900", f"the engine's profile does not count {', '.join(missing)}")
             rows |= dict.fromkeys(missing, 0)
             if name in self._tables and counted.out in missing:

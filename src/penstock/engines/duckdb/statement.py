@@ -60,10 +60,9 @@ class Statement:
 
 @dataclass(frozen=True, slots=True)
 class Composer:
-    """Builds statements over a graph. With ``counts`` False no tag is set: for rows whose number nobody asks for."""
+    """Builds statements over a graph."""
 
     graph: Graph
-    counts: bool = True
 
     def statement(self, target: str, leaves: Mapping[str, exp.Query]) -> Statement:
         """The rows of ``target``, a node of the graph. ``leaves`` are queries that stand for nodes which need no
@@ -74,7 +73,7 @@ class Composer:
         counted: dict[str, Counted] = {}
         parts: list[exp.CTE] = []
         for node in needed:
-            tag = f"n{len(parts)}" if self.counts else None
+            tag = f"n{len(parts)}"
             query = leaves[node.id].copy() if node.id in leaves else None
             part = _part(self.graph, node, leaf=query, tag=tag)
             if part.tags:
@@ -121,7 +120,7 @@ def _cte(name: str, query: exp.Query, *, materialized: bool) -> exp.CTE:
     return exp.CTE(this=query, alias=alias, materialized=True if materialized else None)
 
 
-def _part(graph: Graph, node: Node, *, leaf: exp.Query | None, tag: str | None) -> Counted:
+def _part(graph: Graph, node: Node, *, leaf: exp.Query | None, tag: str) -> Counted:
     """The node's SELECT with its tags; a node that never changes the number of rows needs none."""
     if leaf is not None:
         return tapped(leaf, tag)
@@ -131,9 +130,9 @@ def _part(graph: Graph, node: Node, *, leaf: exp.Query | None, tag: str | None) 
         case Check():
             return _kept(node, exp.Not(this=violated(node.causes)), tag)
         case Join():
-            return counted_join(node, tag) if tag is not None else Counted(to_select(node))
+            return counted_join(node, tag)
         case Explode():
-            return counted_explode(node, tag) if tag is not None else Counted(to_select(node))
+            return counted_explode(node, tag)
         case Project() | Sort() | Union() | Write():
             return Counted(to_select(node))
         case Limit():
@@ -153,12 +152,12 @@ def _limited(graph: Graph, node: Limit) -> exp.Query:
     return query
 
 
-def _kept(node: Filter | Check, condition: exp.Expr, tag: str | None) -> Counted:
+def _kept(node: Filter | Check, condition: exp.Expr, tag: str) -> Counted:
     """The condition carries the tag; one with a window function is counted above it, which leaves DuckDB its faster
     plan for the first row of each group.
     """
     select = exp.select("*").from_(relation(node.input))
-    if tag is None or condition.find(exp.Window) is not None:
+    if condition.find(exp.Window) is not None:
         return tapped(keep(select, condition), tag)
     return Counted(select.where(tag_condition(condition, tag), copy=False), out=tag)
 

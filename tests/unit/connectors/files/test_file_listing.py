@@ -87,7 +87,9 @@ def test_a_file_that_changed_since_planning_is_an_error(tmp_path: Path, large: b
         change()
         with pytest.raises(DataError) as caught:
             made.scan(ScanRequest(PART, None, upto))
-        assert caught.value.code == "SRC-110"
+        (problem,) = caught.value.problems
+        assert problem.code == "SRC-110"
+        assert str(problem.hint).startswith("run again, so that the epoch is planned anew; where a sink has")
 
 
 def test_a_file_that_changed_since_it_was_described_is_not_planned(tmp_path: Path) -> None:
