@@ -88,3 +88,16 @@ def translated(doing: str) -> Iterator[None]:
         raise KeyboardInterrupt from None
     except duckdb.Error as error:
         raise classified(error, doing) from None
+
+
+@contextmanager
+def files_are_whole(path: str) -> Iterator[None]:
+    """Around what decompresses a file: raises FatalError ENG-304, as for DuckDB's own complaint, where the file is cut off
+    or broken. Errors of the system are passed on.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno is not None:
+            raise
+        raise FatalError("ENG-304", "a file cannot be read", detail=f"{error}: {path}") from None

@@ -114,6 +114,7 @@ class Execution:
         try:
             statement = self._opened(target, origin)
             result = attempt(statement.query)
+            self._inspect(target, lambda: undo(result))
             profile = self._profile()
         except DataError as error:
             self._abandon(target)
@@ -193,6 +194,15 @@ class Execution:
         """The inputs that a statement for this node reads."""
         needed = self._composer.needed(target, self._tables.keys() | self._inputs.keys())
         return [(name, self._inputs[name]) for name in needed if name in self._inputs and name not in self._tables]
+
+    def _inspect(self, target: str, undo: Callable[[], None]) -> None:
+        """Undoes an attempt that did not have all of its files."""
+        try:
+            for _, item in self._used(target):
+                item.inspect()
+        except BaseException:
+            undo()
+            raise
 
     def _table_queries(self) -> dict[str, exp.Query]:
         return {name: exp.select("*").from_(relation(table)) for name, table in self._tables.items()}

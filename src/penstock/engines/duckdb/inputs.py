@@ -13,6 +13,7 @@ from sqlglot import exp
 
 from penstock.connectors.api import Batches, CsvFormat, Files, JsonFormat, ParquetFormat, Pipe
 from penstock.engines.duckdb.careful import careful_files, careful_pipe
+from penstock.engines.duckdb.inspection import Inspection, needs_inspection
 from penstock.engines.duckdb.long_ends import has_long_end
 from penstock.engines.duckdb.pump import Pump
 from penstock.engines.duckdb.read_ahead import ReadAhead
@@ -43,6 +44,7 @@ class Input:
     careful: bool = False
     by_text: bool = False
     settled: bool = False  # its rejects were taken by an earlier statement
+    _inspected: bool = False
     _open: list[_Opened] = field(default_factory=list)
 
     def reads_of(self, text: str) -> bool:
@@ -97,7 +99,10 @@ class Input:
         match self._read_as(part, session):
             case Files() as files:
                 query = files_query(files, threads=session.threads, by_text=self.by_text)
-                return _OpenFiles(session, files, query)
+                inspection = None
+                if needs_inspection(files) and not self._inspected:
+                    inspection = Inspection(files, session.threads)
+                return _OpenFiles(session, files, query, inspection)
             case Batches() as batches:
                 return _OpenStream(session, name, batches, keep)
             case Pipe() as pipe:
@@ -115,6 +120,14 @@ class Input:
                 return careful_pipe(part, session.workspace())
             case _:
                 return part
+
+    def inspect(self) -> None:
+        """Waits until it is sure that DuckDB's readers had all of the files, once; ask before ``close``. Raises FatalError
+        ENG-304 where a file is cut off or broken, DataError ENG-312 where only a careful read takes its last record.
+        """
+        for part in self._open:
+            part.inspect()
+        self._inspected = True
 
     def _columns(self, query: exp.Query) -> exp.Query:
         """Only the node's columns, in its order."""
@@ -150,6 +163,8 @@ class _Opened:
     def delivered(self) -> int | None:
         return None
 
+    def inspect(self) -> None: ...
+
     def close(self) -> int:
         return 0
 
@@ -157,9 +172,11 @@ class _Opened:
 
 
 class _OpenFiles(_Opened):
-    def __init__(self, session: Session, files: Files, query: exp.Query) -> None:
-        self._session, self._files = session, files
+    def __init__(self, session: Session, files: Files, query: exp.Query, inspection: Inspection | None) -> None:
+        self._session, self._files, self._inspection = session, files, inspection
         self.query = query
+        if inspection is not None:
+            session.on_interrupt(inspection.stop)
 
     @property
     def delivered(self) -> int | None:
@@ -171,6 +188,19 @@ class _OpenFiles(_Opened):
         text = exp.select(exp.Sum(this=column("num_rows"))).from_(footers).sql(dialect="duckdb")
         (rows,) = self._session.do(lambda: self._session.connection.execute(text).fetchall())[0]
         return int(rows)
+
+    def inspect(self) -> None:
+        if self._inspection is not None:
+            self._session.do(self._inspection.check)
+
+    def close(self) -> int:
+        self.abandon()
+        return 0
+
+    def abandon(self) -> None:
+        if self._inspection is not None:
+            self._session.forget(self._inspection.stop)
+            self._inspection.close()
 
 
 class _OpenStream(_Opened):

@@ -15,19 +15,29 @@ if TYPE_CHECKING:
 
 def has_long_end(files: Files) -> bool:
     """Whether the last record of one of the files is longer than a record may be, so that only a careful read is right.
-    False for compressed files, which would have to be read to their end to tell.
+    False for compressed files, which have to be read to their end to tell: :mod:`inspection`.
     """
     form = files.format
     if not isinstance(form, CsvFormat) or form.compression in ("gzip", "zstd"):
         return False
-    return any(_is_long_ended(Path(path)) for path in files.paths)
+    return any(is_long_end(_end(Path(path))) for path in files.paths)
 
 
-def _is_long_ended(path: Path) -> bool:
+def is_long_end(end: bytes) -> bool:
+    """Whether the last record of a text is longer than a record may be; ``end``: more than so many of its last bytes, or
+    all it has.
+    """
+    if len(end) <= MAX_CSV_BYTES:
+        return False
+    record = end[-MAX_CSV_BYTES:].rstrip(b"\r\n")
+    return b"\n" not in record and b"\r" not in record
+
+
+def _end(path: Path) -> bytes:
     with suppress(OSError):  # for the engine to tell
-        if path.stat().st_size > MAX_CSV_BYTES:
+        size = path.stat().st_size
+        if size > MAX_CSV_BYTES:
             with path.open("rb") as file:
-                file.seek(-MAX_CSV_BYTES, 2)
-                end = file.read().rstrip(b"\r\n")
-            return b"\n" not in end and b"\r" not in end
-    return False
+                file.seek(-MAX_CSV_BYTES - 1, 2)
+                return file.read()
+    return b""

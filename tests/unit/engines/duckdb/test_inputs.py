@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
+import io
 import json
 import os
-from dataclasses import dataclass, field
+import threading
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -15,6 +18,7 @@ from passes import MemoryRejects, MemoryWriter, compiled
 
 from penstock.connectors.api import Batches, Chunk, CsvFormat, Files, JsonFormat, ParquetFormat, Pipe, Rows
 from penstock.engines.api import Limits, Outcome, Pass
+from penstock.engines.duckdb import inputs, inspection
 from penstock.engines.duckdb.engine import DuckDBEngine
 from penstock.errors import DataError, FatalError, TransientError
 from penstock.types import Schema
@@ -186,6 +190,137 @@ def test_a_csv_record_that_is_longer_than_the_engines_buffer_is_a_reject_whereve
     assert [cause["code"] for cause in record["causes"]] == ["record_too_long"]
     place = json.loads(record["position"])
     assert (place["record"], place["byte"]) == ((5, 16) if is_last else (4, 12))
+
+
+def zstd(content: bytes) -> bytes:
+    return bytes(pa.compress(content, codec="zstd", asbytes=True))
+
+
+PACKERS: Final[dict[str, Callable[[bytes], bytes]]] = {"gzip": lambda content: gzip.compress(content, 1), "zstd": zstd}
+
+
+def packed(compression: str, folder: Path, *contents: bytes, form: CsvFormat | JsonFormat = CSV) -> Files:
+    """Compressed files, which go by numbers."""
+    paths = [folder / f"{place}.packed" for place in range(len(contents))]
+    for path, content in zip(paths, contents, strict=True):
+        path.write_bytes(content)
+    return Files(replace(form, compression=compression), tuple(map(str, paths)), ABC)
+
+
+@pytest.mark.parametrize("compression", PACKERS)
+@pytest.mark.parametrize("end", [b"", b"\n"], ids=["open", "ended"])
+@pytest.mark.parametrize("members", [1, 3])
+def test_a_long_record_at_the_end_of_a_compressed_csv_file_is_a_reject(
+    compression: str, end: bytes, members: int, tmp_path: Path
+) -> None:
+    """DuckDB says nothing of it. A file may be made of several compressed ones; here the record begins in the first of them."""
+    content = b"a,b\n1,5\n2,6\n3,x\n9," + b"y" * 33_000_000 + end
+    size = len(content) // members + 1
+    pieces = [content[at : at + size] for at in range(0, len(content), size)]
+    long = b"".join(map(PACKERS[compression], pieces))
+    short = PACKERS[compression](b"a,b\n4,x\n")
+    found = ran(ONE, packed(compression, tmp_path, short, long, short), tmp_path)
+    assert found.opened.rows("one") == [(2, "6"), (3, "x"), (4, "x"), (4, "x")]
+    counts = found.outcome.counts["s"]
+    assert (counts.into, counts.out, counts.rejected) == ({"s": 6}, 5, 1)
+    (record,) = found.rejects.records["s"]
+    assert [cause["code"] for cause in record["causes"]] == ["record_too_long"]
+    place = json.loads(record["position"])
+    assert (Path(place["file"]).name, place["record"], place["byte"]) == ("1.packed", 5, 16)
+
+
+@pytest.mark.parametrize("compression", PACKERS)
+def test_compressed_files_without_a_fault_are_read_once_by_the_engine(compression: str, tmp_path: Path) -> None:
+    """Without a row, without a byte, with records nearly too long, of several compressed ones."""
+    pack = PACKERS[compression]
+    quoted = b'a,b\n2,"' + b"y" * 1_500_000 + b'"\n3,' + b"z" * 1_500_000
+    contents = [b"a,b\n", b"", b"a,b\n1,5", quoted]
+    found = ran(ONE, packed(compression, tmp_path, *map(pack, contents), pack(GOOD) + pack(b"7,q\n")), tmp_path)
+    assert found.outcome.counts["s"].out == 7
+    assert found.outcome.counts["s"].rejected == 0
+    assert len(found.opened.writers["one"]) == 1
+
+
+def test_a_compressed_file_is_inspected_once_however_often_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[Files] = []
+
+    class Counted(inspection.Inspection):
+        def __init__(self, files: Files, threads: int) -> None:
+            made.append(files)
+            super().__init__(files, threads)
+
+    monkeypatch.setattr(inputs, "Inspection", Counted)
+    files = packed("zstd", tmp_path, zstd(GOOD))
+    found = ran(TWO, files, tmp_path)
+    assert found.opened.rows("two") == [(2, 6)]
+    assert made == [files]
+
+
+def cut_off(compression: str, content: bytes) -> bytes:
+    """The last record, a part of its own, is incomplete: DuckDB takes such a zstd file for one that ends before it."""
+    *before, last = content.splitlines(keepends=True)
+    pack = PACKERS[compression]
+    return pack(b"".join(before)) + pack(last)[:-3]
+
+
+def altered(compression: str, content: bytes) -> bytes:
+    """DuckDB does not ask whether a gzip file is what it was when its check sum was made."""
+    found = PACKERS[compression](content)
+    return found[:-8] + bytes(4) + found[-4:]
+
+
+BROKEN: Final[dict[str, tuple[str, Callable[[str, bytes], bytes]]]] = {
+    "gzip that is cut off": ("gzip", cut_off),
+    "gzip that is altered": ("gzip", altered),
+    "zstd that is cut off": ("zstd", cut_off),
+}
+
+
+@pytest.mark.parametrize("broken", BROKEN)
+@pytest.mark.parametrize("careful", [frozenset(), frozenset({"s"})], ids=["fast", "careful"])
+@pytest.mark.parametrize("form", ["csv", "lines"])
+def test_a_compressed_file_that_is_broken_fails_by_name_and_leaves_nothing(
+    form: str, careful: frozenset[str], broken: str, tmp_path: Path
+) -> None:
+    compression, made = BROKEN[broken]
+    content = GOOD if form == "csv" else b'{"a":1,"b":"5"}\n{"a":2,"b":"6"}\n{"a":3}\n'
+    kind = CSV if form == "csv" else JsonFormat("lines")
+    files = packed(compression, tmp_path, PACKERS[compression](content), made(compression, content), form=kind)
+    with pytest.raises(FatalError) as caught:
+        ran(ONE, files, tmp_path, careful=careful)
+    (problem,) = caught.value.problems
+    assert problem.code == "ENG-304"
+    assert files.paths[1] in (problem.detail or "")
+
+
+def test_what_waits_for_the_end_of_a_compressed_file_can_be_interrupted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = packed("gzip", tmp_path, PACKERS["gzip"](GOOD))
+    engine = DuckDBEngine(Limits(memory_bytes=1 << 30, threads=2), tmp_path / "engine", (tmp_path,))
+    (tmp_path / "engine").mkdir()
+    writer, is_awaited = MemoryWriter(), threading.Event()
+
+    class Endless(io.BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            if is_awaited.is_set():
+                engine.interrupt()
+            return bytes(size or 0)
+
+    class Awaited(inspection.Inspection):
+        def check(self) -> None:
+            is_awaited.set()
+            super().check()
+
+    monkeypatch.setattr(inspection, "stream", lambda *_: Endless())
+    monkeypatch.setattr(inputs, "Inspection", Awaited)
+    graph = compiled(HEAD + ONE, engine)
+    with pytest.raises(KeyboardInterrupt):
+        engine.run(Pass(graph), inputs={"s": [files]}, outputs={"one": lambda: writer}, rejects=MemoryRejects())
+    engine.close()
+    assert writer.aborted
 
 
 @pytest.mark.parametrize("form", FORMS)

@@ -469,6 +469,20 @@ def test_compressed_files_are_read_carefully(tmp_path: Path) -> None:
     assert (rows, len(rejects)) == (GOOD, 1)
 
 
+@pytest.mark.parametrize("quote", ['"', ""])
+@pytest.mark.parametrize("length", [33_000_000, 40_000_000])
+def test_a_long_record_that_no_line_break_ends_is_a_reject(quote: str, length: int, tmp_path: Path) -> None:
+    """DuckDB's reader drops both of them, and takes shorter ones, though it stores rejects."""
+    before = (b"1," + b"2" * 95 + b",3\n") * 300_000
+    path = written(tmp_path, "x.csv", b"a,b,c\n" + before + b"9," + b"y" * length + b",3")
+    files = csv_files(path, quote=quote, escape=quote)
+    found = [(chunk.batch.num_rows, chunk.rejects) for chunk in careful_files(files, Workspace(tmp_path)).open()]
+    assert sum(rows for rows, _ in found) == 300_000
+    (reject,) = [row for _, rejects in found if rejects is not None for row in rejects.to_pylist()]
+    assert "record_too_long" in codes(reject)  # of such a one DuckDB may say besides that it has too many columns
+    assert json.loads(reject["position"])["byte"] == 6 + len(before)
+
+
 @pytest.mark.parametrize(("skipped", "byte"), [(None, {}), (0, {"byte": 6}), (3, {"byte": 9})])
 def test_rejects_of_a_private_copy_name_the_original_and_the_byte_that_both_have(
     tmp_path: Path, skipped: int | None, byte: dict[str, int]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, assert_never
 from penstock.connectors.api import Batches, Chunk, CsvFormat, Files, JsonFormat, Origin, ParquetFormat
 from penstock.engines.duckdb.careful.csv import BATCH_ROWS, read_csv
 from penstock.engines.duckdb.careful.json import read_lines, read_values
-from penstock.engines.duckdb.errors import batches_of
+from penstock.engines.duckdb.errors import batches_of, files_are_whole
 from penstock.engines.duckdb.readers import files_query
 from penstock.errors import DataError
 
@@ -35,17 +35,19 @@ def careful_files(files: Files, workspace: Workspace) -> Batches:
     ``{"file", "record", "byte"}``: the record's number from 1 at the top of the file, a header among them, and where it
     begins; ``byte`` is absent where the bytes read are not those of the file (a private copy of text in another encoding).
     Raises, while it is read, DataError ENG-331 (a bad value, and ``bad_values`` is "fail"), ENG-332 (a JSON document
-    that is cut off or broken, so that its records cannot be told apart); what DuckDB raises of files that cannot be
+    that is cut off or broken, so that its records cannot be told apart), FatalError ENG-304 (a compressed file that is cut off or
+    broken); what DuckDB raises of files that cannot be
     read is passed on.
     """
 
     def chunks() -> Iterator[Chunk]:
         with workspace.opened():
             for path in files.paths:
-                for batch, rejects in _file(files, path, workspace):
-                    if rejects is not None and files.bad_values == "fail":
-                        _refuse_bad_values(rejects)
-                    yield Chunk(batch, _POSITION, rejects)
+                with files_are_whole(path):
+                    for batch, rejects in _file(files, path, workspace):
+                        if rejects is not None and files.bad_values == "fail":
+                            _refuse_bad_values(rejects)
+                        yield Chunk(batch, _POSITION, rejects)
 
     return Batches(files.schema.relaxed(), chunks)
 

@@ -1,5 +1,6 @@
 """CSV files that DuckDB would read wrongly, made ready in a private copy: mixed line breaks, at which its strict reader
-gives up, and quotes that are never closed, whose record it drops at the end of a file.
+gives up; quotes that are never closed, whose record it drops at the end of a file; a long last record without a line
+break, which it takes, rejects or drops.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ import re
 from bisect import bisect_left
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Final
+
+from penstock.engines.duckdb.long_ends import is_long_end
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -40,10 +43,11 @@ def prepared(path: str, form: CsvFormat, scratch: Path) -> Prepared:
     Where records end now so, now so, all of them end in LF in the copy; breaks within quotes stay as they are.
     Where there are quotes, the copy has a sentinel at its end: a quote, an x, a break. DuckDB drops a record at the end
     whose quote is never closed, without a word; behind such a record the sentinel closes the quote and spoils the value,
-    so that the record becomes a reject, and behind any other it is itself what is dropped.
+    so that the record becomes a reject, and behind any other it is itself what is dropped. A last record without a break
+    gets one.
     """
     seen = _looked_at(path, form)
-    if not seen.mixed and not seen.quoted:
+    if not seen.mixed and not seen.quoted and not seen.long_open:
         return Prepared(path)
     quote = _quote(form)
     copy = scratch / "prepared.csv"
@@ -56,7 +60,7 @@ def prepared(path: str, form: CsvFormat, scratch: Path) -> Prepared:
             target.write(piece)
             size, last = size + len(piece), piece[-1:] or last
         lead = b"" if last in (b"\n", b"\r", b"") else seen.line_break
-        sentinel = lead + quote + b"x" + seen.line_break if quote else b""
+        sentinel = lead + (quote + b"x" + seen.line_break if quote else b"")
         target.write(sentinel)
     return Prepared(str(copy), size, sentinel.decode(), mark, fed=seen.mixed)
 
@@ -122,16 +126,20 @@ def _blocks(source: BinaryIO) -> Iterator[bytes]:
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """``mixed``: more than one kind of break is there, within quotes or not. ``line_break``: the one of the copy."""
+    """``mixed``: more than one kind of break is there, within quotes or not. ``long_open``: the last record is longer than
+    one may be, and no break follows it. ``line_break``: the one of the copy.
+    """
 
     mixed: bool
     quoted: bool
+    long_open: bool
     line_break: bytes
 
 
 def _looked_at(path: str, form: CsvFormat) -> _Seen:
     pairs = returns = feeds = 0
     quote, quoted = _quote(form), False
+    before = last = b""
     with stream(path, form.compression) as source:
         for block in _blocks(source):
             both = block.count(b"\r\n")
@@ -139,8 +147,10 @@ def _looked_at(path: str, form: CsvFormat) -> _Seen:
             returns += block.count(b"\r") - both
             feeds += block.count(b"\n") - both
             quoted = quoted or bool(quote and quote in block)
+            before, last = last, block
+    long_open = not last.endswith((b"\n", b"\r")) and is_long_end(before + last)
     kinds = [kind for kind, count in ((b"\r\n", pairs), (b"\r", returns), (b"\n", feeds)) if count]
-    return _Seen(len(kinds) > 1, quoted, kinds[0] if len(kinds) == 1 else b"\n")
+    return _Seen(len(kinds) > 1, quoted, long_open, kinds[0] if len(kinds) == 1 else b"\n")
 
 
 def _evened(blocks: Iterator[bytes], form: CsvFormat) -> Iterator[tuple[bytes, bytes]]:
