@@ -79,23 +79,15 @@ def processes() -> multiprocessing.context.ForkServerContext:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(
         [
-            *(
-                "crashes",
-                "epochs",
-                "duckdb",
-                "pyarrow.parquet",
-                "pyarrow.compute",
-                "pyarrow.acero",
-                "psycopg",
-                "xxhash",
-            ),
+            *("crashes", "epochs", "duckdb", "psycopg", "xxhash"),
+            *("pyarrow.parquet", "pyarrow.compute", "pyarrow.acero"),
             *("sqlglot.generators.duckdb", "sqlglot.parsers.duckdb", "sqlglot.generators.sqlite"),
             *("penstock.steps.filter", "penstock.steps.limit", "penstock.steps.aggregate", "penstock.errors.catalogue"),
             *("penstock.connectors.files.table", "penstock.connectors.files.counting", "penstock.types.conform"),
             *("penstock.testing.sinks", "penstock.testing.native", "penstock.engines.duckdb.engine"),
             *("penstock.service.documents", "penstock.ledger.sqlite", "penstock.connectors.files.csv_source"),
-            *("penstock.connectors.files.parquet_sink", "penstock.connectors.sqlite.sink"),
-            "penstock.connectors.sqlite.source",
+            "penstock.connectors.files.parquet_sink",
+            *("penstock.connectors.sqlite.sink", "penstock.connectors.sqlite.source"),
             *("penstock.connectors.postgres.sink", "penstock.connectors.delta.sink"),
         ]
     )

@@ -34,7 +34,20 @@ def test_a_plain_run_gives_what_the_oracle_says(system: System, read: Reader, tm
     check(tmp_path / "plain", read, epochs=1)
 
 
-@pytest.mark.parametrize("act", ["kill", "raise"])
+# A killed run leaves all that a failed one leaves, and more: the second is walked for one system, for all in the long form.
+CRASHES = [
+    ("kill", "files"),
+    ("kill", "sqlite"),
+    ("kill", "delta"),
+    pytest.param("kill", "postgres", marks=pytest.mark.server),
+    ("raise", "files"),
+    pytest.param("raise", "sqlite", marks=pytest.mark.long),
+    pytest.param("raise", "delta", marks=pytest.mark.long),
+    pytest.param("raise", "postgres", marks=[pytest.mark.long, pytest.mark.server]),
+]
+
+
+@pytest.mark.parametrize(("act", "system"), CRASHES, indirect=["system"])
 def test_the_run_after_a_crash_leaves_what_an_uninterrupted_one_does(
     act: Any, system: System, read: Reader, tmp_path: Path
 ) -> None:
