@@ -7,6 +7,7 @@ quotes a reading of the format of its own; for lines of JSON Python's json.
 from __future__ import annotations
 
 import json
+import re
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -169,10 +170,13 @@ def is_record(line: bytes) -> bool:
     return bool(line.strip(b" \t\r\n"))
 
 
+TRAILING_COMMA = re.compile(r",\s*([}\]])")
+
+
 def is_good(line: bytes) -> bool:
-    """An object or null, strictly JSON, whose values the schema takes."""
+    """An object or null, whose values the schema takes; JSON, but for a comma before a closing bracket, which readers take."""
     try:
-        value = json.loads(line.decode(), parse_constant=lambda _: 1 / 0)
+        value = json.loads(TRAILING_COMMA.sub(r"\1", line.decode()), parse_constant=lambda _: 1 / 0)
     except (ValueError, ZeroDivisionError):
         return False
     return value is None or isinstance(value, dict)
@@ -198,6 +202,7 @@ def corrupted(draw: st.DrawFn) -> bytes:
     files=st.lists(st.lists(corrupted(), max_size=15), min_size=1, max_size=4), ending=st.sampled_from([b"\n", b"\r\n"])
 )
 @example(files=[[b"{}", b"", b"null", b"  ", b"[]", b"{"]], ending=b"\n")
+@example(files=[[b'{"b": "x", "d": 0,}', b'{"d": 0,,}', b"{,}"]], ending=b"\n")
 def test_every_line_of_json_is_a_row_or_a_reject(files: list[list[bytes]], ending: bytes) -> None:
     schema = Schema.of({"b": "string?", "e": "json?"})
     lines = [line for file in files for line in file if is_record(line)]

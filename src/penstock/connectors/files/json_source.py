@@ -246,6 +246,7 @@ JSON_NOTES: Final = (
     "A number in a column of type string is text as the engine writes it: 1.10 becomes 1.1, 1e2 becomes 100.0. Amounts are decimals, which keep all their digits.",
     "Under on_bad_value: null a struct, list or map with a bad value in it is null as a whole.",
     "A record is at most 16 MiB; a longer line becomes a reject.",
+    "A comma before a closing bracket is taken, though JSON has none there.",
 )
 NDJSON: Final = Descriptor(
     name="ndjson",
