@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainValidator, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, PlainValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from penstock.errors import Location  # noqa: TC001 -- as above
@@ -317,6 +317,7 @@ def _names(value: object) -> tuple[str, ...]:
 Names = Annotated[
     tuple[str, ...],
     PlainValidator(_names),
+    PlainSerializer(list, return_type=list[str]),
     WithJsonSchema(
         {"anyOf": [{"type": "string"}, {"type": "array", "minItems": 1, "items": {"type": "string"}}]},
     ),

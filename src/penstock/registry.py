@@ -38,6 +38,7 @@ class Capability(StrEnum):
     ATOMIC_COMMIT = "atomic_commit"  # data and epoch marker in one act
     READ_BACK = "read_back"  # a transform may name the sink and read its table
     SNAPSHOT = "snapshot"  # reads a table as it stood when the read began, whatever is written to it meanwhile
+    NEW_FILES = "new_files"  # takes `incremental: files`
     TABLE_FAMILY = "table_family"  # takes `tables:`
     TIME_TRAVEL = "time_travel"  # reads an older version
 

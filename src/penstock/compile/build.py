@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from penstock.compile.contract import enforce
 from penstock.compile.facts import FactsNeededError, MissingFactError
+from penstock.compile.incremental import begin, partial
 from penstock.compile.merge_rules import reduce_to_keys
 from penstock.compile.query import read_query
 from penstock.compile.scope import Builder, StepScope, unknown_node
@@ -19,7 +21,7 @@ from penstock.registry import Capability
 from penstock.types.compatibility import widen
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from penstock.compile.facts import Facts
     from penstock.document.models import Pipeline, SinkUse, SourceUse, Transform
@@ -39,6 +41,7 @@ class _Build:
     errors: list[Problem] = field(default_factory=list)
     underway: list[str] = field(default_factory=list)
     failed: set[str] = field(default_factory=set)
+    scoped: set[str] = field(default_factory=set)  # nodes that are meant over the rows of one epoch
 
     def everything(self) -> None:
         for name in self.pipeline.names:
@@ -90,6 +93,14 @@ class _Build:
         self.builder.outputs[name] = node_id
         return node_id
 
+    @contextmanager
+    def meant(self, is_meant: bool = True) -> Iterator[None]:  # noqa: FBT001, FBT002 -- whether the block is one
+        """What the block adds is meant over the rows of one epoch, where an epoch has new rows only."""
+        before = set(self.builder.nodes)
+        yield
+        if is_meant:
+            self.scoped |= self.builder.nodes.keys() - before
+
     # ------------------------------------------------------------ sources
 
     def source(self, use: SourceUse) -> str:
@@ -97,7 +108,7 @@ class _Build:
         if physical is None:
             raise _FailedInputError
         contract = use.contract or self.facts.recorded.get(use.name)
-        read = self.builder.add(self.read(use, physical.relaxed(), contract))
+        read = begin(self.builder, use, self.read(use, physical.relaxed(), contract))
         if contract is None:
             return read
         return enforce(
@@ -131,7 +142,8 @@ class _Build:
         members: tuple[str, ...] = (self.query(use),) if use.sql is not None else self.members(use.inputs, use.at)
         for step in use.steps:
             scope = StepScope(self.builder, use.name, step.label, members, step.at, self.node)
-            members = (str(step.descriptor.make(step.params, scope)),)
+            with self.meant("epoch" in (step.scope, use.scope)):
+                members = (str(step.descriptor.make(step.params, scope)),)
         current = self.united(use.name, members, use.at)
         if use.contract is not None:
             current = enforce(self.builder, current, use.contract, owner=use.name, at=use.at, columns=use.columns)
@@ -153,9 +165,9 @@ class _Build:
             raise InternalError("INT-900", f'"{use.name}" is no query')
         parsed = read_query(use.sql, self.pipeline.names)
         tables = {name: self.node(name, place) for name, place in parsed.tables.items()}
-        return self.builder.add(
-            Query(self.builder.unique_id(f"{use.name}.sql"), tables=tables, query=parsed.tree, at=use.sql.at), use.sql
-        )
+        query = Query(self.builder.unique_id(f"{use.name}.sql"), tables=tables, query=parsed.tree, at=use.sql.at)
+        with self.meant(use.scope == "epoch"):
+            return self.builder.add(query, use.sql)
 
     # ------------------------------------------------------------ sinks
 
@@ -183,7 +195,8 @@ class _Build:
         if use.contract is not None:
             current = enforce(self.builder, current, use.contract, owner=use.name, at=use.at, columns=use.columns)
         if use.params.mode == "merge":
-            current = reduce_to_keys(self.builder, use, current)
+            with self.meant():
+                current = reduce_to_keys(self.builder, use, current)
         return self.builder.add(Write(use.name, input=current, sink=use.name, at=use.at, places=use.places))
 
 
@@ -212,4 +225,8 @@ def build(pipeline: Pipeline, facts: Facts, engine: Engine) -> tuple[Graph, tupl
         raise ConfigError.of(dict.fromkeys(work.errors))
     if builder.requests:
         raise FactsNeededError(builder.requests)
-    return Graph(tuple(builder.nodes.values()), dict(builder.outputs)), tuple(builder.problems)
+    graph = Graph(tuple(builder.nodes.values()), dict(builder.outputs))
+    problems = tuple(partial(graph, pipeline, frozenset(work.scoped)))
+    if problems:
+        raise ConfigError.of(problems)
+    return graph, tuple(builder.problems)

@@ -70,7 +70,7 @@ def _other_modes(modes: Iterable[str]) -> str | None:
 
 
 def _reads(graph: Graph, sink: str) -> list[str]:
-    """Sources and sinks' tables: each is read in full, for nothing remembers how far it came."""
+    """Sources and sinks' tables that are read in full: nothing remembers how far they came."""
     needed = graph.upstream(sink)
-    sources = [read.source for read in graph.reads if read.id in needed]
+    sources = [read.source for read in graph.reads if read.id in needed and not read.incremental]
     return [*sources, *(table.sink for table in graph.tables if table.id in needed)]

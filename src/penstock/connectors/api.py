@@ -306,6 +306,10 @@ class Source(ABC):
         Raises DataError SRC-110 where the range can no longer be read as it was planned (a file changed).
         """
 
+    def beyond(self, partition: Partition, after: Position | None) -> Position:  # noqa: ARG002 -- most need not know
+        """Where an epoch may end that begins after ``after``: ``latest``, with what has to be carried on of ``after``."""
+        return self.latest(partition)
+
     def recheck(self, request: ScanRequest) -> None:  # noqa: B027 -- most sources read one state of theirs
         """Once the rows of a scan have all been read, and before any of them is committed.
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from penstock.connectors.api import WriteMode
+from penstock.connectors.incremental import IncrementalParam
 from penstock.fields import AlsoCalled, Located, Name, NullWord, Params
 
 Labels = Annotated[
@@ -41,6 +42,7 @@ class SourceParams(Params):
     on_bad_value: Annotated[Literal["reject", "null", "fail"], NullWord] = Field(
         default="reject", description="What a value does that its column's type cannot take."
     )
+    incremental: IncrementalParam
     labels: Labels
 
 

@@ -24,6 +24,10 @@ DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 
 _NAME: Final = {"type": "string", "pattern": "^[a-z][a-z0-9_]{0,62}$"}
 _TEXT: Final = {"type": ["string", "null"]}
+_SCOPE: Final = {
+    "const": "epoch",
+    "description": "Over an incremental input: the rows of one epoch are meant, not all there are.",
+}
 _NAMES: Final = {"anyOf": [_NAME, {"type": "array", "minItems": 1, "items": _NAME}]}
 _PLACEHOLDER: Final = {
     "type": "string",
@@ -151,7 +155,7 @@ class _Builder:
         found = self._group("steps")
         for item in found:
             self._define(f"steps.{item.name}", self._step_form(item))
-        beside = {"name": _TEXT, "description": _TEXT}
+        beside = {"name": _TEXT, "scope": _SCOPE, "description": _TEXT}
         return {
             "type": "object",
             "description": "A map with one key, the step's name.",
@@ -204,6 +208,7 @@ def _transform() -> SchemaPiece:
             "from": {**_NAMES, "description": "The node whose rows it takes, or a list of them (union by name)."},
             "steps": {"type": ["array", "null"], "items": reference("step"), "description": "Steps, in order."},
             "sql": {"type": "string", "description": "One SELECT over node names, instead of `from` and `steps`."},
+            "scope": _SCOPE,
             "schema": _or_null(reference("schema")),
             "labels": {**_or_null(labels), "description": "Sensitivity labels by column, such as {email: [pii]}."},
             "description": {**_TEXT, "description": "What it is, for people."},

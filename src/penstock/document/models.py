@@ -80,17 +80,20 @@ class SinkUse:
 
 @dataclass(frozen=True, slots=True)
 class StepUse:
-    """A step in a transform; ``label`` is its ``name:`` or the step's own name."""
+    """A step in a transform; ``label`` is its ``name:`` or the step's own name. ``scope``: over an incremental input it means
+    the rows of one epoch.
+    """
 
     descriptor: Descriptor
     params: Params
     at: Location
     label: str
+    scope: Literal["epoch"] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Transform:
-    """``from`` and ``steps``, or one ``sql`` SELECT over node names."""
+    """``from`` and ``steps``, or one ``sql`` SELECT over node names; ``scope`` is that of all its steps."""
 
     name: str
     at: Location
@@ -100,6 +103,7 @@ class Transform:
     contract: Schema | None = None
     columns: Mapping[str, Location] = field(default_factory=dict)
     labels: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    scope: Literal["epoch"] | None = None
 
 
 @dataclass(frozen=True, slots=True)

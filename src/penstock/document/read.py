@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, Literal, TypeVar, cast
 
 from penstock.document.contracts import column_places, read_contract
 from penstock.document.extras import missing_distributions
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 _URL = re.compile("://")
 _KEYS = ("pipeline", "description", "params", "sources", "transforms", "sinks", "run")
-_TRANSFORM_KEYS = ("from", "steps", "sql", "schema", "labels", "description")
-_BESIDE_A_STEP = ("name", "description")
+_TRANSFORM_KEYS = ("from", "steps", "sql", "schema", "scope", "labels", "description")
+_BESIDE_A_STEP = ("name", "scope", "description")
 Found = TypeVar("Found")
 
 
@@ -299,7 +299,12 @@ class _Reader:
             return None
         labels = located(node.get("labels"))
         columns = column_places(node.get("schema"))
-        common = {"contract": self.contract(node), "columns": columns, "labels": self.labels(labels, node)}
+        common = {
+            "contract": self.contract(node),
+            "columns": columns,
+            "labels": self.labels(labels, node),
+            "scope": self.scope(node),
+        }
         if sql is not None:
             text = located(sql)
             if not isinstance(text, Located):
@@ -310,6 +315,15 @@ class _Reader:
             query = self.query(text)
             return Transform(name, at, sql=query, **common) if query is not None else None  # type: ignore[arg-type]  # typed one line above
         return Transform(name, at, inputs=tuple(self.inputs(node)), steps=tuple(self.steps(node)), **common)  # type: ignore[arg-type]
+
+    def scope(self, node: Mapping) -> Literal["epoch"] | None:
+        """``scope: epoch``, the only one there is."""
+        scope = node.get("scope")
+        if scope is None:
+            return None
+        if not isinstance(scope, Scalar) or scope.value != "epoch":
+            self.problem("DOC-203", '"scope" takes `epoch`: the rows of one epoch are meant', scope.at)
+        return "epoch"
 
     def query(self, text: Located) -> Located | None:
         try:
@@ -366,7 +380,8 @@ class _Reader:
         self.problems.extend(problems)
         label = node.get("name")
         text = label.value if isinstance(label, Scalar) and isinstance(label.value, str) else kinds[0]
-        return StepUse(descriptor, cast("Params", params), entry.key.at, text) if params is not None else None
+        scope = self.scope(node)
+        return StepUse(descriptor, cast("Params", params), entry.key.at, text, scope) if params is not None else None
 
 
 def _connection_of(node: Mapping) -> dict[str, str]:

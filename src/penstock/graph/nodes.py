@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import timedelta
+    from decimal import Decimal as Number
 
     from sqlglot import exp
 
@@ -100,13 +102,36 @@ class _OneInput(_Node):
 
 
 @dataclass(frozen=True, slots=True)
+class Cursor:
+    """What tells the new rows of a source from those that earlier epochs had: they stand beyond the newest value of ``by``.
+    Rows of that value are told apart by the columns ``identity``. ``lag`` is taken off the newest value, and what lies
+    beyond is read again; ``initial``, a checked literal, is the first value of all.
+    """
+
+    by: str
+    identity: tuple[str, ...]
+    lag: timedelta | Number | None = None
+    initial: exp.Expr | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Read(_Node):
-    """All columns of a source's range. ``columns`` None: all; ``predicate`` was pushed into the read."""
+    """All columns of a source's range. ``columns`` None: all; ``predicate`` was pushed into the read.
+
+    ``incremental``: the range begins where the last sealed epoch ended. With a ``cursor`` the node ``range`` (its id), a
+    filter that each epoch gives its condition, leaves out what is not in the range.
+    """
 
     source: str
     columns: tuple[str, ...] | None = None
     predicate: exp.Expr | None = None
+    incremental: bool = False
+    cursor: Cursor | None = None
     kind = NodeKind.READ
+
+    @property
+    def range(self) -> str:
+        return f"{self.id}.range"
 
 
 @dataclass(frozen=True, slots=True)

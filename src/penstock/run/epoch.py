@@ -20,6 +20,7 @@ from penstock.events import (
 from penstock.ledger.api import Account, EpochRecord, Seal
 from penstock.ledger.rejects import remove
 from penstock.run import balance
+from penstock.run.cursors import is_new, own_of
 from penstock.run.passes import Passes
 from penstock.run.settle import Situation, settle
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from penstock.connectors.api import EpochMarker, Staged
-    from penstock.ledger.api import Lease, RejectFile
+    from penstock.ledger.api import Lease, Range, RejectFile
     from penstock.run.surroundings import Surroundings
 
 
@@ -73,9 +74,12 @@ class EpochRunner:
         last = around.ledger.last_epoch(around.key, self._lease.incarnation)
         return settle(last, sealed, markers=markers, plan_hash=around.plan.hash)
 
-    def new(self, last: EpochRecord | None) -> SealedEpoch:
-        """Plans an epoch over what the sources have now and runs it."""
-        progress = _Progress(self._around.retried(lambda _: self._planned(last)))
+    def new(self, last: EpochRecord | None) -> SealedEpoch | None:
+        """Plans an epoch over what the sources have now and runs it; None where none of them has anything new."""
+        planned = self._around.retried(lambda _: self._planned(last))
+        if planned is None:
+            return None
+        progress = _Progress(planned)
         try:
             return self._run(progress)
         except PenstockError:
@@ -125,7 +129,7 @@ class EpochRunner:
 
     # ------------------------------------------------------------ planning
 
-    def _planned(self, last: EpochRecord | None) -> EpochRecord:
+    def _planned(self, last: EpochRecord | None) -> EpochRecord | None:
         around = self._around
         if last is not None and last.sealed_at is None:
             self._give_up(last)
@@ -134,8 +138,12 @@ class EpochRunner:
         attempt = uuid.uuid4().hex
         around.feeds.forget(keep=None)
         planned_at = around.clock.now()
-        ranges = around.feeds.ranges(f"{number}-{attempt}", planned_at)
+        positions = around.ledger.positions(around.key, self._lease.incarnation)
+        ranges = around.feeds.ranges(f"{number}-{attempt}", planned_at, positions)
         around.faults.reached("run.spooled")
+        if number > 1 and self._has_nothing_new(ranges, {name: sealed.get(name, 0) for name in around.sinks}):
+            around.feeds.forget(keep=None)
+            return None
         record = EpochRecord(
             around.key,
             self._lease.incarnation,
@@ -152,6 +160,18 @@ class EpochRunner:
         around.faults.reached("run.planned")
         around.events.emit(EpochPlanned(around.key.pipeline, number, len({item.source for item in ranges})))
         return record
+
+    def _has_nothing_new(self, ranges: Sequence[Range], sealed: Mapping[str, int]) -> bool:
+        """Whether all that is read is new rows only, of which there are none; a sink that is new gets its table all the
+        same.
+        """
+        reads = self._around.plan.graph.reads
+        return (
+            bool(reads)
+            and all(read.incremental for read in reads)
+            and all(sealed.values())
+            and not any(is_new(item.after, item.upto) for item in ranges)
+        )
 
     # ------------------------------------------------------------ running
 
@@ -222,7 +242,7 @@ class EpochRunner:
         around.ledger.seal(Seal(record, receipts, account.balance, account.rejects, around.schemas, now))
         around.faults.reached("run.sealed")
         for name, source in around.sources.items():
-            own = {item.partition: item.upto for item in record.ranges if item.source == name}
+            own = {item.partition: own_of(item.upto) for item in record.ranges if item.source == name}
             if own:
                 source.acknowledge(own)
         around.faults.reached("run.acknowledged")

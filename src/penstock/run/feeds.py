@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from sqlglot import exp
+
 from penstock.connectors.api import ScanRequest, Spooling
 from penstock.disk import sync_folder
 from penstock.engines.api import Pass
@@ -17,9 +19,12 @@ from penstock.events import SourceSpooled, SpoolMoved, SpoolStarted
 from penstock.graph import Graph
 from penstock.graph.moment import at_moment
 from penstock.graph.nodes import Read, Write
+from penstock.graph.span import bounds, within
 from penstock.ledger.api import KeptRows, Range, RejectFile
 from penstock.ledger.state import writing_state
 from penstock.run import balance
+from penstock.run.cursors import mark_of, newest, own_of
+from penstock.run.cursors import position as position_at
 from penstock.run.kept import KeptWriter, kept_rows, rejects_of, rows_of
 
 if TYPE_CHECKING:
@@ -53,25 +58,36 @@ class Feeds:
 
     # ------------------------------------------------------------ ranges
 
-    def ranges(self, name: str, moment: datetime) -> tuple[Range, ...]:
-        """Everything that the sources have now; ``name`` (epoch and attempt) names the folder of spooled files,
-        ``moment`` is the epoch's.
+    def ranges(self, name: str, moment: datetime, sealed: Mapping[tuple[str, str], Position]) -> tuple[Range, ...]:
+        """Everything that the sources have now, or what they have beyond their ``sealed`` positions, by (source,
+        partition); ``name`` (epoch and attempt) names the folder of spooled files, ``moment`` is the epoch's.
         """
-        reads = {read.source: read for read in self.plan.graph.reads}
-        return tuple(item for read in reads.values() for item in self._ranges(read, name, moment))
+        reads = {read.source: read for read in at_moment(self.plan.graph, moment).reads}
+        return tuple(item for read in reads.values() for item in self._ranges(read, self.folder / name, sealed))
 
-    def _ranges(self, read: Read, name: str, moment: datetime) -> Sequence[Range]:
-        source, folder = read.source, self.folder / name / read.source
+    def _ranges(self, read: Read, folder: Path, sealed: Mapping[tuple[str, str], Position]) -> Iterator[Range]:
         with _placed(read):
-            return [
-                Range(source, part.id, None, self._upto(source, part, folder=folder, moment=moment))
-                for part in self.sources[source].partitions()
-            ]
+            for part in self.sources[read.source].partitions():
+                after = sealed.get((read.source, part.id)) if read.incremental else None
+                upto = self._upto(read, part, after, folder / read.source)
+                yield Range(read.source, part.id, after, upto)
 
-    def _upto(self, name: str, part: Partition, *, folder: Path, moment: datetime) -> Position:
-        source = self.sources[name]
+    def _upto(self, read: Read, part: Partition, after: Position | None, folder: Path) -> Position:
+        if read.cursor is None:
+            return self._end(read, part, after, folder)
+        mark = mark_of(read, after)
+        beyond = bounds(read, mark, None)
+        own = self._end(read, part, None, folder, beyond)
+        rows = self._rows_of(read, Range(read.source, part.id, None, own), beyond)
+        return position_at(read, newest(self.engine, read, rows, mark), own)
+
+    def _end(
+        self, read: Read, part: Partition, after: Position | None, folder: Path, beyond: exp.Expr | None = None
+    ) -> Position:
+        """Where the source itself stands; what cannot be read twice alike is written down on the way."""
+        name, source = read.source, self.sources[read.source]
         if name not in self.plan.spools:
-            return source.latest(part)
+            return source.beyond(part, after)
         with writing_state(folder):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.events.emit(SpoolStarted(name))
@@ -82,26 +98,25 @@ class Feeds:
                 lambda records, of: self.events.emit(SpoolMoved(name, records, records / of if of else None)),
             )
         else:
-            position = self._copied(name, part, folder=folder, moment=moment)
+            position = self._copied(read, part, folder, beyond)
         with writing_state(folder):
             sync_folder(folder)
         self.events.emit(SourceSpooled(name, sum(item.stat().st_size for item in folder.iterdir())))
         return position
 
-    def _copied(self, name: str, part: Partition, *, folder: Path, moment: datetime) -> Position:
+    def _copied(self, read: Read, part: Partition, folder: Path, beyond: exp.Expr | None) -> Position:
         """The range as kept rows, by way of the engine: the columns and rows that the plan reads of it.
 
         Raises FatalError RUN-120 where a row got lost on the way.
         """
         from penstock.types.arrow import to_arrow
 
-        source = self.sources[name]
-        (read,) = (node for node in at_moment(self.plan.graph, moment).reads if node.source == name)
+        name, source = read.source, self.sources[read.source]
         assert read.schema is not None
         columns = to_arrow(read.schema)
         upto = source.latest(part)
         copy = Write(f"{name}.spool", input=read.id, sink=name, schema=read.schema)
-        rows = [source.scan(ScanRequest(part, None, upto, read.columns, read.predicate))]
+        rows = [source.scan(ScanRequest(part, None, upto, read.columns, self._asked(read, beyond)))]
         rejects = _SpooledRejects(folder / _REJECTS)
         work = Pass(Graph((read, copy)))
         outcome = self.engine.run(
@@ -127,24 +142,55 @@ class Feeds:
     # ------------------------------------------------------------ rows
 
     def of_read(self, node: Read, ranges: Sequence[Range]) -> list[Rows]:
-        """One ``Rows`` per range of the node's source."""
-        source = self.sources[node.source]
-        found: list[Rows] = [rows for item in ranges if self._is_copy(node, item) for rows in self._spooled(node, item)]
+        """One ``Rows`` per range of the node's source, of a copy two; with a cursor some rows more than are in it."""
+        found: list[Rows] = []
+        for item in ranges:
+            if item.source == node.source:
+                found += self._rows_of(node, _own(item), self._bounds(node, item))
+        return found
+
+    def _rows_of(self, node: Read, item: Range, beyond: exp.Expr | None) -> list[Rows]:
+        if self._is_copy(node, item):
+            return list(self._spooled(node, item))
         with _placed(node):
-            return found + [source.scan(request) for request in self._requests(node, ranges)]
+            return [self.sources[node.source].scan(self._request(node, item, beyond))]
+
+    def conditions(self, ranges: Sequence[Range]) -> Mapping[str, exp.Expr]:
+        """What the rows of an epoch's ranges fulfil, by the node that leaves out the others."""
+        reads = {read.source: read for read in self.plan.graph.reads if read.cursor is not None}
+        return {
+            reads[item.source].range: within(
+                reads[item.source], mark_of(reads[item.source], item.after), mark_of(reads[item.source], item.upto)
+            )
+            for item in ranges
+            if item.source in reads
+        }
 
     def recheck(self, node: Read, ranges: Sequence[Range]) -> None:
         """After the rows of ``of_read`` have been read. Raises DataError SRC-110 where a range changed meanwhile."""
         with _placed(node):
-            for request in self._requests(node, ranges):
-                self.sources[node.source].recheck(request)
+            for item in ranges:
+                if item.source == node.source and not self._is_copy(node, _own(item)):
+                    request = self._request(node, _own(item), self._bounds(node, item))
+                    self.sources[node.source].recheck(request)
 
-    def _requests(self, node: Read, ranges: Sequence[Range]) -> Iterator[ScanRequest]:
-        """What the node's source itself is asked for: ranges that were copied are not."""
-        parts = {part.id: part for part in self.sources[node.source].partitions()}
-        for item in ranges:
-            if item.source == node.source and not self._is_copy(node, item):
-                yield ScanRequest(parts[item.partition], item.after, item.upto, node.columns, node.predicate)
+    def _request(self, node: Read, item: Range, beyond: exp.Expr | None) -> ScanRequest:
+        """What the node's source itself is asked for."""
+        (part,) = (part for part in self.sources[node.source].partitions() if part.id == item.partition)
+        return ScanRequest(part, item.after, item.upto, node.columns, self._asked(node, beyond))
+
+    def _bounds(self, node: Read, item: Range) -> exp.Expr | None:
+        if node.cursor is None:
+            return None
+        return bounds(node, mark_of(node, item.after), mark_of(node, item.upto))
+
+    def _asked(self, node: Read, beyond: exp.Expr | None) -> exp.Expr | None:
+        """The condition that the source applies: the one it took when the run was planned, and the bounds of the range where it
+        takes them too.
+        """
+        if beyond is None or not self.sources[node.source].takes(beyond):
+            return node.predicate
+        return exp.and_(node.predicate, beyond) if node.predicate is not None else beyond
 
     def _is_copy(self, node: Read, item: Range) -> bool:
         source = self.sources[node.source]
@@ -184,6 +230,12 @@ def _placed(node: Read) -> Iterator[None]:
         yield
     except PenstockError as error:
         raise error.placed(node.at, node.places) from None
+
+
+def _own(item: Range) -> Range:
+    """The range as the source itself knows it: a cursor is none of its affairs."""
+    own = own_of(item.upto)
+    return item if own is item.upto else Range(item.source, item.partition, None, own)
 
 
 def _end(source: Source, part: Partition, scratch: Path) -> Position:

@@ -12,6 +12,7 @@ from penstock.graph import Graph
 from penstock.graph.chance import with_kept
 from penstock.graph.moment import at_moment
 from penstock.graph.nodes import Check, Sort, Write
+from penstock.graph.span import in_ranges
 from penstock.ledger.api import Account
 from penstock.ledger.rejects import RejectFiles
 from penstock.run import balance
@@ -76,7 +77,8 @@ class Passes:
 
     def _part(self, kept: Collection[str], *ends: str) -> Graph:
         whole = with_kept(self.around.plan.graph, kept)
-        return at_moment(whole.only(whole.upstream(*ends)), self.record.planned_at)
+        part = at_moment(whole.only(whole.upstream(*ends)), self.record.planned_at)
+        return in_ranges(part, self.around.feeds.conditions(self.record.ranges))
 
     def _run(
         self,

@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from penstock.errors import PenstockError
+from penstock.run.cursors import own_of
 from penstock.run.epoch import EpochRunner
 from penstock.run.targets import check_targets
 
@@ -26,7 +27,7 @@ _RENEW_S: Final = 20.0
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """The epochs that this run sealed, in order."""
+    """The epochs that this run sealed, in order; none where every source is incremental and had nothing new."""
 
     epochs: tuple[SealedEpoch, ...]
 
@@ -41,11 +42,15 @@ def run(around: Surroundings, holder: str, *, full_refresh: bool = False) -> Don
         runner = EpochRunner(around, lease)
         situation = around.retried(lambda _: _found(around, lease, runner))
         if situation.todo == "nothing":
-            return Done((runner.new(situation.epoch),))
+            return Done(_there(runner.new(situation.epoch)))
         finished = runner.finish(situation)
         if not around.retried(lambda _: _has_moved(around, finished)):
             return Done((finished,))
-        return Done((finished, runner.new(finished.record)))
+        return Done(_there(finished, runner.new(finished.record)))
+
+
+def _there(*epochs: SealedEpoch | None) -> tuple[SealedEpoch, ...]:
+    return tuple(epoch for epoch in epochs if epoch is not None)
 
 
 def _found(around: Surroundings, lease: Lease, runner: EpochRunner) -> Situation:
@@ -63,7 +68,7 @@ def _has_moved(around: Surroundings, finished: SealedEpoch) -> bool:
     """
     if not around.sources.keys() <= around.plan.replayable:
         return False
-    ends = {(item.source, item.partition): item.upto for item in finished.record.ranges}
+    ends = {(item.source, item.partition): own_of(item.upto) for item in finished.record.ranges}
     return any(
         (name, part.id) in ends and source.latest(part) != ends[name, part.id]
         for name, source in around.sources.items()

@@ -116,16 +116,18 @@ def _explained(request: Request, part: Part) -> Explained:
         found.connect()
         compiled, made = found.plan()
         last = found.ledger.last_sealed(found.key) if (found.state / LEDGER_FILE).exists() else None
-        return Explained(made, compiled, tuple(_ranges(found, made)), last, tuple(_news(found, last, made)))
+        return Explained(made, compiled, tuple(_ranges(found, made, last)), last, tuple(_news(found, last, made)))
 
 
-def _ranges(found: Opened, made: Plan) -> Iterator[Reach]:
-    for name in dict.fromkeys(read.source for read in made.graph.reads):
-        source, use = found.sources[name], found.pipeline.sources[name]
+def _ranges(found: Opened, made: Plan, last: EpochRecord | None) -> Iterator[Reach]:
+    sealed = found.ledger.positions(found.key, last.incarnation) if last is not None else {}
+    for read in {read.source: read for read in made.graph.reads}.values():
+        name, source, use = read.source, found.sources[read.source], found.pipeline.sources[read.source]
         try:
             for part in source.partitions():
-                upto = None if isinstance(source, Spooling) else source.latest(part)
-                yield Reach(name, part.id, None, upto)
+                after = sealed.get((name, part.id)) if read.incremental else None
+                is_open = isinstance(source, Spooling) or read.cursor is not None
+                yield Reach(name, part.id, after, None if is_open else source.beyond(part, after))
         except PenstockError as error:
             raise error.placed(use.at, use.places) from None
 

@@ -44,7 +44,7 @@ def literal(scope: Scope, value: Value, kind: LogicalType, *, of: str) -> exp.Ex
     """The value as a literal of the type; ``of`` names the column. Raises ConfigError CMP-258 where it is no such value."""
     if value is None:
         return exp.Cast(this=exp.null(), to=to_duckdb(kind))
-    tree = _literal(value, kind)
+    tree = literal_of(value, kind)
     if tree is None:
         written = f'"{value}"' if isinstance(value, str) else str(value).lower()
         scope.fail("CMP-258", f'{written[:100]} is no value of the column "{of}", which is {kind}', at=value)
@@ -61,14 +61,15 @@ def fits(tree: exp.Expr, kind: LogicalType) -> bool:
             text = f"{sign}{inner.name}"
             if not inner.is_string and kind == STRING:
                 return False
-            return _literal(text, kind) is not None
+            return literal_of(text, kind) is not None
         case exp.Paren():
             return fits(inner.this, kind)
         case _:
             return False
 
 
-def _literal(value: str | float | bool, kind: LogicalType) -> exp.Expr | None:  # noqa: FBT001 -- a value of a document
+def literal_of(value: str | float | bool, kind: LogicalType) -> exp.Expr | None:  # noqa: FBT001 -- a value of a document
+    """The value as a literal of the type; None where it is no such value."""
     match kind:
         case Decimal():
             return _number(value, kind)

@@ -29,7 +29,7 @@ _SINKS = {
         params=SinkParams,
         make=lambda *_: None,
         example=f"type: {name}",
-        modes=("append", "merge"),
+        modes=("append", "merge", "overwrite"),
         capabilities=capabilities,
     )
     for name, capabilities in (

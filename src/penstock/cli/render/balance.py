@@ -21,6 +21,12 @@ _LOUD = frozenset({"read", "table", "write", "join", "aggregate", "explode", "un
 
 def balance_sheet(result: RunResult) -> Iterator[RenderableType]:
     """What was sealed, and what was rejected; of a run that failed what its last epoch had rejected until then."""
+    if not result.epochs and result.status.value == "done":
+        yield Text.assemble(
+            (f"{result.pipeline}", "bold"),
+            "  nothing new  ",
+            (f"{result.duration_ms / 1000:.1f} s, run {result.run_id}", "dim"),
+        )
     for epoch in result.epochs:
         yield _title(result, epoch)
         yield nodes_table(epoch.account.balance)

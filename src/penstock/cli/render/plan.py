@@ -79,19 +79,30 @@ def _narrowed(name: str, explained: Explained) -> str:
     if node.predicate is not None:
         facts.append(f"where {node.predicate.sql(dialect='duckdb')}")
     for item in explained.ranges:
-        if item.source == node.source and item.upto is not None:
-            facts += _position(item.upto)
+        if item.source == node.source:
+            facts += _beyond(item.after)
+            facts += _position(item.upto or {}, item.after or {})
     return f" ({', '.join(facts)})" if facts else ""
 
 
-def _position(position: Position) -> Iterator[str]:
-    """``3 files``, ``version 7``: what a position counts. Its texts are between the connector and its system, and ``v`` is
-    the version of its own form.
+def _beyond(position: Position | None) -> Iterator[str]:
+    """``beyond updated_at 2024-01-31``: where an earlier epoch ended."""
+    match position:
+        case {"cursor": {"by": [str() as by, *_], "value": str() as value}}:
+            yield f"beyond {by} {value}"
+
+
+def _position(position: Position, after: Position) -> Iterator[str]:
+    """``3 files``, ``1 of 3 files``, ``version 7``: what a range counts. Its texts are between the connector and its system,
+    and ``v`` is the version of its own form.
     """
     for name, value in position.items():
         match value:
             case list() | tuple():
-                yield f"{len(value):,} {name.removesuffix('s') if len(value) == 1 else name}"
+                before = after.get(name)
+                known = [item for item in value if item in before] if isinstance(before, list | tuple) else []
+                new = f"{len(value) - len(known):,} new of " if before is not None else ""
+                yield f"{new}{len(value):,} {name.removesuffix('s') if len(value) == 1 else name}"
             case int() if name != "v":
                 yield f"{name} {value}"
 

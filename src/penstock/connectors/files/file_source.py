@@ -12,6 +12,7 @@ from penstock.connectors.files.listing import (
     Listing,
     check_described,
     check_untouched,
+    grown,
     planned,
     position_of,
     state_of,
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from penstock.types import LogicalType
 
 # Not PROJECTION: every value of text is looked at, so that bad ones are found whoever uses the column.
-CAPABILITIES: Final = frozenset({Capability.REPLAYABLE, Capability.NATIVE, Capability.LOCAL})
+CAPABILITIES: Final = frozenset({Capability.REPLAYABLE, Capability.NATIVE, Capability.LOCAL, Capability.NEW_FILES})
 NOTES: Final = (
     "A file that changes after planning, and be it while it is read, fails the epoch.",
     "Of a file over 8 MiB, a change that keeps size and time is seen only where it touches one of 64 sampled pieces.",
@@ -109,6 +110,18 @@ class FileSource(Source):
         if self._last is not None:
             check_described(files, self._last[0])
         return position_of([state_of(file) for file in files])
+
+    def beyond(self, partition: Partition, after: Position | None) -> Position:
+        """With ``incremental: files`` the files that have been read once those are that are new. Errors as ``latest``, and
+        DataError SRC-113 (a file has changed, and the document wants none to).
+        """
+        new = self._params.incremental.files if self._params.incremental is not None else None
+        if new is None:
+            return self.latest(partition)
+        files = self._found()
+        if self._last is not None:
+            check_described(files, self._last[0])
+        return grown(files, after, on_change=new.on_change, skips_same=new.same_content == "skip")
 
     def scan(self, request: ScanRequest) -> Rows:
         """Raises as ``describe``; ConfigError SRC-131 (a foreign position); DataError SRC-110 (a file has changed or is

@@ -5,9 +5,9 @@ from __future__ import annotations
 import glob
 import os
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from penstock.errors import ConfigError, DataError, nearest
 
@@ -38,16 +38,23 @@ class FoundFile:
 class State:
     """What a file was. ``checksum`` (XXH3) is over all bytes of a file of at most 8 MiB, else over 64 pieces of 64 KiB
     spread evenly, first and last bytes among them: a change that leaves size and time of modification as they were, and
-    touches none of the pieces, is not seen.
+    touches none of the pieces, is not seen. ``same_as``: it was passed over, since a file of that name has its content.
     """
 
     name: str
     size: int
     mtime_ns: int
     checksum: str
+    same_as: str | None = None
 
     def to_json(self) -> dict[str, Json]:
-        return {"path": self.name, "size": self.size, "mtime_ns": self.mtime_ns, "checksum": self.checksum}
+        found: dict[str, Json] = {
+            "path": self.name,
+            "size": self.size,
+            "mtime_ns": self.mtime_ns,
+            "checksum": self.checksum,
+        }
+        return found if self.same_as is None else {**found, "same_as": self.same_as}
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +192,11 @@ def states_of(position: Position | None) -> tuple[State, ...]:
 def _state(entry: Json) -> State:
     match entry:
         case {"path": str() as name, "size": int() as size, "mtime_ns": int() as mtime, "checksum": str() as checksum}:
-            return State(name, size, mtime, checksum)
+            match entry:
+                case {"same_as": str() as same_as}:
+                    return State(name, size, mtime, checksum, same_as)
+                case _:
+                    return State(name, size, mtime, checksum)
         case _:
             raise _foreign()
 
@@ -213,6 +224,41 @@ def planned(found: Sequence[FoundFile], after: Position | None, upto: Position) 
     return tuple(chosen)
 
 
+def grown(
+    found: Sequence[FoundFile],
+    after: Position | None,
+    *,
+    on_change: Literal["again", "ignore", "fail"],
+    skips_same: bool,
+) -> Position:
+    """What has been read once the new files among ``found`` have been, too: files that are gone stay in it, so that they
+    are not read again when they come back. A file that was only touched is no other. Looks into new and changed files alone.
+
+    Raises ConfigError SRC-131, SRC-132; DataError SRC-113 where one has changed and ``on_change`` is fail.
+    """
+    states = {state.name: state for state in states_of(after)}
+    contents = {(state.size, state.checksum): state.name for state in states.values()}
+    for file in found:
+        before = states.get(file.name)
+        if before is not None and (before.size, before.mtime_ns) == (file.size, file.mtime_ns):
+            continue
+        now = state_of(file)
+        content = (now.size, now.checksum)
+        if before is not None and (content == (before.size, before.checksum) or on_change == "ignore"):
+            continue
+        if before is not None and on_change == "fail":
+            raise DataError(
+                "SRC-113",
+                f'the file "{file.name}" has changed since it was read',
+                hint="on_change: again reads it again as a whole; ignore leaves it as it was read",
+            )
+        if before is None and skips_same and content in contents:
+            now = replace(now, same_as=contents[content])
+        contents.setdefault(content, file.name)
+        states[file.name] = now
+    return position_of([states[name] for name in sorted(states)])
+
+
 def check_untouched(found: Sequence[FoundFile], after: Position | None, upto: Position) -> None:
     """After ``planned`` has found these files as they were, and they have been read: whether nobody wrote to them
     meanwhile. Errors as ``planned``.
@@ -235,7 +281,7 @@ def _ranged(found: Sequence[FoundFile], after: Position | None, upto: Position) 
     done = set(states_of(after))
     by_name = {file.name: file for file in found}
     for state in states_of(upto):
-        if state in done:
+        if state in done or state.same_as is not None:
             continue
         file = by_name.get(state.name)
         if file is None:

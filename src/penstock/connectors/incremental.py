@@ -1,0 +1,108 @@
+"""What is new in a source since the last sealed epoch: the parameter ``incremental``, which any source may have."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import BeforeValidator, Field, PlainSerializer, PlainValidator, WithJsonSchema, model_validator
+
+from penstock.fields import DURATION, Names, Params, parse_duration
+
+if TYPE_CHECKING:
+    from pydantic import GetJsonSchemaHandler
+    from pydantic.json_schema import JsonSchemaValue
+    from pydantic_core import CoreSchema
+
+
+def _lag(value: object) -> timedelta | float:
+    if isinstance(value, int | float) and not isinstance(value, bool) and value > 0:
+        return value
+    try:
+        found = parse_duration(value)
+    except ValueError:
+        raise ValueError('takes a duration such as "7 days", or for a cursor of numbers a number above 0') from None
+    if not found:
+        raise ValueError("takes more than no time at all")
+    return found
+
+
+Lag = Annotated[
+    timedelta | int | float,
+    PlainValidator(_lag),
+    PlainSerializer(str, return_type=str),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {
+                    "type": "string",
+                    "title": DURATION,
+                    "pattern": r"^\s*\d+(\.\d+)?\s*[A-Za-z]+\s*$",
+                    "examples": ["7 days"],
+                },
+                {"type": "number", "exclusiveMinimum": 0},
+            ]
+        }
+    ),
+]
+
+
+class NewFiles(Params):
+    """``incremental: {files: …}``: which files are new."""
+
+    on_change: Literal["again", "ignore", "fail"] = Field(
+        default="again",
+        description="What a file does that has changed since it was read: it is read again as a whole, or not, or stops the run.",
+    )
+    same_content: Literal["read", "skip"] = Field(
+        default="read",
+        description="What a new file does whose content is that of a file which was read before: skip passes over it.",
+    )
+
+
+class Incremental(Params):
+    """One of ``files`` and ``cursor``. Where the word alone says it all (``incremental: files``) it stands for the map."""
+
+    files: NewFiles | None = Field(default=None, description="Each file once, by name, size, time and checksum.")
+    cursor: Names = Field(
+        default=(),
+        description="The column that grows with every new or changed row; further ones tell rows of the same value apart.",
+    )
+    lag: Lag | None = Field(
+        default=None,
+        description="How far behind the newest value rows may still come: so much is read again, for a sink that merges.",
+    )
+    initial: str | int | float | None = Field(default=None, description="The cursor's first value, the first time.")
+
+    @model_validator(mode="after")
+    def _is_one(self) -> Incremental:
+        if (self.files is None) == (not self.cursor):
+            raise ValueError("takes one of `files` and `cursor`")
+        for name in ("lag", "initial"):
+            if not self.cursor and getattr(self, name) is not None:
+                raise ValueError(f"takes `{name}` with a `cursor` only")
+        return self
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {"anyOf": [{"const": "files"}, handler.resolve_ref_schema(handler(core))]}
+
+
+def _spelled_out(value: object) -> object:
+    if value == "files":
+        return {"files": {}}
+    if isinstance(value, str):
+        raise ValueError("takes `files`, or a map with a `cursor`")  # noqa: TRY004 -- pydantic's protocol
+    return value
+
+
+IncrementalParam = Annotated[
+    Incremental | None,
+    BeforeValidator(_spelled_out),
+    Field(
+        default=None,
+        description="What each run reads: `files` (each once), or the rows beyond a cursor; without it everything.",
+    ),
+]
+
+__all__ = ["Incremental", "IncrementalParam", "NewFiles"]

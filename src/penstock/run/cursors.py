@@ -1,0 +1,145 @@
+"""How far a cursor has come: found by a look at the rows of a range before it is written, kept in the range's position.
+
+Position: ``{"v": 1, "cursor": {"by": [columns], "value": text or null, "seen": [sums]}, "at": the source's own}``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from sqlglot import exp
+
+from penstock.connectors.api import BatchWriter, Staged
+from penstock.engines.api import Pass
+from penstock.errors import ConfigError, DataError
+from penstock.graph import Graph
+from penstock.graph.nodes import Aggregate, Column, Filter, Write
+from penstock.graph.span import Mark, condition, identity
+from penstock.trees import call, column, struct, text_of
+from penstock.types import STRING, Field, Schema
+from penstock.types.logical import List, Struct, StructField
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import pyarrow as pa
+
+    from penstock.connectors.api import Json, Position, Rows
+    from penstock.engines.api import Engine
+    from penstock.graph.nodes import Read
+
+_VERSION: Final = 1
+MOST_SEEN: Final = 10_000  # rows of the newest value that a position names
+_ROWS: Final = List(Struct((StructField("value", STRING), StructField("row", STRING))))
+_FOUND: Final = Schema((Field("newest", STRING), Field("rows", _ROWS)))
+
+
+def position(read: Read, mark: Mark | None, own: Position) -> Position:
+    """``own`` is where the source itself stands. ``mark`` None: no row has a value yet."""
+    assert read.cursor is not None
+    cursor: Json = {
+        "by": [read.cursor.by, *read.cursor.identity],
+        "value": mark.value if mark else None,
+        "seen": sorted(mark.seen) if mark else [],
+    }
+    return {"v": _VERSION, "cursor": cursor, "at": own}
+
+
+def own_of(position: Position) -> Position:
+    """Where the source itself stands in a position that may have a cursor."""
+    match position:
+        case {"v": 1, "cursor": _, "at": dict() as own}:
+            return own
+        case _:
+            return position
+
+
+def mark_of(read: Read, position: Position | None) -> Mark | None:
+    """Raises ConfigError RUN-130 where the position is of another cursor."""
+    assert read.cursor is not None
+    match position:
+        case {"v": 1, "cursor": {"by": list() as by, "value": value, "seen": list() as seen}}:
+            if by[:1] != [read.cursor.by]:
+                raise ConfigError(
+                    "RUN-130",
+                    f'"{read.source}" has been read up to now by the cursor "{by[0]}", and is asked by "{read.cursor.by}"',
+                    hint="name the one it had, or begin anew with --full-refresh",
+                )
+            return Mark(str(value), frozenset(map(str, seen))) if value is not None else None
+        case _:
+            return None  # it was read in full before
+
+
+def newest(engine: Engine, read: Read, rows: Sequence[Rows], after: Mark | None) -> Mark | None:
+    """The mark that a range beyond ``after`` ends at; ``after`` itself where there is nothing beyond.
+
+    Raises DataError SRC-111 where more rows have the newest value than a position can name.
+    """
+    cursor, schema = read.cursor, read.schema
+    assert cursor is not None
+    assert schema is not None
+    beyond = Filter("beyond", input=read.id, condition=condition(read, after, None), schema=schema)
+    by = column(cursor.by)
+    known = exp.Filter(
+        this=call("max", by), expression=exp.Where(this=exp.Not(this=exp.Is(this=by, expression=exp.null())))
+    )
+    row = struct({"value": text_of(by), "row": identity(read) if cursor.lag is None else exp.cast(exp.null(), "text")})
+    most = 1 if cursor.lag is not None else MOST_SEEN + 1
+    measures = (
+        Column("newest", text_of(known)),
+        Column("rows", call("arg_max", row, by, exp.Literal.number(most))),
+    )
+    found = Aggregate("newest", input=beyond.id, by=(), measures=measures, schema=_FOUND)
+    collected = _Collected()
+    write = Write("mark", input=found.id, sink="mark", schema=_FOUND)
+    engine.run(
+        Pass(Graph((read, beyond, found, write))),
+        inputs={read.id: rows},
+        outputs={"mark": lambda: collected},
+        rejects=_Unheard(),
+    )
+    (top, listed), *_ = [(item["newest"], item["rows"]) for batch in collected.batches for item in batch.to_pylist()]
+    if top is None:
+        return after
+    seen = frozenset(item["row"] for item in listed if item["value"] == top) if cursor.lag is None else frozenset()
+    if len(seen) > MOST_SEEN:
+        raise DataError(
+            "SRC-111",
+            f'more than {MOST_SEEN:,} rows of "{read.source}" have the newest value of its cursor, {cursor.by} = {top}',
+            hint=f"name columns that tell them apart and a finer cursor, such as [{cursor.by}, id]; or a `lag`, for a sink that merges",
+        )
+    if after is not None and top == after.value:
+        seen |= after.seen
+    return Mark(top, seen)
+
+
+@dataclass(slots=True)
+class _Collected(BatchWriter):
+    batches: list[pa.RecordBatch] = field(default_factory=list)
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        self.batches.append(batch)
+
+    def stage(self) -> Staged:
+        return Staged(sum(batch.num_rows for batch in self.batches), 0)
+
+    def abort(self) -> None:
+        self.batches.clear()
+
+
+class _Unheard:
+    """Bad records are told when the range itself is read."""
+
+    def write(self, node: str, batch: pa.RecordBatch) -> None: ...
+
+    def clear(self, node: str) -> None: ...
+
+
+def is_new(after: Mapping[str, Json] | None, upto: Position) -> bool:
+    """Whether a range of a source with a cursor may have rows: whether its mark moved."""
+    match after, upto:
+        case {"cursor": before}, {"cursor": now}:
+            return before != now
+        case _:
+            return after != upto

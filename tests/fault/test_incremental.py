@@ -1,0 +1,366 @@
+"""New rows only: each in one epoch, none in two, whatever comes between the runs and whenever one of them dies."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import tempfile
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import pytest
+from epochs import completed, once
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from systems import FILES
+
+from penstock.faults.points import Faults
+from penstock.ledger.api import RunStatus
+
+if TYPE_CHECKING:
+    from penstock.service.running import RunResult
+    from penstock.testing.servers import PostgresServer
+
+ROW = tuple[int, str | None, str]
+
+
+def rows_of(folder: Path, name: str = "one") -> list[Any]:
+    parts = sorted((folder / "out" / name).glob("*.parquet"))
+    if not parts:
+        return []
+    connection = duckdb.connect()
+    return connection.execute("select k from read_parquet(?) order by k", [list(map(str, parts))]).fetchall()
+
+
+def keys(rows: list[Any]) -> list[int]:
+    return [row[0] for row in rows]
+
+
+# ---------------------------------------------------------------- cursors
+
+
+class Shop:
+    """A table in SQLite and a pipeline over it."""
+
+    def __init__(self, folder: Path, cursor: str, sinks: int = 1, kind: str = "timestamp") -> None:
+        self.folder = folder
+        self.file = folder / "shop.yml"
+        outputs = "".join(
+            f"  {name}: {{from: t, type: parquet, path: out/{name}, mode: append}}\n" for name in ("one", "two")[:sinks]
+        )
+        self.file.write_text(
+            "pipeline: shop\nsources:\n"
+            f"  t: {{type: sqlite, path: shop.db, table: t, incremental: {cursor},\n"
+            f"      schema: {{columns: {{k: int64, at: '{kind}?', v: string}}}}}}\n"
+            f"sinks:\n{outputs}run: {{memory: 256 MiB, threads: 1}}\n",
+            encoding="utf-8",
+        )
+        with closing(sqlite3.connect(folder / "shop.db")) as connection:
+            stored = {"int64": "integer", "decimal(20,4)": "decimal(20,4)"}.get(kind, "text")
+            connection.execute(f"create table t (k integer, at {stored}, v text)")
+
+    def add(self, *rows: ROW) -> None:
+        with closing(sqlite3.connect(self.folder / "shop.db")) as connection:
+            connection.executemany("insert into t values (?, ?, ?)", rows)
+            connection.commit()
+
+    def run(self) -> RunResult:
+        return completed(FILES, self.file)
+
+
+def moment(number: int) -> str:
+    return f"2024-01-01T00:00:{number:02}"
+
+
+def test_ties_at_the_end_of_an_epoch_come_once(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, "{cursor: at}")
+    shop.add((1, moment(1), "a"), (2, moment(2), "b"))
+    assert shop.run().written == 2
+    shop.add((3, moment(2), "late"), (4, moment(3), "c"))
+    result = shop.run()
+    assert result.written == 2
+    (entry,) = (found for found in result.epochs[0].account.balance if found.node == "t.range")
+    assert (sum(entry.into.values()), entry.out, entry.filtered) == (4, 2, 2)
+    assert keys(rows_of(tmp_path)) == [1, 2, 3, 4]
+
+
+def test_where_nothing_is_new_there_is_no_epoch(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, "{cursor: at}")
+    shop.add((1, moment(1), "a"))
+    assert [epoch.record.number for epoch in shop.run().epochs] == [1]
+    assert shop.run().epochs == ()
+    shop.add((2, moment(1), "b"))
+    assert [epoch.record.number for epoch in shop.run().epochs] == [2]
+    assert not (tmp_path / ".penstock" / "spool").exists() or not any(
+        (tmp_path / ".penstock" / "spool").rglob("*.arrow")
+    )
+
+
+def test_rows_without_a_value_are_rejects_and_stop_nobody(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, "{cursor: at}")
+    shop.add((1, None, "nowhere"))
+    assert shop.run().rejected == 1
+    shop.add((2, moment(1), "a"))
+    result = shop.run()
+    assert (result.written, result.rejected) == (1, 1)
+    assert [(cause.cause, cause.rows) for cause in result.by_cause()] == [("null_cursor", 1)]
+
+
+def test_an_empty_table_is_an_epoch_the_first_time(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, "{cursor: at}")
+    assert [epoch.record.number for epoch in shop.run().epochs] == [1]
+    assert shop.run().epochs == ()
+    shop.add((1, moment(1), "a"))
+    assert shop.run().written == 1
+
+
+def test_the_first_epoch_begins_at_its_initial_value(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, "{cursor: at, initial: '2024-01-01T00:00:05'}")
+    shop.add((1, moment(4), "before"), (2, moment(5), "at"), (3, moment(6), "after"))
+    shop.run()
+    assert keys(rows_of(tmp_path)) == [2, 3]
+
+
+def test_rows_of_one_value_are_told_apart_by_further_columns(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, "{cursor: [at, k]}")
+    shop.add((5, moment(1), "a"))
+    shop.run()
+    shop.add((3, moment(1), "a smaller key, later"))
+    shop.run()
+    assert keys(rows_of(tmp_path)) == [3, 5]
+    position = json.loads(position_of(tmp_path))
+    assert position["cursor"]["by"] == ["at", "k"]
+
+
+def position_of(folder: Path) -> str:
+    with closing(sqlite3.connect(folder / ".penstock" / "ledger.db")) as connection:
+        ((text,),) = connection.execute("select position from positions").fetchall()
+    return str(text)
+
+
+def test_more_rows_at_the_end_than_a_position_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("penstock.run.cursors.MOST_SEEN", 3)
+    shop = Shop(tmp_path, "{cursor: at}")
+    shop.add(*((number, moment(1), "a") for number in range(3)))
+    assert shop.run().written == 3
+    shop.add(*((number, moment(2), "a") for number in range(3, 7)))
+    result = once(FILES, shop.file, Faults())
+    assert [problem.code for problem in result.problems] == ["SRC-111"]
+    assert keys(rows_of(tmp_path)) == [0, 1, 2]
+
+
+def test_the_position_of_another_cursor(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, "{cursor: at}")
+    shop.add((1, moment(1), "a"))
+    shop.run()
+    shop.file.write_text(shop.file.read_text(encoding="utf-8").replace("cursor: at", "cursor: k"), encoding="utf-8")
+    result = once(FILES, shop.file, Faults())
+    assert [problem.code for problem in result.problems] == ["RUN-130"]
+    assert once(FILES, shop.file, Faults(), full_refresh=True).status is RunStatus.DONE
+    assert keys(rows_of(tmp_path)) == [1]
+
+
+def test_a_full_refresh_begins_anew(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, "{cursor: at}")
+    shop.add((1, moment(1), "a"))
+    shop.run()
+    shop.add((2, moment(0), "behind"))
+    assert shop.run().epochs == ()
+    assert once(FILES, shop.file, Faults(), full_refresh=True).status is RunStatus.DONE
+    assert keys(rows_of(tmp_path)) == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("kind", "values"),
+    [
+        ("int64", ["-5", "0", "9007199254740993", "9007199254740994"]),
+        ("decimal(20,4)", ["-0.5", "1.0000", "1.0001", "12345678901234.5678"]),
+        ("date", ["1500-01-01", "1970-01-01", "2024-02-29", "9999-12-31"]),
+        ("timestamptz", ["2024-03-31T00:59:59.999999Z", "2024-03-31T01:00:00+00:00", "2024-10-27T01:30:00+01:00",
+                         "2024-10-27T01:30:00+00:00"]),
+        ("string", ["", "O'Hara", "a\u0301", "\U0001f6e2"]),
+    ],
+)  # fmt: skip
+def test_values_of_every_kind_keep_their_place(kind: str, values: list[str], tmp_path: Path) -> None:
+    shop = Shop(tmp_path, "{cursor: at}", kind=kind)
+    for number, value in enumerate(values):
+        shop.add((number, value, "a"))
+        assert shop.run().written == 1, value
+        shop.add((number + 10, value, "tie"))
+        assert shop.run().written == 1, value
+    assert keys(rows_of(tmp_path)) == sorted([*range(len(values)), *range(10, 10 + len(values))])
+
+
+POINTS = (
+    "run.planned",
+    "run.kept",
+    "run.staged",
+    "run.before_commit",
+    "run.committed",
+    "run.before_seal",
+    "run.sealed",
+)
+ACTS = st.lists(
+    st.one_of(
+        st.tuples(st.just("add"), st.lists(st.sampled_from([0, 0, 1, 1, 2]), min_size=1, max_size=4)),
+        st.tuples(st.just("die"), st.sampled_from(POINTS)),
+        st.tuples(st.just("run"), st.none()),
+    ),
+    min_size=1,
+    max_size=8,
+)
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(acts=ACTS, sinks=st.sampled_from([1, 2]))
+def test_every_row_comes_once_whatever_happens(acts: list[Any], sinks: int) -> None:
+    """Rows come with the newest value so far, or later ones; runs die between them."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        shop, newest, count = Shop(folder, "{cursor: at}", sinks), 1, 0
+        for act, given_ in acts:
+            if act == "add":
+                for step in given_:
+                    newest += step
+                    count += 1
+                    shop.add((count, moment(min(newest, 59)), f"row {count}"))
+            elif act == "die":
+                once(FILES, shop.file, Faults({(given_, 1): "raise"}))
+            else:
+                shop.run()
+        shop.run()
+        for sink in ("one", "two")[:sinks]:
+            assert keys(rows_of(folder, sink)) == list(range(1, count + 1))
+
+
+@pytest.mark.server
+def test_a_table_of_postgres_gives_what_is_new_alone(
+    tmp_path: Path, postgres_server: PostgresServer, postgres_database: str
+) -> None:
+    """The server is asked for the rows beyond the last value, and what it changed is merged."""
+    postgres_server.sql(
+        "create table t as select k, timestamptz '2024-01-01 00:00+00' + k * interval '1 min' as at, 'a' || k as v"
+        " from generate_series(1, 1000) k",
+        database=postgres_database,
+    )
+    file = tmp_path / "live.yml"
+    file.write_text(
+        "pipeline: live\nsources:\n"
+        f'  t: {{type: postgres, connection: "{postgres_server.url(postgres_database)}", table: t, incremental: {{cursor: at, lag: 2 min}}}}\n'
+        "sinks: {one: {from: t, type: sqlite, path: out.db, table: t, mode: merge, keys: [k]}}\n",
+        encoding="utf-8",
+    )
+    assert completed(FILES, file).written == 1000
+    postgres_server.sql(
+        "update t set v = 'new', at = timestamptz '2024-01-02 00:00+00' where k = 7", database=postgres_database
+    )
+    result = completed(FILES, file)
+    (receipt,) = (epoch.receipts["one"] for epoch in result.epochs)
+    assert (receipt.rows, receipt.updated, receipt.unchanged) == (4, 1, 3)  # 998 to 1000 are within the lag
+    assert result.read == 4
+
+
+# ---------------------------------------------------------------- files
+
+
+class Folder:
+    def __init__(self, folder: Path, incremental: str = "files", form: str = "csv") -> None:
+        self.folder = folder
+        (folder / "in").mkdir()
+        self.file = folder / "files.yml"
+        self.file.write_text(
+            "pipeline: files\nsources:\n"
+            f"  t: {{type: {form}, path: in, incremental: {incremental}, schema: {{columns: {{k: int64}}}}}}\n"
+            "sinks: {one: {from: t, type: parquet, path: out/one, mode: append}}\n"
+            "run: {memory: 256 MiB, threads: 1}\n",
+            encoding="utf-8",
+        )
+
+    def put(self, name: str, *values: int) -> Path:
+        path = self.folder / "in" / name
+        path.write_text("\n".join(["k", *map(str, values)]) + "\n", encoding="utf-8")
+        return path
+
+    def run(self) -> RunResult:
+        return completed(FILES, self.file)
+
+    @property
+    def found(self) -> list[int]:
+        return keys(rows_of(self.folder))
+
+
+def test_each_file_is_read_once(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    folder.put("a.csv", 1, 2)
+    assert folder.run().written == 2
+    assert folder.run().epochs == ()
+    folder.put("b.csv", 3)
+    assert folder.run().written == 1
+    assert folder.found == [1, 2, 3]
+
+
+def test_a_file_that_goes_and_comes_back_or_is_touched_is_the_same(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    first, _ = folder.put("a.csv", 1), folder.put("b.csv", 2)
+    folder.run()
+    first.rename(tmp_path / "away.csv")
+    folder.put("c.csv", 3)
+    folder.run()
+    (tmp_path / "away.csv").rename(first)
+    os.utime(first, (1, 1))
+    assert folder.run().epochs == ()
+    assert folder.found == [1, 2, 3]
+
+
+@pytest.mark.parametrize(("policy", "found"), [("again", [1, 1, 2]), ("ignore", [1]), ("fail", [1])])
+def test_a_file_that_changed(policy: str, found: list[int], tmp_path: Path) -> None:
+    folder = Folder(tmp_path, f"{{files: {{on_change: {policy}}}}}")
+    folder.put("a.csv", 1)
+    folder.run()
+    folder.put("a.csv", 1, 2)
+    result = once(FILES, folder.file, Faults())
+    assert [problem.code for problem in result.problems] == (["SRC-113"] if policy == "fail" else [])
+    assert folder.found == found
+
+
+@pytest.mark.parametrize(("policy", "found"), [("skip", [1, 2]), ("read", [1, 1, 2])])
+def test_the_same_content_under_another_name(policy: str, found: list[int], tmp_path: Path) -> None:
+    folder = Folder(tmp_path, f"{{files: {{same_content: {policy}}}}}")
+    folder.put("a.csv", 1)
+    folder.run()
+    folder.put("copy.csv", 1)
+    folder.put("new.csv", 2)
+    folder.run()
+    assert folder.found == found
+    assert folder.run().epochs == ()
+
+
+def test_twins_that_come_at_once_are_one(tmp_path: Path) -> None:
+    folder = Folder(tmp_path, "{files: {same_content: skip}}")
+    folder.put("a.csv", 1)
+    folder.put("b.csv", 1)
+    folder.run()
+    assert folder.found == [1]
+
+
+@pytest.mark.parametrize("point", ["run.planned", "run.committed", "run.before_seal", "run.sealed"])
+def test_a_run_that_dies_reads_its_files_once(point: str, tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    folder.put("a.csv", 1)
+    folder.run()
+    folder.put("b.csv", 2)
+    once(FILES, folder.file, Faults({(point, 1): "raise"}))
+    folder.put("c.csv", 3)
+    folder.run()
+    assert folder.found == [1, 2, 3]
+
+
+def test_bad_records_of_new_files_are_rejected_once(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    folder.put("a.csv", 1).write_text("k\n1\nx\n", encoding="utf-8")
+    assert folder.run().rejected == 1
+    folder.put("b.csv", 2)
+    assert folder.run().rejected == 0
