@@ -17,12 +17,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from systems import FILES
 
+from penstock.cli.app import execute
 from penstock.faults.points import Faults
 from penstock.ledger.api import RunStatus
+from penstock.testing.web import Reply, WebServer
 
 if TYPE_CHECKING:
     from penstock.service.running import RunResult
     from penstock.testing.servers import PostgresServer
+    from penstock.testing.web import Received
 
 ROW = tuple[int, str | None, str]
 
@@ -364,3 +367,63 @@ def test_bad_records_of_new_files_are_rejected_once(tmp_path: Path) -> None:
     assert folder.run().rejected == 1
     folder.put("b.csv", 2)
     assert folder.run().rejected == 0
+
+
+# ---------------------------------------------------------------- services, many tables
+
+
+def test_a_listing_is_fetched_whole_and_gives_what_is_new(tmp_path: Path) -> None:
+    """What the service says is kept first; revised days within the lag are merged."""
+    days = [{"day": f"2024-01-{number:02}", "price": number} for number in range(1, 11)]
+
+    def answer(_: Received) -> Reply:
+        return Reply(json.dumps({"data": days}).encode(), headers={"Content-Type": "application/json"})
+
+    with WebServer(answer) as server:
+        file = tmp_path / "prices.yml"
+        file.write_text(
+            "pipeline: prices\nsources:\n"
+            f"  p: {{type: rest, connection: {{base_url: '{server.url}', allow_private: [127.0.0.0/8]}}, path: /p,\n"
+            "      records: data, incremental: {cursor: day, lag: 2 days}, schema: {columns: {day: date, price: int64}}}\n"
+            "sinks: {one: {from: p, type: sqlite, path: out.db, table: t, mode: merge, keys: [day]}}\n",
+            encoding="utf-8",
+        )
+        assert completed(FILES, file).written == 10
+        (again,) = completed(FILES, file).epochs  # what is within the lag may have been revised
+        assert (again.receipts["one"].rows, again.receipts["one"].unchanged) == (3, 3)
+        days[8]["price"], days[0]["price"] = 90, 10
+        days.append({"day": "2024-01-11", "price": 11})
+        (epoch,) = completed(FILES, file).epochs
+        receipt = epoch.receipts["one"]
+        assert (receipt.rows, receipt.inserted, receipt.updated, receipt.unchanged) == (4, 1, 1, 2)
+    with closing(sqlite3.connect(tmp_path / "out.db")) as connection:
+        assert connection.execute("select count(*), sum(price) from t").fetchone() == (11, 66 + 81)
+
+
+@pytest.mark.server
+def test_every_table_of_a_family_has_its_own_position(
+    tmp_path: Path, postgres_server: PostgresServer, postgres_database: str
+) -> None:
+    for name in ("a", "b"):
+        postgres_server.sql(
+            f"create schema if not exists s; create table s.{name} as select k, k as at from generate_series(1, 3) k",
+            database=postgres_database,
+        )
+    file = tmp_path / "family.yml"
+    file.write_text(
+        "pipeline: family\nsources:\n"
+        f'  crm: {{type: postgres, connection: "{postgres_server.url(postgres_database)}", tables: [s.*], incremental: {{cursor: at}}}}\n'
+        'sinks: {one: {from: crm, type: sqlite, path: out.db, table: "{table}", mode: append}}\n',
+        encoding="utf-8",
+    )
+
+    def counts() -> list[int]:
+        assert execute(["run", str(file), "--quiet"]) == 0
+        with closing(sqlite3.connect(tmp_path / "out.db")) as connection:
+            names = [name for (name,) in connection.execute("select name from sqlite_master where name like 's.%'")]
+            return [connection.execute(f'select count(*) from "{name}"').fetchone()[0] for name in sorted(names)]
+
+    assert counts() == [3, 3]
+    postgres_server.sql("insert into s.b values (4, 4), (5, 3)", database=postgres_database)
+    assert counts() == [3, 5]
+    assert counts() == [3, 5]

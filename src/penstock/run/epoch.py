@@ -162,13 +162,13 @@ class EpochRunner:
         return record
 
     def _has_nothing_new(self, ranges: Sequence[Range], sealed: Mapping[str, int]) -> bool:
-        """Whether all that is read is new rows only, of which there are none; a sink that is new gets its table all the
-        same.
+        """Whether all that is read is new rows only, of which there are none. What lies within a lag may have been revised
+        without a newer row, and a sink that is new gets its table all the same.
         """
         reads = self._around.plan.graph.reads
         return (
             bool(reads)
-            and all(read.incremental for read in reads)
+            and all(read.incremental and (read.cursor is None or read.cursor.lag is None) for read in reads)
             and all(sealed.values())
             and not any(is_new(item.after, item.upto) for item in ranges)
         )
