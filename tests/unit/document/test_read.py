@@ -93,7 +93,7 @@ def test_names_and_expressions_know_their_place(tiny):
         ("pipeline: p\nsources: {a: {type: zzz, path: x}}", "DOC-206", "known types: csv, rare, web"),
         ("pipeline: p\nsinks: {a: {type: web, from: b}}", "DOC-206", "known types: csv"),
         ("pipeline: p\nsources: {a: {type: csv, path: x, pth: y}}", "DOC-201", 'did you mean "path"?'),
-        ("pipeline: p\nsources: {a: {type: csv, path: x, incremental: files}}", "DOC-201", None),
+        ("pipeline: p\nsources: {a: {type: csv, path: x, incremental: offsets}}", "DOC-203", None),
         ("pipeline: p\nsources: {a: {type: csv}}", "DOC-202", None),
         ("pipeline: p\nsources: {a: {type: csv, path: [x]}}", "DOC-203", None),
         ("pipeline: p\nsources: {a: {type: csv, path: x, header: maybe}}", "DOC-203", None),
