@@ -12,6 +12,7 @@ from penstock.engines.duckdb import binder, outputs
 from penstock.engines.duckdb.chance import drawing, seed_of, shared_by_chance
 from penstock.engines.duckdb.execution import Execution, Nowhere, rejected_by
 from penstock.engines.duckdb.session import Session, typing_connection
+from penstock.engines.duckdb.statement import cut_off_joins, read_twice
 from penstock.errors import InternalError
 from penstock.graph.nodes import Python, Sort
 
@@ -67,7 +68,7 @@ class DuckDBEngine(Engine):
         staged: dict[str, tuple[Staged, ...]] = {}
         done: list[Writer] = []
         try:
-            once = work.materialize.union(shared_by_chance(work.graph), drawn)
+            once = work.materialize.union(shared_by_chance(work.graph), drawn, cut_off_joins(work.graph))
             for node in work.graph.nodes:
                 if isinstance(node, Python):
                     run.python(node, self._project)
@@ -122,9 +123,12 @@ class DuckDBEngine(Engine):
             whole=False,
         )
         try:
+            twice = read_twice(part)  # the first rows are a limit, too
             for item in part.nodes:
                 if isinstance(item, Python):
                     run.python(item, self._project)
+                elif item.id in twice:
+                    run.materialize(item.id)
             return FirstRows(run.table(node, rows), rejected_by(part, run.counts))
         finally:
             run.abandon()

@@ -186,9 +186,9 @@ class Execution:
             leaves = {name: item.open(self.session, self._keep(item)) for name, item in self._used(target)}
         leaves |= self._table_queries()
         if origin is None:
-            return self._composer.statement(target, leaves)
+            return self._composer.statement(target, leaves, self._tables)
         leaves[origin.read.id] = origin.leaf(leaves[origin.read.id])
-        return replace(self._composer, graph=origin.graph).statement(target, leaves)
+        return replace(self._composer, graph=origin.graph).statement(target, leaves, self._tables)
 
     def _used(self, target: str) -> list[tuple[str, Input]]:
         """The inputs that a statement for this node reads."""

@@ -36,7 +36,7 @@ from penstock.graph.select import keep, order, to_select, violated
 from penstock.trees import identifier, relation
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from penstock.engines.api import NodeCounts
     from penstock.graph import Graph, Node
@@ -64,9 +64,10 @@ class Composer:
 
     graph: Graph
 
-    def statement(self, target: str, leaves: Mapping[str, exp.Query]) -> Statement:
+    def statement(self, target: str, leaves: Mapping[str, exp.Query], tables: Collection[str] = ()) -> Statement:
         """The rows of ``target``, a node of the graph. ``leaves`` are queries that stand for nodes which need no
-        computing: bound inputs and tables that were materialized before.
+        computing: bound inputs and ``tables`` that were materialized before. A table that is read twice stands where it is
+        read, uncounted: its rows are known.
         """
         needed = self.needed_nodes(target, leaves.keys())
         uses = _uses(needed, leaves)
@@ -75,10 +76,14 @@ class Composer:
         for node in needed:
             tag = f"n{len(parts)}"
             query = leaves[node.id].copy() if node.id in leaves else None
+            if query is not None and node.id in tables and uses[node.id] > 1:
+                counted[node.id] = Counted(query, out=tag)
+                parts.append(_cte(node.id, query, materialized=False))
+                continue
             part = _part(self.graph, node, leaf=query, tag=tag)
             if part.tags:
                 counted[node.id] = part
-            parts.append(_cte(node.id, part.query, materialized=uses[node.id] > 1))
+            parts.append(_cte(node.id, part.query, materialized=True if uses[node.id] > 1 else None))
         query = exp.select("*").from_(relation(needed[-1].id))
         query.set("with_", exp.With(expressions=parts))
         return Statement(target, query, tuple(node.id for node in needed), counted)
@@ -100,6 +105,23 @@ class Composer:
         return [node for node in self.graph.nodes if node.id in wanted]
 
 
+def cut_off_joins(graph: Graph) -> frozenset[str]:
+    """Nodes that something which a limit cuts off reads more than once. DuckDB 2.0 does not come to an end where a LIMIT
+    stands over a hash join of a materialized CTE with itself: they are computed into tables before.
+    """
+    limited = graph.upstream(*(node.id for node in graph.nodes if _limits(node)))
+    return read_twice(graph) & limited
+
+
+def _limits(node: Node) -> bool:
+    return isinstance(node, Limit) or (isinstance(node, Query) and node.query.find(exp.Limit) is not None)
+
+
+def read_twice(graph: Graph) -> frozenset[str]:
+    """The nodes that a statement over the whole graph reads more than once."""
+    return frozenset(name for name, times in _uses(list(graph.nodes), {}).items() if times > 1)
+
+
 def _uses(nodes: list[Node], leaves: Mapping[str, exp.Query]) -> Counter[str]:
     """How often the statement reads each node."""
     uses: Counter[str] = Counter()
@@ -115,9 +137,9 @@ def _uses(nodes: list[Node], leaves: Mapping[str, exp.Query]) -> Counter[str]:
     return uses
 
 
-def _cte(name: str, query: exp.Query, *, materialized: bool) -> exp.CTE:
+def _cte(name: str, query: exp.Query, *, materialized: bool | None) -> exp.CTE:
     alias = exp.TableAlias(this=identifier(name))
-    return exp.CTE(this=query, alias=alias, materialized=True if materialized else None)
+    return exp.CTE(this=query, alias=alias, materialized=materialized)
 
 
 def _part(graph: Graph, node: Node, *, leaf: exp.Query | None, tag: str) -> Counted:
