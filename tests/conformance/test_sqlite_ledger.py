@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,6 +12,7 @@ import pytest
 from penstock.errors import FatalError, TransientError
 from penstock.ledger.api import PipelineKey
 from penstock.ledger.sqlite import SqliteLedger
+from penstock.testing.clock import FakeClock
 from penstock.testing.ledger import LedgerConformance
 
 if TYPE_CHECKING:
@@ -22,9 +23,13 @@ class TestSqliteLedger(LedgerConformance):
     @pytest.fixture(autouse=True)
     def _path(self, tmp_path: Path) -> None:
         self.path = tmp_path / "state" / "ledger.db"
+        self.clock = FakeClock()
 
     def open(self) -> SqliteLedger:
-        return SqliteLedger(self.path)
+        return SqliteLedger(self.path, self.clock)
+
+    def pass_time(self, time: timedelta) -> None:
+        self.clock.advance(time.total_seconds())
 
     def test_the_file_is_for_its_owner_only(self) -> None:
         self.open().close()
@@ -90,9 +95,7 @@ def test_a_state_folder_that_goes_while_a_run_begins_is_named(tmp_path: Path) ->
     ledger = SqliteLedger(tmp_path / ".penstock" / "ledger.db")
     shutil.rmtree(tmp_path / ".penstock")
     with pytest.raises(FatalError) as caught:
-        ledger.take(
-            PipelineKey("p", "dev", "x"), "one", now=datetime(2026, 1, 1, tzinfo=UTC), duration=timedelta(minutes=1)
-        )
+        ledger.take(PipelineKey("p", "dev", "x"), "one", duration=timedelta(minutes=1))
     assert caught.value.code == "LED-103"
     assert str(tmp_path / ".penstock") in str(caught.value)
     ledger.close()

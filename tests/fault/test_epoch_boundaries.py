@@ -356,7 +356,7 @@ def test_a_run_that_lost_its_lease_seals_nothing(file: Path) -> None:
             def reached(self, point: str) -> None:
                 if point == "run.before_seal":
                     clock.advance(3600)
-                    around.ledger.take(around.key, "somebody else", now=clock.now(), duration=timedelta(hours=1))
+                    around.ledger.take(around.key, "somebody else", duration=timedelta(hours=1))
 
         with pytest.raises(FatalError) as caught:
             go(dataclasses.replace(around, faults=Stolen()))

@@ -1,7 +1,9 @@
 """What the ledger remembers, as data, and what it can be asked. Every store passes the same conformance suite.
 
-All times are UTC. Every record is keyed by (project, environment, pipeline): environments share nothing. Writes are
-durable when a method returns. Methods raise FatalError LED-1xx (damaged, newer version), TransientError LED-150 (busy).
+All times are UTC. Every record is keyed by (project, environment, pipeline): environments share nothing. Leases go by the
+ledger's clock, which all who use it share; what else happened when is told by who did it. Writes are durable when a method
+returns. Methods raise FatalError LED-1xx (damaged, newer version), TransientError LED-150 (busy); a ledger on a server
+also LED-2xx, as its driver classifies what happened.
 """
 
 from __future__ import annotations
@@ -157,7 +159,9 @@ class RunRecord:
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """The right to run a pipeline: ``fence`` is larger than that of every earlier holder."""
+    """The right to run a pipeline: ``fence`` is larger than that of every earlier holder; ``expires_at`` by the ledger's
+    clock.
+    """
 
     key: PipelineKey
     holder: str
@@ -181,14 +185,14 @@ class RejectEntry:
 class Ledger(Protocol):
     """The durable memory. One instance per process; methods may be called from any thread."""
 
-    def take(self, key: PipelineKey, holder: str, *, now: datetime, duration: timedelta) -> Lease:
+    def take(self, key: PipelineKey, holder: str, *, duration: timedelta) -> Lease:
         """The lease, its fence one more than ever before; the incarnation is made at the first call.
 
         Raises FatalError LED-110 naming the holder while another holder's lease has not expired.
         """
         ...
 
-    def renew(self, lease: Lease, *, now: datetime, duration: timedelta) -> Lease:
+    def renew(self, lease: Lease, *, duration: timedelta) -> Lease:
         """Raises FatalError LED-111 where somebody else holds it by now."""
         ...
 

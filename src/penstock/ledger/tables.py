@@ -1,81 +1,88 @@
-"""The tables of the SQLite ledger and every statement over them. Times are ISO 8601 in UTC, structured values JSON text."""
+"""The ledger's tables and every statement over them, for all databases: values are named ``:so``, and the words in braces
+of a step are types that each database calls its own way.
+"""
 
 from __future__ import annotations
 
 from typing import Final
 
-CREATE: Final = """
+_FIRST: Final = """
 create table pipelines (
   project text not null, environment text not null, pipeline text not null,
   incarnation text not null,
-  fence integer not null,
+  fence {integer} not null,
   holder text,
-  expires_at text not null,
-  replacing integer not null,              -- until the incarnation's first seal
+  expires_at {time} not null,
+  replacing {integer} not null,              -- until the incarnation's first seal
   primary key (project, environment, pipeline)
 );
 create table runs (
   run_id text primary key,
   project text not null, environment text not null, pipeline text not null,
   status text not null,
-  started_at text not null,
-  ended_at text,
+  started_at {time} not null,
+  ended_at {time},
   engine text not null, guarantee text not null, plan_hash text not null,
-  summary text not null
+  summary {structure} not null
 );
 create table epochs (                      -- one row per attempt; receipts and balance are there once it is sealed
   project text not null, environment text not null, pipeline text not null, incarnation text not null,
-  number integer not null,
+  number {integer} not null,
   attempt text not null,
-  fence integer not null,
+  fence {integer} not null,
   run_id text not null,
   plan_hash text not null,
-  ranges text not null,
-  planned_at text not null,
-  sinks text not null,
+  ranges {structure} not null,
+  planned_at {time} not null,
+  sinks {structure} not null,
   status text not null,
-  sealed_at text,
-  prepared text,
-  receipts text,
-  balance text,
+  sealed_at {time},
+  prepared {structure},
+  receipts {structure},
+  balance {structure},
   primary key (project, environment, pipeline, incarnation, number, attempt)
 );
 create index epochs_by_run on epochs (run_id);
 create table positions (
   project text not null, environment text not null, pipeline text not null, incarnation text not null,
   source text not null, partition text not null,
-  position text not null,
+  position {structure} not null,
   primary key (project, environment, pipeline, incarnation, source, partition)
 );
 create table sinks (
   project text not null, environment text not null, pipeline text not null, incarnation text not null,
   sink text not null,
-  number integer not null,
+  number {integer} not null,
   primary key (project, environment, pipeline, incarnation, sink)
 );
 create table schemas (
   project text not null, environment text not null, pipeline text not null,
   source text not null,
-  columns text not null,
+  columns {structure} not null,
   primary key (project, environment, pipeline, source)
 );
 create table rejects (
-  id integer primary key,
+  id {identity} primary key,
   project text not null, environment text not null, pipeline text not null, incarnation text not null,
   run_id text not null,
-  epoch integer not null,
+  epoch {integer} not null,
   attempt text not null,
   status text not null,
   node text not null,
   path text not null,
-  rows integer not null,
+  rows {integer} not null,
   checksum text not null,
-  groups text not null,
-  labels text not null,
-  at text not null
+  groups {structure} not null,
+  labels {structure} not null,
+  at {time} not null
 );
 create index rejects_by_run on rejects (run_id);
 """
+
+# What makes a ledger of each version out of one of the version before; of version 0 there is nothing yet. A step that was
+# released is never changed: the next one mends it.
+STEPS: Final = (_FIRST,)
+VERSION: Final = len(STEPS)
 
 TIMES: Final = frozenset({"expires_at", "started_at", "ended_at", "planned_at", "sealed_at", "at"})
 STRUCTURES: Final = frozenset(
@@ -98,17 +105,24 @@ _HISTORY: Final = _KEY + " and incarnation = :incarnation"
 _ATTEMPT: Final = _HISTORY + " and number = :number and attempt = :attempt"
 
 PIPELINE: Final = "select * from pipelines where " + _KEY
-PUT_PIPELINE: Final = """
-insert into pipelines values (:project, :environment, :pipeline, :incarnation, :fence, :holder, :expires_at, 0)
-on conflict do update set incarnation = :incarnation, fence = :fence, holder = :holder, expires_at = :expires_at
+ENSURE_PIPELINE: Final = """
+insert into pipelines (project, environment, pipeline, incarnation, fence, expires_at, replacing)
+values (:project, :environment, :pipeline, :incarnation, 0, :expires_at, 0)
+on conflict do nothing
 """
+HOLD: Final = "update pipelines set fence = :fence, holder = :holder, expires_at = :expires_at where " + _KEY
 RELEASE: Final = "update pipelines set holder = null where fence = :fence and " + _KEY
 REINCARNATE: Final = "update pipelines set incarnation = :incarnation, replacing = 1 where " + _KEY
 REPLACED: Final = "update pipelines set replacing = 0 where " + _KEY
 
 PUT_RUN: Final = """
-insert or replace into runs values (:run_id, :project, :environment, :pipeline, :status, :started_at, :ended_at, :engine,
-                                    :guarantee, :plan_hash, :summary)
+insert into runs (run_id, project, environment, pipeline, status, started_at, ended_at, engine, guarantee, plan_hash,
+                  summary)
+values (:run_id, :project, :environment, :pipeline, :status, :started_at, :ended_at, :engine, :guarantee, :plan_hash,
+        :summary)
+on conflict (run_id) do update set
+  status = excluded.status, started_at = excluded.started_at, ended_at = excluded.ended_at, engine = excluded.engine,
+  guarantee = excluded.guarantee, plan_hash = excluded.plan_hash, summary = excluded.summary
 """
 CLOSE_RUNS: Final = (
     "update runs set status = 'interrupted', ended_at = :ended_at where status = 'running' and run_id <> :run_id and "
@@ -122,8 +136,14 @@ RUNS_BEGINNING: Final = (
 )
 
 PUT_EPOCH: Final = """
-insert or replace into epochs values (:project, :environment, :pipeline, :incarnation, :number, :attempt, :fence, :run_id,
-                                      :plan_hash, :ranges, :planned_at, :sinks, :status, :sealed_at, null, null, null)
+insert into epochs (project, environment, pipeline, incarnation, number, attempt, fence, run_id, plan_hash, ranges,
+                    planned_at, sinks, status, sealed_at)
+values (:project, :environment, :pipeline, :incarnation, :number, :attempt, :fence, :run_id, :plan_hash, :ranges,
+        :planned_at, :sinks, :status, :sealed_at)
+on conflict (project, environment, pipeline, incarnation, number, attempt) do update set
+  fence = excluded.fence, run_id = excluded.run_id, plan_hash = excluded.plan_hash, ranges = excluded.ranges,
+  planned_at = excluded.planned_at, sinks = excluded.sinks, status = excluded.status, sealed_at = excluded.sealed_at,
+  prepared = null, receipts = null, balance = null
 """
 SEAL_EPOCH: Final = (
     "update epochs set status = :status, sealed_at = :sealed_at, receipts = :receipts, balance = :balance where "
@@ -140,19 +160,29 @@ LAST_SEALED: Final = (
 EPOCHS_OF_RUN: Final = "select * from epochs where run_id = :run_id order by number"
 
 PUT_POSITION: Final = """
-insert or replace into positions values (:project, :environment, :pipeline, :incarnation, :source, :partition, :position)
+insert into positions (project, environment, pipeline, incarnation, source, partition, position)
+values (:project, :environment, :pipeline, :incarnation, :source, :partition, :position)
+on conflict (project, environment, pipeline, incarnation, source, partition) do update set position = excluded.position
 """
 POSITIONS: Final = "select * from positions where " + _HISTORY
-PUT_SINK: Final = (
-    "insert or replace into sinks values (:project, :environment, :pipeline, :incarnation, :sink, :number)"
-)
+PUT_SINK: Final = """
+insert into sinks (project, environment, pipeline, incarnation, sink, number)
+values (:project, :environment, :pipeline, :incarnation, :sink, :number)
+on conflict (project, environment, pipeline, incarnation, sink) do update set number = excluded.number
+"""
 SINKS: Final = "select * from sinks where " + _HISTORY
-PUT_SCHEMA: Final = "insert or replace into schemas values (:project, :environment, :pipeline, :source, :columns)"
+PUT_SCHEMA: Final = """
+insert into schemas (project, environment, pipeline, source, columns)
+values (:project, :environment, :pipeline, :source, :columns)
+on conflict (project, environment, pipeline, source) do update set columns = excluded.columns
+"""
 SCHEMAS: Final = "select * from schemas where " + _KEY
 
 ADD_REJECT: Final = """
-insert into rejects values (null, :project, :environment, :pipeline, :incarnation, :run_id, :epoch, :attempt, :status, :node,
-                            :path, :rows, :checksum, :groups, :labels, :at)
+insert into rejects (project, environment, pipeline, incarnation, run_id, epoch, attempt, status, node, path, rows,
+                     checksum, groups, labels, at)
+values (:project, :environment, :pipeline, :incarnation, :run_id, :epoch, :attempt, :status, :node, :path, :rows,
+        :checksum, :groups, :labels, :at)
 """
 _NEWEST: Final = " order by at desc, id desc"
 REJECTS: Final = "select * from rejects" + _NEWEST

@@ -79,7 +79,7 @@ def _has_moved(around: Surroundings, finished: SealedEpoch) -> bool:
 @contextmanager
 def _leased(around: Surroundings, holder: str, *, full_refresh: bool) -> Iterator[Lease]:
     """The lease, renewed from a thread of its own while the block runs."""
-    lease = around.ledger.take(around.key, holder, now=around.clock.now(), duration=LEASE)
+    lease = around.ledger.take(around.key, holder, duration=LEASE)
     if full_refresh:
         lease = replace(lease, incarnation=around.ledger.new_incarnation(lease))
     stop = threading.Event()
@@ -88,7 +88,7 @@ def _leased(around: Surroundings, holder: str, *, full_refresh: bool) -> Iterato
         # One that fails is tried again in time; a lease that was lost shows at the next write to the ledger.
         while not stop.wait(_RENEW_S):
             with suppress(PenstockError):
-                around.ledger.renew(lease, now=around.clock.now(), duration=LEASE)
+                around.ledger.renew(lease, duration=LEASE)
 
     thread = threading.Thread(target=renew, name="penstock-lease", daemon=True)
     thread.start()

@@ -82,7 +82,7 @@ def _accepted(request: Request, loaded: Loaded) -> Sequence[Accepted]:
         news = {one.source: one.now for one in each if one.is_new}
         if news:
             holder = f"{socket.gethostname()}/{os.getpid()}/schema"
-            lease = found.ledger.take(found.key, holder, now=request.clock.now(), duration=LEASE)
+            lease = found.ledger.take(found.key, holder, duration=LEASE)
             try:
                 found.ledger.accept(lease, news)
             finally:

@@ -1,6 +1,6 @@
 """The one door to psycopg: its import, connecting, and its exceptions as ours.
 
-| what happened | SQLSTATE | class and code (SRC where it happened while reading, SNK while writing) |
+| what happened | SQLSTATE | class and code (SRC where it happened while reading, SNK while writing, LED in the ledger) |
 |---|---|---|
 | not reachable, connection lost, server going down | none, 08, 57P | TransientError 201 |
 | login refused, no such database | 28, 3D | ConfigError 202 |
@@ -16,18 +16,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
 from importlib.util import find_spec
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Literal
 
 from penstock.errors import ConfigError, DataError, FatalError, InternalError, PenstockError, TransientError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     import psycopg
 
     from penstock.connectors.postgres.params import PostgresConnection
 
-Area = Literal["SRC", "SNK"]
+Area = Literal["SRC", "SNK", "LED"]
 
 
 class Fault(Enum):
@@ -111,8 +112,12 @@ def _absent(area: Area, detail: str) -> ConfigError:
     )
 
 
-def connect(settings: PostgresConnection, place: Place) -> psycopg.Connection:
-    """A new connection in autocommit, with the session settings that reading and writing rely on."""
+def connect(
+    settings: PostgresConnection, place: Place, session: Mapping[str, str] = MappingProxyType({})
+) -> psycopg.Connection:
+    """A new connection in autocommit, with the session settings that reading and writing rely on, and with ``session``
+    over them.
+    """
     require(place.area)
     import psycopg
     from psycopg import sql
@@ -137,7 +142,7 @@ def connect(settings: PostgresConnection, place: Place) -> psycopg.Connection:
         raise _connect_error(error, place) from None
     pairs = [
         sql.SQL("set_config({}, {}, false)").format(sql.Literal(name), sql.Literal(value))
-        for name, value in _session(settings).items()
+        for name, value in {**_session(settings), **session}.items()
     ]
     try:
         with translated(place, "setting up the session"):
