@@ -51,7 +51,8 @@ run: {{memory: 256 MiB, threads: 1}}
 class System:
     """The three sinks of one system, as they stand in the document; $PLACE is the name of the project's folder.
 
-    ``points`` are the system's crash points that a first run passes.
+    ``points`` are the system's crash points that a first run passes; ``ledger`` is what the project file says of it, if
+    there is to be one.
     """
 
     name: str
@@ -60,6 +61,7 @@ class System:
     summed: str
     points: frozenset[str] = frozenset()
     variables: dict[str, str] = field(default_factory=dict)
+    ledger: str = ""
 
     def project(self, folder: Path) -> Path:
         folder.mkdir(parents=True)
@@ -68,6 +70,9 @@ class System:
         (folder / "numbers.csv").write_text("\n".join(["k,part,v", *lines]) + "\n", encoding="utf-8")
         text = DOCUMENT.format(appended=self.appended, merged=self.merged, summed=self.summed)
         (folder / "crash.yml").write_text(text.replace("$PLACE", folder.name), encoding="utf-8")
+        if self.ledger:
+            stated = f"project: {folder.name}\nledger: {self.ledger}\n"
+            (folder / "penstock.yml").write_text(stated.replace("$PLACE", folder.name), encoding="utf-8")
         return folder / "crash.yml"
 
     def settings(self) -> Settings:

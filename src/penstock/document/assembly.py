@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from penstock.document.environments import Layer, Merged, MergedValue, merge, text_or_mask, values_of
+from penstock.document.ledger import read_ledger
 from penstock.document.loader import MAX_BYTES, load_file
 from penstock.document.models import FilesConnection
 from penstock.document.params import Params, read_params
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from collections.abc import Mapping as AbstractMapping
 
+    from penstock.document.ledger import LedgerUse
     from penstock.document.models import Pipeline
     from penstock.document.tree import Value
     from penstock.errors import Location
@@ -54,8 +56,8 @@ class Settings:
 class Loaded:
     """A valid document in its project.
 
-    ``values`` is everything in force with its origin (``validate --show-merged``): the connections that the pipeline
-    uses, its parameters, its run settings, and what the document says.
+    ``values`` is everything in force with its origin (``validate --show-merged``): the ledger, where the project names one,
+    the connections that the pipeline uses, its parameters, its run settings, and what the document says.
     """
 
     project: Project
@@ -64,6 +66,7 @@ class Loaded:
     paths: Paths
     values: tuple[MergedValue, ...]
     warnings: tuple[Problem, ...]
+    ledger: LedgerUse | None = None
 
 
 def load(file: Path, settings: Settings) -> Loaded:
@@ -83,6 +86,11 @@ def project_of(file: Path | None, settings: Settings) -> Project:
     if problems:
         raise ConfigError.of(problems)
     return project
+
+
+def ledger_of(project: Project, settings: Settings) -> LedgerUse | None:
+    """Where the project's ledger is kept; None: in its state folder. Raises ConfigError with all that is wrong there."""
+    return _Assembly(project.root / FILE, settings).only_ledger(project)
 
 
 def secrets_of(project: Project, variables: AbstractMapping[str, str]) -> SecretsFile:
@@ -124,6 +132,7 @@ class _Assembly:
             raise ConfigError.of(self._problems)
         self._problems.extend(_namesakes(project, self._file, document))
         params, values = self._params(project, document)
+        ledger, of_ledger = self._ledger(project, values)
         merged = self._replaced(document, project, values)
         connections, used = self._connections(project, merged.node, values)
         paths = self._paths(project, values)
@@ -140,11 +149,12 @@ class _Assembly:
         if reading.pipeline is None or any(problem.severity == "error" for problem in problems):
             raise ConfigError.of(problems)
         in_force = (
+            *of_ledger,
             *values_of(used, hidden=reading.secret_places),
             *_values_of_params(document, params, self._settings.params),
             *values_of(merged, hidden=reading.secret_places),
         )
-        return Loaded(project, reading.pipeline, params.values, paths, in_force, problems)
+        return Loaded(project, reading.pipeline, params.values, paths, in_force, problems, ledger)
 
     def _document(self, project: Project) -> Mapping | None:
         try:
@@ -219,6 +229,40 @@ class _Assembly:
         origins = {("connections", *path): text for path, text in project.connections.origins.items()}
         shown = Mapping({"connections": Entry(Scalar("connections", "connections", known.at), filled)}, known.at)
         return Mapping({**known.entries, **filled.entries}, known.at), Merged(shown, origins)
+
+    # ------------------------------------------------------------ the ledger
+
+    def only_ledger(self, project: Project) -> LedgerUse | None:
+        values = Values(self._settings.variables, self._settings.secrets or self._secrets(project))
+        ledger, _ = self._ledger(project, values)
+        if self._problems:
+            raise ConfigError.of(self._problems)
+        return ledger
+
+    def _ledger(self, project: Project, values: Values) -> tuple[LedgerUse | None, tuple[MergedValue, ...]]:
+        """Where it is kept, and what is in force there. A document's parameters stand for nothing in it: commands that know
+        no document ask it too.
+        """
+        stated = project.ledger
+        if stated is None:
+            return None, ()
+        alone = replace(values, params={}, broken=())
+        node = self._filled(stated.node, alone)
+        name = node.get("connection")
+        known = project.connections.node
+        named = {
+            title: entry for title, entry in known.entries.items() if isinstance(name, Scalar) and title == name.value
+        }
+        filled = self._filled(Mapping(named, known.at), alone)
+        reading = read_ledger(
+            node,
+            catalogue=self._settings.catalogue or _registered(),
+            connections=Mapping({**known.entries, **filled.entries}, known.at),
+        )
+        self._problems.extend(self._news(reading.problems, project_is_whole=True))
+        whole = Mapping({"ledger": Entry(Scalar("ledger", "ledger", node.at), node)}, node.at)
+        origins = {("ledger", *path): environment for path, environment in stated.origins.items()}
+        return reading.ledger, values_of(Merged(whole, origins), hidden=reading.secret_places)
 
     # ------------------------------------------------------------ paths
 

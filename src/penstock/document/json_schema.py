@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, cast
 
+from penstock.document.ledger import CONNECTOR, ledger_model
 from penstock.document.models import FilesConnection, ParamSpec, RunSettings
 from penstock.document.schema_pieces import ABOUT, SchemaPiece, loosened, needed, reference, shared
 
@@ -61,8 +62,8 @@ _CONNECTION_TEXT: Final = {
 
 
 def document_schema(descriptors: Iterable[Descriptor]) -> Mapping[str, Json]:
-    """The schema of pipeline documents and of project files, one for both: a file with ``project``, ``connections`` or
-    ``environments`` is a project file. Deterministic; ``descriptors`` are those of all groups, in any order.
+    """The schema of pipeline documents and of project files, one for both: a file with ``project``, ``connections``,
+    ``environments`` or ``ledger`` is a project file. Deterministic; ``descriptors`` are those of all groups, in any order.
     """
     builder = _Builder(sorted(descriptors, key=lambda item: (item.group, item.name)))
     return cast("Mapping[str, Json]", builder.whole())
@@ -82,6 +83,7 @@ class _Builder:
         self._define("sink", self._components("sinks"))
         self._define("step", self._step())
         self._define("connection", self._connection())
+        self._define("ledger", self._ledger())
         self._define("pipeline", _pipeline())
         self._define("project", _project())
         used = needed(("project", "pipeline"), self._definitions)
@@ -149,6 +151,17 @@ class _Builder:
             "allOf": [_when_type(name, reference(f"connections.{name}")) for name in sorted(kinds)],
         }
 
+    def _ledger(self) -> SchemaPiece:
+        """Without what is required: an environment may add it."""
+        connector = next((item for item in self._group("sources") if item.name == CONNECTOR), None)
+        if connector is None:
+            return {"type": "object"}
+        schema = self._model(ledger_model(connector), "ledger")
+        schema.pop("required", None)
+        properties = schema["properties"]
+        properties["connection"] = _either(_CONNECTION_TEXT, properties["connection"])
+        return schema
+
     # ------------------------------------------------------------ steps
 
     def _step(self) -> SchemaPiece:
@@ -178,7 +191,7 @@ class _Builder:
 
 # ---------------------------------------------------------------- documents
 
-_PROJECT_KEYS: Final = ("project", "connections", "environments")
+_PROJECT_KEYS: Final = ("project", "connections", "environments", "ledger")
 
 
 def _pipeline() -> SchemaPiece:
@@ -223,6 +236,7 @@ def _project() -> SchemaPiece:
         "additionalProperties": False,
         "properties": {
             "connections": {**overlay, "description": "What is laid over the connections, by key."},
+            "ledger": _or_null(reference("ledger")),
             "run": _or_null(reference("run")),
             "description": {**_TEXT, "description": "What it is, for people."},
         },
@@ -241,6 +255,7 @@ def _project() -> SchemaPiece:
                 "additionalProperties": environment,
                 "description": "What differs where, by name: --env, or PENSTOCK_ENV.",
             },
+            "ledger": _or_null(reference("ledger")),
             "run": _or_null(reference("run")),
         },
     }

@@ -1,7 +1,7 @@
 """The project: a folder with ``penstock.yml``, or the folder of a single pipeline file.
 
-``penstock.yml`` holds the project's name, its connections, ``run`` for all pipelines, and environments that lay their
-connections and their ``run`` over these. What it says is merged here and replaced later: only the connections that a
+``penstock.yml`` holds the project's name, its connections, ``run`` for all pipelines, the ledger where it is not a file of
+the state folder, and environments that lay their connections, their ``run`` and their ledger over these. What it says is merged here and replaced later: only the connections that a
 pipeline uses need their secrets.
 """
 
@@ -31,8 +31,8 @@ PIPELINES: Final = "pipelines"
 VARIABLE: Final = "PENSTOCK_ENV"
 
 NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,62}")
-_KEYS: Final = ("project", "description", "connections", "environments", "run")
-_ENVIRONMENT_KEYS: Final = ("connections", "run", "description")
+_KEYS: Final = ("project", "description", "connections", "environments", "ledger", "run")
+_ENVIRONMENT_KEYS: Final = ("connections", "ledger", "run", "description")
 _PIPELINE_ENDINGS: Final = (".yml", ".yaml", ".json")
 
 
@@ -41,7 +41,7 @@ class Project:
     """Where a pipeline belongs. ``root`` is absolute and real; ``file`` is the project file, None for a project of one.
 
     ``connections`` by name, merged for ``environment``, placeholders as written; ``run`` are the layers of settings that
-    lie beneath and above a pipeline's own.
+    lie beneath and above a pipeline's own; ``ledger`` as ``connections``, None: a file of the state folder.
     """
 
     root: Path
@@ -50,6 +50,7 @@ class Project:
     connections: Merged
     run_base: Layer | None = None
     run_environment: Layer | None = None
+    ledger: Merged | None = None
     file: Path | None = None
 
     @property
@@ -153,12 +154,9 @@ class _Reader:
         for title, entry in environments.entries.items():
             self._check_environment(title, entry.value, entry.key.at)
         chosen = self._chosen(environments)
-        connections = [Layer(part) for part in (self._map(node, "connections"),) if part is not None]
-        above = self._map(chosen, "connections") if chosen is not None else None
-        if above is not None:
-            connections.append(Layer(above, self._environment))
-        merged = merge(connections, node.at)
+        merged = merge(self._layers(node, chosen, "connections"), node.at)
         self._check_connections(merged.node)
+        ledger = self._layers(node, chosen, "ledger")
         run, run_above = self._map(node, "run"), self._map(chosen, "run") if chosen is not None else None
         return Project(
             self._root,
@@ -167,8 +165,15 @@ class _Reader:
             merged,
             run_base=Layer(run) if run is not None else None,
             run_environment=Layer(run_above, self._environment) if run_above is not None else None,
+            ledger=merge(ledger, ledger[0].node.at) if ledger else None,
             file=self._file,
         )
+
+    def _layers(self, node: Mapping, chosen: Mapping | None, title: str) -> list[Layer]:
+        """The map of that title in the file, and the one of the environment over it, where there are any."""
+        base, above = self._map(node, title), self._map(chosen, title) if chosen is not None else None
+        layers = [] if base is None else [Layer(base)]
+        return layers if above is None else [*layers, Layer(above, self._environment)]
 
     def _name(self, node: Mapping) -> str:
         stated = node.get("project")

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeVar, cast
 
+from penstock.document.components import Catalogue, Components, places_of
 from penstock.document.contracts import column_places, read_contract
-from penstock.document.extras import missing_distributions
 from penstock.document.models import Pipeline, RunSettings, SinkUse, SourceUse, StepUse, Transform
-from penstock.document.tree import Entry, Mapping, Scalar, Sequence, find, is_null, locate
-from penstock.document.validation import Owner, located, present, secret_paths, unknown_keys, validate
+from penstock.document.tree import Mapping, Scalar, Sequence, is_null, locate
+from penstock.document.validation import Owner, located, unknown_keys, validate
 from penstock.errors import ConfigError, Problem, nearest
 from penstock.fields import Located
 
@@ -25,20 +25,12 @@ if TYPE_CHECKING:
     from penstock.types import Schema
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
-_URL = re.compile("://")
 _KEYS = ("pipeline", "description", "params", "sources", "transforms", "sinks", "run")
 _TRANSFORM_KEYS = ("from", "steps", "sql", "schema", "scope", "labels", "description")
 _BESIDE_A_STEP = ("name", "scope", "description")
+__all__ = ["Catalogue", "Reading", "read"]
+
 Found = TypeVar("Found")
-
-
-@dataclass(slots=True)
-class Catalogue:
-    """The two functions of ``penstock.registry`` that reading needs; handed in, for tests and for embedders."""
-
-    find: Callable[[Group, str], Descriptor | None]
-    names: Callable[[Group], tuple[str, ...]]
-    missing: Callable[[str], tuple[str, ...]] = missing_distributions  # what an optional extra needs and is not there
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,20 +44,11 @@ class Reading:
     secret_places: frozenset[Location]
 
 
-@dataclass(slots=True)
-class _Reader:
+@dataclass(slots=True, kw_only=True)
+class _Reader(Components):
     """Collects problems while it reads; every method returns None where its part is beyond use."""
 
-    catalogue: Catalogue
-    connections: Mapping | None
     read_file: Callable[[str], bytes]
-    problems: list[Problem] = field(default_factory=list)
-    secret_places: set[Location] = field(default_factory=set)
-
-    def problem(
-        self, code: str, message: str, at: Location, hint: str | None = None, detail: str | None = None
-    ) -> None:
-        self.problems.append(Problem(code, message, at=at, hint=hint, detail=detail))
 
     # ------------------------------------------------------------ the document
 
@@ -166,7 +149,7 @@ class _Reader:
             return None
         descriptor, params = read
         contract, columns = self.contract(node), column_places(node.get("schema"))
-        return SourceUse(name, at, descriptor, cast("SourceParams", params), contract, _places(node), columns)
+        return SourceUse(name, at, descriptor, cast("SourceParams", params), contract, places_of(node), columns)
 
     def sink(self, name: str, node: Mapping, at: Location) -> SinkUse | None:
         read = self.component("sinks", name, node, at)
@@ -182,7 +165,7 @@ class _Reader:
                 detail=f"it knows {', '.join(descriptor.modes)}.",
             )
         contract, columns = self.contract(node), column_places(node.get("schema"))
-        return SinkUse(name, at, descriptor, sink, tuple(self.inputs(node)), contract, _places(node), columns)
+        return SinkUse(name, at, descriptor, sink, tuple(self.inputs(node)), contract, places_of(node), columns)
 
     def component(self, group: Group, name: str, node: Mapping, at: Location) -> tuple[Descriptor, Params] | None:
         kind = node.get("type")
@@ -194,17 +177,8 @@ class _Reader:
             self.unknown_type(group, kind.value, kind.at)
             return None
         self.check_installed(descriptor, kind.at)
-        whole = self.with_connection(node, kind.value)
-        if whole is None:
-            return None
-        owner = Owner(f'"{name}"', {} if whole is node else _connection_of(node))
-        params, problems = validate(descriptor.params, whole, owner, at=at)
-        self.problems.extend(problems)
-        if params is None:
-            return None
-        places = (find(whole, present(whole, path)) for path in secret_paths(params))
-        self.secret_places.update(found.at for found in places if isinstance(found, Scalar))
-        return descriptor, cast("Params", params)
+        params = self.settings(descriptor.params, node, kind=kind.value, owner=f'"{name}"', at=at)
+        return (descriptor, cast("Params", params)) if params is not None else None
 
     def unknown_type(self, group: Group, kind: str, at: Location) -> None:
         near = nearest(kind, self.catalogue.names(group))
@@ -218,49 +192,8 @@ class _Reader:
             detail=f'"{kind}" is known among the {other} only.' if known_there else None,
         )
 
-    def check_installed(self, descriptor: Descriptor, at: Location) -> None:
-        missing = self.catalogue.missing(descriptor.extra) if descriptor.extra else ()
-        if missing:
-            self.problem(
-                "DOC-214",
-                f'the type "{descriptor.name}" needs what is not installed: {", ".join(missing)}',
-                at,
-                hint=f"run `pip install 'penstock[{descriptor.extra}]'`",
-            )
-
     def types_hint(self, group: Group) -> str:
         return f"known types: {', '.join(self.catalogue.names(group))}"
-
-    def with_connection(self, node: Mapping, kind: str) -> Mapping | None:
-        """The component with the named connection's map in the place of its name."""
-        use = node.entries.get("connection")
-        if use is None or not isinstance(use.value, Scalar) or not isinstance(use.value.value, str):
-            return node
-        if _URL.search(use.value.value):  # written inline, as far as the connector takes one text for it
-            return node
-        known = self.connections.entries if self.connections else {}
-        entry = known.get(use.value.value)
-        if entry is None or not isinstance(entry.value, Mapping):
-            near = nearest(use.value.value, known)
-            self.problem(
-                "DOC-208",
-                f'there is no connection "{use.value.value}"',
-                use.value.at,
-                hint=f'did you mean "{near}"?' if near else "write it under `connections:` in penstock.yml, or inline",
-                detail=f"known connections: {', '.join(known)}." if known else None,
-            )
-            return None
-        stated = entry.value.get("type")
-        if isinstance(stated, Scalar) and stated.value != kind:
-            self.problem(
-                "DOC-209",
-                f'the connection "{use.value.value}" is for {stated.value}, not for {kind}',
-                use.value.at,
-            )
-            return None
-        settings = {name: item for name, item in entry.value.entries.items() if name != "type"}
-        replaced = Entry(replace(use.key, at=entry.key.at), Mapping(settings, entry.value.at))
-        return Mapping({**node.entries, "connection": replaced}, node.at)
 
     def contract(self, node: Mapping) -> Schema | None:
         schema = node.get("schema")
@@ -384,17 +317,6 @@ class _Reader:
         return StepUse(descriptor, cast("Params", params), entry.key.at, text, scope) if params is not None else None
 
 
-def _connection_of(node: Mapping) -> dict[str, str]:
-    """What is said of the settings of a connection that the component names."""
-    name = node.get("connection")
-    return {"connection": f'the connection "{name.text}"'} if isinstance(name, Scalar) else {}
-
-
-def _places(node: Mapping) -> dict[str, Location]:
-    """Where the values of its keys stand."""
-    return {name: entry.value.at for name, entry in node.entries.items()}
-
-
 def read(
     root: Node,
     file: str,
@@ -406,6 +328,6 @@ def read(
     """The document, validated. ``connections`` is the project's map (environment merged, templates replaced);
     ``read_file`` reads a schema file by its path in the document. Problems have the codes DOC-200 and following.
     """
-    reader = _Reader(catalogue, connections, read_file)
+    reader = _Reader(catalogue=catalogue, connections=connections, read_file=read_file)
     pipeline = reader.pipeline(root, file)
     return Reading(pipeline, tuple(reader.problems), frozenset(reader.secret_places))

@@ -12,7 +12,7 @@ from penstock.errors import ConfigError, PenstockError
 from penstock.faults.points import VARIABLE, Faults, parse_faults
 from penstock.ledger.api import PipelineKey, RunRecord, RunStatus
 from penstock.service.families import parts
-from penstock.service.opening import open_ledger
+from penstock.service.ledgers import open_ledger
 from penstock.service.running import RunResult, new_run_id, run, status_of
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ class _Call:
         key = PipelineKey(project.name, project.environment, loaded.pipeline.name)
         ended = self.request.clock.now()
         record = RunRecord(self.run_id, key, result.status, self.started_at, ended, summary=result.to_json())
-        ledger = open_ledger(project.state)
+        ledger = open_ledger(project, loaded.ledger)
         try:
             ledger.end_run(record)
         finally:

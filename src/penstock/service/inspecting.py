@@ -16,7 +16,7 @@ from penstock.graph.select import to_select
 from penstock.plan.stages import Acknowledge, Commit, Keep, Pass, Seal, Spool, Stage
 from penstock.service.families import PerPart, parts
 from penstock.service.masking import masked_rows
-from penstock.service.opening import LEDGER_FILE, opened
+from penstock.service.opening import opened
 from penstock.types.compatibility import diff
 
 if TYPE_CHECKING:
@@ -115,7 +115,8 @@ def _explained(request: Request, part: Part) -> Explained:
     with opened(request, part.loaded) as found:
         found.connect()
         compiled, made = found.plan()
-        last = found.ledger.last_sealed(found.key) if (found.state / LEDGER_FILE).exists() else None
+        memory = found.memory
+        last = memory.last_sealed(found.key) if memory is not None else None
         return Explained(made, compiled, tuple(_ranges(found, made, last)), last, tuple(_news(found, last, made)))
 
 

@@ -19,6 +19,7 @@ from penstock.ledger.api import PipelineKey
 from penstock.plan.make import make_plan
 from penstock.registry import Capability
 from penstock.run.feeds import as_they_stand
+from penstock.service.ledgers import find_ledger, open_ledger
 from penstock.service.scratch import scratch_folder
 from penstock.service.targets import collisions
 
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
     from penstock.service.request import Request
     from penstock.types import Schema
 
-LEDGER_FILE: Final = "ledger.db"
 _SHARE_OF_MEMORY: Final = 2  # half of the machine's
 _ROUNDS: Final = 100  # of first reads; each answers at least one step
 
@@ -54,7 +54,9 @@ class Opened:
     sinks: dict[str, Sink] = field(default_factory=dict)
     facts: Facts = field(default_factory=Facts)
     problems: list[Problem] = field(default_factory=list)
+    offline: bool = False  # whether only what lies in local files is asked
     _ledger: Ledger | None = None
+    _looked: bool = False  # for a ledger
 
     @property
     def pipeline(self) -> Pipeline:
@@ -73,12 +75,21 @@ class Opened:
     def ledger(self) -> Ledger:
         """Opened, and made where there is none, when it is first asked for."""
         if self._ledger is None:
-            self._ledger = open_ledger(self.state)
+            self._ledger = open_ledger(self.loaded.project, self.loaded.ledger, self.request.clock)
+        return self._ledger
+
+    @property
+    def memory(self) -> Ledger | None:
+        """The ledger, None where nothing ever ran, and ``offline`` where it is kept on a server; asking makes none."""
+        if not self._looked and self._ledger is None and not (self.offline and self.loaded.ledger is not None):
+            self._looked = True
+            self._ledger = find_ledger(self.loaded.project, self.loaded.ledger, self.request.clock)
         return self._ledger
 
     def recorded(self) -> Mapping[str, Schema]:
         """The contracts that earlier runs recorded; none where nothing ever ran."""
-        return self.ledger.schemas(self.key) if (self.state / LEDGER_FILE).exists() else {}
+        memory = self.memory
+        return memory.schemas(self.key) if memory is not None else {}
 
     # ------------------------------------------------------------ systems
 
@@ -87,6 +98,7 @@ class Opened:
 
         ``offline`` asks only what lies in local files: of another source the declared or recorded columns stand in.
         """
+        self.offline = offline
         recorded = self.recorded()
         columns: dict[str, Schema] = {}
         for name, use in self.pipeline.sources.items():
@@ -166,7 +178,8 @@ class Opened:
         """Whether this run replaces what the sinks hold."""
         if self.request.full_refresh:
             return True
-        return (self.state / LEDGER_FILE).exists() and self.ledger.replacing(self.key)
+        memory = self.memory
+        return memory is not None and memory.replacing(self.key)
 
     def _context(self, use: SourceUse | SinkUse, contract: Contract | None = None) -> Context:
         folder = self.scratch / f"use-{len(self.sources) + len(self.sinks)}"
@@ -296,10 +309,3 @@ def machine_memory() -> int:
     with suppress(OSError, ValueError):
         return min(total, int(limit.read_text(encoding="ascii")))
     return total
-
-
-def open_ledger(state: Path) -> Ledger:
-    """The ledger of a project's state folder, made where there is none. Raises FatalError LED-1xx, TransientError LED-150."""
-    from penstock.ledger.sqlite import SqliteLedger
-
-    return SqliteLedger(state / LEDGER_FILE)

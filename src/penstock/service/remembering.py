@@ -8,14 +8,14 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 from penstock.connectors.api import Receipt
-from penstock.document.assembly import project_of
+from penstock.document.assembly import ledger_of, project_of
 from penstock.errors import ConfigError, nearest
 from penstock.ledger.api import RunRecord
 from penstock.ledger.rejects import read
 from penstock.service.causes import CauseRows, by_cause
 from penstock.service.json_text import read_json
+from penstock.service.ledgers import find_ledger
 from penstock.service.masking import hidden_columns, masked_rejects
-from penstock.service.opening import LEDGER_FILE, open_ledger
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -62,7 +62,8 @@ def _ledger(settings: Settings) -> Iterator[tuple[Ledger | None, Project]]:
     Raises ConfigError CLI-106 where neither a project file nor a ledger says that there is a project.
     """
     project = project_of(None, settings)
-    if not (project.state / LEDGER_FILE).exists():
+    ledger = find_ledger(project, ledger_of(project, settings))
+    if ledger is None:
         if project.file is None:
             raise ConfigError(
                 "CLI-106",
@@ -72,7 +73,6 @@ def _ledger(settings: Settings) -> Iterator[tuple[Ledger | None, Project]]:
             )
         yield None, project
         return
-    ledger = open_ledger(project.state)
     try:
         yield ledger, project
     finally:
