@@ -46,17 +46,6 @@ def test_a_file_that_is_no_ledger_is_refused(tmp_path: Path, content: bytes) -> 
     assert path.read_bytes() == content
 
 
-def test_a_ledger_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
-    path = tmp_path / "ledger.db"
-    SqliteLedger(path).close()
-    with sqlite3.connect(path) as connection:
-        connection.execute("PRAGMA user_version = 99")
-    connection.close()
-    with pytest.raises(FatalError) as caught:
-        SqliteLedger(path)
-    assert caught.value.code == "LED-102"
-
-
 def test_a_cut_ledger_is_named(tmp_path: Path) -> None:
     path = tmp_path / "ledger.db"
     SqliteLedger(path).close()

@@ -9,17 +9,16 @@ import io
 import os
 import random
 import signal
-import socket
 import subprocess
 import sys
 import threading
 import time
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pytest
+from lost_answers import Proxy
 
 import postgres_tables as tables
 from penstock.connectors.api import ScanRequest, pass_by
@@ -201,55 +200,6 @@ def test_a_commit_whose_answer_is_lost_is_settled_by_the_marker(lab: Lab) -> Non
     _redo(lab, "merge", committed=False)
 
 
-class Proxy:
-    """Stands before a server and cuts both ends once it has passed a COMMIT on and the server has carried it out."""
-
-    def __init__(self, port: int) -> None:
-        self._server = ("127.0.0.1", port)
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self._listener.getsockname()[1]
-        self.armed = False
-        self._ends: list[socket.socket] = []
-        self._threads = [threading.Thread(target=self._accept, daemon=True)]
-        self._threads[0].start()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                client, _ = self._listener.accept()
-            except OSError:
-                return
-            server = socket.create_connection(self._server)
-            self._ends += [client, server]
-            for source, sink, is_client in ((client, server, True), (server, client, False)):
-                thread = threading.Thread(target=self._pass, args=(source, sink, is_client), daemon=True)
-                self._threads.append(thread)
-                thread.start()
-
-    def _pass(self, source: socket.socket, sink: socket.socket, is_client: bool) -> None:  # noqa: FBT001
-        try:
-            while data := source.recv(1 << 16):
-                if not is_client and self.armed and data.startswith(b"C") and b"COMMIT" in data:
-                    break
-                sink.sendall(data)
-        except OSError:
-            pass
-        for end in (source, sink):
-            with suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
-
-    def close(self) -> None:
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        for end in self._ends:
-            with suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
-        for thread in self._threads:
-            thread.join()
-        for end in self._ends:
-            end.close()
-
-
 @pytest.mark.parametrize("mode", MODES)
 def test_a_commit_that_worked_though_its_answer_was_lost_is_not_done_again(
     lab: Lab, postgres_server: PostgresServer, mode: str
@@ -263,11 +213,11 @@ def test_a_commit_that_worked_though_its_answer_was_lost_is_not_done_again(
     writer = through.writer(epoch(2), schema)
     fill(writer, SECOND)
     staged = writer.stage()
-    proxy.armed = True
+    proxy.cuts = "answer"
     with pytest.raises(TransientError) as caught:
         through.commit(epoch(2), [staged])
     assert caught.value.code == "SNK-208"
-    proxy.armed = False
+    proxy.cuts = None
     marker = through.marker(SINK_ID)
     assert marker is not None
     assert marker.epoch == 2

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import signal
+import socket
+import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from epochs import completed, die, points
+from crashes import processes
+from epochs import _child, completed, die, once, points
 from systems import FILES, check, read_files
 
-from penstock.faults.points import RUN_POINTS
+from penstock.faults.points import RUN_POINTS, Faults
+from penstock.ledger.api import RunStatus
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from epochs import System
 
     from penstock.testing.servers import PostgresServer
@@ -67,3 +72,65 @@ def test_the_run_after_a_kill_leaves_what_an_uninterrupted_one_does(quarter: int
         assert lab.sealed(folder) == before + 1, f"{point}@{time}"
         check(folder, read_files, epochs=before + 1)
         assert not (folder / ".penstock" / "ledger.db").exists()
+
+
+def test_a_dead_runs_pipeline_is_refused_with_its_name_until_the_lease_has_expired(lab: Lab, tmp_path: Path) -> None:
+    file = lab.system.project(tmp_path / "p")
+    die(lab.system, file, "run.planned", 1, "kill")
+    refused = once(lab.system, file, Faults())
+    assert [problem.code for problem in refused.problems] == ["LED-110"]
+    assert f"{socket.gethostname()}/" in refused.problems[0].message
+    lab.expire(tmp_path / "p")
+    assert completed(lab.system, file).epochs[0].record.number == 1
+
+
+def test_a_paused_run_whose_lease_expired_writes_nothing_when_it_wakes_up(lab: Lab, tmp_path: Path) -> None:
+    file = lab.system.project(tmp_path / "p")
+    child = processes().Process(target=_child, args=(lab.system, file, Faults({("run.accounted", 1): "pause"}), False))
+    child.start()
+    try:
+        assert child.pid is not None
+        _await_stopped(child.pid)
+        refused = once(lab.system, file, Faults())
+        assert [problem.code for problem in refused.problems] == ["LED-110"]
+        assert f"/{child.pid}/" in refused.problems[0].message
+        lab.expire(tmp_path / "p")
+        completed(lab.system, file)
+        os.kill(child.pid, signal.SIGCONT)
+        child.join(120)
+    finally:
+        child.kill()
+        child.join()
+    check(tmp_path / "p", read_files, epochs=1)
+    paused, _, last = lab.sql("select status from ledger_p.runs order by started_at").splitlines()
+    assert (paused, last) == ("failed", "done")
+    assert lab.sealed(tmp_path / "p") == 1
+
+
+def _await_stopped(pid: int) -> None:
+    while Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(") ")[2][0] != "T":
+        time.sleep(0.01)
+
+
+@dataclasses.dataclass(slots=True)
+class Restarts(Faults):
+    """The server crashes, and is back, when the run comes by the point for the first time."""
+
+    server: PostgresServer | None = None
+    point: str = ""
+
+    def reached(self, point: str) -> None:
+        Faults.reached(self, point)
+        if (point, self.seen[point]) == (self.point, 1) and self.server is not None:
+            self.server.crash()
+            self.server.start()
+
+
+@pytest.mark.parametrize("point", ["run.taken", "run.planned", "run.accounted", "run.before_seal", "run.sealed"])
+def test_a_run_outlives_a_server_that_crashes_and_comes_back(point: str, lab: Lab, tmp_path: Path) -> None:
+    file = lab.system.project(tmp_path / "p")
+    faults = Restarts(server=lab.server, point=point)
+    assert once(lab.system, file, faults).status is RunStatus.DONE
+    assert faults.seen[point]
+    check(tmp_path / "p", read_files, epochs=1)
+    assert lab.sealed(tmp_path / "p") == 1

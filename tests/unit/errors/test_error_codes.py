@@ -32,10 +32,10 @@ def _raised() -> set[str]:
 
 
 def _composed(text: str) -> set[str]:
-    """Codes of a table that a system's source and its sink share: ``f"{area}-207"``."""
+    """Codes of a table that a system's source, its sink and the ledger share: ``f"{area}-207"``."""
     if "area}-" not in text:
         return set()
-    return {f"{area}-{number}" for area in ("SRC", "SNK") for number in NUMBER.findall(text)} & CATALOGUE.keys()
+    return {f"{area}-{number}" for area in ("SRC", "SNK", "LED") for number in NUMBER.findall(text)} & CATALOGUE.keys()
 
 
 def test_every_code_that_is_raised_is_catalogued() -> None:
