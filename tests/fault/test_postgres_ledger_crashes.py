@@ -62,14 +62,14 @@ def lab(postgres_server: PostgresServer, postgres_database: str) -> Lab:
 def test_the_run_after_a_kill_leaves_what_an_uninterrupted_one_does(quarter: int, lab: Lab, tmp_path: Path) -> None:
     walked = points(lab.system, lab.system.project(tmp_path / "walk"))
     assert {point for point, _ in walked} == {*RUN_POINTS, *lab.system.points}
-    for number, (point, time) in list(enumerate(walked))[quarter::4]:
+    for number, (point, nth) in list(enumerate(walked))[quarter::4]:
         folder = tmp_path / f"p{number}"
         file = lab.system.project(folder)
-        die(lab.system, file, point, time, "kill")
+        die(lab.system, file, point, nth, "kill")
         lab.expire(folder)
         before = lab.sealed(folder)
         completed(lab.system, file)
-        assert lab.sealed(folder) == before + 1, f"{point}@{time}"
+        assert lab.sealed(folder) == before + 1, f"{point}@{nth}"
         check(folder, read_files, epochs=before + 1)
         assert not (folder / ".penstock" / "ledger.db").exists()
 

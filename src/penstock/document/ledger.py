@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from pydantic import Field, create_model
+from pydantic import Field, create_model, field_validator
 
 from penstock.document.components import Components, places_of
 from penstock.document.validation import models_in
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from penstock.registry import Descriptor
 
 CONNECTOR: Final = "postgres"  # whose connection it takes
+_MAX_NAME_BYTES: Final = 63
 
 
 class LedgerSettings(Params):
@@ -31,9 +32,15 @@ class LedgerSettings(Params):
         default="penstock",
         alias="schema",
         min_length=1,
-        max_length=63,
         description="The schema with the ledger's tables, for nothing else; made where there is none.",
     )
+
+    @field_validator("schema_")
+    @classmethod
+    def _is_not_cut_off(cls, value: str) -> str:
+        if len(value.encode()) > _MAX_NAME_BYTES:
+            raise ValueError(f"takes a name of at most {_MAX_NAME_BYTES} bytes, which PostgreSQL does not cut off")
+        return value
 
 
 @dataclass(frozen=True, slots=True)

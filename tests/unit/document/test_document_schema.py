@@ -210,6 +210,21 @@ def test_a_connection_that_takes_a_url_says_so(real):
     assert wrong(real, f"project: x\nconnections: {{shop: {connection}}}") == []
 
 
+@pytest.mark.parametrize("connection", ["shop", "postgresql://db/shop", "{host: db, port: '${env.PORT}'}", "{url: x}"])
+def test_a_ledgers_connection_is_a_name_a_url_or_written_out(real, connection):
+    ledger = f"ledger: {{connection: {connection}, schema: s}}"
+    assert (
+        wrong(real, f"project: x\n{ledger}\nenvironments: {{prod: {{{ledger}}}, dev: {{ledger: {{schema: t}}}}}}") == []
+    )
+
+
+@pytest.mark.parametrize(
+    "ledger", ["shop", "{conection: shop}", "{connection: {hots: db}}", "{connection: a, schema: 1}"]
+)
+def test_a_ledger_of_another_form_is_not_valid(real, ledger):
+    assert wrong(real, f"project: x\nledger: {ledger}")
+
+
 @pytest.mark.parametrize(("group", "name"), REGISTERED)
 def test_every_field_of_every_descriptor_is_described(real, group, name):
     fields = registry.find(group, name).params.model_fields
