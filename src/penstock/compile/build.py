@@ -152,7 +152,9 @@ class _Build:
             return self.ruled(use, current)
 
     def ruled(self, use: SourceUse | Transform | SinkUse, node_id: str) -> str:
-        return demand(self.builder, node_id, use.rules, owner=use.name, at=use.at, resolve_name=self.node)
+        return demand(
+            self.builder, node_id, use.rules, owner=use.name, at=use.at, resolve_name=self.node, meant=self.meant
+        )
 
     def members(self, names: Sequence[str], at: Location) -> tuple[str, ...]:
         return tuple(self.node(str(name), getattr(name, "at", at)) for name in names)

@@ -13,6 +13,7 @@ from sqlglot import exp
 from penstock.compile.scope import StepScope
 from penstock.errors import ConfigError
 from penstock.graph.nodes import Cause, Check, Column, Note, Project
+from penstock.rules.params import AcrossRowsParams
 from penstock.steps.collect import together
 from penstock.trees import column, unused_name
 
@@ -47,8 +48,11 @@ def demand(
     owner: str,
     at: Location | None,
     resolve_name: Callable[[str, Location | None], str],
+    meant: Callable[[bool], AbstractContextManager[None]],
 ) -> str:
-    """The rows that no rule rejects. Raises ConfigError with the problems of all rules: CMP-370 where two have one name,
+    """The rows that no rule rejects. ``meant`` says of what is added within it whether the rows of one epoch are meant.
+
+    Raises ConfigError with the problems of all rules: CMP-370 where two have one name,
     and those of the rules themselves.
     """
     if not rules:
@@ -70,7 +74,8 @@ def demand(
     carried = tuple(Column(name, column(name)) for name in names)
     if marks:
         looked = Project(builder.unique_id(f"{owner}.rules.marks"), input=node_id, columns=(*carried, *marks), at=at)
-        node_id = builder.add(looked)
+        with meant(all(_means_the_epoch(use) for use in rules)):
+            node_id = builder.add(looked)
     check = Check(
         builder.unique_id(f"{owner}.rules"),
         input=node_id,
@@ -83,6 +88,10 @@ def demand(
     if not marks:
         return node_id
     return builder.add(Project(builder.unique_id(f"{owner}.rules.rows"), input=node_id, columns=carried, at=at))
+
+
+def _means_the_epoch(use: RuleUse) -> bool:
+    return not isinstance(use.params, AcrossRowsParams) or use.params.scope == "epoch"
 
 
 def _cause(found: Violation, use: RuleUse, label: str, on_fail: Literal["reject", "fail"]) -> Cause:

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from penstock.registry import Descriptor, Group
 
 BESIDE_A_STEP: Final = ("name", "scope", "description")
-# Parameters of every rule (rules/params.py), which may stand beside its name too.
-BESIDE_A_RULE: Final = ("name", "on_fail", "max_rows", "max_share", "description")
+# Parameters of rules (rules/params.py), which may stand beside the name too.
+BESIDE_A_RULE: Final = ("name", "on_fail", "max_rows", "max_share", "scope", "description")
 
 
 @dataclass(slots=True)

@@ -11,7 +11,7 @@ from penstock.fields import Name, Names, SortTexts
 from penstock.graph.select import order
 from penstock.registry import Descriptor
 from penstock.rules.api import Violation
-from penstock.rules.params import RuleParams
+from penstock.rules.params import AcrossRowsParams
 from penstock.rules.values import is_nan, ordered_column
 from penstock.steps.collect import each, together
 from penstock.steps.rewrite import shown
@@ -31,7 +31,7 @@ _BACK: Final[dict[tuple[bool, bool], tuple[type[exp.Binary], str]]] = {
 }
 
 
-class MonotonicParams(RuleParams):
+class MonotonicParams(AcrossRowsParams):
     """``monotonic: {column: counter, order_by: read_at}``."""
 
     column: Name = Field(description="A column of numbers, dates or times.")

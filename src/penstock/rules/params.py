@@ -41,3 +41,11 @@ class RuleParams(StepParams):
     @property
     def threshold(self) -> Threshold | None:
         return None if self.max_rows is None and self.max_share is None else Threshold(self.max_rows, self.max_share)
+
+
+class AcrossRowsParams(RuleParams):
+    """Of a rule that looks at other rows than its own."""
+
+    scope: Literal["epoch"] | None = Field(
+        default=None, description="Over an incremental input: the rows of one epoch are meant, not all there are."
+    )

@@ -11,7 +11,7 @@ from penstock.fields import Names, SortTexts
 from penstock.graph.select import order
 from penstock.registry import Descriptor
 from penstock.rules.api import Violation
-from penstock.rules.params import RuleParams
+from penstock.rules.params import AcrossRowsParams
 from penstock.steps.collect import each, together
 from penstock.steps.ties import first_of
 from penstock.trees import is_not_null
@@ -29,7 +29,7 @@ NOTES: Final = (
 )
 
 
-class UniqueParams(RuleParams):
+class UniqueParams(AcrossRowsParams):
     """``unique: [crude, price_date]``."""
 
     short: ClassVar[str | None] = "columns"

@@ -207,6 +207,7 @@ def test_the_example_of_a_rule_compiles(name):
         ("primary_key: {columns: [nn], order_by: dd}", ["CMP-203", "CMP-203"]),
         ("monotonic: {column: t, order_by: dd, partition_by: [nn]}", ["CMP-371", "CMP-203", "CMP-203"]),
         ("monotonic: {column: n}", ["DOC-202"]),
+        ("not_null: {columns: n, scope: epoch}", ["DOC-201"]),
     ],
 )
 def test_what_does_not_fit_is_told_at_its_place(rule, codes):
