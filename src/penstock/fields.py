@@ -1,4 +1,4 @@
-"""The kinds of values a document's fields take: expressions, durations, sizes, types, secrets.
+"""The kinds of values a document's fields take: expressions, durations, sizes, shares, types, secrets.
 
 Each is an annotated type for the pydantic models of connectors, steps and documents; each carries its JSON Schema, so
 that completion in an editor and the reference page say the same as the validator.
@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable  # noqa: TC003 -- pydantic evaluates the annotations here
 from dataclasses import dataclass
 from datetime import timedelta
+from decimal import Decimal
 from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, PlainValidator, WithJsonSchema
@@ -140,6 +141,7 @@ Expression = Annotated[ExpressionText, PlainValidator(read_expression), WithJson
 # What a reference page calls these kinds of values.
 DURATION: Final = "duration"
 SIZE: Final = "size"
+SHARE: Final = "share"
 
 _DURATION: Final = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([a-zA-Z]+)\s*")
 _DURATION_UNITS: Final = {
@@ -201,6 +203,26 @@ ByteSize = Annotated[
     WithJsonSchema(
         {"title": SIZE, "anyOf": [{"type": "string", "examples": ["64 MiB"]}, {"type": "integer", "minimum": 0}]}
     ),
+]
+
+_SHARE: Final = re.compile(r"\s*(\d+(?:\.\d+)?)\s*%\s*")
+_WHOLE: Final = 100
+
+
+def parse_share(value: object) -> Decimal:
+    """``1 %``, ``0.5 %``: a part of the whole, 0 to 1. Raises ValueError with what is expected."""
+    if isinstance(value, Decimal):
+        return value
+    match = _SHARE.fullmatch(value) if isinstance(value, str) else None
+    if match is None or Decimal(match[1]) > _WHOLE:
+        raise ValueError('takes a share of at most 100 %, such as "1 %"')
+    return Decimal(match[1]) / _WHOLE
+
+
+Share = Annotated[
+    Decimal,
+    BeforeValidator(parse_share),
+    WithJsonSchema({"type": "string", "title": SHARE, "pattern": r"^\s*\d+(\.\d+)?\s*%\s*$", "examples": ["1 %"]}),
 ]
 
 # ---------------------------------------------------------------- secrets

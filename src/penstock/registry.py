@@ -1,7 +1,7 @@
 """Descriptors of connectors and steps: the one place from which docs, JSON Schema, catalogue and validation come.
 
-A descriptor is found through an entry point (groups ``penstock.sources``, ``penstock.sinks``, ``penstock.steps``) whose
-name is the name in the document; its module is imported when that name is first asked for, and a descriptor's module
+A descriptor is found through an entry point (groups ``penstock.sources``, ``penstock.sinks``, ``penstock.steps``,
+``penstock.rules``) whose name is the name in the document; its module is imported when that name is first asked for, and a descriptor's module
 imports no driver.
 """
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from pydantic import BaseModel
 
-Group = Literal["sources", "sinks", "steps"]
-GROUPS: tuple[Group, ...] = ("sources", "sinks", "steps")
+Group = Literal["sources", "sinks", "steps", "rules"]
+GROUPS: tuple[Group, ...] = ("sources", "sinks", "steps", "rules")
 
 
 class Capability(StrEnum):
@@ -45,12 +45,13 @@ class Capability(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Descriptor:
-    """What there is to know about one source, sink or step before it is used.
+    """What there is to know about one source, sink, step or rule before it is used.
 
     ``params`` is a pydantic model (closed set of keys, a description on every field); ``example`` a piece of YAML that
-    validates against it, as it stands under the component's name (or in a list of steps); ``short`` names the field
-    that a step's short form fills; ``make`` builds the thing from validated parameters: a Source or Sink from
-    ``(params, Context)`` (connectors/api.py), a step's nodes from ``(params, Scope)`` (steps/api.py).
+    validates against it, as it stands under the component's name (or in a list of steps or rules); ``short`` names the field
+    that the short form of a step or rule fills; ``make`` builds the thing from validated parameters: a Source or Sink from
+    ``(params, Context)`` (connectors/api.py), a step's nodes from
+    ``(params, Scope)`` (steps/api.py), a rule's causes likewise (rules/api.py).
     """
 
     name: str

@@ -142,6 +142,11 @@ def create_table(name: str, query: exp.Query) -> exp.Create:
     return exp.Create(this=relation(name), kind="TABLE", expression=query)
 
 
+def create_sequence(name: str) -> exp.Create:
+    """``CREATE OR REPLACE SEQUENCE name``: it gives 1, 2, 3, ..."""
+    return exp.Create(this=relation(name), kind="SEQUENCE", replace=True)
+
+
 def drop_table(name: str) -> exp.Drop:
     """``DROP TABLE IF EXISTS name``."""
     return exp.Drop(tables=[relation(name)], kind="TABLE", exists=True)

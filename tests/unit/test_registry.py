@@ -42,6 +42,7 @@ OF_SOURCES = {*Capability} - {Capability.ATOMIC_COMMIT, Capability.READ_BACK}
 OF_SINKS = {Capability.ATOMIC_COMMIT, Capability.READ_BACK, Capability.PARALLEL, Capability.NATIVE, Capability.LOCAL}
 
 each = pytest.mark.parametrize(("group", "name"), REGISTERED)
+each_use = pytest.mark.parametrize(("group", "name"), [found for found in REGISTERED if found[0] in {"steps", "rules"}])
 each_source = pytest.mark.parametrize("name", WRITTEN["sources"])
 each_sink = pytest.mark.parametrize("name", WRITTEN["sinks"])
 
@@ -85,7 +86,7 @@ IMPORTED = """
 import json, sys
 from penstock import registry
 registry.names({group!r})
-before = [name for name in sys.modules if name.startswith(("penstock.connectors", "penstock.steps"))]
+before = [name for name in sys.modules if name.startswith(("penstock.connectors", "penstock.steps", "penstock.rules"))]
 found = {{}}
 for name in registry.names({group!r}):
     registry.find({group!r}, name)
@@ -135,17 +136,17 @@ def test_a_parameter_model_takes_no_other_key(group, name):
     assert schema.get("additionalProperties", False) is False
 
 
-@pytest.mark.parametrize("name", WRITTEN["steps"])
-def test_a_short_form_fills_a_field_of_the_step(name):
-    found = descriptor("steps", name)
+@each_use
+def test_a_short_form_fills_a_field_of_the_step_or_rule(group, name):
+    found = descriptor(group, name)
     assert found.short == found.params.short
     fields = {field.alias or key for key, field in found.params.model_fields.items()}
     assert found.short is None or found.short in fields | set(found.params.model_fields)
 
 
-@pytest.mark.parametrize("name", WRITTEN["steps"])
-def test_a_step_has_neither_capabilities_nor_modes(name):
-    found = descriptor("steps", name)
+@each_use
+def test_a_step_or_rule_has_neither_capabilities_nor_modes(group, name):
+    found = descriptor(group, name)
     assert (found.capabilities, found.modes) == (frozenset(), ())
 
 

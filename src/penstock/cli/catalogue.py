@@ -1,4 +1,4 @@
-"""``penstock connectors``, ``steps``, ``errors``, ``schema``, ``version``: the catalogue, from the descriptors;
+"""``penstock connectors``, ``steps``, ``rules``, ``errors``, ``schema``, ``version``: the catalogue, from the descriptors;
 and ``schema accept``.
 """
 
@@ -30,6 +30,12 @@ def _steps() -> Sequence[str]:
     return [item.name for item in components("steps")]
 
 
+def _rules() -> Sequence[str]:
+    from penstock.service.describing import components
+
+    return [item.name for item in components("rules")]
+
+
 def _codes() -> Sequence[str]:
     from penstock.errors.catalogue import CATALOGUE
 
@@ -48,10 +54,11 @@ def _one_of(metavar: str, names: Callable[[], Sequence[str]]) -> Any:
 Code = Annotated[str | None, _one_of("CODE", _codes)]
 System = Annotated[str | None, _one_of("NAME", _systems)]
 Step = Annotated[str | None, _one_of("NAME", _steps)]
+Rule = Annotated[str | None, _one_of("NAME", _rules)]
 
 
 def register(app: typer.Typer) -> None:
-    for command in (connectors, steps, errors, version):
+    for command in (connectors, steps, rules, errors, version):
         app.command()(command)
     schemas = typer.Typer(rich_markup_mode=None, invoke_without_command=True, help=schema.__doc__)
     schemas.callback()(schema)
@@ -75,6 +82,15 @@ def steps(name: Step = None, *, json: options.Json = False) -> int:
     if name is None:
         return _list(describing.components("steps"), json=json)
     return _one(describing.component(name, "steps"), json=json)
+
+
+def rules(name: Rule = None, *, json: options.Json = False) -> int:
+    """Rules about rows, or one with its parameters."""
+    from penstock.service import describing
+
+    if name is None:
+        return _list(describing.components("rules"), json=json)
+    return _one(describing.component(name, "rules"), json=json)
 
 
 def _list(found: Sequence[Descriptor], *, json: bool) -> int:

@@ -12,6 +12,7 @@ from penstock.compile.facts import FactsNeededError, MissingFactError
 from penstock.compile.incremental import begin, partial
 from penstock.compile.merge_rules import reduce_to_keys
 from penstock.compile.query import read_query
+from penstock.compile.rules import demand
 from penstock.compile.scope import Builder, StepScope, unknown_node
 from penstock.compile.union import union_by_name
 from penstock.errors import ConfigError, InternalError, Location, Problem
@@ -109,19 +110,19 @@ class _Build:
             raise _FailedInputError
         contract = use.contract or self.facts.recorded.get(use.name)
         read = begin(self.builder, use, self.read(use, physical.relaxed(), contract))
-        if contract is None:
-            return read
-        return enforce(
-            self.builder,
-            read,
-            contract,
-            owner=use.name,
-            policy=use.params,
-            at=use.at,
-            columns=use.columns if use.contract is not None else {},
-            is_recorded=use.contract is None,
-            physical=physical,
-        )
+        if contract is not None:
+            read = enforce(
+                self.builder,
+                read,
+                contract,
+                owner=use.name,
+                policy=use.params,
+                at=use.at,
+                columns=use.columns if use.contract is not None else {},
+                is_recorded=use.contract is None,
+                physical=physical,
+            )
+        return self.ruled(use, read)
 
     def read(self, use: SourceUse, physical: Schema, contract: Schema | None) -> Read:
         """In the contract's order: where the source has its columns means nothing then, and is no other plan. Columns
@@ -147,7 +148,13 @@ class _Build:
         current = self.united(use.name, members, use.at)
         if use.contract is not None:
             current = enforce(self.builder, current, use.contract, owner=use.name, at=use.at, columns=use.columns)
-        return current
+        with self.meant(use.scope == "epoch"):
+            return self.ruled(use, current)
+
+    def ruled(self, use: SourceUse | Transform | SinkUse, node_id: str) -> str:
+        return demand(
+            self.builder, node_id, use.rules, owner=use.name, at=use.at, resolve_name=self.node, meant=self.meant
+        )
 
     def members(self, names: Sequence[str], at: Location) -> tuple[str, ...]:
         return tuple(self.node(str(name), getattr(name, "at", at)) for name in names)
@@ -194,6 +201,7 @@ class _Build:
         current = self.inputs(use.name, use.inputs, use.at)
         if use.contract is not None:
             current = enforce(self.builder, current, use.contract, owner=use.name, at=use.at, columns=use.columns)
+        current = self.ruled(use, current)
         if use.params.mode == "merge":
             with self.meant():
                 current = reduce_to_keys(self.builder, use, current)

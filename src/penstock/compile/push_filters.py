@@ -2,7 +2,7 @@
 
 A condition is split at its ANDs. Each part sinks through what lies between it and the source as long as that changes
 nothing for it: other filters, a sort, a projection that hands its columns on under whatever name. A check stands in the
-way of rows that it rejects: these must be delivered whatever the condition says, so the part becomes ``part OR rejected``
+way of rows that it rejects or counts: these must be delivered whatever the condition says, so the part becomes ``part OR rejected``
 there. What the source then takes is part of its read and is not accounted as filtered (``plan`` says so); the rest stays
 where it is. Nothing sinks through a limit, a deduplication, a window, nor past a node that somebody else reads as well.
 """
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from penstock.compile.facts import Facts
     from penstock.document.models import Pipeline
     from penstock.graph import Node
+    from penstock.graph.nodes import Cause, Note
 
 
 def push_filters(graph: Graph, pipeline: Pipeline, facts: Facts) -> Graph:
@@ -54,8 +55,10 @@ def _sunk(part: exp.Expr, node: Node, graph: Graph) -> tuple[Read, exp.Expr] | N
                 return node, part
             case Filter(why="filter") | Sort():
                 pass
-            case Check(causes=causes):
-                part = exp.or_(part, *(cause.violated for cause in causes))
+            case Check(demands=demands):
+                if any(map(_has_share, demands)):
+                    return None
+                part = exp.or_(part, *(item.violated for item in demands))
             case Project(columns=columns):
                 below = _beneath(part, {item.name: item.value for item in columns})
                 if below is None:
@@ -65,6 +68,11 @@ def _sunk(part: exp.Expr, node: Node, graph: Graph) -> tuple[Read, exp.Expr] | N
                 return None
         node = graph[node.inputs[0]]
     return None
+
+
+def _has_share(cause: Cause | Note) -> bool:
+    """Whether the rule counts shares of all rows: fewer of them would be another whole."""
+    return cause.threshold is not None and cause.threshold.max_share is not None
 
 
 def _beneath(part: exp.Expr, values: Mapping[str, exp.Expr]) -> exp.Expr | None:

@@ -6,7 +6,7 @@ A node is bound as a whole. Only when that fails are its expressions bound one b
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from sqlglot import exp
 
@@ -19,6 +19,7 @@ from penstock.engines.api import BindError
 from penstock.errors import ConfigError, InternalError, PenstockError, Problem
 from penstock.graph.nodes import (
     Aggregate,
+    Cause,
     Check,
     Column,
     Explode,
@@ -43,6 +44,8 @@ if TYPE_CHECKING:
     from penstock.errors import Location
     from penstock.fields import Located
     from penstock.graph import Node
+
+_Checked = TypeVar("_Checked", bound="Node")
 
 
 def type_node(node: Node, inputs: Mapping[str, Schema], *, engine: Engine, text: Located | None = None) -> Node:
@@ -78,7 +81,7 @@ def _known(node: Node, inputs: Mapping[str, Schema]) -> Schema | None:
     match node:
         case Write():
             return inputs[node.input]
-        case Check() if all(_is_null_test(cause.violated, inputs[node.input]) for cause in node.causes):
+        case Check() if all(_is_null_test(item.violated, inputs[node.input]) for item in node.demands):
             return inputs[node.input]
         case Project():
             have = inputs[node.input]
@@ -97,7 +100,7 @@ def _is_plain(tree: exp.Expr, have: Schema) -> bool:
 
 
 def _bound(node: Node, inputs: Mapping[str, Schema], *, engine: Engine, text: Located | None) -> Schema:
-    query = _guarded(node, inputs) if isinstance(node, Project) else to_select(node)
+    query = _guarded(node, inputs) if isinstance(node, Project) else to_select(_demanding(node))
     try:
         typed = engine.schema_of(query, inputs)
     except BindError as error:
@@ -107,6 +110,14 @@ def _bound(node: Node, inputs: Mapping[str, Schema], *, engine: Engine, text: Lo
     except ConfigError as error:
         raise _placed(error, node) from None
     return Schema(typed.fields[:-1]) if isinstance(node, Project) else typed
+
+
+def _demanding(node: _Checked) -> _Checked:
+    """A check that rejects what it only counts, so that the engine sees all of its conditions."""
+    if not isinstance(node, Check):
+        return node
+    counted = (Cause(note.code, note.violated, exp.null(), at=note.at) for note in node.notes)
+    return dataclasses.replace(node, causes=(*node.causes, *counted), notes=())
 
 
 def _required(node: Read | Table) -> Schema:
@@ -222,8 +233,8 @@ def _parts(node: Node, inputs: Mapping[str, Schema]) -> Iterator[tuple[exp.Query
             for item in node.columns:
                 yield to_select(dataclasses.replace(node, columns=(item,))), item.at
         case Check():
-            for cause in node.causes:
-                yield to_select(dataclasses.replace(node, causes=(cause,))), node.at
+            for cause in _demanding(node).causes:
+                yield to_select(dataclasses.replace(node, causes=(cause,))), cause.at or node.at
         case Sort():
             for key in node.keys:
                 yield to_select(dataclasses.replace(node, keys=(key,))), node.at

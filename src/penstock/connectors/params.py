@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, WithJsonSchema
 
 from penstock.connectors.api import WriteMode
 from penstock.connectors.incremental import IncrementalParam
@@ -20,6 +20,13 @@ SchemaParam = Annotated[
     Field(
         default=None, description="The schema it is held to: {columns: {name: type}} or {file: x.avsc|x.schema.json}."
     ),
+]
+
+# The document layer reads them (document/uses.py).
+RulesParam = Annotated[
+    Any,
+    Field(default=None, description="What is demanded of its rows: a list of rules, each a map with one key."),
+    WithJsonSchema({"type": "array", "items": {"type": "object"}}),
 ]
 
 
@@ -43,6 +50,7 @@ class SourceParams(Params):
         default="reject", description="What a value does that its column's type cannot take."
     )
     incremental: IncrementalParam
+    rules: RulesParam
     labels: Labels
 
 
@@ -61,8 +69,9 @@ class SinkParams(Params):
     on_schema_change: Literal["fail", "evolve", "ignore"] = Field(
         default="fail", description="What happens when the rows' columns are not the target's."
     )
+    rules: RulesParam
     allow: list[str] = Field(default_factory=list, description="Labels that may flow into this sink.")
     allow_empty: bool = Field(default=False, description="Whether an empty input may overwrite the table.")
 
 
-__all__ = ["Labels", "Located", "SchemaParam", "SinkParams", "SourceParams"]
+__all__ = ["Labels", "Located", "RulesParam", "SchemaParam", "SinkParams", "SourceParams"]

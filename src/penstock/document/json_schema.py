@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, cast
 from penstock.document.ledger import CONNECTOR, ledger_model
 from penstock.document.models import FilesConnection, ParamSpec, RunSettings
 from penstock.document.schema_pieces import ABOUT, SchemaPiece, loosened, needed, reference, shared
+from penstock.document.uses import BESIDE_A_RULE, BESIDE_A_STEP
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -81,7 +82,8 @@ class _Builder:
         self._define("param", self._model(ParamSpec, "param"))
         self._define("source", self._components("sources"))
         self._define("sink", self._components("sinks"))
-        self._define("step", self._step())
+        self._define("step", self._use("steps", BESIDE_A_STEP))
+        self._define("rule", self._use("rules", BESIDE_A_RULE))
         self._define("connection", self._connection())
         self._define("ledger", self._ledger())
         self._define("pipeline", _pipeline())
@@ -128,6 +130,8 @@ class _Builder:
         properties["type"] = {"const": descriptor.name, "description": descriptor.summary}
         if "schema" in properties:
             properties["schema"] = _or_null(reference("schema"))
+        if "rules" in properties:
+            properties["rules"] = {**_rules(), "description": properties["rules"]["description"]}
         if "connection" in properties:
             properties["connection"] = _either(_CONNECTION_TEXT, properties["connection"])
         if descriptor.modes and "mode" in properties:
@@ -162,24 +166,27 @@ class _Builder:
         properties["connection"] = _either(_CONNECTION_TEXT, properties["connection"])
         return schema
 
-    # ------------------------------------------------------------ steps
+    # ------------------------------------------------------------ steps and rules
 
-    def _step(self) -> SchemaPiece:
-        found = self._group("steps")
+    def _use(self, group: str, names: Sequence[str]) -> SchemaPiece:
+        """``names`` may stand beside that of the step or the rule: texts, or what every rule's model says."""
+        found = self._group(group)
         for item in found:
-            self._define(f"steps.{item.name}", self._step_form(item))
-        beside = {"name": _TEXT, "scope": _SCOPE, "description": _TEXT}
+            self._define(f"{group}.{item.name}", self._form(item))
+        common = self._model(found[0].params, f"{group}.{found[0].name}")["properties"] if found else {}
+        common = {"scope": _SCOPE, **common}
+        beside = {name: common.get(name, _TEXT) for name in names}
         return {
             "type": "object",
-            "description": "A map with one key, the step's name.",
-            "properties": {**{item.name: reference(f"steps.{item.name}") for item in found}, **beside},
+            "description": f"A map with one key, the {group.removesuffix('s')}'s name.",
+            "properties": {**{item.name: reference(f"{group}.{item.name}") for item in found}, **beside},
             "oneOf": [{"required": [item.name]} for item in found],
             "additionalProperties": False,
         }
 
-    def _step_form(self, descriptor: Descriptor) -> SchemaPiece:
+    def _form(self, descriptor: Descriptor) -> SchemaPiece:
         """The named parameters, or the value of the short form; where a map is always that value, only this."""
-        schema = self._model(descriptor.params, f"steps.{descriptor.name}")
+        schema = self._model(descriptor.params, f"{descriptor.group}.{descriptor.name}")
         about = _about(descriptor, _example(descriptor))
         short = getattr(descriptor.params, "short", None) or descriptor.short
         if short is None:
@@ -223,10 +230,15 @@ def _transform() -> SchemaPiece:
             "sql": {"type": "string", "description": "One SELECT over node names, instead of `from` and `steps`."},
             "scope": _SCOPE,
             "schema": _or_null(reference("schema")),
+            "rules": {**_rules(), "description": "What is demanded of its rows."},
             "labels": {**_or_null(labels), "description": "Sensitivity labels by column, such as {email: [pii]}."},
             "description": {**_TEXT, "description": "What it is, for people."},
         },
     }
+
+
+def _rules() -> SchemaPiece:
+    return {"type": ["array", "null"], "items": reference("rule")}
 
 
 def _project() -> SchemaPiece:
@@ -295,12 +307,12 @@ def _about(descriptor: Descriptor, example: Json) -> SchemaPiece:
 
 
 def _example(descriptor: Descriptor) -> Json:
-    """The descriptor's example as data; of a step what stands under its name."""
+    """The descriptor's example as data; of a step or a rule what stands under its name."""
     from penstock.document.loader import load
     from penstock.document.tree import plain
 
     data = cast("Json", plain(load(descriptor.example, f"the example of {descriptor.name}")))
-    if descriptor.group != "steps":
+    if descriptor.group not in {"steps", "rules"}:
         return data
     first = data[0] if isinstance(data, list) else data
     return first[descriptor.name] if isinstance(first, dict) else None

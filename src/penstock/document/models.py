@@ -50,6 +50,15 @@ class FilesConnection(Params):
 
 
 @dataclass(frozen=True, slots=True)
+class RuleUse:
+    """A rule on a source, transform or sink; ``params`` are its own and those of every rule (rules/params.py)."""
+
+    descriptor: Descriptor
+    params: Params
+    at: Location
+
+
+@dataclass(frozen=True, slots=True)
 class SourceUse:
     """A source of the document. ``contract`` is its ``schema:``, read; ``places`` has where the values of its keys stand,
     ``columns`` the columns of its schema.
@@ -62,6 +71,7 @@ class SourceUse:
     contract: Schema | None = None
     places: Mapping[str, Location] = field(default_factory=dict)
     columns: Mapping[str, Location] = field(default_factory=dict)
+    rules: tuple[RuleUse, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +86,7 @@ class SinkUse:
     contract: Schema | None = None
     places: Mapping[str, Location] = field(default_factory=dict)
     columns: Mapping[str, Location] = field(default_factory=dict)
+    rules: tuple[RuleUse, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +115,7 @@ class Transform:
     columns: Mapping[str, Location] = field(default_factory=dict)
     labels: Mapping[str, frozenset[str]] = field(default_factory=dict)
     scope: Literal["epoch"] | None = None
+    rules: tuple[RuleUse, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from penstock.document.components import Catalogue, Components, places_of
 from penstock.document.contracts import column_places, read_contract
-from penstock.document.models import Pipeline, RunSettings, SinkUse, SourceUse, StepUse, Transform
+from penstock.document.models import Pipeline, RunSettings, SinkUse, SourceUse, Transform
 from penstock.document.tree import Mapping, Scalar, Sequence, is_null, locate
+from penstock.document.uses import UseReader
 from penstock.document.validation import Owner, located, unknown_keys, validate
 from penstock.errors import ConfigError, Problem, nearest
 from penstock.fields import Located
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from penstock.connectors.params import SinkParams, SourceParams
+    from penstock.document.models import RuleUse, StepUse
     from penstock.document.tree import Node
     from penstock.errors import Location
     from penstock.fields import Params
@@ -26,8 +28,7 @@ if TYPE_CHECKING:
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 _KEYS = ("pipeline", "description", "params", "sources", "transforms", "sinks", "run")
-_TRANSFORM_KEYS = ("from", "steps", "sql", "schema", "scope", "labels", "description")
-_BESIDE_A_STEP = ("name", "scope", "description")
+_TRANSFORM_KEYS = ("from", "steps", "sql", "schema", "rules", "scope", "labels", "description")
 __all__ = ["Catalogue", "Reading", "read"]
 
 Found = TypeVar("Found")
@@ -149,7 +150,8 @@ class _Reader(Components):
             return None
         descriptor, params = read
         contract, columns = self.contract(node), column_places(node.get("schema"))
-        return SourceUse(name, at, descriptor, cast("SourceParams", params), contract, places_of(node), columns)
+        source = cast("SourceParams", params)
+        return SourceUse(name, at, descriptor, source, contract, places_of(node), columns, self.rules(node))
 
     def sink(self, name: str, node: Mapping, at: Location) -> SinkUse | None:
         read = self.component("sinks", name, node, at)
@@ -165,7 +167,8 @@ class _Reader(Components):
                 detail=f"it knows {', '.join(descriptor.modes)}.",
             )
         contract, columns = self.contract(node), column_places(node.get("schema"))
-        return SinkUse(name, at, descriptor, sink, tuple(self.inputs(node)), contract, places_of(node), columns)
+        inputs, rules = tuple(self.inputs(node)), self.rules(node)
+        return SinkUse(name, at, descriptor, sink, inputs, contract, places_of(node), columns, rules)
 
     def component(self, group: Group, name: str, node: Mapping, at: Location) -> tuple[Descriptor, Params] | None:
         kind = node.get("type")
@@ -232,11 +235,12 @@ class _Reader(Components):
             return None
         labels = located(node.get("labels"))
         columns = column_places(node.get("schema"))
-        common = {
+        common: dict[str, Any] = {
             "contract": self.contract(node),
             "columns": columns,
             "labels": self.labels(labels, node),
-            "scope": self.scope(node),
+            "scope": self.uses().scope(node),
+            "rules": self.rules(node),
         }
         if sql is not None:
             text = located(sql)
@@ -246,17 +250,8 @@ class _Reader(Components):
             if "steps" in node.entries:
                 self.problem("DOC-210", f'"{name}" has both "sql" and "steps"', node.entries["steps"].key.at)
             query = self.query(text)
-            return Transform(name, at, sql=query, **common) if query is not None else None  # type: ignore[arg-type]  # typed one line above
-        return Transform(name, at, inputs=tuple(self.inputs(node)), steps=tuple(self.steps(node)), **common)  # type: ignore[arg-type]
-
-    def scope(self, node: Mapping) -> Literal["epoch"] | None:
-        """``scope: epoch``, the only one there is."""
-        scope = node.get("scope")
-        if scope is None:
-            return None
-        if not isinstance(scope, Scalar) or scope.value != "epoch":
-            self.problem("DOC-203", '"scope" takes `epoch`: the rows of one epoch are meant', scope.at)
-        return "epoch"
+            return Transform(name, at, sql=query, **common) if query is not None else None
+        return Transform(name, at, inputs=tuple(self.inputs(node)), steps=self.steps(node), **common)
 
     def query(self, text: Located) -> Located | None:
         try:
@@ -273,48 +268,18 @@ class _Reader(Components):
         self.problem("DOC-203", '"labels" is a map of columns to lists of labels', locate(node, ("labels",)))
         return {}
 
-    def steps(self, node: Mapping) -> Iterator[StepUse]:
-        steps = self.given(node, "steps")
-        if steps is None:
-            return
-        if not isinstance(steps, Sequence):
-            self.problem("DOC-203", '"steps" is a list', steps.at)
-            return
-        for item in steps.items:
-            use = self.step(item)
-            if use is not None:
-                yield use
+    # ------------------------------------------------------------ steps and rules
 
-    def step(self, node: Node) -> StepUse | None:
-        if not isinstance(node, Mapping):
-            self.problem("DOC-211", "a step is a map with one key, its name", node.at)
-            return None
-        kinds = [name for name in node.entries if name not in _BESIDE_A_STEP]
-        if len(kinds) != 1:
-            self.problem(
-                "DOC-211",
-                f"a step is a map with one key, its name; here stand {', '.join(kinds) or 'none'}",
-                node.at,
-                hint="begin each step with a dash of its own",
-            )
-            return None
-        entry = node.entries[kinds[0]]
-        descriptor = self.catalogue.find("steps", kinds[0])
-        if descriptor is None:
-            near = nearest(kinds[0], self.catalogue.names("steps"))
-            self.problem(
-                "DOC-212",
-                f'there is no step "{kinds[0]}"',
-                entry.key.at,
-                hint=f'did you mean "{near}"?' if near else f"known steps: {', '.join(self.catalogue.names('steps'))}",
-            )
-            return None
-        params, problems = validate(descriptor.params, entry.value, Owner(f'step "{kinds[0]}"'), at=entry.key.at)
-        self.problems.extend(problems)
-        label = node.get("name")
-        text = label.value if isinstance(label, Scalar) and isinstance(label.value, str) else kinds[0]
-        scope = self.scope(node)
-        return StepUse(descriptor, cast("Params", params), entry.key.at, text, scope) if params is not None else None
+    def steps(self, node: Mapping) -> tuple[StepUse, ...]:
+        reader = self.uses()
+        return tuple(reader.steps(node.get("steps")))
+
+    def rules(self, node: Mapping) -> tuple[RuleUse, ...]:
+        reader = self.uses()
+        return tuple(reader.rules(node.get("rules")))
+
+    def uses(self) -> UseReader:
+        return UseReader(self.catalogue.find, self.catalogue.names, self.problems)
 
 
 def read(

@@ -60,7 +60,8 @@ class NodeCounts:
     """Rows of one node, exact: ``into`` by input id, ``out``; ``unmatched`` rows of a join by input id; ``empty`` rows of
     an explode whose list was empty or null; ``rejected`` records at a source that never became rows. A source's ``into``
     stands under the node's own id: the records that were handed over, by the input's own count where it has one, and as
-    many as came out and were rejected where it has none.
+    many as came out and were rejected where it has none. ``noted``: of a check, by the rule, rows that violate one which
+    lets them pass.
     """
 
     into: Mapping[str, int]
@@ -68,6 +69,7 @@ class NodeCounts:
     unmatched: Mapping[str, int] = field(default_factory=dict)
     empty: int = 0
     rejected: int = 0
+    noted: Mapping[str, int] = field(default_factory=dict)
 
 
 class RejectStore(Protocol):

@@ -64,7 +64,7 @@ def is_left_to_chance(node: Node) -> bool:
 
 def draws(node: Node) -> bool:
     """Whether the node draws random numbers."""
-    return any(map(_draws, _trees(node)))
+    return any(map(has_draw, _trees(node)))
 
 
 def kept_until_sealed(graph: Graph) -> tuple[str, ...]:
@@ -122,7 +122,8 @@ def _in_order(window: exp.Window) -> bool:
     return window.args.get("order") is not None and spec is not None and spec.text("kind").upper() == "ROWS"
 
 
-def _draws(tree: exp.Expr) -> bool:
+def has_draw(tree: exp.Expr) -> bool:
+    """Whether the expression draws random numbers."""
     calls = (call.name.lower() for call in tree.find_all(exp.Anonymous))
     return tree.find(exp.Rand, exp.Uuid) is not None or not _DRAWN.isdisjoint(calls)
 

@@ -63,11 +63,21 @@ class SortKey:
 
 
 @dataclass(frozen=True, slots=True)
+class Threshold:
+    """How many rows may violate a rule: more than ``max_rows`` of them, or than ``max_share`` (0 to 1) of those that came
+    in, fail the run.
+    """
+
+    max_rows: int | None = None
+    max_share: Number | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Cause:
     """One reason to reject a row: ``violated`` true means rejected, null and false mean kept.
 
     ``code`` is stable ("cast", "null_key", "ambiguous_key", a rule's name); ``message`` is a SQL text expression over the
-    row, computed for rejected rows only.
+    row, computed for rejected rows only. Causes of one code within a Check are one rule, and have one ``threshold``.
     """
 
     code: str
@@ -75,6 +85,21 @@ class Cause:
     message: exp.Expr
     column: str | None = None
     on_fail: Literal["reject", "fail"] = "reject"
+    threshold: Threshold | None = None
+    at: Location | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A rule that lets rows pass which violate it, and of which these are counted: ``violated`` as of a Cause, each row
+    once. ``warn`` is told as a warning of the run.
+    """
+
+    code: str
+    violated: exp.Expr
+    on_fail: Literal["warn", "info"]
+    threshold: Threshold | None = None
+    at: Location | None = field(default=None, compare=False)
 
 
 JoinKind: TypeAlias = Literal["inner", "left", "right", "full", "cross", "semi", "anti", "asof", "asof_left"]
@@ -171,12 +196,17 @@ class Filter(_OneInput):
 class Check(_OneInput):
     """Sends rows with at least one violated cause to rejects, and passes the others on unchanged.
 
-    ``record`` are the columns that a reject shows, None: all; the others are the compiler's own.
+    ``notes`` are counted over all rows that come in, also over those that are rejected. ``record`` are the columns that a reject shows, None: all; the others are the compiler's own.
     """
 
     causes: tuple[Cause, ...]
     record: tuple[str, ...] | None = None
+    notes: tuple[Note, ...] = ()
     kind = NodeKind.CHECK
+
+    @property
+    def demands(self) -> tuple[Cause | Note, ...]:
+        return (*self.causes, *self.notes)
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,7 @@ from penstock.trees import call, column, identifier, relation
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from penstock.graph.nodes import Cause
+    from penstock.graph.nodes import Cause, Note
 
 _ROW_HASH: Final = "row_hash"
 
@@ -86,7 +86,7 @@ def order(key: SortKey) -> exp.Ordered:
     return exp.Ordered(this=key.value.copy(), desc=key.descending, nulls_first=key.nulls_first)
 
 
-def violated(causes: Sequence[Cause]) -> exp.Expr:
+def violated(causes: Sequence[Cause | Note]) -> exp.Expr:
     """True where at least one cause is violated; never null."""
     conditions = [exp.func("coalesce", cause.violated.copy(), exp.false()) for cause in causes]
     return exp.Paren(this=exp.or_(*conditions)) if conditions else exp.false()

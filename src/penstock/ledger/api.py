@@ -98,7 +98,9 @@ class RejectFile:
 
 @dataclass(frozen=True, slots=True)
 class NodeBalance:
-    """The account of one node in one epoch; ``kind`` is a graph.NodeKind. Columns of document.md's ``run --json``."""
+    """The account of one node in one epoch; ``kind`` is a graph.NodeKind. Columns of document.md's ``run --json``; ``noted``: of a check,
+    by the rule, rows that violate one which lets them pass.
+    """
 
     node: str
     kind: str
@@ -109,6 +111,7 @@ class NodeBalance:
     rejected: int = 0
     unmatched: Mapping[str, int] = field(default_factory=dict)
     empty: int = 0
+    noted: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

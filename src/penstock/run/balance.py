@@ -57,6 +57,7 @@ def _entry(node: Node, counts: NodeCounts) -> NodeBalance:
         rejected=lost if kind is NodeKind.CHECK else counts.rejected,
         unmatched=counts.unmatched,
         empty=counts.empty,
+        noted=counts.noted,
     )
 
 

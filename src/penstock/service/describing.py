@@ -1,4 +1,4 @@
-"""The catalogue: connectors, steps, errors, the JSON Schema of documents; all of it from the descriptors."""
+"""The catalogue: connectors, steps, rules, errors, the JSON Schema of documents; all of it from the descriptors."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from pydantic import TypeAdapter
 
 from penstock import __version__, registry
 from penstock.document.json_schema import document_schema
+from penstock.document.uses import BESIDE_A_RULE
 from penstock.errors import ConfigError, nearest
 from penstock.errors.catalogue import CATALOGUE, ErrorCode
-from penstock.fields import DURATION, SIZE
+from penstock.fields import DURATION, SHARE, SIZE
 from penstock.registry import Descriptor
 
 if TYPE_CHECKING:
@@ -91,12 +92,14 @@ class Parameter:
 
 def parameters_of(descriptor: Descriptor) -> Sequence[Parameter]:
     """In the order of its model, each followed by what stands inside it, keys as a document writes them; of the modes
-    only those that the component knows.
+    only those that the component knows. What every rule has stands behind its own.
     """
     schema = descriptor.params.model_json_schema(by_alias=True)
-    found = _parameters("", schema, schema.get("$defs", {}))
+    found = list(_parameters("", schema, schema.get("$defs", {})))
+    if descriptor.group == "rules":
+        found.sort(key=lambda item: item.name in BESIDE_A_RULE)
     if not descriptor.modes:
-        return list(found)
+        return found
     return [replace(item, type=" | ".join(descriptor.modes)) if item.name == "mode" else item for item in found]
 
 
@@ -163,7 +166,7 @@ def _counted(value: int, units: Sequence[tuple[str, int]]) -> str:
 def _type(field: Schema, definitions: Schema) -> str:
     if "$ref" in field:
         return _type(_defined(field["$ref"], definitions), definitions)
-    if field.get("title") in {DURATION, SIZE}:
+    if field.get("title") in {DURATION, SHARE, SIZE}:
         return str(field["title"])
     for key in ("anyOf", "oneOf", "allOf"):
         if key in field:
@@ -184,7 +187,7 @@ def _type(field: Schema, definitions: Schema) -> str:
 
 
 def to_json(descriptor: Descriptor) -> dict[str, Any]:
-    """A descriptor as ``connectors --json`` and ``steps --json`` print it."""
+    """A descriptor as ``connectors --json``, ``steps --json`` and ``rules --json`` print it."""
     return {
         "name": descriptor.name,
         "group": descriptor.group,

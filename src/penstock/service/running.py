@@ -17,10 +17,11 @@ from penstock.run.feeds import Feeds
 from penstock.run.runner import run as run_plan
 from penstock.run.surroundings import Surroundings
 from penstock.service.causes import CauseRows, by_cause
+from penstock.service.noted import warnings_of_rules
 from penstock.service.opening import opened
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from datetime import datetime
 
     from penstock.compile.pipeline import Compiled
@@ -146,6 +147,9 @@ def _balance_json(epochs: Sequence[SealedEpoch]) -> dict[str, Any]:
             for side, rows in entry.unmatched.items():
                 unmatched = node.setdefault("unmatched", {})
                 unmatched[side] = unmatched.get(side, 0) + rows
+            for rule, rows in entry.noted.items():
+                noted = node.setdefault("noted", {})
+                noted[rule] = noted.get(rule, 0) + rows
             if entry.empty:
                 node["empty"] = node.get("empty", 0) + entry.empty
     return found
@@ -207,11 +211,15 @@ def _result(
         record.started_at,
         duration_ms,
         epochs,
-        begun.compiled.warnings,
+        (*begun.compiled.warnings, *warnings_of_rules(begun.plan.graph, _entries(epochs))),
         failure.problems if failure is not None else (),
         tuple(entry for entry in kept if entry.status == "aborted"),
         failure,
     )
+
+
+def _entries(epochs: Sequence[SealedEpoch]) -> Iterator[NodeBalance]:
+    return (entry for epoch in epochs for entry in epoch.account.balance)
 
 
 def _sealed_before(begun: _Begun, kept: Sequence[RejectEntry]) -> list[SealedEpoch]:

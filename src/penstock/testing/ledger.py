@@ -39,6 +39,7 @@ OTHER = PipelineKey("project", "prod", "pipeline")
 BALANCE = (
     NodeBalance("a", "read", {"a": 5}, 4, rejected=1),
     NodeBalance("x.join", "join", {"a": 4, "b": 2}, 3, unmatched={"a": 1, "b": 0}),
+    NodeBalance("x.rules", "check", {"x.join": 3}, 3, noted={"range": 1, "range_2": 0}),
 )
 REJECTS = (
     RejectFile(

@@ -157,3 +157,13 @@ def test_a_scope_is_the_epoch() -> None:
 
 def test_appending_new_rows_is_no_doubling() -> None:
     assert "CMP-229" not in [problem.code for problem in _compiled(SINK).warnings]
+
+
+@pytest.mark.parametrize("rule", ["unique: id", "primary_key: [id]", "monotonic: {column: id, order_by: at}"])
+def test_a_rule_that_looks_at_other_rows_says_that_it_means_the_epoch(rule: str) -> None:
+    transform = f"transforms: {{t: {{from: new, rules: [{{not_null: id}}, {{{rule}}}]}}}}\n"
+    sink = "sinks: {out: {from: t, type: safe}}\n"
+    assert _codes(transform + sink) == ["CMP-354"]
+    assert _compiled(transform.replace(f"{{{rule}}}", f"{{{rule}, scope: epoch}}") + sink)
+    assert _compiled(transform.replace("from: new", "from: new, scope: epoch") + sink)
+    assert _compiled(transform.replace(f", {{{rule}}}", "") + sink)

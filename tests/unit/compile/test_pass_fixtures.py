@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from penstock.graph import Graph, Node
 
-_FOLDER = harness.FIXTURES.parent
+_FOLDER = harness.FIXTURES
 _PASSES = sorted((_FOLDER / "passes").glob("*.txt"))
 _DOCUMENTS = sorted((_FOLDER / "documents").glob("*.txt"))
 

@@ -10,8 +10,9 @@ from penstock.connectors.params import SinkParams, SourceParams
 from penstock.document.assembly import Settings, load
 from penstock.document.read import Catalogue
 from penstock.errors import ConfigError
-from penstock.fields import ByteSize, ColumnMap, Duration, Expression, Params, TextOrSecret
+from penstock.fields import ByteSize, ColumnMap, Duration, Expression, Name, Names, Params, TextOrSecret
 from penstock.registry import Descriptor
+from penstock.rules.params import RuleParams
 from penstock.secret import Secret
 from penstock.steps.params import StepParams
 
@@ -61,6 +62,16 @@ class Filter(StepParams):
     where: Expression = Field(description="What must be true.")
 
 
+class NotNull(RuleParams):
+    short = "columns"
+    columns: Names = Field(description="Which.")
+
+
+class Between(RuleParams):
+    column: Name = Field(description="Which.")
+    least: int | None = Field(default=None, description="The least.")
+
+
 class Derive(StepParams):
     short = "columns"
     whole = True
@@ -87,6 +98,8 @@ DESCRIPTORS = (
     descriptor("csv", "sinks", CsvSink, "from: a\ntype: csv\npath: out.csv\n", modes=("append", "overwrite")),
     descriptor("limit", "steps", Limit, "- limit: 3\n", short="count"),
     descriptor("filter", "steps", Filter, "- filter: a > 1\n", short="where"),
+    descriptor("between", "rules", Between, "- between: {column: a, least: 1}\n"),
+    descriptor("not_null", "rules", NotNull, "- not_null: [a]\n", short="columns"),
     descriptor("derive", "steps", Derive, "- derive: {b: a + 1}\n", short="columns"),
 )
 

@@ -173,10 +173,10 @@ class AnySecret:
 
 def with_example(group, name):
     example = plain(load(registry.find(group, name).example, name))
-    if group != "steps":
+    if group not in {"steps", "rules"}:
         return {"pipeline": "p", group: {"a": example}}
-    steps = example if isinstance(example, list) else [example]
-    return {"pipeline": "p", "transforms": {"t": {"from": "a", "steps": steps}}}
+    uses = example if isinstance(example, list) else [example]
+    return {"pipeline": "p", "transforms": {"t": {"from": "a", group: uses}}}
 
 
 @pytest.mark.parametrize(("group", "name"), REGISTERED)

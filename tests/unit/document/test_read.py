@@ -124,7 +124,7 @@ def test_names_and_expressions_know_their_place(tiny):
         (HEAD + "transforms: {t: {from: []}}", "DOC-203", None),
         (HEAD + "transforms: {t: {from: [[a]]}}", "DOC-203", None),
         (HEAD + "transforms: {t: {from: a, step: []}}", "DOC-201", 'did you mean "steps"?'),
-        (HEAD + "transforms: {t: {from: a, rules: []}}", "DOC-201", None),
+        (HEAD + "transforms: {t: {from: a, rule: []}}", "DOC-201", 'did you mean "rules"?'),
         (HEAD + "transforms: {t: {from: a, labels: [x]}}", "DOC-203", None),
         (HEAD + "transforms: {t: {from: a, labels: {x: pii}}}", "DOC-203", None),
         (HEAD + "transforms: {t: {from: a, steps: {limit: 1}}}", "DOC-203", None),
@@ -132,6 +132,17 @@ def test_names_and_expressions_know_their_place(tiny):
         (HEAD + "transforms: {t: {from: a, steps: [{}]}}", "DOC-211", "begin each step with a dash of its own"),
         (HEAD + "transforms: {t: {from: a, steps: [{name: x}]}}", "DOC-211", None),
         (HEAD + "transforms: {t: {from: a, steps: [{limit: 1, filter: x}]}}", "DOC-211", None),
+        (HEAD + "transforms: {t: {from: a, rules: {not_null: a}}}", "DOC-203", None),
+        (HEAD + "transforms: {t: {from: a, rules: [not_null]}}", "DOC-217", None),
+        (HEAD + "transforms: {t: {from: a, rules: [{name: x}]}}", "DOC-217", None),
+        (HEAD + "transforms: {t: {from: a, rules: [{not_null: a, between: b}]}}", "DOC-217", None),
+        (HEAD + "transforms: {t: {from: a, rules: [{not_nul: a}]}}", "DOC-218", 'did you mean "not_null"?'),
+        (HEAD + "transforms: {t: {from: a, rules: [{not_null: a, on_fail: drop}]}}", "DOC-203", None),
+        (HEAD + "transforms: {t: {from: a, rules: [{not_null: a, max_share: 101 %}]}}", "DOC-203", None),
+        (HEAD + "transforms: {t: {from: a, rules: [{not_null: a, max_share: 1}]}}", "DOC-203", None),
+        (HEAD + "transforms: {t: {from: a, rules: [{not_null: a, max_rows: -1}]}}", "DOC-203", None),
+        (HEAD + "transforms: {t: {from: a, rules: [{not_null: a, on_fail: fail, max_rows: 1}]}}", "DOC-203", None),
+        (HEAD + "transforms: {t: {from: a, rules: [{not_null: {columns: a, name: x}, name: y}]}}", "DOC-203", None),
         (HEAD + "transforms: {t: {from: a, steps: [{limti: 1}]}}", "DOC-212", 'did you mean "limit"?'),
         (HEAD + "transforms: {t: {from: a, steps: [{zzz: 1}]}}", "DOC-212", "known steps: derive, filter, limit"),
         (HEAD + "transforms: {t: {from: a, steps: [{limit: x}]}}", "DOC-203", None),
@@ -285,3 +296,46 @@ def test_values_that_do_not_fit_together_are_told_at_the_first_that_is_named():
     _, (problem,) = validate(CsvSinkParams, node, Owner('"out"'))
     assert problem.message.startswith('"out": the path has an extension')
     assert (problem.code, problem.at.line, problem.at.column) == ("DOC-203", 3, 7)
+
+
+# ---------------------------------------------------------------- rules
+
+EVERYWHERE = """pipeline: p
+sources: {a: {type: csv, path: x, rules: [{not_null: [m, n]}]}}
+transforms:
+  t:
+    from: a
+    rules:
+      - between: {column: m, least: 3, on_fail: fail}
+        name: enough
+      - not_null: m
+        max_rows: 3
+        max_share: 0.5 %
+  q: {sql: select * from t, rules: [{between: {column: m}}]}
+sinks: {out: {from: t, type: csv, path: y, rules: [{not_null: [m], name: whole}]}}
+"""
+
+
+def test_rules_stand_on_sources_transforms_and_sinks(tiny):
+    found = reading(EVERYWHERE, tiny)
+    assert found.problems == ()
+    pipeline = found.pipeline
+    (source,), (sink,), (query,) = (
+        pipeline.sources["a"].rules,
+        pipeline.sinks["out"].rules,
+        pipeline.transforms["q"].rules,
+    )
+    assert (source.descriptor.name, source.params.columns, source.params.on_fail) == ("not_null", ("m", "n"), "reject")
+    assert (sink.params.name, sink.at.line) == ("whole", 13)
+    assert query.params.column == "m"
+
+
+def test_what_every_rule_has_stands_inside_or_beside_its_name(tiny):
+    first, second = reading(EVERYWHERE, tiny).pipeline.transforms["t"].rules
+    assert (first.params.name, first.params.on_fail, first.params.least) == ("enough", "fail", 3)
+    assert (second.params.columns, second.params.max_rows, str(second.params.max_share)) == (("m",), 3, "0.005")
+
+
+def test_rules_are_told_with_everything_else(tiny):
+    text = EVERYWHERE.replace("least: 3", "leats: 3").replace("whole", "{}").replace("[m, n]", "[]")
+    assert told(text, tiny) == [("DOC-203", 2), ("DOC-201", 7), ("DOC-203", 13)]

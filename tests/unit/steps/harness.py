@@ -318,7 +318,7 @@ def table_of(rows: Rows, schema: Schema | None) -> pa.Table:
 
 # ---------------------------------------------------------------- fixtures
 
-FIXTURES = Path(__file__).parents[2] / "fixtures" / "steps"
+FIXTURES = Path(__file__).parents[2] / "fixtures"
 _BORDER = "\n=====\n"
 
 
@@ -345,4 +345,5 @@ def _node_text(node: Node) -> str:
         for cause in node.causes:
             message = cause.message.sql(dialect="duckdb")
             lines.append(f"-- {cause.on_fail} {cause.code} of {cause.column}: {message}")
+        lines += [f"-- {note.on_fail} {note.code}: {note.violated.sql(dialect='duckdb')}" for note in node.notes]
     return "\n".join(lines) + "\n"

@@ -1,4 +1,4 @@
-"""Golden texts: every file of tests/fixtures/steps is a document, a border, and what compiling it gives.
+"""Golden texts: every file of tests/fixtures/steps and tests/fixtures/rules is a document, a border, and what compiling it gives.
 
 ``PENSTOCK_UPDATE_FIXTURES=1`` writes what compiling gives now into the files; look at the difference before you commit it.
 """
@@ -14,7 +14,7 @@ from harness import FIXTURES, compiled_text, fixture_parts
 if TYPE_CHECKING:
     from pathlib import Path
 
-_CASES = sorted(FIXTURES.glob("*/*.txt"))
+_CASES = sorted([*FIXTURES.glob("steps/*/*.txt"), *FIXTURES.glob("rules/*.txt")])
 
 
 def test_there_are_fixtures() -> None:

@@ -31,6 +31,7 @@ def balance_sheet(result: RunResult) -> Iterator[RenderableType]:
         yield _title(result, epoch)
         yield nodes_table(epoch.account.balance)
         yield from partnerless(epoch.account.balance)
+        yield from passed_all_the_same(epoch.account.balance)
         yield ""
         yield sinks_table(epoch.receipts)
         yield ""
@@ -95,6 +96,13 @@ def partnerless(entries: Sequence[NodeBalance]) -> Iterator[RenderableType]:
     ]
     if found:
         yield Text(f"without a partner: {', '.join(found)}", style="dim")
+
+
+def passed_all_the_same(entries: Sequence[NodeBalance]) -> Iterator[RenderableType]:
+    """Rows that violate a rule which lets them pass."""
+    found = [f"{rows:,} by {rule} of {entry.node}" for entry in entries for rule, rows in entry.noted.items() if rows]
+    if found:
+        yield Text(f"noted, and passed on: {', '.join(found)}", style="dim")
 
 
 def sinks_table(receipts: Mapping[str, Receipt]) -> Table:

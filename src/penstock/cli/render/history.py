@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from rich.table import Table
 from rich.text import Text
 
-from penstock.cli.render.balance import nodes_table, partnerless, sinks_table
+from penstock.cli.render.balance import nodes_table, partnerless, passed_all_the_same, sinks_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -89,6 +89,7 @@ def details_page(details: RunDetails) -> Iterator[RenderableType]:
         if entries := details.balance.get(epoch.number, ()):
             yield nodes_table(entries, every=True)
             yield from partnerless(entries)
+            yield from passed_all_the_same(entries)
         if receipts := details.receipts.get(epoch.number):
             yield ""
             yield sinks_table(receipts)

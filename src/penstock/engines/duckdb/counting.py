@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Final
 from sqlglot import exp
 
 from penstock.engines.duckdb.profile import tag_condition
-from penstock.graph.select import projections, to_select
+from penstock.graph.select import projections, to_select, violated
 from penstock.trees import call, column, identifier, is_null, relation
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from penstock.graph.nodes import Explode, Join
+    from penstock.graph.nodes import Check, Explode, Join
 
 # A document's column may have any name; these are not expected in it.
 _LEFT, _RIGHT, _ONCE = "penstock left", "penstock right", "penstock once"
@@ -38,6 +38,10 @@ class Counted:
     unmatched: Mapping[str, Difference] = field(default_factory=dict)
     empty: Difference | None = None
     extra: tuple[str, ...] = ()
+    notes: Mapping[str, str] = field(default_factory=dict)  # by rule, the sequence that counts its rows
+
+    def noted_in(self, rows: Mapping[str, int]) -> dict[str, int]:
+        return {rule: rows[sequence] for rule, sequence in self.notes.items()}
 
     @property
     def tags(self) -> tuple[str, ...]:
@@ -81,6 +85,25 @@ def _without(query: exp.Query, names: tuple[str, ...]) -> exp.Select:
 
 def _missing(name: str) -> exp.Expr:
     return is_null(column(name))
+
+
+# ---------------------------------------------------------------- checks
+
+
+def counted_check(node: Check, tag: str) -> Counted:
+    """The node's rows. A row that a note speaks of draws a number from the note's sequence, which is always more than
+    zero: the numbers drawn are those rows, and a row that it does not speak of costs what asking costs.
+    """
+    condition: exp.Expr = exp.Not(this=violated(node.causes))
+    notes: dict[str, str] = {}
+    for place, note in enumerate(node.notes):
+        notes[note.code] = f"penstock_{tag}_{place}"
+        drawn = exp.GT(this=call("nextval", exp.Literal.string(notes[note.code])), expression=exp.Literal.number(0))
+        passes = exp.Case(ifs=[exp.If(this=violated([note]), true=drawn)], default=exp.true())
+        # One inside the other: every row is asked about, whatever becomes of it.
+        condition = exp.Case(ifs=[exp.If(this=passes, true=exp.Paren(this=condition))])
+    select = exp.select("*").from_(relation(node.input))
+    return Counted(select.where(tag_condition(condition, tag), copy=False), out=tag, notes=notes)
 
 
 # ---------------------------------------------------------------- joins

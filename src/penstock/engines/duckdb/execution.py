@@ -19,7 +19,7 @@ from penstock.engines.duckdb.suspects import suspected
 from penstock.errors import ConfigError, DataError, InternalError, PenstockError
 from penstock.graph.chance import is_left_to_chance
 from penstock.graph.nodes import Check, Read, Table
-from penstock.trees import call, create_table, drop_table, relation
+from penstock.trees import call, create_sequence, create_table, drop_table, relation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -113,6 +113,7 @@ class Execution:
         """
         try:
             statement = self._opened(target, origin)
+            self._start(statement.sequences)
             result = attempt(statement.query)
             self._inspect(target, lambda: undo(result))
             profile = self._profile()
@@ -138,6 +139,7 @@ class Execution:
                 again = self._uncertain(statement) if self._whole else ()
             if not again:
                 if self._whole:
+                    self._judge_notes(statement)
                     self._take_rejects(statement)
                 return result
         except BaseException:
@@ -279,7 +281,7 @@ class Execution:
 
     def _rows(self, statement: Statement, found: Profile) -> dict[str, int]:
         """Rows by tag. What was not run is a table, whose rows were counted before, or the target itself, proved empty."""
-        rows = dict(found.rows)
+        rows = {**found.rows, **self._drawn(statement.sequences)}
         for name, counted in statement.counted.items():
             missing = [tag for tag in counted.tags if tag not in rows]
             if missing and self._whole and name not in self._tables and not found.is_pruned:
@@ -288,6 +290,29 @@ class Execution:
             if name in self._tables and counted.out in missing:
                 rows[counted.out] = self.counts[name].out
         return rows
+
+    def _start(self, sequences: Sequence[str]) -> None:
+        for name in sequences:
+            self._run(create_sequence(name))
+
+    def _drawn(self, sequences: Sequence[str]) -> dict[str, int]:
+        """How many numbers each has given since it was made."""
+        if not sequences:
+            return {}
+        query = exp.select("sequence_name", "last_value").from_(call("duckdb_sequences"))
+        text = query.sql(dialect="duckdb")
+        found = dict(self.session.do(lambda: self.session.connection.execute(text).fetchall()))
+        return {name: found[name] or 0 for name in sequences}
+
+    def _judge_notes(self, statement: Statement) -> None:
+        """Raises DataError ENG-314."""
+        for name in statement.nodes:
+            node = self.graph[name]
+            if isinstance(node, Check) and node.notes and name not in self._tables:
+                counts = self.counts[name]
+                problems = tuple(rejected.exceeded(node, node.notes, counts.noted, into=counts.into[node.input]))
+                if problems:
+                    raise DataError.of(problems)
 
     def _take_rejects(self, statement: Statement) -> None:
         for name in statement.nodes:
@@ -312,7 +337,7 @@ class Execution:
         kept = self.execute(node.input, fill, lambda _: self._rejects.clear(node.id), origin)
         into = self.counts[node.input].out
         self.counts[node.id] = replace(self.counts[node.id], into={node.input: into}, out=into - kept)
-        store.judge()
+        store.judge(into)
 
     # ------------------------------------------------------------ tables
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
-from penstock.engines.duckdb.counting import Counted, counted_explode, counted_join, tapped
+from penstock.engines.duckdb.counting import Counted, counted_check, counted_explode, counted_join, tapped
 from penstock.engines.duckdb.profile import tag_condition
 from penstock.errors import InternalError
 from penstock.graph.nodes import (
@@ -32,7 +32,7 @@ from penstock.graph.nodes import (
     Union,
     Write,
 )
-from penstock.graph.select import keep, order, to_select, violated
+from penstock.graph.select import keep, order, to_select
 from penstock.trees import identifier, relation
 
 if TYPE_CHECKING:
@@ -56,6 +56,11 @@ class Statement:
     @property
     def tags(self) -> tuple[str, ...]:
         return tuple(tag for item in self.counted.values() for tag in item.tags)
+
+    @property
+    def sequences(self) -> tuple[str, ...]:
+        """Those that must be there, at their start, when the query is run."""
+        return tuple(sequence for item in self.counted.values() for sequence in item.notes.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,9 +153,9 @@ def _part(graph: Graph, node: Node, *, leaf: exp.Query | None, tag: str) -> Coun
         return tapped(leaf, tag)
     match node:
         case Filter():
-            return _kept(node, node.condition, tag)
+            return _kept(node, tag)
         case Check():
-            return _kept(node, exp.Not(this=violated(node.causes)), tag)
+            return counted_check(node, tag)
         case Join():
             return counted_join(node, tag)
         case Explode():
@@ -174,18 +179,18 @@ def _limited(graph: Graph, node: Limit) -> exp.Query:
     return query
 
 
-def _kept(node: Filter | Check, condition: exp.Expr, tag: str) -> Counted:
+def _kept(node: Filter, tag: str) -> Counted:
     """The condition carries the tag; one with a window function is counted above it, which leaves DuckDB its faster
     plan for the first row of each group.
     """
     select = exp.select("*").from_(relation(node.input))
-    if condition.find(exp.Window) is not None:
-        return tapped(keep(select, condition), tag)
-    return Counted(select.where(tag_condition(condition, tag), copy=False), out=tag)
+    if node.condition.find(exp.Window) is not None:
+        return tapped(keep(select, node.condition), tag)
+    return Counted(select.where(tag_condition(node.condition, tag), copy=False), out=tag)
 
 
 def counts_of(statement: Statement, graph: Graph, rows: Mapping[str, int]) -> dict[str, NodeCounts]:
-    """The counts of every node that the statement computed, from the rows that its tags saw; a leaf's are its rows out,
+    """The counts of every node that the statement computed, from the rows that its tags and sequences saw; a leaf's are its rows out,
     under no input.
     """
     from penstock.engines.api import NodeCounts
@@ -199,7 +204,8 @@ def counts_of(statement: Statement, graph: Graph, rows: Mapping[str, int]) -> di
         out[name] = sum(into.values()) if counted is None or counted.out is None else rows[counted.out]
         unmatched = _alone(node, into, out[name]) or ({} if counted is None else counted.unmatched_in(rows))
         empty = 0 if counted is None else counted.empty_in(rows)
-        counts[name] = NodeCounts(into, out[name], unmatched=unmatched, empty=empty)
+        noted = {} if counted is None else counted.noted_in(rows)
+        counts[name] = NodeCounts(into, out[name], unmatched=unmatched, empty=empty, noted=noted)
     return counts
 
 

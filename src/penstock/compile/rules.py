@@ -1,0 +1,140 @@
+"""What a place of a document demands of its rows: all its rules in one Check, so that the rows are gone through once.
+
+What looks at other rows is computed by a projection before it, and taken away by one behind it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, cast
+
+from sqlglot import exp
+
+from penstock.compile.scope import StepScope
+from penstock.errors import ConfigError
+from penstock.graph.nodes import Cause, Check, Column, Note, Project
+from penstock.rules.params import AcrossRowsParams
+from penstock.steps.collect import together
+from penstock.trees import column, unused_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from contextlib import AbstractContextManager
+
+    from penstock.compile.scope import Builder
+    from penstock.document.models import RuleUse
+    from penstock.errors import Location
+    from penstock.rules.api import Violation
+    from penstock.rules.params import RuleParams
+
+
+@dataclass(slots=True)
+class RuleScope(StepScope):
+    """Implements ``rules.api.Scope``; ``marks`` are those of all rules of the place."""
+
+    marks: list[Column] = field(default_factory=list)
+
+    def mark(self, value: exp.Expr) -> exp.Column:
+        taken = [*self.schema.names, *(item.name for item in self.marks)]
+        self.marks.append(Column(unused_name("__rule", taken), value, self.at))
+        return column(self.marks[-1].name)
+
+
+def demand(
+    builder: Builder,
+    node_id: str,
+    rules: Sequence[RuleUse],
+    *,
+    owner: str,
+    at: Location | None,
+    resolve_name: Callable[[str, Location | None], str],
+    meant: Callable[[bool], AbstractContextManager[None]],
+) -> str:
+    """The rows that no rule rejects. ``meant`` says of what is added within it whether the rows of one epoch are meant.
+
+    Raises ConfigError with the problems of all rules: CMP-370 where two have one name,
+    and those of the rules themselves.
+    """
+    if not rules:
+        return node_id
+    marks: list[Column] = []
+    causes: list[Cause] = []
+    notes: list[Note] = []
+    with together() as part:
+        for use, label in _labelled(rules, part):
+            with part():
+                scope = RuleScope(builder, owner, label, (node_id,), use.at, resolve_name, marks=marks)
+                found = tuple(use.descriptor.make(use.params, scope))
+                match cast("RuleParams", use.params).on_fail:
+                    case "reject" | "fail" as on_fail:
+                        causes += [_cause(item, use, label, on_fail) for item in found]
+                    case "warn" | "info" as on_fail:
+                        notes.append(_note(found, use, label, on_fail))
+    names = builder.schema_of(node_id).names
+    carried = tuple(Column(name, column(name)) for name in names)
+    if marks:
+        looked = Project(builder.unique_id(f"{owner}.rules.marks"), input=node_id, columns=(*carried, *marks), at=at)
+        with meant(all(_means_the_epoch(use) for use in rules)):
+            node_id = builder.add(looked)
+    check = Check(
+        builder.unique_id(f"{owner}.rules"),
+        input=node_id,
+        causes=tuple(causes),
+        notes=tuple(notes),
+        record=names if marks else None,
+        at=at,
+    )
+    node_id = builder.add(check)
+    if not marks:
+        return node_id
+    return builder.add(Project(builder.unique_id(f"{owner}.rules.rows"), input=node_id, columns=carried, at=at))
+
+
+def _means_the_epoch(use: RuleUse) -> bool:
+    return not isinstance(use.params, AcrossRowsParams) or use.params.scope == "epoch"
+
+
+def _cause(found: Violation, use: RuleUse, label: str, on_fail: Literal["reject", "fail"]) -> Cause:
+    params = cast("RuleParams", use.params)
+    return Cause(
+        label,
+        found.violated,
+        found.message,
+        found.column,
+        on_fail,
+        threshold=params.threshold,
+        at=found.at or use.at,
+    )
+
+
+def _note(found: Sequence[Violation], use: RuleUse, label: str, on_fail: Literal["warn", "info"]) -> Note:
+    """A row that violates the rule for several reasons counts once."""
+    threshold = cast("RuleParams", use.params).threshold
+    at = found[0].at if len(found) == 1 else None
+    return Note(label, exp.or_(*(item.violated for item in found)), on_fail, threshold=threshold, at=at or use.at)
+
+
+def _labelled(
+    rules: Sequence[RuleUse], part: Callable[[], AbstractContextManager[None]]
+) -> Iterator[tuple[RuleUse, str]]:
+    """Each with what rejects call it: its ``name``, else the rule's own, numbered from the second one on."""
+    named = {params.name for use in rules if (params := cast("RuleParams", use.params)).name is not None}
+    seen: set[str] = set()
+    for use in rules:
+        label = cast("RuleParams", use.params).name
+        if label is None:
+            label = _free(use.descriptor.name, seen | named)
+        elif label in seen:
+            with part():
+                raise ConfigError(
+                    "CMP-370", f'two rules have the name "{label}"', at=getattr(label, "at", None) or use.at
+                )
+        seen.add(str(label))
+        yield use, str(label)
+
+
+def _free(name: str, taken: set[str]) -> str:
+    number = 1
+    while (label := name if number == 1 else f"{name}_{number}") in taken:
+        number += 1
+    return label

@@ -1,0 +1,72 @@
+"""What several rules ask of a column: its kind, the forms of texts, and values that have no place in an order."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from sqlglot import exp
+
+from penstock.errors import ConfigError
+from penstock.rules.api import Violation
+from penstock.steps.rewrite import shown
+from penstock.trees import call, matches
+from penstock.types.families import Family, family
+from penstock.types.logical import FLOAT32, FLOAT64, STRING, Kind, List
+
+if TYPE_CHECKING:
+    from penstock.rules.api import Scope
+    from penstock.types import LogicalType
+
+_ORDERED: Final = (Family.NUMBER, Family.INSTANT, Kind.TIME, Kind.INTERVAL)
+
+
+def ordered_column(scope: Scope, name: str) -> exp.Column:
+    """A column of numbers, dates or times. Raises ConfigError CMP-203, CMP-371."""
+    column = scope.column(name)
+    kind = scope.schema[column.name].type
+    if family(kind) not in _ORDERED:
+        raise _unfit(scope, name, column, "the rule is about numbers, dates and times")
+    return column
+
+
+def text_column(scope: Scope, name: str) -> exp.Column:
+    """A column of text. Raises ConfigError CMP-203, CMP-371."""
+    column = scope.column(name)
+    if scope.schema[column.name].type != STRING:
+        raise _unfit(scope, name, column, "the rule is about text")
+    return column
+
+
+def sized_column(scope: Scope, name: str) -> exp.Column:
+    """A column of text or of lists. Raises ConfigError CMP-203, CMP-371."""
+    column = scope.column(name)
+    kind = scope.schema[column.name].type
+    if kind != STRING and not isinstance(kind, List):
+        raise _unfit(scope, name, column, "the rule is about text and lists")
+    return column
+
+
+def plain_column(scope: Scope, name: str) -> exp.Column:
+    """A column whose values literals may be. Raises ConfigError CMP-203, CMP-371."""
+    column = scope.column(name)
+    if family(scope.schema[column.name].type) is None:
+        raise _unfit(scope, name, column, "no value of a document can be compared with it")
+    return column
+
+
+def unlike(scope: Scope, name: str, pattern: str, words: str) -> Violation:
+    """The text of the column is not as a whole what the pattern (RE2) says. Raises ConfigError CMP-203, CMP-371."""
+    column = text_column(scope, name)
+    return Violation(exp.Not(this=matches(column, pattern)), shown(column.name, column, words), column.name)
+
+
+def _unfit(scope: Scope, name: str, column: exp.Column, why: str) -> ConfigError:
+    kind = scope.schema[column.name].type
+    return ConfigError(
+        "CMP-371", f'column "{column.name}" is {kind}', at=getattr(name, "at", None) or scope.at, detail=f"{why}."
+    )
+
+
+def is_nan(column: exp.Column, kind: LogicalType) -> exp.Expr | None:
+    """Whether the value is NaN; None where the type has none."""
+    return call("isnan", column) if kind in (FLOAT32, FLOAT64) else None
