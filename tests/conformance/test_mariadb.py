@@ -113,7 +113,7 @@ class TestMariadbSink(OnServer, Markers, Visibility, Values, Evolution, Append, 
         for act in (self.sink(REFRESH).preview, self.sink(REFRESH).prepare):
             with pytest.raises(ConfigError) as caught:
                 act(from_arrow(NEW.schema))
-            assert caught.value.code == "SNK-249"
+            assert caught.value.code == "SNK-248"
         self.assert_holds(OLD)
 
     def as_stored(self, table: pa.Table) -> pa.Table:

@@ -6,7 +6,7 @@
 | login refused | ConfigError 232 |
 | no such database | ConfigError 238 |
 | a right is missing | ConfigError 237 |
-| the server does not allow LOAD DATA LOCAL | ConfigError 247 (SNK only) |
+| the server does not allow LOAD DATA LOCAL | ConfigError 246 (SNK only) |
 | statement refused: names, what is not supported, and any other | ConfigError 234 |
 | busy: locks, deadlock, timeouts, memory, disk, connections | TransientError 235 |
 | a value is refused: conversion, range, constraint | DataError 236 |
@@ -50,7 +50,7 @@ class Fault(Enum):
     DATABASE = ("238", ConfigError, "has no such database", "check database in the connection, or create it")
     BROKEN = ("239", FatalError, "reports a damaged table", "look into its log; repair the table")
     LOCAL = (
-        "247",
+        "246",
         ConfigError,
         "does not take rows from its clients",
         "set local_infile to ON in the server's configuration: rows are sent by LOAD DATA LOCAL",
@@ -74,8 +74,10 @@ _NUMBERS: Final = {
 }
 _BY_NUMBER: Final = {number: fault for fault, numbers in _NUMBERS.items() for number in numbers}
 _DETAIL_LIMIT: Final = 500
-# What a value is shown in: "Duplicate entry 'x' for key", "Incorrect integer value: 'x' for column".
-_SHOWN_VALUE: Final = re.compile(r"(entry|value:?) '.*'(?= for | to |$)", re.DOTALL | re.IGNORECASE)
+# What a value is shown in: "Duplicate entry 'x' for key 'k'", "Incorrect integer value: 'x' for column 'c' at row 1".
+_SHOWN_VALUE: Final = re.compile(
+    r"(entry) '.*'(?= for key '[^']*'$)|(value:?) '.*'(?= for (?:column|function) |$)", re.IGNORECASE
+)
 # How long the server waits for the next rows while the engine, or another sink, is busy.
 _PATIENCE_S: Final = 86_400
 _MODES: Final = (
@@ -239,4 +241,4 @@ def described(error: pymysql.Error) -> str:
 
 def without_values(words: str) -> str:
     """The server's words without the values of rows that they show."""
-    return _SHOWN_VALUE.sub(r"\1 '***'", " ".join(words.split()))
+    return _SHOWN_VALUE.sub(r"\1\2 '***'", " ".join(words.split()))

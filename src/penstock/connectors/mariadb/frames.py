@@ -1,8 +1,8 @@
 """Rows straight from the server's socket, without a call of the driver per row.
 
 The protocol wraps every row in a packet: its length in three bytes, a number, and here one value, the row's text, behind
-its own length. The packets are read a megabyte at a time; where each begins right after a line break, as all do unless a
-row holds breaks that look like one, numpy cuts their headers out; else they are walked one by one.
+its own length. The packets are read a megabyte at a time. Each begins after a line break; of these numpy takes those where
+another packet ends, and cuts the headers out. Where that is no unbroken chain they are walked one by one.
 Afterwards the driver does not know where the conversation stands: the connection is closed, never used again.
 Source: MariaDB documentation, "Protocol: packets", "Result set packets".
 """
@@ -63,22 +63,27 @@ class Frames:
         self._filled -= taken
 
     def _many(self) -> int:
-        """All whole short rows, if nothing but such rows is there; how many bytes they took, or none."""
+        """All whole rows, if nothing but rows is there; how many bytes they took, or none."""
         import numpy as np
 
+        if self._filled <= _HEADER:
+            return 0
         found = np.frombuffer(self._buffer, np.uint8, self._filled)
         breaks = np.flatnonzero(found[: -_HEADER - 1] == _NEWLINE) + 1
         heads = np.concatenate((np.zeros(1, np.int64), breaks))
-        lengths = found[heads].astype(np.int64) | found[heads + 1].astype(np.int64) << 8
-        lengths |= found[heads + 2].astype(np.int64) << 16
-        kinds = found[heads + _HEADER]
+        lengths = np.zeros(len(heads), np.int64)
+        for place in range(3):
+            lengths |= found[heads + place].astype(np.int64) << (8 * place)
         ends = heads + _HEADER + lengths
-        while len(ends) and ends[-1] > len(found):
-            heads, ends, kinds, lengths = heads[:-1], ends[:-1], kinds[:-1], lengths[:-1]
-        widths = np.where(kinds < _NULL, 1, np.where(kinds == 0xFC, 3, 4))  # noqa: PLR2004 -- as above
+        # Breaks within rows and headers are no row's end.
+        true = np.isin(heads, ends) & (ends <= len(found))
+        true[0] = ends[0] <= len(found)
+        heads, ends, lengths = heads[true], ends[true], lengths[true]
+        kinds = found[heads + _HEADER]
         known = (kinds != _NULL) & (kinds < _END) & (lengths < _LARGEST)
-        if not len(heads) or not known.all() or not np.array_equal(ends[:-1], heads[1:]):
+        if not len(heads) or heads[0] or not known.all() or not np.array_equal(ends[:-1], heads[1:]):
             return 0
+        widths = np.where(kinds < _NULL, 1, kinds.astype(np.int64) - _NULL + 2)
         kept = np.ones(int(ends[-1]), np.bool_)
         for place in range(_HEADER + 4):
             inside = heads[place < _HEADER + widths]

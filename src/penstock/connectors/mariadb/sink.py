@@ -60,7 +60,7 @@ class MariadbSink(Sink):
         return None if relation is None or self._context.refreshes else held(relation.columns)
 
     def preview(self, schema: Schema) -> Preparation:
-        """Raises ConfigError SNK-110 to SNK-113, SNK-115, SNK-233, SNK-246, SNK-248, SNK-249."""
+        """Raises ConfigError SNK-110 to SNK-113, SNK-115, SNK-233, SNK-245, SNK-247, SNK-248."""
         with self._connections.connection("describing the target") as connection:
             return self._compared(connection, self._find(connection), schema)
 
@@ -106,7 +106,7 @@ class MariadbSink(Sink):
     def _check_kept(self, relation: Relation, rows: Schema, change: Preparation) -> None:
         if change.replaces:
             raise ConfigError(
-                "SNK-249",
+                "SNK-248",
                 f'the columns of sink "{self._context.name}" are not those of its table, and MariaDB cannot change them '
                 "in the transaction that replaces the rows",
                 hint="drop the table before the full refresh, or name another one",
@@ -114,14 +114,14 @@ class MariadbSink(Sink):
         lost = [old.name for old, _ in change.widens if relation.column(old.name).fills_itself]
         if lost:
             raise ConfigError(
-                "SNK-249",
+                "SNK-248",
                 f'column "{lost[0]}" of sink "{self._context.name}" has a default, which widening it would lose',
                 hint="widen it in the database",
             )
         for column in relation.columns:
             if not column.nullable and not column.fills_itself and column.name not in rows:
                 raise ConfigError(
-                    "SNK-246",
+                    "SNK-245",
                     f'sink "{self._context.name}" needs column "{column.name}", which may not be null in its table',
                     hint="bring the column, or give it a default in the database",
                 )
@@ -132,7 +132,7 @@ class MariadbSink(Sink):
             raise ConfigError("SNK-233", f'"{self._name}" is a view, no table that rows can be put into')
         if relation is not None and relation.engine != _ENGINE:
             raise ConfigError(
-                "SNK-248",
+                "SNK-247",
                 f'the table "{self._name}" is kept by {relation.engine}, which knows no transactions',
                 hint="convert it: ALTER TABLE ... ENGINE = InnoDB",
             )
@@ -197,7 +197,7 @@ class MariadbSink(Sink):
     def commit(self, epoch: Epoch, staged: Sequence[Staged]) -> Receipt:
         """Rows and marker in one transaction; the staging tables go afterwards.
 
-        Raises FatalError SNK-120, DataError SNK-114, SNK-236 and SNK-242 to SNK-245, TransientError SNK-240 (whether it
+        Raises FatalError SNK-120, DataError SNK-114, SNK-236, SNK-242 and SNK-243, TransientError SNK-240 (whether it
         was committed is unclear) and SNK-244.
         """
         tables = [str(one.payload["table"]) for one in staged if one.payload.get("table")]

@@ -19,7 +19,7 @@ from penstock.connectors.mariadb.loading import Load
 from penstock.connectors.mariadb.names import OWN_PREFIX, TableName
 from penstock.connectors.mariadb.pool import begin
 from penstock.connectors.mariadb.sql import Sql, literal, sql
-from penstock.errors import DataError, PenstockError
+from penstock.errors import DataError, PenstockError, TransientError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -126,7 +126,9 @@ class StageWriter(BatchWriter):
         return Load(connection, load_statement(table, self._stage.columns, self._stage.kinds))
 
     def stage(self) -> Staged:
-        """The staging table is committed: it outlives this process. Raises DataError SNK-236 and SNK-245."""
+        """The staging table is committed: it outlives this process. Raises DataError SNK-236 and SNK-242,
+        TransientError SNK-244.
+        """
         self._encoder.close()
         size = 0
         if self._load is not None and self._connection is not None:
@@ -152,7 +154,7 @@ class StageWriter(BatchWriter):
                 told = f"{without_values(str(words))} (error {number})"
                 raise self._connections.place.error(Fault.VALUE, "taking rows", told)
             if taken != self._rows:
-                raise DataError("SNK-245", f"the server took {taken} of {self._rows} rows")
+                raise TransientError("SNK-244", f"{self._rows} rows were sent and the server took {taken}")
             run(connection, sql("COMMIT"))
             rows_of(connection, sql("SELECT RELEASE_LOCK({})", literal(self._table)))
         self._connections.give_back(connection)
