@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+import duckdb
 import pyarrow as pa
 import pytest
 
@@ -269,6 +270,29 @@ def test_every_type_arrives_as_it_is(lab: Lab) -> None:
     assert list(row.values()) == [
         *(16777215, True, 513, 1999, "y", "p,q", "::1", "1.50", "ab", b"\x00\xff", "POINT(1 2)", True, Decimal("9.5"))
     ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        ("date", "0000-00-00"),
+        ("datetime", "2024-00-10"),
+        ("time", "838:59:59"),
+        ("time", "-00:00:01"),
+        ("tinyint(1)", "5"),
+    ],
+)
+def test_a_bad_value_is_null_or_what_no_reader_takes(lab: Lab, kind: str, value: str) -> None:
+    lab.run("SET SESSION sql_mode = ''")
+    lab.run(f"CREATE TABLE t (id int, a {kind} NULL)")
+    lab.run(f"INSERT INTO t VALUES (1, '{value}')")
+    with closing(lab.source(table="t", on_bad_value="null")) as source:
+        found, _ = pull(source.scan(ScanRequest(source.partitions()[0], None, {"v": 1})))
+    assert found.to_pylist() == [{"id": 1, "a": None}]
+    with closing(lab.source(table="t")) as source:
+        scanned = source.scan(ScanRequest(source.partitions()[0], None, {"v": 1}))
+        with pytest.raises(duckdb.Error):
+            pull(scanned)
 
 
 def test_a_query_has_the_types_that_the_protocol_tells(lab: Lab) -> None:
