@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, settings
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from penstock.testing.servers import PostgresServer
+    from penstock.testing.servers import MariadbServer, PostgresServer
 
 # Parallel workers are told a width of 80 columns; what is printed here goes to no terminal.
 os.environ.pop("COLUMNS", None)
@@ -41,4 +41,24 @@ def postgres_database(postgres_server: PostgresServer) -> str:
     """The name of a fresh, empty database of that server."""
     name = f"test_{next(_DATABASE_NUMBERS)}"
     postgres_server.sql(f"CREATE DATABASE {name}")
+    return name
+
+
+@pytest.fixture(scope="session")
+def mariadb_server() -> Iterator[MariadbServer]:
+    """A real MariaDB for the whole session of this worker; the test skips, visibly, where there is none."""
+    from penstock.testing.servers import Unavailable, find_mariadb, mariadb
+
+    installation = find_mariadb()
+    if isinstance(installation, Unavailable):
+        pytest.skip(installation.reason)
+    with mariadb(installation) as server:
+        yield server
+
+
+@pytest.fixture
+def mariadb_database(mariadb_server: MariadbServer) -> str:
+    """The name of a fresh, empty database of that server."""
+    name = f"test_{next(_DATABASE_NUMBERS)}"
+    mariadb_server.sql(f"CREATE DATABASE {name}")
     return name

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -19,21 +19,29 @@ if HERE not in sys.path:
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [HERE, os.environ.get("PYTHONPATH", "")]))
 
 
-@pytest.fixture(params=["files", "sqlite", "delta", pytest.param("postgres", marks=pytest.mark.server)])
-def system(request: pytest.FixtureRequest) -> System:
-    from systems import DELTA, FILES, SQLITE, postgres
+SERVERS = [pytest.param(name, marks=pytest.mark.server) for name in ("postgres", "mariadb")]
 
-    if request.param == "postgres":
-        server = request.getfixturevalue("postgres_server")
-        return postgres(server, request.getfixturevalue("postgres_database"))
+
+@pytest.fixture(params=["files", "sqlite", "delta", *SERVERS])
+def system(request: pytest.FixtureRequest) -> System:
+    from systems import DELTA, FILES, SQLITE, mariadb, postgres
+
+    served = {"postgres": postgres, "mariadb": mariadb}
+    if request.param in served:
+        return served[request.param](*_server(request, request.param))
     return {"files": FILES, "sqlite": SQLITE, "delta": DELTA}[request.param]
+
+
+def _server(request: pytest.FixtureRequest, name: str) -> tuple[Any, str]:
+    """The server of that name, and a fresh database of it."""
+    return request.getfixturevalue(f"{name}_server"), request.getfixturevalue(f"{name}_database")
 
 
 @pytest.fixture
 def read(system: System, request: pytest.FixtureRequest) -> Reader:
-    from systems import postgres_reader, read_delta, read_files, read_sqlite
+    from systems import mariadb_reader, postgres_reader, read_delta, read_files, read_sqlite
 
-    if system.name == "postgres":
-        server = request.getfixturevalue("postgres_server")
-        return postgres_reader(server, request.getfixturevalue("postgres_database"))
+    served = {"postgres": postgres_reader, "mariadb": mariadb_reader}
+    if system.name in served:
+        return served[system.name](*_server(request, system.name))
     return {"files": read_files, "sqlite": read_sqlite, "delta": read_delta}[system.name]

@@ -13,11 +13,12 @@ from epochs import BAD, ROWS, System
 
 from penstock.connectors.delta import sink as delta
 from penstock.connectors.files import sink as files
+from penstock.connectors.mariadb import sink as mariadb_sink
 from penstock.connectors.postgres import sink as postgres_sink
 from penstock.connectors.sqlite import sink as sqlite
 
 if TYPE_CHECKING:
-    from penstock.testing.servers import PostgresServer
+    from penstock.testing.servers import MariadbServer, PostgresServer
 
 Table = list[tuple[Any, ...]]
 Reader = Callable[[Path, str], Table]
@@ -119,8 +120,30 @@ def postgres(server: PostgresServer, database: str) -> System:
 def postgres_reader(server: PostgresServer, database: str) -> Reader:
     def read(folder: Path, name: str) -> Table:
         lines = server.sql(f"select * from {name}_{folder.name}", database=database).splitlines()
-        rows = [line.split("|") for line in lines if line]
-        kinds = (str, int, Decimal) if name == "summed" else (int, str, Decimal, Decimal)
-        return plain([tuple(kind(value) for kind, value in zip(kinds, row, strict=False)) for row in rows])
+        return _typed([line.split("|") for line in lines if line], name)
 
     return read
+
+
+def mariadb(server: MariadbServer, database: str) -> System:
+    sink = f'type: mariadb, connection: "{server.url(database)}"'
+    return System(
+        "mariadb",
+        f"{{from: even, {sink}, table: appended_$PLACE, mode: append}}",
+        f"{{from: even, {sink}, table: merged_$PLACE, mode: merge, keys: [k]}}",
+        f"{{from: summary, {sink}, table: summed_$PLACE, mode: overwrite}}",
+        frozenset(mariadb_sink.CRASH_POINTS),
+    )
+
+
+def mariadb_reader(server: MariadbServer, database: str) -> Reader:
+    def read(folder: Path, name: str) -> Table:
+        lines = server.sql(f"select * from `{name}_{folder.name}`", database=database).splitlines()
+        return _typed([line.split("\t") for line in lines if line], name)
+
+    return read
+
+
+def _typed(rows: list[list[str]], name: str) -> Table:
+    kinds = (str, int, Decimal) if name == "summed" else (int, str, Decimal, Decimal)
+    return plain([tuple(kind(value) for kind, value in zip(kinds, row, strict=False)) for row in rows])

@@ -42,7 +42,12 @@ def take_away(system: System, request: pytest.FixtureRequest) -> Take:
         server = request.getfixturevalue("postgres_server")
         server.sql(f"drop table {name}_{folder.name}", database=request.getfixturevalue("postgres_database"))
 
-    return {"files": files, "delta": files, "sqlite": sqlite, "postgres": postgres}[system.name]
+    def mariadb(folder: Path, name: str) -> None:
+        server = request.getfixturevalue("mariadb_server")
+        server.sql(f"drop table `{name}_{folder.name}`", database=request.getfixturevalue("mariadb_database"))
+
+    every = {"files": files, "delta": files, "sqlite": sqlite, "postgres": postgres, "mariadb": mariadb}
+    return every[system.name]
 
 
 def test_a_target_that_is_gone_is_found_before_anything_is_committed(

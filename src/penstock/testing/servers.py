@@ -133,16 +133,7 @@ class PostgresServer:
         return self._process.pid if self._process is not None else None
 
     def _stop(self, signum: signal.Signals) -> None:
-        process = self._process
-        if process is None:
-            return
-        if process.poll() is None:
-            process.send_signal(signum)
-            try:
-                process.wait(_STOP_TIMEOUT_S)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+        _stop(self._process, signum)
         self._process = None
 
 
@@ -208,6 +199,156 @@ def _start_on_free_port(
                 raise
         else:
             return server
+
+
+# ---------------------------------------------------------------- MariaDB
+
+
+@dataclass(frozen=True, slots=True)
+class MariadbInstallation:
+    """Where MariaDB's programs lie, and the account that must run the server (None: the present one)."""
+
+    server: Path
+    account: str | None
+
+    @property
+    def version(self) -> str:
+        """Such as ``mariadbd  Ver 10.11.19-MariaDB-0+deb12u1 for debian-linux-gnu on x86_64 (Debian 12)``."""
+        return _output([str(self.server), "--version"]).strip()
+
+
+@dataclass(slots=True)
+class MariadbServer:
+    """A running server. User ``root`` needs no password; user ``locked`` has the password of that field and must give it,
+    and may do nothing.
+    """
+
+    port: int
+    folder: Path
+    installation: MariadbInstallation
+    host: str = "127.0.0.1"
+    user: str = "root"
+    locked_user: str = LOCKED_USER
+    locked_password: str = LOCKED_PASSWORD
+    _process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+
+    @property
+    def running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def socket(self) -> Path:
+        return self.folder / "s"
+
+    def url(self, database: str = "") -> str:
+        """A connection URL without a password, over TCP."""
+        return f"mariadb://{self.user}@{self.host}:{self.port}/{database}"
+
+    def sql(self, statement: str, *, database: str = "") -> str:
+        """What the server's own client prints for a statement (tabs, no header): for set-up and for looking at effects."""
+        client = shutil.which("mariadb") or "mariadb"
+        options = ["--no-defaults", "-N", "-B", f"--socket={self.socket}", f"--user={self.user}"]
+        return _output([client, *options, *([database] if database else []), "-e", statement]).rstrip("\n")
+
+    def log(self) -> str:
+        """The server's log so far."""
+        return (self.folder / "log").read_text(errors="replace")
+
+    def crash(self) -> None:
+        """End it as a kill does: clients are cut off, nothing is shut down."""
+        _stop(self._process, signal.SIGKILL)
+        self._process = None
+
+    def stop(self) -> None:
+        """Stop cleanly; running transactions are rolled back. Idempotent."""
+        _stop(self._process, signal.SIGTERM)
+        self._process = None
+
+    def start(self, settings: Mapping[str, str] | None = None) -> None:
+        """Start on the folder and port it has; returns when it takes connections."""
+        values = {
+            "datadir": str(self.folder / "data"),
+            "socket": str(self.socket),
+            "pid-file": str(self.folder / "pid"),
+            "port": str(self.port),
+            "bind-address": self.host,
+            "skip-name-resolve": "ON",
+            "innodb-flush-log-at-trx-commit": "0",
+            "innodb-buffer-pool-size": "64M",
+            **(settings or {}),
+        }
+        options = [f"--{name}={value}" for name, value in values.items()]
+        account = [f"--user={self.installation.account}"] if self.installation.account else []
+        command = [str(self.installation.server), "--no-defaults", *account, *options]
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(  # noqa: S603 -- the server's own program, fixed arguments
+                _with_us(command), stdout=log, stderr=log, cwd=self.folder
+            )
+        deadline = time.monotonic() + _READY_TIMEOUT_S
+        while not self._says_ready():
+            if not self.running or time.monotonic() > deadline:
+                self.crash()
+                raise RuntimeError(f"mariadbd did not start: {self.log()[-2000:]}")
+            time.sleep(0.02)
+
+    def _says_ready(self) -> bool:
+        with socket.socket() as probe:
+            return (self.folder / "pid").exists() and probe.connect_ex((self.host, self.port)) == 0
+
+
+def find_mariadb() -> MariadbInstallation | Unavailable:
+    """The MariaDB of Debian's package, or the one on the PATH."""
+    server = shutil.which("mariadbd") or shutil.which("mariadbd", path="/usr/sbin")
+    if server is None or shutil.which("mariadb-install-db") is None:
+        return Unavailable("MariaDB is not installed (apt-get install mariadb-server)")
+    if os.geteuid() != 0:
+        return MariadbInstallation(Path(server), None)
+    try:
+        pwd.getpwnam("mysql")
+    except KeyError:
+        return Unavailable('MariaDB is not run as root and the account "mysql" is missing')
+    return MariadbInstallation(Path(server), "mysql")
+
+
+@contextlib.contextmanager
+def mariadb(installation: MariadbInstallation, *, settings: Mapping[str, str] | None = None) -> Iterator[MariadbServer]:
+    """A fresh server, started, and removed at the end. ``settings`` are server variables over the fast defaults."""
+    folder = Path(tempfile.mkdtemp(prefix="penstock-my-"))
+    try:
+        _give_to(installation.account, folder)
+        install = shutil.which("mariadb-install-db") or "mariadb-install-db"
+        account = [f"--user={installation.account}"] if installation.account else []
+        plain = ["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve"]
+        _output([install, *plain, *account, f"--datadir={folder / 'data'}"])
+        server = MariadbServer(_free_port(), folder, installation)
+        try:
+            server.start(settings)
+            server.sql(f"CREATE USER '{server.locked_user}'@'%' IDENTIFIED BY '{server.locked_password}'")
+            yield server
+        finally:
+            server.stop()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+# ---------------------------------------------------------------- what both need
+
+
+def _stop(process: subprocess.Popen[bytes] | None, signum: signal.Signals) -> None:
+    if process is None or process.poll() is not None:
+        return
+    process.send_signal(signum)
+    try:
+        process.wait(_STOP_TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _with_us(command: list[str]) -> list[str]:
+    """The command, ended by the kernel with our process."""
+    setpriv = shutil.which("setpriv")
+    return list(command) if setpriv is None else [setpriv, "--pdeathsig", "KILL", *command]
 
 
 def _free_port() -> int:

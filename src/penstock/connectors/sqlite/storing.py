@@ -19,6 +19,7 @@ from sqlglot import exp
 
 from penstock import trees
 from penstock.connectors.database import open_database
+from penstock.connectors.years import outside_four_digits
 from penstock.errors import DataError
 from penstock.types import DATE, FLOAT32, FLOAT64, JSON, TIME, TIMESTAMP, TIMESTAMPTZ, UINT64, UUID, Decimal
 
@@ -30,10 +31,6 @@ if TYPE_CHECKING:
     from penstock.types import Field, LogicalType, Schema
 
 NAN: Final = "NaN"
-# Days and microseconds since 1970 of the years 1 to 9999: what ISO 8601 writes with four digits.
-_DAYS: Final = (-719_162, 2_932_896)
-_DAY_US: Final = 86_400_000_000
-_MOMENTS: Final = (_DAYS[0] * _DAY_US, (_DAYS[1] + 1) * _DAY_US - 1)
 
 
 class Storing:
@@ -53,8 +50,11 @@ class Storing:
         """Raises DataError SNK-177 for a date or time outside the years 1 to 9999."""
         import pyarrow as pa
 
-        for column in self._schema:
-            _check_years(batch.column(self._schema.index(column.name)), column)
+        outside = outside_four_digits(batch, self._schema)
+        if outside is not None:
+            raise DataError(
+                "SNK-177", f'column "{outside}" holds a day outside the years 1 to 9999, which SQLite cannot hold'
+            )
         if self._query is None:
             return batch
         if self._database is None:
@@ -104,20 +104,3 @@ def _with_leading_zero(text: exp.Expr) -> exp.Expr:
     """The engine writes .5 where all digits stand behind the point."""
     pattern, replacement = exp.Literal.string(r"^(-?)\."), exp.Literal.string(r"\10.")
     return trees.call("regexp_replace", text, pattern, replacement)
-
-
-def _check_years(column: pa.Array, field: Field) -> None:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    if field.type == DATE:
-        bounds, counted = _DAYS, column.view(pa.int32())
-    elif field.type in (TIMESTAMP, TIMESTAMPTZ):
-        bounds, counted = _MOMENTS, column.view(pa.int64())
-    else:
-        return
-    found = pc.min_max(counted).as_py()
-    if found["min"] is not None and (found["min"] < bounds[0] or found["max"] > bounds[1]):
-        raise DataError(
-            "SNK-177", f'column "{field.name}" holds a day outside the years 1 to 9999, which SQLite cannot hold'
-        )

@@ -33,6 +33,8 @@ class SinkConformance(ABC):
     refused_names: ClassVar[Collection[str]] = ()
     # Strings with NUL are refused by a DataError from the writer or the commit.
     refuses_nul: ClassVar[bool] = False
+    # NaN and the infinities are refused by a DataError from the writer or the commit.
+    refuses_nonfinite: ClassVar[bool] = False
     # Partition values (of data.PARTITION_VALUES) that the system cannot tell from null; refused by a DataError.
     refused_partition_values: ClassVar[Collection[str]] = ()
     # Whether a merge tells rows that it left as they were from updated ones.

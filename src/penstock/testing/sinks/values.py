@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from penstock.errors import ConfigError, DataError
@@ -10,6 +13,8 @@ from penstock.testing import data
 from penstock.testing.sinks.conformance import SinkConformance
 from penstock.testing.sinks.deliveries import deliver, epoch
 from penstock.types.arrow import from_arrow
+
+FLOATS = ("float32", "float64")
 
 
 class Values(SinkConformance):
@@ -20,6 +25,8 @@ class Values(SinkConformance):
         table = data.table_of(data.column(logical).values)
         if self.refuses_nul and logical == "string":
             table = data.table_of(pa.array([s for s in data.STRINGS if s not in data.NUL_STRINGS] + [None]))
+        if self.refuses_nonfinite and logical in FLOATS:
+            table = table.filter(pc.is_finite(table.column("value")))
         sink = self.sink(self.usual())
         if logical in self.refuses:
             for refused in (sink.preview, sink.prepare):
@@ -34,6 +41,19 @@ class Values(SinkConformance):
     def test_nul_is_held_or_refused_and_never_cut(self) -> None:
         table = data.table_of(pa.array(data.NUL_STRINGS))
         if not self.refuses_nul:
+            deliver(self.sink(self.usual()), epoch(1), table)
+            self.assert_holds(table)
+            return
+        with pytest.raises(DataError):
+            deliver(self.sink(self.usual()), epoch(1), table)
+        self.assert_holds(table.slice(0, 0))
+
+    @pytest.mark.parametrize("logical", FLOATS)
+    @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+    def test_what_is_no_number_is_held_or_refused_and_never_changed(self, logical: str, value: float) -> None:
+        kind = data.column(logical).values.type
+        table = data.table_of(pa.array([1.5, value], kind))
+        if not self.refuses_nonfinite:
             deliver(self.sink(self.usual()), epoch(1), table)
             self.assert_holds(table)
             return

@@ -1,0 +1,319 @@
+"""Writing a table: staged beside it, then put into it together with the marker in one transaction."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, assert_never
+
+from penstock.connectors.api import Receipt, Sink, WriteMode
+from penstock.connectors.commits import compare, is_committed, policy_of, refuse_empty
+from penstock.connectors.mariadb.catalogue import current_database, find_relation, has_unique_key
+from penstock.connectors.mariadb.columns import Dialect, held, primary_key, standing
+from penstock.connectors.mariadb.driver import Fault, fault_of, is_mariadb, rows_of, run, translated
+from penstock.connectors.mariadb.encoding import Encoder
+from penstock.connectors.mariadb.marker import Markers
+from penstock.connectors.mariadb.merge import VERDICT_COLUMN, Loading
+from penstock.connectors.mariadb.names import OWN_PREFIX, TableName, parse_name
+from penstock.connectors.mariadb.params import MariadbSinkParams
+from penstock.connectors.mariadb.pool import Connections, begin
+from penstock.connectors.mariadb.source import MariadbTable
+from penstock.connectors.mariadb.sql import joined, sql
+from penstock.connectors.mariadb.staging import Stage, StageWriter, drop, end_writer, leftovers
+from penstock.errors import ConfigError, InternalError, TransientError
+from penstock.registry import Capability, Descriptor
+from penstock.types import Schema
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pymysql.connections import Connection
+
+    from penstock.connectors.api import Context, Epoch, EpochMarker, Preparation, SinkId, Source, Staged
+    from penstock.connectors.mariadb.catalogue import Relation
+    from penstock.types import Field
+
+_ENGINE: Final = "InnoDB"
+_MOST_COLUMNS: Final = 1_017
+
+# The boundaries that the sink passes, in order: the marker is held, rows are in, all but COMMIT; Context.reached is told.
+CRASH_POINTS: Final = (
+    *("mariadb.prepared", "mariadb.staged", "mariadb.locked", "mariadb.written", "mariadb.marked"),
+    "mariadb.committed",
+)
+
+
+class MariadbSink(Sink):
+    """One table."""
+
+    def __init__(self, params: MariadbSinkParams, context: Context) -> None:
+        self._params = params
+        self._context = context
+        self._name = parse_name(params.table, "SNK")
+        if self._name.name.startswith(OWN_PREFIX):
+            raise ConfigError("SNK-233", f'tables named "{OWN_PREFIX}..." are Penstock\'s own')
+        self._connections = Connections(params.connection, "SNK")
+
+    # ------------------------------------------------------------ the target
+
+    def describe(self) -> Schema | None:
+        with self._connections.connection("describing the target") as connection:
+            relation = self._find(connection)
+        return None if relation is None or self._context.refreshes else held(relation.columns)
+
+    def preview(self, schema: Schema) -> Preparation:
+        """Raises ConfigError SNK-110 to SNK-113, SNK-115, SNK-233, SNK-245, SNK-247, SNK-248."""
+        with self._connections.connection("describing the target") as connection:
+            return self._compared(connection, self._find(connection), schema)
+
+    def prepare(self, schema: Schema) -> None:
+        """Creates or changes table and marker table. Each statement commits by itself, and may be repeated."""
+        with self._connections.connection("preparing the target") as connection:
+            change = self._compared(connection, self._find(connection), schema)
+            dialect = Dialect(is_mariadb=is_mariadb(connection))
+            table = self._target(connection).identifier()
+            if change.creates:
+                columns = dialect.definitions(schema, self._params.keys)
+                run(connection, sql("CREATE TABLE IF NOT EXISTS {} ({}) ENGINE = InnoDB", table, columns))
+            steps = [sql("ADD COLUMN {}", dialect.definition(field, ())) for field in change.adds]
+            for old, new in change.widens:
+                keys = () if old.nullable else (new,)
+                steps.append(sql("MODIFY COLUMN {}", dialect.definition(new, keys)))
+            if steps:
+                run(connection, sql("ALTER TABLE {} {}", table, joined(", ", steps)))
+            self._markers(connection).create(connection)
+        self._context.reached("mariadb.prepared")
+
+    def _compared(self, connection: Connection[Any], relation: Relation | None, rows: Schema) -> Preparation:
+        dialect = Dialect(is_mariadb=is_mariadb(connection))
+        generated = {column.name for column in relation.columns if column.generated} if relation else set()
+
+        def refused(field: Field) -> str | None:
+            return "the table computes it itself" if field.name in generated else dialect.objection(field)
+
+        order_by = self._params.order_by
+        change = compare(
+            None if relation is None else held(relation.columns, rows),
+            rows,
+            policy=policy_of(self._params, self._context),
+            needed=(*self._params.keys, *((order_by,) if order_by else ())),
+            objection=refused,
+            most=_MOST_COLUMNS,
+            sink=self._context.name,
+        )
+        if relation is not None:
+            self._check_kept(relation, rows, change)
+        return change
+
+    def _check_kept(self, relation: Relation, rows: Schema, change: Preparation) -> None:
+        if change.replaces:
+            raise ConfigError(
+                "SNK-248",
+                f'the columns of sink "{self._context.name}" are not those of its table, and MariaDB cannot change them '
+                "in the transaction that replaces the rows",
+                hint="drop the table before the full refresh, or name another one",
+            )
+        lost = [old.name for old, _ in change.widens if relation.column(old.name).fills_itself]
+        if lost:
+            raise ConfigError(
+                "SNK-248",
+                f'column "{lost[0]}" of sink "{self._context.name}" has a default, which widening it would lose',
+                hint="widen it in the database",
+            )
+        for column in relation.columns:
+            if not column.nullable and not column.fills_itself and column.name not in rows:
+                raise ConfigError(
+                    "SNK-245",
+                    f'sink "{self._context.name}" needs column "{column.name}", which may not be null in its table',
+                    hint="bring the column, or give it a default in the database",
+                )
+
+    def _find(self, connection: Connection[Any]) -> Relation | None:
+        relation = find_relation(connection, self._target(connection))
+        if relation is not None and relation.engine is None:
+            raise ConfigError("SNK-233", f'"{self._name}" is a view, no table that rows can be put into')
+        if relation is not None and relation.engine != _ENGINE:
+            raise ConfigError(
+                "SNK-247",
+                f'the table "{self._name}" is kept by {relation.engine}, which knows no transactions',
+                hint="convert it: ALTER TABLE ... ENGINE = InnoDB",
+            )
+        return relation
+
+    def _target(self, connection: Connection[Any]) -> TableName:
+        database = self._name.database or current_database(connection)
+        if not database:
+            raise ConfigError(
+                "SNK-238",
+                f'no database is named for the table "{self._name}"',
+                hint="state database in the connection, or write database.table",
+            )
+        return TableName(database, self._name.name)
+
+    def _markers(self, connection: Connection[Any]) -> Markers:
+        target = self._target(connection)
+        return Markers(target.database or "", str(target))
+
+    # ------------------------------------------------------------ epochs
+
+    def marker(self, sink_id: SinkId) -> EpochMarker | None:
+        """Ends writers that earlier attempts of this sink left, and removes their staging tables."""
+        with self._connections.connection("reading the marker") as connection:
+            markers = self._markers(connection)
+            left = leftovers(connection, markers.database, sink_id)
+            for table in left:
+                end_writer(connection, table)
+            drop(connection, markers.database, left)
+            return markers.read(connection, sink_id) if markers.exists(connection) else None
+
+    def missing(self) -> str | None:
+        with self._connections.connection("finding the target") as connection:
+            return None if self._find(connection) else f'the table "{self._target(connection)}"'
+
+    def incarnations(self, sink_id: SinkId) -> frozenset[str]:
+        with self._connections.connection("reading the markers") as connection:
+            return self._markers(connection).incarnations(connection, sink_id)
+
+    def writer(self, epoch: Epoch, schema: Schema) -> StageWriter:
+        """Rows go to a table of their own, whose columns are the target's: what these do not take is refused at once."""
+        with self._connections.connection("finding the target") as connection:
+            relation = self._find(connection)
+            if relation is None:
+                raise ConfigError("SNK-233", f'there is no table "{self._name}" any more')
+            stage = self._stage(connection, relation, epoch, schema)
+        encoder = Encoder(schema, self._context.allowance)
+        return StageWriter(self._connections, stage, encoder=encoder, reached=self._context.reached)
+
+    def _stage(self, connection: Connection[Any], relation: Relation, epoch: Epoch, schema: Schema) -> Stage:
+        keys = tuple(self._params.keys) if self._params.mode is WriteMode.MERGE else ()
+        columns = [relation.column(name) for name in schema.names]
+        definitions = [standing(column, key=column.name in keys) for column in columns]
+        if keys:
+            definitions.append(VERDICT_COLUMN)
+        if keys and has_unique_key(connection, relation.table, keys):
+            definitions.append(primary_key(keys))
+        kinds = {column.name: column.kind for column in columns}
+        database = relation.table.database or ""
+        return Stage(database, epoch.sink_id, schema, keys, joined(", ", definitions), kinds)
+
+    def commit(self, epoch: Epoch, staged: Sequence[Staged]) -> Receipt:
+        """Rows and marker in one transaction; the staging tables go afterwards.
+
+        Raises FatalError SNK-120, DataError SNK-114, SNK-236, SNK-242 and SNK-243, TransientError SNK-240 (whether it
+        was committed is unclear) and SNK-244.
+        """
+        tables = [str(one.payload["table"]) for one in staged if one.payload.get("table")]
+        connection = self._connections.take()
+        try:
+            with translated(self._connections.place, "committing an epoch"):
+                markers = self._markers(connection)
+                markers.ready(connection, epoch.sink_id)
+                begin(connection)
+                receipt = self._commit(connection, markers, epoch, staged)
+            self._context.reached("mariadb.marked")
+            self._settle(connection)
+            self._context.reached("mariadb.committed")
+            with translated(self._connections.place, "removing staged rows"):
+                drop(connection, markers.database, tables)
+        except BaseException:
+            self._connections.discard(connection)
+            raise
+        self._connections.give_back(connection)
+        return receipt
+
+    def _commit(self, connection: Connection[Any], markers: Markers, epoch: Epoch, staged: Sequence[Staged]) -> Receipt:
+        before = markers.read(connection, epoch.sink_id, lock=True)
+        self._context.reached("mariadb.locked")
+        if is_committed(before, epoch) and before is not None and before.receipt is not None:
+            return before.receipt
+        rows = sum(one.rows for one in staged)
+        refuse_empty(self._params.mode, rows, allow_empty=self._params.allow_empty, sink=self._context.name)
+        receipt = self._loaded(connection, staged, rows)
+        self._context.reached("mariadb.written")
+        markers.advance(connection, epoch, before, receipt)
+        return receipt
+
+    def _loaded(self, connection: Connection[Any], staged: Sequence[Staged], rows: int) -> Receipt:
+        tables = tuple(str(one.payload["table"]) for one in staged if one.payload.get("table"))
+        target = self._find(connection)
+        if target is None:
+            raise ConfigError("SNK-233", f'there is no table "{self._name}" any more')
+        _hold(connection, target.table.database, tables)
+        loading = Loading(connection, target, tables, _columns(staged), rows, sum(one.bytes for one in staged))
+        match self._params.mode:
+            case WriteMode.APPEND:
+                return loading.append()
+            case WriteMode.OVERWRITE:
+                deleted = loading.clear()
+                added = loading.append()
+                return Receipt(added.rows, added.inserted, deleted=deleted, bytes=added.bytes)
+            case WriteMode.MERGE:
+                return loading.merge(self._params.keys, self._params.order_by)
+            case WriteMode.OVERWRITE_PARTITIONS:
+                raise InternalError("INT-900", "a sink of MariaDB was made with overwrite_partitions, which it has not")
+            case _:
+                assert_never(self._params.mode)
+
+    def _settle(self, connection: Connection[Any]) -> None:
+        import pymysql
+
+        try:
+            run(connection, sql("COMMIT"))
+        except (pymysql.Error, OSError) as error:
+            if isinstance(error, pymysql.Error) and fault_of(error) is not Fault.UNREACHABLE:
+                with translated(self._connections.place, "committing an epoch"):
+                    raise
+            raise TransientError(
+                "SNK-240",
+                f'the connection to "{self._connections.place.name}" was lost while an epoch was committed',
+                hint="the marker tells whether it was; the next attempt reads it",
+            ) from None
+
+    def table(self) -> Source:
+        """The table as it is after the last commit; see :class:`MariadbTable`."""
+        with self._connections.connection("finding the target") as connection:
+            markers, target = self._markers(connection), self._target(connection)
+        return MariadbTable(self._params.connection, target, markers, self._context)
+
+    def close(self) -> None:
+        self._connections.close()
+
+
+def _hold(connection: Connection[Any], database: str | None, tables: Sequence[str]) -> None:
+    """Nobody drops the staging tables from here on; who took the sink over may have done so before."""
+    import pymysql
+
+    for table in tables:
+        try:
+            rows_of(connection, sql("SELECT 1 FROM {} LIMIT 0", TableName(database, table).identifier()))
+        except pymysql.err.ProgrammingError:
+            raise TransientError("SNK-244", "the staged rows were removed, as by another run of the pipeline") from None
+
+
+def _columns(staged: Sequence[Staged]) -> Schema:
+    return next((Schema.from_json(one.payload["columns"]) for one in staged if one.payload.get("table")), Schema())
+
+
+SINK: Final = Descriptor(
+    name="mariadb",
+    group="sinks",
+    summary="A MariaDB or MySQL table: data and epoch marker in one transaction.",
+    params=MariadbSinkParams,
+    make=MariadbSink,
+    example=(
+        "type: mariadb\nfrom: prices\nconnection: mariadb://writer@localhost:3306/shop\ntable: prices\n"
+        "mode: merge\nkeys: [crude, day]\n"
+    ),
+    capabilities=frozenset({Capability.ATOMIC_COMMIT, Capability.READ_BACK, Capability.PARALLEL}),
+    modes=("append", "overwrite", "merge"),
+    extra="mariadb",
+    notes=(
+        "Needs the right to create and drop tables in the target's database, and local_infile on the server: rows go by LOAD DATA LOCAL.",
+        "The table must be kept by InnoDB. Staged rows (_penstock_stage_...) and markers (_penstock_commits) lie beside it.",
+        "overwrite deletes the rows and inserts the new ones in one transaction: readers see the old table until the commit, and a large one takes its time.",
+        "Creating the table and adding or widening columns commits by itself, before the rows; a full refresh cannot change columns.",
+        "merge holds the rows of the same keys against other writers, not against readers, while an epoch is committed.",
+        "A table that merge creates has its keys as primary key, text in it as varchar of at most 255 characters.",
+        "NaN, infinities, days outside the years 1 to 9999 and column names with characters above U+FFFF are refused; -0.0 becomes 0.0.",
+        "timestamptz is kept as datetime(6) in UTC, and the column's comment says so: the server's own timestamp ends in 2038.",
+        "Tested on MariaDB 10.11.",
+    ),
+)

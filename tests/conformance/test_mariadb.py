@@ -1,0 +1,136 @@
+"""The mariadb source and sink against the public suites, on a real server; PyMySQL alone fills and reads the tables."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+
+import mariadb_tables as tables
+from penstock.connectors.mariadb.params import MariadbSinkParams, MariadbSourceParams
+from penstock.connectors.mariadb.sink import SINK, MariadbSink
+from penstock.connectors.mariadb.source import SOURCE, MariadbSource
+from penstock.errors import ConfigError
+from penstock.testing import data
+from penstock.testing.sinks.deliveries import OTHER_INCARNATION, OVERWRITE, SinkOptions, deliver, epoch
+from penstock.testing.sinks.evolution import Evolution
+from penstock.testing.sinks.markers import Markers
+from penstock.testing.sinks.merging import Merge
+from penstock.testing.sinks.modes import Append, Overwrite
+from penstock.testing.sinks.reading import ReadBack
+from penstock.testing.sinks.refreshing import NEW, OLD, REFRESH
+from penstock.testing.sinks.values import Values
+from penstock.testing.sinks.visibility import Visibility
+from penstock.testing.sources import SourceSuite
+from penstock.types.arrow import from_arrow
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from penstock.connectors.api import Source
+    from penstock.testing.servers import MariadbServer
+
+pytestmark = pytest.mark.server
+
+NESTED = ("list<string>", "list<int64>", "map<string,int64>", data.TYPES[-1])
+
+
+@pytest.fixture(scope="session")
+def server_url(mariadb_server: MariadbServer) -> str:
+    return mariadb_server.url("conformance")
+
+
+class OnServer:
+    @pytest.fixture(autouse=True)
+    def _database(self, mariadb_server: MariadbServer, server_url: str, tmp_path: Path) -> Iterator[None]:
+        self.url = server_url
+        self.folder = tmp_path
+        mariadb_server.sql("DROP DATABASE IF EXISTS conformance; CREATE DATABASE conformance")
+        self.connection = tables.connect(server_url)
+        with self.connection:
+            yield
+
+
+class TestMariadbSource(OnServer, SourceSuite):
+    descriptor = SOURCE
+    lacks = ("interval", *NESTED)
+    lacks_names = ("\U0001f6e2",)
+
+    def load(self, table: pa.Table) -> None:
+        tables.create(self.connection, "t", finite(table))
+
+    def add(self, table: pa.Table) -> None:
+        tables.insert(self.connection, "t", table)
+
+    def make(self) -> Source:
+        return self._make(table="t")
+
+    def make_missing(self) -> Source:
+        return self._make(table="missing")
+
+    def as_read(self, table: pa.Table) -> pa.Table:
+        return without_signs_of_zero(finite(table))
+
+    def _make(self, **keys: object) -> Source:
+        params = MariadbSourceParams.model_validate({"type": "mariadb", "connection": self.url, **keys})
+        return MariadbSource(params, tables.context(self.folder))
+
+
+class TestMariadbSink(OnServer, Markers, Visibility, Values, Evolution, Append, Overwrite, Merge, ReadBack):
+    """All but Refresh: MariaDB changes columns in no transaction, so that such a full refresh is refused."""
+
+    descriptor = SINK
+    refuses = ("interval", *NESTED)
+    refused_names = (data.LONG_NAME, "\U0001f6e2")
+    refuses_nonfinite = True
+
+    def make(self, options: SinkOptions) -> MariadbSink:
+        keys = {"mode": options.mode, "keys": list(options.keys), "order_by": options.order_by}
+        policies = {"on_schema_change": options.on_schema_change, "allow_empty": options.allow_empty}
+        params = MariadbSinkParams.model_validate(
+            {"type": "mariadb", "from": "x", "connection": self.url, "table": "t", **keys, **policies}
+        )
+        return MariadbSink(params, replace(tables.context(self.folder), refreshes=options.refreshes))
+
+    def read_back(self, schema: pa.Schema) -> pa.Table | None:  # noqa: ARG002 -- the catalogue tells the types
+        return tables.read(self.connection, "t")
+
+    def leftovers(self) -> list[str]:
+        rows = tables.execute(self.connection, "SHOW TABLES LIKE '\\_penstock\\_stage%'")
+        return [name for (name,) in rows]
+
+    def test_a_full_refresh_of_the_same_columns_is_an_overwrite(self) -> None:
+        deliver(self.sink(OVERWRITE), epoch(1), OLD)
+        deliver(self.sink(REFRESH), epoch(1, incarnation=OTHER_INCARNATION), OLD.slice(1))
+        self.assert_holds(OLD.slice(1))
+
+    def test_a_full_refresh_with_other_columns_is_refused_and_changes_nothing(self) -> None:
+        deliver(self.sink(OVERWRITE), epoch(1), OLD)
+        for act in (self.sink(REFRESH).preview, self.sink(REFRESH).prepare):
+            with pytest.raises(ConfigError) as caught:
+                act(from_arrow(NEW.schema))
+            assert caught.value.code == "SNK-248"
+        self.assert_holds(OLD)
+
+    def as_stored(self, table: pa.Table) -> pa.Table:
+        return without_signs_of_zero(table)
+
+
+def finite(table: pa.Table) -> pa.Table:
+    """Without the rows that hold NaN or an infinity."""
+    for field in table.schema:
+        if pa.types.is_floating(field.type):
+            table = table.filter(pc.fill_null(pc.is_finite(table.column(field.name)), True))
+    return table
+
+
+def without_signs_of_zero(table: pa.Table) -> pa.Table:
+    for at, field in enumerate(table.schema):
+        if pa.types.is_floating(field.type):
+            values, zero = table.column(at), pa.scalar(0.0, field.type)
+            table = table.set_column(at, field, pc.if_else(pc.equal(values, zero), zero, values))
+    return table
