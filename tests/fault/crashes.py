@@ -88,7 +88,11 @@ def processes() -> multiprocessing.context.ForkServerContext:
             *("penstock.service.documents", "penstock.ledger.sqlite", "penstock.connectors.files.csv_source"),
             "penstock.connectors.files.parquet_sink",
             *("penstock.connectors.sqlite.sink", "penstock.connectors.sqlite.source"),
-            *("penstock.connectors.postgres.sink", "penstock.connectors.delta.sink"),
+            *(
+                "penstock.connectors.postgres.sink",
+                "penstock.connectors.delta.sink",
+                "penstock.connectors.mariadb.sink",
+            ),
         ]
     )
     return context

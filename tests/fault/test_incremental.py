@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import pytest
 from epochs import completed, once
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from systems import FILES
 
@@ -217,6 +217,7 @@ ACTS = st.lists(
 )
 
 
+@example(acts=[("die", "run.committed"), ("add", [0])], sinks=1)
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(acts=ACTS, sinks=st.sampled_from([1, 2]))
 def test_every_row_comes_once_whatever_happens(acts: list[Any], sinks: int) -> None:

@@ -63,9 +63,11 @@ def _found(around: Surroundings, lease: Lease, runner: EpochRunner) -> Situation
 
 
 def _has_moved(around: Surroundings, finished: SealedEpoch) -> bool:
-    """Whether a source has another end than the finished epoch. A source that cannot be read twice alike has another
+    """Whether a source has another end than the finished epoch; of new rows alone the next epoch finds out. A source that cannot be read twice alike has another
     one each time it is asked, so it is not: this run completed the one that was cut off.
     """
+    if all(read.incremental for read in around.plan.graph.reads):
+        return True
     if not around.sources.keys() <= around.plan.replayable:
         return False
     ends = {(item.source, item.partition): own_of(item.upto) for item in finished.record.ranges}
