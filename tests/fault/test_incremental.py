@@ -166,6 +166,30 @@ def test_the_position_of_another_cursor(tmp_path: Path) -> None:
     assert keys(rows_of(tmp_path)) == [1]
 
 
+def test_a_column_that_comes_later_makes_no_row_new(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, "{cursor: at}")
+    text = shop.file.read_text(encoding="utf-8").replace("      schema:", "      on_new_column: add, schema:")
+    shop.file.write_text(text.replace("mode: append", "mode: append, on_schema_change: evolve"), encoding="utf-8")
+    shop.add((1, moment(1), "a"))
+    shop.run()
+    with closing(sqlite3.connect(tmp_path / "shop.db")) as connection:
+        connection.execute("alter table t add column more integer default 5")
+        connection.commit()
+    assert shop.run().epochs == ()
+    assert keys(rows_of(tmp_path)) == [1]
+
+
+def test_rows_that_are_told_apart_by_other_columns_now(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, "{cursor: at}")
+    shop.add((1, moment(1), "a"))
+    shop.run()
+    shop.file.write_text(
+        shop.file.read_text(encoding="utf-8").replace("cursor: at", "cursor: [at, k]"), encoding="utf-8"
+    )
+    assert [problem.code for problem in once(FILES, shop.file, Faults()).problems] == ["RUN-130"]
+    assert keys(rows_of(tmp_path)) == [1]
+
+
 def test_a_full_refresh_begins_anew(tmp_path: Path) -> None:
     shop = Shop(tmp_path, "{cursor: at}")
     shop.add((1, moment(1), "a"))

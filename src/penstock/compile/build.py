@@ -109,7 +109,7 @@ class _Build:
         if physical is None:
             raise _FailedInputError
         contract = use.contract or self.facts.recorded.get(use.name)
-        read = begin(self.builder, use, self.read(use, physical.relaxed(), contract))
+        read = begin(self.builder, use, self.read(use, physical.relaxed(), contract), contract)
         if contract is not None:
             read = enforce(
                 self.builder,

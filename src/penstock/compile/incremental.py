@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from penstock.document.models import Pipeline, SourceUse
     from penstock.errors import Location
     from penstock.graph import Graph, Node
-    from penstock.types import Field, LogicalType
+    from penstock.types import Field, LogicalType, Schema
 
 _TIMES: Final = (DATE, TIMESTAMP, TIMESTAMPTZ)
 _WHOLE: Final = frozenset(
@@ -55,9 +55,10 @@ _REPEATING: Final = frozenset({"merge", "overwrite_partitions"})  # modes that t
 # ---------------------------------------------------------------- sources
 
 
-def begin(builder: Builder, use: SourceUse, read: Read) -> str:
+def begin(builder: Builder, use: SourceUse, read: Read, contract: Schema | None) -> str:
     """The read of a source, with what stands between its rows and all that follows: the range of an epoch, and the check
-    that each row has a place in the cursor's order. The id of the last node.
+    that each row has a place in the cursor's order. The id of the last node. Where the document names no columns that tell
+    rows apart those of the ``contract`` do: a column that comes later makes no other row of one that was read.
 
     Raises ConfigError CMP-350 to CMP-353.
     """
@@ -73,7 +74,7 @@ def begin(builder: Builder, use: SourceUse, read: Read) -> str:
                 hint="name a column that grows: `incremental: {cursor: updated_at}`",
             )
         return builder.add(dataclasses.replace(read, incremental=True))
-    cursor = _cursor(use, wanted, read)
+    cursor = _cursor(use, wanted, read, contract)
     read = dataclasses.replace(read, incremental=True, cursor=cursor)
     current = builder.add(read)
     current = builder.add(Filter(read.range, input=current, condition=exp.true(), at=read.at))
@@ -86,7 +87,7 @@ def begin(builder: Builder, use: SourceUse, read: Read) -> str:
     return builder.add(Check(f"{use.name}.cursor.check", input=current, causes=(without,), at=read.at))
 
 
-def _cursor(use: SourceUse, wanted: Incremental, read: Read) -> Cursor:
+def _cursor(use: SourceUse, wanted: Incremental, read: Read, contract: Schema | None) -> Cursor:
     at = use.places.get("incremental", use.at)
     fields = [_field(use, read, name, at) for name in wanted.cursor]
     by, identity = fields[0], fields[1:]
@@ -97,10 +98,11 @@ def _cursor(use: SourceUse, wanted: Incremental, read: Read) -> Cursor:
             at=at,
             hint="a cursor is a date, a timestamp, a whole number, a decimal, a text or a uuid",
         )
-    schema = read.schema.names if read.schema is not None else ()
+    names = read.schema.names if read.schema is not None else ()
+    known = tuple(name for name in names if contract is None or name in contract)
     return Cursor(
         by.name,
-        tuple(item.name for item in identity) or tuple(schema),
+        tuple(item.name for item in identity) or known,
         _lag(wanted.lag, by, at),
         _initial(wanted.initial, by, at),
     )

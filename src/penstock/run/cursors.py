@@ -35,7 +35,7 @@ _ROWS: Final = List(Struct((StructField("value", STRING), StructField("row", STR
 _FOUND: Final = Schema((Field("newest", STRING), Field("rows", _ROWS)))
 
 
-def position(read: Read, mark: Mark | None, own: Position) -> Position:
+def position_of(read: Read, mark: Mark | None, own: Position) -> Position:
     """``own`` is where the source itself stands. ``mark`` None: no row has a value yet."""
     assert read.cursor is not None
     cursor: Json = {
@@ -56,14 +56,16 @@ def own_of(position: Position) -> Position:
 
 
 def mark_of(read: Read, position: Position | None) -> Mark | None:
-    """Raises ConfigError RUN-130 where the position is of another cursor."""
+    """Raises ConfigError RUN-130 where the position is of another cursor, or names rows by other columns."""
     assert read.cursor is not None
+    now = [read.cursor.by, *read.cursor.identity]
     match position:
         case {"v": 1, "cursor": {"by": list() as by, "value": value, "seen": list() as seen}}:
-            if by[:1] != [read.cursor.by]:
+            if by[:1] != now[:1] or (seen and read.cursor.lag is None and by != now):
                 raise ConfigError(
                     "RUN-130",
-                    f'"{read.source}" has been read up to now by the cursor "{by[0]}", and is asked by "{read.cursor.by}"',
+                    f'"{read.source}" has been read up to now by another cursor',
+                    detail=f"it was ({', '.join(map(str, by))}), and is ({', '.join(now)}).",
                     hint="name the one it had, or begin anew with --full-refresh",
                 )
             return Mark(str(value), frozenset(map(str, seen))) if value is not None else None
@@ -103,14 +105,14 @@ def newest(engine: Engine, read: Read, rows: Sequence[Rows], after: Mark | None)
     if top is None:
         return after
     seen = frozenset(item["row"] for item in listed if item["value"] == top) if cursor.lag is None else frozenset()
+    if after is not None and top == after.value:
+        seen |= after.seen
     if len(seen) > MOST_SEEN:
         raise DataError(
             "SRC-111",
             f'more than {MOST_SEEN:,} rows of "{read.source}" have the newest value of its cursor, {cursor.by} = {top}',
             hint=f"name columns that tell them apart and a finer cursor, such as [{cursor.by}, id]; or a `lag`, for a sink that merges",
         )
-    if after is not None and top == after.value:
-        seen |= after.seen
     return Mark(top, seen)
 
 

@@ -23,8 +23,7 @@ from penstock.graph.span import bounds, within
 from penstock.ledger.api import KeptRows, Range, RejectFile
 from penstock.ledger.state import writing_state
 from penstock.run import balance
-from penstock.run.cursors import mark_of, newest, own_of
-from penstock.run.cursors import position as position_at
+from penstock.run.cursors import mark_of, newest, own_of, position_of
 from penstock.run.kept import KeptWriter, kept_rows, rejects_of, rows_of
 
 if TYPE_CHECKING:
@@ -79,7 +78,7 @@ class Feeds:
         beyond = bounds(read, mark, None)
         own = self._end(read, part, None, folder, beyond)
         rows = self._rows_of(read, Range(read.source, part.id, None, own), beyond)
-        return position_at(read, newest(self.engine, read, rows, mark), own)
+        return position_of(read, newest(self.engine, read, rows, mark), own)
 
     def _end(
         self, read: Read, part: Partition, after: Position | None, folder: Path, beyond: exp.Expr | None = None
