@@ -8,6 +8,7 @@ import json
 import os
 import sqlite3
 import threading
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 
@@ -17,7 +18,7 @@ from penstock.ledger import records, tables
 from penstock.ledger.tabular import TabularLedger
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from penstock.clock import Clock
@@ -142,9 +143,25 @@ def _connect(path: Path) -> sqlite3.Connection:
     """WAL with full syncs is durable and lets readers read; transactions are begun by hand."""
     connection = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
     connection.row_factory = sqlite3.Row
-    connection.execute("pragma journal_mode = wal")
-    connection.execute("pragma synchronous = full")
+    try:
+        with _alone_in(path.parent):
+            connection.execute("pragma journal_mode = wal")
+        connection.execute("pragma synchronous = full")
+    except BaseException:
+        connection.close()
+        raise
     return connection
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """A new file becomes one with WAL without waiting: SQLite refuses at once where another connection does the same."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def _bound(row: Mapping[str, Any]) -> dict[str, Any]:
