@@ -14,17 +14,20 @@ from penstock.compile.merge_rules import reduce_to_keys
 from penstock.compile.query import read_query
 from penstock.compile.rules import demand
 from penstock.compile.scope import Builder, StepScope, unknown_node
+from penstock.compile.series import held_node, series_of, waits
 from penstock.compile.union import union_by_name
 from penstock.errors import ConfigError, InternalError, Location, Problem
 from penstock.graph import Graph
-from penstock.graph.nodes import Query, Read, Table, Write
+from penstock.graph.nodes import Column, Project, Query, Read, Table, Write
 from penstock.registry import Capability
+from penstock.trees import column
 from penstock.types.compatibility import widen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from penstock.compile.facts import Facts
+    from penstock.compile.series import Series
     from penstock.document.models import Pipeline, SinkUse, SourceUse, Transform
     from penstock.engines.api import Engine
     from penstock.types import Schema
@@ -43,6 +46,7 @@ class _Build:
     underway: list[str] = field(default_factory=list)
     failed: set[str] = field(default_factory=set)
     scoped: set[str] = field(default_factory=set)  # nodes that are meant over the rows of one epoch
+    reduced: set[str] = field(default_factory=set)  # of them those that reduce a merge to one row per key
 
     def everything(self) -> None:
         for name in self.pipeline.names:
@@ -97,10 +101,17 @@ class _Build:
     @contextmanager
     def meant(self, is_meant: bool = True) -> Iterator[None]:  # noqa: FBT001, FBT002 -- whether the block is one
         """What the block adds is meant over the rows of one epoch, where an epoch has new rows only."""
-        before = set(self.builder.nodes)
-        yield
+        with self.added() as added:
+            yield
         if is_meant:
-            self.scoped |= self.builder.nodes.keys() - before
+            self.scoped |= added
+
+    @contextmanager
+    def added(self) -> Iterator[set[str]]:
+        """The ids of the nodes that the block adds."""
+        before, found = set(self.builder.nodes), set[str]()
+        yield found
+        found |= self.builder.nodes.keys() - before
 
     # ------------------------------------------------------------ sources
 
@@ -199,12 +210,16 @@ class _Build:
         if use.name in self.builder.nodes:
             return use.name
         current = self.inputs(use.name, use.inputs, use.at)
+        if self.pipeline.run.epoch is not None and (self.facts.refreshes or waits(use)):
+            carried = tuple(Column(name, column(name)) for name in self.builder.schema_of(current).names)
+            current = self.builder.add(Project(held_node(use.name), input=current, columns=carried, at=use.at))
         if use.contract is not None:
             current = enforce(self.builder, current, use.contract, owner=use.name, at=use.at, columns=use.columns)
         current = self.ruled(use, current)
         if use.params.mode == "merge":
-            with self.meant():
+            with self.meant(), self.added() as added:
                 current = reduce_to_keys(self.builder, use, current)
+            self.reduced |= added
         return self.builder.add(Write(use.name, input=current, sink=use.name, at=use.at, places=use.places))
 
 
@@ -222,9 +237,18 @@ def _after(target: Schema | None, sent: Schema, *, evolves: bool) -> Schema:
     return target.with_fields([*wider, *(item for item in sent if item.name not in target)])
 
 
-def build(pipeline: Pipeline, facts: Facts, engine: Engine) -> tuple[Graph, tuple[Problem, ...]]:
-    """The typed graph and the warnings. Raises ConfigError with every error of the document (codes CMP-…); else, where
-    something has to be read first, FactsNeededError.
+@dataclass(frozen=True, slots=True)
+class Built:
+    """``series``: how epochs are cut from the load, None where the document asks for one, or it cannot be cut."""
+
+    graph: Graph
+    series: Series | None
+    warnings: tuple[Problem, ...]
+
+
+def build(pipeline: Pipeline, facts: Facts, engine: Engine) -> Built:
+    """The typed graph, and what was found out on the way. Raises ConfigError with every error of the document (codes
+    CMP-…); else, where something has to be read first, FactsNeededError.
     """
     builder = Builder(engine, pipeline.name, facts=facts)
     work = _Build(pipeline, facts, builder)
@@ -237,4 +261,7 @@ def build(pipeline: Pipeline, facts: Facts, engine: Engine) -> tuple[Graph, tupl
     problems = tuple(partial(graph, pipeline, frozenset(work.scoped)))
     if problems:
         raise ConfigError.of(problems)
-    return graph, tuple(builder.problems)
+    series = series_of(graph, pipeline, work.reduced)
+    if isinstance(series, Problem):
+        return Built(graph, None, (*builder.problems, series))
+    return Built(graph, series, tuple(builder.problems))

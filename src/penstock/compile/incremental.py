@@ -163,20 +163,29 @@ def partial(graph: Graph, pipeline: Pipeline, scoped: frozenset[str]) -> Iterato
     new = {read.id: read.source for read in graph.reads if read.incremental}
     if not new:
         return
-    parts: dict[str, frozenset[str]] = {}
+    parts = parts_of(graph, new)
     for node in graph.nodes:
-        own = frozenset({new[node.id]}) if node.id in new else frozenset()
-        parts[node.id] = own.union(*(parts[name] for name in node.inputs))
         if parts[node.id] and node.id not in scoped and not isinstance(node, Write):
-            what = _whole(node, parts)
+            what = whole(node, parts)
             if what is not None:
                 yield _needs_all(node, what, sorted(parts[node.id]))
     for write in graph.writes:
         yield from _sink(write, parts[write.id], pipeline, graph)
 
 
-def _whole(node: Node, parts: Mapping[str, frozenset[str]]) -> str | None:
-    """What the node does that needs all rows, None where it needs each by itself."""
+def parts_of(graph: Graph, new: Mapping[str, str]) -> Mapping[str, frozenset[str]]:
+    """By node, of which of ``new`` (a name by the node that it stands for) it has rows."""
+    parts: dict[str, frozenset[str]] = {}
+    for node in graph.nodes:
+        own = frozenset({new[node.id]}) if node.id in new else frozenset()
+        parts[node.id] = own.union(*(parts[name] for name in node.inputs))
+    return parts
+
+
+def whole(node: Node, parts: Mapping[str, frozenset[str]]) -> str | None:
+    """What the node does that needs all rows of sources of which an epoch has a part (``parts_of``); None where it needs
+    each row by itself.
+    """
     match node:
         case Aggregate():
             return "groups rows"
@@ -253,4 +262,4 @@ def _listed(names: list[str]) -> str:
     return " and ".join(f'"{name}"' for name in names)
 
 
-__all__ = ["begin", "partial"]
+__all__ = ["begin", "partial", "parts_of", "whole"]

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from penstock.compile.facts import Facts
+    from penstock.compile.series import Series
     from penstock.document.models import Pipeline
     from penstock.engines.api import Engine
     from penstock.errors import Problem
@@ -34,6 +35,7 @@ class Compiled:
     graph: Graph
     delivery: Delivery
     warnings: tuple[Problem, ...] = ()
+    series: Series | None = None
 
 
 # Each takes a graph and gives one that means the same.
@@ -48,10 +50,10 @@ OPTIMISING: Final[tuple[Callable[[Graph, Pipeline, Facts], Graph], ...]] = (
 
 def compile_pipeline(pipeline: Pipeline, facts: Facts, engine: Engine, *, optimise: bool = True) -> Compiled:
     """Raises ConfigError with every error of the document (codes CMP-...)."""
-    built, warnings = build(pipeline, facts, engine)
-    written = label(built, pipeline)
+    built = build(pipeline, facts, engine)
+    written = label(built.graph, pipeline)
     graph = written
     for change in OPTIMISING if optimise else ():
         graph = change(graph, pipeline, facts)
-    found = (*warnings, *warnings_of(written, pipeline))
-    return Compiled(pipeline, written, graph, delivery_of(pipeline, graph), found)
+    found = (*built.warnings, *warnings_of(written, pipeline))
+    return Compiled(pipeline, written, graph, delivery_of(pipeline, graph), found, built.series)

@@ -197,11 +197,13 @@ class Batches:
 @dataclass(frozen=True, slots=True)
 class Origin:
     """What a private copy was made of, as the position of a reject names it. ``skipped`` are the bytes of the file,
-    decompressed, before those that it shares with the copy; None: the copy has bytes of its own.
+    decompressed, before those that it shares with the copy; None: the copy has bytes of its own. ``records`` are those of the
+    file that the copy leaves out before its own.
     """
 
     name: str
     skipped: int | None = None
+    records: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,6 +286,14 @@ class ScanRequest:
     predicate: exp.Expr | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Size:
+    """About how much of a source an epoch takes: as much as either allows. None: no bound."""
+
+    rows: int | None = None
+    bytes: int | None = None
+
+
 class Source(ABC):
     """Where rows come from."""
 
@@ -309,6 +319,12 @@ class Source(ABC):
     def beyond(self, partition: Partition, after: Position | None) -> Position:  # noqa: ARG002 -- most need not know
         """Where an epoch may end that begins after ``after``: ``latest``, with what has to be carried on of ``after``."""
         return self.latest(partition)
+
+    def cut(self, partition: Partition, after: Position | None, upto: Position, size: Size) -> Position:  # noqa: ARG002 -- most cannot
+        """Where the next of several epochs over (after, upto] may end: beyond ``after``, at ``upto`` at the latest. Ranges
+        that begin or end there are scanned like any other (Capability.DIVISIBLE); most sources have their rows in one piece.
+        """
+        return upto
 
     def recheck(self, request: ScanRequest) -> None:  # noqa: B027 -- most sources read one state of theirs
         """Once the rows of a scan have all been read, and before any of them is committed.
@@ -435,6 +451,20 @@ class Receipt:
     bytes: int = 0
     version: str = ""
     checksum: str = ""
+
+    def plus(self, later: Receipt) -> Receipt:
+        """What both commits did; the state is that after the later one."""
+        return Receipt(
+            self.rows + later.rows,
+            self.inserted + later.inserted,
+            self.updated + later.updated,
+            self.unchanged + later.unchanged,
+            self.ignored_older + later.ignored_older,
+            None if self.deleted is None and later.deleted is None else (self.deleted or 0) + (later.deleted or 0),
+            self.bytes + later.bytes,
+            later.version,
+            later.checksum,
+        )
 
 
 @dataclass(frozen=True, slots=True)

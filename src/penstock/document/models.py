@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from penstock.fields import ByteSize, Params
 
@@ -21,6 +21,19 @@ if TYPE_CHECKING:
 Guarantee = Literal["exactly_once", "at_least_once", "at_most_once"]
 
 
+class EpochSize(Params):
+    """``run.epoch``: a long load is cut into epochs of about this size; at least one of the two is given."""
+
+    rows: int | None = Field(default=None, ge=1, description="Rows of each source that is cut.")
+    bytes: ByteSize | None = Field(default=None, description="Bytes of each source that is cut.")
+
+    @model_validator(mode="after")
+    def _is_bound(self) -> EpochSize:
+        if self.rows is None and self.bytes is None:
+            raise ValueError("takes `rows`, `bytes`, or both")
+        return self
+
+
 class RunSettings(Params):
     """``run:`` of a document, of penstock.yml, of an environment."""
 
@@ -31,6 +44,10 @@ class RunSettings(Params):
     memory: ByteSize | None = Field(default=None, description="Memory the engine may use; default half of the machine.")
     threads: int | None = Field(default=None, ge=1, le=1024, description="Threads of the engine; default all cores.")
     temp: ByteSize | None = Field(default=None, description="Disk space for what does not fit into memory.")
+    epoch: EpochSize | None = Field(
+        default=None,
+        description="About how much an epoch takes of a long load, which is cut into a series of them; unsaid, all of it.",
+    )
 
 
 class ParamSpec(Params):

@@ -34,10 +34,15 @@ _DAY: Final = len("2024-01-31")
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """``value`` as the engine writes it as text; ``seen`` are MD5 sums of the rows of that value (``identity``)."""
+    """``value`` as the engine writes it as text; ``seen`` are MD5 sums of the rows of that value (``identity``).
+
+    A ``cut`` parts the epochs of a series: it has no rows of its value, nor those without a value that follow it, and
+    nothing before it is read again for a lag.
+    """
 
     value: str
     seen: frozenset[str] = frozenset()
+    cut: bool = False
 
 
 def in_ranges(graph: Graph, conditions: Mapping[str, exp.Expr]) -> Graph:
@@ -65,7 +70,10 @@ def bounds(read: Read, after: Mark | None, upto: Mark | None) -> exp.Expr:
     by, lower = _by(read), _lower(read, after)
     parts: list[exp.Expr] = [exp.GTE(this=by.copy(), expression=lower)] if lower is not None else []
     if upto is not None:
-        parts.append(exp.LTE(this=by.copy(), expression=_value(read, upto)))
+        before = exp.LT if upto.cut else exp.LTE
+        parts.append(before(this=by.copy(), expression=_value(read, upto)))
+    if after is not None and after.cut:
+        return exp.and_(*parts)
     return exp.or_(exp.and_(*parts), is_null(by)) if parts else exp.true()
 
 
@@ -79,9 +87,9 @@ def condition(read: Read, after: Mark | None, upto: Mark | None) -> exp.Expr:
     parts = [bounds(read, after, upto)]
     cursor = read.cursor
     if cursor is not None and cursor.lag is None:
-        if after is not None:
+        if after is not None and not after.cut:
             parts.append(_unless(read, after, exp.Not(this=_seen(read, after))))
-        if upto is not None:
+        if upto is not None and not upto.cut:
             parts.append(_unless(read, upto, _seen(read, upto)))
     return exp.and_(*parts)
 
@@ -104,7 +112,7 @@ def _lower(read: Read, after: Mark | None) -> exp.Expr | None:
         raise InternalError("INT-900", f'"{read.id}" has no cursor')
     if after is None:
         return cursor.initial.copy() if cursor.initial is not None else None
-    if cursor.lag is None:
+    if cursor.lag is None or after.cut:
         return _value(read, after)
     earlier = _earlier(after.value, cursor.lag)
     if earlier is not None:

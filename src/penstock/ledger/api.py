@@ -113,6 +113,25 @@ class NodeBalance:
     empty: int = 0
     noted: Mapping[str, int] = field(default_factory=dict)
 
+    def plus(self, later: NodeBalance) -> NodeBalance:
+        """The same node over both epochs."""
+        return NodeBalance(
+            self.node,
+            self.kind,
+            _added(self.into, later.into),
+            self.out + later.out,
+            self.filtered + later.filtered,
+            self.deduplicated + later.deduplicated,
+            self.rejected + later.rejected,
+            _added(self.unmatched, later.unmatched),
+            self.empty + later.empty,
+            _added(self.noted, later.noted),
+        )
+
+
+def _added(one: Mapping[str, int], other: Mapping[str, int]) -> Mapping[str, int]:
+    return {name: one.get(name, 0) + other.get(name, 0) for name in {**one, **other}}
+
 
 @dataclass(frozen=True, slots=True)
 class KeptRows:
@@ -240,6 +259,10 @@ class Ledger(Protocol):
 
     def last_sealed(self, key: PipelineKey) -> EpochRecord | None:
         """The newest sealed epoch of the newest incarnation; None too where that has none yet."""
+        ...
+
+    def sealed(self, key: PipelineKey, incarnation: str, *, since: int) -> Sequence[EpochRecord]:
+        """The sealed epochs from that number on, in their order."""
         ...
 
     def epochs(self, run_id: str) -> Sequence[EpochRecord]:

@@ -157,6 +157,9 @@ LAST_SEALED: Final = (
     "select epochs.* from epochs join pipelines using (project, environment, pipeline, incarnation) where "
     "status = 'sealed' and " + _KEY + " order by number desc limit 1"
 )
+SEALED_SINCE: Final = (
+    "select * from epochs where status = 'sealed' and number >= :since and " + _HISTORY + " order by number"
+)
 EPOCHS_OF_RUN: Final = "select * from epochs where run_id = :run_id order by number"
 
 PUT_POSITION: Final = """

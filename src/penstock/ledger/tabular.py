@@ -199,6 +199,11 @@ class TabularLedger(ABC):
         return records.to_epoch(row) if row is not None else None
 
     @transaction
+    def sealed(self, key: PipelineKey, incarnation: str, *, since: int) -> Sequence[EpochRecord]:
+        rows = self._rows(tables.SEALED_SINCE, **records.of_key(key), incarnation=incarnation, since=since)
+        return [records.to_epoch(row) for row in rows]
+
+    @transaction
     def epochs(self, run_id: str) -> Sequence[EpochRecord]:
         return [records.to_epoch(row) for row in self._rows(tables.EPOCHS_OF_RUN, run_id=run_id)]
 
@@ -237,7 +242,8 @@ class TabularLedger(ABC):
         if stored is None or (stored.number, stored.attempt) != (epoch.number, epoch.attempt):
             raise _wrong_number(epoch, stored)
         self._write(tables.SEAL_EPOCH, records.of_seal(seal))
-        self._write(tables.REPLACED, records.of_key(epoch.key))
+        if epoch.sinks:  # else it is in the midst of a series, at whose end they get their rows
+            self._write(tables.REPLACED, records.of_key(epoch.key))
         for item in epoch.ranges:
             self._write(tables.PUT_POSITION, records.of_position(epoch, item))
         for sink in epoch.sinks:

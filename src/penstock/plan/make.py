@@ -48,6 +48,7 @@ def make_plan(compiled: Compiled, changes: Mapping[str, Preparation]) -> Plan:
         {name: use.descriptor.name for name, use in pipeline.sources.items()},
         frozenset(name for name in pipeline.sources if _has(Capability.REPLAYABLE, pipeline, name)),
         compiled.warnings,
+        compiled.series,
     )
 
 

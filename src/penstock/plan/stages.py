@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from penstock.compile.guarantee import Delivery
+    from penstock.compile.series import Series
     from penstock.errors import Problem
     from penstock.graph import Graph
 
@@ -93,6 +94,7 @@ class Plan:
     sources: Mapping[str, str]  # name to connector
     replayable: frozenset[str] = frozenset()  # sources that give the same rows whenever a range is read again
     warnings: tuple[Problem, ...] = ()
+    series: Series | None = None  # a long load is cut into epochs
 
     @property
     def passes(self) -> tuple[Pass, ...]:

@@ -1,12 +1,13 @@
 """How far a cursor has come: found by a look at the rows of a range before it is written, kept in the range's position.
 
-Position: ``{"v": 1, "cursor": {"by": [columns], "value": text or null, "seen": [sums]}, "at": the source's own}``.
+Position: ``{"v": 1, "cursor": {"by": [columns], "value": text or null, "seen": [sums]}, "at": the source's own}``; where a
+series of epochs was cut there (run/series.py), ``"cut": true`` stands in the place of ``seen``.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlglot import exp
 
@@ -38,21 +39,14 @@ _FOUND: Final = Schema((Field("newest", STRING), Field("rows", _ROWS)))
 def position_of(read: Read, mark: Mark | None, own: Position) -> Position:
     """``own`` is where the source itself stands. ``mark`` None: no row has a value yet."""
     assert read.cursor is not None
-    cursor: Json = {
-        "by": [read.cursor.by, *read.cursor.identity],
-        "value": mark.value if mark else None,
-        "seen": sorted(mark.seen) if mark else [],
-    }
+    by = [read.cursor.by, *read.cursor.identity]
+    value = mark.value if mark else None
+    cursor: Json = (
+        {"by": by, "value": value, "cut": True}
+        if mark and mark.cut
+        else {"by": by, "value": value, "seen": sorted(mark.seen) if mark else []}
+    )
     return {"v": _VERSION, "cursor": cursor, "at": own}
-
-
-def own_of(position: Position) -> Position:
-    """Where the source itself stands in a position that may have a cursor."""
-    match position:
-        case {"v": 1, "cursor": _, "at": dict() as own}:
-            return own
-        case _:
-            return position
 
 
 def mark_of(read: Read, position: Position | None) -> Mark | None:
@@ -62,15 +56,23 @@ def mark_of(read: Read, position: Position | None) -> Mark | None:
     match position:
         case {"v": 1, "cursor": {"by": list() as by, "value": value, "seen": list() as seen}}:
             if by[:1] != now[:1] or (seen and read.cursor.lag is None and by != now):
-                raise ConfigError(
-                    "RUN-130",
-                    f'"{read.source}" has been read up to now by another cursor',
-                    detail=f"it was ({', '.join(map(str, by))}), and is ({', '.join(now)}).",
-                    hint="name the one it had, or begin anew with --full-refresh",
-                )
+                raise _another(read, by, now)
             return Mark(str(value), frozenset(map(str, seen))) if value is not None else None
+        case {"v": 1, "cursor": {"by": list() as by, "value": str() as value, "cut": True}}:
+            if by[:1] != now[:1]:
+                raise _another(read, by, now)
+            return Mark(value, cut=True)
         case _:
             return None  # it was read in full before
+
+
+def _another(read: Read, before: Sequence[object], now: Sequence[str]) -> ConfigError:
+    return ConfigError(
+        "RUN-130",
+        f'"{read.source}" has been read up to now by another cursor',
+        detail=f"it was ({', '.join(map(str, before))}), and is ({', '.join(now)}).",
+        hint="name the one it had, or begin anew with --full-refresh",
+    )
 
 
 def newest(engine: Engine, read: Read, rows: Sequence[Rows], after: Mark | None) -> Mark | None:
@@ -92,16 +94,8 @@ def newest(engine: Engine, read: Read, rows: Sequence[Rows], after: Mark | None)
         Column("newest", text_of(known)),
         Column("rows", call("arg_max", row, by, exp.Literal.number(most))),
     )
-    found = Aggregate("newest", input=beyond.id, by=(), measures=measures, schema=_FOUND)
-    collected = _Collected()
-    write = Write("mark", input=found.id, sink="mark", schema=_FOUND)
-    engine.run(
-        Pass(Graph((read, beyond, found, write))),
-        inputs={read.id: rows},
-        outputs={"mark": lambda: collected},
-        rejects=_Unheard(),
-    )
-    (top, listed), *_ = [(item["newest"], item["rows"]) for batch in collected.batches for item in batch.to_pylist()]
+    looked = look(engine, read, rows, beyond=beyond, measures=measures, found=_FOUND)
+    top, listed = looked["newest"], looked["rows"]
     if top is None:
         return after
     seen = frozenset(item["row"] for item in listed if item["value"] == top) if cursor.lag is None else frozenset()
@@ -114,6 +108,23 @@ def newest(engine: Engine, read: Read, rows: Sequence[Rows], after: Mark | None)
             hint=f"name columns that tell them apart and a finer cursor, such as [{cursor.by}, id]; or a `lag`, for a sink that merges",
         )
     return Mark(top, seen)
+
+
+def look(
+    engine: Engine, read: Read, rows: Sequence[Rows], *, beyond: Filter, measures: tuple[Column, ...], found: Schema
+) -> dict[str, Any]:
+    """The measures over the rows of a source that ``beyond`` lets pass, by name."""
+    measured = Aggregate("look", input=beyond.id, by=(), measures=measures, schema=found)
+    collected = _Collected()
+    write = Write("mark", input=measured.id, sink="mark", schema=found)
+    engine.run(
+        Pass(Graph((read, beyond, measured, write))),
+        inputs={read.id: rows},
+        outputs={"mark": lambda: collected},
+        rejects=_Unheard(),
+    )
+    (row,) = (item for batch in collected.batches for item in batch.to_pylist())
+    return dict(row)
 
 
 @dataclass(slots=True)

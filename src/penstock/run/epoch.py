@@ -8,8 +8,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from penstock.compile.series import is_held
 from penstock.connectors.api import Receipt, SinkId
-from penstock.errors import InternalError, PenstockError, TransientError
+from penstock.errors import FatalError, InternalError, PenstockError, TransientError
 from penstock.events import (
     CommitUnclear,
     EpochPlanned,
@@ -19,16 +20,16 @@ from penstock.events import (
 )
 from penstock.ledger.api import Account, EpochRecord, Seal
 from penstock.ledger.rejects import remove
-from penstock.run import balance
-from penstock.run.cursors import is_new, own_of
+from penstock.run import balance, series
+from penstock.run.cursors import is_new
 from penstock.run.passes import Passes
 from penstock.run.settle import Situation, settle
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from penstock.connectors.api import EpochMarker, Staged
-    from penstock.ledger.api import Lease, Range, RejectFile
+    from penstock.connectors.api import EpochMarker, Position, Staged
+    from penstock.ledger.api import KeptRows, Lease, Range, RejectFile
     from penstock.run.surroundings import Surroundings
 
 
@@ -40,6 +41,11 @@ class SealedEpoch:
     receipts: Mapping[str, Receipt]
     account: Account
     redone: bool = False
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether it is in the midst of a series."""
+        return series.since(item.upto for item in self.record.ranges) is not None
 
 
 @dataclass(slots=True)
@@ -136,13 +142,15 @@ class EpochRunner:
         sealed = around.ledger.committed(around.key, self._lease.incarnation)
         number = 1 if last is None else last.number + (1 if last.sealed_at is not None else 0)
         attempt = uuid.uuid4().hex
-        around.feeds.forget(keep=None)
-        planned_at = around.clock.now()
         positions = around.ledger.positions(around.key, self._lease.incarnation)
-        ranges = around.feeds.ranges(f"{number}-{attempt}", planned_at, positions)
+        held = self._held(positions.values())
+        self._check_goes_on(last, positions.values(), held)
+        around.feeds.forget(_files(held))
+        planned_at = around.clock.now()
+        ranges = around.feeds.ranges(number, attempt, planned_at, positions)
         around.faults.reached("run.spooled")
         if number > 1 and self._has_nothing_new(ranges, {name: sealed.get(name, 0) for name in around.sinks}):
-            around.feeds.forget(keep=None)
+            around.feeds.forget()
             return None
         record = EpochRecord(
             around.key,
@@ -154,12 +162,48 @@ class EpochRunner:
             around.plan.hash,
             ranges,
             planned_at,
-            {name: sealed.get(name, 0) + 1 for name in around.sinks},
+            {name: sealed.get(name, 0) + 1 for name in self._filled(ranges)},
         )
         around.ledger.plan_epoch(record)
         around.faults.reached("run.planned")
         around.events.emit(EpochPlanned(around.key.pipeline, number, len({item.source for item in ranges})))
         return record
+
+    def _filled(self, ranges: Sequence[Range]) -> Sequence[str]:
+        """The sinks that an epoch over these ranges fills: in the midst of a series those alone that need not wait."""
+        plan = self._around.plan
+        if plan.series is not None and series.since(item.upto for item in ranges) is not None:
+            return plan.series.each
+        return tuple(self._around.sinks)
+
+    def _held(self, positions: Iterable[Position]) -> Mapping[str, Sequence[KeptRows]]:
+        """By node, what the earlier epochs of the series keep for the sinks that wait for its end, in their order."""
+        ledger, since = self._around.ledger, series.since(positions)
+        found: dict[str, list[KeptRows]] = {}
+        if since is not None:
+            for record in ledger.sealed(self._around.key, self._lease.incarnation, since=since):
+                for node, rows in ledger.prepared(record).kept.items():
+                    if is_held(node):
+                        found.setdefault(node, []).append(rows)
+        return found
+
+    def _check_goes_on(
+        self, last: EpochRecord | None, positions: Iterable[Position], held: Mapping[str, Sequence[KeptRows]]
+    ) -> None:
+        """Raises FatalError RUN-131 where the pipeline is another one than the one that began the series."""
+        plan = self._around.plan
+        if series.since(positions) is None or (
+            plan.series is not None and last is not None and last.plan_hash == plan.hash
+        ):
+            return
+        if not held and all(read.incremental for read in plan.graph.reads):
+            return  # what comes next is new rows, whoever asks for them
+        raise FatalError(
+            "RUN-131",
+            "the pipeline has changed in the midst of a series of epochs",
+            detail="What is left of its rows would come otherwise than those before.",
+            hint="run the document as it was to the end of the series, or start anew with --full-refresh",
+        )
 
     def _has_nothing_new(self, ranges: Sequence[Range], sealed: Mapping[str, int]) -> bool:
         """Whether all that is read is new rows only, of which there are none. What lies within a lag may have been revised
@@ -192,14 +236,18 @@ class EpochRunner:
     def _fill(self, progress: _Progress) -> None:
         """The passes and commits of the sinks that lack the epoch."""
         around, record = self._around, progress.record
+        goes_on = series.since(item.upto for item in record.ranges) is not None
+        held = self._held(item.after for item in record.ranges if item.after is not None)
         for stage in around.plan.passes:
             pending = tuple(name for name in stage.sinks if name in progress.lacking)
+            passes = Passes(around, record, stage, held)
+            waiting = tuple(node for node in passes.to_hold() if goes_on or node in held)
+            for node in (*passes.to_keep((*pending, *waiting), progress.account.kept), *waiting):
+                if node not in progress.account.kept:
+                    self._account(progress, passes.keep(node, progress.account.kept))
+                    around.faults.reached("run.kept")
             if not pending:
                 continue
-            passes = Passes(around, record, stage)
-            for node in passes.to_keep(pending, progress.account.kept):
-                self._account(progress, passes.keep(node, progress.account.kept))
-                around.faults.reached("run.kept")
             done, staged = passes.fill(pending, progress.account.kept)
             self._account(progress, done)
             around.faults.reached("run.accounted")
@@ -242,11 +290,11 @@ class EpochRunner:
         around.ledger.seal(Seal(record, receipts, account.balance, account.rejects, around.schemas, now))
         around.faults.reached("run.sealed")
         for name, source in around.sources.items():
-            own = {item.partition: own_of(item.upto) for item in record.ranges if item.source == name}
+            own = {item.partition: series.own_of(item.upto) for item in record.ranges if item.source == name}
             if own:
                 source.acknowledge(own)
         around.faults.reached("run.acknowledged")
-        around.feeds.forget(keep=None)
+        around.feeds.forget(_files(self._held(item.upto for item in record.ranges)))
         around.events.emit(EpochSealed(around.key.pipeline, record.number, *balance.totals(account.balance)))
         return SealedEpoch(dataclasses.replace(record, sealed_at=now), receipts, account)
 
@@ -255,6 +303,10 @@ class EpochRunner:
 
 
 # ---------------------------------------------------------------- figures
+
+
+def _files(held: Mapping[str, Sequence[KeptRows]]) -> Iterator[KeptRows]:
+    return (rows for files in held.values() for rows in files)
 
 
 def _sent(account: Account, sink: str) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 import tempfile
 from contextlib import contextmanager
@@ -19,15 +20,15 @@ from penstock.events import SourceSpooled, SpoolMoved, SpoolStarted
 from penstock.graph import Graph
 from penstock.graph.moment import at_moment
 from penstock.graph.nodes import Read, Write
-from penstock.graph.span import bounds, within
+from penstock.graph.span import Mark, bounds, within
 from penstock.ledger.api import KeptRows, Range, RejectFile
 from penstock.ledger.state import writing_state
-from penstock.run import balance
-from penstock.run.cursors import mark_of, newest, own_of, position_of
-from penstock.run.kept import KeptWriter, kept_rows, rejects_of, rows_of
+from penstock.run import balance, series
+from penstock.run.cursors import mark_of, newest, position_of
+from penstock.run.kept import KeptWriter, kept_rows, nothing_of, rejects_of, rows_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
     import pyarrow as pa
@@ -57,28 +58,78 @@ class Feeds:
 
     # ------------------------------------------------------------ ranges
 
-    def ranges(self, name: str, moment: datetime, sealed: Mapping[tuple[str, str], Position]) -> tuple[Range, ...]:
+    def ranges(
+        self, number: int, attempt: str, moment: datetime, sealed: Mapping[tuple[str, str], Position]
+    ) -> tuple[Range, ...]:
         """Everything that the sources have now, or what they have beyond their ``sealed`` positions, by (source,
-        partition); ``name`` (epoch and attempt) names the folder of spooled files, ``moment`` is the epoch's.
+        partition), and of a long load the next piece; ``number`` and ``attempt`` name the folder of spooled files,
+        ``moment`` is the epoch's.
         """
         reads = {read.source: read for read in at_moment(self.plan.graph, moment).reads}
-        return tuple(item for read in reads.values() for item in self._ranges(read, self.folder / name, sealed))
+        folder, begun = self.folder / f"{number}-{attempt}", series.since(sealed.values())
+        return tuple(
+            Range(name, part.id, after, upto)
+            for name, read in reads.items()
+            for part, after, upto in self._ranges(read, folder / name, sealed, number=number, begun=begun)
+        )
 
-    def _ranges(self, read: Read, folder: Path, sealed: Mapping[tuple[str, str], Position]) -> Iterator[Range]:
+    def _ranges(
+        self,
+        read: Read,
+        folder: Path,
+        sealed: Mapping[tuple[str, str], Position],
+        *,
+        number: int,
+        begun: int | None,
+    ) -> Iterator[tuple[Partition, Position | None, Position]]:
+        """``begun``: the first epoch of the series that is under way. A source that has come to its end waits for the others."""
+        cut = self.plan.series is not None and read.source in self.plan.series.sources
         with _placed(read):
             for part in self.sources[read.source].partitions():
-                after = sealed.get((read.source, part.id)) if read.incremental else None
-                upto = self._upto(read, part, after, folder / read.source)
-                yield Range(read.source, part.id, after, upto)
+                last = sealed.get((read.source, part.id))
+                if cut and begun is not None and series.since([last]) is None and last is not None:
+                    yield part, last, last
+                    continue
+                after = last if read.incremental or series.since([last]) is not None else None
+                yield part, after, self._upto(read, part, after, folder, begun=begun or number, cut=cut)
 
-    def _upto(self, read: Read, part: Partition, after: Position | None, folder: Path) -> Position:
-        if read.cursor is None:
-            return self._end(read, part, after, folder)
-        mark = mark_of(read, after)
-        beyond = bounds(read, mark, None)
+    def _upto(
+        self, read: Read, part: Partition, after: Position | None, folder: Path, *, begun: int, cut: bool
+    ) -> Position:
+        if read.cursor is not None:
+            return self._up_to_mark(read, part, after, folder, begun=begun, cut=cut)
+        own = series.own_of(after) if after is not None else None
+        end = series.end_of(after) or self._end(read, part, own, folder)
+        if not cut or self.plan.series is None:
+            return end
+        return series.up_to(self.sources[read.source].cut(part, own, end, self.plan.series.size), end, begun)
+
+    def _up_to_mark(
+        self, read: Read, part: Partition, after: Position | None, folder: Path, *, begun: int, cut: bool
+    ) -> Position:
+        mark, rest = mark_of(read, after), series.rest_of(after)
+        if rest is None and cut:
+            rest = self._cuts(read, part, mark)
+        upto = Mark(rest[0], cut=True) if rest else None
+        beyond = bounds(read, mark, upto)
         own = self._end(read, part, None, folder, beyond)
+        if rest:
+            return series.with_rest(position_of(read, upto, own), rest[1:], begun)
         rows = self._rows_of(read, Range(read.source, part.id, None, own), beyond)
         return position_of(read, newest(self.engine, read, rows, mark), own)
+
+    def _cuts(self, read: Read, part: Partition, mark: Mark | None) -> list[str]:
+        """None of a source whose answers are kept as they came: they come all at once."""
+        source = self.sources[read.source]
+        if self.plan.series is None or read.cursor is None or read.schema is None or isinstance(source, Spooling):
+            return []
+        size = self.plan.series.size
+        if size.bytes is None:
+            needed = {read.cursor.by, *(read.cursor.identity if mark is not None and mark.seen else ())}
+            columns = tuple(name for name in read.schema.names if name in needed)
+            read = dataclasses.replace(read, columns=columns, schema=read.schema.select(columns))
+        now = Range(read.source, part.id, None, source.latest(part))
+        return series.cuts(self.engine, read, self._rows_of(read, now, bounds(read, mark, None)), mark, size)
 
     def _end(
         self, read: Read, part: Partition, after: Position | None, folder: Path, beyond: exp.Expr | None = None
@@ -131,11 +182,12 @@ class Feeds:
         files = [kept_rows(self.folder, path) for path in sorted(folder.iterdir())]
         return {"v": _VERSION, "spool": [[file.path, file.checksum] for file in files], "upto": upto}
 
-    def forget(self, keep: str | None) -> None:
-        """Removes the files of all epochs but one, spooled or kept."""
+    def forget(self, held: Iterable[KeptRows] = ()) -> None:
+        """Removes the files of all epochs, spooled or kept, but those that have some of ``held``."""
+        keep = {Path(item.path).parts[0] for item in held}
         if self.folder.is_dir():
             for item in self.folder.iterdir():
-                if item.name != keep:
+                if item.name not in keep:
                     shutil.rmtree(item, ignore_errors=True)
 
     # ------------------------------------------------------------ rows
@@ -143,10 +195,9 @@ class Feeds:
     def of_read(self, node: Read, ranges: Sequence[Range]) -> list[Rows]:
         """One ``Rows`` per range of the node's source, of a copy two; with a cursor some rows more than are in it."""
         found: list[Rows] = []
-        for item in ranges:
-            if item.source == node.source:
-                found += self._rows_of(node, _own(item), self._bounds(node, item))
-        return found
+        for item in _that_have_rows(node, ranges):
+            found += self._rows_of(node, _own(item), self._bounds(node, item))
+        return found or [nothing_of(node)]
 
     def _rows_of(self, node: Read, item: Range, beyond: exp.Expr | None) -> list[Rows]:
         if self._is_copy(node, item):
@@ -168,8 +219,8 @@ class Feeds:
     def recheck(self, node: Read, ranges: Sequence[Range]) -> None:
         """After the rows of ``of_read`` have been read. Raises DataError SRC-110 where a range changed meanwhile."""
         with _placed(node):
-            for item in ranges:
-                if item.source == node.source and not self._is_copy(node, _own(item)):
+            for item in _that_have_rows(node, ranges):
+                if not self._is_copy(node, _own(item)):
                     request = self._request(node, _own(item), self._bounds(node, item))
                     self.sources[node.source].recheck(request)
 
@@ -231,10 +282,15 @@ def _placed(node: Read) -> Iterator[None]:
         raise error.placed(node.at, node.places) from None
 
 
+def _that_have_rows(node: Read, ranges: Sequence[Range]) -> Iterator[Range]:
+    """Of the node's source, without those that wait for others in a series."""
+    return (item for item in ranges if item.source == node.source and item.after != item.upto)
+
+
 def _own(item: Range) -> Range:
-    """The range as the source itself knows it: a cursor is none of its affairs."""
-    own = own_of(item.upto)
-    return item if own is item.upto else Range(item.source, item.partition, None, own)
+    """The range as the source itself knows it: cursors and series are none of its affairs."""
+    after = None if "cursor" in item.upto or item.after is None else series.own_of(item.after)
+    return Range(item.source, item.partition, after, series.own_of(item.upto))
 
 
 def _end(source: Source, part: Partition, scratch: Path) -> Position:

@@ -76,6 +76,11 @@ def rows_of(folder: Path, node: Read, kept: KeptRows) -> Batches:
     return _read(folder, node, kept, Chunk)
 
 
+def nothing_of(node: Read) -> Batches:
+    """A stream without rows."""
+    return Batches(_schema(node), lambda: iter(()))
+
+
 def rejects_of(folder: Path, node: Read, kept: KeptRows) -> Batches:
     """A stream without rows: the records of a node that became none. Errors as ``rows_of``."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from penstock.engines import api as engines
@@ -37,11 +37,18 @@ class Passes:
     around: Surroundings
     record: EpochRecord
     stage: Pass
+    held: Mapping[str, Sequence[KeptRows]] = field(default_factory=dict)  # by node, of the earlier epochs of the series
 
-    def to_keep(self, sinks: Sequence[str], kept: Collection[str]) -> tuple[str, ...]:
-        """The nodes that these sinks need from a file which is not there yet, in graph order."""
+    def to_hold(self) -> tuple[str, ...]:
+        """The nodes of this stage whose rows wait for the end of the series, in graph order."""
+        series, needed = self.around.plan.series, self.around.plan.graph.upstream(*self.stage.sinks)
+        held = series.held.values() if series is not None else ()
+        return tuple(node.id for node in self.around.plan.graph.nodes if node.id in held and node.id in needed)
+
+    def to_keep(self, ends: Sequence[str], kept: Collection[str]) -> tuple[str, ...]:
+        """The nodes that these ends need from a file which is not there yet, in graph order."""
         plan = self.around.plan
-        needed = with_kept(plan.graph, kept).upstream(*sinks)
+        needed = with_kept(plan.graph, kept).upstream(*ends)
         return tuple(node.id for node in plan.graph.nodes if node.id in plan.keeps & needed and node.id not in kept)
 
     def keep(self, node: str, kept: Mapping[str, KeptRows]) -> Account:
@@ -124,7 +131,7 @@ class Passes:
     def _rows(self, node: Read, kept: Mapping[str, KeptRows]) -> list[Rows]:
         feeds = self.around.feeds
         if node.id in kept:
-            return [rows_of(feeds.folder, node, kept[node.id])]
+            return [rows_of(feeds.folder, node, file) for file in (*self.held.get(node.id, ()), kept[node.id])]
         return feeds.of_read(node, self.record.ranges)
 
     def _recheck(self, part: Graph, kept: Collection[str]) -> None:

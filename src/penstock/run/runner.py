@@ -9,14 +9,14 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from penstock.errors import PenstockError
-from penstock.run.cursors import own_of
 from penstock.run.epoch import EpochRunner
+from penstock.run.series import own_of
 from penstock.run.targets import check_targets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from penstock.ledger.api import Lease
+    from penstock.ledger.api import EpochRecord, Lease
     from penstock.run.epoch import SealedEpoch
     from penstock.run.settle import Situation
     from penstock.run.surroundings import Surroundings
@@ -33,8 +33,8 @@ class Done:
 
 
 def run(around: Surroundings, holder: str, *, full_refresh: bool = False) -> Done:
-    """One batch run. An epoch that an earlier run left is finished first; where every source still stands where that
-    epoch ended there is nothing more to do.
+    """One batch run: an epoch, or the series that a long load is cut into. An epoch that an earlier run left is finished
+    first; where every source still stands where that epoch ended there is nothing more to do.
 
     Raises the five error classes; KeyboardInterrupt passes through, with nothing half-written.
     """
@@ -42,15 +42,20 @@ def run(around: Surroundings, holder: str, *, full_refresh: bool = False) -> Don
         runner = EpochRunner(around, lease)
         situation = around.retried(lambda _: _found(around, lease, runner))
         if situation.todo == "nothing":
-            return Done(_there(runner.new(situation.epoch)))
+            return Done(tuple(_series(runner, situation.epoch)))
         finished = runner.finish(situation)
-        if not around.retried(lambda _: _has_moved(around, finished)):
+        if not finished.goes_on and not around.retried(lambda _: _has_moved(around, finished)):
             return Done((finished,))
-        return Done(_there(finished, runner.new(finished.record)))
+        return Done((finished, *_series(runner, finished.record)))
 
 
-def _there(*epochs: SealedEpoch | None) -> tuple[SealedEpoch, ...]:
-    return tuple(epoch for epoch in epochs if epoch is not None)
+def _series(runner: EpochRunner, last: EpochRecord | None) -> Iterator[SealedEpoch]:
+    """New epochs until the load is done; none where nothing is new."""
+    while (epoch := runner.new(last)) is not None:
+        yield epoch
+        if not epoch.goes_on:
+            return
+        last = epoch.record
 
 
 def _found(around: Surroundings, lease: Lease, runner: EpochRunner) -> Situation:

@@ -40,6 +40,7 @@ __all__ = [
     "Keep",
     "Origin",
     "Pass",
+    "Plan",
     "Position",
     "Reach",
     "Read",
@@ -97,6 +98,7 @@ class Explained:
                 name: {"type": commit.type, "mode": commit.mode, "action": commit.action}
                 for name, commit in self.plan.commits.items()
             },
+            "series": _series_json(self.plan),
             "last_epoch": self.last.number if self.last is not None else None,
             "news": list(self.news),
             "warnings": [problem.to_json() for problem in self.plan.warnings],
@@ -144,6 +146,18 @@ def _news(found: Opened, last: EpochRecord | None, made: Plan) -> list[str]:
             continue
         news += [f'"{name}": {change}' for change in diff(recorded, now)]
     return news
+
+
+def _series_json(made: Plan) -> dict[str, Any] | None:
+    if made.series is None:
+        return None
+    return {
+        "rows": made.series.size.rows,
+        "bytes": made.series.size.bytes,
+        "sources": list(made.series.sources),
+        "each": list(made.series.each),
+        "at_the_end": [name for name in made.commits if name not in made.series.each],
+    }
 
 
 def _stage_json(stage: Stage) -> dict[str, Any]:

@@ -21,10 +21,11 @@ from penstock.service.noted import warnings_of_rules
 from penstock.service.opening import opened
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from penstock.compile.pipeline import Compiled
+    from penstock.connectors.api import Receipt
     from penstock.document.assembly import Loaded
     from penstock.errors import Problem
     from penstock.events import Events
@@ -35,7 +36,28 @@ if TYPE_CHECKING:
     from penstock.service.request import Request
 
 
-__all__ = ["NodeBalance", "RunResult", "SealedEpoch", "new_run_id", "run", "status_of"]
+__all__ = ["NodeBalance", "RunResult", "SealedEpoch", "Summed", "new_run_id", "run", "status_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Summed:
+    """Several epochs, in their order, as if they were one."""
+
+    epochs: Sequence[SealedEpoch]
+    balance: Sequence[NodeBalance]
+    receipts: Mapping[str, Receipt]
+
+
+def together(epochs: Iterable[SealedEpoch]) -> Summed:
+    found = tuple(epochs)
+    nodes: dict[str, NodeBalance] = {}
+    receipts: dict[str, Receipt] = {}
+    for epoch in found:
+        for entry in epoch.account.balance:
+            nodes[entry.node] = nodes[entry.node].plus(entry) if entry.node in nodes else entry
+        for name, receipt in epoch.receipts.items():
+            receipts[name] = receipts[name].plus(receipt) if name in receipts else receipt
+    return Summed(found, tuple(nodes.values()), receipts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +96,18 @@ class RunResult:
     @property
     def rejected(self) -> int:
         return sum(entry.rejected for epoch in self.epochs for entry in epoch.account.balance)
+
+    @property
+    def loads(self) -> Iterator[Summed]:
+        """The epochs of each series together, any other one by itself."""
+        begun: list[SealedEpoch] = []
+        for epoch in self.epochs:
+            begun.append(epoch)
+            if not epoch.goes_on:
+                yield together(begun)
+                begun = []
+        if begun:
+            yield together(begun)
 
     def by_cause(self) -> tuple[CauseRows, ...]:
         return by_cause(file for epoch in self.epochs for file in epoch.account.rejects)
@@ -133,25 +167,21 @@ def _epoch_json(epoch: SealedEpoch) -> dict[str, Any]:
 def _balance_json(epochs: Sequence[SealedEpoch]) -> dict[str, Any]:
     """Per node, over all epochs of the run."""
     found: dict[str, dict[str, Any]] = {}
-    for epoch in epochs:
-        for entry in epoch.account.balance:
-            node = found.setdefault(
-                entry.node,
-                {"kind": entry.kind, "in": 0, "out": 0, "filtered": 0, "deduplicated": 0, "rejected": 0},
-            )
-            node["in"] += sum(entry.into.values())
-            node["out"] += entry.out
-            node["filtered"] += entry.filtered
-            node["deduplicated"] += entry.deduplicated
-            node["rejected"] += entry.rejected
-            for side, rows in entry.unmatched.items():
-                unmatched = node.setdefault("unmatched", {})
-                unmatched[side] = unmatched.get(side, 0) + rows
-            for rule, rows in entry.noted.items():
-                noted = node.setdefault("noted", {})
-                noted[rule] = noted.get(rule, 0) + rows
-            if entry.empty:
-                node["empty"] = node.get("empty", 0) + entry.empty
+    for entry in together(epochs).balance:
+        node = found[entry.node] = {
+            "kind": entry.kind,
+            "in": sum(entry.into.values()),
+            "out": entry.out,
+            "filtered": entry.filtered,
+            "deduplicated": entry.deduplicated,
+            "rejected": entry.rejected,
+        }
+        if entry.unmatched:
+            node["unmatched"] = dict(entry.unmatched)
+        if entry.noted:
+            node["noted"] = dict(entry.noted)
+        if entry.empty:
+            node["empty"] = entry.empty
     return found
 
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 from sqlglot import parse_one
 
-from penstock.connectors.api import Batches, Files, Pipe, ScanRequest
+from penstock.connectors.api import Batches, Files, Pipe, ScanRequest, Size
 from penstock.errors import ConfigError, DataError, PenstockError, TransientError
 from penstock.registry import Capability
 from penstock.testing import data
@@ -246,6 +246,27 @@ class _Ranges(SourceConformance):
                     pa.concat_tables([pa.Table.from_batches(taken), rest]),
                     pa.Table.from_batches([c.batch for c in chunks]),
                 )
+
+    @pytest.mark.parametrize("size", [Size(rows=1), Size(rows=3), Size(bytes=1), Size(bytes=100, rows=2), Size()])
+    def test_pieces_make_the_whole(self, size: Size) -> None:
+        self.needs(Capability.DIVISIBLE)
+        self.load(ROWS)
+        found = []
+        for part, upto in self.ranges(self.source()):
+            after: Position | None = None
+            while after != upto:
+                source = self.source()
+                end = source.cut(part, after, upto, size)
+                assert end != after
+                request = ScanRequest(part, after, end)
+                piece, rejected = pull(source.scan(request))
+                assert not rejected
+                assert_same(pull(self.source().scan(request))[0], piece)
+                source.recheck(request)
+                found.append(piece)
+                after = end
+            assert source.cut(part, None, upto, Size()) == upto
+        assert_same(pa.concat_tables(found), self.as_read(ROWS))
 
     def test_acknowledge_may_be_repeated(self) -> None:
         self.load(ROWS)

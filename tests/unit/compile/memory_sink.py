@@ -68,8 +68,8 @@ def run(
     contracts = {name: use.contract for name, use in pipeline.sources.items() if use.contract is not None}
     engine = TypingEngine()
     try:
-        graph, warnings = build(pipeline, facts or Facts(sources={**contracts, **(sources or {})}), engine)
-        target = output if output in pipeline.sinks else graph.outputs[output]
-        return harness._Run(graph, engine.connection, data).outcome(target, warnings)
+        built = build(pipeline, facts or Facts(sources={**contracts, **(sources or {})}), engine)
+        target = output if output in pipeline.sinks else built.graph.outputs[output]
+        return harness._Run(built.graph, engine.connection, data).outcome(target, built.warnings)
     finally:
         engine.close()

@@ -158,7 +158,8 @@ def compile_document(text: str, engine: Engine | None = None) -> tuple[Graph, tu
     """Any document whose sources are of type ``memory``; each source is found to have the columns of its schema."""
     pipeline = pipeline_of(text, catalogue=catalogue())
     sources = {name: use.contract for name, use in pipeline.sources.items() if use.contract is not None}
-    return build(pipeline, Facts(sources=sources), engine or TypingEngine())
+    built = build(pipeline, Facts(sources=sources), engine or TypingEngine())
+    return built.graph, built.warnings
 
 
 def compile_steps(steps: str, columns: Columns, others: Mapping[str, Other] | None = None) -> Graph:

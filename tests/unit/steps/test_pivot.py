@@ -114,7 +114,7 @@ def _compile(steps: str, facts: Facts | None = None, columns: Any = _COLUMNS) ->
     schema = pipeline.sources["rows"].contract
     assert schema is not None
     known = replace(facts or Facts(), sources={"rows": schema})
-    return build(pipeline, known, TypingEngine())[0]
+    return build(pipeline, known, TypingEngine()).graph
 
 
 def _needed(steps: str, facts: Facts | None = None) -> FactsNeededError:

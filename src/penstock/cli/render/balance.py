@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from penstock.service.causes import CauseRows
     from penstock.service.remembering import Receipt
-    from penstock.service.running import NodeBalance, RunResult, SealedEpoch
+    from penstock.service.running import NodeBalance, RunResult, Summed
 
 _LOUD = frozenset({"read", "table", "write", "join", "aggregate", "explode", "union", "query", "python"})
 
@@ -27,13 +27,13 @@ def balance_sheet(result: RunResult) -> Iterator[RenderableType]:
             "  nothing new  ",
             (f"{result.duration_ms / 1000:.1f} s, run {result.run_id}", "dim"),
         )
-    for epoch in result.epochs:
-        yield _title(result, epoch)
-        yield nodes_table(epoch.account.balance)
-        yield from partnerless(epoch.account.balance)
-        yield from passed_all_the_same(epoch.account.balance)
+    for load in result.loads:
+        yield _title(result, load)
+        yield nodes_table(load.balance)
+        yield from partnerless(load.balance)
+        yield from passed_all_the_same(load.balance)
         yield ""
-        yield sinks_table(epoch.receipts)
+        yield sinks_table(load.receipts)
         yield ""
     if result.rejected:
         yield _causes("rejected at", result.by_cause())
@@ -55,12 +55,14 @@ def _unsealed(result: RunResult) -> Text:
     )
 
 
-def _title(result: RunResult, epoch: SealedEpoch) -> Text:
+def _title(result: RunResult, load: Summed) -> Text:
     guarantee = (result.guarantee or "").replace("_", " ")
-    again = ", finished after an earlier run" if epoch.redone else ""
+    first, last = load.epochs[0], load.epochs[-1]
+    again = ", finished after an earlier run" if first.redone else ""
+    named = f"epoch {last.record.number}" if first is last else f"epochs {first.record.number} to {last.record.number}"
     return Text.assemble(
         (f"{result.pipeline}", "bold"),
-        f"  epoch {epoch.record.number} sealed{again}  ",
+        f"  {named} sealed{again}  ",
         (f"{guarantee}, {result.duration_ms / 1000:.1f} s, run {result.run_id}", "dim"),
     )
 

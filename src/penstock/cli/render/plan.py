@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from penstock.service.inspecting import Explained, Position, Stage
+    from penstock.service.inspecting import Explained, Plan, Position, Stage
 
 
 def plan_page(explained: Explained, *, sql: bool = False) -> Iterator[RenderableType]:
@@ -24,11 +24,24 @@ def plan_page(explained: Explained, *, sql: bool = False) -> Iterator[Renderable
     delivery = plan.delivery
     yield Text.assemble((plan.pipeline, "bold"), (f"  plan {plan.hash[:12]}", "dim"))
     yield Text.assemble((delivery.given.replace("_", " "), "green"), f": {delivery.because}")
+    if plan.series is not None:
+        yield Text(_series(plan))
     for item in explained.news:
         yield Text(f"new: {item}", style="yellow")
     yield _stages(explained)
     if sql:
         yield from _statements(explained)
+
+
+def _series(plan: Plan) -> str:
+    """``in epochs of about 100,000 rows of eia; serving at their end``."""
+    series = plan.series
+    assert series is not None
+    limits = [f"{series.size.rows:,} rows"] if series.size.rows is not None else []
+    limits += [f"{series.size.bytes:,} bytes"] if series.size.bytes is not None else []
+    later = [name for name in plan.commits if name not in series.each]
+    ends = f"; {', '.join(later)} at their end" if later else ""
+    return f"in epochs of about {' or '.join(limits)} of {', '.join(series.sources)}{ends}"
 
 
 def _stages(explained: Explained) -> Table:

@@ -19,6 +19,7 @@ from penstock.connectors.files.file_source import (
     sampled,
 )
 from penstock.connectors.files.text import check_encoding, compression_of, cut_to_lines, head_of, readable
+from penstock.connectors.files.text_pieces import Quoting, divide_text
 from penstock.errors import ConfigError, DataError
 from penstock.registry import Descriptor
 from penstock.types import STRING, Schema
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from penstock.connectors.api import Context
-    from penstock.connectors.files.listing import FoundFile
+    from penstock.connectors.files.listing import FoundFile, Place
+    from penstock.connectors.files.pieces import Budget
     from penstock.types.logical import LogicalType
 
 
@@ -145,6 +147,7 @@ class CsvSource(FileSource):
             self._encoding,
             self._context.scratch,
             strips_mark=False,
+            quoting=self._quoting(looks[0].form),
         )
         return Files(
             format=replace(
@@ -159,6 +162,17 @@ class CsvSource(FileSource):
             layouts={item.path: look.names or wanted.names for item, look in zip(given, looks, strict=True)},
             origins={item.path: item.origin for item in given if item.origin is not None},
         )
+
+    def _divide(self, file: FoundFile, start: Place, budget: Budget) -> Place | None:
+        """Lines before the header, comments and other quotes than doubled ones are the reader's affair."""
+        form = self._look(file).form
+        doubled = form.escape in {None, form.quote}
+        if self._encoding != "utf-8" or form.compression != "none" or form.skip_lines or form.comment or not doubled:
+            return super()._divide(file, start, budget)
+        return divide_text(file, start, budget, self._quoting(form))
+
+    def _quoting(self, form: CsvFormat) -> Quoting:
+        return Quoting(form.delimiter or ",", form.quote or "", self._csv.header)
 
     # ------------------------------------------------------------ looking at a file
 

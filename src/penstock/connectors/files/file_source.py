@@ -18,6 +18,7 @@ from penstock.connectors.files.listing import (
     state_of,
     unreadable,
 )
+from penstock.connectors.files.pieces import next_piece, take_whole
 from penstock.connectors.params import SourceParams
 from penstock.errors import ConfigError, DataError, InternalError
 from penstock.registry import Capability
@@ -29,12 +30,15 @@ from penstock.types.logical import Decimal
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from penstock.connectors.api import Context, Partition, Position, Rows, ScanRequest
-    from penstock.connectors.files.listing import FoundFile
+    from penstock.connectors.api import Context, Partition, Position, Rows, ScanRequest, Size
+    from penstock.connectors.files.listing import FoundFile, Place
+    from penstock.connectors.files.pieces import Budget
     from penstock.types import LogicalType
 
 # Not PROJECTION: every value of text is looked at, so that bad ones are found whoever uses the column.
-CAPABILITIES: Final = frozenset({Capability.REPLAYABLE, Capability.NATIVE, Capability.LOCAL, Capability.NEW_FILES})
+CAPABILITIES: Final = frozenset(
+    {Capability.REPLAYABLE, Capability.NATIVE, Capability.LOCAL, Capability.NEW_FILES, Capability.DIVISIBLE}
+)
 NOTES: Final = (
     "A file that changes after planning, and be it while it is read, fails the epoch.",
     "Of a file over 8 MiB, a change that keeps size and time is seen only where it touches one of 64 sampled pieces.",
@@ -122,6 +126,15 @@ class FileSource(Source):
         if self._last is not None:
             check_described(files, self._last[0])
         return grown(files, after, on_change=new.on_change, skips_same=new.same_content == "skip")
+
+    def cut(self, partition: Partition, after: Position | None, upto: Position, size: Size) -> Position:  # noqa: ARG002 -- as above
+        """Errors as ``scan``."""
+        return next_piece(self._found(), after, upto, size, self._divide)
+
+    def _divide(self, file: FoundFile, start: Place, budget: Budget) -> Place | None:
+        """As ``pieces.Divide``; for kinds of files of which a part can be read."""
+        take_whole(file, start, budget)
+        return None
 
     def scan(self, request: ScanRequest) -> Rows:
         """Raises as ``describe``; ConfigError SRC-131 (a foreign position); DataError SRC-110 (a file has changed or is

@@ -24,6 +24,7 @@ from penstock.connectors.files.file_source import (
     sampled,
 )
 from penstock.connectors.files.text import check_encoding, compression_of, cut_to_lines, head_of, readable
+from penstock.connectors.files.text_pieces import Quoting, divide_text
 from penstock.errors import DataError
 from penstock.registry import Descriptor
 from penstock.trees import call
@@ -35,7 +36,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from penstock.connectors.api import Context
-    from penstock.connectors.files.listing import FoundFile
+    from penstock.connectors.files.listing import FoundFile, Place
+    from penstock.connectors.files.pieces import Budget
     from penstock.connectors.files.text import Compression
     from penstock.types.logical import LogicalType
 
@@ -131,6 +133,12 @@ class JsonSource(FileSource):
             union_by_name=True,
             origins={item.path: item.origin for item in given if item.origin is not None},
         )
+
+    def _divide(self, file: FoundFile, start: Place, budget: Budget) -> Place | None:
+        look = self._look(file)
+        if self._encoding != "utf-8" or look.compression != "none" or look.layout != "lines":
+            return super()._divide(file, start, budget)
+        return divide_text(file, start, budget, Quoting())
 
     # ------------------------------------------------------------ looking at a file
 

@@ -23,15 +23,36 @@ _WILDCARDS: Final = frozenset("*?[")
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """A cut in a file: how far it is (bytes of a text, rows of other kinds), and how many records, the header too, are before it."""
+
+    at: int
+    records: int
+
+
+START: Final = Place(0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """``end`` None: to the file's end."""
+
+    start: Place
+    end: Place | None
+
+
+@dataclass(frozen=True, slots=True)
 class FoundFile:
     """``name`` is the path below the pattern's fixed part: what a position keeps, so that a project can move. ``size`` and
-    ``mtime_ns`` are as of the listing: whoever writes to the file changes them, and it is another one.
+    ``mtime_ns`` are as of the listing: whoever writes to the file changes them, and it is another one. ``piece``: what is
+    wanted of it, None: all.
     """
 
     path: Path
     name: str
     size: int
     mtime_ns: int
+    piece: Piece | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +60,7 @@ class State:
     """What a file was. ``checksum`` (XXH3) is over all bytes of a file of at most 8 MiB, else over 64 pieces of 64 KiB
     spread evenly, first and last bytes among them: a change that leaves size and time of modification as they were, and
     touches none of the pieces, is not seen. ``same_as``: it was passed over, since a file of that name has its content.
+    ``read``: it was read up to there, None: as a whole.
     """
 
     name: str
@@ -46,6 +68,7 @@ class State:
     mtime_ns: int
     checksum: str
     same_as: str | None = None
+    read: Place | None = None
 
     def to_json(self) -> dict[str, Json]:
         found: dict[str, Json] = {
@@ -54,7 +77,11 @@ class State:
             "mtime_ns": self.mtime_ns,
             "checksum": self.checksum,
         }
-        return found if self.same_as is None else {**found, "same_as": self.same_as}
+        if self.same_as is not None:
+            found["same_as"] = self.same_as
+        if self.read is not None:
+            found["read"] = {"at": self.read.at, "records": self.read.records}
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,11 +219,14 @@ def states_of(position: Position | None) -> tuple[State, ...]:
 def _state(entry: Json) -> State:
     match entry:
         case {"path": str() as name, "size": int() as size, "mtime_ns": int() as mtime, "checksum": str() as checksum}:
+            state = State(name, size, mtime, checksum)
             match entry:
                 case {"same_as": str() as same_as}:
-                    return State(name, size, mtime, checksum, same_as)
+                    return replace(state, same_as=same_as)
+                case {"read": {"at": int() as at, "records": int() as records}}:
+                    return replace(state, read=Place(at, records))
                 case _:
-                    return State(name, size, mtime, checksum)
+                    return state
         case _:
             raise _foreign()
 
@@ -206,8 +236,8 @@ def _foreign() -> ConfigError:
 
 
 _ANEW: Final = (
-    "run again, so that the epoch is planned anew; where a sink has the epoch already, put the file back as it was, or "
-    "begin anew with --full-refresh, which replaces the sinks' contents"
+    "run again, so that the epoch is planned anew; where a sink has the epoch already, or an earlier one of its series, put "
+    "the file back as it was, or begin anew with --full-refresh, which replaces the sinks' contents"
 )
 _LATER: Final = "run again when nobody writes to it"
 
@@ -218,7 +248,7 @@ def planned(found: Sequence[FoundFile], after: Position | None, upto: Position) 
     """
     chosen: list[FoundFile] = []
     for file, state in _ranged(found, after, upto):
-        if state_of(file) != state:
+        if state_of(file) != replace(state, read=None):
             raise _not_as_planned(state.name, "has changed since the epoch was planned")
         chosen.append(file)
     return tuple(chosen)
@@ -277,16 +307,31 @@ def check_described(found: Sequence[FoundFile], described: Sequence[FoundFile]) 
 
 
 def _ranged(found: Sequence[FoundFile], after: Position | None, upto: Position) -> Iterator[tuple[FoundFile, State]]:
-    """The files of (after, upto] with what each was when planned. Errors as ``planned``, but for what has changed."""
-    done = set(states_of(after))
-    by_name = {file.name: file for file in found}
+    """The files of (after, upto], or what is wanted of them, with what each was when planned. Errors as ``planned``, but for
+    what has changed.
+    """
+    done, files = {state.name: state for state in states_of(after)}, by_name(found)
     for state in states_of(upto):
-        if state in done or state.same_as is not None:
+        before = done.get(state.name)
+        if before == state or state.same_as is not None:
             continue
-        file = by_name.get(state.name)
+        file = files.get(state.name)
         if file is None:
             raise _not_as_planned(state.name, "is gone since the epoch was planned")
-        yield file, state
+        start = begun(before, state)
+        piece = Piece(start, state.read) if start is not START or state.read is not None else None
+        yield replace(file, piece=piece), state
+
+
+def begun(before: State | None, state: State) -> Place:
+    """Up to where a file has been read that ``before`` knows: its beginning where it was not, or has changed since."""
+    if before is None or before.read is None or replace(before, read=None) != replace(state, read=None):
+        return START
+    return before.read
+
+
+def by_name(found: Sequence[FoundFile]) -> dict[str, FoundFile]:
+    return {file.name: file for file in found}
 
 
 def _not_as_planned(name: str, what: str, hint: str = _ANEW) -> DataError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from sqlglot import exp
@@ -11,20 +12,23 @@ from penstock.connectors.api import Files, ParquetFormat
 from penstock.connectors.database import open_database
 from penstock.connectors.files.file_source import CAPABILITIES, NOTES, FileSource, FileSourceParams
 from penstock.connectors.files.listing import unreadable
+from penstock.connectors.files.parquet_pieces import divide_parquet, rows_of_pieces
 from penstock.errors import ConfigError, DataError
 from penstock.registry import Capability, Descriptor
 from penstock.trees import call, file_names
 from penstock.types import Field as Column
 from penstock.types import Schema
 from penstock.types.duckdb import from_duckdb
-from penstock.types.logical import MAX_PRECISION
+from penstock.types.logical import MAX_PRECISION, fold_case
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from duckdb import DuckDBPyConnection
 
-    from penstock.connectors.files.listing import FoundFile
+    from penstock.connectors.api import Position, Rows
+    from penstock.connectors.files.listing import FoundFile, Place
+    from penstock.connectors.files.pieces import Budget
 
 
 class ParquetSourceParams(FileSourceParams):
@@ -39,6 +43,18 @@ class ParquetSource(FileSource):
 
     def _describe(self, files: Sequence[FoundFile]) -> Schema:
         return self.widened(self._schemas(files))
+
+    def _divide(self, file: FoundFile, start: Place, budget: Budget) -> Place | None:
+        """A file with a column of the name that counts the rows is read as a whole."""
+        if any(fold_case(name) == "file_row_number" for name in self._schemas([file])[file.name].names):
+            return super()._divide(file, start, budget)
+        return divide_parquet(file, start, budget, self._context.allowance)
+
+    def _rows(self, files: Sequence[FoundFile], wanted: Schema, upto: Position) -> Rows:
+        if all(file.piece is None for file in files):
+            return self._files(files, wanted)
+        held = self._schemas([replace(file, piece=None) for file in files])
+        return rows_of_pieces(files, wanted, held, position=upto, allowance=self._context.allowance)
 
     def _files(self, files: Sequence[FoundFile], wanted: Schema) -> Files:
         first, *others = self._schemas(files).values()

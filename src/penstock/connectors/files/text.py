@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final, Literal
 
 from penstock.connectors.api import Origin
 from penstock.connectors.files.listing import unreadable
+from penstock.connectors.files.text_pieces import Quoting, copy_piece
 from penstock.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -115,31 +116,46 @@ class Readable:
 
 
 def readable(
-    files: Sequence[tuple[FoundFile, Compression]], encoding: str, scratch: Path, *, strips_mark: bool
+    files: Sequence[tuple[FoundFile, Compression]],
+    encoding: str,
+    scratch: Path,
+    *,
+    strips_mark: bool,
+    quoting: Quoting | None = None,
 ) -> list[Readable]:
     """What the engine's reader is given, all with one compression. ``strips_mark``: it takes no byte order mark.
 
     A copy is made where the text is not UTF-8, where it begins with such a mark, where the engine cannot be told the
-    file's name (a wildcard and a backslash in one path), and of compressed files beside others. Raises as ``head_of``.
+    file's name (a wildcard and a backslash in one path), of compressed files beside others, and of pieces of files, which
+    ``quoting`` tells apart. Raises as ``head_of``.
     """
     copied = [_needs_copy(file, codec, encoding, strips_mark=strips_mark) for file, codec in files]
     if len({"none" if copies else codec for copies, (_, codec) in zip(copied, files, strict=True)}) > 1:
         copied = [copies or codec != "none" for copies, (_, codec) in zip(copied, files, strict=True)]
     return [
-        _copy(file, codec, encoding=encoding, scratch=scratch) if copies else Readable(str(file.path), codec)
+        _copy(file, codec, encoding=encoding, scratch=scratch, strips_mark=strips_mark, quoting=quoting or Quoting())
+        if copies
+        else Readable(str(file.path), codec)
         for copies, (file, codec) in zip(copied, files, strict=True)
     ]
 
 
 def _needs_copy(file: FoundFile, compression: Compression, encoding: str, *, strips_mark: bool) -> bool:
     odd_name = "\\" in str(file.path) and any(mark in str(file.path) for mark in "*?[")
-    return encoding != "utf-8" or odd_name or (strips_mark and _has_mark(file.path, compression))
+    return (
+        file.piece is not None or encoding != "utf-8" or odd_name or (strips_mark and _has_mark(file.path, compression))
+    )
 
 
-def _copy(file: FoundFile, compression: Compression, *, encoding: str, scratch: Path) -> Readable:
+def _copy(
+    file: FoundFile, compression: Compression, *, encoding: str, scratch: Path, strips_mark: bool, quoting: Quoting
+) -> Readable:
     import xxhash
 
     target = scratch / f"{xxhash.xxh3_64_hexdigest(str(file.path).encode())}.utf8"
+    if file.piece is not None:  # of plain text in UTF-8
+        mark = len(codecs.BOM_UTF8) if strips_mark and _has_mark(file.path, compression) else 0
+        return Readable(str(target), "none", copy_piece(file, target, quoting, mark=mark))
     try:
         with opened(file.path, compression) as source, target.open("wb") as copy:
             if encoding == "utf-8":

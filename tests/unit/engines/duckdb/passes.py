@@ -100,7 +100,7 @@ def compiled(text: str, engine: DuckDBEngine, *, optimise: bool = False) -> Grap
     sources = {name: use.contract for name, use in pipeline.sources.items() if use.contract is not None}
     if optimise:
         return compile_pipeline(pipeline, Facts(sources=sources), engine).graph
-    return build(pipeline, Facts(sources=sources), engine)[0]
+    return build(pipeline, Facts(sources=sources), engine).graph
 
 
 def batches(rows: list[dict[str, Any]], schema: Schema, size: int = 3) -> Batches:

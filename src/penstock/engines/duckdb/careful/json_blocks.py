@@ -53,7 +53,11 @@ class Unread:
     def _noted(self, found: list[tuple[bytes, int, int]], code: str, message: str) -> pa.RecordBatch:
         skipped = self.origin.skipped
         places = [
-            {"file": self.origin.name, "record": record, **({} if skipped is None else {"byte": byte + skipped})}
+            {
+                "file": self.origin.name,
+                "record": record + self.origin.records,
+                **({} if skipped is None else {"byte": byte + skipped}),
+            }
             for _, record, byte in found
         ]
         return reject_rows.made(

@@ -44,7 +44,8 @@ def legible(record: bytes) -> str:
 
 def position(origin: Origin, record: exp.Expr, byte: exp.Expr | None) -> exp.Expr:
     """JSON text: where a record stands; its byte where that is known and the same in the file."""
-    values = {"file": exp.Literal.string(origin.name), "record": record}
+    own = exp.Add(this=record, expression=exp.Literal.number(origin.records)) if origin.records else record
+    values = {"file": exp.Literal.string(origin.name), "record": own}
     if byte is not None and origin.skipped is not None:
         values["byte"] = exp.Add(this=byte, expression=exp.Literal.number(origin.skipped))
     return text_of(call("to_json", struct(values)))

@@ -1,0 +1,72 @@
+"""Pieces of files, for a load that is cut into a series of epochs: which files, and how much of one, come next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Protocol
+
+from penstock.connectors.files.listing import begun, by_name, position_of, states_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from penstock.connectors.api import Position, Size
+    from penstock.connectors.files.listing import FoundFile, Place
+
+
+@dataclass(slots=True)
+class Budget:
+    """What is left of an epoch's size."""
+
+    size: Size
+    rows: int = 0
+    bytes: int = 0
+
+    @property
+    def rows_left(self) -> int | None:
+        return None if self.size.rows is None else max(self.size.rows - self.rows, 0)
+
+    @property
+    def bytes_left(self) -> int | None:
+        return None if self.size.bytes is None else max(self.size.bytes - self.bytes, 0)
+
+    @property
+    def is_spent(self) -> bool:
+        return 0 in {self.rows_left, self.bytes_left}
+
+    def take(self, rows: int, size: int) -> None:
+        self.rows += rows
+        self.bytes += size
+
+
+class Divide(Protocol):
+    def __call__(self, file: FoundFile, start: Place, budget: Budget) -> Place | None:
+        """Takes from the budget what it allows of the file beyond ``start``, one record at least: the place where that ends;
+        None: it is all there is, or the file is not to be divided.
+        """
+
+
+def next_piece(
+    found: Sequence[FoundFile], after: Position | None, upto: Position, size: Size, divide: Divide
+) -> Position:
+    """Where the next epoch of (after, upto] ends: some whole files, and the last of them perhaps in part."""
+    done, files = {state.name: state for state in states_of(after)}, by_name(found)
+    states, budget, taken = dict(done), Budget(size), False
+    for state in states_of(upto):
+        before = done.get(state.name)
+        if before == state or state.same_as is not None:
+            states[state.name] = state
+            continue
+        if taken and budget.is_spent:
+            break
+        end = divide(files[state.name], begun(before, state), budget) if state.name in files else None
+        states[state.name] = replace(state, read=end)
+        taken = True
+        if end is not None:
+            break
+    return position_of([states[name] for name in sorted(states)])
+
+
+def take_whole(file: FoundFile, start: Place, budget: Budget) -> None:
+    """A file that is not to be divided, or what is left of it: of such a one it is not known how many rows it has."""
+    budget.take(budget.rows_left or 0, max(file.size - start.at, 0))
