@@ -40,7 +40,6 @@ __all__ = [
     "Keep",
     "Origin",
     "Pass",
-    "Plan",
     "Position",
     "Reach",
     "Read",

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from penstock.service.inspecting import Explained, Plan, Position, Stage
+    from penstock.service.inspecting import Explained, Position, Stage
 
 
 def plan_page(explained: Explained, *, sql: bool = False) -> Iterator[RenderableType]:
@@ -25,7 +25,7 @@ def plan_page(explained: Explained, *, sql: bool = False) -> Iterator[Renderable
     yield Text.assemble((plan.pipeline, "bold"), (f"  plan {plan.hash[:12]}", "dim"))
     yield Text.assemble((delivery.given.replace("_", " "), "green"), f": {delivery.because}")
     if plan.series is not None:
-        yield Text(_series(plan))
+        yield Text(_series(explained))
     for item in explained.news:
         yield Text(f"new: {item}", style="yellow")
     yield _stages(explained)
@@ -33,9 +33,9 @@ def plan_page(explained: Explained, *, sql: bool = False) -> Iterator[Renderable
         yield from _statements(explained)
 
 
-def _series(plan: Plan) -> str:
+def _series(explained: Explained) -> str:
     """``in epochs of about 100,000 rows of eia; serving at their end``."""
-    series = plan.series
+    plan, series = explained.plan, explained.plan.series
     assert series is not None
     limits = [f"{series.size.rows:,} rows"] if series.size.rows is not None else []
     limits += [f"{series.size.bytes:,} bytes"] if series.size.bytes is not None else []

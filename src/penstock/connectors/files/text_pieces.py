@@ -57,6 +57,10 @@ def _divided(stream: BinaryIO, start: Place, budget: Budget, quoting: Quoting, *
         if not len(ends):
             continue
         cut = _cut(ends, budget)
+        if cut < 0:
+            if place != start:
+                return place
+            cut = 0
         length = ends[cut].as_py()
         budget.take(cut + 1, length)
         place = Place(place.at + length, place.records + cut + 1)
@@ -68,7 +72,7 @@ def _divided(stream: BinaryIO, start: Place, budget: Budget, quoting: Quoting, *
 
 
 def _cut(ends: pa.Array, budget: Budget) -> int:
-    """Which of the records' ends is the last one that the budget allows; at least the first."""
+    """Which of the records' ends is the last one that the budget allows; below 0: none of them."""
     import pyarrow.compute as pc
 
     cut = len(ends) - 1
@@ -76,8 +80,8 @@ def _cut(ends: pa.Array, budget: Budget) -> int:
         cut = min(cut, budget.rows_left - 1)
     if budget.bytes_left is not None:
         within = pc.sum(pc.less_equal(ends, budget.bytes_left)).as_py()
-        cut = min(cut, within - 1 if within else 0)
-    return max(cut, 0)
+        cut = min(cut, (within or 0) - 1)
+    return cut
 
 
 def _ends(data: bytes, quoting: Quoting, *, ends_in_return: bool) -> pa.Array | None:
