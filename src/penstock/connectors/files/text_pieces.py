@@ -10,8 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Final
 
-from penstock.connectors.api import Origin
+from penstock.connectors.api import Origin, Size
 from penstock.connectors.files.listing import Place, unreadable
+from penstock.connectors.files.pieces import Budget
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from penstock.connectors.files.listing import FoundFile
-    from penstock.connectors.files.pieces import Budget
 
 _BLOCK_BYTES: Final = 4 * 2**20
 _LONGEST: Final = 64 * 2**20  # what is longer is no record, whatever it is
@@ -42,6 +42,8 @@ def divide_text(file: FoundFile, start: Place, budget: Budget, quoting: Quoting)
         with file.path.open("rb") as stream:
             ends_in_return = _ends_in_return(stream.readline(_LONGEST))
             stream.seek(start.at)
+            if quoting.header and not start.at:
+                budget.take(-1, 0)  # it is none of the rows
             return _divided(stream, start, budget, quoting, ends_in_return=ends_in_return)
     except OSError as error:
         raise unreadable(file.path, error) from None
@@ -51,24 +53,54 @@ def _divided(stream: BinaryIO, start: Place, budget: Budget, quoting: Quoting, *
     place, data = start, b""
     while block := stream.read(_BLOCK_BYTES):
         data += block
-        ends = _ends(data, quoting, ends_in_return=ends_in_return)
-        if ends is None or (not len(ends) and len(data) > _LONGEST):
+        found = _taken(data, budget, quoting, ends_in_return=ends_in_return)
+        if found is None or (not found.seen and len(data) > _LONGEST):
             return None
-        if not len(ends):
-            continue
-        cut = _cut(ends, budget)
-        if cut < 0:
+        if found.seen and not found.records:
             if place != start:
                 return place
-            cut = 0
-        length = ends[cut].as_py()
-        budget.take(cut + 1, length)
-        place = Place(place.at + length, place.records + cut + 1)
+            found = _taken(data, Budget(Size(rows=1)), quoting, ends_in_return=ends_in_return)
+            assert found is not None
+        budget.take(found.records, found.length)
+        place = Place(place.at + found.length, place.records + found.records)
+        data = data[found.length :]
         if budget.is_spent:
-            return place if len(data) > length or stream.read(1) else None
-        data = data[length:]
+            return place if data or stream.read(1) else None
     budget.take(int(bool(data)), len(data))
     return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """Of some text the records that a budget allows, and their bytes; ``seen``: whether there is a whole record at all."""
+
+    records: int
+    length: int
+    seen: bool
+
+
+def _taken(data: bytes, budget: Budget, quoting: Quoting, *, ends_in_return: bool) -> _Taken | None:
+    """None where the lines cannot be told for certain."""
+    if not quoting.quote or quoting.quote.encode() not in data:  # every line break is the end of a record
+        length = data.rfind(b"\n") + 1
+        records = data.count(b"\n", 0, length)
+        if _is_within(records, budget.rows_left) and _is_within(length, budget.bytes_left):
+            return _Taken(records, length, bool(records)) if _is_plain(data, length, ends_in_return) else None
+    ends = _ends(data, quoting, ends_in_return=ends_in_return)
+    if ends is None or not len(ends):
+        return None if ends is None else _Taken(0, 0, seen=False)
+    cut = _cut(ends, budget)
+    return _Taken(cut + 1, ends[cut].as_py() if cut >= 0 else 0, seen=True)
+
+
+def _is_within(wanted: int, left: int | None) -> bool:
+    return left is None or wanted <= left
+
+
+def _is_plain(data: bytes, length: int, ends_in_return: bool) -> bool:  # noqa: FBT001 -- by place
+    """Whether the lines end as the first one of the file does."""
+    returns = data.count(b"\r\n", 0, length) if b"\r" in data else 0
+    return returns == (data.count(b"\n", 0, length) if ends_in_return else 0)
 
 
 def _cut(ends: pa.Array, budget: Budget) -> int:
@@ -101,11 +133,7 @@ def _ends(data: bytes, quoting: Quoting, *, ends_in_return: bool) -> pa.Array | 
             return None
     if not len(breaks):
         return breaks
-    known = breaks[-1].as_py() + 1
-    returns = data.count(b"\r\n", 0, known)
-    if returns != (data.count(b"\n", 0, known) if ends_in_return else 0):
-        return None
-    return pc.add(breaks, 1)
+    return pc.add(breaks, 1) if _is_plain(data, breaks[-1].as_py() + 1, ends_in_return) else None
 
 
 def _is_regular(text: pa.Array, is_quote: pa.Array, before: pa.Array, quoting: Quoting) -> bool:

@@ -102,4 +102,4 @@ def test_a_record_larger_than_a_block(tmp_path: Path) -> None:
 def test_places_are_counted_in_records(tmp_path: Path) -> None:
     path = tmp_path / "text.csv"
     path.write_bytes(b'c\n"1\n1"\n2\n3\n')
-    assert divide_text(FoundFile(path, "text.csv", 13, 0), START, Budget(Size(rows=3)), CSV) == Place(10, 3)
+    assert divide_text(FoundFile(path, "text.csv", 13, 0), START, Budget(Size(rows=2)), CSV) == Place(10, 3)
