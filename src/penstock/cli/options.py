@@ -88,9 +88,21 @@ def settings_of(
 
 
 def request_of(
-    file: Path, settings: Settings, *, reached: Callable[[str], None] | None = None, full_refresh: bool = False
+    file: Path,
+    settings: Settings,
+    *,
+    reached: Callable[[str], None] | None = None,
+    full_refresh: bool = False,
+    between: tuple[str | None, str | None] = (None, None),
 ) -> Request:
-    from penstock.service.request import Request
+    """Raises ConfigError CLI-107 where an interval is to be read in a full refresh."""
+    from penstock.service.request import Request, interval_of
 
-    made = Request(file, settings, full_refresh=full_refresh)
+    if full_refresh and any(between):
+        raise ConfigError(
+            "CLI-107",
+            "a full refresh reads everything, and --from and --to an interval",
+            hint="leave out one of them",
+        )
+    made = Request(file, settings, full_refresh=full_refresh, interval=interval_of(*between))
     return made if reached is None else replace(made, reached=reached)

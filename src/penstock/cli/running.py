@@ -41,6 +41,16 @@ def run(
     full_refresh: Annotated[
         bool, typer.Option("--full-refresh", help="Replace what the sinks hold, and begin a new history.")
     ] = False,
+    begin: Annotated[
+        str | None,
+        typer.Option(
+            "--from", metavar="VALUE", help="Read again from this value of the cursor on.", show_default=False
+        ),
+    ] = None,
+    end: Annotated[
+        str | None,
+        typer.Option("--to", metavar="VALUE", help="Read again up to before this value.", show_default=False),
+    ] = None,
     fail_on: Annotated[
         str | None,
         typer.Option(metavar="rejects,warnings", help="Exit with 1 where there are any.", show_default=False),
@@ -61,7 +71,9 @@ def run(
     done: list[DocumentResult] = []
     code = 0
     for file in files:
-        request = options.request_of(file, settings, reached=faults.reached, full_refresh=full_refresh)
+        request = options.request_of(
+            file, settings, reached=faults.reached, full_refresh=full_refresh, between=(begin, end)
+        )
         result = _run(request, chosen, faults, quiet=json or chosen.quiet)
         done.append(result)
         code = next(filter(None, (code, *(_code(each, stops) for each in result.results))), 0)

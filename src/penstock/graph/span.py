@@ -45,6 +45,14 @@ class Mark:
     cut: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """Values of a cursor, as texts: from ``begin`` on (None: from the first) to before ``end`` (None: to the last)."""
+
+    begin: str | None = None
+    end: str | None = None
+
+
 def in_ranges(graph: Graph, conditions: Mapping[str, exp.Expr]) -> Graph:
     """The graph with a condition for each filter of a range that is named."""
 
@@ -157,4 +165,4 @@ def _cast(read: Read, value: exp.Expr) -> exp.Expr:
     return exp.Cast(this=value, to=to_duckdb(kind))
 
 
-__all__ = ["Mark", "bounds", "condition", "identity", "in_ranges", "within"]
+__all__ = ["Interval", "Mark", "bounds", "condition", "identity", "in_ranges", "within"]

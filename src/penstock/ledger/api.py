@@ -51,12 +51,15 @@ class RunStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """What an epoch reads of one partition of a source (or of a sink's table): (after, upto]."""
+    """What an epoch reads of one partition of a source (or of a sink's table): (after, upto]. ``aside``: it is read beside
+    what epochs read one after the other, so that sealing it moves no position.
+    """
 
     source: str
     partition: str
     after: Position | None
     upto: Position
+    aside: bool = False
 
 
 @dataclass(frozen=True, slots=True)

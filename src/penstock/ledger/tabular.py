@@ -244,7 +244,7 @@ class TabularLedger(ABC):
         self._write(tables.SEAL_EPOCH, records.of_seal(seal))
         if epoch.sinks:  # else it is in the midst of a series, at whose end they get their rows
             self._write(tables.REPLACED, records.of_key(epoch.key))
-        for item in epoch.ranges:
+        for item in (item for item in epoch.ranges if not item.aside):
             self._write(tables.PUT_POSITION, records.of_position(epoch, item))
         for sink in epoch.sinks:
             self._write(tables.PUT_SINK, records.of_sink(epoch, sink))

@@ -147,9 +147,14 @@ class EpochRunner:
         self._check_goes_on(last, positions.values(), held)
         around.feeds.forget(_files(held))
         planned_at = around.clock.now()
-        ranges = around.feeds.ranges(number, attempt, planned_at, positions)
+        ranges = around.feeds.ranges(number, attempt, planned_at, positions, interval=around.interval)
         around.faults.reached("run.spooled")
-        if number > 1 and self._has_nothing_new(ranges, {name: sealed.get(name, 0) for name in around.sinks}):
+        asked = around.interval is not None
+        if (
+            number > 1
+            and not asked
+            and self._has_nothing_new(ranges, {name: sealed.get(name, 0) for name in around.sinks})
+        ):
             around.feeds.forget()
             return None
         record = EpochRecord(
@@ -190,8 +195,16 @@ class EpochRunner:
     def _check_goes_on(
         self, last: EpochRecord | None, positions: Iterable[Position], held: Mapping[str, Sequence[KeptRows]]
     ) -> None:
-        """Raises FatalError RUN-131 where the pipeline is another one than the one that began the series."""
+        """Raises FatalError RUN-131 where the pipeline is another one than the one that began the series, RUN-135 where
+        something else is asked for.
+        """
         plan = self._around.plan
+        if series.since(positions) is not None and self._around.interval is not None:
+            raise FatalError(
+                "RUN-135",
+                "an interval cannot be read in the midst of a series of epochs",
+                hint="run the pipeline without --from and --to to the end of the series first",
+            )
         if series.since(positions) is None or (
             plan.series is not None and last is not None and last.plan_hash == plan.hash
         ):
@@ -290,7 +303,7 @@ class EpochRunner:
         around.ledger.seal(Seal(record, receipts, account.balance, account.rejects, around.schemas, now))
         around.faults.reached("run.sealed")
         for name, source in around.sources.items():
-            own = {item.partition: series.own_of(item.upto) for item in record.ranges if item.source == name}
+            own = {item.partition: series.own_of(item.upto) for item in _of(name, record)}
             if own:
                 source.acknowledge(own)
         around.faults.reached("run.acknowledged")
@@ -303,6 +316,11 @@ class EpochRunner:
 
 
 # ---------------------------------------------------------------- figures
+
+
+def _of(source: str, record: EpochRecord) -> Iterator[Range]:
+    """The ranges by which a source moved on."""
+    return (item for item in record.ranges if item.source == source and not item.aside)
 
 
 def _files(held: Mapping[str, Sequence[KeptRows]]) -> Iterator[KeptRows]:

@@ -20,7 +20,7 @@ from penstock.events import SourceSpooled, SpoolMoved, SpoolStarted
 from penstock.graph import Graph
 from penstock.graph.moment import at_moment
 from penstock.graph.nodes import Read, Write
-from penstock.graph.span import Mark, bounds, within
+from penstock.graph.span import Interval, Mark, bounds, within
 from penstock.ledger.api import KeptRows, Range, RejectFile
 from penstock.ledger.state import writing_state
 from penstock.run import balance, series
@@ -59,14 +59,24 @@ class Feeds:
     # ------------------------------------------------------------ ranges
 
     def ranges(
-        self, number: int, attempt: str, moment: datetime, sealed: Mapping[tuple[str, str], Position]
+        self,
+        number: int,
+        attempt: str,
+        moment: datetime,
+        sealed: Mapping[tuple[str, str], Position],
+        *,
+        interval: Interval | None = None,
     ) -> tuple[Range, ...]:
         """Everything that the sources have now, or what they have beyond their ``sealed`` positions, by (source,
         partition), and of a long load the next piece; ``number`` and ``attempt`` name the folder of spooled files,
-        ``moment`` is the epoch's.
+        ``moment`` is the epoch's. With an ``interval`` it is that of the cursors, and nothing is new.
         """
         reads = {read.source: read for read in at_moment(self.plan.graph, moment).reads}
         folder, begun = self.folder / f"{number}-{attempt}", series.since(sealed.values())
+        if interval is not None:
+            return tuple(
+                item for name, read in reads.items() for item in self._between(read, folder / name, interval, sealed)
+            )
         return tuple(
             Range(name, part.id, after, upto)
             for name, read in reads.items()
@@ -92,6 +102,27 @@ class Feeds:
                     continue
                 after = last if read.incremental or series.since([last]) is not None else None
                 yield part, after, self._upto(read, part, after, folder, begun=begun or number, cut=cut)
+
+    def _between(
+        self, read: Read, folder: Path, interval: Interval, sealed: Mapping[tuple[str, str], Position]
+    ) -> Iterator[Range]:
+        """Of a source with a cursor the interval, of another one that is incremental nothing, of any other all."""
+        begin, end = (Mark(text, cut=True) if text else None for text in (interval.begin, interval.end))
+        with _placed(read):
+            for part in self.sources[read.source].partitions():
+                if read.cursor is not None:
+                    beyond = bounds(read, begin, end)
+                    own = self._end(read, part, None, folder, beyond)
+                    after = position_of(read, begin, own) if begin is not None else None
+                    if end is None:
+                        rows = self._rows_of(read, Range(read.source, part.id, None, own), beyond)
+                        end = newest(self.engine, read, rows, begin)
+                    yield Range(read.source, part.id, after, position_of(read, end, own), aside=True)
+                elif read.incremental:
+                    last = sealed.get((read.source, part.id)) or self.sources[read.source].latest(part)
+                    yield Range(read.source, part.id, last, last, aside=True)
+                else:
+                    yield Range(read.source, part.id, None, self._end(read, part, None, folder))
 
     def _upto(
         self, read: Read, part: Partition, after: Position | None, folder: Path, *, begun: int, cut: bool

@@ -68,10 +68,12 @@ def _found(around: Surroundings, lease: Lease, runner: EpochRunner) -> Situation
 
 
 def _has_moved(around: Surroundings, finished: SealedEpoch) -> bool:
-    """Whether a source has another end than the finished epoch; of new rows alone the next epoch finds out. A source that cannot be read twice alike has another
+    """Whether a source has another end than the finished epoch; of new rows alone the next epoch finds out, and of an
+    interval it is not known. A source that cannot be read twice alike has another
     one each time it is asked, so it is not: this run completed the one that was cut off.
     """
-    if all(read.incremental for read in around.plan.graph.reads):
+    asked = around.interval is not None or any(item.aside for item in finished.record.ranges)
+    if asked or all(read.incremental for read in around.plan.graph.reads):
         return True
     if not around.sources.keys() <= around.plan.replayable:
         return False

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from penstock.engines.api import Engine
     from penstock.events import Events
     from penstock.faults.points import Faults
+    from penstock.graph.span import Interval
     from penstock.ledger.api import EpochRecord, Ledger, PipelineKey
     from penstock.plan.stages import Plan
     from penstock.run.feeds import Feeds
@@ -51,6 +52,7 @@ class Surroundings:
     state: Path
     schemas: Mapping[str, Schema]  # by source: what the first seal records as its contract
     retry: RetryPolicy = RETRY
+    interval: Interval | None = None  # of the cursors: what is read again
 
     def sink_id(self, name: str, incarnation: str) -> SinkId:
         return SinkId(self.key.project, self.key.environment, self.key.pipeline, name, incarnation)

@@ -13,15 +13,27 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-__all__ = ["Request", "Settings"]
+    from penstock.graph.span import Interval
+
+__all__ = ["Request", "Settings", "interval_of"]
+
+
+def interval_of(begin: str | None, end: str | None) -> Interval | None:
+    """None where neither end is given."""
+    from penstock.graph.span import Interval
+
+    return Interval(begin, end) if begin or end else None
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """``reached`` is called at the points where a crash may be asked for."""
+    """``reached`` is called at the points where a crash may be asked for; ``interval`` is read again, and nothing else of
+    sources with a cursor.
+    """
 
     file: Path
     settings: Settings
     clock: Clock = field(default_factory=SystemClock)
     reached: Callable[[str], None] = pass_by
     full_refresh: bool = False
+    interval: Interval | None = None

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from random import SystemRandom
 from typing import TYPE_CHECKING, Any
 
+from penstock.compile.interval import check_interval
 from penstock.errors import PenstockError
 from penstock.events import RunEnded, RunStarted
 from penstock.ledger.api import Account, NodeBalance, RunRecord, RunStatus
@@ -201,6 +202,8 @@ def run(
     with opened(request, loaded) as found:
         found.connect()
         compiled, plan = found.plan()
+        if request.interval is not None:
+            check_interval(request.interval, compiled.graph, compiled.pipeline)
         record = RunRecord(
             run_id or new_run_id(started),
             found.key,
@@ -328,6 +331,7 @@ def _surroundings(begun: _Begun) -> Surroundings:
         begun.faults,
         found.state,
         schemas,
+        interval=found.request.interval,
     )
 
 
