@@ -102,7 +102,8 @@ class _Held:
     ) -> Problem:
         """At the place of the contract's ``column``, else at the node's."""
         if self.is_recorded:
-            hint = "`penstock schema accept FILE` takes the source as it is now"
+            accept = "`penstock schema accept FILE` takes the source as it is now"
+            hint = f"{accept}; {hint}" if hint else accept
         at = self.at if column is None else self.columns.get(column, self.at)
         return Problem(code, message, at=at, detail=detail, hint=hint)
 
@@ -137,7 +138,9 @@ def _missing_hint(policy: SourceParams | None, *, takes_null: bool) -> str | Non
 
 
 def _type_changes(held: _Held) -> list[Problem]:
-    """Columns whose type holds values that the contract's type cannot; text is parsed, not a change."""
+    """Columns whose type holds values that the contract's type cannot. Text is parsed as the document's schema says; a column
+    that was another one when it was recorded and is text now has changed.
+    """
     return [
         held.problem(
             "CMP-232",
@@ -148,7 +151,9 @@ def _type_changes(held: _Held) -> list[Problem]:
             column=item.name,
         )
         for item in held.contract
-        if (have := held.found.get(item.name)) is not None and not _holds(item, have) and not _parsed(have)
+        if (have := held.found.get(item.name)) is not None
+        and not _holds(item, have)
+        and not (_parsed(have) and not held.is_recorded)
     ]
 
 

@@ -308,6 +308,21 @@ def test_the_recorded_schema_holds_a_source_that_has_none() -> None:
     text = "pipeline: test\nsources:\n  rows: {type: memory}\n"
     found, recorded = Schema.of({"id": "string?", "new": "string?"}), Schema.of({"id": "int64?"})
     facts = Facts(sources={"rows": found}, recorded={"rows": recorded})
+    with pytest.raises(ConfigError) as caught:
+        memory_sink.run(text, {"rows": []}, "rows", facts=facts)
+    (problem,) = caught.value.problems
+    assert (problem.code, problem.message) == (
+        "CMP-232",
+        'column "id" of "rows" is string, its recorded schema says int64',
+    )
+    assert "schema accept" in (problem.hint or "")
+    assert "on_type_change: widen" in (problem.hint or "")
+
+
+def test_values_of_another_type_than_the_recorded_one_are_cast_where_that_is_said() -> None:
+    text = "pipeline: test\nsources:\n  rows: {type: memory, on_type_change: widen}\n"
+    found, recorded = Schema.of({"id": "string?", "new": "string?"}), Schema.of({"id": "int64?"})
+    facts = Facts(sources={"rows": found}, recorded={"rows": recorded})
     ran = memory_sink.run(text, {"rows": [{"id": "1"}, {"id": "x"}]}, "rows", facts=facts)
     assert (ran.rows, ran.types) == ([{"id": 1}], {"id": "int64?"})
     assert [reject.code for reject in ran.rejected] == ["bad_value"]
