@@ -57,7 +57,7 @@ def _spooled(rows: pa.Table, folder: Path, rejects: pa.RecordBatch | None = None
     engine = DuckDBEngine(Limits(256 << 20, 1), folder)
     try:
         feeds = Feeds(plan, {"s": source}, {}, engine, folder, Events(level="error"))
-        (planned,) = feeds.ranges("1-a", MOMENT, {})
+        (planned,) = feeds.ranges(1, "a", MOMENT, {})
         recorded = dataclasses.replace(planned, upto=json.loads(json.dumps(planned.upto)))
         parts = feeds.of_read(read, [recorded])
     finally:
