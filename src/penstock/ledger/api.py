@@ -102,7 +102,8 @@ class RejectFile:
 @dataclass(frozen=True, slots=True)
 class NodeBalance:
     """The account of one node in one epoch; ``kind`` is a graph.NodeKind. Columns of document.md's ``run --json``; ``noted``: of a check,
-    by the rule, rows that violate one which lets them pass.
+    by the rule, rows that violate one which lets them pass; ``measured``, by the rule, what one about all rows measured, by
+    the metric; ``broken``, by the rule, what is to be said of one that they violate.
     """
 
     node: str
@@ -115,6 +116,8 @@ class NodeBalance:
     unmatched: Mapping[str, int] = field(default_factory=dict)
     empty: int = 0
     noted: Mapping[str, int] = field(default_factory=dict)
+    measured: Mapping[str, Mapping[str, float | None]] = field(default_factory=dict)
+    broken: Mapping[str, str] = field(default_factory=dict)
 
     def plus(self, later: NodeBalance) -> NodeBalance:
         """The same node over both epochs."""
@@ -129,6 +132,8 @@ class NodeBalance:
             _added(self.unmatched, later.unmatched),
             self.empty + later.empty,
             _added(self.noted, later.noted),
+            later.measured,
+            {**self.broken, **later.broken},
         )
 
 

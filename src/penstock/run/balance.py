@@ -58,6 +58,8 @@ def _entry(node: Node, counts: NodeCounts) -> NodeBalance:
         unmatched=counts.unmatched,
         empty=counts.empty,
         noted=counts.noted,
+        measured=counts.measured,
+        broken=counts.broken,
     )
 
 

@@ -181,6 +181,8 @@ def _balance_json(epochs: Sequence[SealedEpoch]) -> dict[str, Any]:
             node["unmatched"] = dict(entry.unmatched)
         if entry.noted:
             node["noted"] = dict(entry.noted)
+        if entry.measured:
+            node["measured"], node["broken"] = dict(entry.measured), dict(entry.broken)
         if entry.empty:
             node["empty"] = entry.empty
     return found

@@ -39,7 +39,15 @@ OTHER = PipelineKey("project", "prod", "pipeline")
 BALANCE = (
     NodeBalance("a", "read", {"a": 5}, 4, rejected=1),
     NodeBalance("x.join", "join", {"a": 4, "b": 2}, 3, unmatched={"a": 1, "b": 0}),
-    NodeBalance("x.rules", "check", {"x.join": 3}, 3, noted={"range": 1, "range_2": 0}),
+    NodeBalance(
+        "x.rules",
+        "check",
+        {"x.join": 3},
+        3,
+        noted={"range": 1, "range_2": 0},
+        measured={"row_count": {"rows": 3}, "freshness": {"age_s": None}, "sum_equals": {"sum": 0.1}},
+        broken={"row_count": "there are 3 rows, ä"},
+    ),
 )
 REJECTS = (
     RejectFile(
