@@ -12,7 +12,7 @@ from sqlglot import exp
 
 from penstock.compile.scope import StepScope
 from penstock.errors import ConfigError
-from penstock.graph.nodes import Aggregate, Cause, Check, Column, Join, Note, Project, TableRule
+from penstock.graph.nodes import Aggregate, Cause, Check, Column, Join, Note, Project, Rule, TableRule
 from penstock.rules.api import TableViolation
 from penstock.steps.collect import together
 from penstock.trees import column, is_not_null, unused_name
@@ -105,8 +105,10 @@ def demand(
     causes: list[Cause] = []
     notes: list[Note] = []
     table_rules: list[TableRule] = []
+    told: list[Rule] = []
     with together() as part:
         for use, label in _labelled(rules, part):
+            told.append(_rule(use, label))
             with part():
                 scope = RuleScope(builder, owner, label, (node_id,), use.at, resolve_name, marks=marks, lookups=lookups)
                 with meant(_means_the_epoch(use)):
@@ -137,6 +139,7 @@ def demand(
         causes=tuple(causes),
         notes=tuple(notes),
         table_rules=tuple(table_rules),
+        rules=tuple(told),
         record=names if marks or lookups else None,
         at=at,
     )
@@ -148,6 +151,11 @@ def demand(
 
 def _means_the_epoch(use: RuleUse) -> bool:
     return getattr(use.params, "scope", "epoch") == "epoch"
+
+
+def _rule(use: RuleUse, label: str) -> Rule:
+    params = cast("RuleParams | TableRuleParams", use.params)
+    return Rule(label, use.descriptor.name, use.descriptor.dimension or "validity", params.weight, params.on_fail)
 
 
 def _cause(found: Violation, use: RuleUse, label: str, on_fail: Literal["reject", "fail"]) -> Cause:

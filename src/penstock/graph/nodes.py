@@ -120,6 +120,19 @@ class TableRule:
     at: Location | None = field(default=None, compare=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What reports call a rule of the document: ``code`` as its causes, notes and measures have it, ``kind`` its name in the
+    catalogue.
+    """
+
+    code: str
+    kind: str
+    dimension: str
+    weight: float
+    on_fail: str
+
+
 OTHER: Final = "other"
 JoinKind: TypeAlias = Literal["inner", "left", "right", "full", "cross", "semi", "anti", "asof", "asof_left"]
 
@@ -223,6 +236,7 @@ class Check(_OneInput):
     record: tuple[str, ...] | None = None
     notes: tuple[Note, ...] = ()
     table_rules: tuple[TableRule, ...] = ()
+    rules: tuple[Rule, ...] = field(default=(), compare=False)
     kind = NodeKind.CHECK
 
     @property

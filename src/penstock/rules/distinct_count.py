@@ -42,6 +42,7 @@ def make(params: DistinctCountParams, scope: Scope) -> TableViolation:
 DISTINCT_COUNT = Descriptor(
     name="distinct_count",
     group="rules",
+    dimension="uniqueness",
     summary="A column has as many different values as expected.",
     params=DistinctCountParams,
     make=make,

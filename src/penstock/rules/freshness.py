@@ -38,10 +38,11 @@ def make(params: FreshnessParams, scope: Scope) -> TableViolation:
     found = instant_column(scope, params.column)
     age = column("age_s")
     most = params.within.total_seconds()
-    unit, seconds = next((item for item in _UNITS if most >= 2 * item[1]), _UNITS[-1])
-    shown = exp.Round(
-        this=exp.Div(this=age.copy(), expression=exp.Literal.number(seconds)), decimals=exp.Literal.number(1)
-    )
+    unit, seconds = next((item for item in _UNITS if most >= item[1]), _UNITS[-1])
+    hundredths = exp.Ceil(
+        this=exp.Div(this=age.copy(), expression=exp.Literal.number(seconds / 100))
+    )  # never too fresh
+    shown = exp.Div(this=hundredths, expression=exp.Literal.number(100))
     told = [
         exp.Literal.string(f'the newest "{found.name}" is '),
         text_of(shown),
@@ -69,6 +70,7 @@ def _age(found: exp.Column, kind: LogicalType) -> exp.Expr:
 FRESHNESS = Descriptor(
     name="freshness",
     group="rules",
+    dimension="timeliness",
     summary="The newest value of a column is not too old.",
     params=FreshnessParams,
     make=make,

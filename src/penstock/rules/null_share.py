@@ -59,6 +59,7 @@ def _told(name: str, share: exp.Column) -> exp.Expr:
 NULL_SHARE = Descriptor(
     name="null_share",
     group="rules",
+    dimension="completeness",
     summary="Not too many values of the columns are null.",
     params=NullShareParams,
     make=make,

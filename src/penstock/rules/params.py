@@ -21,6 +21,9 @@ class AnyRuleParams(StepParams):
         default=None,
         description="What rejects and reports call it, unique among the rules of one place; unsaid, the rule's own name.",
     )
+    weight: float = Field(
+        default=1, ge=0, allow_inf_nan=False, description="How much it counts in the quality score, beside other rules."
+    )
     description: str = Field(default="", description="What it is for, for people.")
 
 

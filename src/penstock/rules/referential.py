@@ -56,6 +56,7 @@ def make(params: ReferentialParams, scope: Scope) -> Sequence[Violation]:
 REFERENTIAL = Descriptor(
     name="referential",
     group="rules",
+    dimension="consistency",
     summary="Every key is one that another node has.",
     params=ReferentialParams,
     make=make,

@@ -38,6 +38,7 @@ def make(params: RowCountParams, _scope: Scope) -> TableViolation:
 ROW_COUNT = Descriptor(
     name="row_count",
     group="rules",
+    dimension="completeness",
     summary="There are as many rows as expected.",
     params=RowCountParams,
     make=make,

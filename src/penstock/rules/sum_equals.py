@@ -65,6 +65,7 @@ def _sum(of: exp.Column) -> exp.Expr:
 SUM_EQUALS = Descriptor(
     name="sum_equals",
     group="rules",
+    dimension="accuracy",
     summary="A column adds up to what another node's column adds up to.",
     params=SumEqualsParams,
     make=make,

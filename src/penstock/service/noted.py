@@ -24,7 +24,7 @@ def warnings_of_rules(graph: Graph, entries: Iterable[NodeBalance]) -> Iterator[
     for entry in entries:
         for rule, number in entry.noted.items():
             rows[entry.node, rule] += number
-        broken |= {(entry.node, rule): message for rule, message in entry.broken.items()}
+        broken |= {(entry.node, found.rule): found.broken for found in entry.rules if found.broken is not None}
     for node in graph.nodes:
         if not isinstance(node, Check):
             continue

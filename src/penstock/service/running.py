@@ -181,8 +181,9 @@ def _balance_json(epochs: Sequence[SealedEpoch]) -> dict[str, Any]:
             node["unmatched"] = dict(entry.unmatched)
         if entry.noted:
             node["noted"] = dict(entry.noted)
-        if entry.measured:
-            node["measured"], node["broken"] = dict(entry.measured), dict(entry.broken)
+        measured = {found.rule: dict(found.measured) for found in entry.rules if found.measured}
+        if measured:
+            node["measured"] = measured  # of the last epoch
         if entry.empty:
             node["empty"] = entry.empty
     return found

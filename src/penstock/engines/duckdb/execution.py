@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
@@ -93,6 +94,7 @@ class Execution:
         self._rejects = rejects
         self._progress = progress
         self._tables: dict[str, str] = {}
+        self._numbers = itertools.count()  # of tables: one may be begun while another is made
         self._settled_checks: set[str] = set()
         self._inputs = {
             node.id: Input(node, inputs[node.id], careful=node.id in careful)
@@ -372,7 +374,9 @@ class Execution:
 
         kept = self.execute(node.input, fill, lambda _: self._rejects.clear(node.id), origin)
         into = self.counts[node.input].out
-        self.counts[node.id] = replace(self.counts[node.id], into={node.input: into}, out=into - kept)
+        self.counts[node.id] = replace(
+            self.counts[node.id], into={node.input: into}, out=into - kept, refused=dict(store.by_rule)
+        )
         store.judge(into)
 
     # ------------------------------------------------------------ tables
@@ -383,7 +387,7 @@ class Execution:
         """
         if node_id in self._tables:
             return
-        table = f"penstock_{len(self._tables)}"
+        table = f"penstock_{next(self._numbers)}"
 
         def create(query: exp.Query) -> None:
             with translated(f'computing "{node_id}"'):
@@ -402,7 +406,7 @@ class Execution:
         if folder is None:
             raise ConfigError("CMP-264", "a python step needs a project's folder to take its module from", at=node.at)
         self.materialize(node.input)
-        table = f"penstock_{len(self._tables)}"
+        table = f"penstock_{next(self._numbers)}"
         into, out = python_step.run(self.session, node, self._tables[node.input], table, folder)
         self._tables[node.id] = table
         self.counts[node.id] = NodeCounts({node.input: into}, out)
