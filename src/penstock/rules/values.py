@@ -11,7 +11,7 @@ from penstock.rules.api import Violation
 from penstock.steps.rewrite import shown
 from penstock.trees import call, column, matches
 from penstock.types.families import Family, comparable, family
-from penstock.types.logical import FLOAT32, FLOAT64, STRING, Kind, List
+from penstock.types.logical import FLOAT32, FLOAT64, JSON, STRING, Kind, List
 
 if TYPE_CHECKING:
     from penstock.rules.api import Scope
@@ -85,6 +85,14 @@ def text_column(scope: Scope, name: str) -> exp.Column:
     column = scope.column(name)
     if scope.schema[column.name].type != STRING:
         raise _unfit(scope, name, column, "the rule is about text")
+    return column
+
+
+def json_column(scope: Scope, name: str) -> exp.Column:
+    """A column of JSON or of text. Raises ConfigError CMP-203, CMP-371."""
+    column = scope.column(name)
+    if scope.schema[column.name].type not in (JSON, STRING):
+        raise _unfit(scope, name, column, "the rule is about JSON, and text that is JSON")
     return column
 
 

@@ -127,6 +127,7 @@ _EACH = {
     "primary_key": "primary_key: [n, t]",
     "monotonic": "monotonic: {column: f, order_by: d, partition_by: t}",
     "referential": "referential: {columns: [n, t], to: more, on: [k, x]}",
+    "json_schema": "json_schema: {column: t, schema: {type: object}}",
     "row_count": "row_count: {min: 1000}",
     "null_share": "null_share: {columns: [n, t], max: 1 %}",
     "distinct_count": "distinct_count: {column: n, max: 1}",
@@ -165,6 +166,7 @@ def test_the_example_of_a_rule_compiles(name):
     columns = {
         **dict.fromkeys(("crude", "country", "series", "symbol", "contact", "homepage", "mobile", "zip"), "string?"),
         "delivered": "string?",
+        "payload": "json?",
         "price_usd": "float64?",
         "counter": "int64?",
         "low": "int64?",
