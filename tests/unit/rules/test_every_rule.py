@@ -131,6 +131,7 @@ _EACH = {
     "row_count": "row_count: {min: 1000}",
     "null_share": "null_share: {columns: [n, t], max: 1 %}",
     "distinct_count": "distinct_count: {column: n, max: 1}",
+    "distribution": "distribution: {column: n, mean: {min: 1}, stddev: {max: 1}, quantiles: {p50: {min: 1}}}",
     "freshness": "freshness: {column: d, within: 1 day}",
     "sum_equals": "sum_equals: {column: n, to: more, of: k}",
 }

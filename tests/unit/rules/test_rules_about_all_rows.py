@@ -129,6 +129,30 @@ def test_two_columns_add_up_to_the_same(rule, name, values, there, said):
     assert found == said
 
 
+@pytest.mark.parametrize(
+    ("name", "values", "asked", "measures", "said"),
+    [
+        ("n", [1, 2, 3, None], "mean: {min: 2, max: 2}", {"mean": 2}, None),
+        ("n", [1, 2, 3], "mean: {max: 1.5}", {"mean": 2}, 'the mean of "n" is 2.0, and should be at most 1.5'),
+        ("n", [1, 2, 3], "stddev: {min: 1}", {"stddev": 1}, None),
+        (
+            *("m", [Decimal("1.5"), Decimal("2.5")], "mean: {min: 3}, stddev: {max: 9}, quantiles: {p0: {min: 1}, p100: {min: 3, max: 4}}"),
+            {"mean": 2, "stddev": math.sqrt(0.5), "p0": 1.5, "p100": 2.5},
+            'the mean of "m" is 2.0, and should be at least 3, the p100 of "m" is 2.5, and should be at least 3 and at most 4',
+        ),
+        ("f", [NAN, INF, -INF, 4.0], "mean: {min: 4, max: 4}", {"mean": 4}, None),
+        ("f", [NAN, None], "mean: {min: 4}", {"mean": None}, None),
+        ("n", [1], "stddev: {min: 4}", {"stddev": None}, None),
+        ("n", [], "quantiles: {p50: {max: 0}}", {"p50": None}, None),
+        ("n", range(101), "quantiles: {p50: {min: 49, max: 51}, p25: {min: 24, max: 26}}", None, None),
+    ],
+)  # fmt: skip
+def test_a_column_is_distributed_as_said(name, values, asked, measures, said):
+    figures, found = judged(f"distribution: {{column: {name}, {asked}}}", _TYPES, column(name, values))
+    assert found == said
+    assert measures is None or figures == pytest.approx(measures)
+
+
 def test_a_rule_compares_with_what_its_own_rows_come_from():
     text = document("- sum_equals: {column: n, to: rows}", {"n": "int64?"})
     text = text.replace("    from: rows\n", "    from: rows\n    steps: [{filter: n > 1}]\n")
@@ -206,6 +230,11 @@ def test_all_rules_of_a_place_are_one_check_and_those_about_all_rows_reject_none
         ("distinct_count: {column: nn, min: 1}", ["CMP-203"]),
         ("freshness: {column: t, within: 1 day}", ["CMP-371"]),
         ("freshness: {column: d, within: soon}", ["DOC-203"]),
+        ("distribution: {column: t, mean: {min: 1}}", ["CMP-371"]),
+        ("distribution: {column: n}", ["DOC-203"]),
+        ("distribution: {column: n, mean: {}}", ["DOC-203"]),
+        ("distribution: {column: n, mean: {min: 2, max: 1}}", ["DOC-203"]),
+        ("distribution: {column: n, quantiles: {p101: {min: 1}}}", ["DOC-203"]),
         ("sum_equals: {column: t, to: more, of: k}", ["CMP-371"]),
         ("sum_equals: {column: n, to: more, of: x}", ["CMP-371"]),
         ("sum_equals: {column: n, to: more}", ["CMP-203"]),
