@@ -115,6 +115,11 @@ class RuleResult:
     measured: Mapping[str, float | None] = field(default_factory=dict)
     broken: str | None = None
 
+    def after(self, earlier: RuleResult) -> RuleResult:
+        """The same rule over both epochs."""
+        rows = None if self.violating is None else self.violating + (earlier.violating or 0)
+        return replace(self, violating=rows, broken=self.broken or earlier.broken)
+
 
 @dataclass(frozen=True, slots=True)
 class NodeBalance:
@@ -154,12 +159,7 @@ class NodeBalance:
 def _over_both(earlier: Sequence[RuleResult], later: Sequence[RuleResult]) -> tuple[RuleResult, ...]:
     """Rows of both; figures of the later one, and what was said last."""
     before = {found.rule: found for found in earlier}
-    both = []
-    for found in later:
-        other = before.get(found.rule, found)
-        rows = None if found.violating is None else found.violating + (other.violating or 0 if other is not found else 0)
-        both.append(replace(found, violating=rows, broken=found.broken or other.broken))
-    return tuple(both)
+    return tuple(found.after(before[found.rule]) if found.rule in before else found for found in later)
 
 
 def _added(one: Mapping[str, int], other: Mapping[str, int]) -> Mapping[str, int]:
