@@ -108,7 +108,7 @@ def _graph(rest: str, facts: Facts | None = None) -> Any:
     pipeline = memory_sink.read(_HEAD + rest)
     contracts = {name: use.contract for name, use in pipeline.sources.items() if use.contract is not None}
     known = facts or Facts()
-    return build(pipeline, Facts(sources=contracts, targets=known.targets), TypingEngine())[0]
+    return build(pipeline, Facts(sources=contracts, targets=known.targets), TypingEngine()).graph
 
 
 def test_a_sink_named_as_an_input_is_its_table() -> None:

@@ -29,7 +29,7 @@ def _labelled(steps: str, sink: str = "{from: out, type: table}", sources: str =
     text = f"{sources}transforms:\n  out: {{from: people, steps: [{steps}]}}\nsinks:\n  lake: {sink}\n"
     pipeline = memory_sink.read(text)
     known = {name: use.contract for name, use in pipeline.sources.items() if use.contract is not None}
-    return label(build(pipeline, Facts(sources=known), TypingEngine())[0], pipeline)
+    return label(build(pipeline, Facts(sources=known), TypingEngine()).graph, pipeline)
 
 
 def _problem(steps: str) -> Problem:
@@ -115,7 +115,7 @@ def test_labels_come_back_with_the_table_of_a_sink(steps: str) -> None:
     pipeline = memory_sink.read(text)
     known = {name: use.contract for name, use in pipeline.sources.items() if use.contract is not None}
     with pytest.raises(ConfigError) as caught:
-        label(build(pipeline, Facts(sources=known), TypingEngine())[0], pipeline)
+        label(build(pipeline, Facts(sources=known), TypingEngine()).graph, pipeline)
     assert {problem.code for problem in caught.value.problems} == {"CMP-310"}
     assert all('"copy"' in problem.message for problem in caught.value.problems)
 
@@ -131,7 +131,7 @@ def test_labels_of_a_transform_stand_at_its_output(column: str, code: str) -> No
     pipeline = memory_sink.read(text)
     known = {name: use.contract for name, use in pipeline.sources.items() if use.contract is not None}
     with pytest.raises(ConfigError) as caught:
-        label(build(pipeline, Facts(sources=known), TypingEngine())[0], pipeline)
+        label(build(pipeline, Facts(sources=known), TypingEngine()).graph, pipeline)
     assert [problem.code for problem in caught.value.problems] == [code]
 
 

@@ -21,7 +21,7 @@ sources:
 def _traced(rest: str, node: str, **targets: Schema) -> dict[str, tuple[set[str], set[str]]]:
     pipeline = memory_sink.read(_HEAD + rest)
     known = {name: use.contract for name, use in pipeline.sources.items() if use.contract is not None}
-    graph, _ = build(pipeline, Facts(sources=known, targets=targets), harness.TypingEngine())
+    graph = build(pipeline, Facts(sources=known, targets=targets), harness.TypingEngine()).graph
     found = lineage_of(graph, pipeline)[graph.outputs.get(node, node)]
     return {
         name: (
