@@ -132,6 +132,36 @@ def files(rows: int) -> Iterator[Case]:
         yield Case(f"{title}, {rows:,} rows", gate, goal, "bare DuckDB, typed", with_peers(commands, found), claims)
 
 
+RULES = """
+    rules:
+      - not_null: [l_orderkey, l_partkey]
+      - range: {column: l_quantity, min: 0, max: 100}
+      - range: {column: l_tax, min: 0, max: 1}
+      - in_set: {column: l_returnflag, values: [A, N, R]}
+      - pattern: {column: l_shipmode, pattern: "[A-Z ]{2,10}"}
+      - length: {column: l_comment, max: 200}
+      - expression: l_discount <= 0.5
+      - row_count: {min: 1}
+      - null_share: {columns: [l_comment, l_quantity], max: 1 %}
+      - distinct_count: {column: l_shipmode, max: 10}
+"""
+
+
+def rules(rows: int) -> Iterator[Case]:
+    """The same copy with and without rules, none of which a row violates."""
+    commands = {}
+    for name, demanded in (("floor", "\n"), ("penstock", RULES)):
+        document = (
+            f"pipeline: {name}\nsources:\n"
+            f"  a: {{type: csv, path: {lineitem(rows, 'csv')}, schema: {{columns: {SCHEMA}}}}}\n"
+            f"transforms:\n  x:\n    from: a{demanded}"
+            "sinks:\n  one: {from: x, type: parquet, path: out/one.parquet, mode: overwrite}\n"
+        )
+        folder = workplace(f"rules-{name}", document, allow=str(DATA))
+        commands[name] = ours(folder, emptied(folder, "out", ".penstock"))
+    yield Case(f"CSV to Parquet with 10 rules, {rows:,} rows", 1.35, 1.20, "the same without rules", commands)
+
+
 def small() -> Iterator[Case]:
     folder = workplace("small", "")
     (folder / "a.csv").write_text("k,v\n" + "".join(f"{n},v{n}\n" for n in range(1_000)), encoding="utf-8")
@@ -379,6 +409,7 @@ def memory(rows: int) -> Iterator[tuple[str, Command]]:
 
 SECTIONS: Mapping[str, Callable[[int], Iterator[Case]]] = {
     "files": files,
+    "rules": rules,
     "small": lambda _: small(),
     "delta": lambda rows: delta(max(rows // 5, 1)),
     "rest": lambda _: rest(),

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
 Group = Literal["sources", "sinks", "steps", "rules"]
+Dimension = Literal["completeness", "validity", "uniqueness", "consistency", "timeliness", "accuracy"]
 GROUPS: tuple[Group, ...] = ("sources", "sinks", "steps", "rules")
 
 
@@ -65,6 +66,7 @@ class Descriptor:
     modes: tuple[str, ...] = ()  # write modes of a sink, the default first
     extra: str | None = None  # the optional dependency group it needs: `pip install penstock[extra]`
     short: str | None = None
+    dimension: Dimension | None = None  # of a rule: which side of quality it is about
     notes: tuple[str, ...] = field(default=())  # limits a user must know, one sentence each
 
 

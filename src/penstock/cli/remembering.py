@@ -1,4 +1,4 @@
-"""``penstock runs`` and ``penstock rejects``: what the ledger remembers."""
+"""``penstock runs``, ``penstock rejects`` and ``penstock quality``: what the ledger remembers."""
 
 from __future__ import annotations
 
@@ -36,6 +36,7 @@ def register(app: typer.Typer) -> None:
     rejects.command("show")(show_rejects)
     rejects.command("export")(export_rejects)
     app.add_typer(rejects, name="rejects")
+    app.command()(quality)
 
 
 def list_runs(
@@ -159,6 +160,40 @@ def export_rejects(
         print_json({"run_id": found.run_id, "file": str(out), "records": written})
     else:
         show(f"{written:,} record{'' if written == 1 else 's'} written to {out}")
+    return 0
+
+
+def quality(
+    file: options.File,
+    *,
+    run: Annotated[
+        str | None,
+        typer.Option("--run", metavar="ID", help="A run, or how its id begins; else the newest.", show_default=False),
+    ] = None,
+    format: Annotated[  # noqa: A002 -- the option's name
+        Literal["text", "markdown", "html"], typer.Option("--format", help="How it is printed.")
+    ] = "text",
+    param: options.Param = None,
+    env: options.Env = None,
+    allow_path: options.AllowPath = None,
+    json: options.Json = False,
+) -> int:
+    """What the rules of a pipeline found in a run, scored."""
+    from penstock.cli.output import print_json, show, write
+    from penstock.service.quality import quality as report_of
+
+    settings = options.settings_of(env, param, allow_path=allow_path)
+    found = report_of(options.request_of(file, settings), run)
+    if json:
+        print_json(found.to_json())
+    elif format == "text":
+        from penstock.cli.render.quality import page
+
+        show(*page(found))
+    else:
+        from penstock.cli.render import quality_pages
+
+        write(quality_pages.markdown(found) if format == "markdown" else quality_pages.html(found))
     return 0
 
 

@@ -55,7 +55,7 @@ def flow_of(node: Node, graph: Graph) -> Flow:
         case Limit(input=source) | Sample(input=source) | Write(input=source):
             return _passed(graph, source, frozenset())
         case Join():
-            return _join(node)
+            return _join(node, graph)
         case Aggregate(input=source, by=by, measures=measures):
             computed = _computed((*by, *measures), lambda found: (source, found.name))
             return Flow(
@@ -115,12 +115,16 @@ def _deciding(tree: exp.Expr) -> Iterable[exp.Column]:
         yield from _read(order)
 
 
-def _join(node: Join) -> Flow:
+def _join(node: Join, graph: Graph) -> Flow:
     def place(found: exp.Column) -> Place:
         return (node.left if found.table == node.left_alias else node.right, found.name)
 
     computed = _computed(node.columns, place)
     on = frozenset(place(found) for found in _read(node.on)) if node.on is not None else frozenset()
+    if node.how == "left" and isinstance(keys := graph[node.right], Aggregate) and not keys.measures:
+        # Each row once, whatever the keys are: what they decide is what is taken from them.
+        taken = {item.name for item in node.columns if any(it.table == node.right_alias for it in _read(item.value))}
+        return Flow(computed.values, {**computed.orders, **dict.fromkeys(taken, on)}, frozenset())
     return Flow(computed.values, computed.orders, on)
 
 

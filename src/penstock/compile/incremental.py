@@ -178,7 +178,9 @@ def parts_of(graph: Graph, new: Mapping[str, str]) -> Mapping[str, frozenset[str
     parts: dict[str, frozenset[str]] = {}
     for node in graph.nodes:
         own = frozenset({new[node.id]}) if node.id in new else frozenset()
-        parts[node.id] = own.union(*(parts[name] for name in node.inputs))
+        # What a check compares with gives it no rows.
+        sources = (node.input,) if isinstance(node, Check) else node.inputs
+        parts[node.id] = own.union(*(parts[name] for name in sources))
     return parts
 
 

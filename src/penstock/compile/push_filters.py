@@ -3,7 +3,7 @@
 A condition is split at its ANDs. Each part sinks through what lies between it and the source as long as that changes
 nothing for it: other filters, a sort, a projection that hands its columns on under whatever name. A check stands in the
 way of rows that it rejects or counts: these must be delivered whatever the condition says, so the part becomes ``part OR rejected``
-there. What the source then takes is part of its read and is not accounted as filtered (``plan`` says so); the rest stays
+there; and of all rows where it has rules about all of them. What the source then takes is part of its read and is not accounted as filtered (``plan`` says so); the rest stays
 where it is. Nothing sinks through a limit, a deduplication, a window, nor past a node that somebody else reads as well.
 """
 
@@ -55,8 +55,8 @@ def _sunk(part: exp.Expr, node: Node, graph: Graph) -> tuple[Read, exp.Expr] | N
                 return node, part
             case Filter(why="filter") | Sort():
                 pass
-            case Check(demands=demands):
-                if any(map(_has_share, demands)):
+            case Check(demands=demands, table_rules=table_rules):
+                if table_rules or any(map(_has_share, demands)):
                     return None
                 part = exp.or_(part, *(item.violated for item in demands))
             case Project(columns=columns):

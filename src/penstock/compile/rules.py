@@ -12,10 +12,10 @@ from sqlglot import exp
 
 from penstock.compile.scope import StepScope
 from penstock.errors import ConfigError
-from penstock.graph.nodes import Cause, Check, Column, Note, Project
-from penstock.rules.params import AcrossRowsParams
+from penstock.graph.nodes import Aggregate, Cause, Check, Column, Join, Note, Project, Rule, TableRule
+from penstock.rules.api import TableViolation
 from penstock.steps.collect import together
-from penstock.trees import column, unused_name
+from penstock.trees import column, is_not_null, unused_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -25,19 +25,62 @@ if TYPE_CHECKING:
     from penstock.document.models import RuleUse
     from penstock.errors import Location
     from penstock.rules.api import Violation
-    from penstock.rules.params import RuleParams
+    from penstock.rules.params import AnyRuleParams, RuleParams, TableRuleParams
+
+_ROWS, _KEYS = "rows", "keys"
+
+
+@dataclass(frozen=True, slots=True)
+class _Lookup:
+    """The column ``mark``: whether a row of the node ``keys``, which has each key once, has these values; ``node`` is the
+    join that tells.
+    """
+
+    mark: str
+    columns: tuple[exp.Column, ...]
+    keys: str
+    node: str
+
+    def join(self, node_id: str, carried: Sequence[str], at: Location | None) -> Join:
+        pairs = [
+            exp.EQ(this=column(item.name, _ROWS), expression=column(f"key{place}", _KEYS))
+            for place, item in enumerate(self.columns, start=1)
+        ]
+        columns = tuple(Column(name, column(name, _ROWS)) for name in carried)
+        found = Column(self.mark, is_not_null(column("key1", _KEYS)))
+        return Join(
+            self.node,
+            left=node_id,
+            right=self.keys,
+            how="left",
+            on=exp.and_(*pairs),
+            columns=(*columns, found),
+            left_alias=_ROWS,
+            right_alias=_KEYS,
+            at=at,
+        )
 
 
 @dataclass(slots=True)
 class RuleScope(StepScope):
-    """Implements ``rules.api.Scope``; ``marks`` are those of all rules of the place."""
+    """Implements ``rules.api.Scope``; ``marks`` and ``lookups`` are those of all rules of the place."""
 
     marks: list[Column] = field(default_factory=list)
+    lookups: list[_Lookup] = field(default_factory=list)
 
     def mark(self, value: exp.Expr) -> exp.Column:
-        taken = [*self.schema.names, *(item.name for item in self.marks)]
-        self.marks.append(Column(unused_name("__rule", taken), value, self.at))
+        self.marks.append(Column(self._unused(), value, self.at))
         return column(self.marks[-1].name)
+
+    def known(self, columns: Sequence[exp.Column], node: str, others: Sequence[exp.Column]) -> exp.Column:
+        by = tuple(Column(f"key{place}", item) for place, item in enumerate(others, start=1))
+        keys = self.add(Aggregate(self.node_id("keys"), input=node, by=by, measures=()))
+        self.lookups.append(_Lookup(self._unused(), tuple(columns), keys, self.node_id()))
+        return column(self.lookups[-1].mark)
+
+    def _unused(self) -> str:
+        taken = [*self.schema.names, *(item.name for item in self.marks), *(item.mark for item in self.lookups)]
+        return unused_name("__rule", taken)
 
 
 def demand(
@@ -58,13 +101,21 @@ def demand(
     if not rules:
         return node_id
     marks: list[Column] = []
+    lookups: list[_Lookup] = []
     causes: list[Cause] = []
     notes: list[Note] = []
+    table_rules: list[TableRule] = []
+    told: list[Rule] = []
     with together() as part:
         for use, label in _labelled(rules, part):
+            told.append(_rule(use, label))
             with part():
-                scope = RuleScope(builder, owner, label, (node_id,), use.at, resolve_name, marks=marks)
-                found = tuple(use.descriptor.make(use.params, scope))
+                scope = RuleScope(builder, owner, label, (node_id,), use.at, resolve_name, marks=marks, lookups=lookups)
+                with meant(_means_the_epoch(use)):
+                    found = use.descriptor.make(use.params, scope)
+                if isinstance(found, TableViolation):
+                    table_rules.append(_table_rule(found, use, label))
+                    continue
                 match cast("RuleParams", use.params).on_fail:
                     case "reject" | "fail" as on_fail:
                         causes += [_cause(item, use, label, on_fail) for item in found]
@@ -72,8 +123,14 @@ def demand(
                         notes.append(_note(found, use, label, on_fail))
     names = builder.schema_of(node_id).names
     carried = tuple(Column(name, column(name)) for name in names)
+    looked_up = names
+    for lookup in lookups:
+        with meant(all(_means_the_epoch(use) for use in rules)):
+            node_id = builder.add(lookup.join(node_id, looked_up, at))
+        looked_up = (*looked_up, lookup.mark)
     if marks:
-        looked = Project(builder.unique_id(f"{owner}.rules.marks"), input=node_id, columns=(*carried, *marks), at=at)
+        carried_on = tuple(Column(name, column(name)) for name in looked_up)
+        looked = Project(builder.unique_id(f"{owner}.rules.marks"), input=node_id, columns=(*carried_on, *marks), at=at)
         with meant(all(_means_the_epoch(use) for use in rules)):
             node_id = builder.add(looked)
     check = Check(
@@ -81,17 +138,24 @@ def demand(
         input=node_id,
         causes=tuple(causes),
         notes=tuple(notes),
-        record=names if marks else None,
+        table_rules=tuple(table_rules),
+        rules=tuple(told),
+        record=names if marks or lookups else None,
         at=at,
     )
     node_id = builder.add(check)
-    if not marks:
+    if not marks and not lookups:
         return node_id
     return builder.add(Project(builder.unique_id(f"{owner}.rules.rows"), input=node_id, columns=carried, at=at))
 
 
 def _means_the_epoch(use: RuleUse) -> bool:
-    return not isinstance(use.params, AcrossRowsParams) or use.params.scope == "epoch"
+    return getattr(use.params, "scope", "epoch") == "epoch"
+
+
+def _rule(use: RuleUse, label: str) -> Rule:
+    params = cast("RuleParams | TableRuleParams", use.params)
+    return Rule(label, use.descriptor.name, use.descriptor.dimension or "validity", params.weight, params.on_fail)
 
 
 def _cause(found: Violation, use: RuleUse, label: str, on_fail: Literal["reject", "fail"]) -> Cause:
@@ -114,14 +178,21 @@ def _note(found: Sequence[Violation], use: RuleUse, label: str, on_fail: Literal
     return Note(label, exp.or_(*(item.violated for item in found)), on_fail, threshold=threshold, at=at or use.at)
 
 
+def _table_rule(found: TableViolation, use: RuleUse, label: str) -> TableRule:
+    on_fail = cast("TableRuleParams", use.params).on_fail
+    return TableRule(
+        label, found.measures, found.violated, found.message, found.columns, on_fail, found.beside, at=use.at
+    )
+
+
 def _labelled(
     rules: Sequence[RuleUse], part: Callable[[], AbstractContextManager[None]]
 ) -> Iterator[tuple[RuleUse, str]]:
     """Each with what rejects call it: its ``name``, else the rule's own, numbered from the second one on."""
-    named = {params.name for use in rules if (params := cast("RuleParams", use.params)).name is not None}
+    named = {params.name for use in rules if (params := cast("AnyRuleParams", use.params)).name is not None}
     seen: set[str] = set()
     for use in rules:
-        label = cast("RuleParams", use.params).name
+        label = cast("AnyRuleParams", use.params).name
         if label is None:
             label = _free(use.descriptor.name, seen | named)
         elif label in seen:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from penstock.compile.incremental import parts_of, whole
 from penstock.connectors.api import Size
 from penstock.errors import Problem
-from penstock.graph.nodes import Join, Write
+from penstock.graph.nodes import Check, Join, Write
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -90,6 +90,8 @@ def _driving(graph: Graph, node_id: str) -> frozenset[str]:
     match node:
         case Join(left=left, right=right, how=how):
             return _driving(graph, right if how == "right" else left)
+        case Check(input=source):
+            return _driving(graph, source)
         case _ if not node.inputs:
             return frozenset({node_id})
         case _:
@@ -117,7 +119,7 @@ def _obstacle(graph: Graph, new: Mapping[str, str], *, free: Collection[str]) ->
             return f'"{node.id}" reads the table of "{sink}" beside the rows that are cut'
         if isinstance(node, Write) or node.id in free:
             continue
-        what = whole(node, parts)
+        what = "measures all rows" if isinstance(node, Check) and node.table_rules else whole(node, parts)
         if what is not None:
             return f'"{node.id}" {what}'
     return None

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 BESIDE_A_STEP: Final = ("name", "scope", "description")
 # Parameters of rules (rules/params.py), which may stand beside the name too.
-BESIDE_A_RULE: Final = ("name", "on_fail", "max_rows", "max_share", "scope", "description")
+BESIDE_A_RULE: Final = ("name", "on_fail", "max_rows", "max_share", "weight", "scope", "description")
 
 
 @dataclass(slots=True)

@@ -61,7 +61,9 @@ class NodeCounts:
     an explode whose list was empty or null; ``rejected`` records at a source that never became rows. A source's ``into``
     stands under the node's own id: the records that were handed over, by the input's own count where it has one, and as
     many as came out and were rejected where it has none. ``noted``: of a check, by the rule, rows that violate one which
-    lets them pass.
+    lets them pass; ``refused``, by the rule, rows that it rejected; ``measured``, by the rule, what one about all rows
+    measured, by the metric, None where there was nothing to measure; ``broken``, by the rule, what is to be said of one that
+    they violate.
     """
 
     into: Mapping[str, int]
@@ -70,6 +72,9 @@ class NodeCounts:
     empty: int = 0
     rejected: int = 0
     noted: Mapping[str, int] = field(default_factory=dict)
+    refused: Mapping[str, int] = field(default_factory=dict)
+    measured: Mapping[str, Mapping[str, float | None]] = field(default_factory=dict)
+    broken: Mapping[str, str] = field(default_factory=dict)
 
 
 class RejectStore(Protocol):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from sqlglot import exp
 
-from penstock.graph.nodes import Cause, Column, Note, SortKey
+from penstock.graph.nodes import Cause, Column, Note, SortKey, TableRule
 from penstock.trees import call
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from penstock.graph.graph import Graph
     from penstock.graph.nodes import Node
 
-_Item = TypeVar("_Item", bound="Node | Cause | Column | Note | SortKey")
+_Item = TypeVar("_Item", bound="Node | Cause | Column | Note | SortKey | TableRule")
 # By tree or by the name of a function that SQLGlot has no tree for: the type of what it gives, in UTC.
 _TREES: Final[dict[type[exp.Expr], exp.DType]] = {
     exp.CurrentTimestamp: exp.DType.TIMESTAMPTZ,
@@ -51,7 +51,7 @@ def _value(value: object, moment: datetime) -> object:
     match value:
         case exp.Expr():
             return value.transform(_told, moment) if any(map(_asks, value.walk())) else value
-        case Column() | Cause() | Note() | SortKey():
+        case Column() | Cause() | Note() | SortKey() | TableRule():
             return _bound(value, moment)
         case tuple():
             items = tuple(_value(item, moment) for item in value)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -102,6 +102,38 @@ class Note:
     at: Location | None = field(default=None, compare=False)
 
 
+@dataclass(frozen=True, slots=True)
+class TableRule:
+    """A rule about all rows that come in, together. ``measures`` are numbers: aggregates over the rows, by the metric's
+    name. ``violated`` true means that the rows violate the rule, null and false that they do not; it and ``message``, a SQL
+    text expression, name measures, and by ``OTHER`` columns of the node ``beside``, which has one row. ``columns`` are those
+    that the message tells of: one that is labelled hides it.
+    """
+
+    code: str
+    measures: tuple[Column, ...]
+    violated: exp.Expr
+    message: exp.Expr
+    columns: tuple[str, ...]
+    on_fail: Literal["warn", "fail", "info"]
+    beside: str | None = None
+    at: Location | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What reports call a rule of the document: ``code`` as its causes, notes and measures have it, ``kind`` its name in the
+    catalogue.
+    """
+
+    code: str
+    kind: str
+    dimension: str
+    weight: float
+    on_fail: str
+
+
+OTHER: Final = "other"
 JoinKind: TypeAlias = Literal["inner", "left", "right", "full", "cross", "semi", "anti", "asof", "asof_left"]
 
 
@@ -196,13 +228,25 @@ class Filter(_OneInput):
 class Check(_OneInput):
     """Sends rows with at least one violated cause to rejects, and passes the others on unchanged.
 
-    ``notes`` are counted over all rows that come in, also over those that are rejected. ``record`` are the columns that a reject shows, None: all; the others are the compiler's own.
+    ``notes`` are counted over all rows that come in, also over those that are rejected; ``table_rules`` are about these as
+    well. ``record`` are the columns that a reject shows, None: all; the others are the compiler's own.
     """
 
     causes: tuple[Cause, ...]
     record: tuple[str, ...] | None = None
     notes: tuple[Note, ...] = ()
+    table_rules: tuple[TableRule, ...] = ()
+    rules: tuple[Rule, ...] = field(default=(), compare=False)
     kind = NodeKind.CHECK
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        return (self.input, *self.beside)
+
+    @property
+    def beside(self) -> tuple[str, ...]:
+        """The nodes of one row that its rules compare with; none of their rows is the check's."""
+        return tuple(dict.fromkeys(rule.beside for rule in self.table_rules if rule.beside is not None))
 
     @property
     def demands(self) -> tuple[Cause | Note, ...]:

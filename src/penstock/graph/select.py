@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, assert_never, cast
 from sqlglot import exp
 
 from penstock.graph.nodes import (
+    OTHER,
     Aggregate,
     Check,
     Column,
@@ -30,14 +31,15 @@ from penstock.graph.nodes import (
     Union,
     Write,
 )
-from penstock.trees import call, column, identifier, relation
+from penstock.trees import call, column, field_of, identifier, relation, struct
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
-    from penstock.graph.nodes import Cause, Note
+    from penstock.graph.nodes import Cause, Note, TableRule
 
 _ROW_HASH: Final = "row_hash"
+_ROWS, _MEASURED = "rows", "measured"
 
 
 def to_select(node: Node, name: Callable[[str], exp.Table] = relation) -> exp.Query:
@@ -90,6 +92,52 @@ def violated(causes: Sequence[Cause | Note]) -> exp.Expr:
     """True where at least one cause is violated; never null."""
     conditions = [exp.func("coalesce", cause.violated.copy(), exp.false()) for cause in causes]
     return exp.Paren(this=exp.or_(*conditions)) if conditions else exp.false()
+
+
+def measured_columns(node: Check) -> tuple[str, ...]:
+    """The columns of its input that its rules about all rows measure, in the input's order."""
+    values = [item.value for rule in node.table_rules for item in rule.measures]
+    named = {found.name for value in values for found in value.find_all(exp.Column)}
+    return tuple(name for name in (node.schema.names if node.schema is not None else ()) if name in named)
+
+
+def judged(node: Check, rows: exp.Query, others: Mapping[str, exp.Query]) -> exp.Select:
+    """One row: for each rule about all rows, by its code, a struct of ``measures`` (a struct of DOUBLE by the metric),
+    ``violated`` and ``message``. ``rows`` are those that come in, with the measured columns at least; ``others`` the rows
+    of the nodes beside it.
+    """
+    measures = [
+        exp.alias_(struct({item.name: item.value for item in rule.measures}), identifier(rule.code))
+        for rule in node.table_rules
+    ]
+    measured = exp.select(*measures).from_(rows.subquery(identifier(_ROWS)))
+    verdicts = [exp.alias_(_verdict(rule), identifier(rule.code)) for rule in node.table_rules]
+    select = exp.select(*verdicts).from_(measured.subquery(identifier(_MEASURED)))
+    for name in node.beside:
+        select = select.join(others[name].subquery(identifier(name)), join_type="cross")
+    return select
+
+
+def _verdict(rule: TableRule) -> exp.Struct:
+    def of_measure(tree: exp.Expr) -> exp.Expr:
+        if not isinstance(tree, exp.Column):
+            return tree
+        if tree.table == OTHER:
+            return column(tree.name, rule.beside)
+        return field_of(column(rule.code, _MEASURED), tree.name)
+
+    double = exp.DataType.build("double")
+    figures = {
+        item.name: exp.Cast(this=field_of(column(rule.code, _MEASURED), item.name), to=double.copy())
+        for item in rule.measures
+    }
+    return struct(
+        {
+            "measures": struct(figures),
+            "violated": exp.func("coalesce", rule.violated.copy().transform(of_measure), exp.false()),
+            "message": rule.message.copy().transform(of_measure),
+        }
+    )
 
 
 def keep(select: exp.Select, condition: exp.Expr) -> exp.Select:
@@ -200,4 +248,14 @@ def _query(node: Query, name: Callable[[str], exp.Table]) -> exp.Query:
     return cast("exp.Query", query)
 
 
-__all__ = ["keep", "order", "projections", "sample_hash", "says_something", "to_select", "violated"]
+__all__ = [
+    "judged",
+    "keep",
+    "measured_columns",
+    "order",
+    "projections",
+    "sample_hash",
+    "says_something",
+    "to_select",
+    "violated",
+]

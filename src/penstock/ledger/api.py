@@ -8,7 +8,7 @@ also LED-2xx, as its driver classifies what happened.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
@@ -100,9 +100,31 @@ class RejectFile:
 
 
 @dataclass(frozen=True, slots=True)
+class RuleResult:
+    """What a rule found of the rows that came into its node in one epoch. ``rule`` is its name there, ``kind`` that of the
+    catalogue. ``violating`` are rows, None of a rule about all rows; of such a one ``measured`` has figures by the metric
+    (None: there was nothing to measure), and ``broken`` what is to be said where the rows violate it.
+    """
+
+    rule: str
+    kind: str
+    dimension: str
+    weight: float
+    on_fail: str
+    violating: int | None = None
+    measured: Mapping[str, float | None] = field(default_factory=dict)
+    broken: str | None = None
+
+    def after(self, earlier: RuleResult) -> RuleResult:
+        """The same rule over both epochs."""
+        rows = None if self.violating is None else self.violating + (earlier.violating or 0)
+        return replace(self, violating=rows, broken=self.broken or earlier.broken)
+
+
+@dataclass(frozen=True, slots=True)
 class NodeBalance:
     """The account of one node in one epoch; ``kind`` is a graph.NodeKind. Columns of document.md's ``run --json``; ``noted``: of a check,
-    by the rule, rows that violate one which lets them pass.
+    by the rule, rows that violate one which lets them pass; ``rules``: what each of its rules found.
     """
 
     node: str
@@ -115,6 +137,7 @@ class NodeBalance:
     unmatched: Mapping[str, int] = field(default_factory=dict)
     empty: int = 0
     noted: Mapping[str, int] = field(default_factory=dict)
+    rules: tuple[RuleResult, ...] = ()
 
     def plus(self, later: NodeBalance) -> NodeBalance:
         """The same node over both epochs."""
@@ -129,7 +152,14 @@ class NodeBalance:
             _added(self.unmatched, later.unmatched),
             self.empty + later.empty,
             _added(self.noted, later.noted),
+            _over_both(self.rules, later.rules),
         )
+
+
+def _over_both(earlier: Sequence[RuleResult], later: Sequence[RuleResult]) -> tuple[RuleResult, ...]:
+    """Rows of both; figures of the later one, and what was said last."""
+    before = {found.rule: found for found in earlier}
+    return tuple(found.after(before[found.rule]) if found.rule in before else found for found in later)
 
 
 def _added(one: Mapping[str, int], other: Mapping[str, int]) -> Mapping[str, int]:
@@ -317,6 +347,10 @@ class Ledger(Protocol):
 
     def balance(self, run_id: str) -> Mapping[int, Sequence[NodeBalance]]:
         """By epoch number."""
+        ...
+
+    def history(self, key: PipelineKey, *, limit: int) -> Sequence[tuple[EpochRecord, Sequence[NodeBalance]]]:
+        """The sealed epochs of all incarnations with their balance, newest first."""
         ...
 
     def receipts(self, run_id: str) -> Mapping[int, Mapping[str, Receipt]]:

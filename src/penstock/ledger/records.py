@@ -16,6 +16,7 @@ from penstock.ledger.api import (
     Range,
     RejectEntry,
     RejectFile,
+    RuleResult,
     RunRecord,
     RunStatus,
 )
@@ -171,7 +172,10 @@ def to_schema(row: Row) -> Schema:
 
 
 def to_balance(stored: Sequence[Mapping[str, Any]]) -> list[NodeBalance]:
-    return [NodeBalance(**item) for item in stored]
+    return [
+        NodeBalance(**{**item, "rules": tuple(RuleResult(**found) for found in item.get("rules", ()))})
+        for item in stored
+    ]
 
 
 def to_receipts(stored: Mapping[str, Mapping[str, Any]]) -> dict[str, Receipt]:

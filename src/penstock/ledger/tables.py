@@ -160,6 +160,9 @@ LAST_SEALED: Final = (
 SEALED_SINCE: Final = (
     "select * from epochs where status = 'sealed' and number >= :since and " + _HISTORY + " order by number"
 )
+HISTORY: Final = (
+    "select * from epochs where status = 'sealed' and " + _KEY + " order by sealed_at desc, number desc limit :limit"
+)
 EPOCHS_OF_RUN: Final = "select * from epochs where run_id = :run_id order by number"
 
 PUT_POSITION: Final = """

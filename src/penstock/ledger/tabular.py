@@ -282,6 +282,11 @@ class TabularLedger(ABC):
         for source, schema in schemas.items():
             self._write(tables.PUT_SCHEMA, records.of_schema(lease.key, source, schema))
 
+    @transaction
+    def history(self, key: PipelineKey, *, limit: int) -> Sequence[tuple[EpochRecord, Sequence[NodeBalance]]]:
+        rows = self._rows(tables.HISTORY, **records.of_key(key), limit=limit)
+        return [(records.to_epoch(row), records.to_balance(row["balance"])) for row in rows]
+
     def balance(self, run_id: str) -> Mapping[int, Sequence[NodeBalance]]:
         return {number: records.to_balance(row["balance"]) for number, row in self._sealed(run_id).items()}
 

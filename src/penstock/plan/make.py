@@ -110,19 +110,23 @@ def _shared(part: Graph, pipeline: Pipeline, spooled: set[str]) -> Iterable[Shar
 
 
 def _ends(part: Graph) -> dict[str, frozenset[str]]:
-    """The statements that need each node: those of Writes and of Python steps."""
+    """The statements that need each node: those of Writes, of Python steps, and of what checks compare with."""
     ends: dict[str, frozenset[str]] = {}
     for node in reversed(part.nodes):
         if isinstance(node, Write):
             ends[node.id] = frozenset({node.id})
         else:
             ends[node.id] = frozenset().union(
-                *(
-                    {consumer} if isinstance(part[consumer], Python) else ends[consumer]
-                    for consumer in part.consumers[node.id]
-                )
+                *(_end(node, part[consumer], ends) for consumer in part.consumers[node.id])
             )
     return ends
+
+
+def _end(node: Node, consumer: Node, ends: Mapping[str, frozenset[str]]) -> frozenset[str]:
+    """The statements that need a node for one that reads it: what a check compares with is computed before it."""
+    if isinstance(consumer, Check) and node.id in consumer.beside:
+        return frozenset({node.id})
+    return frozenset({consumer.id}) if isinstance(consumer, Python) else ends[consumer.id]
 
 
 def _must_stay(node: Read, part: Graph, *, pipeline: Pipeline, spooled: set[str]) -> bool:

@@ -51,6 +51,7 @@ def make(params: CompareColumnsParams, scope: Scope) -> Sequence[Violation]:
 COMPARE_COLUMNS = Descriptor(
     name="compare_columns",
     group="rules",
+    dimension="consistency",
     summary="Two columns of each row stand in a relation.",
     params=CompareColumnsParams,
     make=make,

@@ -54,6 +54,7 @@ def make(params: DateFormatParams, scope: Scope) -> Sequence[Violation]:
 DATE_FORMAT = Descriptor(
     name="date_format",
     group="rules",
+    dimension="validity",
     summary="Every text of a column is a date or a time in one format.",
     params=DateFormatParams,
     make=make,

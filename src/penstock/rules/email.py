@@ -38,6 +38,7 @@ def make(params: EmailParams, scope: Scope) -> Sequence[Violation]:
 EMAIL = Descriptor(
     name="email",
     group="rules",
+    dimension="validity",
     summary="Every text of the columns has the form of an email address.",
     params=EmailParams,
     make=make,

@@ -52,6 +52,7 @@ def make(params: ExpressionParams, scope: Scope) -> Sequence[Violation]:
 EXPRESSION = Descriptor(
     name="expression",
     group="rules",
+    dimension="consistency",
     summary="A condition is true of every row.",
     params=ExpressionParams,
     make=make,

@@ -48,6 +48,7 @@ def is_one_of(params: InSetParams, scope: Scope) -> tuple[exp.Column, exp.In]:
 IN_SET = Descriptor(
     name="in_set",
     group="rules",
+    dimension="validity",
     summary="Every value of a column is one of a list.",
     params=InSetParams,
     make=make,

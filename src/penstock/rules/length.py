@@ -56,6 +56,7 @@ def _violations(params: LengthParams, column: exp.Column) -> Iterator[Violation]
 LENGTH = Descriptor(
     name="length",
     group="rules",
+    dimension="validity",
     summary="Every text or list of a column is as long as it should be.",
     params=LengthParams,
     make=make,

@@ -77,6 +77,7 @@ def make(params: MonotonicParams, scope: Scope) -> Sequence[Violation]:
 MONOTONIC = Descriptor(
     name="monotonic",
     group="rules",
+    dimension="consistency",
     summary="A column never goes back along an order.",
     params=MonotonicParams,
     make=make,

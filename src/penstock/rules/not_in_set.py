@@ -28,6 +28,7 @@ def make(params: NotInSetParams, scope: Scope) -> Sequence[Violation]:
 NOT_IN_SET = Descriptor(
     name="not_in_set",
     group="rules",
+    dimension="validity",
     summary="No value of a column is one of a list.",
     params=NotInSetParams,
     make=make,

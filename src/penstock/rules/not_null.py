@@ -41,6 +41,7 @@ def null_in(column: exp.Column) -> Violation:
 NOT_NULL = Descriptor(
     name="not_null",
     group="rules",
+    dimension="completeness",
     summary="No value of the columns is null.",
     params=NotNullParams,
     make=make,

@@ -14,13 +14,32 @@ if TYPE_CHECKING:
     from typing import Self
 
 
-class RuleParams(StepParams):
+class AnyRuleParams(StepParams):
     """They may stand beside the rule's name too, which is where they stand beside a short form."""
 
     name: Name | None = Field(
         default=None,
-        description="What rejects call it, unique among the rules of one place; unsaid, the rule's own name.",
+        description="What rejects and reports call it, unique among the rules of one place; unsaid, the rule's own name.",
     )
+    weight: float = Field(
+        default=1, ge=0, allow_inf_nan=False, description="How much it counts in the quality score, beside other rules."
+    )
+    description: str = Field(default="", description="What it is for, for people.")
+
+
+class TableRuleParams(AnyRuleParams):
+    """Of a rule about all rows together."""
+
+    on_fail: Literal["warn", "fail", "info"] = Field(
+        default="warn",
+        description="What comes of rows that violate it: a warning, a run that fails before anything is committed, or a "
+        "figure in the report.",
+    )
+
+
+class RuleParams(AnyRuleParams):
+    """Of a rule about rows, each by itself."""
+
     on_fail: Literal["reject", "warn", "fail", "info"] = Field(
         default="reject",
         description="What a row does that violates it: it goes to rejects, passes and is told with a warning, fails the run, "
@@ -30,7 +49,6 @@ class RuleParams(StepParams):
     max_share: Share | None = Field(
         default=None, description="A larger share of the rows than that violate it: the run fails."
     )
-    description: str = Field(default="", description="What it is for, for people.")
 
     @model_validator(mode="after")
     def _thresholds_mean_something(self) -> Self:

@@ -34,6 +34,7 @@ def make(params: PatternParams, scope: Scope) -> Sequence[Violation]:
 PATTERN = Descriptor(
     name="pattern",
     group="rules",
+    dimension="validity",
     summary="Every text of a column matches a regular expression as a whole.",
     params=PatternParams,
     make=make,

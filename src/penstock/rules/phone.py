@@ -43,6 +43,7 @@ def make(params: PhoneParams, scope: Scope) -> Sequence[Violation]:
 PHONE = Descriptor(
     name="phone",
     group="rules",
+    dimension="validity",
     summary="Every text of the columns is a telephone number in the international form of E.164.",
     params=PhoneParams,
     make=make,

@@ -113,6 +113,7 @@ def make(params: PostcodeParams, scope: Scope) -> Sequence[Violation]:
 POSTCODE = Descriptor(
     name="postcode",
     group="rules",
+    dimension="validity",
     summary="Every text of a column is a postcode of its country, by form.",
     params=PostcodeParams,
     make=make,

@@ -33,6 +33,7 @@ def make(params: PrimaryKeyParams, scope: Scope) -> Sequence[Violation]:
 PRIMARY_KEY = Descriptor(
     name="primary_key",
     group="rules",
+    dimension="uniqueness",
     summary="The columns tell every row from every other, and none of them is null.",
     params=PrimaryKeyParams,
     make=make,

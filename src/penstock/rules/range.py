@@ -88,6 +88,7 @@ def _violations(params: RangeParams, scope: Scope) -> Iterator[Violation]:
 RANGE = Descriptor(
     name="range",
     group="rules",
+    dimension="validity",
     summary="Every value of a column lies between bounds.",
     params=RangeParams,
     make=make,

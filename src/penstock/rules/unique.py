@@ -65,6 +65,7 @@ def repeated(scope: Scope, columns: Sequence[exp.Column], sorting: Sequence[exp.
 UNIQUE = Descriptor(
     name="unique",
     group="rules",
+    dimension="uniqueness",
     summary="No two rows have the same values in the columns.",
     params=UniqueParams,
     make=make,

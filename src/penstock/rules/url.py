@@ -38,6 +38,7 @@ def make(params: UrlParams, scope: Scope) -> Sequence[Violation]:
 URL = Descriptor(
     name="url",
     group="rules",
+    dimension="validity",
     summary="Every text of the columns has the form of an absolute http or https URL.",
     params=UrlParams,
     make=make,

@@ -9,9 +9,9 @@ from sqlglot import exp
 from penstock.errors import ConfigError
 from penstock.rules.api import Violation
 from penstock.steps.rewrite import shown
-from penstock.trees import call, matches
-from penstock.types.families import Family, family
-from penstock.types.logical import FLOAT32, FLOAT64, STRING, Kind, List
+from penstock.trees import call, column, matches
+from penstock.types.families import Family, comparable, family
+from penstock.types.logical import FLOAT32, FLOAT64, JSON, STRING, Kind, List
 
 if TYPE_CHECKING:
     from penstock.rules.api import Scope
@@ -29,11 +29,70 @@ def ordered_column(scope: Scope, name: str) -> exp.Column:
     return column
 
 
+def instant_column(scope: Scope, name: str) -> exp.Column:
+    """A column of dates or timestamps. Raises ConfigError CMP-203, CMP-371."""
+    column = scope.column(name)
+    if family(scope.schema[column.name].type) is not Family.INSTANT:
+        raise _unfit(scope, name, column, "the rule is about dates and timestamps")
+    return column
+
+
+def number_column(scope: Scope, name: str) -> exp.Column:
+    """A column of numbers. Raises ConfigError CMP-203, CMP-371."""
+    column = scope.column(name)
+    if family(scope.schema[column.name].type) is not Family.NUMBER:
+        raise _unfit(scope, name, column, "the rule is about numbers")
+    return column
+
+
+def column_of(scope: Scope, node: str, called: str, name: str) -> exp.Column:
+    """A column of another node, which the document calls so. Raises ConfigError CMP-203."""
+    schema = scope.schema_of(node)
+    if name not in schema:
+        raise ConfigError(
+            "CMP-203",
+            f'column "{name}" does not exist in "{called}"',
+            at=getattr(name, "at", None) or scope.at,
+            detail=f'"{called}" has the columns {", ".join(schema.names)}.',
+        )
+    return column(str(name))
+
+
+def number_of(scope: Scope, node: str, called: str, name: str) -> exp.Column:
+    """A column of numbers of another node. Raises ConfigError CMP-203, CMP-371."""
+    found = column_of(scope, node, called, name)
+    if family(scope.schema_of(node)[found.name].type) is not Family.NUMBER:
+        raise _unfit(scope, name, found, "the rule is about numbers", node)
+    return found
+
+
+def same_kind(scope: Scope, one: exp.Column, node: str, other: exp.Column) -> None:
+    """Whether values of a column are values of another node's column too. Raises ConfigError CMP-242: also for floating
+    point beside other numbers, of which several are one and the same there.
+    """
+    kinds = scope.schema[one.name].type, scope.schema_of(node)[other.name].type
+    floats = [kind in (FLOAT32, FLOAT64) for kind in kinds]
+    if not comparable(*kinds) or floats[0] != floats[1]:
+        scope.fail(
+            "CMP-242",
+            f'"{one.name}", which is {kinds[0]}, cannot be compared with "{other.name}", which is {kinds[1]}',
+            hint="cast one of them in a step before",
+        )
+
+
 def text_column(scope: Scope, name: str) -> exp.Column:
     """A column of text. Raises ConfigError CMP-203, CMP-371."""
     column = scope.column(name)
     if scope.schema[column.name].type != STRING:
         raise _unfit(scope, name, column, "the rule is about text")
+    return column
+
+
+def json_column(scope: Scope, name: str) -> exp.Column:
+    """A column of JSON or of text. Raises ConfigError CMP-203, CMP-371."""
+    column = scope.column(name)
+    if scope.schema[column.name].type not in (JSON, STRING):
+        raise _unfit(scope, name, column, "the rule is about JSON, and text that is JSON")
     return column
 
 
@@ -60,8 +119,8 @@ def unlike(scope: Scope, name: str, pattern: str, words: str) -> Violation:
     return Violation(exp.Not(this=matches(column, pattern)), shown(column.name, column, words), column.name)
 
 
-def _unfit(scope: Scope, name: str, column: exp.Column, why: str) -> ConfigError:
-    kind = scope.schema[column.name].type
+def _unfit(scope: Scope, name: str, column: exp.Column, why: str, node: str | None = None) -> ConfigError:
+    kind = (scope.schema if node is None else scope.schema_of(node))[column.name].type
     return ConfigError(
         "CMP-371", f'column "{column.name}" is {kind}', at=getattr(name, "at", None) or scope.at, detail=f"{why}."
     )

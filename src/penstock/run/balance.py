@@ -26,7 +26,7 @@ from penstock.graph.nodes import (
     Union,
     Write,
 )
-from penstock.ledger.api import NodeBalance
+from penstock.ledger.api import NodeBalance, RuleResult
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from penstock.connectors.api import Receipt, Staged
     from penstock.engines.api import NodeCounts
     from penstock.graph import Graph, Node
+    from penstock.graph.nodes import Rule
     from penstock.ledger.api import RejectFile
 
 _FILTERS = frozenset({NodeKind.FILTER, NodeKind.LIMIT, NodeKind.SAMPLE})
@@ -58,6 +59,21 @@ def _entry(node: Node, counts: NodeCounts) -> NodeBalance:
         unmatched=counts.unmatched,
         empty=counts.empty,
         noted=counts.noted,
+        rules=tuple(_result(rule, counts) for rule in node.rules) if isinstance(node, Check) else (),
+    )
+
+
+def _result(rule: Rule, counts: NodeCounts) -> RuleResult:
+    of_all = rule.code in counts.measured
+    return RuleResult(
+        rule.code,
+        rule.kind,
+        rule.dimension,
+        rule.weight,
+        rule.on_fail,
+        violating=None if of_all else counts.noted.get(rule.code, counts.refused.get(rule.code, 0)),
+        measured=counts.measured.get(rule.code, {}),
+        broken=counts.broken.get(rule.code),
     )
 
 

@@ -195,6 +195,7 @@ def to_json(descriptor: Descriptor) -> dict[str, Any]:
         "capabilities": sorted(item.value for item in descriptor.capabilities),
         "modes": list(descriptor.modes),
         "extra": descriptor.extra,
+        "dimension": descriptor.dimension,
         "parameters": [
             {
                 "name": item.name,

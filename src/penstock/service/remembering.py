@@ -40,7 +40,9 @@ __all__ = [
     "RunRecord",
     "export",
     "list_runs",
+    "no_run",
     "rejects",
+    "run_of",
     "show_run",
 ]
 
@@ -91,15 +93,16 @@ def show_run(settings: Settings, run_id: str | None) -> RunDetails:
     with _ledger(settings) as (ledger, _):
         newest = ledger.runs(limit=1) if ledger is not None else ()
         if ledger is None or not newest:
-            raise _no_run(run_id)
-        run = newest[0] if run_id is None else _run(ledger, run_id)
+            raise no_run(run_id)
+        run = newest[0] if run_id is None else run_of(ledger, run_id)
         return RunDetails(run, ledger.epochs(run.run_id), ledger.receipts(run.run_id), ledger.balance(run.run_id))
 
 
-def _run(ledger: Ledger, run_id: str) -> RunRecord:
+def run_of(ledger: Ledger, run_id: str) -> RunRecord:
+    """The run of that id, or of a prefix that fits one. Raises ConfigError LED-130, LED-133."""
     found = ledger.runs_beginning(run_id, limit=_LISTED + 1)
     if not found:
-        raise _no_run(run_id)
+        raise no_run(run_id)
     if len(found) > 1:
         ids = [run.run_id for run in found]
         listed = ", ".join(ids) if len(ids) <= _LISTED else f"{', '.join(ids[:_LISTED])} and older ones"
@@ -112,7 +115,8 @@ def _run(ledger: Ledger, run_id: str) -> RunRecord:
     return found[0]
 
 
-def _no_run(run_id: str | None) -> ConfigError:
+def no_run(run_id: str | None) -> ConfigError:
+    """LED-130; None: where none was asked for by its id."""
     return ConfigError(
         "LED-130",
         "nothing has been run yet" if run_id is None else f'there is no run "{run_id}"',
@@ -206,12 +210,12 @@ def rejects(
     with _ledger(settings) as (ledger, project):
         if ledger is None:
             if run_id is not None:
-                raise _no_run(run_id)
+                raise no_run(run_id)
             return Rejected(None, (), project.state, project.root)
-        run = _run(ledger, run_id) if run_id is not None else None
+        run = run_of(ledger, run_id) if run_id is not None else None
         entries = ledger.rejects(run_id=run.run_id if run is not None else None)
         if run is None and entries:
-            run = _run(ledger, entries[0].run_id)
+            run = run_of(ledger, entries[0].run_id)
         found = [entry for entry in entries if run is not None and entry.run_id == run.run_id]
         if node is not None:
             if run is not None:

@@ -181,6 +181,9 @@ def _balance_json(epochs: Sequence[SealedEpoch]) -> dict[str, Any]:
             node["unmatched"] = dict(entry.unmatched)
         if entry.noted:
             node["noted"] = dict(entry.noted)
+        measured = {rule.rule: dict(rule.measured) for rule in entry.rules if rule.measured}
+        if measured:
+            node["measured"] = measured  # of the last epoch
         if entry.empty:
             node["empty"] = entry.empty
     return found

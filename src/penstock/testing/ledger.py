@@ -21,6 +21,7 @@ from penstock.ledger.api import (
     PipelineKey,
     Range,
     RejectFile,
+    RuleResult,
     RunRecord,
     RunStatus,
     Seal,
@@ -39,7 +40,18 @@ OTHER = PipelineKey("project", "prod", "pipeline")
 BALANCE = (
     NodeBalance("a", "read", {"a": 5}, 4, rejected=1),
     NodeBalance("x.join", "join", {"a": 4, "b": 2}, 3, unmatched={"a": 1, "b": 0}),
-    NodeBalance("x.rules", "check", {"x.join": 3}, 3, noted={"range": 1, "range_2": 0}),
+    NodeBalance(
+        "x.rules",
+        "check",
+        {"x.join": 3},
+        3,
+        noted={"range": 1, "range_2": 0},
+        rules=(
+            RuleResult("range", "range", "validity", 1, "warn", 1),
+            RuleResult("range_2", "range", "validity", 0.5, "reject", 0),
+            RuleResult("sum", "sum_equals", "accuracy", 2, "warn", None, {"sum": 0.1, "age_s": None}, "ä"),
+        ),
+    ),
 )
 REJECTS = (
     RejectFile(
@@ -226,6 +238,16 @@ class LedgerConformance(ABC):
         assert ledger.last_sealed(OTHER) is None
         ledger.new_incarnation(lease)
         assert ledger.last_sealed(KEY) is None
+
+    def test_the_history_of_a_pipeline_is_what_its_sealed_epochs_balanced_to(self, ledger: Ledger) -> None:
+        lease = self.take(ledger)
+        first, second = self.sealed(ledger, lease), self.sealed(ledger, lease, 2)
+        ledger.plan_epoch(self.epoch(lease, 3, attempt="a3"))
+        found = ledger.history(KEY, limit=9)
+        assert [epoch.number for epoch, _ in found] == [second.number, first.number]
+        assert [tuple(entries) for _, entries in found] == [BALANCE, BALANCE]
+        assert [epoch.number for epoch, _ in ledger.history(KEY, limit=1)] == [2]
+        assert ledger.history(OTHER, limit=9) == []
 
     def test_a_retry_keeps_the_ranges_under_a_new_attempt(self, ledger: Ledger) -> None:
         lease = self.take(ledger)

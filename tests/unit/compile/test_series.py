@@ -59,6 +59,19 @@ def test_what_needs_more_is_one_epoch_and_says_why(steps: tuple[str, ...], words
     assert warning.severity == "warning"
 
 
+def _rules(rule: str) -> str:
+    return f"transforms:\n  t: {{from: big, rules: [{rule}]}}\nsinks:\n  out: {{from: t, type: safe}}\n"
+
+
+def test_a_rule_about_all_rows_needs_all_of_them_and_one_about_a_key_of_another_node_does_not() -> None:
+    whole = _compiled(_rules("{row_count: {min: 1}}"))
+    assert whole.series is None
+    assert "measures all rows" in next(item.message for item in whole.warnings if item.code == "CMP-357")
+    cut = _compiled(_rules("{referential: {columns: id, to: other}}"))
+    assert cut.series is not None
+    assert cut.series.sources == ("big",)
+
+
 def test_sinks_that_would_be_wrong_before_the_end_wait() -> None:
     compiled = _compiled(
         "sinks:\n"

@@ -8,7 +8,8 @@ from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 import pytest
-from demands import held, passing, wrong
+from demands import document, held, passing, wrong
+from harness import compile_document, run_document
 
 from penstock import registry
 from penstock.rules.postcode import PATTERNS
@@ -125,7 +126,20 @@ _EACH = {
     "unique": "unique: {columns: [n, t], order_by: d desc}",
     "primary_key": "primary_key: [n, t]",
     "monotonic": "monotonic: {column: f, order_by: d, partition_by: t}",
+    "referential": "referential: {columns: [n, t], to: more, on: [k, x]}",
+    "json_schema": "json_schema: {column: t, schema: {type: object}}",
+    "row_count": "row_count: {min: 1000}",
+    "null_share": "null_share: {columns: [n, t], max: 1 %}",
+    "distinct_count": "distinct_count: {column: n, max: 1}",
+    "distribution": "distribution: {column: n, mean: {min: 1}, stddev: {max: 1}, quantiles: {p50: {min: 1}}}",
+    "freshness": "freshness: {column: d, within: 1 day}",
+    "sum_equals": "sum_equals: {column: n, to: more, of: k}",
 }
+_MORE = {"k": "int64?", "x": "string?"}
+
+
+def held_beside(name, rows):
+    return run_document(document(f"- {_EACH[name]}", _TYPES, _MORE), {"rows": rows, "more": [{"k": 1, "x": "a"}]})
 
 
 def test_every_rule_is_here():
@@ -134,18 +148,18 @@ def test_every_rule_is_here():
 
 @pytest.mark.parametrize("name", _EACH)
 def test_a_row_of_nulls_passes_every_rule_that_does_not_speak_of_null(name):
-    ran = held(f"- {_EACH[name]}", _TYPES, [dict.fromkeys(_TYPES)] * 3)
+    ran = held_beside(name, [dict.fromkeys(_TYPES)] * 3)
     assert len(ran.rows) == (0 if name in {"not_null", "primary_key"} else 3)
 
 
 @pytest.mark.parametrize("name", _EACH)
 def test_an_empty_input_stays_empty(name):
-    assert held(f"- {_EACH[name]}", _TYPES, []).rows == []
+    assert held_beside(name, []).rows == []
 
 
 @pytest.mark.parametrize("name", _EACH)
 def test_the_columns_are_those_that_came_in(name):
-    assert held(f"- {_EACH[name]}", _TYPES, []).schema.names == tuple(_TYPES)
+    assert held_beside(name, []).schema.names == tuple(_TYPES)
 
 
 @pytest.mark.parametrize("name", _EACH)
@@ -153,6 +167,7 @@ def test_the_example_of_a_rule_compiles(name):
     columns = {
         **dict.fromkeys(("crude", "country", "series", "symbol", "contact", "homepage", "mobile", "zip"), "string?"),
         "delivered": "string?",
+        "payload": "json?",
         "price_usd": "float64?",
         "counter": "int64?",
         "low": "int64?",
@@ -161,9 +176,13 @@ def test_the_example_of_a_rule_compiles(name):
         "revised_at": "timestamp?",
         "read_at": "timestamp?",
         "meter": "int64?",
+        "amount": "decimal(12,2)?",
+        "customer_id": "int64?",
     }
     found = registry.find("rules", name)
-    assert wrong(f"- {found.example}", columns) == []
+    text = document(f"- {found.example}", columns, {"id": "int64?", "total": "decimal(12,2)?"})
+    other = next((word for word in ("customers", "orders") if f"to: {word}" in found.example), "more")
+    compile_document(text.replace("  more: {type", f"  {other}: {{type"))
     assert found.notes
 
 

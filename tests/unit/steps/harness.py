@@ -29,8 +29,9 @@ from penstock.document.read import Catalogue
 from penstock.engines.api import Engine
 from penstock.engines.duckdb.binder import schema_of
 from penstock.errors import ConfigError, Problem
+from penstock.graph.moment import at_moment
 from penstock.graph.nodes import Cause, Check, Column, Python, Read
-from penstock.graph.select import projections, to_select
+from penstock.graph.select import judged, projections, to_select
 from penstock.registry import Descriptor
 from penstock.trees import identifier, relation
 from penstock.types.arrow import to_arrow
@@ -38,7 +39,11 @@ from penstock.types.duckdb import from_duckdb
 from pipelines import pipeline_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
     from penstock.graph import Graph, Node
+    from penstock.graph.nodes import TableRule
     from penstock.types import Schema
 
 Rows = Sequence[Mapping[str, Any]] | pa.Table
@@ -101,6 +106,7 @@ class Ran:
     counts: dict[str, int]
     graph: Graph
     warnings: tuple[Problem, ...] = ()
+    judged: dict[str, dict[str, Any]] = field(default_factory=dict)  # of rules about all rows, by code
 
     @property
     def sql(self) -> dict[str, str]:
@@ -208,10 +214,18 @@ def run(
     return run_document(document(steps, columns, others), data, folder=folder)
 
 
-def run_document(text: str, data: Mapping[str, Rows], output: str = "result", *, folder: Path | None = None) -> Ran:
-    """A whole document over the rows of its sources; rows of the node that ``output`` stands for."""
+def run_document(
+    text: str,
+    data: Mapping[str, Rows],
+    output: str = "result",
+    *,
+    folder: Path | None = None,
+    moment: datetime | None = None,
+) -> Ran:
+    """A whole document over the rows of its sources; rows of the node that ``output`` stands for. It is ``moment`` now."""
     engine = TypingEngine()
     graph, warnings = compile_document(text, engine)
+    graph = graph if moment is None else at_moment(graph, moment)
     return _Run(graph, engine.connection, data, folder).outcome(graph.outputs[output], warnings)
 
 
@@ -226,6 +240,7 @@ class _Run:
     counts: dict[str, int] = field(default_factory=dict)
     rejected: list[Rejected] = field(default_factory=list)
     leaves: list[str] = field(default_factory=list)
+    judged: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def clear(self) -> None:
         for name in self.leaves:
@@ -238,7 +253,7 @@ class _Run:
             self.clear()
         schema = self.graph[output].schema
         assert schema is not None
-        return Ran(table.to_pylist(), schema, table, self.rejected, self.counts, self.graph, warnings)
+        return Ran(table.to_pylist(), schema, table, self.rejected, self.counts, self.graph, warnings, self.judged)
 
     def node(self, node: Node) -> pa.Table:
         match node:
@@ -248,6 +263,9 @@ class _Run:
                 self.leaf(node.id, self.call(node))
             case _:
                 self.selects[node.id] = to_select(node)
+        if isinstance(node, Check) and node.table_rules:
+            others = {name: relation_of(name) for name in node.beside}
+            self.judged |= self.fetch(judged(node, relation_of(node.input), others)).to_pylist()[0]
         table = self.verify(node)
         self.counts[node.id] = table.num_rows
         if isinstance(node, Check) and table.num_rows != self.counts[node.input]:
@@ -339,6 +357,13 @@ def compiled_text(text: str) -> str:
     return "\n".join([*shown, *(f"{problem.render()}\n" for problem in warnings)])
 
 
+def _rule_lines(rule: TableRule) -> Iterator[str]:
+    beside = f" beside {rule.beside}" if rule.beside is not None else ""
+    yield f"-- {rule.on_fail} {rule.code}{beside}: {rule.violated.sql(dialect='duckdb')}"
+    yield from (f"--   {item.name}: {item.value.sql(dialect='duckdb')}" for item in rule.measures)
+    yield f"--   {rule.message.sql(dialect='duckdb')}"
+
+
 def _node_text(node: Node) -> str:
     columns = ", ".join(str(item) for item in node.schema or ())
     lines = [f"-- {node.id}: {node.kind}", f"-- {columns}", to_select(node).sql(dialect="duckdb", pretty=True)]
@@ -347,4 +372,5 @@ def _node_text(node: Node) -> str:
             message = cause.message.sql(dialect="duckdb")
             lines.append(f"-- {cause.on_fail} {cause.code} of {cause.column}: {message}")
         lines += [f"-- {note.on_fail} {note.code}: {note.violated.sql(dialect='duckdb')}" for note in node.notes]
+        lines += [line for rule in node.table_rules for line in _rule_lines(rule)]
     return "\n".join(lines) + "\n"

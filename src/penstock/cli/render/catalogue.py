@@ -53,6 +53,8 @@ def component_page(item: Descriptor) -> Iterator[RenderableType]:
         yield Padding(Text(f"modes: {', '.join(item.modes)}"), (0, 0, 0, 2))
     if item.extra is not None:
         yield Padding(Text(f"needs: pip install 'penstock[{item.extra}]'"), (0, 0, 0, 2))
+    if item.dimension is not None:
+        yield Padding(Text(f"about: {item.dimension}"), (0, 0, 0, 2))
     for note in item.notes:
         yield Padding(Text(f"- {note}"), (0, 0, 0, 2))
     yield Padding(Syntax(item.example.strip(), "yaml", background_color="default", word_wrap=True), (1, 0, 1, 2))

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Final
 from sqlglot import exp
 
 from penstock.engines.duckdb.profile import tag_condition
-from penstock.graph.select import projections, to_select, violated
-from penstock.trees import call, column, identifier, is_null, relation
+from penstock.graph.select import measured_columns, projections, to_select, violated
+from penstock.trees import call, column, identifier, is_null, relation, struct
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,6 +39,7 @@ class Counted:
     empty: Difference | None = None
     extra: tuple[str, ...] = ()
     notes: Mapping[str, str] = field(default_factory=dict)  # by rule, the sequence that counts its rows
+    observer: str | None = None  # the function that takes the rows which are measured
 
     def noted_in(self, rows: Mapping[str, int]) -> dict[str, int]:
         return {rule: rows[sequence] for rule, sequence in self.notes.items()}
@@ -92,7 +93,8 @@ def _missing(name: str) -> exp.Expr:
 
 def counted_check(node: Check, tag: str) -> Counted:
     """The node's rows. A row that a note speaks of draws a number from the note's sequence, which is always more than
-    zero: the numbers drawn are those rows, and a row that it does not speak of costs what asking costs.
+    zero: the numbers drawn are those rows, and a row that it does not speak of costs what asking costs. What all rows are
+    measured by is handed to a function, which lets each pass.
     """
     condition: exp.Expr = exp.Not(this=violated(node.causes))
     notes: dict[str, str] = {}
@@ -102,8 +104,12 @@ def counted_check(node: Check, tag: str) -> Counted:
         passes = exp.Case(ifs=[exp.If(this=violated([note]), true=drawn)], default=exp.true())
         # One inside the other: every row is asked about, whatever becomes of it.
         condition = exp.Case(ifs=[exp.If(this=passes, true=exp.Paren(this=condition))])
+    observer = f"penstock_{tag}_rows" if node.table_rules else None
+    if observer is not None:
+        taken = call(observer, struct({name: column(name) for name in measured_columns(node)} or {"row": exp.true()}))
+        condition = exp.Case(ifs=[exp.If(this=taken, true=exp.Paren(this=condition))])
     select = exp.select("*").from_(relation(node.input))
-    return Counted(select.where(tag_condition(condition, tag), copy=False), out=tag, notes=notes)
+    return Counted(select.where(tag_condition(condition, tag), copy=False), out=tag, notes=notes, observer=observer)
 
 
 # ---------------------------------------------------------------- joins

@@ -12,9 +12,9 @@ from penstock.engines.duckdb import binder, outputs
 from penstock.engines.duckdb.chance import drawing, seed_of, shared_by_chance
 from penstock.engines.duckdb.execution import Execution, Nowhere, rejected_by
 from penstock.engines.duckdb.session import Session, typing_connection
-from penstock.engines.duckdb.statement import cut_off_joins, read_twice
+from penstock.engines.duckdb.statement import cut_off_joins, measured_in_part, read_twice
 from penstock.errors import InternalError
-from penstock.graph.nodes import Python, Sort
+from penstock.graph.nodes import Check, Python, Sort
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -68,7 +68,10 @@ class DuckDBEngine(Engine):
         staged: dict[str, tuple[Staged, ...]] = {}
         done: list[Writer] = []
         try:
-            once = work.materialize.union(shared_by_chance(work.graph), drawn, cut_off_joins(work.graph))
+            once = work.materialize.union(
+                shared_by_chance(work.graph), drawn, cut_off_joins(work.graph), measured_in_part(work.graph)
+            )
+            once = once.union(name for node in work.graph.nodes if isinstance(node, Check) for name in node.beside)
             for node in work.graph.nodes:
                 if isinstance(node, Python):
                     run.python(node, self._project)

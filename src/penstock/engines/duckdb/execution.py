@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+import itertools
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
@@ -12,6 +13,7 @@ from penstock.engines.api import NodeCounts
 from penstock.engines.duckdb import python_step, rejected
 from penstock.engines.duckdb.errors import UncertainError, translated
 from penstock.engines.duckdb.inputs import Input
+from penstock.engines.duckdb.observing import Observer, failing
 from penstock.engines.duckdb.origin import Origin, origin_of
 from penstock.engines.duckdb.profile import Profile, read_profile
 from penstock.engines.duckdb.statement import Composer, Statement, counts_of
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
     from penstock.connectors.api import Rows
     from penstock.engines.api import Progress, RejectStore
+    from penstock.engines.duckdb.observing import Findings
     from penstock.engines.duckdb.session import Session
     from penstock.graph import Graph
     from penstock.graph.nodes import Python
@@ -61,6 +64,11 @@ def rejected_by(graph: Graph, counts: Mapping[str, NodeCounts]) -> dict[str, int
     return {name: rows for name, rows in found.items() if rows}
 
 
+def _unmeasured(graph: Graph) -> Graph:
+    """Without rules about all rows, for who does not read all of them."""
+    return graph.map(lambda node: replace(node, table_rules=()) if isinstance(node, Check) else node)
+
+
 class Execution:
     """The state of one pass. ``counts`` grow as statements end; nodes that were materialized are read from tables."""
 
@@ -79,13 +87,14 @@ class Execution:
         as some rows take, and the counts are of that.
         """
         self.session = session
-        self.graph = graph
+        self.graph = graph if whole else _unmeasured(graph)
         self.counts: dict[str, NodeCounts] = {}
-        self._composer = Composer(graph)
+        self._composer = Composer(self.graph)
         self._whole = whole
         self._rejects = rejects
         self._progress = progress
         self._tables: dict[str, str] = {}
+        self._numbers = itertools.count()  # of tables: one may be begun while another is made
         self._settled_checks: set[str] = set()
         self._inputs = {
             node.id: Input(node, inputs[node.id], careful=node.id in careful)
@@ -114,7 +123,7 @@ class Execution:
         try:
             statement = self._opened(target, origin)
             self._start(statement.sequences)
-            result = attempt(statement.query)
+            result, findings = self._attempted(statement, attempt, undo)
             self._inspect(target, lambda: undo(result))
             profile = self._profile()
         except DataError as error:
@@ -135,11 +144,11 @@ class Execution:
             found = read_profile(profile)
             again = self._not_run(statement, found) if self._whole else ()
             if not again:
-                self._count(statement, found, taken=taken, fresh=fresh)
+                self._count(statement, found, taken=taken, fresh=fresh, findings=findings)
                 again = self._uncertain(statement) if self._whole else ()
             if not again:
                 if self._whole:
-                    self._judge_notes(statement)
+                    self._judge(statement)
                     self._take_rejects(statement)
                 return result
         except BaseException:
@@ -151,6 +160,25 @@ class Execution:
         for name in again:
             self.materialize(name)
         return self.execute(target, attempt, undo, origin)
+
+    def _attempted(
+        self, statement: Statement, attempt: Callable[[exp.Query], Result], undo: Callable[[Result], None]
+    ) -> tuple[Result, Mapping[str, Findings]]:
+        """What the attempt gave, and by check what was measured on the way."""
+        with ExitStack() as open_ones:
+            observers: dict[str, Observer] = {}
+            for name, function in statement.observed.items():
+                node = self.graph[name]
+                if isinstance(node, Check):
+                    others = {other: exp.select("*").from_(relation(self._tables[other])) for other in node.beside}
+                    observers[name] = Observer(self.session, node, function, others)
+                    open_ones.callback(observers[name].close)
+            result = attempt(statement.query)
+            try:
+                return result, {name: observer.findings() for name, observer in observers.items()}
+            except BaseException:
+                undo(result)
+                raise
 
     def _not_run(self, statement: Statement, found: Profile) -> tuple[str, ...]:
         """Nodes that the statement left out, since a query does not read them or the planner proved what they lead to
@@ -263,12 +291,21 @@ class Execution:
         return self.session.do(lambda: str(self.session.connection.get_profiling_information()))
 
     def _count(
-        self, statement: Statement, profile: Profile, *, taken: Mapping[str, _Taken], fresh: frozenset[str]
+        self,
+        statement: Statement,
+        profile: Profile,
+        *,
+        taken: Mapping[str, _Taken],
+        fresh: frozenset[str],
+        findings: Mapping[str, Findings],
     ) -> None:
         counts = counts_of(statement, self.graph, self._rows(statement, profile))
         for name, found in counts.items():
             if name in self._tables:
                 continue
+            if name in findings:
+                measured, broken = findings[name].measured, findings[name].broken
+                found = replace(found, measured=measured, broken=broken)  # noqa: PLW2901 -- the same count
             if name in taken:
                 lost, delivered = taken[name].rejected, taken[name].delivered
                 records = lost + (found.out if delivered is None else delivered)
@@ -304,13 +341,14 @@ class Execution:
         found = dict(self.session.do(lambda: self.session.connection.execute(text).fetchall()))
         return {name: found[name] or 0 for name in sequences}
 
-    def _judge_notes(self, statement: Statement) -> None:
-        """Raises DataError ENG-314."""
+    def _judge(self, statement: Statement) -> None:
+        """What rows violate that pass. Raises DataError ENG-314, ENG-315."""
         for name in statement.nodes:
             node = self.graph[name]
-            if isinstance(node, Check) and node.notes and name not in self._tables:
+            if isinstance(node, Check) and (node.notes or node.table_rules) and name not in self._tables:
                 counts = self.counts[name]
-                problems = tuple(rejected.exceeded(node, node.notes, counts.noted, into=counts.into[node.input]))
+                many = rejected.exceeded(node, node.notes, counts.noted, into=counts.into[node.input])
+                problems = (*many, *failing(node, counts.broken))
                 if problems:
                     raise DataError.of(problems)
 
@@ -336,7 +374,9 @@ class Execution:
 
         kept = self.execute(node.input, fill, lambda _: self._rejects.clear(node.id), origin)
         into = self.counts[node.input].out
-        self.counts[node.id] = replace(self.counts[node.id], into={node.input: into}, out=into - kept)
+        self.counts[node.id] = replace(
+            self.counts[node.id], into={node.input: into}, out=into - kept, refused=dict(store.by_rule)
+        )
         store.judge(into)
 
     # ------------------------------------------------------------ tables
@@ -347,7 +387,7 @@ class Execution:
         """
         if node_id in self._tables:
             return
-        table = f"penstock_{len(self._tables)}"
+        table = f"penstock_{next(self._numbers)}"
 
         def create(query: exp.Query) -> None:
             with translated(f'computing "{node_id}"'):
@@ -366,7 +406,7 @@ class Execution:
         if folder is None:
             raise ConfigError("CMP-264", "a python step needs a project's folder to take its module from", at=node.at)
         self.materialize(node.input)
-        table = f"penstock_{len(self._tables)}"
+        table = f"penstock_{next(self._numbers)}"
         into, out = python_step.run(self.session, node, self._tables[node.input], table, folder)
         self._tables[node.id] = table
         self.counts[node.id] = NodeCounts({node.input: into}, out)

@@ -78,12 +78,12 @@ class Store:
         self._rejects, self._node = rejects, node
         self._failing = 0
         self._example: Sequence[Mapping[str, str]] = ()
-        self._by_rule: Counter[str] = Counter()
+        self.by_rule: Counter[str] = Counter()  # of rules of the document: rows that each rejected
 
     def fill(self, connection: duckdb.DuckDBPyConnection, query: exp.Query) -> int:
         """How many rows; may be called once more where the first call failed."""
         self._failing, rows = 0, 0
-        self._by_rule.clear()
+        self.by_rule.clear()
         for batch in batches_of(connection.sql(query.sql(dialect="duckdb")), _BATCH_ROWS):
             self._see(batch)
             rows += batch.num_rows
@@ -98,14 +98,14 @@ class Store:
             codes = {cause.code for cause in self._node.causes if cause.on_fail == "fail"}
             self._example = [cause for cause in failing.column("causes")[0].as_py() if cause["code"] in codes]
         self._failing += pc.sum(batch.column(_FAILS), min_count=0).as_py()
-        if any(cause.threshold is not None for cause in self._node.causes):
-            self._by_rule.update(_rows_by_code(batch))
+        if self._node.rules:
+            self.by_rule.update(_rows_by_code(batch))
 
     def judge(self, into: int) -> None:
         """Raises DataError ENG-313 where the document says that such a row fails the run, ENG-314 where a rule rejected
         more of the ``into`` rows that came in than it says.
         """
-        problems = [*self._failed(), *exceeded(self._node, self._node.causes, self._by_rule, into=into)]
+        problems = [*self._failed(), *exceeded(self._node, self._node.causes, self.by_rule, into=into)]
         if problems:
             raise DataError.of(problems)
 

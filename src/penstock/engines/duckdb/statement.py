@@ -58,6 +58,11 @@ class Statement:
         return tuple(tag for item in self.counted.values() for tag in item.tags)
 
     @property
+    def observed(self) -> Mapping[str, str]:
+        """By check, the function that must be there to take its rows when the query is run."""
+        return {name: item.observer for name, item in self.counted.items() if item.observer is not None}
+
+    @property
     def sequences(self) -> tuple[str, ...]:
         """Those that must be there, at their start, when the query is run."""
         return tuple(sequence for item in self.counted.values() for sequence in item.notes.values())
@@ -120,6 +125,35 @@ def cut_off_joins(graph: Graph) -> frozenset[str]:
 
 def _limits(node: Node) -> bool:
     return isinstance(node, Limit) or (isinstance(node, Query) and node.query.find(exp.Limit) is not None)
+
+
+def measured_in_part(graph: Graph) -> frozenset[str]:
+    """Checks that measure all of their rows, below what may have enough of them before their end: they are computed into
+    tables, so that all of them are seen.
+    """
+    below = graph.upstream(*(name for node in graph.nodes for name in _not_read_on(node)))
+    return frozenset(
+        node.id for node in graph.nodes if isinstance(node, Check) and node.table_rules and node.id in below
+    )
+
+
+def _not_read_on(node: Node) -> tuple[str, ...]:
+    """The inputs of which the node may have enough before their end."""
+    match node:
+        case Limit(input=source):
+            return (source,)
+        case Query():
+            return node.inputs
+        case Join(left=left, right=right, how="left" | "anti" | "asof_left"):
+            return (right,) if right != left else ()
+        case Join(left=left, how="right"):
+            return (left,)
+        case Join(how="full"):
+            return ()
+        case Join():
+            return node.inputs
+        case _:
+            return ()
 
 
 def read_twice(graph: Graph) -> frozenset[str]:
@@ -200,7 +234,8 @@ def counts_of(statement: Statement, graph: Graph, rows: Mapping[str, int]) -> di
     for name in statement.nodes:
         node, counted = graph[name], statement.counted.get(name)
         leaf = not all(source in out for source in node.inputs) or not node.inputs
-        into = {} if leaf else {source: out[source] for source in node.inputs}
+        sources = (node.input,) if isinstance(node, Check) else node.inputs
+        into = {} if leaf else {source: out[source] for source in sources}
         out[name] = sum(into.values()) if counted is None or counted.out is None else rows[counted.out]
         unmatched = _alone(node, into, out[name]) or ({} if counted is None else counted.unmatched_in(rows))
         empty = 0 if counted is None else counted.empty_in(rows)

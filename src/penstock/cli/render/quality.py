@@ -1,0 +1,81 @@
+"""The quality report of a run for people: scores, and what each rule found."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rich.console import RenderableType
+
+    from penstock.service.quality import Quality, RuleScore
+
+_BARS: Final = "▁▂▃▄▅▆▇█"
+
+
+def page(found: Quality) -> Iterator[RenderableType]:
+    yield Text.assemble(
+        (found.pipeline, "bold"),
+        f"  quality {per_cent(found.score)}  ",
+        (f"run {found.run_id}, {found.at:%Y-%m-%d %H:%M} UTC", "dim"),
+    )
+    if found.dimensions:
+        yield "  ".join(f"{name} {per_cent(score)}" for name, score in found.dimensions.items())
+    if len(found.history) > 1:
+        yield Text(f"{curve(found.history)}  the last {len(found.history)} runs", style="dim")
+    if not found.datasets:
+        yield "no node of the pipeline has rules"
+    for dataset in found.datasets:
+        yield ""
+        yield Text.assemble((dataset.name, "bold"), f"  {per_cent(dataset.score)}")
+        yield _table(dataset.rules)
+
+
+def _table(rules: tuple[RuleScore, ...]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for title in ("rule", "dimension", "on_fail"):
+        table.add_column(title, overflow="fold")
+    for title in ("weight", "rows", "violating", "score"):
+        table.add_column(title, justify="right", no_wrap=True)
+    table.add_column("before")
+    table.add_column("found", overflow="fold")
+    for rule in rules:
+        style = "yellow" if rule.score < 1 else ""
+        table.add_row(
+            rule.rule,
+            rule.dimension,
+            rule.on_fail,
+            f"{rule.weight:g}",
+            f"{rule.rows:,}",
+            f"{rule.violating:,}" if rule.violating is not None else "",
+            Text(per_cent(rule.score), style=style),
+            curve(rule.history) if len(rule.history) > 1 else "",
+            found(rule),
+        )
+    return table
+
+
+def per_cent(score: float | None) -> str:
+    """``100 %`` is all that there is: what is a little less is not rounded up to it."""
+    if score is None:
+        return "-"
+    return "100 %" if score == 1 else f"{min(score * 100, 99.99):.2f} %"
+
+
+def curve(history: tuple[float, ...]) -> str:
+    """A bar for each score, oldest first: the lowest one is 0, the highest 1."""
+    return "".join(_BARS[min(int(score * len(_BARS)), len(_BARS) - 1)] for score in history)
+
+
+def found(rule: RuleScore) -> str:
+    """What is said of it, else its figures."""
+    if rule.said is not None:
+        return rule.said
+    return ", ".join(
+        f"{name} {'-' if value is None else f'{value:,.6g}' if isinstance(value, float) else f'{value:,}'}"
+        for name, value in rule.measured.items()
+    )

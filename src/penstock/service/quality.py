@@ -1,0 +1,210 @@
+"""``quality``: what the rules of a pipeline found in one of its runs, scored, beside what they found before.
+
+A rule's score is 1 where nothing violates it: of a rule about rows the share of rows that do not, of a rule about all rows
+1 or 0. That of a dataset, of a dimension, of a run is the mean of its rules' scores by their weights.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any, Final, get_args
+
+from penstock.document.assembly import load
+from penstock.errors import ConfigError
+from penstock.ledger.api import PipelineKey
+from penstock.registry import Dimension
+from penstock.service.ledgers import find_ledger
+from penstock.service.remembering import no_run, run_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from datetime import datetime
+
+    from penstock.ledger.api import EpochRecord, Ledger, NodeBalance, RuleResult
+    from penstock.service.request import Request
+
+_REMEMBERED: Final = 200  # epochs that are looked at
+_SHOWN: Final = 20  # runs of the history
+_DIMENSIONS: Final = get_args(Dimension)
+
+__all__ = ["Dataset", "Quality", "RuleScore", "quality"]
+
+
+@dataclass(frozen=True, slots=True)
+class RuleScore:
+    """One rule in one run. ``violating`` of ``rows``, both of all its epochs; None: a rule about all rows, of which
+    ``measured`` and ``said`` are those of the last epoch that violated it, else of the last. ``history`` has its scores in
+    earlier runs and this one, oldest first.
+    """
+
+    rule: str
+    kind: str
+    dimension: str
+    weight: float
+    on_fail: str
+    rows: int
+    violating: int | None
+    measured: Mapping[str, float | None]
+    said: str | None
+    score: float
+    history: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """A source, a transform or a sink with rules. ``score`` None: none of its rules has a weight."""
+
+    name: str
+    rules: tuple[RuleScore, ...]
+
+    @property
+    def score(self) -> float | None:
+        return _mean(self.rules)
+
+    @property
+    def dimensions(self) -> Mapping[str, float]:
+        return _by_dimension(self.rules)
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """The report of one run, sealed at ``at``. ``history`` are the scores of runs, oldest first, this one the last."""
+
+    pipeline: str
+    run_id: str
+    at: datetime
+    datasets: tuple[Dataset, ...]
+    history: tuple[float, ...] = ()
+
+    @property
+    def rules(self) -> tuple[RuleScore, ...]:
+        return tuple(rule for dataset in self.datasets for rule in dataset.rules)
+
+    @property
+    def score(self) -> float | None:
+        return _mean(self.rules)
+
+    @property
+    def dimensions(self) -> Mapping[str, float]:
+        return _by_dimension(self.rules)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "pipeline": self.pipeline,
+            "run_id": self.run_id,
+            "sealed_at": self.at.isoformat(),
+            "score": self.score,
+            "dimensions": dict(self.dimensions),
+            "history": list(self.history),
+            "datasets": [
+                {
+                    "name": dataset.name,
+                    "score": dataset.score,
+                    "dimensions": dict(dataset.dimensions),
+                    "rules": [asdict(rule) for rule in dataset.rules],
+                }
+                for dataset in self.datasets
+            ],
+        }
+
+
+def quality(request: Request, run_id: str | None = None) -> Quality:
+    """Of a run of the document's pipeline (an id or its prefix), by default of the newest that sealed an epoch.
+
+    Raises ConfigError LED-130, LED-133, LED-134 (a run of another pipeline), and LED-135 where the run sealed nothing.
+    """
+    loaded = load(request.file, request.settings)
+    key = PipelineKey(loaded.project.name, loaded.project.environment, loaded.pipeline.name)
+    ledger = find_ledger(loaded.project, loaded.ledger)
+    if ledger is None:
+        raise no_run(run_id)
+    try:
+        return _report(ledger, key, run_id)
+    finally:
+        ledger.close()
+
+
+def _report(ledger: Ledger, key: PipelineKey, run_id: str | None) -> Quality:
+    run = run_of(ledger, run_id) if run_id is not None else None
+    if run is not None and run.key != key:
+        raise ConfigError(
+            "LED-134",
+            f'the run "{run.run_id}" is one of "{run.key.pipeline}", not of "{key.pipeline}"',
+            hint="`penstock runs list` shows which run is whose",
+        )
+    by_run: dict[str, list[tuple[EpochRecord, Sequence[NodeBalance]]]] = {}
+    for epoch, entries in ledger.history(key, limit=_REMEMBERED):
+        by_run.setdefault(epoch.run_id, []).insert(0, (epoch, entries))
+    asked = run.run_id if run is not None else next(iter(by_run), None)
+    if asked is None or asked not in by_run:
+        raise ConfigError(
+            "LED-135",
+            f'the pipeline "{key.pipeline}" has sealed nothing yet' if asked is None else f'"{asked}" sealed nothing',
+            hint="a report is of what a run committed; `penstock rejects list` has what a failed one refused",
+        )
+    oldest_first = list(by_run)[::-1]
+    upto = oldest_first[: oldest_first.index(asked) + 1][-_SHOWN:]
+    scored = {name: _datasets([entries for _, entries in by_run[name]]) for name in upto}
+    past: dict[tuple[str, str], list[float]] = {}
+    for datasets in scored.values():
+        for name, rules in datasets.items():
+            for rule in rules:
+                past.setdefault((name, rule.rule), []).append(rule.score)
+    shown = tuple(
+        Dataset(name, tuple(replace(rule, history=tuple(past[name, rule.rule])) for rule in rules))
+        for name, rules in scored[asked].items()
+    )
+    means = [_mean([rule for rules in datasets.values() for rule in rules]) for datasets in scored.values()]
+    last = by_run[asked][-1][0]
+    return Quality(
+        key.pipeline,
+        asked,
+        last.sealed_at or last.planned_at,
+        shown,
+        tuple(score for score in means if score is not None),
+    )
+
+
+def _datasets(epochs: Sequence[Sequence[NodeBalance]]) -> dict[str, list[RuleScore]]:
+    """The rules of a run by what they stand on, in the graph's order."""
+    found: dict[str, dict[str, list[tuple[int, RuleResult]]]] = {}
+    for entries in epochs:
+        for entry in entries:
+            for rule in entry.rules:
+                by_rule = found.setdefault(entry.node.removesuffix(".rules"), {})
+                by_rule.setdefault(rule.rule, []).append((sum(entry.into.values()), rule))
+    return {name: [_scored(results) for results in rules.values()] for name, rules in found.items()}
+
+
+def _scored(results: Sequence[tuple[int, RuleResult]]) -> RuleScore:
+    rows = sum(number for number, _ in results)
+    told = next((rule for _, rule in reversed(results) if rule.broken is not None), results[-1][1])
+    violating: int | None = None
+    if told.violating is None:
+        score = sum(1 for _, rule in results if rule.broken is None) / len(results)
+    else:
+        violating = sum(rule.violating or 0 for _, rule in results)
+        score = 1 - violating / rows if rows else 1.0
+    return RuleScore(
+        told.rule,
+        told.kind,
+        told.dimension,
+        told.weight,
+        told.on_fail,
+        rows,
+        violating,
+        told.measured,
+        told.broken,
+        score,
+    )
+
+
+def _mean(rules: Iterable[RuleScore]) -> float | None:
+    weighed = [(rule.weight, rule.score) for rule in rules if rule.weight]
+    whole = sum(weight for weight, _ in weighed)
+    return sum(weight * score for weight, score in weighed) / whole if whole else None
+
+
+def _by_dimension(rules: Sequence[RuleScore]) -> dict[str, float]:
+    found = {name: _mean(rule for rule in rules if rule.dimension == name) for name in _DIMENSIONS}
+    return {name: score for name, score in found.items() if score is not None}
