@@ -16,6 +16,7 @@ from penstock.graph.select import to_select
 from penstock.plan.stages import Acknowledge, Commit, Keep, Pass, Seal, Spool, Stage
 from penstock.service.families import PerPart, parts
 from penstock.service.masking import masked_rows
+from penstock.service.naming import node_of
 from penstock.service.opening import opened
 from penstock.types.compatibility import diff
 
@@ -263,32 +264,13 @@ def _sampled(request: Request, part: Part, *, name: str, rows: int) -> Sampled:
         found.connect()
         compiled = found.compile()
         graph = compiled.written
-        node_id = _node_of(name, graph)
+        node_id = node_of(name, graph)
         traced = graph.only(graph.upstream(node_id))
         schema = graph[node_id].schema
         if schema is None:
             raise InternalError("INT-900", f'"{node_id}" has no columns yet')
         first = found.engine.sample(traced, node_id, found.inputs(traced), rows)
         return Sampled(schema, first.table, first.rejected)
-
-
-def _node_of(name: str, graph: Graph) -> str:
-    if name in graph.by_id and not isinstance(graph[name], Read):
-        return name
-    if name in graph.outputs:
-        return graph.outputs[name]
-    if name in graph.by_id:
-        return name
-    own = name.partition(".")[0]
-    steps = [node_id for node_id in graph.by_id if own in graph.outputs and node_id.startswith(f"{own}.")]
-    known = [*graph.outputs, *(node_id for node_id in graph.by_id if "." not in node_id), *steps]
-    near = nearest(name, known)
-    raise ConfigError(
-        "CMP-201",
-        f'there is no node "{name}"',
-        hint=f'did you mean "{near}"?' if near else None,
-        detail=f"known nodes: {', '.join(dict.fromkeys(known))}.",
-    )
 
 
 # ---------------------------------------------------------------- lineage

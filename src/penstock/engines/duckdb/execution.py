@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
@@ -34,14 +35,6 @@ if TYPE_CHECKING:
     from penstock.graph.nodes import Python
 
 Result = TypeVar("Result")
-
-
-class Nowhere:
-    """A reject store that keeps nothing: for a look at some rows."""
-
-    def write(self, node: str, batch: pa.RecordBatch) -> None: ...
-
-    def clear(self, node: str) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +79,7 @@ class Execution:
         self._rejects = rejects
         self._progress = progress
         self._tables: dict[str, str] = {}
+        self._numbers = itertools.count()  # of tables: one that is begun may need another first
         self._settled_checks: set[str] = set()
         self._inputs = {
             node.id: Input(node, inputs[node.id], careful=node.id in careful)
@@ -347,7 +341,7 @@ class Execution:
         """
         if node_id in self._tables:
             return
-        table = f"penstock_{len(self._tables)}"
+        table = f"penstock_{next(self._numbers)}"
 
         def create(query: exp.Query) -> None:
             with translated(f'computing "{node_id}"'):
@@ -366,7 +360,7 @@ class Execution:
         if folder is None:
             raise ConfigError("CMP-264", "a python step needs a project's folder to take its module from", at=node.at)
         self.materialize(node.input)
-        table = f"penstock_{len(self._tables)}"
+        table = f"penstock_{next(self._numbers)}"
         into, out = python_step.run(self.session, node, self._tables[node.input], table, folder)
         self._tables[node.id] = table
         self.counts[node.id] = NodeCounts({node.input: into}, out)

@@ -202,7 +202,8 @@ def counts_of(statement: Statement, graph: Graph, rows: Mapping[str, int]) -> di
         leaf = not all(source in out for source in node.inputs) or not node.inputs
         into = {} if leaf else {source: out[source] for source in node.inputs}
         out[name] = sum(into.values()) if counted is None or counted.out is None else rows[counted.out]
-        unmatched = _alone(node, into, out[name]) or ({} if counted is None else counted.unmatched_in(rows))
+        alone = {} if leaf else _alone(node, into, out[name])
+        unmatched = alone or ({} if counted is None else counted.unmatched_in(rows))
         empty = 0 if counted is None else counted.empty_in(rows)
         noted = {} if counted is None else counted.noted_in(rows)
         counts[name] = NodeCounts(into, out[name], unmatched=unmatched, empty=empty, noted=noted)
