@@ -369,7 +369,7 @@ class Execution:
         """The first rows of a node."""
 
         def fetch(query: exp.Query) -> pa.Table:
-            limited = exp.select("*").from_(query.subquery("rows")).limit(rows)
+            limited = exp.select("*").from_(query.subquery("rows", copy=False), copy=False).limit(rows, copy=False)
             with translated(f'reading "{node_id}"'):
                 text = limited.sql(dialect="duckdb")
                 return self.session.do(lambda: self.session.connection.sql(text).to_arrow_table(), self.fraction)
