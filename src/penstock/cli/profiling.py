@@ -35,6 +35,9 @@ def profile(
     format: Annotated[  # noqa: A002 -- the option's name
         Literal["text", "json", "html"], typer.Option("--format", help="How it is printed.")
     ] = "text",
+    advise: Annotated[
+        bool, typer.Option("--advise", help="Print rules that held for all rows, as a patch to the document.")
+    ] = False,
     allow: options.Allow = None,
     param: options.Param = None,
     env: options.Env = None,
@@ -46,7 +49,7 @@ def profile(
     All rows are read, once. Columns with labels show no values. Distinct counts above 1,000, quantiles, and which values
     are the most frequent are approximate. --format html prints one page that needs nothing else.
     """
-    from penstock.cli.output import print_json, show, write
+    from penstock.cli.output import print_json, printable, show, write
     from penstock.cli.render import profile as render
     from penstock.cli.render.progress import told_to
 
@@ -61,6 +64,8 @@ def profile(
             from penstock.cli.render.profile_html import profile_html
 
             write(profile_html(found))
+        case "text" if advise:
+            write(printable(render.patch(found)))
         case "text":
             show(*render.profile_page(found))
     return 0

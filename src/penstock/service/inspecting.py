@@ -244,8 +244,11 @@ def preview(request: Request, name: str, rows: int, allow: Collection[str] = ())
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """A node that is to be read outside of a run: ``graph`` is all that it takes, as the document says it."""
+    """A node that is to be read outside of a run, and what its document calls it: ``graph`` is all that it takes, as the
+    document says it.
+    """
 
+    called: str
     found: Opened
     graph: Graph
     node: str
@@ -268,7 +271,7 @@ def looking_at(request: Request, name: str) -> Iterator[Look]:
             schema = graph[node_id].schema
             if schema is None:
                 raise InternalError("INT-900", f'"{node_id}" has no columns yet')
-            yield Look(found, graph.only(graph.upstream(node_id)), node_id, schema)
+            yield Look(node, found, graph.only(graph.upstream(node_id)), node_id, schema)
 
 
 def _chosen(found: Parts, name: str) -> tuple[Part, str]:

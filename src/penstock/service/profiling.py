@@ -9,7 +9,7 @@ import math
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from penstock.engines.api import Pass, Unkept
 from penstock.errors import ConfigError
@@ -18,6 +18,7 @@ from penstock.graph.moment import at_moment
 from penstock.graph.nodes import Aggregate, Column, Read, Write
 from penstock.run import balance
 from penstock.run.kept import KeptWriter, kept_rows, rows_of
+from penstock.service.advising import Advice, advised
 from penstock.service.given import without_ends
 from penstock.service.inspecting import looking_at
 from penstock.service.masking import hidden_columns
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from sqlglot import exp
 
     from penstock.connectors.api import Rows
+    from penstock.document.models import Pipeline, SinkUse, SourceUse, Transform
     from penstock.engines.api import Engine
     from penstock.service.inspecting import Look
     from penstock.service.request import Request
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
 _TOGETHER: Final = 50  # columns whose measures one statement takes
 CORRELATED: Final = 20  # numeric columns of which every pair is looked at
 _ROWS: Final = "rows"
+Section: TypeAlias = Literal["sources", "transforms", "sinks"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,14 +109,18 @@ class Correlation:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """``correlated`` are the numeric columns of which every pair was looked at; ``rejected`` as preview has it."""
+    """``correlated`` are the numeric columns of which every pair was looked at; ``rejected`` as preview has it. ``section`` of
+    the document is the one that the node stands in, None for a step; ``advice`` are rules that would have held.
+    """
 
     name: str
+    section: Section | None
     rows: int
     columns: tuple[ColumnProfile, ...]
     correlations: tuple[Correlation, ...]
     correlated: tuple[str, ...]
     rejected: Mapping[str, int]
+    advice: tuple[Advice, ...] = ()
 
 
 def profile(
@@ -136,17 +143,33 @@ def profile(
             told(f"{part[0].field.name} … {part[-1].field.name}: counting")
             counted |= copy.ask({k: v for one in part for k, v in one.counts(found, hidden=one.field.name in hidden)})
         paired = [one for one in measured if one.is_number and one.field.name not in hidden][:CORRELATED]
+        columns = tuple(
+            _column(one, copy.rows, found=found, counted=counted, is_hidden=one.field.name in hidden)
+            for one in measured
+        )
+        section, use = _place(look.found.pipeline, look.called)
+        is_part = any(read.incremental for read in look.graph.reads)
         return Profile(
-            name,
+            look.called,
+            section,
             copy.rows,
-            tuple(
-                _column(one, copy.rows, found=found, counted=counted, is_hidden=one.field.name in hidden)
-                for one in measured
-            ),
+            columns,
             tuple(_correlations(copy, paired)),
             tuple(one.field.name for one in paired),
             copy.rejected,
+            advised(list(zip(columns, look.schema, strict=True)), copy.rows, use=use, is_part=is_part)
+            if use is not None
+            else (),
         )
+
+
+def _place(pipeline: Pipeline, name: str) -> tuple[Section | None, SourceUse | Transform | SinkUse | None]:
+    """Where the node stands in the document, None for a step."""
+    if name in pipeline.sources:
+        return "sources", pipeline.sources[name]
+    if name in pipeline.transforms:
+        return "transforms", pipeline.transforms[name]
+    return ("sinks", pipeline.sinks[name]) if name in pipeline.sinks else (None, None)
 
 
 # By the ending of a file's name, in lower case: the connector that reads it.

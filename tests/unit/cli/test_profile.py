@@ -253,3 +253,72 @@ def test_hostile_names_stand_in_every_form(penstock: Callable[..., Said], projec
         len([tag for tag in Page(of_file(penstock, project, table, "--format", "html").out).tags if tag == "section"])
         == len(NAMES) + 1
     )
+
+
+# ---------------------------------------------------------------- advice
+
+RULED = """\
+pipeline: ruled
+sources:
+  raw:
+    type: csv
+    path: data/many.csv
+    schema: {columns: {id: int64, "no word": string?, code: string?, price: "decimal(9,2)?", share: float64?, mail: string?}}
+    labels: {mail: [pii]}
+"""
+
+
+def many(project: Path, rows: int = 200) -> None:
+    lines = [f"{n},{'yes' if n % 2 else 'null it'},AB-{n % 7}7.x,{n % 50}.50,{n % 3}.25,m{n}@x" for n in range(rows)]
+    text = "id,no word,code,price,share,mail\n" + "".join(f"{line}\n" for line in lines)
+    (project / "data" / "many.csv").write_text(text, encoding="utf-8")
+    (project / "ruled.yml").write_text(RULED, encoding="utf-8")
+
+
+def test_rules_that_held_for_all_rows_are_advised_and_can_be_taken(
+    penstock: Callable[..., Said], project: Path
+) -> None:
+    many(project)
+    said = penstock("profile", "ruled.yml", "raw", "--advise")
+    assert said.out == (
+        "# true of all 200 rows; widen what may grow\n"
+        "sources:\n"
+        "  raw:\n"
+        "    rules:\n"
+        '      - not_null: ["no word", code, price, share, mail]\n'
+        "      - unique: [id]\n"
+        '      - in_set: {column: "no word", values: ["null it", "yes"]}\n'
+        '      - in_set: {column: code, values: ["AB-07.x", "AB-17.x", "AB-27.x", "AB-37.x", "AB-47.x", "AB-57.x", "AB-67.x"]}\n'
+        "      - range: {column: price, min: 0.50, max: 49.50}\n"
+        "      - range: {column: share, min: 0.25, max: 2.25}\n"
+        "      - unique: [mail]\n"
+    ).replace('"yes"', "yes")
+    (project / "ruled.yml").write_text(
+        RULED + "".join(f"{line}\n" for line in said.out.splitlines()[3:]), encoding="utf-8"
+    )
+    assert penstock("validate", "ruled.yml").code == 0
+    said = penstock("profile", "ruled.yml", "raw", "--json")
+    assert (said.json["rows"], said.json["rejected"], said.json["advice"]) == (200, [], [])
+
+
+def test_a_text_of_one_form_is_advised_as_a_pattern(penstock: Callable[..., Said], project: Path) -> None:
+    said = of_file(penstock, project, pa.table({"code": [f"AB-{n:03d}.x" for n in range(150)]}), "--advise")
+    assert said.out.splitlines()[1:] == [
+        "sources:",
+        "  file:",
+        "    rules:",
+        "      - not_null: [code]",
+        "      - unique: [code]",
+        r'      - pattern: {column: code, pattern: "\\p{L}{2}-\\p{N}{3}\\.\\p{L}"}',
+    ]
+
+
+def test_few_rows_and_new_ones_alone_suggest_less(penstock: Callable[..., Said], project: Path) -> None:
+    many(project, rows=99)
+    assert (
+        penstock("profile", "ruled.yml", "raw", "--advise").out == "# 99 rows suggest no rule that is not there yet\n"
+    )
+    many(project)
+    (project / "ruled.yml").write_text(RULED + "    incremental: files\n", encoding="utf-8")
+    advice = penstock("profile", "ruled.yml", "raw", "--json").json["advice"]
+    assert "unique" not in {item["rule"] for item in advice}

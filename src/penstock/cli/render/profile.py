@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 from rich.table import Table
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
+    from penstock.service.advising import Advice
     from penstock.service.profiling import Bin, ColumnProfile, Frequent, Profile
 
 _BARS: Final = "▁▂▃▄▅▆▇█"
@@ -94,6 +97,45 @@ def _spark(bins: Sequence[Bin]) -> str:
     return "".join(_BARS[-(-one.rows * (len(_BARS) - 1) // most)] if most else " " for one in bins)
 
 
+# ---------------------------------------------------------------- rules that would have held
+
+_PLAIN: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
+_NODE: Final = re.compile(r"[a-z][a-z0-9_]*")
+_WORDS: Final = frozenset({"null", "true", "false"})
+
+
+def patch(found: Profile) -> str:
+    """YAML to be merged into the document; of a file what the source ``file`` would have."""
+    if not found.advice or found.section is None:
+        return f"# {found.rows:,} rows suggest no rule that is not there yet\n"
+    name = found.name if _NODE.fullmatch(found.name) else "file"
+    lines = [
+        f"# true of all {found.rows:,} rows; widen what may grow",
+        f"{found.section}:",
+        f"  {name}:",
+        "    rules:",
+    ]
+    return "\n".join([*lines, *(f"      - {_rule(item)}" for item in found.advice), ""])
+
+
+def _rule(item: Advice) -> str:
+    if item.params is None:
+        return f"{item.rule}: {_yaml(list(item.columns))}"
+    values = (
+        f"{name}: {value if item.is_number and name != 'column' else _yaml(value)}"
+        for name, value in item.params.items()
+    )
+    return f"{item.rule}: {{{', '.join(values)}}}"
+
+
+def _yaml(value: str | list[str]) -> str:
+    """A text is quoted where YAML would take it for something else; JSON's quoting is YAML's."""
+    if isinstance(value, list):
+        return f"[{', '.join(map(_yaml, value))}]"
+    is_plain = _PLAIN.fullmatch(value) and value.lower() not in _WORDS
+    return value if is_plain else json.dumps(value)
+
+
 # ---------------------------------------------------------------- JSON
 
 
@@ -105,6 +147,7 @@ def profile_json(found: Profile) -> dict[str, Any]:
         "correlations": [{"one": item.one, "other": item.other, "value": item.value} for item in found.correlations],
         "correlated": list(found.correlated),
         "rejected": [{"node": node, "rows": rows} for node, rows in found.rejected.items()],
+        "advice": [{"rule": item.rule, **(item.params or {"columns": list(item.columns)})} for item in found.advice],
     }
 
 
