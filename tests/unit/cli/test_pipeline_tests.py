@@ -240,6 +240,40 @@ def test_a_pivot_finds_its_values_in_the_given_rows(penstock: Callable[..., Said
     assert said.code == 0, said.out + said.err
 
 
+def test_rows_hold_values_of_every_type_and_go_through_python_steps(
+    penstock: Callable[..., Said], project: Path
+) -> None:
+    row = (
+        "{a: 1, s: {x: 1, y: [a, b]}, m: {k: 2}, u: 6f2d1c1e-8a4b-4c9d-9b57-0a1b2c3d4e5f, b: 'a\\x00', i: 1 day, "
+        "t: '12:30:00', f: nan, j: {k: [1, null]}}"
+    )
+    (project / "steps.py").write_text(
+        "import pyarrow.compute as pc\n\n\ndef double(batch):\n"
+        "    return batch.set_column(0, 'a', pc.multiply(batch.column(0), 2))\n",
+        encoding="utf-8",
+    )
+    (project / "p.yml").write_text(
+        "pipeline: p\n"
+        "sources:\n"
+        '  raw: {type: csv, path: gone.csv, schema: {columns: {a: int64, s: "struct<x: int64, y: list<string>>?", '
+        'm: "map<string,int64>?", u: uuid?, b: binary?, i: interval?, t: time?, f: float64?, j: json?}}}\n'
+        "transforms:\n"
+        "  two:\n"
+        "    from: raw\n"
+        '    steps: [{select: [a]}, {python: {function: "steps:double", schema: {a: int64}}}]\n'
+        "    rules: [{unique: [a]}]\n"
+        "tests:\n"
+        "  - name: all types\n"
+        f"    given: {{raw: [{row}, {{a: 2}}, {{a: 2}}]}}\n"
+        "    expect:\n"
+        f"      raw: [{row}, {{a: 2}}, {{a: 2}}]\n"
+        "      two: {rows: [{a: 2}], rejects: [{cause: unique, row: {a: 4}}, {cause: unique, row: {a: 4}}]}\n",
+        encoding="utf-8",
+    )
+    said = penstock("test", "p.yml")
+    assert said.code == 0, said.out + said.err
+
+
 def test_data_that_ends_a_test_fails_it(penstock: Callable[..., Said], project: Path) -> None:
     (project / "p.yml").write_text(
         "pipeline: p\n"
