@@ -24,6 +24,7 @@ TOP: Final = 10  # most frequent values
 PATTERNS: Final = 5  # most frequent patterns of a text
 _VALUE: Final = 100  # characters of a value that are looked at, to bound the memory
 _PATTERN: Final = 50
+_FEW: Final = 1_000  # distinct values that are counted exactly
 _EXACT: Final = 0.9  # share of distinct values, by a sketch that is off by some percent, above which all may be
 
 
@@ -142,9 +143,6 @@ class Measured:
         if self.is_text or isinstance(self.field.type, List):
             return call("len", self.value)
         return call("octet_length", self.value) if str(self.field.type) == "binary" else None
-
-
-_FEW: Final = 1_000  # distinct values that are counted exactly
 
 
 def correlation(one: Measured, other: Measured) -> exp.Expr:
