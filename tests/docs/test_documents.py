@@ -17,6 +17,7 @@ from penstock.document.tree import Mapping as Map
 from penstock.document.tree import Node, Scalar, Sequence
 from penstock.service.describing import json_schema
 from penstock.service.request import Request
+from penstock.service.testing import check
 from penstock.service.validating import Validation, validate
 
 ALL = [block for page in pages() for block in blocks(page) if block.language in {"yaml", "json"}]
@@ -107,6 +108,13 @@ def test_documents_compile_or_are_refused_as_the_page_says(block: Block, tmp_pat
     else:
         assert not found.ok, f"{block.place} is not refused"
         assert refused in {problem.code for problem in found.problems}, f"{block.place}:\n{told}"
+
+
+@pytest.mark.parametrize("block", [block for block in WHOLE if "tests:" in block.text.splitlines()], ids=place)
+def test_the_tests_of_documents_pass(block: Block, tmp_path: Path) -> None:
+    tested = check(Request(project(tmp_path, block), Settings(VARIABLES), SystemClock()))
+    assert tested.trials
+    assert [trial.name for trial in tested.trials if not trial.passed] == []
 
 
 @pytest.mark.parametrize("block", PIECES, ids=place)

@@ -214,6 +214,62 @@ def _pipeline() -> SchemaPiece:
             "transforms": {**_map_of("step", "What is done with them, by name."), "additionalProperties": _transform()},
             "sinks": _map_of("sink", "Where rows go, by name."),
             "run": _or_null(reference("run")),
+            "tests": {
+                "type": ["array", "null"],
+                "items": _test(),
+                "description": "What the pipeline makes of given rows: `penstock test FILE`.",
+            },
+        },
+    }
+
+
+def _test() -> SchemaPiece:
+    rows = {"type": "array", "items": {"type": "object"}}
+    value = {"type": ["string", "number", "boolean"]}
+    reject = {
+        "type": "object",
+        "required": ["cause"],
+        "additionalProperties": False,
+        "properties": {
+            "cause": {"type": "string", "description": "The rule or check, as rejects call it."},
+            "column": {**_TEXT, "description": "The column that it is about."},
+            "row": {"type": "object", "description": "Values of the rejected row; others may be any."},
+        },
+    }
+    expected = {
+        "type": "object",
+        "minProperties": 1,
+        "additionalProperties": False,
+        "properties": {
+            "rows": {**rows, "description": "All rows of the node, by the columns that are named."},
+            "count": {"type": "integer", "minimum": 0, "description": "How many rows it has."},
+            "rejects": {"type": "array", "items": reject, "description": "All rows that it rejects."},
+        },
+    }
+    return {
+        "type": "object",
+        "required": ["name", "expect"],
+        "additionalProperties": False,
+        "properties": {
+            "name": {"type": "string", "minLength": 1, "description": "What it says, unique in the document."},
+            "description": {**_TEXT, "description": "More of it, for people."},
+            "params": {
+                "type": ["object", "null"],
+                "additionalProperties": value,
+                "description": "Values of parameters.",
+            },
+            "at": {"type": "string", "description": "What now() gives, such as 2024-01-31T12:00:00Z."},
+            "given": {
+                "type": ["object", "null"],
+                "additionalProperties": rows,
+                "description": "Rows by source, or by sink whose table is read; any other has none.",
+            },
+            "expect": {
+                "type": "object",
+                "minProperties": 1,
+                "additionalProperties": {"anyOf": [rows, expected]},
+                "description": "Rows by node: a source, a transform, a step (transform.step) or a sink.",
+            },
         },
     }
 

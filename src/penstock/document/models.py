@@ -11,8 +11,10 @@ from penstock.fields import ByteSize, Params
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
     from penstock.connectors.params import SinkParams, SourceParams
+    from penstock.document import tree
     from penstock.errors import Location
     from penstock.fields import Located
     from penstock.registry import Descriptor
@@ -136,6 +138,48 @@ class Transform:
 
 
 @dataclass(frozen=True, slots=True)
+class GivenRows:
+    """What a test puts in the place of a source, or of a sink's table; the rows are typed when the pipeline is compiled."""
+
+    at: Location
+    rows: tuple[tree.Mapping, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectedReject:
+    """One rejected row: why, by which column, and some of its values; None: whichever."""
+
+    at: Location
+    cause: str
+    column: str | None = None
+    row: tree.Mapping | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """What a test expects of a node; None: it says nothing about that."""
+
+    at: Location
+    rows: tuple[tree.Mapping, ...] | None = None
+    count: int | None = None
+    rejects: tuple[ExpectedReject, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineTest:
+    """An entry of ``tests:``. ``params`` are texts, as on the command line; ``moment`` is what ``now()`` gives, None: the
+    time of the test.
+    """
+
+    name: str
+    at: Location
+    given: Mapping[str, GivenRows]
+    expect: Mapping[str, Expectation]
+    params: Mapping[str, str] = field(default_factory=dict)
+    moment: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Pipeline:
     """The whole document. Names are unique over sources, transforms and sinks; insertion order is the document's."""
 
@@ -146,6 +190,7 @@ class Pipeline:
     sinks: Mapping[str, SinkUse]
     run: RunSettings
     description: str = ""
+    tests: tuple[PipelineTest, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:

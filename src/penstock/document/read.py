@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from penstock.document.components import Catalogue, Components, places_of
 from penstock.document.contracts import column_places, read_contract
 from penstock.document.models import Pipeline, RunSettings, SinkUse, SourceUse, Transform
+from penstock.document.pipeline_tests import PipelineTests
 from penstock.document.tree import Mapping, Scalar, Sequence, is_null, locate
 from penstock.document.uses import UseReader
 from penstock.document.validation import Owner, located, unknown_keys, validate
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from penstock.types import Schema
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
-_KEYS = ("pipeline", "description", "params", "sources", "transforms", "sinks", "run")
+_KEYS = ("pipeline", "description", "params", "sources", "transforms", "sinks", "run", "tests")
 _TRANSFORM_KEYS = ("from", "steps", "sql", "schema", "rules", "scope", "labels", "description")
 __all__ = ["Catalogue", "Reading", "read"]
 
@@ -65,6 +66,7 @@ class _Reader(Components):
         sources = self.section(root, "sources", self.source)
         transforms = self.section(root, "transforms", self.transform)
         sinks = self.section(root, "sinks", self.sink)
+        tests = tuple(PipelineTests(self.problems).tests(self.given(root, "tests")))
         self.unique(root)
         if name is None or run is None:
             return None
@@ -76,6 +78,7 @@ class _Reader(Components):
             sinks=sinks,
             run=run,
             description=description,
+            tests=tests,
         )
 
     def description(self, node: Mapping) -> str:

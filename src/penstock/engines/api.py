@@ -89,6 +89,14 @@ class RejectStore(Protocol):
         ...
 
 
+class Unkept:
+    """A reject store that keeps nothing: for rows that are only looked at."""
+
+    def write(self, node: str, batch: pa.RecordBatch) -> None: ...
+
+    def clear(self, node: str) -> None: ...
+
+
 class Progress(Protocol):
     """Told now and then how far a pass is; called from the main thread, at most some times a second."""
 
@@ -185,4 +193,5 @@ __all__ = [
     "Pass",
     "Progress",
     "RejectStore",
+    "Unkept",
 ]

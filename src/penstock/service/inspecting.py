@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,6 +17,7 @@ from penstock.graph.select import to_select
 from penstock.plan.stages import Acknowledge, Commit, Keep, Pass, Seal, Spool, Stage
 from penstock.service.families import PerPart, parts
 from penstock.service.masking import masked_rows
+from penstock.service.naming import node_of
 from penstock.service.opening import opened
 from penstock.types.compatibility import diff
 
@@ -235,10 +237,41 @@ def preview(request: Request, name: str, rows: int, allow: Collection[str] = ())
     ``crm.sales.orders/cleaned``; ``crm.sales.orders`` alone is that table. Only the node and what it reads are asked for
     and compiled. Raises ConfigError CMP-201 with the nearest name.
     """
+    with looking_at(request, name) as look:
+        first = look.found.engine.sample(look.graph, look.node, look.found.inputs(look.graph), rows)
+        return Sampled(look.schema, masked_rows(first.table, look.schema, allow), first.rejected)
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A node that is to be read outside of a run, and what its document calls it: ``graph`` is all that it takes, as the
+    document says it.
+    """
+
+    called: str
+    found: Opened
+    graph: Graph
+    node: str
+    schema: Schema
+
+
+@contextmanager
+def looking_at(request: Request, name: str) -> Iterator[Look]:
+    """The node that ``preview`` calls so. Errors as ``preview``."""
     with parts(request) as every:
         part, node = _chosen(every, name)
-        found = _sampled(request, part, name=node, rows=rows)
-    return replace(found, rows=masked_rows(found.rows, found.schema, allow))
+        pipeline = part.loaded.pipeline
+        own = node.partition(".")[0]
+        if own in pipeline.names:
+            pipeline = only(pipeline, (own,))
+        with opened(request, replace(part.loaded, pipeline=pipeline)) as found:
+            found.connect()
+            graph = found.compile().written
+            node_id = node_of(node, graph)
+            schema = graph[node_id].schema
+            if schema is None:
+                raise InternalError("INT-900", f'"{node_id}" has no columns yet')
+            yield Look(node, found, graph.only(graph.upstream(node_id)), node_id, schema)
 
 
 def _chosen(found: Parts, name: str) -> tuple[Part, str]:
@@ -252,43 +285,6 @@ def _chosen(found: Parts, name: str) -> tuple[Part, str]:
         if own in part.loaded.pipeline.names:
             return part, name
     return found.each[0], name
-
-
-def _sampled(request: Request, part: Part, *, name: str, rows: int) -> Sampled:
-    pipeline = part.loaded.pipeline
-    own = name.partition(".")[0]
-    if own in pipeline.names:
-        pipeline = only(pipeline, (own,))
-    with opened(request, replace(part.loaded, pipeline=pipeline)) as found:
-        found.connect()
-        compiled = found.compile()
-        graph = compiled.written
-        node_id = _node_of(name, graph)
-        traced = graph.only(graph.upstream(node_id))
-        schema = graph[node_id].schema
-        if schema is None:
-            raise InternalError("INT-900", f'"{node_id}" has no columns yet')
-        first = found.engine.sample(traced, node_id, found.inputs(traced), rows)
-        return Sampled(schema, first.table, first.rejected)
-
-
-def _node_of(name: str, graph: Graph) -> str:
-    if name in graph.by_id and not isinstance(graph[name], Read):
-        return name
-    if name in graph.outputs:
-        return graph.outputs[name]
-    if name in graph.by_id:
-        return name
-    own = name.partition(".")[0]
-    steps = [node_id for node_id in graph.by_id if own in graph.outputs and node_id.startswith(f"{own}.")]
-    known = [*graph.outputs, *(node_id for node_id in graph.by_id if "." not in node_id), *steps]
-    near = nearest(name, known)
-    raise ConfigError(
-        "CMP-201",
-        f'there is no node "{name}"',
-        hint=f'did you mean "{near}"?' if near else None,
-        detail=f"known nodes: {', '.join(dict.fromkeys(known))}.",
-    )
 
 
 # ---------------------------------------------------------------- lineage

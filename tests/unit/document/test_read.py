@@ -81,7 +81,7 @@ def test_names_and_expressions_know_their_place(tiny):
         ("pipeline: 2024", "DOC-204", "use a-z, 0-9 and _"),
         ("pipeline: p\nsuorces: {}", "DOC-201", 'did you mean "sources"?'),
         ("pipeline: p\nrules: {}", "DOC-201", None),
-        ("pipeline: p\ntests: []", "DOC-201", None),
+        ("pipeline: p\nchecks: []", "DOC-201", None),
         ("pipeline: p\ndescription: [a]", "DOC-203", None),
         ("pipeline: p\nsources: [a]", "DOC-203", None),
         ("pipeline: p\nsources: {a: csv}", "DOC-203", None),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
+from penstock.cli.output import printable
 from penstock.events import (
     EpochPlanned,
     EpochRedone,
@@ -25,7 +27,7 @@ from penstock.events import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 
 @contextmanager
@@ -43,6 +45,24 @@ def progress(events: Events) -> Iterator[None]:
     with bars:
         events.listeners.append(_Listener(bars))
         yield
+
+
+@contextmanager
+def told_to(*, quiet: bool) -> Iterator[Callable[[str], None]]:
+    """A function that is told what comes next, while the block runs; heard only where a person looks."""
+    if quiet or not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    bars = Progress(
+        SpinnerColumn(),
+        TextColumn("{task.completed}  {task.description}", markup=False),
+        TimeElapsedColumn(),
+        console=Console(stderr=True, highlight=False),
+        transient=True,
+    )
+    bar = bars.add_task("")
+    with bars:
+        yield lambda text: bars.update(bar, description=printable(text), advance=1)
 
 
 class _Listener:

@@ -23,10 +23,10 @@ _SHOWN: Final = 60  # characters of a cell
 def rows_table(found: Sampled) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim")
     for column, field in zip(found.schema, found.rows.schema, strict=True):
-        title = f"{_cell(column.name)}\n{column.type}"
+        title = f"{cell(column.name)}\n{column.type}"
         table.add_column(title, justify="right" if _is_number(field) else "left", overflow="fold")
     for row in rows_of(found.rows):
-        table.add_row(*(_cell(value) for value in row))
+        table.add_row(*(cell(value) for value in row))
     return table
 
 
@@ -43,7 +43,8 @@ def _is_number(field: pa.Field) -> bool:
     return bool(kinds.is_integer(field.type) or kinds.is_floating(field.type) or kinds.is_decimal(field.type))
 
 
-def _cell(value: object) -> Text:
+def cell(value: object) -> Text:
+    """One value, cut where it is long; what a terminal would obey is blanked."""
     if value is None:
         return Text("null", style="dim")
     text = blanked(_written(value))

@@ -7,10 +7,10 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from penstock.engines.api import Engine, FirstRows, Outcome
+from penstock.engines.api import Engine, FirstRows, Outcome, Unkept
 from penstock.engines.duckdb import binder, outputs
 from penstock.engines.duckdb.chance import drawing, seed_of, shared_by_chance
-from penstock.engines.duckdb.execution import Execution, Nowhere, rejected_by
+from penstock.engines.duckdb.execution import Execution, rejected_by
 from penstock.engines.duckdb.session import Session, typing_connection
 from penstock.engines.duckdb.statement import cut_off_joins, measured_in_part, read_twice
 from penstock.errors import InternalError
@@ -120,7 +120,7 @@ class DuckDBEngine(Engine):
             self._opened(part, threads=self._limits.threads),
             part,
             inputs,
-            Nowhere(),
+            Unkept(),
             None,
             careful=frozenset(inputs),
             whole=False,

@@ -39,14 +39,6 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 
 
-class Nowhere:
-    """A reject store that keeps nothing: for a look at some rows."""
-
-    def write(self, node: str, batch: pa.RecordBatch) -> None: ...
-
-    def clear(self, node: str) -> None: ...
-
-
 @dataclass(frozen=True, slots=True)
 class _Taken:
     """What an input gave to a statement: records that became no rows, and rows by the input's own count (or None)."""
@@ -415,7 +407,7 @@ class Execution:
         """The first rows of a node."""
 
         def fetch(query: exp.Query) -> pa.Table:
-            limited = exp.select("*").from_(query.subquery("rows")).limit(rows)
+            limited = exp.select("*").from_(query.subquery("rows", copy=False), copy=False).limit(rows, copy=False)
             with translated(f'reading "{node_id}"'):
                 text = limited.sql(dialect="duckdb")
                 return self.session.do(lambda: self.session.connection.sql(text).to_arrow_table(), self.fraction)

@@ -237,7 +237,8 @@ def counts_of(statement: Statement, graph: Graph, rows: Mapping[str, int]) -> di
         sources = (node.input,) if isinstance(node, Check) else node.inputs
         into = {} if leaf else {source: out[source] for source in sources}
         out[name] = sum(into.values()) if counted is None or counted.out is None else rows[counted.out]
-        unmatched = _alone(node, into, out[name]) or ({} if counted is None else counted.unmatched_in(rows))
+        alone = {} if leaf else _alone(node, into, out[name])
+        unmatched = alone or ({} if counted is None else counted.unmatched_in(rows))
         empty = 0 if counted is None else counted.empty_in(rows)
         noted = {} if counted is None else counted.noted_in(rows)
         counts[name] = NodeCounts(into, out[name], unmatched=unmatched, empty=empty, noted=noted)

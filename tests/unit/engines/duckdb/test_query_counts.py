@@ -170,3 +170,14 @@ def test_a_comma_join_of_many_rows_is_no_product(tmp_path: Path) -> None:
     found: Ran = run(document(body), data, tmp_path, optimise=True)
     assert found.rows["one"][0]["n"] == count - 11
     assert found["x.sql"].into == {"a": count, "b": count}
+
+
+def test_a_semi_join_that_is_kept_in_a_table_keeps_its_figures(tmp_path: Path) -> None:
+    text = document(
+        '  f: {from: a, steps: [{join: {to: b, kind: semi, "on": [k]}}]}\n',
+        "  one: {from: f, type: memory}\n  two: {from: f, type: memory}\n",
+    )
+    found = run(text, {"a": A, "b": B}, tmp_path, materialize=frozenset({"f.join"}))
+    kept = plain("select count(*) from a semi join b using (k)")
+    assert (found["f.join"].out, found["f.join"].unmatched) == (kept, {"a": len(A) - kept})
+    assert len(found.rows["one"]) == len(found.rows["two"]) == kept
