@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from sqlglot import exp
 
-from penstock.connectors.delta.literals import parquet, value_of
+from penstock.connectors.lake.literals import parquet, value_of
 from penstock.errors import ConfigError
 from penstock.trees import call, column, file_names, identifier, texts, unused_name
 from penstock.types import STRING, Field, Kind, Primitive, Schema
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from penstock.connectors.delta.duck import Duck
-    from penstock.connectors.delta.table import DataFile, Snapshot
+    from penstock.connectors.lake.duck import Duck
+    from penstock.connectors.lake.tables import DataFile, LakeTable
     from penstock.types import LogicalType
 
 FILE: Final = "file_index"  # the virtual column of read_parquet that counts the files of its list
@@ -54,7 +54,7 @@ def _converted(field: Field, wanted: LogicalType) -> exp.Expr:
 
 def table_rows(
     duck: Duck,
-    table: Snapshot,
+    table: LakeTable,
     files: Sequence[DataFile],
     target: Schema,
     *,

@@ -29,7 +29,7 @@ class Duck:
     """A database of its own, which reads and writes files of one table only. Owned by one thread."""
 
     def __init__(self, root: Path, allowance: Allowance) -> None:
-        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="delta-duckdb")
+        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="lake-duckdb")
         self._connection = open_database(allowance, threads=allowance.threads, folders=[root], ordered=False)
 
     def run(self, statement: exp.Expr) -> None:
@@ -81,11 +81,11 @@ def _translated(error: BaseException) -> BaseException:
     match error:
         case duckdb.IOException() | duckdb.OutOfMemoryException():
             return TransientError(
-                "SNK-257", "the rows of a Delta table could not be written", detail=str(error).split("\n", 1)[0][:300]
+                "SNK-257", "the rows of a table could not be written", detail=str(error).split("\n", 1)[0][:300]
             )
         case duckdb.Error():
             return InternalError(
-                "INT-900", "DuckDB refused a statement of the delta sink", detail=str(error).split("\n", 1)[0][:300]
+                "INT-900", "DuckDB refused a statement of a sink", detail=str(error).split("\n", 1)[0][:300]
             )
         case _:
             return error

@@ -36,7 +36,7 @@ def _constant(value: Any) -> exp.Expr:
         case int() | float() | Decimal() | str():
             return exp.Literal.string(str(value))
         case _:
-            raise InternalError("INT-900", f"a {type(value).__name__} is no value of a Delta table")
+            raise InternalError("INT-900", f"a {type(value).__name__} is no value of a table")
 
 
 def parquet(paths: Iterable[str], schema: Schema, **options: exp.Expr) -> exp.Anonymous:
