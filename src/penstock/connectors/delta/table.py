@@ -47,6 +47,10 @@ class Snapshot:
         return f'the Delta table "{self.root.name}"'
 
     @property
+    def field_ids(self) -> Mapping[str, int]:
+        return {}
+
+    @property
     def version(self) -> int:
         return self.handle.version()
 

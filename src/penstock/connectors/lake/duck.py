@@ -11,13 +11,14 @@ from sqlglot import exp
 
 from penstock.connectors.database import open_database
 from penstock.errors import InternalError, TransientError
-from penstock.trees import column, copy_option
+from penstock.trees import column, copy_option, field_ids
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     import duckdb
+    import pyarrow as pa
 
     from penstock.connectors.api import Allowance, ParquetFormat
 
@@ -41,6 +42,12 @@ class Duck:
         """The few rows of a query. Errors as ``run``."""
         text = query.sql(dialect="duckdb")
         return self._do(lambda: _fetched(self._connection.sql(text)))
+
+    def define(self, name: str, compute: Callable[[Any], pa.Array], takes: str, gives: str) -> None:
+        """A function of one Arrow array, of nulls too, with types as DuckDB spells them."""
+        from duckdb.func import ARROW, SPECIAL
+
+        self._connection.create_function(name, compute, [takes], gives, type=ARROW, null_handling=SPECIAL)
 
     def _do(self, what: Callable[[], Result]) -> Result:
         """On a thread of its own, so that an interrupt ends it at once."""
@@ -113,6 +120,8 @@ def copy(query: exp.Query, folder: Path, form: ParquetFormat, partition_by: Sequ
     ]
     if form.compression_level is not None:
         options.append(copy_option("compression_level", form.compression_level))
+    if form.field_ids:
+        options.append(copy_option("field_ids", field_ids(form.field_ids)))
     if partition_by:
         names = exp.Tuple(expressions=[column(name) for name in partition_by])
         options += [copy_option("partition_by", names), copy_option("write_partition_columns", False)]

@@ -44,6 +44,10 @@ class LakeTable(Protocol):
     @property
     def partition_by(self) -> tuple[str, ...]: ...
     @property
+    def field_ids(self) -> Mapping[str, int]:
+        """By which the columns are found in the files; empty: by their names."""
+
+    @property
     def files(self) -> Sequence[DataFile]: ...
 
     def bounds(self, column: str) -> Mapping[str, tuple[Any, Any]]:
