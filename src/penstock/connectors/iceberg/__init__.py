@@ -2,7 +2,7 @@
 
 Who knows what:
 ``catalog`` opening a catalog, finding and creating tables; ``storage`` and ``locations`` files that pyiceberg writes, made
-durable; ``schema`` the mapping of types and ids; ``partitions`` how a table is divided; ``table`` one snapshot: columns,
+durable; ``schema`` the mapping of types and ids; ``partitions`` and ``transforms`` how a table is divided; ``table`` one snapshot: columns,
 files, what is told of them; ``source`` reading; ``staging`` what a writer leaves before the commit; ``writer`` one attempt;
 ``files`` new data files and what the table says of them; ``features`` which tables are not written; ``changes`` what a
 commit does by mode, by copy on write in DuckDB (``connectors.lake``); ``evolving`` columns that come and change;

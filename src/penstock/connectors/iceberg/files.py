@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from sqlglot import exp
 
 from penstock.connectors.iceberg.locations import location_of
-from penstock.connectors.iceberg.partitions import place_of
 from penstock.connectors.iceberg.schema import field_ids
+from penstock.connectors.iceberg.transforms import place_of, values_of
 from penstock.connectors.lake.duck import copy
 from penstock.connectors.lake.literals import parquet
 from penstock.connectors.lake.relations import renamed
@@ -46,10 +46,7 @@ class Layout:
 
     def values(self, own: Duck) -> list[exp.Expr]:
         """What the table is divided by, over its columns."""
-        return [
-            division.define(own, number, self.target[division.column].type)
-            for number, division in enumerate(self.divisions)
-        ]
+        return values_of(own, [(division, self.target[division.column].type) for division in self.divisions])
 
 
 def write(own: Duck, query: exp.Query, columns: Iterable[str], folder: Path, layout: Layout) -> None:

@@ -1,7 +1,4 @@
-"""How an Iceberg table is divided: ``partition_by`` of a document, the table's specification, values in SQL.
-
-pyiceberg-core computes the transforms, over Arrow arrays, as functions of our own DuckDB.
-"""
+"""How an Iceberg table is divided: ``partition_by`` of a document, and the table's specification."""
 
 from __future__ import annotations
 
@@ -10,20 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
-from sqlglot import exp
 
 from penstock.fields import Located
-from penstock.trees import call, column, is_null
 from penstock.types import Decimal, Kind, Primitive
-from penstock.types.duckdb import to_duckdb_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    import pyarrow as pa
     from pyiceberg.transforms import Transform
 
-    from penstock.connectors.lake.duck import Duck
     from penstock.types import LogicalType
 
 _DATES: Final = frozenset({Kind.DATE, Kind.TIMESTAMP, Kind.TIMESTAMPTZ})
@@ -79,50 +69,6 @@ class Division:
         if match := _SPELLED.fullmatch(spelled):
             return cls(match[1], name, int(match[2]))
         return cls(spelled, name) if spelled in _TAKES else None
-
-    # ------------------------------------------------------------ in SQL
-
-    def define(self, own: Duck, number: int, logical: LogicalType) -> exp.Expr:
-        """The value, over a column of that type; a function that computes it is made for it where one is needed."""
-        value: exp.Expr = column(self.column)
-        if self.transform == "identity":
-            return value
-        kind = to_duckdb_text(logical)
-        if self.transform == "bucket" and logical == Primitive(Kind.UUID):  # its bytes; DuckDB would give its text
-            value = call("unhex", call("replace", _text(value), exp.Literal.string("-"), exp.Literal.string("")))
-            kind = "BLOB"
-        name = f"transform_{number}"
-        own.define(
-            name, _computed(self.transform, self.width), kind, kind if self.transform == "truncate" else "INTEGER"
-        )
-        return call(name, value)
-
-
-def _computed(transform: str, width: int | None) -> Callable[[Any], pa.Array]:
-    import pyarrow as pa
-    import pyiceberg_core.transform as core
-
-    compute = getattr(core, transform)
-
-    def compute_all(values: Any) -> pa.Array:
-        array = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
-        found = compute(array) if width is None else compute(array, width)
-        return found.cast(pa.int32()) if transform == "day" else found
-
-    return compute_all
-
-
-def place_of(values: list[exp.Expr]) -> exp.Expr:
-    """A short text that is the same for rows of one partition, and for no others: it names a folder."""
-    parts: list[exp.Expr] = []
-    for value in values:
-        code = call("hex", _text(value))
-        parts += [exp.Case().when(is_null(value), exp.Literal.string("n")).else_(code), exp.Literal.string("/")]
-    return call("md5", call("concat", *parts))
-
-
-def _text(value: exp.Expr) -> exp.Cast:
-    return exp.Cast(this=value.copy(), to=exp.DataType.build("text"))
 
 
 # ---------------------------------------------------------------- as documents write it
