@@ -202,7 +202,7 @@ class Catalog:
                 return self._unreachable(error)
             case exc.SQLAlchemyError() | known.RESTError():
                 return ConfigError("SRC-262", f'the catalog "{self.name}" refuses', detail=self._redacted(error))
-            case ValueError() | KeyError() | TypeError():
+            case known.ValidationError() | ValueError() | KeyError() | TypeError():
                 return ConfigError(
                     "SRC-264", "the metadata of an Iceberg table cannot be read", detail=self._redacted(error)
                 )

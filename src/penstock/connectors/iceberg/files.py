@@ -117,16 +117,14 @@ def _partition(own: Duck, path: Path, layout: Layout) -> tuple[Any, ...]:
     chosen = [renamed(value, f"v{number}") for number, value in enumerate(layout.values(own))]
     try:
         (found,) = own.rows(exp.select(*chosen).from_(_rows_of(path, layout)).limit(1))
+        parts = zip(layout.spec.fields, found, strict=True)
+        return tuple(partition_record_value(part, value, layout.fields) for part, value in parts)
     except (ValueError, OverflowError):
         raise DataError(
             "SNK-252",
             "a column that divides the table holds a day outside the years 1 to 9999",
             hint="replace it before the sink, or divide by its year",
         ) from None
-    return tuple(
-        partition_record_value(part, value, layout.fields)
-        for part, value in zip(layout.spec.fields, found, strict=True)
-    )
 
 
 def _entry(path: Path, footer: pq.FileMetaData, layout: Layout, partition: tuple[Any, ...]) -> Entry:

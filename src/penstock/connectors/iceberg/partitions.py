@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _DATES: Final = frozenset({Kind.DATE, Kind.TIMESTAMP, Kind.TIMESTAMPTZ})
 _MOMENTS: Final = frozenset({Kind.TIMESTAMP, Kind.TIMESTAMPTZ})
 _WHOLE: Final = frozenset({Kind.INT32, Kind.INT64})
-_IDENTITY: Final = frozenset({*_DATES, *_WHOLE, Kind.BOOLEAN, Kind.STRING, Kind.UUID, Kind.TIME})
+_IDENTITY: Final = frozenset({*_DATES, *_WHOLE, Kind.BOOLEAN, Kind.STRING, Kind.TIME})
 # Which kinds of values each transform takes; decimals are said beside it.
 _TAKES: Final = {
     "identity": _IDENTITY,

@@ -48,12 +48,12 @@ def _computed(transform: str, width: int | None) -> Callable[[Any], pa.Array]:
 
     compute = getattr(core, transform)
 
-    def compute_all(values: Any) -> pa.Array:
-        array = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
+    def computed(array: pa.Array) -> pa.Array:
         found = compute(array) if width is None else compute(array, width)
         return found.cast(pa.int32()) if transform == "day" else found
 
-    return compute_all
+    # DuckDB would evaluate a function's annotations, and finds no names for them.
+    return lambda values: computed(values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values)
 
 
 def place_of(values: list[exp.Expr]) -> exp.Expr:

@@ -32,6 +32,7 @@ class Duck:
     def __init__(self, root: Path, allowance: Allowance) -> None:
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="lake-duckdb")
         self._connection = open_database(allowance, threads=allowance.threads, folders=[root], ordered=False)
+        self._defined: set[str] = set()
 
     def run(self, statement: exp.Expr) -> None:
         """Raises TransientError SNK-257 (disk, memory)."""
@@ -44,9 +45,12 @@ class Duck:
         return self._do(lambda: _fetched(self._connection.sql(text)))
 
     def define(self, name: str, compute: Callable[[Any], pa.Array], takes: str, gives: str) -> None:
-        """A function of one Arrow array, of nulls too, with types as DuckDB spells them."""
+        """A function of one Arrow array, of nulls too, with types as DuckDB spells them; made once for a name."""
         from duckdb.func import ARROW, SPECIAL
 
+        if name in self._defined:
+            return
+        self._defined.add(name)
         self._connection.create_function(name, compute, [takes], gives, type=ARROW, null_handling=SPECIAL)
 
     def _do(self, what: Callable[[], Result]) -> Result:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date, datetime, time
 from decimal import Decimal
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from sqlglot import exp
 
@@ -32,9 +33,9 @@ def _constant(value: Any) -> exp.Expr:
             return exp.true() if value else exp.false()
         case bytes():
             return call("from_hex", exp.Literal.string(value.hex()))
-        case datetime() | date():
+        case datetime() | date() | time():
             return exp.Literal.string(value.isoformat())
-        case int() | float() | Decimal() | str():
+        case int() | float() | Decimal() | str() | UUID():
             return exp.Literal.string(str(value))
         case _:
             raise InternalError("INT-900", f"a {type(value).__name__} is no value of a table")
