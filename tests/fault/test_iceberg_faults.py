@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from crashes import Death, Reaper, contest, die, rows_of, run_epochs
-from pyiceberg.exceptions import NoSuchTableError
+from pyiceberg.exceptions import CommitFailedException, NoSuchTableError
 
 from iceberg_tables import Lake
 from penstock.clock import SystemClock
@@ -161,6 +162,39 @@ def test_a_lost_answer_is_settled_by_the_marker(
                 deliver(sink, epoch(2), rows_of(2))
             assert caught.value.code == "SNK-256"
     assert visible(tmp_path) == expected("append", 2 if after else 1)
+
+
+@pytest.mark.parametrize("overtaken", [False, True])
+def test_a_commit_that_comes_late_finds_its_files_or_comes_to_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, overtaken: bool
+) -> None:
+    """The catalog did not answer, and takes what it was sent once everybody has given up."""
+    from pyiceberg.catalog.sql import SqlCatalog
+
+    real = SqlCatalog.commit_table
+    sent: list[Callable[[], object]] = []
+
+    def unanswered(self: SqlCatalog, *args: object) -> object:
+        monkeypatch.undo()
+        sent.append(partial(real, self, *args))
+        raise ConnectionError("nobody answers")
+
+    with closing(Make(tmp_path)(never)) as sink:
+        deliver(sink, epoch(1), rows_of(1))
+        monkeypatch.setattr(SqlCatalog, "commit_table", unanswered)
+        with pytest.raises(TransientError):
+            deliver(sink, epoch(2), rows_of(2))
+        sink.marker(SINK_ID)
+        if overtaken:
+            deliver(sink, epoch(2, attempt="redone"), rows_of(2))
+            with pytest.raises(CommitFailedException):
+                sent[0]()
+        else:
+            sent[0]()
+        assert deliver(sink, epoch(2, attempt="again"), rows_of(2)).rows == rows_of(2).num_rows
+        deliver(sink, epoch(3), rows_of(3))
+    assert visible(tmp_path) == expected("append", 3)
+    assert Lake(tmp_path).left() == []
 
 
 # ---------------------------------------------------------------- two of the same name

@@ -16,7 +16,7 @@ from penstock.connectors.iceberg.source import IcebergSource
 from penstock.connectors.iceberg.staging import Attempt, gone, left
 from penstock.connectors.iceberg.table import newest
 from penstock.connectors.lake.touching import touching
-from penstock.errors import ConfigError, InternalError, TransientError
+from penstock.errors import ConfigError, InternalError, PenstockError, TransientError
 from penstock.registry import Capability, Descriptor
 
 if TYPE_CHECKING:
@@ -145,10 +145,15 @@ class IcebergSink(Sink):
         if table is None:
             return None
         with self._touching():
-            for attempt in left(table.root, sink_id):
-                attempt.remove(self._find)
+            self._clear(sink_id)
         mark = mark_of(table.handle.metadata.properties, sink_id)
         return None if mark is None else mark.marker
+
+    def _clear(self, sink_id: SinkId) -> None:
+        """Remove what attempts left that no process holds and that cannot be committed any more."""
+        table = self._newest()
+        for attempt in left(table.root, sink_id) if table is not None else ():
+            attempt.remove(self._find)
 
     def _find(self) -> Table | None:
         return self._catalog.find(self._params.table)
@@ -239,7 +244,7 @@ class IcebergSink(Sink):
         transaction, this = self._try(table, staged, number)
         change = this.compute()
         for attempt, _ in staged:
-            attempt.commits()
+            attempt.commits(None if table is None else table.number)
         self._context.reached("iceberg.committing")
         done = swap(self._catalog, self._params.table, transaction, change, epoch=epoch, mode=self._params.mode)
         if done is None:
@@ -248,6 +253,8 @@ class IcebergSink(Sink):
         for attempt, _ in staged:
             with suppress(OSError):
                 attempt.keep(change.kept)
+        with suppress(OSError, PenstockError):  # the table is right without it: what stays goes at the next start
+            self._clear(epoch.sink_id)
         return done
 
     def _try(self, table: Snapshot | None, staged: list[tuple[Attempt, Part]], number: int) -> tuple[Transaction, Try]:

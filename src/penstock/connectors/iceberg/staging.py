@@ -7,7 +7,7 @@ committed where they lie: no reader of Iceberg looks into folders, so what no sn
 Soundness of cleaning up: whoever writes into an attempt or commits its files holds the lock on its folder, and so does
 whoever removes it. So files that a commit is about to name cannot be removed by another run, and a commit finds its
 files there or says that they are gone (SNK-258). An attempt that still has its ``open`` is kept as far as a snapshot
-names its files.
+names its files, and as a whole while its commit may yet be taken: until the table has left the snapshot that it follows.
 """
 
 from __future__ import annotations
@@ -62,7 +62,8 @@ class Attempt:
                 continue
             descriptor = lock(folder)
             if descriptor is not None:
-                write_durably(folder / _OPEN, b"")
+                (folder / _OPEN).touch()
+                sync_folder(folder)
                 (folder / ROWS).mkdir()
                 return cls(root, folder, descriptor)
 
@@ -90,9 +91,9 @@ class Attempt:
         folder.mkdir()
         return folder
 
-    def commits(self) -> None:
-        """From now on a snapshot may name files of this attempt. Raises OSError."""
-        write_durably(self.folder / _COMMITTING, b"")
+    def commits(self, base: int | None) -> None:
+        """From now on a snapshot that follows ``base`` may name files of this attempt. Raises OSError."""
+        write_durably(self.folder / _COMMITTING, str(base).encode())
 
     # ------------------------------------------------------------ the end
 
@@ -114,17 +115,28 @@ class Attempt:
     def remove(self, find: Callable[[], Table | None]) -> None:
         """Keep what a snapshot of the table names, and remove the rest; releases.
 
-        ``find`` loads the table, now, under the lock: whoever held it before may have committed. Raises OSError and
-        what ``find`` does.
+        ``find`` loads the table, now, under the lock: whoever held it before may have committed. Where the table still
+        stands at the snapshot that a commit was to follow, its answer may be lost and it may yet come: all stays.
+        Raises OSError and what ``find`` does.
         """
-        table = find() if (self.folder / _COMMITTING).exists() else None
+        base = self._base()
+        table = find() if base is not None else None
         named = _named_in(table, self.folder) if table is not None else frozenset()
-        if not named:
-            shutil.rmtree(self.folder)
-            self.release()
-            remove_empty(self.folder.parent, self.root)
+        if named:
+            self.keep(named)
             return
-        self.keep(named)
+        current = None if table is None else table.metadata.current_snapshot_id
+        if base != str(current):
+            shutil.rmtree(self.folder)
+            remove_empty(self.folder.parent, self.root)
+        self.release()
+
+    def _base(self) -> str | None:
+        """The snapshot that a commit of this attempt was to follow; None where none was ever tried."""
+        try:
+            return (self.folder / _COMMITTING).read_text()
+        except FileNotFoundError:
+            return None
 
 
 def gone(name: str) -> FatalError:
@@ -139,11 +151,16 @@ def gone(name: str) -> FatalError:
 def left(root: Path, sink_id: SinkId) -> list[Attempt]:
     """What attempts of this sink left that no process holds, each locked now."""
     try:
-        names = sorted(path.name for path in _area(root, sink_id).iterdir() if (path / _OPEN).exists())
+        folders = sorted(path for path in _area(root, sink_id).iterdir() if not _is_finished(path))
     except (FileNotFoundError, NotADirectoryError):
         return []
-    claimed = (Attempt.claim(root, sink_id, name) for name in names)
-    return [attempt for attempt in claimed if attempt is not None]
+    locked = ((folder, lock(folder)) for folder in folders)
+    return [Attempt(root, folder, descriptor) for folder, descriptor in locked if descriptor is not None]
+
+
+def _is_finished(folder: Path) -> bool:
+    """Whether it holds files of a commit and nothing else; one that was begun and got no further holds nothing."""
+    return not (folder / _OPEN).exists() and any(folder.iterdir())
 
 
 def _area(root: Path, sink_id: SinkId) -> Path:
