@@ -359,6 +359,7 @@ SINK: Final = Descriptor(
         "Rows of a divided table are written a second time, one folder per partition, when they are committed.",
         "Every epoch makes a snapshot; old snapshots are for the table's maintenance to expire.",
         "Not written: tables of format version 3; by merge, tables with delete files or with files of several partitionings.",
+        "REST catalogs are tested against a small server of our own that speaks the protocol, not against a vendor's.",
         "Iceberg names its files by absolute paths: a project with tables in it is not moved to another folder.",
     ),
 )

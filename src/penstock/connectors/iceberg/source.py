@@ -213,6 +213,7 @@ SOURCE: Final = Descriptor(
         "Conditions on columns by whose values the table is divided decide which files are read.",
         "A table with delete files, renamed columns or other files than Parquet is read by pyiceberg instead of the engine, slower.",
         "An old snapshot can be read until it is expired.",
+        "REST catalogs are tested against a small server of our own that speaks the protocol, not against a vendor's.",
         "Tables in object stores are not read yet; equality deletes are refused.",
     ),
 )
