@@ -266,7 +266,9 @@ def test_partitions_that_are_not_the_tables_are_refused(lake: Lake) -> None:
     deliver(lake.sink(partition_by=["name"]), epoch(1), ONE)
     refused(lambda: lake.sink(partition_by=["id"]).preview(from_arrow(ONE.schema)), "SNK-251", ConfigError)
     deliver(lake.sink(), epoch(2), TWO)
-    assert {task.file.partition[0] for task in lake.table().scan().plan_files()} == {"one", "two", None}
+    files = list(lake.table().scan().plan_files())
+    assert {task.file.partition[0] for task in files} == {"one", "two", None}
+    assert all(task.file.file_path.endswith(".parquet") for task in files)
     (lake.folder / "catalog.db").unlink()
     bare = lake.sink(mode="overwrite_partitions")
     refused(lambda: bare.preview(from_arrow(ONE.schema)), "SNK-251", ConfigError)

@@ -53,12 +53,12 @@ def write(own: Duck, query: exp.Query, columns: Iterable[str], folder: Path, lay
     """The rows of a query of these columns of the target, below a present, empty folder: one folder per partition."""
     form = replace(layout.form, field_ids=field_ids(layout.fields, columns))
     if not layout.divisions:
-        own.run(copy(query, folder, form, ()))
+        own.run(copy(query, folder, form, (), extension="parquet"))
         return
     place = unused_name("place", layout.target.names)
     rows = query.subquery(identifier("r"))
     placed = exp.select("*", renamed(place_of(layout.values(own)), place)).from_(rows)
-    own.run(copy(placed, folder, form, (place,)))
+    own.run(copy(placed, folder, form, (place,), extension="parquet"))
 
 
 def collect(own: Duck, folder: Path, layout: Layout, never_null: Sequence[str]) -> list[Entry]:

@@ -113,13 +113,15 @@ def _fetched(relation: duckdb.DuckDBPyRelation) -> list[tuple[Any, ...]]:
 # ---------------------------------------------------------------- writing files
 
 
-def copy(query: exp.Query, folder: Path, form: ParquetFormat, partition_by: Sequence[str]) -> exp.Copy:
+def copy(
+    query: exp.Query, folder: Path, form: ParquetFormat, partition_by: Sequence[str], *, extension: str = "staged"
+) -> exp.Copy:
     """``COPY (query) TO folder``: Parquet files below a present, empty folder."""
     options = [
         copy_option("format", "parquet"),
         copy_option("compression", "uncompressed" if form.compression == "none" else form.compression),
         copy_option("parquet_version", exp.var(form.version.upper())),
-        copy_option("file_extension", "staged"),
+        copy_option("file_extension", extension),
         copy_option("overwrite_or_ignore", True),
     ]
     if form.compression_level is not None:
