@@ -196,7 +196,7 @@ def delta(rows: int) -> Iterator[Case]:
         folder = workplace(f"delta-{kind}", document.format(source=used, mode=mode), allow=str(DATA))
         seed = folder / "seed"
         if kind == "merge":
-            _delta_table(folder, source)
+            _seed(folder, DELTA_SEED.format(source=source), "seed")
         fresh = emptied(folder, "out", ".penstock")
 
         def before(
@@ -226,14 +226,54 @@ def delta(rows: int) -> Iterator[Case]:
         yield Case(title, gate, goal, floor, commands)
 
 
-def _delta_table(folder: Path, source: Path) -> None:
-    """``seed``, as Penstock writes it: files whose row groups two cores can read at once, as those of the floor."""
-    (folder / "seed.yml").write_text(
-        f"pipeline: seed\nsources: {{a: {{type: parquet, path: {source}}}}}\n"
-        "sinks: {one: {from: a, type: delta, path: seed, mode: overwrite}}\n",
-        encoding="utf-8",
-    )
+DELTA_SEED = (
+    "pipeline: seed\nsources: {{a: {{type: parquet, path: {source}}}}}\n"
+    "sinks: {{one: {{from: a, type: delta, path: seed, mode: overwrite}}}}\n"
+)
+
+
+def _seed(folder: Path, document: str, written: str) -> None:
+    """A table as Penstock writes it, with files whose row groups two cores can read at once as those of the floor;
+    ``written`` is the folder where it lies, and ``seed`` has it then.
+    """
+    (folder / "seed.yml").write_text(document, encoding="utf-8")
     subprocess.run(penstock("--quiet", "run", "seed.yml"), cwd=folder, check=True)
+    if written != "seed":
+        shutil.copytree(folder / written, folder / "seed")
+
+
+# ---------------------------------------------------------------- iceberg
+
+
+def iceberg(rows: int) -> Iterator[Case]:
+    source, part = lineitem(rows, "parquet"), changes(rows)
+    place = "type: iceberg, connection: {path: out/catalog.db, warehouse: out/lake}, table: oil.prices"
+    document = (
+        f"pipeline: NAME\nsources: {{a: {{type: parquet, path: SOURCE}}}}\nsinks: {{one: {{from: a, {place}, MODE}}}}\n"
+    )
+
+    def written(name: str, path: Path, mode: str) -> str:
+        return document.replace("NAME", name).replace("SOURCE", str(path)).replace("MODE", mode)
+
+    append = workplace("iceberg-append", written("bench", source, "mode: append"), allow=str(DATA))
+    fresh = emptied(append, "out", ".penstock")
+    floor = python(str(PROGRAMS / "floor_iceberg.py"), "append", str(source), str(append / "out"))
+    commands = {"floor": Command(floor, append, before=fresh), "penstock": ours(append, fresh)}
+    yield Case(f"Iceberg append, {rows:,} rows", 3.5, 3.5, "pyiceberg's append", commands)
+
+    keys = "mode: merge, keys: [l_orderkey, l_linenumber]"
+    upsert = workplace("iceberg-upsert", written("bench", part, keys), allow=str(DATA))
+    _seed(upsert, written("seed", source, "mode: overwrite"), "out")
+
+    def restored() -> None:
+        """Where it was: Iceberg names its files by absolute paths."""
+        emptied(upsert, "out", ".penstock")()
+        shutil.copytree(upsert / "seed", upsert / "out", dirs_exist_ok=True)
+
+    floor = python(str(PROGRAMS / "floor_iceberg.py"), "upsert", str(part), str(upsert / "out"), str(source))
+    commands = {"floor": Command(floor, upsert, before=restored), "penstock": ours(upsert, restored)}
+    title = f"Iceberg upsert, {rows // 10:,} (half of them new) into {rows:,} rows"
+    yield Case(title, 3.0, 3.0, "DuckDB's anti-join rewrite, committed by pyiceberg", commands)
 
 
 # ---------------------------------------------------------------- rest
@@ -412,6 +452,7 @@ SECTIONS: Mapping[str, Callable[[int], Iterator[Case]]] = {
     "rules": rules,
     "small": lambda _: small(),
     "delta": lambda rows: delta(max(rows // 5, 1)),
+    "iceberg": lambda rows: iceberg(max(rows // 5, 1)),
     "rest": lambda _: rest(),
     "postgres": lambda rows: postgres(max(rows // 5, 1)),
 }

@@ -51,7 +51,7 @@ def _claim(result: Result, name: str) -> str:
 
 
 def page(results: Sequence[Result], peaks: Sequence[tuple[str, float]]) -> None:
-    tools = ", ".join(f"{name} {version(name)}" for name in ("duckdb", "pyarrow", "deltalake", "sqlglot"))
+    tools = ", ".join(f"{name} {version(name)}" for name in ("duckdb", "pyarrow", "deltalake", "pyiceberg", "sqlglot"))
     noise = _noise(results)
     head = f"""# Benchmarks
 

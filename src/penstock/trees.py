@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from sqlglot import exp
 from sqlglot.errors import ParseError
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from sqlglot.errors import SqlglotError
 
     from penstock.types import LogicalType
+
+# Ids of columns: name, id, and those of what is within (a list's "element", a map's "key" and "value", a struct's fields).
+FieldIds: TypeAlias = "tuple[tuple[str, int, FieldIds], ...]"
 
 _WILD: Final = frozenset("*?[")
 # In a pattern alone, so only beside one of these, a backslash is more than itself.
@@ -81,14 +84,17 @@ def allowed_folders(folders: Iterable[Path]) -> list[str]:
     return list(dict.fromkeys(text for folder in map(str, folders) for text in (folder, _pattern(folder))))
 
 
-def parquet_columns(columns: Mapping[str, LogicalType]) -> exp.Anonymous:
-    """``read_parquet``'s ``schema``: columns by name with exactly these types; one that a file lacks is null there."""
+def parquet_columns(columns: Mapping[str, LogicalType], ids: Mapping[str, int]) -> exp.Anonymous:
+    """``read_parquet``'s ``schema``: columns by name, or where there are ``ids`` by these, with exactly these types; one that
+    a file lacks is null there.
+    """
 
     def entry(name: str, kind: LogicalType) -> exp.Struct:
         kind_text = exp.Literal.string(to_duckdb_text(kind))
         return struct({"name": exp.Literal.string(name), "type": kind_text, "default_value": exp.null()})
 
-    return call("map", texts(columns), exp.Array(expressions=[entry(*item) for item in columns.items()]))
+    keys = exp.Array(expressions=[exp.Literal.number(ids[name]) for name in columns]) if ids else texts(columns)
+    return call("map", keys, exp.Array(expressions=[entry(*item) for item in columns.items()]))
 
 
 def text_of(value: exp.Expr) -> exp.Cast:
@@ -102,6 +108,14 @@ def struct(values: Mapping[str, exp.Expr]) -> exp.Struct:
     return exp.Struct(
         expressions=[exp.PropertyEQ(this=identifier(name), expression=value.copy()) for name, value in fields]
     )
+
+
+def field_ids(ids: FieldIds, own: int | None = None) -> exp.Struct:
+    """``field_ids`` of a COPY statement that writes Parquet; ``own`` is the id of what they are within."""
+    entries: dict[str, exp.Expr] = {} if own is None else {"__duckdb_field_id": exp.Literal.number(own)}
+    for name, number, within in ids:
+        entries[name] = field_ids(within, number) if within else exp.Literal.number(number)
+    return struct(entries)
 
 
 def field_of(value: exp.Expr, name: str) -> exp.StructExtract:

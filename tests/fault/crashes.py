@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import random
 import signal
+import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -15,6 +18,8 @@ from penstock.testing.sinks.deliveries import SINK_ID
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from multiprocessing.process import BaseProcess
+    from pathlib import Path
 
     from penstock.connectors.api import Sink
 
@@ -93,6 +98,8 @@ def processes() -> multiprocessing.context.ForkServerContext:
                 "penstock.connectors.delta.sink",
                 "penstock.connectors.mariadb.sink",
             ),
+            *("penstock.connectors.iceberg.sink", "penstock.connectors.iceberg.changes"),
+            *("pyiceberg.catalog.sql", "pyiceberg.io.pyarrow", "pyiceberg.table.update.snapshot", "pyiceberg_core"),
         ]
     )
     return context
@@ -110,3 +117,43 @@ def die(make: Any, last: int, reaper: Reaper) -> bool:
     child.start()
     child.join(60)
     return child.exitcode == -signal.SIGKILL
+
+
+# ---------------------------------------------------------------- the zombie contest
+
+CONTEST_S = 40
+
+
+def contest(compete: Callable[..., None], folder: Path, *, fenced: bool) -> None:
+    """Three competitors, of whom one is killed or put to sleep every moment, until all epochs are there.
+
+    ``compete(folder, name, fenced=...)`` runs in a process of its own and ends with it.
+    """
+    chance = random.Random(7)
+    names = iter(range(10_000))
+
+    def start() -> BaseProcess:
+        child = processes().Process(target=compete, args=(folder, str(next(names))), kwargs={"fenced": fenced})
+        child.start()
+        return child
+
+    children = [start() for _ in range(3)]
+    until = time.monotonic() + CONTEST_S
+    while time.monotonic() < until and any(child.is_alive() for child in children):
+        time.sleep(chance.uniform(0.05, 0.4))
+        place = chance.randrange(3)
+        struck = children[place]
+        if not struck.is_alive() or struck.pid is None:
+            continue
+        if chance.random() < 0.7:
+            struck.kill()
+            struck.join()
+            children[place] = start()
+        else:
+            with suppress(ProcessLookupError):  # it is done
+                os.kill(struck.pid, signal.SIGSTOP)
+                time.sleep(chance.uniform(0.05, 0.3))
+                os.kill(struck.pid, signal.SIGCONT)
+    for child in children:
+        child.kill()
+        child.join()

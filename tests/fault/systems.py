@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from epochs import BAD, ROWS, System
 
 from penstock.connectors.delta import sink as delta
 from penstock.connectors.files import sink as files
+from penstock.connectors.iceberg import sink as iceberg
 from penstock.connectors.mariadb import sink as mariadb_sink
 from penstock.connectors.postgres import sink as postgres_sink
 from penstock.connectors.sqlite import sink as sqlite
@@ -83,6 +85,14 @@ def read_delta(folder: Path, name: str) -> Table:
     return plain([tuple(row.values()) for row in table.to_pylist()])
 
 
+def read_iceberg(folder: Path, name: str) -> Table:
+    from pyiceberg.catalog.sql import SqlCatalog
+
+    with closing(SqlCatalog("default", uri=f"sqlite:///{folder}/out/catalog.db")) as catalog:
+        table = catalog.load_table(f"oil.{name}").scan().to_arrow()
+    return plain([tuple(row.values()) for row in table.to_pylist()])
+
+
 FILES = System(
     "files",
     "{from: even, type: parquet, path: out/appended, mode: append}",
@@ -103,6 +113,15 @@ DELTA = System(
     "{from: even, type: delta, path: out/merged, mode: merge, keys: [k]}",
     "{from: summary, type: delta, path: out/summed, mode: overwrite}",
     frozenset(delta.CRASH_POINTS) - {"delta.evolved"},  # where the columns change: test_delta_faults.py
+)
+
+
+ICEBERG = System(
+    "iceberg",
+    "{from: even, type: iceberg, connection: {path: out/catalog.db, warehouse: out}, table: oil.appended}",
+    "{from: even, type: iceberg, connection: {path: out/catalog.db, warehouse: out}, table: oil.merged, mode: merge, keys: [k]}",
+    "{from: summary, type: iceberg, connection: {path: out/catalog.db, warehouse: out}, table: oil.summed, mode: overwrite}",
+    frozenset(iceberg.CRASH_POINTS),
 )
 
 

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import os
-import random
 import signal
 import time
 from collections import Counter
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pytest
-from crashes import Crash, Death, Reaper, die, processes, rows_of, run_epochs
+from crashes import Crash, Death, Reaper, contest, die, processes, rows_of, run_epochs
 
 from penstock.clock import SystemClock
 from penstock.connectors.api import Context, WriteMode
@@ -29,7 +27,6 @@ from staged_files import left_by_delta
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from multiprocessing.process import BaseProcess
     from pathlib import Path
 
 EPOCHS = 3
@@ -187,7 +184,6 @@ def test_control_a_commit_through_another_handle_doubles_the_epoch(
 # ---------------------------------------------------------------- the zombie contest
 
 CONTEST_EPOCHS = 25
-CONTEST_S = 40
 
 
 def compete(folder: Path, name: str, *, fenced: bool) -> None:
@@ -212,40 +208,8 @@ def compete(folder: Path, name: str, *, fenced: bool) -> None:
     os._exit(0)
 
 
-def contest(folder: Path, *, fenced: bool) -> None:
-    """Three competitors, of whom one is killed or put to sleep every moment, until all epochs are there."""
-    chance = random.Random(7)
-    names = iter(range(10_000))
-
-    def start() -> BaseProcess:
-        child = processes().Process(target=compete, args=(folder, str(next(names))), kwargs={"fenced": fenced})
-        child.start()
-        return child
-
-    children = [start() for _ in range(3)]
-    until = time.monotonic() + CONTEST_S
-    while time.monotonic() < until and any(child.is_alive() for child in children):
-        time.sleep(chance.uniform(0.05, 0.4))
-        place = chance.randrange(3)
-        struck = children[place]
-        if not struck.is_alive() or struck.pid is None:
-            continue
-        if chance.random() < 0.7:
-            struck.kill()
-            struck.join()
-            children[place] = start()
-        else:
-            with suppress(ProcessLookupError):  # it is done
-                os.kill(struck.pid, signal.SIGSTOP)
-                time.sleep(chance.uniform(0.05, 0.3))
-                os.kill(struck.pid, signal.SIGCONT)
-    for child in children:
-        child.kill()
-        child.join()
-
-
 def test_three_competitors_commit_every_epoch_once(tmp_path: Path) -> None:
-    contest(tmp_path, fenced=True)
+    contest(compete, tmp_path, fenced=True)
     found = visible(tmp_path)
     last = max(number for _, number in found)
     assert last > 3, "nobody got anywhere"
@@ -258,7 +222,7 @@ def test_three_competitors_commit_every_epoch_once(tmp_path: Path) -> None:
 
 
 def test_control_competitors_who_write_past_the_checked_handle_double_or_lose_epochs(tmp_path: Path) -> None:
-    contest(tmp_path, fenced=False)
+    contest(compete, tmp_path, fenced=False)
     lost = missing(tmp_path)  # who commits next removes the files of whom it takes for dead
     assert lost or max(visible(tmp_path).values()) > 1, "the contest has no teeth"
 

@@ -39,11 +39,13 @@ CRASHES = [
     ("kill", "files"),
     ("kill", "sqlite"),
     ("kill", "delta"),
+    ("kill", "iceberg"),
     pytest.param("kill", "postgres", marks=pytest.mark.server),
     pytest.param("kill", "mariadb", marks=pytest.mark.server),
     ("raise", "files"),
     pytest.param("raise", "sqlite", marks=pytest.mark.long),
     pytest.param("raise", "delta", marks=pytest.mark.long),
+    pytest.param("raise", "iceberg", marks=pytest.mark.long),
     pytest.param("raise", "postgres", marks=[pytest.mark.long, pytest.mark.server]),
     pytest.param("raise", "mariadb", marks=[pytest.mark.long, pytest.mark.server]),
 ]

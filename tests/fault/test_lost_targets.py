@@ -33,6 +33,12 @@ def take_away(system: System, request: pytest.FixtureRequest) -> Take:
         for path in found:
             path.unlink()
 
+    def iceberg(folder: Path, name: str) -> None:
+        found = [*folder.glob(f"out/oil/{name}/data/**/*.parquet")]
+        assert found
+        for path in found:
+            path.unlink()
+
     def sqlite(folder: Path, name: str) -> None:
         connection = sqlite3.connect(folder / "out.db")
         connection.execute(f'drop table "{name}"')
@@ -46,8 +52,8 @@ def take_away(system: System, request: pytest.FixtureRequest) -> Take:
         server = request.getfixturevalue("mariadb_server")
         server.sql(f"drop table `{name}_{folder.name}`", database=request.getfixturevalue("mariadb_database"))
 
-    every = {"files": files, "delta": files, "sqlite": sqlite, "postgres": postgres, "mariadb": mariadb}
-    return every[system.name]
+    every = {"files": files, "delta": files, "iceberg": iceberg, "sqlite": sqlite}
+    return {**every, "postgres": postgres, "mariadb": mariadb}[system.name]
 
 
 def test_a_target_that_is_gone_is_found_before_anything_is_committed(

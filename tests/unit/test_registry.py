@@ -37,7 +37,10 @@ DRIVERS = (
         "zstandard",
     ),
 )
-NAMED = {"rest": {"base_url": "https://x.example"}}  # what a connection that an example only names needs
+NAMED = {
+    "rest": {"base_url": "https://x.example"},
+    "iceberg": {"path": "x.db"},
+}  # what a connection that an example only names needs
 OF_SOURCES = {*Capability} - {Capability.ATOMIC_COMMIT, Capability.READ_BACK}
 OF_SINKS = {Capability.ATOMIC_COMMIT, Capability.READ_BACK, Capability.PARALLEL, Capability.NATIVE, Capability.LOCAL}
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from sqlglot import exp
 
     from penstock.clock import Clock
+    from penstock.trees import FieldIds
     from penstock.types import Field, LogicalType, Schema
 
 Json: TypeAlias = "bool | int | float | str | Sequence[Json] | Mapping[str, Json] | None"
@@ -125,7 +126,8 @@ class JsonFormat:
 @dataclass(frozen=True, slots=True)
 class ParquetFormat:
     """Writer options; a reader needs none. ``compression`` "auto" is settled by the columns before rows are written.
-    ``row_group_rows`` None: the engine's default. ``sort_by`` orders each file.
+    ``row_group_rows`` None: the engine's default. ``sort_by`` orders each file. ``field_ids`` are written beside the names
+    of all columns, or of none.
     """
 
     compression: Literal["auto", "zstd", "lz4", "snappy", "none"] = "zstd"
@@ -134,6 +136,7 @@ class ParquetFormat:
     version: Literal["v1", "v2"] = "v2"
     bloom_filter: bool = True
     sort_by: tuple[str, ...] = ()
+    field_ids: FieldIds = ()
 
     def settled(self, schema: Schema) -> ParquetFormat:
         """With a codec in place of "auto". The encodings of v2 leave nothing to compress of whole and decimal numbers and
@@ -213,6 +216,7 @@ class Files:
     ``constants`` are columns that no file holds (a partition's value, the table's name): per path, name to SQL literal
     tree. ``excluded`` are row numbers per path that are deleted (Delta deletion vectors).
     ``bad_values`` says what a value does that its column's type cannot take; malformed records are rejects always.
+    ``field_ids`` are those of the columns, by which files of Parquet are read then, whatever their names there.
     ``layouts`` names, per path of a CSV file, the columns it holds in their order (all of them, also those that
     ``schema`` leaves out); without it the file holds the schema's. ``origins`` are those of private copies, per path.
     """
@@ -223,6 +227,7 @@ class Files:
     bad_values: Literal["reject", "null", "fail"] = "reject"
     union_by_name: bool = False
     constants: Mapping[str, Mapping[str, exp.Expr]] = field(default_factory=dict)
+    field_ids: Mapping[str, int] = field(default_factory=dict)
     layouts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     origins: Mapping[str, Origin] = field(default_factory=dict)
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 from sqlglot import exp
 
 from penstock.connectors.api import CsvFormat, JsonFormat, ParquetFormat
-from penstock.trees import call, column, copy_option, identifier, texts
+from penstock.trees import call, column, copy_option, field_ids, identifier, texts
 from penstock.types.arrow import to_arrow
 from penstock.types.duckdb import to_duckdb, to_duckdb_text
 
@@ -51,10 +51,12 @@ def _options(form: FileFormat) -> list[exp.CopyParameter]:
         case ParquetFormat():
             codec = {"auto": "zstd", "none": "uncompressed"}.get(form.compression, form.compression)
             version = exp.var(form.version.upper())
+            ids = [copy_option("field_ids", field_ids(form.field_ids))] if form.field_ids else []
             return [
                 copy_option("format", "parquet"),
                 copy_option("parquet_version", version),
                 copy_option("compression", codec),
+                *ids,
             ]
         case JsonFormat():
             options = [copy_option("format", "json"), copy_option("compression", form.compression or "none")]

@@ -147,6 +147,14 @@ def delta_pruning(_: Path, context: Context) -> None:
     assert read(source, "part = 'a'").to_pylist() == ROWS.slice(0, 1).to_pylist()
 
 
+def iceberg_merge(_: Path, context: Context) -> None:
+    place = {"connection": {"path": "catalog.db", "warehouse": "lake"}, "table": "a.b"}
+    given = {"type": "iceberg", "from": "x", **place, "mode": "merge", "keys": ["id"]}
+    for number in (1, 2):
+        with closing(made("sinks", context, **given)) as sink:
+            deliver(sink, epoch(number), ROWS)
+
+
 def rest_sink(_: Path, context: Context) -> None:
     given = {"type": "rest", "from": "x", "connection": {"base_url": "https://example.com"}, "path": "/x"}
     with closing(made("sinks", context, **given)) as sink:
@@ -167,6 +175,7 @@ def rest_sink(_: Path, context: Context) -> None:
         sqlite_sink,
         delta_merge,
         delta_pruning,
+        iceberg_merge,
         rest_sink,
     ],
 )

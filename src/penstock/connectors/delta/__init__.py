@@ -1,11 +1,10 @@
 """Delta Lake tables on local file systems: read natively by the engine, written with an exactly-once marker.
 
 Who knows what:
-``schema`` the mapping of types; ``table`` one version of a table: protocol, files, partition values; ``source`` and
-``pruning`` reading; ``layout`` names of folders and files; ``staging`` what a writer leaves before the commit; ``disk``
+``schema`` the mapping of types; ``table`` one version of a table: protocol, files, partition values; ``source``
+reading; ``layout`` names of folders and files; ``staging`` what a writer leaves before the commit; ``disk``
 how that is made durable; ``statistics`` what the log says of a file; ``writer`` one attempt; ``features`` which tables
-are not written; ``changes`` what a commit does by mode; ``merge``, ``candidates``, ``relations`` and ``duck`` copy on
-write in DuckDB; ``commit`` the compare-and-swap on the log, marker and fence; ``log`` what our entries say; ``sink``
+are not written; ``changes`` what a commit does by mode, by copy on write in DuckDB (``connectors.lake``); ``commit`` the compare-and-swap on the log, marker and fence; ``log`` what our entries say; ``sink``
 writing.
 
 deltalake is the only one that writes the log. Data files are written by the engine (or, in a merge, by our own DuckDB)

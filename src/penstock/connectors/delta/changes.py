@@ -7,23 +7,26 @@ from typing import TYPE_CHECKING
 
 from penstock.connectors.api import Receipt, WriteMode
 from penstock.connectors.delta.commit import Change
-from penstock.connectors.delta.duck import copy, duck
 from penstock.connectors.delta.layout import partition_text
-from penstock.connectors.delta.merge import INSERTED, OLDER, UNCHANGED, UPDATED, Merge, merge
-from penstock.connectors.delta.relations import all_of, table_rows
-from penstock.connectors.delta.table import check_present
 from penstock.connectors.delta.writer import collect, null_in
+from penstock.connectors.lake.duck import copy, duck
+from penstock.connectors.lake.merge import INSERTED, OLDER, UNCHANGED, UPDATED, Merge, merge
+from penstock.connectors.lake.relations import all_of, table_rows
+from penstock.connectors.lake.tables import check_present
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from sqlglot import exp
+
     from penstock.connectors.api import Context, Epoch
-    from penstock.connectors.delta.duck import Duck
     from penstock.connectors.delta.params import DeltaSinkParams
     from penstock.connectors.delta.staging import Attempt, NewFile
-    from penstock.connectors.delta.table import DataFile, Snapshot
+    from penstock.connectors.delta.table import Snapshot
     from penstock.connectors.delta.writer import Part, Shape
+    from penstock.connectors.lake.duck import Duck
+    from penstock.connectors.lake.tables import DataFile
 
 
 @dataclass
@@ -93,9 +96,9 @@ class Try:
         home, folder = self._fresh(source)
         paths = [attempt.folder / part.source / file.path for attempt, part in self.staged for file in part.files]
         if self.table is not None:
-            check_present(self.table.root, self.table.files)
+            check_present(self.table, self.table.files)
         with duck(home.root, self.context.allowance) as own:
-            merged = merge(own, self._work(), paths, self.table, folder)
+            merged = merge(own, self._work(own, folder), paths, self.table)
             counts = merged.counts
             if counts.get(INSERTED):
                 self._check_unsent()
@@ -110,9 +113,13 @@ class Try:
         )
         return change, receipt
 
-    def _work(self) -> Merge:
+    def _work(self, own: Duck, folder: Path) -> Merge:
         params, shape = self.params, self.shape
-        return Merge(tuple(params.keys), params.order_by, shape.rows, shape.target, shape.partition_by, shape.form)
+
+        def write(query: exp.Query) -> None:
+            own.run(copy(query, folder, shape.form, shape.partition_by))
+
+        return Merge(tuple(params.keys), params.order_by, shape.rows, shape.target, shape.partition_by, write)
 
     def _check_unsent(self) -> None:
         """A column that did not come is null in a new row. Raises DataError SNK-253."""
@@ -129,7 +136,7 @@ class Try:
             return replace(change, whole=True)
         source = f"widened-{self.number}"
         home, folder = self._fresh(source)
-        check_present(table.root, rest)
+        check_present(table, rest)
         with duck(home.root, self.context.allowance) as own:
             rows = table_rows(own, table, rest, shape.target, alias="t")
             own.run(copy(all_of(rows), folder, shape.form, shape.partition_by))

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from penstock.connectors.api import Epoch, Receipt, SinkId
     from penstock.connectors.delta.staging import NewFile
-    from penstock.connectors.delta.table import DataFile
+    from penstock.connectors.lake.tables import DataFile
     from penstock.types import Schema
 
 _CHECKPOINT_EVERY: Final = 20  # versions, where the table does not say

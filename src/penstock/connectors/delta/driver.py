@@ -18,16 +18,19 @@ import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
-from penstock.disk import REFUSED
-from penstock.errors import ConfigError, TransientError
+from penstock.connectors.lake.touching import touching as touched
+from penstock.connectors.lake.touching import unwritable
+from penstock.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from deltalake import DeltaTable
 
 
+_ABOUT: Final = ("path",)
 # In a table's path: deltalake panics, or looks somewhere else.
 _UNOPENABLE: Final = frozenset("[]|^%\\") | {chr(code) for code in (*range(32), 127)}
 
@@ -98,17 +101,9 @@ def opening(root: Path) -> Iterator[None]:
         ) from None
 
 
-@contextmanager
-def touching(root: Path) -> Iterator[None]:
-    """Sorts what the file system refuses: ConfigError SNK-260 (the path, the rights), TransientError SNK-257 (the rest)."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in REFUSED:
-            raise unwritable(root, error.strerror or str(error)) from error
-        raise TransientError(
-            "SNK-257", f'the file system refused to write the Delta table "{root.name}"', detail=str(error)
-        ) from error
+def touching(root: Path) -> AbstractContextManager[None]:
+    """As ``lake.touching``."""
+    return touched(_titled(root), _ABOUT)
 
 
 def check_writable_folders(root: Path) -> None:
@@ -117,19 +112,13 @@ def check_writable_folders(root: Path) -> None:
         if not folder.exists():
             continue
         if not folder.is_dir():
-            raise unwritable(root, f'"{folder}" is no folder')
+            raise unwritable(_titled(root), f'"{folder}" is no folder', _ABOUT)
         if not os.access(folder, os.W_OK | os.X_OK):
-            raise unwritable(root, f'"{folder}" may not be written')
+            raise unwritable(_titled(root), f'"{folder}" may not be written', _ABOUT)
 
 
-def unwritable(root: Path, reason: str) -> ConfigError:
-    return ConfigError(
-        "SNK-260",
-        f'the Delta table "{root}" cannot be written',
-        detail=reason,
-        hint="name another folder, or give whoever runs this the right to write there",
-        about=("path",),
-    )
+def _titled(root: Path) -> str:
+    return f'the Delta table "{root}"'
 
 
 def is_failure(error: BaseException) -> bool:

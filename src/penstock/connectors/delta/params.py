@@ -2,28 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, model_validator
+from pydantic import Field, model_validator
 
+from penstock.connectors.lake.params import Moment
 from penstock.connectors.params import SinkParams, SourceParams
 from penstock.fields import Name
-
-
-def _in_utc(value: object) -> object:
-    """ISO 8601 text without a zone is UTC (document.md)."""
-    if isinstance(value, str):
-        try:
-            value = datetime.fromisoformat(value)
-        except ValueError:
-            raise ValueError('takes a time in ISO 8601, such as "2024-01-31T12:00:00Z"') from None
-    if isinstance(value, datetime) and value.tzinfo is None:
-        return value.replace(tzinfo=UTC)
-    return value
-
-
-Moment = Annotated[AwareDatetime, BeforeValidator(_in_utc), AfterValidator(lambda value: value.astimezone(UTC))]
 
 
 class DeltaSourceParams(SourceParams):

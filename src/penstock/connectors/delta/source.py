@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Final
 from penstock.connectors.api import Batches, Chunk, Files, ParquetFormat, Partition, Source
 from penstock.connectors.delta.driver import opening
 from penstock.connectors.delta.params import DeltaSourceParams
-from penstock.connectors.delta.table import at_time, at_version, check_present, missing, newest
+from penstock.connectors.delta.table import at_time, at_version, missing, newest
+from penstock.connectors.lake.tables import check_present
 from penstock.errors import ConfigError, InternalError
 from penstock.registry import Capability, Descriptor
 from penstock.types.logical import fold_case
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
     from sqlglot import exp
 
     from penstock.connectors.api import Allowance, Context, Position, Rows, ScanRequest
-    from penstock.connectors.delta.table import DataFile, Snapshot
+    from penstock.connectors.delta.table import Snapshot
+    from penstock.connectors.lake.tables import DataFile
     from penstock.types import Schema
 
 _FILE: Final = "file_index"  # DuckDB's virtual column, which a column of that name hides
@@ -52,7 +54,7 @@ class DeltaSource(Source):
 
     def takes(self, predicate: exp.Expr) -> bool:
         """A condition on partition columns alone, made of comparisons and constants; none where deltalake scans."""
-        from penstock.connectors.delta import pruning
+        from penstock.connectors.lake import pruning
 
         snapshot = self._open or self._reopen()
         return pruning.decides(predicate, snapshot.partition_by) and not _scans(snapshot)
@@ -63,21 +65,21 @@ class DeltaSource(Source):
         Files for the engine's reader; where the table uses deletion vectors or column mapping, batches of deltalake's
         own scan, which is slower. Raises ConfigError SRC-252, SRC-253, SRC-255 and DataError SRC-110, SRC-254.
         """
-        from penstock.connectors.delta import pruning
+        from penstock.connectors.lake import pruning
 
         if request.after is not None:
             raise InternalError("INT-900", "a delta source is read in full and was asked for a part")
         snapshot = self._at(request.upto)
         schema = snapshot.schema if request.columns is None else snapshot.schema.select(request.columns)
         if _scans(snapshot):
-            check_present(self._root, snapshot.files)
+            check_present(snapshot, snapshot.files)
             return _scanned(snapshot, schema, request.upto)
         files = (
             snapshot.files
             if request.predicate is None
             else pruning.kept(snapshot, request.predicate, allowance=self._allowance)
         )
-        check_present(self._root, files)
+        check_present(snapshot, files)
         if not files:
             return Batches(schema, lambda: iter(()))
         return Files(
@@ -124,7 +126,7 @@ def _scans(snapshot: Snapshot) -> bool:
 
 def _constants(file: DataFile, schema: Schema) -> Mapping[str, exp.Expr]:
     """The values of the partition columns that are read; the files do not hold them."""
-    from penstock.connectors.delta.literals import value_of
+    from penstock.connectors.lake.literals import value_of
 
     return {name: value_of(value, schema[name].type) for name, value in file.partition.items() if name in schema}
 

@@ -10,7 +10,6 @@ folder goes only after the log entry is durable: at any time the log and that no
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import shutil
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 from penstock.connectors.delta.layout import STAGING, app_id, file_stem, sink_folder
 from penstock.connectors.delta.log import commit_of
 from penstock.connectors.delta.table import newest
+from penstock.connectors.lake.locks import lock
 from penstock.disk import ensure_folder, remove_empty, sync_folder, write_durably
 from penstock.errors import FatalError
 
@@ -77,7 +77,7 @@ class Attempt:
                 continue
             except FileNotFoundError:  # another run removed the empty area
                 continue
-            descriptor = _lock(folder)
+            descriptor = lock(folder)
             if descriptor is not None:
                 (folder / ROWS).mkdir()
                 return cls(root, folder, descriptor)
@@ -86,7 +86,7 @@ class Attempt:
     @classmethod
     def claim(cls, root: Path, folder: Path) -> Attempt | None:
         """Take over what was staged; None where it is gone or somebody else holds it."""
-        descriptor = _lock(folder)
+        descriptor = lock(folder)
         return None if descriptor is None else cls(root, folder, descriptor)
 
     def release(self) -> None:
@@ -200,23 +200,6 @@ def _attempts(area: Path) -> Iterable[Path]:
         return sorted(area.iterdir())
     except (FileNotFoundError, NotADirectoryError):
         return ()
-
-
-def _lock(folder: Path) -> int | None:
-    """A descriptor that holds the lock; None where it is held, or the folder is not there (any more)."""
-    try:
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-    except OSError:
-        return None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        # Whoever held it before may have removed it.
-        if os.fstat(descriptor).st_ino == folder.lstat().st_ino:
-            return descriptor
-    except OSError:
-        pass
-    os.close(descriptor)
-    return None
 
 
 def _committed(table: Snapshot | None, attempt: Attempt, note: Path) -> bool:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from penstock.connectors.delta.duck import Duck
+    from penstock.connectors.lake.duck import Duck
     from penstock.types import LogicalType, Schema
 
 _COLUMNS: Final = 32  # of how many columns, from the first, Delta keeps bounds

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import stat
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
@@ -12,10 +11,11 @@ from urllib.parse import unquote
 
 from penstock.connectors.delta.driver import find, opening
 from penstock.connectors.delta.schema import from_delta
-from penstock.errors import ConfigError, DataError
+from penstock.connectors.lake.tables import DataFile, outside
+from penstock.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
     from datetime import datetime
     from pathlib import Path
 
@@ -32,19 +32,6 @@ _FOREIGN: Final = re.compile(r"(?!file://)[A-Za-z][A-Za-z0-9+.-]*://")
 _MAPPED: Final = 2  # reader version 2 is column mapping
 
 
-@dataclass(frozen=True, slots=True)
-class DataFile:
-    """A live file: ``path`` relative to the table's folder as it lies on disk, ``rows`` where the log says so.
-
-    ``partition`` holds the values of the partition columns as Python values.
-    """
-
-    path: str
-    size: int
-    rows: int | None
-    partition: Mapping[str, Any]
-
-
 @dataclass(frozen=True)
 class Snapshot:
     """A table at one version. Everything is read from ``handle``, which must not be moved to another version.
@@ -54,6 +41,14 @@ class Snapshot:
 
     root: Path
     handle: DeltaTable
+
+    @property
+    def title(self) -> str:
+        return f'the Delta table "{self.root.name}"'
+
+    @property
+    def field_ids(self) -> Mapping[str, int]:
+        return {}
 
     @property
     def version(self) -> int:
@@ -101,6 +96,22 @@ class Snapshot:
         if self.partition_by:
             partitions = list(self.actions.column("partition").to_pylist())
         return tuple(map(DataFile, self.paths, sizes, rows, partitions))
+
+    def bounds(self, column: str) -> Mapping[str, tuple[Any, Any]]:
+        """By path, as ``LakeTable.bounds``; empty where the log has none of that column."""
+        least, greatest = self._logged("min", column), self._logged("max", column)
+        return {path: (low, greatest.get(path)) for path, low in least.items()}
+
+    def _logged(self, side: str, column: str) -> dict[str, Any]:
+        from arro3.core import struct_field
+
+        if side not in self.actions.column_names:
+            return {}
+        bounds = self.actions.column(side).combine_chunks()
+        names = [field.name for field in bounds.type.fields]
+        if column not in names:
+            return {}
+        return dict(zip(self.paths, struct_field(bounds, names.index(column)).to_pylist(), strict=True))
 
     @cached_property
     def reader_features(self) -> frozenset[str]:
@@ -206,41 +217,5 @@ def _inside(root: Path, logged: str) -> str:
     text = unquote(logged)
     path = os.path.normpath(os.path.join(root, text.removeprefix("file://")))  # noqa: PTH118 -- pathlib keeps ".."
     if not path.startswith(f"{root}{os.sep}") or _FOREIGN.match(text):
-        raise _outside(root, text)
+        raise outside(f'the Delta table "{root.name}"', text)
     return os.path.relpath(path, root)
-
-
-def check_present(root: Path, files: Iterable[DataFile]) -> None:
-    """DataError SRC-110 where a file is gone or has another size, SRC-254 where a link leads out of the table."""
-    trusted = {root}
-    for file in files:
-        full = root / file.path
-        if full.parent not in trusted:
-            _check_links(root, full.parent, file.path)
-            trusted.add(full.parent)
-        try:
-            found = full.lstat()
-            if stat.S_ISLNK(found.st_mode):
-                _check_links(root, full, file.path)
-                found = full.stat()
-            length = found.st_size
-        except OSError:
-            length = -1
-        if length != file.size:
-            raise DataError(
-                "SRC-110",
-                f'a file of the Delta table "{root.name}" is not as the log says',
-                detail=f"{file.path}: {'it is gone' if length < 0 else f'{length} bytes instead of {file.size}'}",
-                hint="read the newest version: a vacuum removes the files of old ones",
-            )
-
-
-def _check_links(root: Path, path: Path, named: str) -> None:
-    if not path.resolve().is_relative_to(root):
-        raise _outside(root, named)
-
-
-def _outside(root: Path, path: str) -> DataError:
-    return DataError(
-        "SRC-254", f'the Delta table "{root.name}" names a file outside its folder', detail=f"{path!r} is not read"
-    )

@@ -16,12 +16,12 @@ from sqlglot import exp
 
 from penstock.connectors.api import FileTarget, FileWriter, ParquetFormat, Staged, WriteMode
 from penstock.connectors.delta.driver import touching
-from penstock.connectors.delta.duck import copy, duck
 from penstock.connectors.delta.layout import folder_of, partition_of
-from penstock.connectors.delta.literals import parquet
-from penstock.connectors.delta.relations import same_in_files, staged_rows
 from penstock.connectors.delta.staging import ROWS, Attempt, NewFile
 from penstock.connectors.delta.statistics import footers, to_log
+from penstock.connectors.lake.duck import copy, duck
+from penstock.connectors.lake.literals import parquet
+from penstock.connectors.lake.relations import same_in_files, staged_rows
 from penstock.disk import sync_file
 from penstock.errors import DataError, InternalError, PenstockError
 from penstock.trees import column, is_null
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from penstock.connectors.api import Allowance, Json
-    from penstock.connectors.delta.duck import Duck
     from penstock.connectors.delta.statistics import Footer
+    from penstock.connectors.lake.duck import Duck
     from penstock.types import Field
 
 CONVERTED: Final = "converted"

@@ -25,7 +25,7 @@ from penstock.engines.duckdb.pump import drain
 from penstock.engines.duckdb.readers import reader
 from penstock.engines.duckdb.wide_steps import may_have_wide_steps
 from penstock.errors import FatalError, InternalError
-from penstock.trees import column, copy_option, identifier
+from penstock.trees import column, copy_option, field_ids, identifier
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -160,6 +160,8 @@ def _parquet_options(form: ParquetFormat) -> list[exp.CopyParameter]:
         options.append(copy_option("row_group_size", form.row_group_rows))
     if not form.bloom_filter:
         options.append(copy_option("write_bloom_filter", False))
+    if form.field_ids:
+        options.append(copy_option("field_ids", field_ids(form.field_ids)))
     return options
 
 

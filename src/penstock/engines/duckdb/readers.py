@@ -370,7 +370,7 @@ def _parquet_query(files: Files) -> exp.Select:
     held = {item.name: item.type for item in files.schema if item.name not in constants}
     options: list[exp.Expr] = []
     if files.union_by_name and held:
-        options.append(option("schema", parquet_columns(held)))
+        options.append(option("schema", parquet_columns(held, files.field_ids)))
     values: dict[str, exp.Expr] = {name: exp.Cast(this=column(name), to=to_duckdb(kind)) for name, kind in held.items()}
     chosen = selected(files, files.paths, values)
     return exp.select(*chosen).from_(reader("read_parquet", files.paths, options))

@@ -12,7 +12,7 @@ import pytest
 from sqlglot import parse_one
 
 from penstock.connectors.api import Allowance
-from penstock.connectors.delta.duck import duck
+from penstock.connectors.lake.duck import duck
 from penstock.errors import InternalError, TransientError
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ import pyarrow as pa
 import pytest
 
 from penstock.connectors.api import Allowance
-from penstock.connectors.delta.duck import duck
 from penstock.connectors.delta.statistics import Footer, footers, to_log
+from penstock.connectors.lake.duck import duck
 from penstock.testing import data
 from penstock.types.arrow import from_arrow
 

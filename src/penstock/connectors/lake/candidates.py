@@ -1,4 +1,4 @@
-"""Which files of a table may hold one of the keys that came, by the bounds and partitions that the log tells."""
+"""Which files of a table may hold one of the keys that came, by the bounds and partitions that the table tells."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from penstock.connectors.delta.table import DataFile, Snapshot
+    from penstock.connectors.lake.tables import DataFile, LakeTable
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class Extent:
     folders: Mapping[str, frozenset[Any]]
 
 
-def candidates(table: Snapshot, came: Extent) -> tuple[DataFile, ...]:
+def candidates(table: LakeTable, came: Extent) -> tuple[DataFile, ...]:
     """The files, in the table's order, for which nothing rules out that they hold one of the keys."""
     if not came.rows:
         return ()
@@ -31,8 +31,8 @@ def candidates(table: Snapshot, came: Extent) -> tuple[DataFile, ...]:
     ]
     for key, bounds in came.bounds.items():
         if key not in table.partition_by and _comparable(*bounds):
-            least, greatest = _logged(table, "min", key), _logged(table, "max", key)
-            allowed = [file for file in allowed if _meets(least.get(file.path), greatest.get(file.path), bounds)]
+            told = table.bounds(key)
+            allowed = [file for file in allowed if _meets(*told.get(file.path, (None, None)), bounds)]
     return tuple(allowed)
 
 
@@ -47,16 +47,3 @@ def _meets(least: Any, greatest: Any, bounds: tuple[Any, Any]) -> bool:
     if type(least) is not type(low) or type(greatest) is not type(high):  # unknown, or beyond what Python holds
         return True
     return bool(least <= high and low <= greatest)
-
-
-def _logged(table: Snapshot, side: str, key: str) -> dict[str, Any]:
-    """By path; empty where the log has no such bounds."""
-    from arro3.core import struct_field
-
-    if side not in table.actions.column_names:
-        return {}
-    bounds = table.actions.column(side).combine_chunks()
-    names = [field.name for field in bounds.type.fields]
-    if key not in names:
-        return {}
-    return dict(zip(table.paths, struct_field(bounds, names.index(key)).to_pylist(), strict=True))

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from penstock.connectors.api import Allowance
-    from penstock.connectors.delta.table import DataFile, Snapshot
+    from penstock.connectors.lake.tables import DataFile, LakeTable
 
 # What a predicate may consist of: nothing that reads other tables, calls functions, or answers differently next time.
 _ALLOWED: Final = (
@@ -53,30 +53,29 @@ def decides(predicate: exp.Expr, partition_by: Collection[str]) -> bool:
     return plain and bool(names) and names <= set(partition_by)
 
 
-def kept(snapshot: Snapshot, predicate: exp.Expr, *, allowance: Allowance) -> tuple[DataFile, ...]:
+def kept(table: LakeTable, predicate: exp.Expr, *, allowance: Allowance) -> tuple[DataFile, ...]:
     """The files in whose rows the decidable parts of the predicate are true, in the table's order."""
-    parts = [part for part in conjuncts(predicate) if decides(part, snapshot.partition_by)]
-    if not parts or not snapshot.files:
-        return snapshot.files
+    parts = [part for part in conjuncts(predicate) if decides(part, table.partition_by)]
+    if not parts or not table.files:
+        return tuple(table.files)
     import pyarrow as pa
 
-    values = pa.chunked_array(snapshot.actions.column("partition")).combine_chunks().flatten()
-    place = unused_name("place", _names(snapshot))
-    listed = pa.table([pa.array(range(len(snapshot.files))), *values], names=[place, *_names(snapshot)])
+    from penstock.types.arrow import to_arrow
+
+    names = table.partition_by
+    values = [
+        pa.array([file.partition[name] for file in table.files], to_arrow(table.schema[name].type)) for name in names
+    ]
+    place = unused_name("place", names)
+    listed = pa.table([pa.array(range(len(table.files))), *values], names=[place, *names])
     query = exp.select(column(place)).from_(relation("listed"))
-    typed = {
-        name: exp.Cast(this=column(name), to=to_duckdb(snapshot.schema[name].type)) for name in snapshot.partition_by
-    }
+    typed = {name: exp.Cast(this=column(name), to=to_duckdb(table.schema[name].type)) for name in names}
     for part in parts:
         query = query.where(part.transform(lambda node: _typed(node, typed)))
     with closing(open_database(allowance)) as connection:
         connection.register("listed", listed)
         chosen = {found for (found,) in connection.execute(query.sql(dialect="duckdb")).fetchall()}
-    return tuple(file for number, file in enumerate(snapshot.files) if number in chosen)
-
-
-def _names(snapshot: Snapshot) -> list[str]:
-    return [field.name for field in snapshot.actions.column("partition").type.fields]
+    return tuple(file for number, file in enumerate(table.files) if number in chosen)
 
 
 def _typed(node: exp.Expr, typed: dict[str, exp.Cast]) -> exp.Expr:

@@ -11,13 +11,14 @@ from sqlglot import exp
 
 from penstock.connectors.database import open_database
 from penstock.errors import InternalError, TransientError
-from penstock.trees import column, copy_option
+from penstock.trees import column, copy_option, field_ids
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     import duckdb
+    import pyarrow as pa
 
     from penstock.connectors.api import Allowance, ParquetFormat
 
@@ -29,8 +30,9 @@ class Duck:
     """A database of its own, which reads and writes files of one table only. Owned by one thread."""
 
     def __init__(self, root: Path, allowance: Allowance) -> None:
-        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="delta-duckdb")
+        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="lake-duckdb")
         self._connection = open_database(allowance, threads=allowance.threads, folders=[root], ordered=False)
+        self._defined: set[str] = set()
 
     def run(self, statement: exp.Expr) -> None:
         """Raises TransientError SNK-257 (disk, memory)."""
@@ -41,6 +43,15 @@ class Duck:
         """The few rows of a query. Errors as ``run``."""
         text = query.sql(dialect="duckdb")
         return self._do(lambda: _fetched(self._connection.sql(text)))
+
+    def define(self, name: str, compute: Callable[[Any], pa.Array], takes: str, gives: str) -> None:
+        """A function of one Arrow array, of nulls too, with types as DuckDB spells them; made once for a name."""
+        from duckdb.func import ARROW, SPECIAL
+
+        if name in self._defined:
+            return
+        self._defined.add(name)
+        self._connection.create_function(name, compute, [takes], gives, type=ARROW, null_handling=SPECIAL)
 
     def _do(self, what: Callable[[], Result]) -> Result:
         """On a thread of its own, so that an interrupt ends it at once."""
@@ -81,11 +92,11 @@ def _translated(error: BaseException) -> BaseException:
     match error:
         case duckdb.IOException() | duckdb.OutOfMemoryException():
             return TransientError(
-                "SNK-257", "the rows of a Delta table could not be written", detail=str(error).split("\n", 1)[0][:300]
+                "SNK-257", "the rows of a table could not be written", detail=str(error).split("\n", 1)[0][:300]
             )
         case duckdb.Error():
             return InternalError(
-                "INT-900", "DuckDB refused a statement of the delta sink", detail=str(error).split("\n", 1)[0][:300]
+                "INT-900", "DuckDB refused a statement of a sink", detail=str(error).split("\n", 1)[0][:300]
             )
         case _:
             return error
@@ -102,17 +113,21 @@ def _fetched(relation: duckdb.DuckDBPyRelation) -> list[tuple[Any, ...]]:
 # ---------------------------------------------------------------- writing files
 
 
-def copy(query: exp.Query, folder: Path, form: ParquetFormat, partition_by: Sequence[str]) -> exp.Copy:
+def copy(
+    query: exp.Query, folder: Path, form: ParquetFormat, partition_by: Sequence[str], *, extension: str = "staged"
+) -> exp.Copy:
     """``COPY (query) TO folder``: Parquet files below a present, empty folder."""
     options = [
         copy_option("format", "parquet"),
         copy_option("compression", "uncompressed" if form.compression == "none" else form.compression),
         copy_option("parquet_version", exp.var(form.version.upper())),
-        copy_option("file_extension", "staged"),
+        copy_option("file_extension", extension),
         copy_option("overwrite_or_ignore", True),
     ]
     if form.compression_level is not None:
         options.append(copy_option("compression_level", form.compression_level))
+    if form.field_ids:
+        options.append(copy_option("field_ids", field_ids(form.field_ids)))
     if partition_by:
         names = exp.Tuple(expressions=[column(name) for name in partition_by])
         options += [copy_option("partition_by", names), copy_option("write_partition_columns", False)]

@@ -11,20 +11,18 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlglot import exp
 
-from penstock.connectors.delta.candidates import Extent, candidates
-from penstock.connectors.delta.duck import copy
-from penstock.connectors.delta.literals import value_of
-from penstock.connectors.delta.relations import renamed, staged_rows, table_rows
+from penstock.connectors.lake.candidates import Extent, candidates
+from penstock.connectors.lake.literals import value_of
+from penstock.connectors.lake.relations import renamed, staged_rows, table_rows
 from penstock.errors import DataError
 from penstock.trees import call, column, identifier, is_not_null, is_null, relation, unused_name
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from penstock.connectors.api import ParquetFormat
-    from penstock.connectors.delta.duck import Duck
-    from penstock.connectors.delta.table import DataFile, Snapshot
+    from penstock.connectors.lake.duck import Duck
+    from penstock.connectors.lake.tables import DataFile, LakeTable
     from penstock.types import Schema
 
 INSERTED, UPDATED, UNCHANGED, OLDER = "inserted", "updated", "unchanged", "older"
@@ -34,14 +32,16 @@ _JOINED: Final = "joined"  # table: per row that came its keys, its outcome, the
 
 @dataclass(frozen=True, slots=True)
 class Merge:
-    """What to merge: ``rows`` are the columns that came, ``target`` the table's columns after this commit."""
+    """What to merge: ``rows`` are the columns that came, ``target`` the table's columns after this commit. ``write`` is
+    given the query of what is to be written, once at most.
+    """
 
     keys: tuple[str, ...]
     order_by: str | None
     rows: Schema
     target: Schema
     partition_by: tuple[str, ...]
-    form: ParquetFormat
+    write: Callable[[exp.Query], None]
 
     @property
     def unsent(self) -> tuple[str, ...]:
@@ -69,8 +69,8 @@ class Merged:
     replaced: tuple[DataFile, ...]
 
 
-def merge(duck: Duck, work: Merge, staged: Sequence[Path], table: Snapshot | None, folder: Path) -> Merged:
-    """Writes the changed and new rows, with the unchanged ones of the files that they replace, below ``folder``.
+def merge(duck: Duck, work: Merge, staged: Sequence[Path], table: LakeTable | None) -> Merged:
+    """Writes the changed and new rows, with the unchanged ones of the files that they replace.
 
     Nothing is written where nothing changes. Raises DataError SNK-254.
     """
@@ -79,7 +79,7 @@ def merge(duck: Duck, work: Merge, staged: Sequence[Path], table: Snapshot | Non
     files = candidates(table, extent) if table is not None else ()
     if table is None or not files:
         if extent.rows:
-            duck.run(copy(_all_new(work), folder, work.form, work.partition_by))
+            work.write(_all_new(work))
         return Merged({INSERTED: extent.rows}, ())
     duck.run(_create(_JOINED, "TABLE", _join(duck, work, table, files)))
     counts = _count(duck, work)
@@ -92,8 +92,7 @@ def merge(duck: Duck, work: Merge, staged: Sequence[Path], table: Snapshot | Non
     changing = [files[at] for at in _touched(duck, work)]
     if counts.get(UPDATED) or counts.get(INSERTED):
         everything = counts.get(UPDATED, 0) + counts.get(INSERTED, 0) == extent.rows
-        query = _rewritten(duck, work, table, changing, everything=everything)
-        duck.run(copy(query, folder, work.form, work.partition_by))
+        work.write(_rewritten(duck, work, table, changing, everything=everything))
     return Merged(counts, tuple(changing))
 
 
@@ -143,7 +142,7 @@ def _ambiguous(work: Merge, detail: str, *, hint: str | None = None) -> DataErro
 # ---------------------------------------------------------------- what there is
 
 
-def _join(duck: Duck, work: Merge, table: Snapshot, files: Sequence[DataFile]) -> exp.Select:
+def _join(duck: Duck, work: Merge, table: LakeTable, files: Sequence[DataFile]) -> exp.Select:
     """One row per row that came and, where its key is there, per row of the table that has it."""
     there = table_rows(duck, table, files, work.target, alias="t", number=work.number)
     keys = [renamed(column(key, "c"), key) for key in work.keys]
@@ -194,7 +193,7 @@ def _all_new(work: Merge) -> exp.Select:
     return exp.select(*chosen).from_(relation(_CAME))
 
 
-def _rewritten(duck: Duck, work: Merge, table: Snapshot, files: Sequence[DataFile], *, everything: bool) -> exp.Query:
+def _rewritten(duck: Duck, work: Merge, table: LakeTable, files: Sequence[DataFile], *, everything: bool) -> exp.Query:
     """New and changed rows, and the other rows of the files that are replaced, in the target's columns.
 
     ``everything``: every row that came is new or changed.

@@ -1,0 +1,219 @@
+"""Reading an Iceberg table: one snapshot, its files handed to the engine's own reader."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from penstock.connectors.api import Batches, Chunk, Files, ParquetFormat, Partition, Source
+from penstock.connectors.iceberg.catalog import Catalog, brief
+from penstock.connectors.iceberg.params import IcebergSourceParams
+from penstock.connectors.iceberg.table import at_snapshot, at_time, newest
+from penstock.connectors.lake.tables import check_present
+from penstock.errors import ConfigError, InternalError
+from penstock.registry import Capability, Descriptor
+from penstock.types import List, Map, Struct
+from penstock.types.logical import fold_case
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from datetime import datetime
+
+    from sqlglot import exp
+
+    from penstock.connectors.api import Context, Position, Rows, ScanRequest
+    from penstock.connectors.iceberg.table import Snapshot
+    from penstock.connectors.lake.tables import DataFile
+    from penstock.types import LogicalType, Schema
+
+_FILE: Final = "file_index"  # DuckDB's virtual column, which a column of that name hides
+
+
+class IcebergSource(Source):
+    """A table at a snapshot, a time, or as it stands when ``latest`` is asked. Holds one opened snapshot at a time.
+
+    Position: ``{"v": 1, "snapshot": N}``, all rows of that snapshot; N null: of a table that never had rows.
+    """
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        table: str,
+        context: Context,
+        *,
+        number: int | None = None,
+        moment: datetime | None = None,
+    ) -> None:
+        """At most one of ``number``, of a snapshot, and ``moment``. ``catalog`` is closed with the source."""
+        self._catalog = catalog
+        self._table = table
+        self._allowance = context.allowance
+        self._number = number
+        self._moment = moment
+        self._open: Snapshot | None = None
+
+    def describe(self) -> Schema:
+        """The columns of the snapshot that ``latest`` names. Raises ConfigError SRC-258 to SRC-265, TransientError
+        SRC-263.
+        """
+        return self._reopen().schema
+
+    def latest(self, partition: Partition) -> Position:  # noqa: ARG002 -- a table has one
+        """The snapshot asked for, or the current one. Errors as ``describe``."""
+        return {"v": 1, "snapshot": self._reopen().number}
+
+    def takes(self, predicate: exp.Expr) -> bool:
+        """A condition on columns by whose values the table is divided, made of comparisons and constants."""
+        from penstock.connectors.lake import pruning
+
+        snapshot = self._open or self._reopen()
+        return pruning.decides(predicate, snapshot.partition_by) and not _scans(snapshot)
+
+    def scan(self, request: ScanRequest) -> Rows:
+        """The rows of snapshot ``upto``; ``after`` must be None.
+
+        Files for the engine's reader; where names do not tell the columns, or files delete rows of others, batches of
+        pyiceberg's own scan, which is slower. Raises ConfigError SRC-255, SRC-260, SRC-261, DataError SRC-110, SRC-254.
+        """
+        from penstock.connectors.lake import pruning
+
+        if request.after is not None:
+            raise InternalError("INT-900", "an iceberg source is read in full and was asked for a part")
+        snapshot = self._at(request.upto)
+        schema = snapshot.schema if request.columns is None else snapshot.schema.select(request.columns)
+        if _scans(snapshot):
+            check_present(snapshot, snapshot.files)
+            return _scanned(snapshot, schema, request.upto)
+        files = snapshot.files
+        if request.predicate is not None:
+            files = pruning.kept(snapshot, request.predicate, allowance=self._allowance)
+        check_present(snapshot, files)
+        if not files:
+            return Batches(schema, lambda: iter(()))
+        return Files(
+            format=ParquetFormat(),
+            paths=tuple(str(snapshot.root / file.path) for file in files),
+            schema=schema,
+            union_by_name=True,
+            field_ids={name: number for name, number in snapshot.field_ids.items() if name in schema},
+            constants={str(snapshot.root / file.path): _constants(file, schema) for file in files},
+        )
+
+    def close(self) -> None:
+        self._open = None
+        self._catalog.close()
+
+    def _reopen(self) -> Snapshot:
+        """The snapshot of the document; without one the current one, looked up anew each time."""
+        if self._number is not None:
+            self._open = self._open or at_snapshot(self._catalog, self._table, self._number)
+        elif self._moment is not None:
+            self._open = self._open or at_time(self._catalog, self._table, self._moment)
+        else:
+            self._open = newest(self._catalog, self._table)
+        if self._open is None:
+            raise self._catalog.missing(self._table)
+        return self._open
+
+    def _at(self, position: Position) -> Snapshot:
+        match position:
+            case {"v": 1, "snapshot": int() | None as number}:
+                pass
+            case _:
+                raise ConfigError("SRC-255", "a position was not written by this version of the iceberg source")
+        if self._open is None or self._open.number != number:
+            self._open = at_snapshot(self._catalog, self._table, number)
+        return self._open
+
+
+def _scans(snapshot: Snapshot) -> bool:
+    """Whether pyiceberg reads the table: the engine cannot, or would take a column for its own count of the files, by
+    which it tells their partitions.
+    """
+    hidden = any(fold_case(name) == _FILE for name in snapshot.schema.names)
+    return snapshot.needs_scan is not None or bool(hidden and snapshot.partition_by)
+
+
+def _constants(file: DataFile, schema: Schema) -> Mapping[str, exp.Expr]:
+    """The values of the partition columns that are read; the files need not hold them."""
+    from penstock.connectors.lake.literals import value_of
+
+    return {name: value_of(value, schema[name].type) for name, value in file.partition.items() if name in schema}
+
+
+def _scanned(snapshot: Snapshot, schema: Schema, position: Position) -> Batches:
+    """What pyiceberg's own reader delivers, one data file after another: it holds one in memory as a whole."""
+    amiss = next((field.name for field in schema if _holds_structs_within(field.type)), None)
+    if amiss is not None:
+        raise ConfigError(
+            "SRC-261",
+            f'column "{amiss}" of {snapshot.title} cannot be read: the table has {snapshot.needs_scan}',
+            detail="pyiceberg, which would read it, takes a list or map of structs that is null for an empty one",
+            hint="leave the column out, or have the system that wrote the table compact it",
+        )
+
+    def batches() -> Iterator[Chunk]:
+        from pyiceberg.expressions import AlwaysTrue
+        from pyiceberg.io.pyarrow import ArrowScan
+
+        from penstock.types.arrow import to_arrow
+
+        handle, wanted = snapshot.handle, to_arrow(schema)
+        chosen = snapshot.fields.select(*schema.names)
+        scan = ArrowScan(handle.metadata, handle.io, chosen, AlwaysTrue())
+        for task in snapshot.tasks:
+            try:
+                for batch in scan.to_record_batches([task]):
+                    yield Chunk(batch.select(wanted.names).cast(wanted), position)
+            except (ValueError, NotImplementedError, OSError) as error:
+                raise ConfigError("SRC-261", f"{snapshot.title} cannot be read", detail=brief(error)) from None
+
+    return Batches(schema, batches)
+
+
+def _holds_structs_within(logical: LogicalType, *, listed: bool = False) -> bool:
+    """Whether a list or map of structs is somewhere in a type."""
+    match logical:
+        case List():
+            return _holds_structs_within(logical.element, listed=True)
+        case Map():
+            return _holds_structs_within(logical.value, listed=True)
+        case Struct():
+            return listed or any(_holds_structs_within(part.type) for part in logical.fields)
+        case _:
+            return False
+
+
+def make_source(params: IcebergSourceParams, context: Context) -> IcebergSource:
+    """The source that a document describes."""
+    catalog = Catalog(params.connection, context.resolve)
+    return IcebergSource(catalog, params.table, context, number=params.snapshot, moment=params.as_of)
+
+
+SOURCE: Final = Descriptor(
+    name="iceberg",
+    group="sources",
+    summary="An Iceberg table on a local file system, in a SQL or REST catalog, as it stands or as it once stood.",
+    params=IcebergSourceParams,
+    make=make_source,
+    example="type: iceberg\nconnection: {path: lake/catalog.db}\ntable: oil.prices\n",
+    capabilities=frozenset(
+        {
+            Capability.REPLAYABLE,
+            Capability.PROJECTION,
+            Capability.FILTER,
+            Capability.COLUMNAR,
+            Capability.NATIVE,
+            Capability.LOCAL,
+            Capability.SNAPSHOT,
+            Capability.TIME_TRAVEL,
+        }
+    ),
+    extra="iceberg",
+    notes=(
+        "Conditions on columns by whose values the table is divided decide which files are read.",
+        "A table with delete files, renamed columns or other files than Parquet is read by pyiceberg instead of the engine, slower.",
+        "An old snapshot can be read until it is expired.",
+        "REST catalogs are tested against a small server of our own that speaks the protocol, not against a vendor's.",
+        "Tables in object stores are not read yet; equality deletes are refused.",
+    ),
+)

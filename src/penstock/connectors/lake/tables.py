@@ -1,0 +1,89 @@
+"""What a table of files tells of itself at one version, for who rewrites or reads its files."""
+
+from __future__ import annotations
+
+import stat
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from penstock.errors import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from penstock.types import Schema
+
+
+@dataclass(frozen=True, slots=True)
+class DataFile:
+    """A live file: ``path`` relative to the table's folder as it lies on disk, ``rows`` where the table says so.
+
+    ``partition`` holds the values of the partition columns as Python values.
+    """
+
+    path: str
+    size: int
+    rows: int | None
+    partition: Mapping[str, Any]
+
+
+class LakeTable(Protocol):
+    """One version of a table. ``root`` is its folder, absolute and free of links.
+
+    ``partition_by`` are the columns whose values the table tells by file; whether the files hold them too is nobody's
+    affair. ``title`` names the table in messages: ``the Delta table "prices"``.
+    """
+
+    @property
+    def root(self) -> Path: ...
+    @property
+    def title(self) -> str: ...
+    @property
+    def schema(self) -> Schema: ...
+    @property
+    def partition_by(self) -> tuple[str, ...]: ...
+    @property
+    def field_ids(self) -> Mapping[str, int]:
+        """By which the columns are found in the files; empty: by their names."""
+
+    @property
+    def files(self) -> Sequence[DataFile]: ...
+
+    def bounds(self, column: str) -> Mapping[str, tuple[Any, Any]]:
+        """By path of a file, the least and the greatest value that may be in it; None, or no entry, where unknown."""
+
+
+def check_present(table: LakeTable, files: Iterable[DataFile]) -> None:
+    """DataError SRC-110 where a file is gone or has another size, SRC-254 where a link leads out of the table."""
+    trusted = {table.root}
+    for file in files:
+        full = table.root / file.path
+        if full.parent not in trusted:
+            _check_links(table, full.parent, file.path)
+            trusted.add(full.parent)
+        try:
+            found = full.lstat()
+            if stat.S_ISLNK(found.st_mode):
+                _check_links(table, full, file.path)
+                found = full.stat()
+            length = found.st_size
+        except OSError:
+            length = -1
+        if length != file.size:
+            raise DataError(
+                "SRC-110",
+                f"a file of {table.title} is not as the table says",
+                detail=f"{file.path}: {'it is gone' if length < 0 else f'{length} bytes instead of {file.size}'}",
+                hint="read the newest version: maintenance removes the files of old ones",
+            )
+
+
+def _check_links(table: LakeTable, path: Path, named: str) -> None:
+    if not path.resolve().is_relative_to(table.root):
+        raise outside(table.title, named)
+
+
+def outside(title: str, path: str) -> DataError:
+    """SRC-254, to be raised."""
+    return DataError("SRC-254", f"{title} names a file outside its folder", detail=f"{path!r} is not read")
