@@ -203,9 +203,12 @@ class Table(_Node):
 
 @dataclass(frozen=True, slots=True)
 class Project(_OneInput):
-    """One row out per row in; values may use window functions. Columns in order, complete."""
+    """One row out per row in; values may use window functions. Columns in order, complete. ``is_origin``: what comes out is
+    what a source gives, whatever it was made of; a reject shows it as its source's row.
+    """
 
     columns: tuple[Column, ...]
+    is_origin: bool = field(default=False, compare=False)
     kind = NodeKind.PROJECT
 
 

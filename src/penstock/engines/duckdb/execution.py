@@ -209,7 +209,8 @@ class Execution:
         leaves |= self._table_queries()
         if origin is None:
             return self._composer.statement(target, leaves, self._tables)
-        leaves[origin.read.id] = origin.leaf(leaves[origin.read.id])
+        if origin.begins in leaves:
+            leaves[origin.begins] = origin.leaf(leaves[origin.begins])
         return replace(self._composer, graph=origin.graph).statement(target, leaves, self._tables)
 
     def _used(self, target: str) -> list[tuple[str, Input]]:

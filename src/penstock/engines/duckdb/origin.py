@@ -12,7 +12,7 @@ from penstock.graph.nodes import Check, Column, Filter, Project, Read
 from penstock.trees import column, identifier, struct, unused_name
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection
 
     from penstock.graph import Graph, Node
     from penstock.types import Schema
@@ -22,42 +22,63 @@ _WANTED: Final = "penstock source row"
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """``graph`` has the same nodes, those of the way carrying a struct of the source's columns in ``column``."""
+    """``graph`` has the same nodes, those of the way carrying a struct of the source's columns in ``column``. ``begins`` is the
+    node of which these are: the read, a table that has its columns, or a projection that stands for a source.
+    """
 
     graph: Graph
-    read: Read
+    source: str
+    begins: str
     schema: Schema
     column: str
 
     def leaf(self, query: exp.Query) -> exp.Query:
-        """The rows of the read with the column in which they are carried."""
+        """The rows of the read, or the table, with the column in which they are carried."""
         whole = struct({name: column(name) for name in self.schema.names})
         carried = exp.alias_(whole, identifier(self.column))
         return exp.select("*", carried).from_(query.subquery(identifier("source"), copy=False))
 
 
-def origin_of(graph: Graph, node_id: str, tables: Mapping[str, str]) -> Origin | None:
-    """None where the way from a source to the node is not row by row, or begins at a table (``tables``)."""
+def origin_of(graph: Graph, node_id: str, tables: Collection[str]) -> Origin | None:
+    """None where the way from a source to the node is not row by row, or begins at a table (``tables``) that has not the
+    source's own columns.
+    """
     way: list[Node] = []
-    current = graph[node_id]
-    while not isinstance(current, Read):
-        if current.id in tables or not _is_row_by_row(current):
+    begins = graph[node_id]
+    while begins.id not in tables and not _is_source(begins):
+        if not _is_row_by_row(begins):
             return None
-        way.append(current)
-        current = graph[current.inputs[0]]
-    if current.id in tables or current.schema is None or not current.schema.names:
+        way.append(begins)
+        begins = graph[begins.inputs[0]]
+    read, schema = _read_behind(graph, begins), begins.schema
+    if read is None or schema is None or not schema.names:
         return None
-    schema = current.schema if current.columns is None else current.schema.select(current.columns)
-    names = [name for node in (*way, current) if node.schema is not None for name in node.schema.names]
+    names = [name for node in (*way, begins) if node.schema is not None for name in node.schema.names]
     carrier = unused_name(_WANTED, names)
     changed = {node.id for node in way}
 
     def carry(node: Node) -> Node:
-        if node.id not in changed or not isinstance(node, Project):
+        if not isinstance(node, Project) or node.id not in {*changed, begins.id}:
             return node
-        return dataclasses.replace(node, columns=(*node.columns, Column(carrier, column(carrier))))
+        carried = struct({item.name: item.value for item in node.columns}) if node.id == begins.id else column(carrier)
+        return dataclasses.replace(node, columns=(*node.columns, Column(carrier, carried)))
 
-    return Origin(graph.map(carry), current, schema, carrier)
+    return Origin(graph.map(carry), read.source, begins.id, schema, carrier)
+
+
+def _is_source(node: Node) -> bool:
+    return isinstance(node, Read) or (isinstance(node, Project) and node.is_origin)
+
+
+def _read_behind(graph: Graph, node: Node) -> Read | None:
+    """The read whose columns the node has; None where there is none, or where they were changed."""
+    stands = False
+    while not isinstance(node, Read):
+        stands = stands or _is_source(node)
+        if not (isinstance(node, Check | Filter) or stands) or not _is_row_by_row(node):
+            return None
+        node = graph[node.inputs[0]]
+    return node
 
 
 def _is_row_by_row(node: Node) -> bool:

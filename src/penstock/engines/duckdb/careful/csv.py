@@ -14,7 +14,7 @@ from penstock.engines.duckdb.careful.line_breaks import Prepared, bytes_at, plac
 from penstock.engines.duckdb.errors import batches_of
 from penstock.engines.duckdb.readers import CsvPart, csv_reader, held_columns, layout_of, selected, spelling_of
 from penstock.faithful import Reading, textual
-from penstock.trees import call, column, drop_table, field_of, identifier
+from penstock.trees import call, column, drop_table, field_of, identifier, struct, text_of
 from penstock.types import STRING
 from penstock.types.duckdb import to_duckdb
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 BATCH_ROWS: Final = 100_000
 _ROW: Final = "__row"
 _CAUSES: Final = "__causes"
+_RECORD: Final = "__record"
 _TEXTS: Final = "texts"  # of records that are no text: what stands in the file
 _MOVED: Final = "moved"  # of a copy: where its bad records begin, and where they do in the file
 _UNDECODABLE: Final = "bad_encoding"
@@ -104,7 +105,9 @@ class _Task:
         return {item.name: textual(item.type, spelling) for item in held}
 
     def rows(self) -> exp.Select:
-        """The columns of the schema, as ``p0, p1, …``, the row's number, from 1, and why it is bad, null where it is not."""
+        """The columns of the schema, as ``p0, p1, …``, the row's number, from 1, why it is bad, and its texts by column (JSON),
+        both null where it is not.
+        """
         places = [f"c{self.layout.index(name)}" for name in self._readings]
         tests = values.tests_of(self._readings)
         held: dict[str, exp.Expr] = {}
@@ -114,15 +117,19 @@ class _Task:
                 value = exp.Case().when(tests[name].copy(), exp.null()).else_(value)
             held[name] = value
         reasons: exp.Expr = exp.null()
+        record: exp.Expr = reject_rows.null_text()
         if self.files.bad_values != "null" and tests:
             shown = {name: column(place) for name, place in zip(self._readings, places, strict=True)}
             listed = values.listed(values.causes(self._readings, tests, shown))
-            reasons = exp.Case().when(values.any_of(list(tests.values())), listed)
+            is_bad = values.any_of(list(tests.values()))
+            record = exp.Case().when(is_bad.copy(), text_of(call("to_json", struct(shown))))
+            reasons = exp.Case().when(is_bad, listed)
         found = selected(self.files, self.files.paths, held)
         columns = [exp.alias_(item.this, f"p{place}") for place, item in enumerate(found)]
         texts = {name: self._text(place, name) for name, place in zip(self._readings, places, strict=True)}
         looked = values.looked_at(self._numbered(), self._readings, texts=texts, keep=[_ROW, *places])
-        return exp.select(*columns, column(_ROW), exp.alias_(reasons, identifier(_CAUSES))).from_(looked)
+        why = (exp.alias_(reasons, identifier(_CAUSES)), exp.alias_(record, identifier(_RECORD)))
+        return exp.select(*columns, column(_ROW), *why).from_(looked)
 
     def _text(self, place: str, name: str) -> exp.Expr:
         held = self._readings[name].held
@@ -144,7 +151,8 @@ class _Task:
         own = column("own") if self.ready.fed else moved
         place = reject_rows.position(self.origin, column("line"), own)
         raw = call("coalesce", column("text"), self._raw(start))
-        query = reject_rows.reject_query(place, raw, _with_lines(column("causes"), raw)).from_(self._found())
+        causes = _with_lines(column("causes"), raw)
+        query = reject_rows.reject_query(place, raw, causes, row=column("record")).from_(self._found())
         query = query.join(_TEXTS, using="line", join_type="left")
         return (query.join(_MOVED, using="start") if self.ready.fed else query).order_by(column("line"))
 
@@ -167,15 +175,17 @@ class _Task:
             exp.alias_(_begin_of_record(), "byte"),
             exp.alias_(_without_breaks(_first("csv_line")), "raw"),
             exp.alias_(call("list_sort", call("list_distinct", exp.ArrayAgg(this=self._malformed()))), "causes"),
+            exp.alias_(reject_rows.null_text(), "record"),
         ).from_(exp.to_identifier(REJECT_TABLES[0]))
         if self.ready.sentinel:
             is_own = exp.LTE(this=column("line_byte_position"), expression=exp.Literal.number(self.ready.size))
             malformed = malformed.where(is_own)
         malformed = malformed.group_by(column("line"))
-        bad = exp.select("line", "byte", "raw", "causes").from_(exp.to_identifier(Located.TABLE))
+        bad = exp.select("line", "byte", "raw", "causes", "record").from_(exp.to_identifier(Located.TABLE))
         both = exp.Union(this=malformed, expression=bad, distinct=False).subquery("found")
         start = exp.Sub(this=column("byte"), expression=exp.Literal.number(1))
-        return exp.select("line", exp.alias_(start, "start"), "raw", "causes").from_(both).subquery("rejected")
+        parts = ("line", exp.alias_(start, "start"), "raw", "causes", "record")
+        return exp.select(*parts).from_(both).subquery("rejected")
 
     def _raw(self, start: exp.Expr) -> exp.Expr:
         """The record's text, without the part of the sentinel that a record takes in whose quote is not closed."""

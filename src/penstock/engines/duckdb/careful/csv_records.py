@@ -15,7 +15,7 @@ from penstock.engines.duckdb.careful import reject_rows
 from penstock.engines.duckdb.careful.line_breaks import stream
 from penstock.engines.duckdb.readers import CsvPart, csv_reader, no_rows
 from penstock.trees import call, column, create_table, drop_table
-from penstock.types import STRING, Schema
+from penstock.types import STRING, Field, Schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -30,8 +30,9 @@ REJECT_TABLES: Final = ("reject_errors", "reject_scans")  # DuckDB's
 _PIECE_BYTES: Final = 32 * 2**20
 _BAD_ROWS: Final = "bad_rows"
 _CAUSES: Final = reject_rows.SCHEMA["causes"]
-_NUMBERS: Final = Schema((*Schema.of({"number": "int64?"}), _CAUSES))
-_PLACES: Final = Schema((*Schema.of({"line": "uint64?", "byte": "uint64?", "raw": "string?"}), _CAUSES))
+_RECORD: Final = Field("record", STRING)
+_NUMBERS: Final = Schema((*Schema.of({"number": "int64?"}), _CAUSES, _RECORD))
+_PLACES: Final = Schema((*Schema.of({"line": "uint64?", "byte": "uint64?", "raw": "string?"}), _CAUSES, _RECORD))
 # Blank lines before a record are taken for its beginning where the file has one column.
 _RECORDS: Final = """
     CREATE TEMP TABLE records AS
@@ -46,14 +47,14 @@ _NUMBERED: Final = """
     FROM records WHERE line NOT IN (SELECT line FROM malformed) AND NOT list_contains($nulls, raw)
 """
 _BAD_RECORDS: Final = """
-    INSERT INTO bad_records SELECT line, byte, raw, causes FROM numbered JOIN bad_rows USING (number)
+    INSERT INTO bad_records SELECT line, byte, raw, causes, record FROM numbered JOIN bad_rows USING (number)
 """
 
 
 class Located:
     """The bad rows of one file: first only their numbers among its rows, then, in ``TABLE``, their place and text.
 
-    ``TABLE``: line (from 1), byte (from 1), raw, causes. It and what it is made of are the private database's, and
+    ``TABLE``: line (from 1), byte (from 1), raw, causes, and the texts by column (JSON). It and what it is made of are the private database's, and
     go with ``close``.
     """
 
@@ -74,18 +75,18 @@ class Located:
             self._beside.execute(create_table(name, no_rows(schema)).sql(dialect="duckdb"))
 
     def taken_from(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """The batch without its bad rows, and without its last two columns: the row's number, from 1 (of one column: among
-        those that are not null), and the causes, null where a row is good.
+        """The batch without its bad rows, and without its last three columns: the row's number, from 1 (of one column: among
+        those that are not null), the causes and the texts, null where a row is good.
         """
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        *columns, numbers, causes = batch.columns
-        rest = pa.RecordBatch.from_arrays(columns, names=batch.schema.names[:-2])
+        *columns, numbers, causes, records = batch.columns
+        rest = pa.RecordBatch.from_arrays(columns, names=batch.schema.names[:-3])
         if causes.null_count == len(causes):
             return rest
         is_bad = pc.is_valid(causes)
-        bad = pa.table({"number": numbers, "causes": causes}).filter(is_bad)
+        bad = pa.table({"number": numbers, "causes": causes, "record": records}).filter(is_bad)
         self._last = bad.column("number")[-1].as_py()
         self._beside.register("more", bad)
         self._beside.execute("INSERT INTO bad_rows SELECT * FROM more")

@@ -51,9 +51,11 @@ def position(origin: Origin, record: exp.Expr, byte: exp.Expr | None) -> exp.Exp
     return text_of(call("to_json", struct(values)))
 
 
-def reject_query(place: exp.Expr, raw: exp.Expr, causes: exp.Expr) -> exp.Select:
-    """A SELECT of the four columns, still without FROM."""
-    values = {"position": place, "row": null_text(), "raw": raw, "causes": causes}
+def reject_query(place: exp.Expr, raw: exp.Expr, causes: exp.Expr, *, row: exp.Expr | None = None) -> exp.Select:
+    """A SELECT of the four columns, still without FROM; ``row``: the texts of a record's columns (JSON), where these can be
+    told apart.
+    """
+    values = {"position": place, "row": row or null_text(), "raw": raw, "causes": causes}
     return exp.select(*[exp.alias_(value, identifier(name)) for name, value in values.items()])
 
 
