@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from penstock.cli import catalogue, inspecting, profiling, project, remembering, running, testing
+from penstock.cli import catalogue, inspecting, profiling, project, rejecting, remembering, running, testing
 from penstock.cli.arguments import arranged, refused, wants_json
 from penstock.cli.options import Globals, LogFormat, LogLevel, Told
 from penstock.cli.output import INTERRUPTED, interrupted, print_json, tell, write
@@ -26,7 +26,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _part in (project, inspecting, profiling, testing, running, remembering, catalogue):
+for _part in (project, inspecting, profiling, testing, running, remembering, rejecting, catalogue):
     _part.register(app)
 
 

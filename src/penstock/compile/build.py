@@ -239,11 +239,14 @@ def _after(target: Schema | None, sent: Schema, *, evolves: bool) -> Schema:
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """``series``: how epochs are cut from the load, None where the document asks for one, or it cannot be cut."""
+    """``series``: how epochs are cut from the load, None where the document asks for one, or it cannot be cut. ``scoped`` are
+    the nodes that are meant over the rows of one epoch.
+    """
 
     graph: Graph
     series: Series | None
     warnings: tuple[Problem, ...]
+    scoped: frozenset[str]
 
 
 def build(pipeline: Pipeline, facts: Facts, engine: Engine) -> Built:
@@ -258,10 +261,11 @@ def build(pipeline: Pipeline, facts: Facts, engine: Engine) -> Built:
     if builder.requests:
         raise FactsNeededError(builder.requests)
     graph = Graph(tuple(builder.nodes.values()), dict(builder.outputs))
-    problems = tuple(partial(graph, pipeline, frozenset(work.scoped)))
+    scoped = frozenset(work.scoped)
+    problems = tuple(partial(graph, pipeline, scoped))
     if problems:
         raise ConfigError.of(problems)
     series = series_of(graph, pipeline, work.reduced)
     if isinstance(series, Problem):
-        return Built(graph, None, (*builder.problems, series))
-    return Built(graph, series, tuple(builder.problems))
+        return Built(graph, None, (*builder.problems, series), scoped)
+    return Built(graph, series, tuple(builder.problems), scoped)

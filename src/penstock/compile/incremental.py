@@ -160,17 +160,30 @@ def partial(graph: Graph, pipeline: Pipeline, scoped: frozenset[str]) -> Iterato
     replace their table by them, CMP-356 for those that would have rows twice that are read again. ``scoped`` are the nodes
     of which the document says that the epoch is meant.
     """
-    new = {read.id: read.source for read in graph.reads if read.incremental}
-    if not new:
+    if not any(read.incremental for read in graph.reads):
         return
-    parts = parts_of(graph, new)
+    for node, what, sources in needing_all(graph, scoped):
+        yield _needs_all(node, what, sorted(sources))
+    parts = _new_rows(graph)
+    for write in graph.writes:
+        yield from _sink(write, parts[write.id], pipeline, graph)
+
+
+def needing_all(graph: Graph, scoped: frozenset[str]) -> Iterator[tuple[Node, str, frozenset[str]]]:
+    """The nodes, but for those that are ``scoped``, that need more than their own row of an input with new rows only: what
+    they do, and the sources of these.
+    """
+    parts = _new_rows(graph)
     for node in graph.nodes:
         if parts[node.id] and node.id not in scoped and not isinstance(node, Write):
             what = whole(node, parts)
             if what is not None:
-                yield _needs_all(node, what, sorted(parts[node.id]))
-    for write in graph.writes:
-        yield from _sink(write, parts[write.id], pipeline, graph)
+                yield node, what, parts[node.id]
+
+
+def _new_rows(graph: Graph) -> Mapping[str, frozenset[str]]:
+    """By node, the sources of which it gets new rows only."""
+    return parts_of(graph, {read.id: read.source for read in graph.reads if read.incremental})
 
 
 def parts_of(graph: Graph, new: Mapping[str, str]) -> Mapping[str, frozenset[str]]:
@@ -264,4 +277,4 @@ def _listed(names: list[str]) -> str:
     return " and ".join(f'"{name}"' for name in names)
 
 
-__all__ = ["begin", "partial", "parts_of", "whole"]
+__all__ = ["begin", "needing_all", "partial", "parts_of", "whole"]

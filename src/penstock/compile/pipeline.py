@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """``written`` is the graph as the document says it, for lineage and previews; ``graph`` is what runs."""
+    """``written`` is the graph as the document says it, for lineage and previews; ``graph`` is what runs. ``scoped`` are the
+    nodes of which the document says that the rows of one epoch are meant.
+    """
 
     pipeline: Pipeline
     written: Graph
@@ -36,6 +38,7 @@ class Compiled:
     delivery: Delivery
     warnings: tuple[Problem, ...] = ()
     series: Series | None = None
+    scoped: frozenset[str] = frozenset()
 
 
 # Each takes a graph and gives one that means the same.
@@ -56,4 +59,4 @@ def compile_pipeline(pipeline: Pipeline, facts: Facts, engine: Engine, *, optimi
     for change in OPTIMISING if optimise else ():
         graph = change(graph, pipeline, facts)
     found = (*built.warnings, *warnings_of(written, pipeline))
-    return Compiled(pipeline, written, graph, delivery_of(pipeline, graph), found, built.series)
+    return Compiled(pipeline, written, graph, delivery_of(pipeline, graph), found, built.series, built.scoped)

@@ -49,6 +49,11 @@ class Location:
     end_column: int
     source: str | None = None
 
+    @property
+    def spelling(self) -> str:
+        """``pipelines/prices.yml:14:9``."""
+        return f"{self.file}:{self.line}:{self.column}"
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:
@@ -76,7 +81,7 @@ class Problem:
         """The form of style.md: code and message, place with a caret line, detail, hint."""
         lines = [f"{self.severity}[{self.code}]: {self.message}"]
         if self.at is not None:
-            lines.append(f"  --> {self.at.file}:{self.at.line}:{self.at.column}")
+            lines.append(f"  --> {self.at.spelling}")
             if self.at.source is not None:
                 gutter = str(self.at.line)
                 shown, offset = _window(self.at.source, self.at.column - 1, self.at.end_column - 1)

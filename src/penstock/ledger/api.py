@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -88,7 +88,8 @@ class EpochRecord:
 class RejectFile:
     """One file of rejected rows of one node, and how many rows it has per (code, column): a row rejected for several
     reasons counts in each group, and once in ``rows``. ``path`` is relative to the state folder; ``labels`` are those of
-    the columns that its rows, and their sources' rows, have.
+    the columns that its rows, and their sources' rows, have; ``places`` is where the document stands by what rejected
+    them (``prices.yml:14:9``), by code, and "" for the node.
     """
 
     node: str
@@ -97,6 +98,27 @@ class RejectFile:
     checksum: str
     groups: Mapping[tuple[str, str | None], int]
     labels: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    places: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class RejectOutcome:
+    """What was done with the rows of one group (``code``, ``column``) of a reject file: ``replayed`` in an epoch, or
+    ``discarded`` with a reason. ``rows`` is how many; ``left_rows`` and ``left`` say what stays open in the file, as
+    ``RejectFile`` has it.
+    """
+
+    path: str
+    code: str
+    column: str | None
+    outcome: Literal["replayed", "discarded"]
+    rows: int
+    left_rows: int
+    left: Mapping[tuple[str, str | None], int]
+    by: str
+    at: datetime
+    epoch: int | None = None
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +217,8 @@ class Seal:
     rejects: Sequence[RejectFile]
     schemas: Mapping[str, Schema]  # by source: the contract from now on, where none was recorded
     sealed_at: datetime
+    outcomes: Sequence[RejectOutcome] = ()  # of the rejects that this epoch sent again
+    superseded: Sequence[str] = ()  # nodes whose earlier rejects were read again as a whole, and are among these
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,14 +251,24 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class RejectEntry:
-    """A reject file as the index has it; ``status`` is "kept" (its epoch was sealed) or "aborted"."""
+    """A reject file as the index has it; ``status`` is "kept" (its epoch was sealed), "superseded" (a later epoch read the
+    same rows again) or "aborted". ``left_rows`` and ``left`` are what was neither replayed nor discarded.
+    """
 
+    key: PipelineKey
     run_id: str
     epoch: int
     attempt: str
     status: str
     file: RejectFile
     at: datetime
+    left_rows: int
+    left: Mapping[tuple[str, str | None], int]
+
+    @property
+    def is_open(self) -> bool:
+        """Whether rows of it may be sent again."""
+        return self.status == "kept" and self.left_rows > 0
 
 
 class Ledger(Protocol):
@@ -359,6 +393,14 @@ class Ledger(Protocol):
 
     def rejects(self, key: PipelineKey | None = None, *, run_id: str | None = None) -> Sequence[RejectEntry]:
         """Newest first."""
+        ...
+
+    def settle(self, lease: Lease, outcomes: Sequence[RejectOutcome]) -> None:
+        """Records what was done with rejects without an epoch. Raises LED-111."""
+        ...
+
+    def outcomes(self, key: PipelineKey) -> Sequence[RejectOutcome]:
+        """What was done with the pipeline's rejects, oldest first."""
         ...
 
     def close(self) -> None:

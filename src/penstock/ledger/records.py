@@ -16,6 +16,7 @@ from penstock.ledger.api import (
     Range,
     RejectEntry,
     RejectFile,
+    RejectOutcome,
     RuleResult,
     RunRecord,
     RunStatus,
@@ -196,7 +197,45 @@ def of_reject(epoch: EpochRecord, file: RejectFile, *, status: str, at: datetime
 
 
 def to_reject(row: Row) -> RejectEntry:
-    return RejectEntry(row["run_id"], row["epoch"], row["attempt"], row["status"], _to_file(row), row["at"])
+    file = _to_file(row)
+    is_whole = row["left_rows"] is None
+    left_rows, left = (file.rows, file.groups) if is_whole else (row["left_rows"], _to_groups(row["left_groups"]))
+    return RejectEntry(
+        to_key(row), row["run_id"], row["epoch"], row["attempt"], row["status"], file, row["at"], left_rows, left
+    )
+
+
+def of_outcome(key: PipelineKey, done: RejectOutcome) -> Row:
+    return {
+        **of_key(key),
+        "path": done.path,
+        "code": done.code,
+        "named": done.column,
+        "outcome": done.outcome,
+        "rows": done.rows,
+        "left_rows": done.left_rows,
+        "left_groups": _of_groups(done.left),
+        "done_by": done.by,
+        "epoch": done.epoch,
+        "reason": done.reason,
+        "at": done.at,
+    }
+
+
+def to_outcome(row: Row) -> RejectOutcome:
+    return RejectOutcome(
+        row["path"],
+        row["code"],
+        row["named"],
+        row["outcome"],
+        row["rows"],
+        row["left_rows"],
+        _to_groups(row["left_groups"]),
+        row["done_by"],
+        row["at"],
+        row["epoch"],
+        row["reason"],
+    )
 
 
 def _of_file(file: RejectFile) -> Row:
@@ -205,12 +244,22 @@ def _of_file(file: RejectFile) -> Row:
         "path": file.path,
         "rows": file.rows,
         "checksum": file.checksum,
-        "groups": [[code, column, rows] for (code, column), rows in sorted(file.groups.items(), key=str)],
+        "groups": _of_groups(file.groups),
         "labels": {column: sorted(labels) for column, labels in sorted(file.labels.items())},
+        "places": dict(file.places),
     }
 
 
 def _to_file(row: Mapping[str, Any]) -> RejectFile:
-    groups = {(code, column): rows for code, column, rows in row["groups"]}
+    groups = _to_groups(row["groups"])
     labels = {column: frozenset(found) for column, found in row["labels"].items()}
-    return RejectFile(row["node"], row["path"], row["rows"], row["checksum"], groups, labels)
+    places = row.get("places") or {}  # version 1 knew none
+    return RejectFile(row["node"], row["path"], row["rows"], row["checksum"], groups, labels, places)
+
+
+def _of_groups(groups: Mapping[tuple[str, str | None], int]) -> list[Any]:
+    return [[code, column, rows] for (code, column), rows in sorted(groups.items(), key=str)]
+
+
+def _to_groups(stored: Sequence[Any]) -> dict[tuple[str, str | None], int]:
+    return {(code, column): rows for code, column, rows in stored}

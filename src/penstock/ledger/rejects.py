@@ -8,23 +8,27 @@ import uuid
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, BinaryIO, Final, TypeAlias
 
 from penstock.errors import DataError
 from penstock.ledger.api import RejectFile
 from penstock.ledger.state import writing_state
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
-    from pathlib import Path
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from penstock.ledger.api import PipelineKey, RejectEntry
+    from penstock.ledger.api import PipelineKey
 
 FOLDER: Final = "rejects"
 _NAME_CHARACTERS: Final = 100
+_BLOCK: Final = 1 << 20
+
+Group: TypeAlias = "tuple[str, str | None]"  # code and column of a cause
 
 
 @dataclass(slots=True)
@@ -33,7 +37,7 @@ class _File:
     writer: pq.ParquetWriter
     handle: pa.NativeFile
     rows: int = 0
-    groups: Counter[tuple[str, str | None]] = field(default_factory=Counter)
+    groups: Counter[Group] = field(default_factory=Counter)
 
 
 class RejectFiles:
@@ -49,13 +53,16 @@ class RejectFiles:
         epoch: int,
         attempt: str,
         labels: Mapping[str, Mapping[str, frozenset[str]]],
+        *,
+        places: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
     ) -> None:
-        """``labels``: by node and column."""
+        """``labels``: by node and column; ``places``: by node and code."""
         self._state = state
         # A name of its own for every try: what an earlier one left stays as the index has it.
         name = f"{epoch}-{attempt}-{uuid.uuid4().hex[:8]}"
         self._folder = state / FOLDER / key.project / key.environment / key.pipeline / name
         self._labels = labels
+        self._places = places
         self._lock = threading.Lock()
         self._files: dict[str, _File] = {}
 
@@ -98,14 +105,14 @@ class RejectFiles:
         return file
 
     def _finished(self, node: str, file: _File) -> RejectFile:
-        import xxhash
-
         _close(file)
         with file.path.open("rb") as content:
             os.fsync(content.fileno())
-            checksum = xxhash.xxh3_128_hexdigest(content.read())
+            checksum = checksum_of(content)
         path = str(file.path.relative_to(self._state))
-        return RejectFile(node, path, file.rows, checksum, dict(file.groups), self._labels.get(node, {}))
+        return RejectFile(
+            node, path, file.rows, checksum, dict(file.groups), self._labels.get(node, {}), self._places.get(node, {})
+        )
 
 
 def remove(state: Path, files: Iterable[RejectFile]) -> None:
@@ -160,22 +167,11 @@ def _plain(column: pa.Array) -> pa.Array:
     return column.storage if isinstance(column, pa.ExtensionArray) else column
 
 
-def _groups(batch: pa.RecordBatch) -> dict[tuple[str, str | None], int]:
+def _groups(batch: pa.RecordBatch) -> dict[Group, int]:
     """Rows per (code, column); a row with two causes of one group counts once."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    causes = batch.column("causes")
-    values = pc.list_flatten(causes)
-    table = pa.table(
-        {
-            "row": pc.list_parent_indices(causes),
-            "code": pc.struct_field(values, "code"),
-            "column": pc.struct_field(values, "column"),
-        }
-    )
     counted = (
-        table.group_by(["row", "code", "column"])
+        _causes(batch)
+        .group_by(["row", "code", "column"])
         .aggregate([])
         .group_by(["code", "column"])
         .aggregate([([], "count_all")])
@@ -183,19 +179,89 @@ def _groups(batch: pa.RecordBatch) -> dict[tuple[str, str | None], int]:
     return {(row["code"], row["column"]): row["count_all"] for row in counted.to_pylist()}
 
 
-def read(state: Path, entry: RejectEntry) -> Iterator[pa.RecordBatch]:
-    """The rows of an index entry, batch by batch.
+def _causes(batch: pa.RecordBatch) -> pa.Table:
+    """One line per cause: the row's place in the batch, the code and the column."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
 
-    Raises DataError LED-120 where the file is gone or altered.
+    causes = batch.column("causes")
+    values = pc.list_flatten(causes)
+    return pa.table(
+        {
+            "row": pc.list_parent_indices(causes),
+            "code": pc.struct_field(values, "code"),
+            "column": pc.struct_field(values, "column"),
+        }
+    )
+
+
+def having(batch: pa.RecordBatch, groups: Collection[Group]) -> pa.BooleanArray:
+    """Per row, whether one of its causes is one of the groups."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    causes = _causes(batch)
+    found = pa.array([False] * causes.num_rows)
+    for code, name in groups:
+        column = causes.column("column")
+        is_named = pc.is_null(column) if name is None else pc.fill_null(pc.equal(column, name), fill_value=False)
+        found = pc.or_(found, pc.and_(pc.equal(causes.column("code"), code), is_named))
+    rows = pc.unique(causes.column("row").filter(found))
+    return pc.is_in(pa.array(range(batch.num_rows), rows.type), rows)
+
+
+def open_rows(batch: pa.RecordBatch, settled: Collection[Group], group: Group | None = None) -> pa.RecordBatch:
+    """The rows of a file that were neither replayed nor discarded as rows of the ``settled`` groups; ``group``: of these
+    those that have it.
+    """
+    import pyarrow.compute as pc
+
+    left = batch.filter(pc.invert(having(batch, settled))) if settled else batch
+    return left if group is None else left.filter(having(left, [group]))
+
+
+def left_of(state: Path, file: RejectFile, settled: Collection[Group]) -> tuple[int, dict[Group, int]]:
+    """How many rows of a file are open, and how many per group. Raises as ``read``."""
+    rows, groups = 0, Counter[Group]()
+    for batch in read(state, file):
+        left = open_rows(batch, settled)
+        rows += left.num_rows
+        groups.update(_groups(left))
+    return rows, dict(groups)
+
+
+def read(state: Path, file: RejectFile) -> Iterator[pa.RecordBatch]:
+    """The rows of a file, batch by batch, in their order.
+
+    Raises DataError LED-120 where the file is gone or altered: its checksum is looked at before the first row.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    path = state / entry.file.path
+    path = state / file.path
     try:
-        with pq.ParquetFile(path) as file:
-            yield from file.iter_batches()
+        with path.open("rb") as content:
+            if checksum_of(content) != file.checksum:
+                raise _unreadable(file, "it is not what was written: its checksum differs")
+            yield from pq.ParquetFile(content).iter_batches()
     except (OSError, pa.ArrowException) as error:
-        raise DataError(
-            "LED-120", f'the rejects of "{entry.file.node}" cannot be read', detail=f"{path.name}: {error}"
-        ) from None
+        raise _unreadable(file, str(error)) from None
+
+
+def checksum_of(content: BinaryIO) -> str:
+    """XXH3 (128 bits, hex) of a file, which stands at its beginning afterwards."""
+    import xxhash
+
+    digest = xxhash.xxh3_128()
+    while block := content.read(_BLOCK):
+        digest.update(block)
+    content.seek(0)
+    return digest.hexdigest()
+
+
+def _unreadable(file: RejectFile, why: str) -> DataError:
+    return DataError(
+        "LED-120",
+        f'the rejects of "{file.node}" cannot be read',
+        detail=f"{Path(file.path).name}: {why}",
+    )

@@ -79,9 +79,30 @@ create table rejects (
 create index rejects_by_run on rejects (run_id);
 """
 
+_OUTCOMES: Final = """
+alter table rejects add column places {structure};
+alter table rejects add column left_rows {integer};
+alter table rejects add column left_groups {structure};
+create table reject_outcomes (             -- what was done with one group of a file's rows
+  id {identity} primary key,
+  project text not null, environment text not null, pipeline text not null,
+  path text not null,
+  code text not null,
+  named text,
+  outcome text not null,
+  rows {integer} not null,
+  left_rows {integer} not null,
+  left_groups {structure} not null,
+  done_by text not null,
+  epoch {integer},
+  reason text,
+  at {time} not null
+);
+"""
+
 # What makes a ledger of each version out of one of the version before; of version 0 there is nothing yet. A step that was
 # released is never changed: the next one mends it.
-STEPS: Final = (_FIRST,)
+STEPS: Final = (_FIRST, _OUTCOMES)
 VERSION: Final = len(STEPS)
 
 TIMES: Final = frozenset({"expires_at", "started_at", "ended_at", "planned_at", "sealed_at", "at"})
@@ -97,6 +118,8 @@ STRUCTURES: Final = frozenset(
         "columns",
         "groups",
         "labels",
+        "places",
+        "left_groups",
     }
 )
 
@@ -186,10 +209,27 @@ SCHEMAS: Final = "select * from schemas where " + _KEY
 
 ADD_REJECT: Final = """
 insert into rejects (project, environment, pipeline, incarnation, run_id, epoch, attempt, status, node, path, rows,
-                     checksum, groups, labels, at)
+                     checksum, groups, labels, places, at)
 values (:project, :environment, :pipeline, :incarnation, :run_id, :epoch, :attempt, :status, :node, :path, :rows,
-        :checksum, :groups, :labels, :at)
+        :checksum, :groups, :labels, :places, :at)
 """
+LEFT_REJECTS: Final = (
+    "update rejects set left_rows = :left_rows, left_groups = :left_groups where path = :path and " + _KEY
+)
+SUPERSEDE_NODE: Final = (
+    "update rejects set status = 'superseded' where status = 'kept' and node = :node and epoch < :number and "
+    + _HISTORY
+)
+SUPERSEDE_HISTORY: Final = (
+    "update rejects set status = 'superseded' where status = 'kept' and incarnation <> :incarnation and " + _KEY
+)
+ADD_OUTCOME: Final = """
+insert into reject_outcomes (project, environment, pipeline, path, code, named, outcome, rows, left_rows, left_groups,
+                             done_by, epoch, reason, at)
+values (:project, :environment, :pipeline, :path, :code, :named, :outcome, :rows, :left_rows, :left_groups,
+        :done_by, :epoch, :reason, :at)
+"""
+OUTCOMES: Final = "select * from reject_outcomes where " + _KEY + " order by id"
 _NEWEST: Final = " order by at desc, id desc"
 REJECTS: Final = "select * from rejects" + _NEWEST
 REJECTS_OF: Final = "select * from rejects where " + _KEY + _NEWEST

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
     from penstock.connectors.api import Position, Receipt
-    from penstock.ledger.api import NodeBalance, RejectEntry, RejectFile, RunRecord, Seal
+    from penstock.ledger.api import NodeBalance, RejectEntry, RejectFile, RejectOutcome, RunRecord, Seal
     from penstock.ledger.records import Row
     from penstock.types import Schema
 
@@ -250,7 +250,26 @@ class TabularLedger(ABC):
             self._write(tables.PUT_SINK, records.of_sink(epoch, sink))
         for source, schema in seal.schemas.items():
             self._write(tables.PUT_SCHEMA, records.of_schema(epoch.key, source, schema))
+        self._write(tables.SUPERSEDE_HISTORY, records.of_attempt(epoch))
+        for node in seal.superseded:
+            self._write(tables.SUPERSEDE_NODE, {**records.of_attempt(epoch), "node": node})
+        self._add_outcomes(epoch.key, seal.outcomes)
         self._add_rejects(epoch, seal.rejects, status="kept", at=seal.sealed_at)
+
+    def _add_outcomes(self, key: PipelineKey, outcomes: Sequence[RejectOutcome]) -> None:
+        for done in outcomes:
+            row = records.of_outcome(key, done)
+            self._write(tables.ADD_OUTCOME, row)
+            self._write(tables.LEFT_REJECTS, row)
+
+    @transaction
+    def settle(self, lease: Lease, outcomes: Sequence[RejectOutcome]) -> None:
+        self._held(lease.key, lease.fence)
+        self._add_outcomes(lease.key, outcomes)
+
+    @transaction
+    def outcomes(self, key: PipelineKey) -> Sequence[RejectOutcome]:
+        return [records.to_outcome(row) for row in self._rows(tables.OUTCOMES, **records.of_key(key))]
 
     @transaction
     def abort(self, epoch: EpochRecord, rejects: Sequence[RejectFile], at: datetime) -> None:

@@ -23,10 +23,12 @@ from penstock.ledger.rejects import remove
 from penstock.run import balance, series
 from penstock.run.cursors import is_new
 from penstock.run.passes import Passes
+from penstock.run.replays import replay_of, superseded
 from penstock.run.settle import Situation, settle
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from datetime import datetime
 
     from penstock.connectors.api import EpochMarker, Position, Staged
     from penstock.ledger.api import KeptRows, Lease, Range, RejectFile
@@ -78,7 +80,11 @@ class EpochRunner:
         sealed = around.ledger.committed(around.key, self._lease.incarnation)
         markers = {name: self._marker(name) for name, sink in around.sinks.items() if sink.remembers}
         last = around.ledger.last_epoch(around.key, self._lease.incarnation)
-        return settle(last, sealed, markers=markers, plan_hash=around.plan.hash)
+        # A replay has a plan of its own, which whoever finishes it makes again.
+        own = last is not None and replay_of(last.ranges) is None
+        return settle(
+            last, sealed, markers=markers, plan_hash=around.plan.hash if own or last is None else last.plan_hash
+        )
 
     def new(self, last: EpochRecord | None) -> SealedEpoch | None:
         """Plans an epoch over what the sources have now and runs it; None where none of them has anything new."""
@@ -300,7 +306,7 @@ class EpochRunner:
         around = self._around
         around.faults.reached("run.before_seal")
         now = around.clock.now()
-        around.ledger.seal(Seal(record, receipts, account.balance, account.rejects, around.schemas, now))
+        around.ledger.seal(self._sealed(record, receipts, account, now))
         around.faults.reached("run.sealed")
         for name, source in around.sources.items():
             own = {item.partition: series.own_of(item.upto) for item in _of(name, record)}
@@ -310,6 +316,15 @@ class EpochRunner:
         around.feeds.forget(_files(self._held(item.upto for item in record.ranges)))
         around.events.emit(EpochSealed(around.key.pipeline, record.number, *balance.totals(account.balance)))
         return SealedEpoch(dataclasses.replace(record, sealed_at=now), receipts, account)
+
+    def _sealed(self, record: EpochRecord, receipts: Mapping[str, Receipt], account: Account, now: datetime) -> Seal:
+        around, replay = self._around, replay_of(record.ranges)
+        seal = Seal(record, receipts, account.balance, account.rejects, around.schemas, now)
+        if replay is not None:
+            return dataclasses.replace(seal, schemas={}, outcomes=replay.outcomes(record, now))
+        before = {entry.file.node for entry in around.ledger.rejects(around.key) if entry.is_open}
+        again = superseded(around.plan.graph, record.ranges) if before else frozenset()
+        return dataclasses.replace(seal, superseded=sorted(before & again))
 
     def _sink_id(self, name: str) -> SinkId:
         return self._around.sink_id(name, self._lease.incarnation)

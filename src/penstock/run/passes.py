@@ -11,7 +11,7 @@ from penstock.events import PassDone, PassMoved, PassStarted
 from penstock.graph import Graph
 from penstock.graph.chance import with_kept
 from penstock.graph.moment import at_moment
-from penstock.graph.nodes import Check, Sort, Write
+from penstock.graph.nodes import Check, Read, Sort, Write
 from penstock.graph.span import in_ranges
 from penstock.ledger.api import Account
 from penstock.ledger.rejects import RejectFiles
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     from penstock.connectors.api import Rows, Staged, Writer
     from penstock.graph import Node
-    from penstock.graph.nodes import Read
     from penstock.ledger.api import EpochRecord, KeptRows, RejectFile
     from penstock.plan.stages import Pass
     from penstock.run.surroundings import Surroundings
@@ -104,7 +103,9 @@ class Passes:
         )
         started = around.clock.monotonic()
         around.events.emit(PassStarted(stage.number, len(around.plan.passes), tuple(told)))
-        rejects = RejectFiles(around.state, around.key, record.number, record.attempt, self._labels(part))
+        rejects = RejectFiles(
+            around.state, around.key, record.number, record.attempt, labels_of(part), places=places_of(part)
+        )
         files: tuple[RejectFile, ...] = ()
         try:
             outcome = around.engine.run(
@@ -157,20 +158,33 @@ class Passes:
         last = max(newest.values(), default=0)
         return frozenset(node.id for node in part.reads if newest.get(node.id) == last and last)
 
-    def _labels(self, part: Graph) -> dict[str, dict[str, frozenset[str]]]:
-        """Of the columns of each node's rejects: a check's hold the source's row too, also columns that are gone."""
 
-        def of(node: Node) -> dict[str, frozenset[str]]:
-            columns = list(node.schema or ())
-            if isinstance(node, Check):
-                columns += [item for read in part.only(part.upstream(node.id)).reads for item in read.schema or ()]
-            found: dict[str, frozenset[str]] = {}
-            for column in columns:
-                if column.labels:
-                    found[column.name] = found.get(column.name, frozenset()) | column.labels
-            return found
+def labels_of(part: Graph) -> dict[str, dict[str, frozenset[str]]]:
+    """Of the columns of each node's rejects: a check's hold the source's row too, also columns that are gone."""
 
-        return {node.id: of(node) for node in part.nodes if node.schema is not None and len(node.schema.names)}
+    def of(node: Node) -> dict[str, frozenset[str]]:
+        columns = list(node.schema or ())
+        if isinstance(node, Check):
+            columns += [item for read in part.only(part.upstream(node.id)).reads for item in read.schema or ()]
+        found: dict[str, frozenset[str]] = {}
+        for column in columns:
+            if column.labels:
+                found[column.name] = found.get(column.name, frozenset()) | column.labels
+        return found
+
+    return {node.id: of(node) for node in part.nodes if node.schema is not None and len(node.schema.names)}
+
+
+def places_of(part: Graph) -> dict[str, dict[str, str]]:
+    """Where the document says what rejects rows, by node and by code of the cause."""
+    return {
+        node.id: {
+            "": node.at.spelling,
+            **{cause.code: cause.at.spelling for cause in (node.causes if isinstance(node, Check) else ()) if cause.at},
+        }
+        for node in part.nodes
+        if node.at is not None and isinstance(node, Read | Check)
+    }
 
 
 def _schema(part: Graph, node_id: str) -> Schema:

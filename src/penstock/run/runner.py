@@ -8,9 +8,11 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from penstock.errors import PenstockError
+from penstock.errors import ConfigError, PenstockError
 from penstock.run.epoch import EpochRunner
-from penstock.run.series import own_of
+from penstock.run.replays import replay_of
+from penstock.run.series import own_of, since
+from penstock.run.settle import check_plan
 from penstock.run.targets import check_targets
 
 if TYPE_CHECKING:
@@ -43,8 +45,9 @@ def run(around: Surroundings, holder: str, *, full_refresh: bool = False) -> Don
         situation = around.retried(lambda _: _found(around, lease, runner))
         if situation.todo == "nothing":
             return Done(tuple(_series(runner, situation.epoch)))
-        finished = runner.finish(situation)
-        if not finished.goes_on and not around.retried(lambda _: _has_moved(around, finished)):
+        finished = _finished(around, lease, situation)
+        begins = finished.goes_on or replay_of(finished.record.ranges) is not None
+        if not begins and not around.retried(lambda _: _has_moved(around, finished)):
             return Done((finished,))
         return Done((finished, *_series(runner, finished.record)))
 
@@ -56,6 +59,43 @@ def _series(runner: EpochRunner, last: EpochRecord | None) -> Iterator[SealedEpo
         if not epoch.goes_on:
             return
         last = epoch.record
+
+
+def replay(around: Surroundings, holder: str) -> Done:
+    """Sends rejected rows again, as an epoch of their own; what an earlier run left is finished first. Raises as ``run``,
+    and ConfigError RUN-141.
+    """
+    with _leased(around, holder, full_refresh=False) as lease:
+        situation = around.retried(lambda _: _found(around, lease, EpochRunner(around, lease)))
+        finished = None if situation.todo == "nothing" else _finished(around, lease, situation)
+        last = situation.epoch if finished is None else finished.record
+        _check_whole(around, lease)
+        begun = around.desk.begin() if around.desk is not None else None
+        sent = EpochRunner(begun, lease).new(last) if begun is not None else None
+        return Done(tuple(epoch for epoch in (finished, sent) if epoch is not None))
+
+
+def _check_whole(around: Surroundings, lease: Lease) -> None:
+    """Raises ConfigError RUN-141 in the midst of a series: its epochs belong together."""
+    if since(around.ledger.positions(around.key, lease.incarnation).values()) is not None:
+        raise ConfigError(
+            "RUN-141",
+            "a load has been cut off in the midst of its series of epochs",
+            hint="run the pipeline, which goes on with it; then send the rejected rows again",
+        )
+
+
+def _finished(around: Surroundings, lease: Lease, situation: Situation) -> SealedEpoch:
+    """What an earlier run left; of a replay, that some sinks lack, with the plan that it had. Raises FatalError RUN-111."""
+    begun = replay_of(situation.epoch.ranges) if situation.epoch is not None else None
+    if begun is not None and situation.todo == "redo" and around.desk is not None:
+        try:
+            around = around.desk.again(begun)
+        except ConfigError:  # the document does not take these rows any more
+            check_plan(situation, "")
+            raise
+        check_plan(situation, around.plan.hash)
+    return EpochRunner(around, lease).finish(situation)
 
 
 def _found(around: Surroundings, lease: Lease, runner: EpochRunner) -> Situation:

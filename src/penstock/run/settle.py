@@ -51,14 +51,21 @@ def settle(
         return Situation("nothing", last)
     if committed >= planned.keys():
         return Situation("seal", open_epoch, frozenset(committed))
-    if open_epoch.plan_hash != plan_hash:
+    situation = Situation("redo", open_epoch, frozenset(committed))
+    check_plan(situation, plan_hash)
+    return situation
+
+
+def check_plan(situation: Situation, plan_hash: str) -> None:
+    """Raises FatalError RUN-111 where the epoch was planned by another plan than the one to finish it by."""
+    epoch, committed = situation.epoch, situation.committed
+    if epoch is not None and epoch.plan_hash != plan_hash:
         raise FatalError(
             "RUN-111",
-            f"epoch {open_epoch.number} is half committed, and the pipeline has changed since",
-            detail=f"{', '.join(sorted(committed))} have it, {', '.join(sorted(planned.keys() - committed))} do not.",
+            f"epoch {epoch.number} is half committed, and the pipeline has changed since",
+            detail=f"{', '.join(sorted(committed))} have it, {', '.join(sorted(epoch.sinks.keys() - committed))} do not.",
             hint="run the document as it was to finish the epoch, or start anew with --full-refresh",
         )
-    return Situation("redo", open_epoch, frozenset(committed))
 
 
 def _inconsistent(sink: str, found: int, *, before: int, planned: int | None) -> FatalError:

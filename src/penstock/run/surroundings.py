@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from penstock.connectors.api import Epoch, SinkId
 from penstock.connectors.resilience.retry import Again, RetryPolicy, call_with_retry
@@ -26,11 +26,24 @@ if TYPE_CHECKING:
     from penstock.ledger.api import EpochRecord, Ledger, PipelineKey
     from penstock.plan.stages import Plan
     from penstock.run.feeds import Feeds
+    from penstock.run.replays import Replay
     from penstock.types import Schema
 
 T = TypeVar("T")
 # Without a limit of seconds: what is tried again may have worked for hours before it failed.
 RETRY: Final = RetryPolicy(total_seconds=math.inf)
+
+
+class Desk(Protocol):
+    """Makes the surroundings in which rejected rows are sent again: another plan over the same sinks."""
+
+    def begin(self) -> Surroundings | None:
+        """Of what the caller asks to be sent; None where none of it is open. Asked under the lease."""
+        ...
+
+    def again(self, replay: Replay) -> Surroundings:
+        """Of a replay that an earlier run began, over the same rows."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +66,7 @@ class Surroundings:
     schemas: Mapping[str, Schema]  # by source: what the first seal records as its contract
     retry: RetryPolicy = RETRY
     interval: Interval | None = None  # of the cursors: what is read again
+    desk: Desk | None = None
 
     def sink_id(self, name: str, incarnation: str) -> SinkId:
         return SinkId(self.key.project, self.key.environment, self.key.pipeline, name, incarnation)

@@ -11,6 +11,16 @@ if TYPE_CHECKING:
 
     from penstock.connectors.api import Json
     from penstock.ledger.api import RejectFile
+    from penstock.ledger.rejects import Group
+
+
+def group_name(node: str, group: Group) -> str:
+    """As people write it.
+
+    >>> group_name("prices.rules", ("range", "price_usd")), group_name("ice", ("too_few_columns", None))
+    ('prices.rules/range/price_usd', 'ice/too_few_columns')
+    """
+    return "/".join(filter(None, (node, *group)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +31,11 @@ class CauseRows:
     cause: str
     column: str | None
     rows: int
+
+    @property
+    def name(self) -> str:
+        """What commands call the group: ``prices.rules/range/price_usd``."""
+        return group_name(self.node, (self.cause, self.column))
 
     def to_json(self) -> dict[str, Json]:
         return asdict(self)

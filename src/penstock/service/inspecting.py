@@ -15,6 +15,7 @@ from penstock.errors import ConfigError, InternalError, PenstockError, nearest
 from penstock.graph.nodes import Project, Read, Table, Write
 from penstock.graph.select import to_select
 from penstock.plan.stages import Acknowledge, Commit, Keep, Pass, Seal, Spool, Stage
+from penstock.run.replays import replay_of
 from penstock.service.families import PerPart, parts
 from penstock.service.masking import masked_rows
 from penstock.service.naming import node_of
@@ -139,7 +140,7 @@ def _ranges(found: Opened, made: Plan, last: EpochRecord | None) -> Iterator[Rea
 def _news(found: Opened, last: EpochRecord | None, made: Plan) -> list[str]:
     """What is different from what was seen last time."""
     news = []
-    if last is not None and last.plan_hash != made.hash:
+    if last is not None and replay_of(last.ranges) is None and last.plan_hash != made.hash:
         news.append("the pipeline has changed since its last run")
     for name, recorded in found.facts.recorded.items():
         now = found.facts.sources.get(name)

@@ -15,9 +15,11 @@ from penstock.ledger.api import Account, NodeBalance, RunRecord, RunStatus
 from penstock.run.epoch import SealedEpoch
 from penstock.run.feeds import FOLDER as SPOOL
 from penstock.run.feeds import Feeds
+from penstock.run.runner import replay as replay_plan
 from penstock.run.runner import run as run_plan
 from penstock.run.surroundings import Surroundings
 from penstock.service.causes import CauseRows, by_cause
+from penstock.service.desk import RejectsDesk
 from penstock.service.noted import warnings_of_rules
 from penstock.service.opening import opened
 
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from penstock.faults.points import Faults
     from penstock.ledger.api import RejectEntry
     from penstock.plan.stages import Plan
+    from penstock.service.desk import Wanted
     from penstock.service.opening import Opened
     from penstock.service.request import Request
 
@@ -193,9 +196,16 @@ def _balance_json(epochs: Sequence[SealedEpoch]) -> dict[str, Any]:
 
 
 def run(
-    request: Request, events: Events, faults: Faults, loaded: Loaded | None = None, *, run_id: str | None = None
+    request: Request,
+    events: Events,
+    faults: Faults,
+    loaded: Loaded | None = None,
+    *,
+    run_id: str | None = None,
+    wanted: Wanted | None = None,
 ) -> RunResult:
-    """Runs one pipeline (a document with ``tables:`` is several: ``documents``).
+    """Runs one pipeline (a document with ``tables:`` is several: ``documents``). ``wanted``: the rejects to send again, in
+    place of what is new.
 
     What goes wrong before it is planned is raised, and nothing was touched; from then on a failure is told in the
     result, an interrupt too (``status``): who calls decides what ends.
@@ -218,7 +228,7 @@ def run(
         )
         found.ledger.begin_run(record)
         events.emit(RunStarted(plan.pipeline, record.run_id, plan.hash))
-        begun = _Begun(found, compiled, plan, record, events, faults)
+        begun = _Begun(found, compiled, plan, record, events, faults, wanted)
         try:
             epochs, error = _epochs(begun)
         except Exception:
@@ -285,12 +295,16 @@ class _Begun:
     record: RunRecord
     events: Events
     faults: Faults
+    wanted: Wanted | None = None
 
 
 def _epochs(begun: _Begun) -> tuple[Sequence[SealedEpoch], PenstockError | KeyboardInterrupt | None]:
     holder = f"{socket.gethostname()}/{os.getpid()}/{begun.record.run_id}"
     try:
-        done = run_plan(_surroundings(begun), holder, full_refresh=begun.found.request.full_refresh)
+        if begun.wanted is not None:
+            done = replay_plan(_surroundings(begun), holder)
+        else:
+            done = run_plan(_surroundings(begun), holder, full_refresh=begun.found.request.full_refresh)
     except (PenstockError, KeyboardInterrupt) as error:
         return (), error
     return done.epochs, None
@@ -319,7 +333,7 @@ def _surroundings(begun: _Begun) -> Surroundings:
         for name, schema in found.facts.sources.items()
         if name in undeclared & used and name not in found.facts.recorded
     }
-    return Surroundings(
+    around = Surroundings(
         key,
         begun.record.run_id,
         plan,
@@ -336,6 +350,7 @@ def _surroundings(begun: _Begun) -> Surroundings:
         schemas,
         interval=found.request.interval,
     )
+    return replace(around, desk=RejectsDesk(found, compiled, around, begun.wanted))
 
 
 def new_run_id(now: datetime) -> str:

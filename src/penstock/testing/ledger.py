@@ -21,6 +21,7 @@ from penstock.ledger.api import (
     PipelineKey,
     Range,
     RejectFile,
+    RejectOutcome,
     RuleResult,
     RunRecord,
     RunStatus,
@@ -348,6 +349,65 @@ class LedgerConformance(ABC):
         last = ledger.last_epoch(KEY, epoch.incarnation)
         assert last is not None
         assert last.status is EpochStatus.PLANNED
+
+    def test_what_was_done_with_rejects_is_remembered_with_what_is_left(self, ledger: Ledger) -> None:
+        lease = self.take(ledger)
+        self.sealed(ledger, lease)
+        (before,) = ledger.rejects(KEY)
+        assert (before.is_open, before.left_rows, before.left) == (True, REJECTS[0].rows, REJECTS[0].groups)
+        group = next(iter(REJECTS[0].groups))
+        done = RejectOutcome(REJECTS[0].path, *group, "discarded", 1, 0, {}, "me", NOW, reason="never mind")
+        ledger.settle(lease, [done])
+        (after,) = ledger.rejects(KEY)
+        assert (after.is_open, after.left_rows, after.left, after.file) == (False, 0, {}, REJECTS[0])
+        assert (list(ledger.outcomes(KEY)), list(ledger.outcomes(OTHER))) == ([done], [])
+
+    def test_who_lost_the_lease_settles_no_rejects(self, ledger: Ledger) -> None:
+        lease = self.take(ledger)
+        self.sealed(ledger, lease)
+        ledger.release(lease)
+        self.take(ledger, holder="other")
+        done = RejectOutcome(REJECTS[0].path, "c", None, "discarded", 1, 0, {}, "me", NOW)
+        with pytest.raises(FatalError) as caught:
+            ledger.settle(lease, [done])
+        assert caught.value.code == "LED-111"
+        assert ledger.rejects(KEY)[0].is_open
+
+    def test_an_epoch_that_sends_rejects_again_settles_them_as_it_is_sealed(self, ledger: Ledger) -> None:
+        lease = self.take(ledger)
+        self.sealed(ledger, lease)
+        group = next(iter(REJECTS[0].groups))
+        done = RejectOutcome(REJECTS[0].path, *group, "replayed", 1, 0, {}, "r1", NOW, epoch=2)
+        epoch = self.epoch(lease, 2, attempt="a2")
+        ledger.plan_epoch(epoch)
+        assert ledger.rejects(KEY)[0].is_open
+        seal = dataclasses.replace(self.seal_of(epoch), outcomes=[done], rejects=())
+        ledger.seal(seal)
+        ledger.seal(seal)
+        assert not ledger.rejects(KEY)[0].is_open
+        assert list(ledger.outcomes(KEY)) == [done]
+
+    def test_rejects_of_a_node_that_was_read_again_are_superseded(self, ledger: Ledger) -> None:
+        lease = self.take(ledger)
+        self.sealed(ledger, lease)
+        for number, nodes in ((2, ["another"]), (3, [REJECTS[0].node])):
+            epoch = self.epoch(lease, number, attempt=f"a{number}")
+            ledger.plan_epoch(epoch)
+            ledger.seal(dataclasses.replace(self.seal_of(epoch), superseded=nodes))
+        assert [(entry.epoch, entry.status) for entry in ledger.rejects(KEY)] == [
+            (3, "kept"),
+            (2, "superseded"),
+            (1, "superseded"),
+        ]
+
+    def test_rejects_of_an_older_history_are_superseded_by_the_first_epoch_of_the_new_one(self, ledger: Ledger) -> None:
+        lease = self.take(ledger)
+        self.sealed(ledger, lease)
+        ledger.new_incarnation(lease)
+        renewed = self.take(ledger)
+        assert ledger.rejects(KEY)[0].is_open
+        self.sealed(ledger, renewed)
+        assert [entry.status for entry in ledger.rejects(KEY)] == ["kept", "superseded"]
 
     def test_a_new_incarnation_begins_with_epoch_one_and_no_positions(self, ledger: Ledger) -> None:
         lease = self.take(ledger)

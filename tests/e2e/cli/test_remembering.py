@@ -101,9 +101,14 @@ def test_rejects_are_grouped_shown_and_exported(penstock: Callable[..., Said], p
     run_id = penstock("run", FILE, "--json").json["run_id"]
     listed = penstock("rejects", "list")
     assert listed.out.splitlines()[0] == f"days, run {run_id}: 1 row rejected"
-    assert [line.split() for line in listed.out.splitlines()][-1] == ["raw", "bad_value", "day", "1"]
+    said = '"day" is no date: yesterday'
+    assert listed.out.splitlines()[-1].split(maxsplit=3) == ["raw/bad_value/day", "1", "1", said]
     assert penstock("rejects", "list", "--json").json == {
-        "run_id": run_id, "total": 1, "reasons": 1, "by_cause": [{"node": "raw", "cause": "bad_value", "column": "day", "rows": 1}],
+        "run_id": run_id, "pipeline": "days", "total": 1, "reasons": 1, "outcomes": [],
+        "by_cause": [{
+            "group": "raw/bad_value/day", "node": "raw", "cause": "bad_value", "column": "day", "rows": 1, "epochs": [1],
+            "example": said,
+        }],
     }  # fmt: skip
     shown = penstock("rejects", "show")
     assert shown.out.splitlines() == [
@@ -145,7 +150,7 @@ def test_a_row_with_several_reasons_is_one_row(penstock: Callable[..., Said], pr
     penstock("run", FILE, "-q")
     lines = penstock("rejects", "list").out.splitlines()
     assert lines[0].endswith(": 2 rows rejected for 3 reasons")
-    assert sorted(line.split()[-2:] for line in lines[2:]) == [["day", "2"], ["price", "1"]]
+    assert sorted(line.split()[:2] for line in lines[2:]) == [["raw/bad_value/day", "2"], ["raw/bad_value/price", "1"]]
     found = penstock("rejects", "list", "--json").json
     assert (found["total"], found["reasons"]) == (2, sum(cause["rows"] for cause in found["by_cause"]))
 

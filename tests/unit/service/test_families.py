@@ -15,7 +15,8 @@ from penstock.faults.points import Faults
 from penstock.service import inspecting, validating
 from penstock.service.documents import run_document
 from penstock.service.families import file_name, parts
-from penstock.service.remembering import list_runs, rejects, show_run
+from penstock.service.rejected import rejects
+from penstock.service.remembering import list_runs, show_run
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,7 +10,7 @@ import pytest
 
 from penstock.ledger.api import PipelineKey, RejectEntry
 from penstock.ledger.rejects import RejectFiles
-from penstock.service.remembering import Rejected, export
+from penstock.service.rejected import Rejected, export
 
 
 @pytest.mark.parametrize(
@@ -41,8 +41,9 @@ def test_json_of_a_record_is_exported_as_objects_and_no_digit_is_lost(tmp_path, 
         ),
     )
     [file] = files.finish()
-    entry = RejectEntry("r", 1, "a", "kept", file, datetime(2026, 1, 1, tzinfo=UTC))
-    found = Rejected("r", [entry], tmp_path, tmp_path)
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    entry = RejectEntry(PipelineKey("p", "default", "x"), "r", 1, "a", "kept", file, at, file.rows, file.groups)
+    found = Rejected(None, [entry], tmp_path, tmp_path)
     assert export(found, tmp_path / "out.json", "json") == 1
     assert json.loads((tmp_path / "out.json").read_text(encoding="utf-8")) == {
         "node": "n",
@@ -53,4 +54,5 @@ def test_json_of_a_record_is_exported_as_objects_and_no_digit_is_lost(tmp_path, 
         "raw": None,
         "source_row": None,
         "causes": [cause],
+        "places": {},
     }

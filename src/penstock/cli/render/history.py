@@ -1,9 +1,8 @@
-"""Runs and rejected records, for people."""
+"""Runs, for people."""
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from rich.table import Table
 from rich.text import Text
@@ -11,15 +10,13 @@ from rich.text import Text
 from penstock.cli.render.balance import nodes_table, partnerless, passed_all_the_same, sinks_table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-    from pathlib import Path
+    from collections.abc import Iterator, Sequence
 
     from rich.console import RenderableType
 
-    from penstock.service.remembering import Rejected, RejectedRecord, RunDetails, RunRecord
+    from penstock.service.remembering import RunDetails, RunRecord
 
-_SHOWN: Final = 500  # characters of a record
-_FOLDED: Final = frozenset({"pipeline", "environment", "rejected at", "cause", "column"})  # where names are long
+_FOLDED: Final = frozenset({"pipeline", "environment"})  # where names are long
 _STYLES = {"done": "green", "failed": "red", "interrupted": "yellow", "running": "cyan"}
 
 
@@ -97,51 +94,3 @@ def details_page(details: RunDetails) -> Iterator[RenderableType]:
     for problem in problems if isinstance(problems, list) else ():
         if isinstance(problem, dict):
             yield Text(f"{problem.get('code')}: {problem.get('message')}", style="red")
-
-
-# ---------------------------------------------------------------- rejects
-
-
-def rejected_title(found: Rejected) -> str:
-    """A row with several reasons stands under each of them, and is one row."""
-    rows = f"{found.total:,} row{'' if found.total == 1 else 's'} rejected"
-    reasons = f" for {found.reasons:,} reasons" if found.reasons != found.total else ""
-    pipeline = f"{found.run.key.pipeline}, " if found.run is not None else ""
-    return f"{pipeline}run {found.run_id}: {rows}{reasons}"
-
-
-def causes_table(found: Rejected) -> Table:
-    table = _table("rejected at", "cause", "column", "rows", numbers=frozenset({"rows"}))
-    for item in found.by_cause():
-        table.add_row(item.node, item.cause, item.column or "", f"{item.rows:,}")
-    return table
-
-
-def records_page(found: Iterable[RejectedRecord], root: Path) -> Iterator[RenderableType]:
-    """Each record in three lines; files are shown as they stand in the project, long records only begin."""
-    for record in found:
-        causes = "; ".join(f"{cause['code']}: {cause['message']}" for cause in record.causes)
-        aborted = "  (its epoch was not sealed)" if record.status == "aborted" else ""
-        yield Text.assemble((record.node, "bold"), "  ", (causes, "yellow"), (aborted, "dim"))
-        if record.position is not None:
-            yield Text(f"  at {_place(record.position, root)}", style="dim")
-        shown = record.raw if record.raw is not None else json.dumps(record.row, ensure_ascii=False)
-        yield Text(f"  {_beginning(shown)}")
-
-
-def _place(position: Any, root: Path) -> str:
-    """``data/spot.csv, record 41, byte 1701``."""
-    if not isinstance(position, dict):
-        return json.dumps(position, ensure_ascii=False)
-    said = []
-    for name, value in position.items():
-        if name == "file":
-            said.append(str(value).removeprefix(f"{root}/"))
-        elif value is not None:
-            said.append(f"{name} {value if isinstance(value, int | str) else json.dumps(value, ensure_ascii=False)}")
-    return ", ".join(said)
-
-
-def _beginning(record: str) -> str:
-    text = record.rstrip("\r\n").replace("\n", "\\n")
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}… ({len(text):,} characters)"

@@ -1,0 +1,270 @@
+"""``penstock rejects``: the rows that were set aside, and what becomes of them."""
+
+from __future__ import annotations
+
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from penstock.cli import options
+
+if TYPE_CHECKING:
+    from penstock.service.rejected import Rejected
+    from penstock.service.replaying import Asked
+
+RunId = Annotated[
+    str | None,
+    typer.Option(
+        "--run", metavar="ID", help="All that this run rejected: its id, or its beginning.", show_default=False
+    ),
+]
+Node = Annotated[
+    str | None, typer.Option("--node", metavar="NAME", help="Only what this node rejected.", show_default=False)
+]
+Pipeline = Annotated[
+    str | None,
+    typer.Option(
+        "--pipeline", metavar="NAME", help="Of this pipeline; else the one that rejected last.", show_default=False
+    ),
+]
+Every = Annotated[bool, typer.Option("--all", help="Also what was replayed, discarded or read again since.")]
+Group = Annotated[str, typer.Argument(metavar="GROUP", help="A group, as `list` names it.", show_default=False)]
+MaybeGroup = Annotated[
+    str | None, typer.Argument(metavar="GROUP", help="Only this group, as `list` names it.", show_default=False)
+]
+Sets = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="COLUMN=EXPRESSION", help="Give a column of these rows another value.", show_default=False
+    ),
+]
+Table = Annotated[
+    str | None,
+    typer.Option("--pipeline", metavar="NAME", help="Which table's, where several have the group.", show_default=False),
+]
+
+
+def register(app: typer.Typer) -> None:
+    rejects = typer.Typer(
+        help="The bad rows: grouped by cause, shown, repaired, sent again.", no_args_is_help=True, rich_markup_mode=None
+    )
+    rejects.command("list")(list_rejects)
+    rejects.command("show")(show_rejects)
+    rejects.command("export")(export_rejects)
+    rejects.command("try")(try_rejects)
+    rejects.command("replay")(replay_rejects)
+    rejects.command("discard")(discard_rejects)
+    app.add_typer(rejects, name="rejects")
+
+
+def list_rejects(
+    *,
+    run: RunId = None,
+    pipeline: Pipeline = None,
+    node: Node = None,
+    every: Every = False,
+    allow: options.Allow = None,
+    project: options.Project = None,
+    json: options.Json = False,
+) -> int:
+    """Rejected rows that are open, grouped by node, cause and column."""
+    from penstock.cli.output import print_json, show
+
+    found = _rejects(project, run=run, pipeline=pipeline, node=node, every=every, allow=allow)
+    if json:
+        from penstock.cli.render.rejects import list_json
+
+        print_json(list_json(found))
+    elif found.entries:
+        from penstock.cli.render.rejects import list_page
+
+        show(*list_page(found))
+    else:
+        show("nothing was rejected")
+    return 0
+
+
+def show_rejects(
+    group: MaybeGroup = None,
+    *,
+    row: Annotated[
+        int | None,
+        typer.Option(
+            "--row", metavar="N", min=1, help="The whole way of one record, by its place.", show_default=False
+        ),
+    ] = None,
+    run: RunId = None,
+    pipeline: Pipeline = None,
+    node: Node = None,
+    every: Every = False,
+    rows: Annotated[int, typer.Option("--rows", "-n", min=1, help="How many records.")] = 20,
+    allow: options.Allow = None,
+    project: options.Project = None,
+    json: options.Json = False,
+) -> int:
+    """Rejected records: where each came from, what it was, and why. Columns with labels are masked."""
+    from penstock.cli.output import print_json, show
+
+    found = _rejects(project, run=run, pipeline=pipeline, node=node, every=every, allow=allow, group=group)
+    begin = row - 1 if row is not None else 0
+    chosen = list(islice(found.records(), begin, begin + (rows if row is None else 1)))
+    if json:
+        print_json({"run_id": found.run_id, "records": [record.to_json() for record in chosen]})
+    elif chosen:
+        from penstock.cli.render.rejects import record_page, records_page, title
+
+        page = records_page(chosen, found.root) if row is None else record_page(chosen[0], found.root)
+        show(title(found), *page)
+    else:
+        show("nothing was rejected" if row is None else f"there are fewer than {row} records")
+    return 0
+
+
+def export_rejects(
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="The file to write; it must not be there yet.")],
+    *,
+    format: Annotated[  # noqa: A002 -- the option's name
+        Literal["json", "parquet"] | None,
+        typer.Option("--format", help="json: one record per line; else by the file's ending.", show_default=False),
+    ] = None,
+    run: RunId = None,
+    pipeline: Pipeline = None,
+    node: Node = None,
+    every: Every = False,
+    allow: options.Allow = None,
+    project: options.Project = None,
+    json: options.Json = False,
+) -> int:
+    """Write rejected records to a file. Columns with labels are masked."""
+    from penstock.cli.output import print_json, show
+    from penstock.service.rejected import export
+
+    found = _rejects(project, run=run, pipeline=pipeline, node=node, every=every, allow=allow)
+    written = export(found, out, format)
+    if json:
+        print_json({"run_id": found.run_id, "file": str(out), "records": written})
+    else:
+        show(f"{written:,} record{'' if written == 1 else 's'} written to {out}")
+    return 0
+
+
+def try_rejects(
+    file: options.File,
+    group: Group,
+    *,
+    sets: Sets = None,
+    pipeline: Table = None,
+    param: options.Param = None,
+    env: options.Env = None,
+    allow: options.Allow = None,
+    allow_path: options.AllowPath = None,
+    json: options.Json = False,
+) -> int:
+    """What a repair would save of a group; nothing is written."""
+    from penstock.cli.output import print_json, show, tell
+    from penstock.service.replaying import try_group
+
+    request = options.request_of(file, options.settings_of(env, param, allow_path=allow_path))
+    tried = try_group(request, _asked(group, sets, None, pipeline), allow=allow or ())
+    tell(tried.warnings)
+    if json:
+        print_json(tried.to_json())
+    else:
+        from penstock.cli.render.rejects import tried_page
+
+        show(*tried_page(tried, file.resolve().parent))
+    return 0
+
+
+def replay_rejects(
+    context: typer.Context,
+    file: options.File,
+    group: Group,
+    *,
+    sets: Sets = None,
+    repaired: Annotated[
+        Path | None,
+        typer.Option("--file", metavar="PARQUET", help="Rows that stand in place of the group's.", show_default=False),
+    ] = None,
+    pipeline: Table = None,
+    param: options.Param = None,
+    env: options.Env = None,
+    allow_path: options.AllowPath = None,
+    json: options.Json = False,
+) -> int:
+    """Send the rows of a group again, repaired or as they are.
+
+    They are an epoch of their own, which every sink has once, whatever happens.
+    """
+    from penstock.cli.output import print_json, show, tell
+    from penstock.service.documents import faults_of
+    from penstock.service.replaying import replay
+
+    settings = options.settings_of(env, param, allow_path=allow_path)
+    faults = faults_of(settings)
+    request = options.request_of(file, settings, reached=faults.reached)
+    events = options.globals_of(context).events()
+    done = replay(request, _asked(group, sets, repaired, pipeline), events=events, faults=faults)
+    tell([*done.run.warnings, *done.run.problems])
+    if json:
+        print_json(done.to_json())
+    elif done.run.error is None:
+        from penstock.cli.render.rejects import replay_page
+
+        show(*replay_page(done))
+    return done.run.error.exit_code if done.run.error is not None else 0
+
+
+def discard_rejects(
+    group: Group,
+    *,
+    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why they are given up.", show_default=False)],
+    pipeline: Table = None,
+    project: options.Project = None,
+    json: options.Json = False,
+) -> int:
+    """Give up the rows of a group.
+
+    They are never sent again; who did it, when and why is remembered.
+    """
+    from penstock.cli.output import print_json, show
+    from penstock.service.replaying import discard
+
+    done = discard(options.settings_of(project=project), group, reason, pipeline=pipeline)
+    if json:
+        print_json(done.to_json())
+    elif done.rows:
+        show(f"{done.rows:,} row{'' if done.rows == 1 else 's'} of {done.group} discarded")
+    else:
+        show(f"nothing of {done.group} is open")
+    return 0
+
+
+def _asked(group: str, sets: list[str] | None, repaired: Path | None, pipeline: str | None) -> Asked:
+    """Raises ConfigError CLI-115."""
+    from penstock.errors import ConfigError
+    from penstock.service.replaying import Asked
+
+    if sets and repaired is not None:
+        raise ConfigError("CLI-115", "rows are repaired by --set, or replaced by --file", hint="give one of them")
+    return Asked(group, tuple(sets or ()), repaired, pipeline)
+
+
+def _rejects(
+    project: Path | None,
+    *,
+    run: str | None,
+    pipeline: str | None,
+    node: str | None,
+    every: bool,
+    allow: list[str] | None,
+    group: str | None = None,
+) -> Rejected:
+    from penstock.service.rejected import rejects
+
+    found = rejects(
+        options.settings_of(project=project), run_id=run, pipeline=pipeline, node=node, every=every, allow=allow or ()
+    )
+    return found if group is None else found.only(group)

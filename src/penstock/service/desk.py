@@ -1,0 +1,240 @@
+"""The desk where rejected rows are taken up again: which of them a group has, and the plan that sends them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import uuid
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from penstock.compile.replay import Replayed, replayed
+from penstock.disk import sync_file
+from penstock.errors import ConfigError, Location, PenstockError, Problem
+from penstock.fields import ExpressionText, NamedExpression
+from penstock.graph.nodes import Read
+from penstock.graph.replayed import SOURCE, node_of
+from penstock.ledger.rejects import FOLDER, checksum_of
+from penstock.ledger.state import writing_state
+from penstock.plan.make import make_plan
+from penstock.run.replays import RejectedRows, Replay, columns_kept, part_of, repaired_file
+from penstock.service.opening import allowance_of
+from penstock.service.rejected import settled_groups
+from penstock.types import Schema
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from penstock.compile.pipeline import Compiled
+    from penstock.connectors.api import Source
+    from penstock.document.models import Pipeline
+    from penstock.ledger.rejects import Group
+    from penstock.plan.stages import Plan
+    from penstock.run.surroundings import Surroundings
+    from penstock.service.opening import Opened
+
+_OPTION: Final = "--set"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is asked of the desk: a group, and how its rows are repaired: ``sets`` are ``column = expression``, or the file
+    of the rows that stand in their place.
+    """
+
+    node: str
+    group: Group
+    sets: tuple[str, ...] = ()
+    repaired: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RejectsDesk:
+    """Implements ``run.surroundings.Desk``. ``around``: of a run of the whole pipeline; ``wanted`` None: nothing is asked for."""
+
+    found: Opened
+    compiled: Compiled
+    around: Surroundings
+    wanted: Wanted | None = None
+
+    def begin(self) -> Surroundings | None:
+        replay = chosen(self.found, self.compiled, self.wanted) if self.wanted is not None else None
+        return self._made(replay) if replay is not None else None
+
+    def again(self, replay: Replay) -> Surroundings:
+        return self._made(replay)
+
+    def _made(self, replay: Replay) -> Surroundings:
+        plan, sources = planned(self.found, self.compiled, replay)
+        around = self.around
+        sinks = {name: sink for name, sink in around.sinks.items() if name in plan.commits}
+        feeds = replace(around.feeds, plan=plan, sources=sources, sinks=sinks)
+        return replace(around, plan=plan, sources=sources, sinks=sinks, feeds=feeds)
+
+
+def chosen(found: Opened, compiled: Compiled, wanted: Wanted) -> Replay | None:
+    """The open rows of the group, and where they enter; None where there is none.
+
+    Raises ConfigError CMP-2xx for a repair that is wrong, CMP-390 to CMP-392 where the document does not take them, CLI-114,
+    RUN-140; DataError LED-120.
+    """
+    state, key, memory = found.state, found.key, found.memory
+    if memory is None:
+        return None
+    outcomes = memory.outcomes(key)
+    files = [
+        entry.file
+        for entry in reversed(memory.rejects(key))
+        if entry.is_open and entry.file.node == wanted.node and wanted.group in entry.left
+    ]
+    parts = tuple(part_of(state, file, settled_groups(outcomes, file.path), wanted.group) for file in files)
+    if not parts:
+        return None
+    sets = {item.name: item.value.sql for item in map(read_set, wanted.sets)}
+    repaired = _taken(found, wanted.repaired) if wanted.repaired is not None else None
+    replay = Replay(
+        wanted.node, *wanted.group, place="source", kept="record", sets=sets, parts=parts, repaired=repaired
+    )
+    try:
+        return _placed(found, compiled, replay)
+    except PenstockError:
+        if repaired is not None:
+            (state / repaired[0]).unlink(missing_ok=True)
+        raise
+
+
+def _placed(found: Opened, compiled: Compiled, replay: Replay) -> Replay:
+    """At the source where its rows are kept, or can be told; else at the node that rejected them."""
+    node = compiled.written.by_id.get(node_of(replay.node))
+    if isinstance(node, Read):
+        return _fitting(found, compiled, replay)
+    is_of_node = node_of(replay.node) == replay.node
+    try:
+        return _fitting(found, compiled, replace(replay, kept="source_row" if is_of_node else "record"))
+    except ConfigError as error:
+        if error.code != "CMP-392":
+            raise
+    return _fitting(found, compiled, replace(replay, place="node"))
+
+
+def _fitting(found: Opened, compiled: Compiled, replay: Replay) -> Replay:
+    """Raises ConfigError CMP-392 where its rows were kept without a column that is read by now."""
+    read = _compiled(found, compiled, replay).read
+    if replay.repaired is not None:
+        return replay
+    kept = columns_kept(found.state, replay)
+    lacking = [name for name in (read.schema or Schema(())).names if name not in kept]
+    if lacking:
+        without = f"they were kept without {', '.join(lacking)}"
+        never = f'they never became rows of "{node_of(replay.node)}"'
+        raise ConfigError(
+            "CMP-392",
+            f'the rejects of "{replay.node}" do not fit this document',
+            detail=f"{without if kept else never}.",
+            hint="give the repaired rows as a file: `penstock rejects replay FILE GROUP --file repaired.parquet`",
+        )
+    return replay
+
+
+def _compiled(found: Opened, compiled: Compiled, replay: Replay) -> Replayed:
+    return replayed(
+        compiled,
+        rejecting=replay.node,
+        place=replay.place,
+        sets=[NamedExpression(name, _expression(name, sql)) for name, sql in replay.sets.items()],
+        given=_schema_of(repaired_file(found.state, replay.repaired)) if replay.repaired is not None else None,
+        facts=found.facts,
+        engine=found.engine,
+    )
+
+
+def planned(found: Opened, compiled: Compiled, replay: Replay) -> tuple[Plan, Mapping[str, Source]]:
+    """The plan that sends the rows, and the sources that it reads."""
+    made = _compiled(found, compiled, replay)
+    plan = make_plan(made.compiled, found.changes(made.compiled))
+    scratch = found.scratch / f"rejects-{uuid.uuid4().hex}"
+    scratch.mkdir()
+    rows = RejectedRows(
+        replay, made.read, state=found.state, scratch=scratch, allowance=allowance_of(found.loaded, scratch)
+    )
+    used = {read.source for read in plan.graph.reads}
+    return plan, {SOURCE: rows, **{name: source for name, source in found.sources.items() if name in used}}
+
+
+def warnings_of(pipeline: Pipeline, sinks: Iterable[str]) -> Iterator[Problem]:
+    """RUN-142 for each of the sinks in which an old row may replace a newer one."""
+    for name in sinks:
+        use = pipeline.sinks[name]
+        if use.params.mode == "merge" and not use.params.order_by:
+            yield Problem(
+                "RUN-142",
+                f'the sink "{name}" does not say which row of a key is newer',
+                at=use.at,
+                hint="name the column that does: `order_by: updated_at`; else these rows replace those of their keys",
+                severity="warning",
+            )
+
+
+# ---------------------------------------------------------------- repairs
+
+
+def read_set(text: str) -> NamedExpression:
+    """``price = replace(price, ',', '.')``. Raises ConfigError CLI-114."""
+    name, equals, value = text.partition("=")
+    column = name.strip().removeprefix('"').removesuffix('"')
+    if not equals or not column or not value.strip():
+        raise ConfigError(
+            "CLI-114",
+            f'"{text}" is no column and its new value',
+            hint=f"write {_OPTION} \"price = replace(price, ',', '.')\"",
+        )
+    return NamedExpression(column, _expression(column, value.strip()))
+
+
+def _expression(name: str, sql: str) -> ExpressionText:
+    """Problems point into what was written behind the option."""
+    line, before = f"{name} = {sql}", len(f"{name} = ")
+
+    def place(start: int, length: int) -> Location:
+        begin = before + start + 1
+        return Location(_OPTION, 1, begin, begin + max(length, 1), line)
+
+    return ExpressionText(sql, place)
+
+
+def _schema_of(path: Path) -> Schema:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from penstock.types.arrow import from_arrow
+
+    try:
+        return from_arrow(pq.read_schema(path)).relaxed()
+    except (OSError, pa.ArrowException) as error:
+        raise _no_rows(path, str(error)) from None
+
+
+def _taken(found: Opened, path: Path) -> tuple[str, str]:
+    """A copy of the file that is the replay's own, durable: its place below the state folder, and its checksum."""
+    _schema_of(path)
+    key = found.key
+    folder = Path(FOLDER) / key.project / key.environment / key.pipeline
+    own = folder / f"repaired-{uuid.uuid4().hex[:8]}.parquet"
+    target = found.state / own
+    with writing_state(target):
+        target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        shutil.copyfile(path, target)
+        sync_file(target)
+        with target.open("rb") as content:
+            return str(own), checksum_of(content)
+
+
+def _no_rows(path: Path, why: str) -> ConfigError:
+    return ConfigError(
+        "RUN-140",
+        f'"{path}" is no file of repaired rows',
+        detail=f"{why}.",
+        hint="give a Parquet file with the columns that the rows have",
+    )
