@@ -67,7 +67,7 @@ def _place(use: SinkUse | SourceUse, resolve: Resolve) -> Path | None:
     which it says so itself.
     """
     text = getattr(use.params, "path", None)
-    if not isinstance(text, str) or Capability.LOCAL not in use.descriptor.capabilities:
+    if not isinstance(text, str) or not is_local(use):
         return None
     parts = Path(text).parts
     plain = next((at for at, part in enumerate(parts) if _WILD & set(part)), len(parts))
@@ -77,6 +77,11 @@ def _place(use: SinkUse | SourceUse, resolve: Resolve) -> Path | None:
         return resolve(str(Path(*parts[:plain]))).resolve()
     except PenstockError:
         return None
+
+
+def is_local(use: SinkUse | SourceUse) -> bool:
+    """Whether it lies in files of this machine: a connection leads away from it."""
+    return Capability.LOCAL in use.descriptor.capabilities and getattr(use.params, "connection", None) is None
 
 
 def _same_table(one: SinkUse, other: SinkUse, *, as_named: Callable[[str], str]) -> bool:
