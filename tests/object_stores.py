@@ -41,3 +41,8 @@ def keys_in(store: ObjectStore) -> list[str]:
 
 def content_of(store: ObjectStore, key: str) -> bytes:
     return bytes(obstore.get(store, key).bytes())
+
+
+def left_in(store: ObjectStore) -> list[str]:
+    """What sinks of files have left in their homes, but for their logs and snapshots."""
+    return [key for key in keys_in(store) if "_penstock" in key and "/log/" not in key and "/snapshots/" not in key]

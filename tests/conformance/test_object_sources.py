@@ -66,12 +66,14 @@ class _OnS3:
 class TestCsv(_OnS3, files.TestCsv): ...
 
 
+@pytest.mark.long
 class TestNdjson(_OnS3, files.TestNdjson): ...
 
 
 class TestParquet(_OnS3, files.TestParquet): ...
 
 
+@pytest.mark.long
 class TestAvro(_OnS3, test_avro.TestAvroSource):
     def context(self) -> Context:
         return Context("files", self.folder.joinpath, self.scratch, SystemClock())

@@ -20,7 +20,7 @@ import time
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from http import HTTPStatus
-from http.client import HTTPConnection
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -431,8 +431,13 @@ class ObjectServer:
         return {**os.environ, "ROOT_ACCESS_KEY": _S3_KEY_ID, "ROOT_SECRET_KEY": _S3_KEY}
 
     def _says_ready(self) -> bool:
-        with socket.socket() as probe:
-            return probe.connect_ex((self.host, self.port)) == 0
+        """Any answer will do: a request without a signature is refused, and the server is there."""
+        connection = HTTPConnection(self.host, self.port, timeout=_STOP_TIMEOUT_S)
+        with contextlib.closing(connection), contextlib.suppress(OSError, HTTPException):
+            connection.request("GET", "/health")
+            connection.getresponse().read()
+            return True
+        return False
 
 
 def find_s3() -> ObjectServerInstallation | Unavailable:
@@ -446,7 +451,7 @@ def find_azure() -> ObjectServerInstallation | Unavailable:
 
 
 def _object_server(name: str, place: str) -> ObjectServerInstallation | Unavailable:
-    here = Path(os.environ.get("PENSTOCK_SERVERS", Path.home() / ".cache" / "penstock" / "servers"))
+    here = Path.home() / ".cache" / "penstock" / "servers"
     found = shutil.which(name) or shutil.which(str(here / place))
     if found is None:
         return Unavailable(f"{name} is not installed (scripts/object-servers)")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import random
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from penstock.connectors.objects.faults import classified, is_no_bucket
 from penstock.connectors.objects.opening import open_store, url_of
+from penstock.connectors.resilience.parallel import in_order
 from penstock.connectors.resilience.retry import Again, RetryPolicy, call_with_retry
 from penstock.errors import PenstockError, TransientError
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
     from penstock.clock import Clock
     from penstock.connectors.objects.config import ObjectConnection
+    from penstock.connectors.resilience.cancel import Cancellation
 
 T = TypeVar("T")
 _PART_BYTES: Final = 8 * 2**20  # of an upload; larger where there would be more than a store takes
@@ -127,7 +130,7 @@ class Bucket:
         import obstore
 
         size = len(content) if isinstance(content, bytes) else content.stat().st_size
-        part = max(_PART_BYTES, -(-size // _MOST_PARTS))
+        part = _part_bytes(size)
         self._call(
             f'writing "{key}"',
             lambda: obstore.put(self._store, self._key(key), content, chunk_size=part, max_concurrency=_UPLOADS),
@@ -158,10 +161,19 @@ class Bucket:
             self._call(doing, lambda: obstore.copy(self._store, self._key(found), self._key(to)))
             return
 
+        large = self.find(found)
+        if large is None:
+            raise ObjectGoneError(found)
+        part = _part_bytes(size)
+
+        def piece(start: int, cancelled: Cancellation) -> bytes:
+            cancelled.check()
+            return self.read_range(large, start, min(start + part, size))
+
         def through() -> None:
-            stream = obstore.get(self._store, self._key(found)).stream()
-            part = -(-size // _MOST_PARTS)
-            obstore.put(self._store, self._key(to), stream, chunk_size=part, max_concurrency=_UPLOADS)
+            # The driver cannot be asked on the thread on which it asks for a piece: they come from threads of their own.
+            with closing(in_order(piece, range(0, size, part), concurrency=_UPLOADS)) as pieces:
+                obstore.put(self._store, self._key(to), pieces, chunk_size=part, max_concurrency=_UPLOADS)
 
         self._call(doing, through)
 
@@ -219,6 +231,10 @@ class Bucket:
             longest_wait_seconds=retries.longest_wait.total_seconds(),
             longest_asked_wait_seconds=retries.longest_asked_wait.total_seconds(),
         )
+
+
+def _part_bytes(size: int) -> int:
+    return max(_PART_BYTES, -(-size // _MOST_PARTS))
 
 
 def _stored(key: str, meta: Any) -> StoredObject:
