@@ -174,6 +174,23 @@ def test_a_copy_that_cannot_be_written_is_named(connection: dict[str, Any], tmp_
     assert failure.value.code == "SRC-146"
 
 
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_a_load_larger_than_its_copies_may_be_is_cut_into_epochs(
+    kind: str, connection: dict[str, Any], tmp_path: Path
+) -> None:
+    store = store_of(connection)
+    for number in range(6):
+        rows = f"select range as k from range({number * 500}, {number * 500 + 500})"
+        duckdb.sql(f"copy ({rows}) to '{tmp_path}/rows.{kind}'")
+        obstore.put(store, f"rows-{number}.{kind}", tmp_path / f"rows.{kind}")
+    size = (tmp_path / f"rows.{kind}").stat().st_size
+    small = {**connection, "cache": size * 3}
+    file = project(tmp_path, small, f"type: {kind}, path: 'rows-*.{kind}'")
+    file.write_text(file.read_text(encoding="utf-8") + "run: {epoch: {rows: 700}}\n", encoding="utf-8")
+    assert len(completed(file).epochs) >= 3
+    assert held(tmp_path) == list(range(3000))
+
+
 @pytest.mark.parametrize(
     ("wrong", "code"),
     [

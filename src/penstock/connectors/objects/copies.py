@@ -79,7 +79,7 @@ class Copies:
             raise ConfigError(
                 "SRC-145",
                 f'copies of {len(objects)} objects of "{self._bucket.url}" take {needed} bytes, and {limit} are allowed',
-                hint="read fewer objects at a time, or allow more: `cache` of the connection",
+                hint="cut the load into epochs, `run: {epoch: …}`, or allow more: `cache` of the connection",
                 about=("connection",),
             )
         wanted = {self.path_of(item) for item in objects}

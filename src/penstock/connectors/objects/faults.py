@@ -19,9 +19,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from penstock.errors import ConfigError, TransientError
+from penstock.secret import MASK
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from penstock.errors import PenstockError
 
@@ -63,9 +64,13 @@ _BY_CODE: Final[Mapping[str, _Refusal]] = {
 _BY_STATUS: Final = {401: _KEYS, 403: _RIGHT}
 
 
-def classified(error: Exception, *, store: str, doing: str) -> PenstockError:
-    """What to raise for an exception of the driver that is none of the answers that its caller reckons with."""
+def classified(error: Exception, *, store: str, doing: str, hidden: Iterable[str] = ()) -> PenstockError:
+    """What to raise for an exception of the driver that is none of the answers that its caller reckons with; ``hidden`` are
+    texts that no message may show.
+    """
     text = str(error).partition("\n\nDebug source")[0]
+    for secret in hidden:
+        text = text.replace(secret, MASK)
     status, code = _STATUS.search(text), _CODE.search(text)
     number = int(status[1]) if status else 0
     detail = _said(text)

@@ -12,6 +12,7 @@ from penstock.connectors.objects.opening import open_store, url_of
 from penstock.connectors.resilience.parallel import in_order
 from penstock.connectors.resilience.retry import Again, RetryPolicy, call_with_retry
 from penstock.errors import PenstockError, TransientError
+from penstock.secret import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -60,6 +61,7 @@ class Bucket:
         self.url = url_of(connection)
         self._clock = clock
         self._random = random.Random()  # noqa: S311 -- waits between tries
+        self._hidden = _secrets_of(connection)
         self._opened: ObjectStore | None = None
 
     def url_of(self, key: str) -> str:
@@ -214,12 +216,15 @@ class Bucket:
         except FileNotFoundError as error:
             if not is_no_bucket(error):
                 raise ObjectGoneError from None
-            raise classified(error, store=self.url, doing=doing) from None
+            raise self._classified(error, doing) from None
         except (BaseError, OSError) as error:
-            found = classified(error, store=self.url, doing=doing)
+            found = self._classified(error, doing)
             if isinstance(found, TransientError):
                 return Again(found)
             raise found from None
+
+    def _classified(self, error: Exception, doing: str) -> PenstockError:
+        return classified(error, store=self.url, doing=doing, hidden=self._hidden)
 
     @property
     def _policy(self) -> RetryPolicy:
@@ -231,6 +236,11 @@ class Bucket:
             longest_wait_seconds=retries.longest_wait.total_seconds(),
             longest_asked_wait_seconds=retries.longest_asked_wait.total_seconds(),
         )
+
+
+def _secrets_of(connection: ObjectConnection) -> tuple[str, ...]:
+    values = (value for _, value in connection)
+    return tuple(text for value in values if isinstance(value, Secret) for text in value.hidden() if text)
 
 
 def _part_bytes(size: int) -> int:

@@ -10,6 +10,7 @@ from penstock.connectors.objects import opening
 from penstock.connectors.objects.config import GcsConnection, S3Connection
 from penstock.connectors.objects.faults import classified
 from penstock.connectors.objects.opening import open_store
+from penstock.connectors.objects.store import Bucket
 from penstock.errors import ConfigError
 
 ANSWER = (
@@ -62,4 +63,25 @@ def test_a_key_that_is_none_is_refused_without_being_shown() -> None:
         open_store(connection, SystemClock())
     assert failure.value.code == "NET-155"
     assert "hunter2" not in failure.value.problems[0].render()
+    assert failure.value.__cause__ is None
+
+
+def test_a_store_that_repeats_a_key_is_not_repeated() -> None:
+    connection = S3Connection.model_validate(
+        {
+            "type": "s3",
+            "bucket": "b",
+            "access_key_id": "AK",
+            "secret_access_key": "hunter2",
+            "session_token": "swordfish",
+        }
+    )
+    said = ANSWER.format(status=403, code="AccessDenied", message="hunter2 of swordfish may not do that")
+
+    def refuses() -> None:
+        raise GenericError(said)
+
+    with pytest.raises(ConfigError) as failure:
+        Bucket(connection, SystemClock())._call("reading", refuses)
+    assert failure.value.problems[0].detail == "the store says: AccessDenied: *** of *** may not do that."
     assert failure.value.__cause__ is None
