@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, settings
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from penstock.testing.servers import MariadbServer, PostgresServer
+    from penstock.testing.servers import MariadbServer, ObjectServer, PostgresServer
 
 # Parallel workers are told a width of 80 columns; what is printed here goes to no terminal.
 os.environ.pop("COLUMNS", None)
@@ -61,4 +61,44 @@ def mariadb_database(mariadb_server: MariadbServer) -> str:
     """The name of a fresh, empty database of that server."""
     name = f"test_{next(_DATABASE_NUMBERS)}"
     mariadb_server.sql(f"CREATE DATABASE {name}")
+    return name
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[ObjectServer]:
+    """A real S3 server for the whole session of this worker; the test skips, visibly, where there is none."""
+    from penstock.testing.servers import Unavailable, find_s3, objects
+
+    installation = find_s3()
+    if isinstance(installation, Unavailable):
+        pytest.skip(installation.reason)
+    with objects(installation, "s3") as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def azure_server() -> Iterator[ObjectServer]:
+    """Azurite for the whole session of this worker; the test skips, visibly, where there is none."""
+    from penstock.testing.servers import Unavailable, find_azure, objects
+
+    installation = find_azure()
+    if isinstance(installation, Unavailable):
+        pytest.skip(installation.reason)
+    with objects(installation, "azure") as server:
+        yield server
+
+
+@pytest.fixture
+def s3_bucket(s3_server: ObjectServer) -> str:
+    """The name of a fresh, empty bucket of that server."""
+    name = f"test-{next(_DATABASE_NUMBERS)}"
+    s3_server.make_bucket(name)
+    return name
+
+
+@pytest.fixture
+def azure_container(azure_server: ObjectServer) -> str:
+    """The name of a fresh, empty container of that server."""
+    name = f"test-{next(_DATABASE_NUMBERS)}"
+    azure_server.make_bucket(name)
     return name

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from decimal import Decimal
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import duckdb
 from epochs import BAD, ROWS, System
+from pyarrow import parquet
 
+from object_stores import content_of, keys_in, store_of
 from penstock.connectors.delta import sink as delta
 from penstock.connectors.files import sink as files
 from penstock.connectors.iceberg import sink as iceberg
@@ -20,7 +24,7 @@ from penstock.connectors.postgres import sink as postgres_sink
 from penstock.connectors.sqlite import sink as sqlite
 
 if TYPE_CHECKING:
-    from penstock.testing.servers import MariadbServer, PostgresServer
+    from penstock.testing.servers import MariadbServer, ObjectServer, PostgresServer
 
 Table = list[tuple[Any, ...]]
 Reader = Callable[[Path, str], Table]
@@ -159,6 +163,29 @@ def mariadb_reader(server: MariadbServer, database: str) -> Reader:
     def read(folder: Path, name: str) -> Table:
         lines = server.sql(f"select * from `{name}_{folder.name}`", database=database).splitlines()
         return _typed([line.split("\t") for line in lines if line], name)
+
+    return read
+
+
+def s3(server: ObjectServer, bucket: str) -> System:
+    sink = f"type: parquet, connection: {json.dumps(server.connection(bucket))}"
+    return System(
+        "s3",
+        f"{{from: even, {sink}, path: $PLACE/appended, mode: append}}",
+        f"{{from: even, {sink}, path: $PLACE/merged, mode: overwrite}}",
+        f"{{from: summary, {sink}, path: $PLACE/summed.parquet, mode: overwrite}}",
+        FILES.points,
+    )
+
+
+def s3_reader(server: ObjectServer, bucket: str) -> Reader:
+    """As somebody reads who lists the folder: what the sinks keep for themselves has other names."""
+    store = store_of(server.connection(bucket))
+
+    def read(folder: Path, name: str) -> Table:
+        keys = [key for key in keys_in(store) if key.startswith(f"{folder.name}/{name}") and key.endswith(".parquet")]
+        parts = [parquet.read_table(BytesIO(content_of(store, key))).to_pylist() for key in keys]
+        return plain([tuple(row.values()) for part in parts for row in part])
 
     return read
 

@@ -42,12 +42,14 @@ CRASHES = [
     ("kill", "iceberg"),
     pytest.param("kill", "postgres", marks=pytest.mark.server),
     pytest.param("kill", "mariadb", marks=pytest.mark.server),
+    pytest.param("kill", "s3", marks=pytest.mark.server),
     ("raise", "files"),
     pytest.param("raise", "sqlite", marks=pytest.mark.long),
     pytest.param("raise", "delta", marks=pytest.mark.long),
     pytest.param("raise", "iceberg", marks=pytest.mark.long),
     pytest.param("raise", "postgres", marks=[pytest.mark.long, pytest.mark.server]),
     pytest.param("raise", "mariadb", marks=[pytest.mark.long, pytest.mark.server]),
+    pytest.param("raise", "s3", marks=[pytest.mark.long, pytest.mark.server]),
 ]
 
 
@@ -196,7 +198,7 @@ def test_a_fault_that_passes_where_files_sum_up_their_log(tmp_path: Path) -> Non
     faults = Faults({("files.snapshot_written", 1): "lost"})
     with begun(file, faults=faults) as around:
         for sink in around.sinks.values():
-            sink._log._every = 2  # type: ignore[attr-defined]
+            sink._target.log._every = 2  # type: ignore[attr-defined]
         go(around)
     assert faults.seen["files.snapshot_written"]
     check(tmp_path / "p", read_files, epochs=2)

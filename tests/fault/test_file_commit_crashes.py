@@ -48,7 +48,7 @@ class Make:
             options["partition_by"] = ["part"]
         context = Context("out", self.folder.joinpath, self.folder, SystemClock(), reached=reached)
         sink: FileSink = SINK.make(SINK.params.model_validate(options), context)
-        sink._log._every = 2
+        sink._target.log._every = 2
         return sink
 
 

@@ -1,23 +1,26 @@
-"""Writers of one pipeline that are killed, frozen and woken at random moments, on one folder."""
+"""Writers of one pipeline that are killed, frozen and woken at random moments, on one folder or bucket."""
 
 from __future__ import annotations
 
 import os
 import random
-import shutil
 import signal
 import time
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from fnmatch import fnmatch
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pyarrow.parquet as pq
 import pytest
 from crashes import Reaper, processes, rows_of, run_epochs
 
+from object_stores import content_of, keys_in, left_in, store_of
 from penstock.clock import SystemClock
 from penstock.connectors.api import Context
+from penstock.connectors.files.commit.bucket_log import BucketLog
 from penstock.connectors.files.commit.log import Log
 from penstock.connectors.files.commit.records import Manifest, decode
 from penstock.connectors.files.parquet_sink import SINK
@@ -26,32 +29,53 @@ from penstock.testing.sinks import deliver, epoch
 from penstock.testing.sinks.deliveries import SINK_ID
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Iterator, Sequence
     from multiprocessing.process import BaseProcess
     from pathlib import Path
 
     from penstock.connectors.api import Epoch, SinkId
     from penstock.connectors.files.sink import FileSink
+    from penstock.testing.servers import ObjectServer
 
 ROWS = rows_of(1).num_rows
 
 
 @dataclass(frozen=True)
 class Make:
+    """``connection`` None: a folder of this machine."""
+
     folder: Path
     careless: bool = False
+    connection: dict[str, Any] | None = None
 
     def __call__(self, reached: Callable[[str], None]) -> FileSink:
-        params = SINK.params.model_validate(
-            {"type": "parquet", "from": "rows", "path": "out", "partition_by": ["part"]}
-        )
+        stated = {"type": "parquet", "from": "rows", "path": "out", "partition_by": ["part"]}
+        params = SINK.params.model_validate({**stated, "connection": self.connection})
         sink: FileSink = SINK.make(
             params, Context("out", self.folder.joinpath, self.folder, SystemClock(), reached=reached)
         )
-        sink._log._every = 5
-        if self.careless:
-            sink._log = Careless(sink._log.home)
+        sink._target.log._every = 5
+        if self.careless and self.connection is None:
+            sink._target.log = Careless(sink._target.log.home)
+        elif self.careless:
+            sink._target.log = CarelessInBucket(sink._target.log.bucket, sink._target.log.home)
         return sink
+
+    def seen(self) -> Counter[int]:
+        """The ids a reader finds now; files may come while it looks."""
+        found: Counter[int] = Counter()
+        for file in self._files():
+            found.update(pq.ParquetFile(file).read(columns=["id"])["id"].to_pylist())
+        return found
+
+    def _files(self) -> Iterator[Path | BytesIO]:
+        if self.connection is None:
+            yield from (self.folder / "out").glob("part=*/*.parquet")
+            return
+        store = store_of(self.connection)
+        for key in keys_in(store):
+            if fnmatch(key, "*out/part=*.parquet"):
+                yield BytesIO(content_of(store, key))
 
 
 class Careless(Log):
@@ -74,6 +98,21 @@ class Careless(Log):
         return True
 
 
+class CarelessInBucket(BucketLog):
+    """As ``Careless``."""
+
+    def take_over(self, epoch: Epoch) -> bool:
+        return not epoch
+
+    def void(self, sink_id: SinkId, attempts: Sequence[str]) -> None:
+        pass
+
+    def append(self, manifest: Manifest) -> bool:
+        while not super().append(manifest):
+            manifest = manifest.model_copy(update={"version": manifest.version + 1})
+        return True
+
+
 def write_on(make: Make, fence: int) -> None:
     """A runner: goes on from the marker until it is killed or refused, one epoch after the other."""
     sink = make(lambda _: None)
@@ -85,14 +124,6 @@ def write_on(make: Make, fence: int) -> None:
             number += 1
     except (FatalError, duckdb.Error):
         os._exit(0)  # refused, or its folder was thrown away while the engine wrote to it
-
-
-def seen(folder: Path) -> Counter[int]:
-    """The ids a reader finds now; files may come while it looks."""
-    found: Counter[int] = Counter()
-    for path in (folder / "out").glob("part=*/*.parquet"):
-        found.update(pq.ParquetFile(path).read(columns=["id"])["id"].to_pylist())
-    return found
 
 
 class Arena:
@@ -148,7 +179,7 @@ def contest(make: Make, *, runners: int, seconds: float, seed: int) -> int:
             time.sleep(arena.chance.uniform(0.01, 0.6))
             arena.strike()
             arena.wake()
-            found = seen(make.folder)
+            found = make.seen()
             assert not found or max(found.values()) == 1, "a row was seen twice"
     finally:
         arena.end()
@@ -161,18 +192,46 @@ def contest(make: Make, *, runners: int, seconds: float, seed: int) -> int:
 
 @pytest.mark.parametrize(("runners", "seconds"), [(1, 6.0), (3, 6.0)])
 def test_killed_and_frozen_writers_lose_and_double_nothing(tmp_path: Path, runners: int, seconds: float) -> None:
-    last = contest(Make(tmp_path), runners=runners, seconds=seconds, seed=20_261_121)
+    _holds(Make(tmp_path), runners=runners, seconds=seconds)
+
+
+@pytest.mark.server
+@pytest.mark.parametrize(("runners", "seconds"), [(1, 6.0), (3, 12.0)])
+def test_killed_and_frozen_writers_to_a_bucket_lose_and_double_nothing(
+    tmp_path: Path, s3_server: ObjectServer, s3_bucket: str, runners: int, seconds: float
+) -> None:
+    make = Make(tmp_path, connection=s3_server.connection(s3_bucket))
+    _holds(make, runners=runners, seconds=seconds)
+    assert left_in(store_of(s3_server.connection(s3_bucket))) == []
+
+
+def _holds(make: Make, *, runners: int, seconds: float) -> None:
+    last = contest(make, runners=runners, seconds=seconds, seed=20_261_121)
     assert last > 3, "no epoch was committed in between: the test showed nothing"
-    assert seen(tmp_path) == Counter(row for n in range(1, last + 1) for row in rows_of(n)["id"].to_pylist())
+    assert make.seen() == Counter(row for n in range(1, last + 1) for row in rows_of(n)["id"].to_pylist())
 
 
 def test_the_contest_finds_a_writer_that_takes_any_free_version(tmp_path: Path) -> None:
     """Without the check that commit and version are one act, frozen writers double rows: the test has teeth."""
-    make = Make(tmp_path, careless=True)
     for seed in range(10):
-        try:
-            contest(make, runners=3, seconds=4.0, seed=seed)
-        except (AssertionError, FatalError):
+        if _found_out(Make(tmp_path / str(seed), careless=True), seed):
             return
-        shutil.rmtree(tmp_path / "out")
     pytest.fail("a careless writer was not found out")
+
+
+@pytest.mark.server
+def test_the_contest_finds_such_a_writer_to_a_bucket(tmp_path: Path, s3_server: ObjectServer, s3_bucket: str) -> None:
+    for seed in range(10):
+        connection = s3_server.connection(s3_bucket, prefix=str(seed))
+        if _found_out(Make(tmp_path / str(seed), careless=True, connection=connection), seed):
+            return
+    pytest.fail("a careless writer was not found out")
+
+
+def _found_out(make: Make, seed: int) -> bool:
+    make.folder.mkdir()
+    try:
+        contest(make, runners=3, seconds=4.0, seed=seed)
+    except (AssertionError, FatalError):
+        return True
+    return False

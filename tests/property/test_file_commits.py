@@ -70,7 +70,7 @@ class Folder:
 
         context = Context("out", self.place.joinpath, self.place, SystemClock(), reached=reached)
         made: FileSink = SINK.make(SINK.params.model_validate({**params, "allow_empty": True}), context)
-        made._log._every = 3
+        made._target.log._every = 3
         return made
 
     def epoch(self, step: Step, number: int) -> Epoch:

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from penstock.document.extras import missing_distributions
 from penstock.document.tree import Entry, Mapping, Scalar, find
-from penstock.document.validation import Owner, present, secret_paths, validate
+from penstock.document.validation import Owner, connections_of, present, secret_paths, validate
 from penstock.errors import Problem, nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from pydantic import BaseModel
 
@@ -50,7 +50,7 @@ class Components:
 
     def settings(self, model: type[Model], node: Mapping, *, kind: str, owner: str, at: Location) -> Model | None:
         """The settings of a part of that kind, its connection among them. ``at`` is the place of its name."""
-        whole = self.with_connection(node, kind)
+        whole = self.with_connection(node, connections_of(model, kind), kind)
         if whole is None:
             return None
         shared = {} if whole is node else _connection_of(node)
@@ -60,8 +60,8 @@ class Components:
         self.secret_places.update(found.at for found in places if isinstance(found, Scalar))
         return made
 
-    def with_connection(self, node: Mapping, kind: str) -> Mapping | None:
-        """The component with the named connection's map in the place of its name."""
+    def with_connection(self, node: Mapping, types: Collection[str], kind: str) -> Mapping | None:
+        """The component with the named connection's map in the place of its name; ``types`` are those that it takes."""
         use = node.entries.get("connection")
         if use is None or not isinstance(use.value, Scalar) or not isinstance(use.value.value, str):
             return node
@@ -80,14 +80,16 @@ class Components:
             )
             return None
         stated = entry.value.get("type")
-        if isinstance(stated, Scalar) and stated.value != kind:
+        if isinstance(stated, Scalar) and stated.value not in types:
             self.problem(
                 "DOC-209",
                 f'the connection "{use.value.value}" is for {stated.value}, not for {kind}',
                 use.value.at,
+                detail=None if kind in types else f"{kind} takes connections of the types {', '.join(types)}.",
             )
             return None
-        settings = {name: item for name, item in entry.value.entries.items() if name != "type"}
+        own = kind in types  # then the connection's map need not say what it is
+        settings = {name: item for name, item in entry.value.entries.items() if not own or name != "type"}
         replaced = Entry(replace(use.key, at=entry.key.at), Mapping(settings, entry.value.at))
         return Mapping({**node.entries, "connection": replaced}, node.at)
 

@@ -13,6 +13,7 @@ from penstock.document.ledger import CONNECTOR, ledger_model
 from penstock.document.models import FilesConnection, ParamSpec, RunSettings
 from penstock.document.schema_pieces import ABOUT, SchemaPiece, loosened, needed, reference, shared
 from penstock.document.uses import BESIDE_A_RULE, BESIDE_A_STEP
+from penstock.document.validation import connections_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -142,9 +143,9 @@ class _Builder:
         """By type, where one is stated; without what is required: an environment may add it."""
         kinds = {"files": self._model(FilesConnection, "connections.files")}
         for item in (*self._group("sources"), *self._group("sinks")):
-            model = _connection_model(item)
-            if model is not None and item.name not in kinds:
-                kinds[item.name] = self._model(model, f"connections.{item.name}")
+            for name, model in connections_of(item.params, item.name).items():
+                if name not in kinds:
+                    kinds[name] = self._model(model, f"connections.{name}")
         for name, schema in kinds.items():
             schema.pop("required", None)
             schema["properties"] = {**schema["properties"], "type": {"const": name, "description": "What it is for."}}
@@ -372,10 +373,3 @@ def _example(descriptor: Descriptor) -> Json:
         return data
     first = data[0] if isinstance(data, list) else data
     return first[descriptor.name] if isinstance(first, dict) else None
-
-
-def _connection_model(descriptor: Descriptor) -> type[BaseModel] | None:
-    from penstock.document.validation import models_in
-
-    field = descriptor.params.model_fields.get("connection")
-    return next(models_in(field.annotation), None) if field is not None else None

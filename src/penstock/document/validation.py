@@ -297,6 +297,14 @@ def _fields(model: type[BaseModel] | None) -> dict[str, FieldInfo]:
     return {field.alias or name: field for name, field in model.model_fields.items()} if model else {}
 
 
+def connections_of(params: type[BaseModel], kind: str) -> dict[str, type[BaseModel]]:
+    """By its type each connection that a component takes: the one of its own ``kind``, or those that state their types."""
+    field = params.model_fields.get("connection")
+    models = list(models_in(field.annotation)) if field is not None else []
+    stated = {tag: model for model in models if "type" in model.model_fields for tag in _tags(model) - {model.__name__}}
+    return stated or ({kind: models[0]} if models else {})
+
+
 def models_in(annotation: object) -> Iterator[type[BaseModel]]:
     """The models in an annotation such as ``Annotated[Model | Other | None, ...]`` or ``list[Model]``."""
     from typing import get_args

@@ -17,11 +17,10 @@ from penstock.engines.api import Limits
 from penstock.errors import ConfigError, InternalError, PenstockError, Problem, together
 from penstock.ledger.api import PipelineKey
 from penstock.plan.make import make_plan
-from penstock.registry import Capability
 from penstock.run.feeds import as_they_stand
 from penstock.service.ledgers import find_ledger, open_ledger
 from penstock.service.scratch import scratch_folder
-from penstock.service.targets import collisions
+from penstock.service.targets import collisions, is_local
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -110,8 +109,7 @@ class Opened:
         for name, sink_use in self.pipeline.sinks.items():
             with self._noted(sink_use):
                 self.sinks[name] = sink_use.descriptor.make(self._sink_params(sink_use), self._context(sink_use))
-                local = Capability.LOCAL in sink_use.descriptor.capabilities
-                targets[name] = self.sinks[name].describe() if local or not offline else None
+                targets[name] = self.sinks[name].describe() if is_local(sink_use) or not offline else None
         self.problems.extend(collisions(self.pipeline, self.loaded.paths.resolve))
         self.facts = Facts(columns, targets, self.replaces, recorded, self._takes)
 
@@ -128,7 +126,7 @@ class Opened:
     def _source_columns(self, use: SourceUse, recorded: Schema | None, *, offline: bool) -> Schema | None:
         contract = use.contract or recorded
         many = is_family(use.descriptor, use.params)  # only offline: else each table has its own document (families)
-        if offline and (many or Capability.LOCAL not in use.descriptor.capabilities):
+        if offline and (many or not is_local(use)):
             contract = None if many else contract
             if contract is None:
                 self.problems.append(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from penstock.connectors.objects.opening import url_of
 from penstock.errors import PenstockError, Problem
 from penstock.registry import Capability
 
@@ -63,20 +64,28 @@ def _writes_over(sink: SinkUse, source: SourceUse, resolve: Resolve) -> bool:
 
 
 def _place(use: SinkUse | SourceUse, resolve: Resolve) -> Path | None:
-    """The file or folder that a component names, up to the first wildcard; None where it names none, or a wrong one, of
-    which it says so itself.
+    """The file or folder that a component names, up to the first wildcard; in a store as if its URL were a folder. None
+    where it names none, or a wrong one, of which it says so itself.
     """
     text = getattr(use.params, "path", None)
     if not isinstance(text, str) or Capability.LOCAL not in use.descriptor.capabilities:
         return None
     parts = Path(text).parts
     plain = next((at for at, part in enumerate(parts) if _WILD & set(part)), len(parts))
+    connection = getattr(use.params, "connection", None)
+    if connection is not None:
+        return Path(f"//{url_of(connection)}", *parts[:plain])
     if plain == 0:
         return None
     try:
         return resolve(str(Path(*parts[:plain]))).resolve()
     except PenstockError:
         return None
+
+
+def is_local(use: SinkUse | SourceUse) -> bool:
+    """Whether it lies in files of this machine: a connection leads away from it."""
+    return Capability.LOCAL in use.descriptor.capabilities and getattr(use.params, "connection", None) is None
 
 
 def _same_table(one: SinkUse, other: SinkUse, *, as_named: Callable[[str], str]) -> bool:

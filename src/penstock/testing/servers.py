@@ -6,7 +6,9 @@ the process that started it, also where that process is killed.
 
 from __future__ import annotations
 
+import base64
 import contextlib
+import hmac
 import os
 import pwd
 import shutil
@@ -16,8 +18,11 @@ import subprocess
 import tempfile
 import time
 from dataclasses import dataclass, field
+from email.utils import formatdate
+from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -28,6 +33,11 @@ _DEBIAN: Final = Path("/usr/lib/postgresql")
 _READY_TIMEOUT_S: Final = 60.0
 _STOP_TIMEOUT_S: Final = 30.0
 _PORT_TRIES: Final = 5
+_S3_KEY_ID: Final = "test"
+_S3_KEY: Final = "test-key-of-a-throw-away-server"
+# Known to everybody: Azurite has this one account.
+_AZURITE_ACCOUNT: Final = "devstoreaccount1"
+_AZURITE_KEY: Final = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 _FAST: Final = {"fsync": "off", "full_page_writes": "off"}
 
 
@@ -331,7 +341,159 @@ def mariadb(installation: MariadbInstallation, *, settings: Mapping[str, str] | 
         shutil.rmtree(folder, ignore_errors=True)
 
 
-# ---------------------------------------------------------------- what both need
+# ---------------------------------------------------------------- object stores
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectServerInstallation:
+    """The program that serves: versitygw (S3) or Azurite (Azure Blob Storage)."""
+
+    program: Path
+
+
+@dataclass(slots=True)
+class ObjectServer:
+    """A running object store; every request must be signed with its one key."""
+
+    port: int
+    folder: Path
+    installation: ObjectServerInstallation
+    kind: Literal["s3", "azure"]
+    host: str = "127.0.0.1"
+    _process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+
+    @property
+    def running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def endpoint(self) -> str:
+        return f"http://{self.host}:{self.port}" + (f"/{_AZURITE_ACCOUNT}" if self.kind == "azure" else "")
+
+    def connection(self, bucket: str, **more: Any) -> dict[str, Any]:
+        """What a document says to reach a bucket (or container) of it; ``more`` goes over it."""
+        place = {"endpoint": self.endpoint, "allow_http": True, "allow_private": [f"{self.host}:{self.port}"]}
+        match self.kind:
+            case "s3":
+                key = {"bucket": bucket, "access_key_id": _S3_KEY_ID, "secret_access_key": _S3_KEY}
+            case "azure":
+                key = {"container": bucket, "account": _AZURITE_ACCOUNT, "account_key": _AZURITE_KEY}
+        return {"type": self.kind, **place, **key, **more}
+
+    def make_bucket(self, bucket: str) -> None:
+        """By the server's own means: a folder of S3's, a signed request to Azurite."""
+        match self.kind:
+            case "s3":
+                (self.folder / "data" / bucket).mkdir()
+            case "azure":
+                _make_container(self, bucket)
+
+    def log(self) -> str:
+        """The server's log so far."""
+        return (self.folder / "log").read_text(errors="replace")
+
+    def stop(self) -> None:
+        """End it as a kill does; what it has answered stays. Idempotent."""
+        _stop(self._process, signal.SIGKILL)
+        self._process = None
+
+    def start(self) -> None:
+        """Start on the folder and port it has; returns when it takes requests."""
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(  # noqa: S603 -- the server's own program, fixed arguments
+                _with_us(self._command()), stdout=log, stderr=log, cwd=self.folder, env=self._environment()
+            )
+        deadline = time.monotonic() + _READY_TIMEOUT_S
+        while not self._says_ready():
+            if not self.running or time.monotonic() > deadline:
+                self.stop()
+                raise RuntimeError(f"{self.installation.program.name} did not start: {self.log()[-2000:]}")
+            time.sleep(0.02)
+
+    def _command(self) -> list[str]:
+        program, data = str(self.installation.program), str(self.folder / "data")
+        match self.kind:
+            case "s3":
+                own = [
+                    "--port",
+                    f"{self.host}:{self.port}",
+                    "--health",
+                    "/health",
+                    "--iam-dir",
+                    str(self.folder / "iam"),
+                ]
+                return [program, *own, "posix", data]
+            case "azure":
+                place = ["--location", data, "--blobHost", self.host, "--blobPort", str(self.port)]
+                return [program, "--silent", "--skipApiVersionCheck", "--disableTelemetry", *place]
+
+    def _environment(self) -> dict[str, str]:
+        return {**os.environ, "ROOT_ACCESS_KEY": _S3_KEY_ID, "ROOT_SECRET_KEY": _S3_KEY}
+
+    def _says_ready(self) -> bool:
+        """Any answer will do: a request without a signature is refused, and the server is there."""
+        connection = HTTPConnection(self.host, self.port, timeout=_STOP_TIMEOUT_S)
+        with contextlib.closing(connection), contextlib.suppress(OSError, HTTPException):
+            connection.request("GET", "/health")
+            connection.getresponse().read()
+            return True
+        return False
+
+
+def find_s3() -> ObjectServerInstallation | Unavailable:
+    """versitygw, which honours conditional requests; ``scripts/object-servers`` builds it."""
+    return _object_server("versitygw", "bin/versitygw")
+
+
+def find_azure() -> ObjectServerInstallation | Unavailable:
+    """Azurite's server of blobs; ``scripts/object-servers`` installs it."""
+    return _object_server("azurite-blob", "node_modules/.bin/azurite-blob")
+
+
+def _object_server(name: str, place: str) -> ObjectServerInstallation | Unavailable:
+    here = Path.home() / ".cache" / "penstock" / "servers"
+    found = shutil.which(name) or shutil.which(str(here / place))
+    if found is None:
+        return Unavailable(f"{name} is not installed (scripts/object-servers)")
+    return ObjectServerInstallation(Path(found))
+
+
+@contextlib.contextmanager
+def objects(installation: ObjectServerInstallation, kind: Literal["s3", "azure"]) -> Iterator[ObjectServer]:
+    """A fresh, empty store, started, and removed at the end."""
+    folder = Path(tempfile.mkdtemp(prefix=f"penstock-{kind}-"))
+    try:
+        for name in ("data", "iam"):
+            (folder / name).mkdir()
+        server = ObjectServer(_free_port(), folder, installation, kind)
+        try:
+            server.start()
+            yield server
+        finally:
+            server.stop()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _make_container(server: ObjectServer, container: str) -> None:
+    """Azure's Create Container, signed with the account's shared key."""
+    moment = formatdate(usegmt=True)
+    headers = {"x-ms-date": moment, "x-ms-version": "2021-08-06", "Content-Length": "0"}
+    canonical = f"x-ms-date:{moment}\nx-ms-version:2021-08-06\n"
+    # In the path of a store on loopback the account's name stands once more.
+    resource = f"/{_AZURITE_ACCOUNT}/{_AZURITE_ACCOUNT}/{container}\nrestype:container"
+    to_sign = "PUT" + "\n" * 12 + canonical + resource
+    signature = hmac.digest(base64.b64decode(_AZURITE_KEY), to_sign.encode(), "sha256")
+    headers["Authorization"] = f"SharedKey {_AZURITE_ACCOUNT}:{base64.b64encode(signature).decode()}"
+    connection = HTTPConnection(server.host, server.port, timeout=_STOP_TIMEOUT_S)
+    with contextlib.closing(connection):
+        connection.request("PUT", f"/{_AZURITE_ACCOUNT}/{container}?restype=container", headers=headers)
+        answer = connection.getresponse()
+        if answer.status != HTTPStatus.CREATED:
+            raise RuntimeError(f"Azurite answered {answer.status}: {answer.read()!r}")
+
+
+# ---------------------------------------------------------------- what all need
 
 
 def _stop(process: subprocess.Popen[bytes] | None, signum: signal.Signals) -> None:

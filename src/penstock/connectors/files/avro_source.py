@@ -10,7 +10,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Final
 
 from penstock.connectors.api import Batches, Chunk
-from penstock.connectors.files.file_source import CAPABILITIES, NOTES, FileSource, FileSourceParams
+from penstock.connectors.files.file_source import CAPABILITIES, NOTES, TEXT_OUTLINE, FileSource, FileSourceParams
 from penstock.connectors.files.listing import unreadable
 from penstock.errors import DataError
 from penstock.registry import Capability, Descriptor
@@ -38,6 +38,7 @@ class AvroSource(FileSource):
     """Columns and types as the files' own schemas say, types widened where they differ."""
 
     endings = (".avro",)
+    outline = TEXT_OUTLINE
 
     def _describe(self, files: Sequence[FoundFile]) -> Schema:
         """Raises DataError SRC-300, SRC-302, SRC-303, SRC-135."""
@@ -181,7 +182,7 @@ def _first_line(error: BaseException) -> str:
 SOURCE: Final = Descriptor(
     name="avro",
     group="sources",
-    summary="Avro container files on a local file system: one, a folder, or a pattern.",
+    summary="Avro container files on this machine or in an object store: one, a folder, or a pattern.",
     params=AvroSourceParams,
     make=AvroSource,
     example="type: avro\npath: data/events/\n",

@@ -13,6 +13,7 @@ from penstock.connectors.files.csv_text import find_delimiter, first_records, he
 from penstock.connectors.files.file_source import (
     CAPABILITIES,
     NOTES,
+    TEXT_OUTLINE,
     FileSource,
     FileSourceParams,
     brought_together,
@@ -104,6 +105,7 @@ class CsvSource(FileSource):
     """
 
     endings = (".csv", ".tsv", ".txt", ".csv.gz", ".csv.zst", ".tsv.gz", ".tsv.zst")
+    outline = TEXT_OUTLINE
 
     def __init__(self, params: CsvSourceParams, context: Context) -> None:
         super().__init__(params, context)
@@ -275,7 +277,7 @@ def _check_alike(looks: Sequence[_Look]) -> None:
 SOURCE: Final = Descriptor(
     name="csv",
     group="sources",
-    summary="CSV files on a local file system: one, a folder, or a pattern.",
+    summary="CSV files on this machine or in an object store: one, a folder, or a pattern.",
     params=CsvSourceParams,
     make=CsvSource,
     example="type: csv\npath: data/ice-*.csv\ndate_format: '%d/%m/%Y'\n",

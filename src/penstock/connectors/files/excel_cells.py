@@ -292,7 +292,7 @@ def _rejects(
     columns: dict[str, list[object]] = {"position": [], "row": [], "raw": [None] * len(rows), "causes": []}
     for at, (place, row) in enumerate(zip(places, rows, strict=True)):
         number = cells.sheet.first_row + start + place
-        where = {"file": str(cells.sheet.file.path), "sheet": cells.sheet.name, "row": number}
+        where = {"file": cells.sheet.file.shown, "sheet": cells.sheet.name, "row": number}
         columns["position"].append(json.dumps(where, ensure_ascii=False))
         columns["row"].append(json.dumps(row, ensure_ascii=False))
         columns["causes"].append(

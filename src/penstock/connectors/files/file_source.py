@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Final, Literal
+from dataclasses import replace
+from typing import TYPE_CHECKING, ClassVar, Final, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from penstock.connectors.api import Batches, Files, Source
+from penstock.connectors.api import Batches, Files, Origin, Source
 from penstock.connectors.files.listing import (
     Listing,
     check_described,
@@ -19,6 +20,8 @@ from penstock.connectors.files.listing import (
     unreadable,
 )
 from penstock.connectors.files.pieces import next_piece, take_whole
+from penstock.connectors.objects.config import ObjectConnectionParam
+from penstock.connectors.objects.outlines import Outline
 from penstock.connectors.params import SourceParams
 from penstock.errors import ConfigError, DataError, InternalError
 from penstock.registry import Capability
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
 
     from penstock.connectors.api import Context, Partition, Position, Rows, ScanRequest, Size
     from penstock.connectors.files.listing import FoundFile, Place
+    from penstock.connectors.files.object_listing import ObjectListing
     from penstock.connectors.files.pieces import Budget
     from penstock.types import LogicalType
 
@@ -42,34 +46,56 @@ CAPABILITIES: Final = frozenset(
 NOTES: Final = (
     "A file that changes after planning, and be it while it is read, fails the epoch.",
     "Of a file over 8 MiB, a change that keeps size and time is seen only where it touches one of 64 sampled pieces.",
+    "Objects of a store are told apart by what it says of their content, and copied to the run's private folder before they are read.",
+    "Google Cloud Storage is tested no further than to the making of its driver.",
 )
 SAMPLED_FILES: Final = 16
 _LOOK_BYTES: Final = 1024
+# A beginning that the first MiB of text, decompressed, is sure to stand in.
+TEXT_OUTLINE: Final = Outline(head=2 * 2**20)
 LONG: Final = Decimal(38, 0)  # whole numbers of which a float would lose digits
 
 
 class FileSourceParams(SourceParams):
     """Files of one kind."""
 
+    connection: ObjectConnectionParam | None = Field(
+        default=None,
+        description="The object store they lie in, or a connection of penstock.yml; unsaid, this machine's folders.",
+    )
     path: str = Field(
         min_length=1,
-        description="A file, a folder, or a pattern such as data/ice-*.csv or data/**/*.csv, relative to the project.",
+        description="A file, a folder, or a pattern such as data/ice-*.csv or data/**/*.csv, relative to the project, or to "
+        "the connection's prefix.",
     )
     differing_columns: Literal["fail", "union"] = Field(
         default="fail",
         description="What happens where files have different columns; union takes null for those that a file lacks.",
     )
 
+    @model_validator(mode="after")
+    def _knows_contents(self) -> FileSourceParams:
+        new = self.incremental.files if self.incremental is not None else None
+        if self.connection is not None and new is not None and new.same_content == "skip":
+            raise ValueError(
+                "same_content: skip goes by checksums, which an object store does not give of every object"
+            )
+        return self
+
 
 class FileSource(Source):
-    """Holds nothing open; infers once for the same files. Position: ``listing.position_of``."""
+    """Holds nothing open but copies of objects; infers once for the same files. Position: ``listing.position_of``.
+
+    ``outline``: how much of a file ``_describe`` looks at; None: at all of it.
+    """
 
     endings: tuple[str, ...] = ()
+    outline: ClassVar[Outline | None] = None
 
     def __init__(self, params: FileSourceParams, context: Context) -> None:
         self._params = params
         self._context = context
-        self._listing = Listing(str(params.path), context.resolve, self.endings)
+        self._listing = _listing_of(params, context, self.endings)
         self._last: tuple[Sequence[FoundFile], Schema] | None = None
 
     @property
@@ -95,6 +121,7 @@ class FileSource(Source):
         files = self._listing.files()
         if self._last is not None and self._last[0] == files:
             return self._last[1]
+        self._listing.outline(self._looked_at(files), self.outline)
         described = self._describe(files).relaxed()
         if not described.fields:
             raise ConfigError(
@@ -129,7 +156,12 @@ class FileSource(Source):
 
     def cut(self, partition: Partition, after: Position | None, upto: Position, size: Size) -> Position:  # noqa: ARG002 -- as above
         """Errors as ``scan``."""
-        return next_piece(self._found(), after, upto, size, self._divide)
+
+        def divide(file: FoundFile, start: Place, budget: Budget) -> Place | None:
+            self._listing.fetch([file])
+            return self._divide(file, start, budget)
+
+        return next_piece(self._found(), after, upto, size, divide)
 
     def _divide(self, file: FoundFile, start: Place, budget: Budget) -> Place | None:
         """As ``pieces.Divide``; for kinds of files of which a part can be read."""
@@ -146,11 +178,17 @@ class FileSource(Source):
         wanted = schema if request.columns is None else schema.select(request.columns)
         if not chosen:
             return Batches(wanted, lambda: iter(()))
-        return self._rows(chosen, wanted, request.upto)
+        self._listing.fetch(chosen)
+        rows = self._rows(chosen, wanted, request.upto)
+        return rows if self._params.connection is None else _as_of_objects(rows, chosen)
 
     def recheck(self, request: ScanRequest) -> None:
-        """By size and time of modification."""
-        check_untouched(self._found(), request.after, request.upto)
+        """By size and time of modification; copies of objects are nobody else's."""
+        if self._params.connection is None:
+            check_untouched(self._found(), request.after, request.upto)
+
+    def close(self) -> None:
+        self._listing.close()
 
     def _found(self) -> Sequence[FoundFile]:
         """The files there are, perhaps none: which of them there must be, the range says."""
@@ -166,6 +204,10 @@ class FileSource(Source):
         if not found and self._context.contract is not None:
             return self._context.contract.schema.relaxed()
         return self.describe()
+
+    def _looked_at(self, files: Sequence[FoundFile]) -> Sequence[FoundFile]:
+        """Those of which ``_describe`` opens any."""
+        return files
 
     @abstractmethod
     def _describe(self, files: Sequence[FoundFile]) -> Schema: ...
@@ -222,6 +264,22 @@ class FileSource(Source):
                 )
             merged = Column(name, kind)
         return merged
+
+
+def _listing_of(params: FileSourceParams, context: Context, endings: tuple[str, ...]) -> Listing | ObjectListing:
+    if params.connection is None:
+        return Listing(str(params.path), context.resolve, endings)
+    from penstock.connectors.files.object_listing import ObjectListing
+
+    return ObjectListing.of(str(params.path), params.connection, context=context, endings=endings)
+
+
+def _as_of_objects(rows: Rows, files: Sequence[FoundFile]) -> Rows:
+    """Rejects name the object, not its copy."""
+    if not isinstance(rows, Files):
+        return rows
+    copies = {str(file.path): Origin(file.shown, 0) for file in files}
+    return replace(rows, origins={**copies, **rows.origins})
 
 
 def check_case(schema: Schema, named: str) -> None:

@@ -17,6 +17,7 @@ from penstock.connectors.files.file_source import (
     CAPABILITIES,
     LONG,
     NOTES,
+    TEXT_OUTLINE,
     FileSource,
     FileSourceParams,
     brought_together,
@@ -91,6 +92,7 @@ class JsonSource(FileSource):
         ".ndjson.zst",
         ".jsonl.zst",
     )
+    outline = TEXT_OUTLINE
 
     def __init__(self, params: NdjsonSourceParams, context: Context) -> None:
         super().__init__(params, context)
@@ -109,6 +111,9 @@ class JsonSource(FileSource):
         there = [column for column in contract.schema if column.nullable or column.name in found or not found]
         new = [Column(name, kind) for name, kind in found.items() if name not in contract.schema]
         return Schema((*there, *new))
+
+    def _looked_at(self, files: Sequence[FoundFile]) -> Sequence[FoundFile]:
+        return sampled(files)
 
     def _why_nothing_is_inferred(self, files: Sequence[FoundFile]) -> str:
         looks = map(self._look, sampled(files))

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from penstock.connectors.api import Json, Position
+    from penstock.connectors.objects.outlines import Outline
+    from penstock.connectors.objects.store import StoredObject
 
 _WHOLE_BYTES: Final = 8 * 2**20
 _SAMPLES: Final = 64
@@ -42,10 +44,24 @@ class Piece:
 
 
 @dataclass(frozen=True, slots=True)
+class Remote:
+    """The object that a file is a copy of, and what people call it."""
+
+    stored: StoredObject
+    url: str
+
+    @property
+    def checksum(self) -> str:
+        """What stands for its content; of stores that say nothing of it, the time of modification has to do."""
+        return f"tag:{self.stored.tag or self.stored.modified_ns}"
+
+
+@dataclass(frozen=True, slots=True)
 class FoundFile:
     """``name`` is the path below the pattern's fixed part: what a position keeps, so that a project can move. ``size`` and
     ``mtime_ns`` are as of the listing: whoever writes to the file changes them, and it is another one. ``piece``: what is
-    wanted of it, None: all.
+    wanted of it, None: all. ``remote`` None: it is a file of this machine; else ``path`` is where its copy lies once it has
+    been made.
     """
 
     path: Path
@@ -53,14 +69,20 @@ class FoundFile:
     size: int
     mtime_ns: int
     piece: Piece | None = None
+    remote: Remote | None = None
+
+    @property
+    def shown(self) -> str:
+        """Where it lies, for people."""
+        return self.remote.url if self.remote is not None else str(self.path)
 
 
 @dataclass(frozen=True, slots=True)
 class State:
     """What a file was. ``checksum`` (XXH3) is over all bytes of a file of at most 8 MiB, else over 64 pieces of 64 KiB
     spread evenly, first and last bytes among them: a change that leaves size and time of modification as they were, and
-    touches none of the pieces, is not seen. ``same_as``: it was passed over, since a file of that name has its content.
-    ``read``: it was read up to there, None: as a whole.
+    touches none of the pieces, is not seen. Of an object it is what its store says of the content. ``same_as``: it was
+    passed over, since a file of that name has its content. ``read``: it was read up to there, None: as a whole.
     """
 
     name: str
@@ -122,6 +144,15 @@ class Listing:
         found = (found_at(self.resolve(str(path)), path.relative_to(root).as_posix()) for path in paths)
         return tuple(sorted(found, key=lambda item: item.name))
 
+    def outline(self, files: Sequence[FoundFile], outline: Outline | None) -> None:
+        """Nothing to do: they lie here."""
+
+    def fetch(self, files: Sequence[FoundFile]) -> None:
+        """As ``outline``."""
+
+    def close(self) -> None:
+        """As ``outline``."""
+
     def _nearest(self, place: Path) -> str | None:
         """The path with its first part that is not there as the nearest name that is."""
         folder = next(folder for folder in place.parents if folder.is_dir())
@@ -175,9 +206,11 @@ def unreadable(path: Path, error: OSError) -> ConfigError:
 
 
 def state_of(file: FoundFile) -> State:
-    """Reads at most 8 MiB. Raises ConfigError SRC-132."""
+    """Reads at most 8 MiB, of an object nothing. Raises ConfigError SRC-132."""
     import xxhash
 
+    if file.remote is not None:
+        return State(file.name, file.size, file.mtime_ns, file.remote.checksum)
     try:
         with file.path.open("rb") as stream:
             before = os.fstat(stream.fileno())

@@ -13,6 +13,7 @@ from penstock.connectors.database import open_database
 from penstock.connectors.files.file_source import CAPABILITIES, NOTES, FileSource, FileSourceParams
 from penstock.connectors.files.listing import unreadable
 from penstock.connectors.files.parquet_pieces import divide_parquet, rows_of_pieces
+from penstock.connectors.objects.outlines import Outline
 from penstock.errors import ConfigError, DataError
 from penstock.registry import Capability, Descriptor
 from penstock.trees import call, file_names
@@ -39,6 +40,7 @@ class ParquetSource(FileSource):
     """Columns and types as the footers of all files say, types widened where they differ."""
 
     endings = (".parquet", ".parq", ".pq")
+    outline = Outline(head=4096, tail=256 * 2**10)
     _known: tuple[Sequence[FoundFile], Mapping[str, Schema]] | None = None
 
     def _describe(self, files: Sequence[FoundFile]) -> Schema:
@@ -150,7 +152,7 @@ def _named(file: FoundFile) -> str:
 SOURCE: Final = Descriptor(
     name="parquet",
     group="sources",
-    summary="Parquet files on a local file system: one, a folder, or a pattern.",
+    summary="Parquet files on this machine or in an object store: one, a folder, or a pattern.",
     params=ParquetSourceParams,
     make=ParquetSource,
     example="type: parquet\npath: data/gbp_usd.parquet\n",

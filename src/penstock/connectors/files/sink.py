@@ -7,15 +7,12 @@ from typing import TYPE_CHECKING, Final
 
 from penstock.connectors.api import Preparation, Receipt, Sink, WriteMode
 from penstock.connectors.commits import compare, evolved, is_committed, policy_of, refuse_empty, taken_over
-from penstock.connectors.files.commit import disk
-from penstock.connectors.files.commit.log import PARTS, Log
-from penstock.connectors.files.commit.names import HOME, STAGED, attempt_folder, file_home, incarnation_of, sink_key
-from penstock.connectors.files.commit.publish import publish
+from penstock.connectors.files.commit.folder import Folder
+from penstock.connectors.files.commit.names import STAGED, incarnation_of, sink_key
 from penstock.connectors.files.foreign import refuse_foreign
 from penstock.connectors.files.manifests import Delivery, manifest_of
 from penstock.connectors.files.sink_params import FileSinkParams, is_one_file
 from penstock.connectors.files.writer import StagedPart, StagingWriter
-from penstock.disk import ensure_folder
 from penstock.errors import ConfigError, InternalError
 from penstock.types import Schema
 
@@ -26,6 +23,7 @@ if TYPE_CHECKING:
     from penstock.connectors.api import Context, Epoch, EpochMarker, FileFormat, SinkId, Source, Staged
     from penstock.connectors.commits import Objection
     from penstock.connectors.files.commit.records import State
+    from penstock.connectors.files.commit.target import Target
     from penstock.connectors.files.decoding import Decoder
     from penstock.connectors.files.writer import Encoder
 
@@ -78,13 +76,8 @@ class FileSink(Sink):
         self._allowance = context.allowance
         self._refreshes = context.refreshes
         self._policy = policy_of(params, context)
-        path = context.resolve(params.path)
-        if is_one_file(params.path):
-            path = path.resolve()  # a link stays, and what it leads to is replaced
-        self._one_file = path.name if is_one_file(params.path) else None
-        self._root: Path = path.parent if self._one_file else path
-        home = self._root / HOME
-        self._log = Log(home / file_home(path.name) if self._one_file else home)
+        self._target = _target_of(params, context)
+        self._one_file = self._target.one_file
         self._prepared: Schema | None = None
         self._attempts: set[str] = set()
 
@@ -93,29 +86,28 @@ class FileSink(Sink):
     def describe(self) -> Schema | None:
         if self._refreshes:
             return None
-        with disk.classified(self._root):
-            state = self._log.state()
+        with self._target.classified():
+            state = self._target.state()
         return state.schema_at(state.version)
 
     def preview(self, schema: Schema) -> Preparation:
         """Also raises ConfigError SNK-135 (files of others), SNK-136 (the folder's layout is another), SNK-137 (no
         column is left for the files), SNK-138 (columns found by place stand in another order).
         """
-        with disk.classified(self._root):
-            state = self._log.state()
+        with self._target.classified():
+            state = self._target.state()
             self._check_layout(state, schema)
             change = self._change(state, schema)
-            if self._params.mode is not WriteMode.APPEND and not self._one_file and not self._log.unpublished(state):
-                refuse_foreign(self._root, state, extension=self._kind.extension, named=self._params.path)
+            if self._params.mode is not WriteMode.APPEND and not self._one_file and not self._target.unpublished(state):
+                names = self._target.names()
+                refuse_foreign(names, state, extension=self._kind.extension, named=self._params.path)
         return change
 
     def prepare(self, schema: Schema) -> None:
         """Makes the folders, so that a path that cannot be written is known before a row is read."""
         change = self.preview(schema)
-        with disk.classified(self._root):
-            if self._one_file and (self._root / self._one_file).is_dir():
-                raise ConfigError("SNK-132", f'"{self._params.path}" cannot be written', detail="it is a folder")
-            ensure_folder(self._log.home)
+        with self._target.classified():
+            self._target.prepare()
         self._prepared = schema.without(column.name for column in change.ignores)
 
     def _change(self, state: State, schema: Schema) -> Preparation:
@@ -130,7 +122,7 @@ class FileSink(Sink):
 
     def _check_layout(self, state: State, schema: Schema) -> None:
         path, partition_by = self._params.path, tuple(self._params.partition_by)
-        keeps_files = state.version and self._params.mode is not WriteMode.OVERWRITE
+        keeps_files = state.form and self._params.mode is not WriteMode.OVERWRITE
         if keeps_files and (state.form, state.partition_by) != (self._kind.name, partition_by):
             was = f"{state.form}, partitioned by {', '.join(state.partition_by) or 'nothing'}"
             raise ConfigError(
@@ -159,34 +151,35 @@ class FileSink(Sink):
 
     def marker(self, sink_id: SinkId) -> EpochMarker | None:
         """Raises FatalError SNK-131 (the log is damaged)."""
-        with disk.classified(self._root):
+        with self._target.classified():
             state = self._published()
-            self._log.clean(sink_id, keep=self._attempts)
+            self._target.clean(sink_id, keep=self._attempts)
         mark = state.marks.get(sink_key(sink_id))
         return mark.marker() if mark else None
 
     def missing(self) -> str | None:
-        with disk.classified(self._root):
-            live = self._log.state().live
-            gone = sum(not (self._root / entry.path).is_file() for entry in live)
+        with self._target.classified():
+            live = self._target.state().live
+            names = set(self._target.names()) if live else set()
+        gone = sum(entry.path not in names for entry in live)
         return f'{gone} of {len(live)} files of "{self._params.path}"' if gone else None
 
     def incarnations(self, sink_id: SinkId) -> frozenset[str]:
-        with disk.classified(self._root):
-            marks = self._log.state().marks
+        with self._target.classified():
+            marks = self._target.state().marks
         return frozenset(filter(None, (incarnation_of(key, sink_id) for key in marks)))
 
     def writer(self, epoch: Epoch, schema: Schema) -> StagingWriter:
         """Raises FatalError SNK-120 where a newer runner has opened a writer for this sink id."""
-        with disk.classified(self._root):
-            self._log.raise_fence(epoch)
-            attempt = self._log.staging(epoch.sink_id) / attempt_folder(epoch)
-            folder = self._log.new_part(attempt)
+        with self._target.classified():
+            self._target.raise_fence(epoch)
+            attempt = self._target.attempt(epoch)
+            folder = self._target.new_part(attempt)
         self._attempts.add(attempt.name)
         self._reached("files.opened")
         single = self._one_file is not None or (self._kind.one_per_writer and not self._params.partition_by)
         return StagingWriter(
-            log=self._log,
+            at=self._target,
             epoch=epoch,
             attempt=attempt,
             folder=folder,
@@ -204,20 +197,21 @@ class FileSink(Sink):
         """Also raises DataError SNK-114 (an empty input would overwrite)."""
         parts = [StagedPart.of(item) for item in staged]
         rows = sum(item.rows for item in staged)
-        with disk.classified(self._root):
+        with self._target.classified():
+            attempt = self._target.attempt(epoch)
             while True:
                 state = self._published()
                 mark = state.marks.get(sink_key(epoch.sink_id))
-                attempt = self._log.staging(epoch.sink_id) / attempt_folder(epoch)
                 if is_committed(mark.marker() if mark else None, epoch) and mark:
-                    self._forget(attempt)
+                    self._attempts.discard(attempt.name)
+                    self._target.drop(epoch)
                     return mark.receipt.receipt()
                 refuse_empty(self._params.mode, rows, allow_empty=self._params.allow_empty, sink=epoch.sink_id.sink)
                 if self._append(epoch, attempt, state=state, parts=parts):
                     break
             self._reached("files.committed")
             state = self._published()
-            if self._log.snapshot(state):
+            if self._target.snapshot(state):
                 self._reached("files.snapshot_written")
         return state.marks[sink_key(epoch.sink_id)].receipt.receipt()
 
@@ -236,11 +230,11 @@ class FileSink(Sink):
             columns=self._columns(state, rows_schema),
         )
         manifest = manifest_of(delivery, state, parts)
-        self._log.write_manifest(attempt, manifest)
-        self._log.raise_fence(epoch)
+        self._target.ready(attempt, manifest)
+        self._target.raise_fence(epoch)
         self._reached("files.manifest_written")
         try:
-            return self._log.append(attempt, manifest.version)
+            return self._target.append(attempt, manifest)
         except FileNotFoundError:
             raise taken_over(epoch, "what it staged is gone") from None
 
@@ -262,21 +256,19 @@ class FileSink(Sink):
         for part in parts:
             if part.attempt != attempt.name:
                 raise InternalError("INT-900", f"what was staged belongs to {part.attempt}, not to {attempt.name}")
-            missing = [file.path for file in part.files if not (attempt / PARTS / file.path).is_file()]
-            if missing:
-                raise taken_over(epoch, f"{len(missing)} staged files are gone")
-
-    def _forget(self, attempt: Path) -> None:
-        self._attempts.discard(attempt.name)
-        if attempt.is_dir():
-            self._log.discard(attempt)
+        gone = self._target.lacking(attempt, [file.path for part in parts for file in part.files])
+        if gone:
+            raise taken_over(epoch, f"{gone} staged files are gone")
 
     def _published(self) -> State:
         """The newest state, once everything it lists lies where readers look."""
-        state = self._log.state()
-        for manifest in self._log.unpublished(state):
-            publish(self._log, self._root, manifest=manifest, reached=self._reached)
+        state = self._target.state()
+        for manifest in self._target.unpublished(state):
+            self._target.publish(manifest, self._reached)
         return state
+
+    def close(self) -> None:
+        self._target.close()
 
 
 class ReadableFileSink(FileSink):
@@ -285,4 +277,12 @@ class ReadableFileSink(FileSink):
     def table(self) -> Source:
         from penstock.connectors.files.table import FileTable
 
-        return FileTable(self._log, self._root, kind=self._kind, named=self._params.path, allowance=self._allowance)
+        return FileTable(self._target, kind=self._kind, named=self._params.path, allowance=self._allowance)
+
+
+def _target_of(params: FileSinkParams, context: Context) -> Target:
+    if params.connection is None:
+        return Folder.of(context.resolve(params.path), params.path, one_file=is_one_file(params.path))
+    from penstock.connectors.files.commit.bucket import BucketTarget
+
+    return BucketTarget.of(params.connection, params.path, context=context, one_file=is_one_file(params.path))

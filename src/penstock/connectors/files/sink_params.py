@@ -8,6 +8,7 @@ from typing import Final, Literal
 from pydantic import Field, model_validator
 
 from penstock.connectors.api import WriteMode
+from penstock.connectors.objects.config import ObjectConnectionParam
 from penstock.connectors.params import SinkParams
 from penstock.fields import Name
 from penstock.registry import Capability
@@ -23,9 +24,14 @@ def is_one_file(path: str) -> bool:
 class FileSinkParams(SinkParams):
     """A folder of files, or one file."""
 
+    connection: ObjectConnectionParam | None = Field(
+        default=None,
+        description="The object store they are written to, or a connection of penstock.yml; unsaid, this machine's folders.",
+    )
     path: str = Field(
         min_length=1,
-        description="A folder, or one file where the path has an extension (mode overwrite only), relative to the project.",
+        description="A folder, or one file where the path has an extension (mode overwrite only), relative to the project, "
+        "or to the connection's prefix.",
     )
     partition_by: list[Name] = Field(
         default_factory=list,
@@ -77,5 +83,7 @@ NOTES: Final = (
     "One file is replaced by a rename: its readers see the old content or the new one.",
     "A link is followed: where one file is meant, what the link leads to is replaced, and the link stays.",
     "The folder _penstock beside the data is the sink's memory of commits; without it the next run starts anew.",
+    "In an object store files are staged, committed by one object that is made if it is not there yet, and then copied to their places; the store must honour If-None-Match.",
+    "Google Cloud Storage is tested no further than to the making of its driver.",
     "Null in a partition column is the folder column=__HIVE_DEFAULT_PARTITION__, other values are percent-encoded.",
 )

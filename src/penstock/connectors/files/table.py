@@ -13,11 +13,10 @@ from penstock.types.duckdb import to_duckdb
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from penstock.connectors.api import Allowance, Partition, Position, Rows, ScanRequest
-    from penstock.connectors.files.commit.log import Log
     from penstock.connectors.files.commit.records import Entry, State
+    from penstock.connectors.files.commit.target import Target
     from penstock.connectors.files.sink import FileKind
     from penstock.types import LogicalType, Schema
 
@@ -27,41 +26,41 @@ class FileTable(Source):
     later commit replaces files.
     """
 
-    def __init__(self, log: Log, root: Path, *, kind: FileKind, named: str, allowance: Allowance) -> None:
-        self._log = log
-        self._root = root
+    def __init__(self, target: Target, *, kind: FileKind, named: str, allowance: Allowance) -> None:
+        self._target = target
         self._kind = kind
         self._named = named
         self._allowance = allowance
 
     def describe(self) -> Schema:
         """Raises ConfigError SRC-170 where nothing was ever committed."""
-        state = self._log.state()
+        state = self._target.state()
         return self._schema(state, state.version)
 
     def latest(self, partition: Partition) -> Position:  # noqa: ARG002 -- a table has one
-        return {"v": 1, "version": self._log.state().version}
+        return {"v": 1, "version": self._target.state().version}
 
     def scan(self, request: ScanRequest) -> Rows:
         """Raises ConfigError SRC-172 (a column cannot be read exactly), DataError SRC-110 where files of that version were replaced, are gone, or have another size."""
         if request.after is not None:
             raise InternalError("INT-900", "a sink's table is read in full and was asked for a part")
         version = self._version(request.upto)
-        state = self._log.state()
+        state = self._target.state()
         whole = self._schema(state, version)
         schema = whole if request.columns is None else whole.select(request.columns)
         self._check_readable(schema)
         entries = self._entries(state, version)
         if not entries:
             return Batches(schema, lambda: iter(()))
+        files = self._target.read(entries)
         if self._kind.decode is not None:
             decode = self._kind.decode
-            files = [(self._root / entry.path, _constants(state, entry, schema)) for entry in entries]
+            parts = [(path, _constants(state, entry, schema)) for path, entry in zip(files, entries, strict=True)]
             position, allowance = request.upto, self._allowance
             return Batches(
-                schema, lambda: decoded(decode, files, schema=schema, position=position, allowance=allowance)
+                schema, lambda: decoded(decode, parts, schema=schema, position=position, allowance=allowance)
             )
-        paths = [str(self._root / entry.path) for entry in entries]
+        paths = [str(path) for path in files]
         constants = {path: _constants(state, entry, schema) for path, entry in zip(paths, entries, strict=True)}
         held = {path: state.shapes[entry.shape] for path, entry in zip(paths, entries, strict=True)}
         return Files(
@@ -103,22 +102,7 @@ class FileTable(Source):
         if not state.last_removal <= version <= state.version:
             detail = f"its version is now {state.version}, and version {state.last_removal} replaced files"
             raise DataError("SRC-110", f'version {version} of "{self._named}" can no longer be read', detail=detail)
-        entries = [entry for entry in state.live if entry.version <= version and entry.rows]
-        for entry in entries:
-            self._check(entry)
-        return entries
-
-    def _check(self, entry: Entry) -> None:
-        try:
-            size = (self._root / entry.path).stat().st_size
-        except OSError:
-            size = -1
-        if size != entry.bytes:
-            raise DataError(
-                "SRC-110",
-                f'a file of "{self._named}" is not as it was committed',
-                detail=f"{entry.path}: {'it is gone' if size < 0 else f'{size} bytes instead of {entry.bytes}'}",
-            )
+        return [entry for entry in state.live if entry.version <= version and entry.rows]
 
 
 def _constants(state: State, entry: Entry, schema: Schema) -> Mapping[str, exp.Expr]:

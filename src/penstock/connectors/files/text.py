@@ -165,7 +165,7 @@ def _copy(
                 _recode(source, copy, encoding)
     except OSError as error:
         raise broken(file.path, error) from None
-    return Readable(str(target), "none", Origin(str(file.path), skipped))
+    return Readable(str(target), "none", Origin(file.shown, skipped))
 
 
 def _has_mark(path: Path, compression: Compression) -> bool:

@@ -176,7 +176,7 @@ def copy_piece(file: FoundFile, target: Path, quoting: Quoting, *, mark: int) ->
     except OSError as error:
         raise unreadable(file.path, error) from None
     kept = len(head[mark:])
-    return Origin(str(file.path), begin - kept, piece.start.records - bool(head))
+    return Origin(file.shown, begin - kept, piece.start.records - bool(head))
 
 
 def _head(source: BinaryIO, quoting: Quoting) -> bytes:

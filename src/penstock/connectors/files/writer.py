@@ -13,15 +13,14 @@ from penstock.connectors.files.commit import disk
 from penstock.connectors.files.commit.log import PARTS
 from penstock.connectors.files.commit.names import STAGED
 from penstock.connectors.files.commit.records import KeptColumn, kept_columns
-from penstock.disk import remove_empty, sync_folder
-from penstock.errors import InternalError
+from penstock.errors import InternalError, PenstockError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from penstock.connectors.api import Allowance
-    from penstock.connectors.files.commit.log import Log
+    from penstock.connectors.files.commit.target import Target
     from penstock.types import Schema
 
 
@@ -62,10 +61,10 @@ class StagedPart(BaseModel):
 class StagingWriter(FileWriter):
     """``folder`` is this writer's own, in ``attempt``; ``single`` the name of the one file the engine is asked for.
 
-    ``encode`` makes of each file that the engine has written one of the sink's own format, before it is staged.
+    ``at`` is where they are staged. ``encode`` makes of each file that the engine has written one of the sink's own format, before it is staged.
     """
 
-    log: Log
+    at: Target
     epoch: Epoch
     attempt: Path
     folder: Path
@@ -98,10 +97,9 @@ class StagingWriter(FileWriter):
         with disk.classified(self.folder):
             try:
                 files = self._files()
-                for folder in {self.folder, *(path.parent for path in self._written())}:
-                    sync_folder(folder)
+                self.at.keep(self.folder, self._written())
             except FileNotFoundError:
-                self.log.check_fence(self.epoch)
+                self.at.check_fence(self.epoch)
                 raise
         self.reached("files.staged")
         part = StagedPart(
@@ -113,9 +111,8 @@ class StagingWriter(FileWriter):
         return Staged(rows, size, part.model_dump(mode="json"))
 
     def abort(self) -> None:
-        with suppress(OSError):
-            self.log.discard(self.folder)
-            remove_empty(self.attempt / PARTS, self.log.home)
+        with suppress(OSError, PenstockError):
+            self.at.drop(self.epoch, self.folder)
 
     def _written(self) -> list[Path]:
         return sorted(path for path in self.folder.rglob("*") if path.is_file())

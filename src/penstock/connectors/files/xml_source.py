@@ -93,7 +93,7 @@ class XmlSource(FileSource):
         return Schema((*there, *new))
 
     def _files(self, files: Sequence[FoundFile], wanted: Schema) -> Files:
-        paths = {self._copy(file, wanted): Origin(str(file.path)) for file in files}
+        paths = {self._copy(file, wanted): Origin(file.shown) for file in files}
         return Files(
             format=JsonFormat("lines"),
             paths=tuple(paths),

@@ -33,7 +33,7 @@ def file_sink(
     descriptor = DESCRIPTORS[kind]
     params = descriptor.params.model_validate({"type": kind, "from": "rows", "path": "out", **given})
     made: FileSink = descriptor.make(params, Context("out", folder.joinpath, folder, SystemClock(), reached=reached))
-    made._log._every = every
+    made._target.log._every = every
     return made
 
 

@@ -133,7 +133,7 @@ def test_a_runner_that_slept_through_a_snapshot_commits_nothing(tmp_path: Path) 
     attempt = next((tmp_path / "out" / "_penstock" / "staging").glob("*/*"))
     for number in range(1, 6):
         deliver(file_sink(tmp_path, every=2), other_pipeline(number), rows((10 + number, "a")))
-    log = sleeper._log
+    log = sleeper._target.log
     (attempt / "manifest").write_bytes(b"")
     assert log.append(attempt, 2) is False
     assert attempt.is_dir()

@@ -41,7 +41,12 @@ def incarnation_of(key: str, sink_id: SinkId) -> str | None:
 
 def sink_folder(sink_id: SinkId) -> str:
     """The folder of a sink id, the same for every epoch; another incarnation has another."""
-    return f"{slug(sink_id.sink)}-{fingerprint(sink_key(sink_id))}"
+    return key_folder(sink_key(sink_id))
+
+
+def key_folder(key: str) -> str:
+    """``sink_folder`` of what ``sink_key`` gives."""
+    return f"{slug(json.loads(key)[3])}-{fingerprint(key)}"
 
 
 def file_home(name: str) -> str:

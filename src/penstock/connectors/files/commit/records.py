@@ -150,10 +150,51 @@ class State(_Kept):
         )
 
 
-_Model = TypeVar("_Model", Manifest, State)
+class Claim(_Kept):
+    """In a store's log: from this version on ``fence`` is the oldest runner that commits under the sink id, and ``voids``
+    are attempts of its that are committed never. Of two that make the same claim both have it.
+    """
+
+    version: int
+    sink_id: str
+    fence: int
+    voids: tuple[str, ...] = ()
 
 
-def encode(model: Manifest | State) -> bytes:
+class Logged(_Kept):
+    """A version of a store's log: one of the two."""
+
+    v: int = VERSION
+    manifest: Manifest | None = None
+    claim: Claim | None = None
+
+
+class BucketState(_Kept):
+    """A target in a store after all entries of its log up to ``state.version``; fences and void attempts by sink id."""
+
+    v: int = VERSION
+    state: State = State()
+    fences: dict[str, int] = Field(default_factory=dict)
+    voids: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+
+    def after(self, logged: Logged) -> BucketState:
+        """Once the next entry is in. A newer fence makes void what older ones have staged: their names are not kept."""
+        if logged.manifest is not None:
+            return self.model_copy(update={"state": self.state.after(logged.manifest)})
+        assert logged.claim is not None
+        claim, before = logged.claim, self.fences.get(logged.claim.sink_id, -1)
+        kept = self.voids.get(claim.sink_id, ()) if claim.fence == before else ()
+        return BucketState(
+            state=self.state.model_copy(update={"version": claim.version}),
+            fences={**self.fences, claim.sink_id: max(claim.fence, before)},
+            voids={**self.voids, claim.sink_id: (*kept, *claim.voids)},
+        )
+
+
+_Model = TypeVar("_Model", Manifest, State, Logged, BucketState)
+
+
+def encode(model: Manifest | State | Logged | BucketState) -> bytes:
     """The bytes of a file of the log; ``decode`` is the inverse."""
     import xxhash
 
@@ -161,7 +202,7 @@ def encode(model: Manifest | State) -> bytes:
     return b'{"checksum":"%s","content":%s}' % (xxhash.xxh3_128_hexdigest(content).encode(), content)
 
 
-def decode(content: bytes, model: type[_Model], path: Path) -> _Model:
+def decode(content: bytes, model: type[_Model], path: Path | str) -> _Model:
     """Raises FatalError SNK-131 where the file is cut, altered, or of another version."""
     import xxhash
 
@@ -178,7 +219,7 @@ def decode(content: bytes, model: type[_Model], path: Path) -> _Model:
     return found
 
 
-def _damaged(path: Path, detail: str) -> FatalError:
+def _damaged(path: Path | str, detail: str) -> FatalError:
     return FatalError(
         "SNK-131",
         f'the record of committed files "{path}" is damaged',

@@ -1,0 +1,252 @@
+"""A bucket below its connection's prefix: the one door to obstore. Keys are relative to that prefix everywhere else."""
+
+from __future__ import annotations
+
+import random
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from penstock.connectors.objects.faults import classified, is_no_bucket
+from penstock.connectors.objects.opening import open_store, url_of
+from penstock.connectors.resilience.parallel import in_order
+from penstock.connectors.resilience.retry import Again, RetryPolicy, call_with_retry
+from penstock.errors import PenstockError, TransientError
+from penstock.secret import Secret
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from obstore.store import ObjectStore
+
+    from penstock.clock import Clock
+    from penstock.connectors.objects.config import ObjectConnection
+    from penstock.connectors.resilience.cancel import Cancellation
+
+T = TypeVar("T")
+_PART_BYTES: Final = 8 * 2**20  # of an upload; larger where there would be more than a store takes
+_MOST_PARTS: Final = 9_000
+_UPLOADS: Final = 4
+_COPY_LIMIT: Final = 5 * 2**30  # what S3 copies in one request
+
+
+@dataclass(frozen=True, slots=True)
+class StoredObject:
+    """``modified_ns`` in whole seconds, as every answer of a store gives it; ``tag`` is what the store says of the
+    content: another one is another content. None where the store says nothing.
+    """
+
+    key: str
+    size: int
+    modified_ns: int
+    tag: str | None
+
+
+class ObjectGoneError(Exception):
+    """The object is not there; raised to callers within the room of connectors, who say what that means."""
+
+
+class ObjectChangedError(Exception):
+    """The object is there with another content; as above."""
+
+
+class Bucket:
+    """Thread-safe. Every method raises ConfigError NET-151 to NET-155 and, once its retries are spent, TransientError
+    NET-156; the first call also what ``open_store`` raises.
+    """
+
+    def __init__(self, connection: ObjectConnection, clock: Clock) -> None:
+        self.connection = connection
+        self.url = url_of(connection)
+        self._clock = clock
+        self._random = random.Random()  # noqa: S311 -- waits between tries
+        self._hidden = _secrets_of(connection)
+        self._opened: ObjectStore | None = None
+
+    def url_of(self, key: str) -> str:
+        return f"{self.url}/{key}"
+
+    # ------------------------------------------------------------ reading
+
+    def list(self, prefix: str) -> list[StoredObject]:
+        """All objects below ``prefix/`` (of the whole bucket where it is ""), in no particular order; what only stands for
+        a folder is left out.
+        """
+        return self._call(f'listing "{prefix}"', lambda: list(self._listed(prefix)))
+
+    def _listed(self, prefix: str) -> Iterator[StoredObject]:
+        import obstore
+
+        root = len(self.connection.prefix) + 1 if self.connection.prefix else 0
+        for chunk in obstore.list(self._store, self._key(prefix) or None):
+            for meta in chunk:
+                if not meta["path"].endswith("/"):
+                    yield _stored(meta["path"][root:], meta)
+
+    def find(self, key: str) -> StoredObject | None:
+        """The object as it is now; None where it is not there."""
+        import obstore
+        from obstore.exceptions import PermissionDeniedError, UnauthenticatedError
+
+        def looked() -> StoredObject:
+            try:
+                return _stored(key, obstore.head(self._store, self._key(key)))
+            except (PermissionDeniedError, UnauthenticatedError):  # to HEAD no store says why
+                return _stored(key, obstore.get(self._store, self._key(key)).meta)
+
+        try:
+            return self._call(f'looking for "{key}"', looked)
+        except ObjectGoneError:
+            return None
+
+    def read(self, key: str) -> bytes | None:
+        """A small object as a whole; None where it is not there."""
+        import obstore
+
+        try:
+            return self._call(f'reading "{key}"', lambda: bytes(obstore.get(self._store, self._key(key)).bytes()))
+        except ObjectGoneError:
+            return None
+
+    def read_range(self, found: StoredObject, start: int, end: int) -> bytes:
+        """Bytes [start, end), at least one, of exactly this object. Raises ObjectGoneError, ObjectChangedError."""
+        import obstore
+
+        options: Any = {"range": (start, end)}
+        if found.tag is not None:
+            options["if_match"] = found.tag
+
+        def got() -> bytes:
+            content = bytes(obstore.get(self._store, self._key(found.key), options=options).bytes())
+            if len(content) != min(end, found.size) - start:
+                raise ObjectChangedError(found.key)
+            return content
+
+        return self._call(f'reading "{found.key}"', got)
+
+    # ------------------------------------------------------------ writing
+
+    def write(self, key: str, content: Path | bytes) -> None:
+        """The object as a whole, in place of one that is there."""
+        import obstore
+
+        size = len(content) if isinstance(content, bytes) else content.stat().st_size
+        part = _part_bytes(size)
+        self._call(
+            f'writing "{key}"',
+            lambda: obstore.put(self._store, self._key(key), content, chunk_size=part, max_concurrency=_UPLOADS),
+        )
+
+    def create(self, key: str, content: bytes) -> bool:
+        """A small object that is not there yet; False where another is. One that has this very content counts as made: it
+        may be our own, of a try whose answer was lost, so that ``content`` must tell one writer from another.
+        """
+        import obstore
+        from obstore.exceptions import AlreadyExistsError, PreconditionError
+
+        def made() -> bool:
+            try:
+                obstore.put(self._store, self._key(key), content, mode="create", use_multipart=False)
+            except (AlreadyExistsError, PreconditionError):
+                return False
+            return True
+
+        return self._call(f'creating "{key}"', made) or self.read(key) == content
+
+    def copy(self, found: str, size: int, to: str) -> None:
+        """Within the store; an object larger than it copies at once goes through this machine. Raises ObjectGoneError."""
+        import obstore
+
+        doing = f'copying "{found}"'
+        if size <= _COPY_LIMIT:
+            self._call(doing, lambda: obstore.copy(self._store, self._key(found), self._key(to)))
+            return
+
+        large = self.find(found)
+        if large is None:
+            raise ObjectGoneError(found)
+        part = _part_bytes(size)
+
+        def piece(start: int, cancelled: Cancellation) -> bytes:
+            cancelled.check()
+            return self.read_range(large, start, min(start + part, size))
+
+        def through() -> None:
+            # The driver cannot be asked on the thread on which it asks for a piece: they come from threads of their own.
+            with closing(in_order(piece, range(0, size, part), concurrency=_UPLOADS)) as pieces:
+                obstore.put(self._store, self._key(to), pieces, chunk_size=part, max_concurrency=_UPLOADS)
+
+        self._call(doing, through)
+
+    def delete(self, keys: Sequence[str]) -> None:
+        """What is gone already is no error."""
+        import obstore
+
+        if keys:
+            try:
+                self._call("deleting", lambda: obstore.delete(self._store, [self._key(key) for key in keys]))
+            except ObjectGoneError:  # some stores say so
+                for key in keys if len(keys) > 1 else ():
+                    self.delete([key])
+
+    # ------------------------------------------------------------ calls
+
+    @property
+    def _store(self) -> ObjectStore:
+        if self._opened is None:
+            self._opened = open_store(self.connection, self._clock)
+        return self._opened
+
+    def _key(self, key: str) -> str:
+        return "/".join(filter(None, (self.connection.prefix, key)))
+
+    def _call(self, doing: str, call: Callable[[], T]) -> T:
+        return call_with_retry(lambda _: self._once(doing, call), self._policy, clock=self._clock, random=self._random)
+
+    def _once(self, doing: str, call: Callable[[], T]) -> T | Again:
+        from obstore.exceptions import BaseError, PreconditionError
+
+        try:
+            return call()
+        except (PenstockError, ObjectChangedError):
+            raise
+        except PreconditionError:
+            raise ObjectChangedError from None
+        except FileNotFoundError as error:
+            if not is_no_bucket(error):
+                raise ObjectGoneError from None
+            raise self._classified(error, doing) from None
+        except (BaseError, OSError) as error:
+            found = self._classified(error, doing)
+            if isinstance(found, TransientError):
+                return Again(found)
+            raise found from None
+
+    def _classified(self, error: Exception, doing: str) -> PenstockError:
+        return classified(error, store=self.url, doing=doing, hidden=self._hidden)
+
+    @property
+    def _policy(self) -> RetryPolicy:
+        retries = self.connection.retries
+        return RetryPolicy(
+            attempts=retries.attempts,
+            total_seconds=retries.total.total_seconds(),
+            first_wait_seconds=retries.first_wait.total_seconds(),
+            longest_wait_seconds=retries.longest_wait.total_seconds(),
+            longest_asked_wait_seconds=retries.longest_asked_wait.total_seconds(),
+        )
+
+
+def _secrets_of(connection: ObjectConnection) -> tuple[str, ...]:
+    values = (value for _, value in connection)
+    return tuple(text for value in values if isinstance(value, Secret) for text in value.hidden() if text)
+
+
+def _part_bytes(size: int) -> int:
+    return max(_PART_BYTES, -(-size // _MOST_PARTS))
+
+
+def _stored(key: str, meta: Any) -> StoredObject:
+    modified = int(meta["last_modified"].timestamp()) * 1_000_000_000
+    return StoredObject(key, meta["size"], modified, meta["e_tag"] or meta["version"])

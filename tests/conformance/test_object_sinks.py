@@ -1,0 +1,75 @@
+"""The sinks of files over object stores against the suite of sinks; what lies there is fetched by obstore alone, and read
+by a plain DuckDB.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import obstore
+import pytest
+import test_file_sinks as files
+
+from object_stores import keys_in, left_in, store_of
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from pathlib import Path
+
+    from penstock.connectors.api import Sink
+    from penstock.testing.servers import ObjectServer
+    from penstock.testing.sinks import SinkOptions
+
+pytestmark = pytest.mark.server
+
+
+class _OnS3:
+    """Beside a suite of files: before it looks into its folder, the folder is made what the bucket holds."""
+
+    server: ClassVar = "s3_server"
+    bucket: ClassVar = "s3_bucket"
+    project: Path
+
+    @pytest.fixture(autouse=True)
+    def _store(self, request: pytest.FixtureRequest, _place: None) -> None:
+        server: ObjectServer = request.getfixturevalue(self.server)
+        self.connection: dict[str, Any] = server.connection(request.getfixturevalue(self.bucket), prefix="lake")
+        self.store = store_of(self.connection)
+        self.extra = {**type(self).extra, "connection": self.connection}
+
+    def make(self, options: SinkOptions) -> Sink:
+        scratch = self.context.scratch / f"sink-{len(list(self.context.scratch.iterdir()))}"
+        scratch.mkdir()  # as every sink of a run has one of its own
+        self.context = replace(self.context, scratch=scratch)
+        try:
+            return super().make(options)
+        finally:
+            self.context = replace(self.context, scratch=scratch.parent)
+
+    def visible(self) -> list[Path]:
+        for path in [path for path in self.project.rglob("*") if path.is_file()]:
+            path.unlink()
+        for key in keys_in(self.store):
+            path = self.project / key.removeprefix("lake/")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(bytes(obstore.get(self.store, key).bytes()))
+        return super().visible()
+
+    def leftovers(self) -> Collection[str]:
+        return left_in(self.store)
+
+
+class TestParquetFolder(_OnS3, files.TestParquetFolder): ...
+
+
+class TestCsvFolder(_OnS3, files.TestCsvFolder): ...
+
+
+class TestOneParquetFile(_OnS3, files.TestOneParquetFile): ...
+
+
+@pytest.mark.long
+class TestParquetFolderOnAzure(TestParquetFolder):
+    server = "azure_server"
+    bucket = "azure_container"
