@@ -62,7 +62,9 @@ def load_both(system: System, folder: Path) -> Path:
 
 # MariaDB changes columns in no transaction, and refuses (SNK-248).
 REFRESHED = pytest.mark.parametrize(
-    "system", ["files", "sqlite", "delta", "iceberg", pytest.param("postgres", marks=pytest.mark.server)], indirect=True
+    "system",
+    ["files", "sqlite", "duckdb", "delta", "iceberg", pytest.param("postgres", marks=pytest.mark.server)],
+    indirect=True,
 )
 
 
