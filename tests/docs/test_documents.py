@@ -147,5 +147,7 @@ def test_what_pages_show_of_the_template_is_the_template() -> None:
 def files_read(document: Mapping[str, Any]) -> Iterator[str]:
     sources = document.get("sources", {})
     for use in sources.values() if isinstance(sources, dict) else ():
-        if use.get("type") in {"csv", "json", "ndjson", "parquet", "xml", "avro"} and "*" not in use.get("path", "*"):
+        if use.get("type") in {"csv", "json", "ndjson", "parquet", "xml", "avro", "orc"} and "*" not in use.get(
+            "path", "*"
+        ):
             yield use["path"]

@@ -58,7 +58,7 @@ class Drift:
         return sorted(rows, key=lambda row: (row["k"] or 0, str(row.get("day"))))
 
 
-@pytest.fixture(params=["sqlite", "delta", "postgres", "mariadb"])
+@pytest.fixture(params=["sqlite", "duckdb", "delta", "postgres", "mariadb"])
 def drift(request: pytest.FixtureRequest, tmp_path: Path) -> Drift:
     match request.param:
         case "postgres":
@@ -71,6 +71,8 @@ def drift(request: pytest.FixtureRequest, tmp_path: Path) -> Drift:
             return Drift(tmp_path, f"type: mariadb, connection: {other.url(name)}, table: out")
         case "sqlite":
             return Drift(tmp_path, "type: sqlite, path: out.db, table: out")
+        case "duckdb":
+            return Drift(tmp_path, "type: duckdb, path: out.duckdb, table: out")
         case _:
             return Drift(tmp_path, "type: delta, path: lake")
 

@@ -22,14 +22,14 @@ os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [HERE, os.environ.get("P
 SERVERS = [pytest.param(name, marks=pytest.mark.server) for name in ("postgres", "mariadb", "s3")]
 
 
-@pytest.fixture(params=["files", "sqlite", "delta", "iceberg", *SERVERS])
+@pytest.fixture(params=["files", "sqlite", "duckdb", "delta", "iceberg", *SERVERS])
 def system(request: pytest.FixtureRequest) -> System:
-    from systems import DELTA, FILES, ICEBERG, SQLITE, mariadb, postgres, s3
+    from systems import DELTA, DUCKDB, FILES, ICEBERG, SQLITE, mariadb, postgres, s3
 
     served = {"postgres": postgres, "mariadb": mariadb, "s3": s3}
     if request.param in served:
         return served[request.param](*_server(request, request.param))
-    return {"files": FILES, "sqlite": SQLITE, "delta": DELTA, "iceberg": ICEBERG}[request.param]
+    return {"files": FILES, "sqlite": SQLITE, "duckdb": DUCKDB, "delta": DELTA, "iceberg": ICEBERG}[request.param]
 
 
 def _server(request: pytest.FixtureRequest, name: str) -> tuple[Any, str]:
@@ -40,9 +40,19 @@ def _server(request: pytest.FixtureRequest, name: str) -> tuple[Any, str]:
 
 @pytest.fixture
 def read(system: System, request: pytest.FixtureRequest) -> Reader:
-    from systems import mariadb_reader, postgres_reader, read_delta, read_files, read_iceberg, read_sqlite, s3_reader
+    from systems import (
+        mariadb_reader,
+        postgres_reader,
+        read_delta,
+        read_duckdb,
+        read_files,
+        read_iceberg,
+        read_sqlite,
+        s3_reader,
+    )
 
     served = {"postgres": postgres_reader, "mariadb": mariadb_reader, "s3": s3_reader}
     if system.name in served:
         return served[system.name](*_server(request, system.name))
-    return {"files": read_files, "sqlite": read_sqlite, "delta": read_delta, "iceberg": read_iceberg}[system.name]
+    local = {"files": read_files, "sqlite": read_sqlite, "duckdb": read_duckdb}
+    return {**local, "delta": read_delta, "iceberg": read_iceberg}[system.name]

@@ -17,6 +17,7 @@ from pyarrow import parquet
 
 from object_stores import content_of, keys_in, store_of
 from penstock.connectors.delta import sink as delta
+from penstock.connectors.duckdb import sink as duckdb_sink
 from penstock.connectors.files import sink as files
 from penstock.connectors.iceberg import sink as iceberg
 from penstock.connectors.mariadb import sink as mariadb_sink
@@ -82,6 +83,11 @@ def read_sqlite(folder: Path, name: str) -> Table:
         connection.close()
 
 
+def read_duckdb(folder: Path, name: str) -> Table:
+    with duckdb.connect(folder / "out.duckdb", read_only=True) as connection:
+        return plain(connection.execute(f'select * from "{name}"').fetchall())
+
+
 def read_delta(folder: Path, name: str) -> Table:
     from deltalake import DeltaTable
 
@@ -110,6 +116,13 @@ SQLITE = System(
     "{from: even, type: sqlite, path: out.db, table: merged, mode: merge, keys: [k]}",
     "{from: summary, type: sqlite, path: out.db, table: summed, mode: overwrite}",
     frozenset(sqlite.CRASH_POINTS),
+)
+DUCKDB = System(
+    "duckdb",
+    "{from: even, type: duckdb, path: out.duckdb, table: appended, mode: append}",
+    "{from: even, type: duckdb, path: out.duckdb, table: merged, mode: merge, keys: [k]}",
+    "{from: summary, type: duckdb, path: out.duckdb, table: summed, mode: overwrite}",
+    frozenset(duckdb_sink.CRASH_POINTS),
 )
 DELTA = System(
     "delta",

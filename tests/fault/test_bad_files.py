@@ -7,19 +7,26 @@ quotes a reading of the format of its own; for lines of JSON Python's json.
 from __future__ import annotations
 
 import json
+import random
 import re
 import tempfile
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from pyarrow import orc
 
 from penstock.connectors.api import CsvFormat, Files, JsonFormat
+from penstock.connectors.files.listing import found_at
+from penstock.connectors.files.orc_reading import batches_of, schemas_of
 from penstock.engines.duckdb.careful import Workspace, careful_files
 from penstock.engines.duckdb.readers import files_query, is_bad_data
+from penstock.errors import ConfigError, DataError
 from penstock.types import Schema
 
 SCHEMA = Schema.of({"a": "int64?", "b": "string?", "c": "decimal(6,2)?"})
@@ -250,3 +257,34 @@ def test_a_file_of_many_blocks_is_balanced_to_the_record(tmp_path: Path, kind: s
     data = content.encode()
     for place, reject in list(zip(found, rejects, strict=True))[:: max(1, len(found) // 50)]:
         assert data[place["byte"] :].split(b"\n", 1)[0].decode() == reject["raw"]
+
+
+# ---------------------------------------------------------------- orc
+
+
+@pytest.mark.parametrize("codec", ["uncompressed", "zlib", "lz4"])
+def test_a_damaged_orc_file_is_rows_or_an_error_and_ends_nothing_else(tmp_path: Path, codec: str) -> None:
+    """Damage that still makes rows is not seen: the format has no checksums."""
+    count = 3_000
+    values = [{"n": n, "words": [str(n)] * (n % 3)} for n in range(count)]
+    table = pa.table({"id": pa.array(range(count)), "v": pa.array(values), "s": [f"row {n}" for n in range(count)]})
+    orc.write_table(table, str(tmp_path / "whole.orc"), compression=codec, stripe_size=8192, batch_size=256)
+    whole = (tmp_path / "whole.orc").read_bytes()
+    chance = random.Random(codec)
+    schema, outcomes = Schema.of({"id": "int64?", "s": "string?"}), Counter[str]()
+    for _ in range(8):
+        content = bytearray(whole)
+        for _ in range(8):
+            content[chance.randrange(len(content))] = chance.randrange(256)
+        (tmp_path / "a.orc").write_bytes(content)
+        file = found_at(tmp_path / "a.orc", "a.orc")
+        try:
+            schemas_of([file])
+            rows = sum(batch.num_rows for batch in batches_of([file], schema))
+        except (DataError, ConfigError) as error:
+            outcomes[error.code] += 1
+        else:
+            outcomes["rows"] += 1
+            assert rows == count
+    assert set(outcomes) <= {"rows", "SRC-320", "SRC-321", "DOC-404", "DOC-406"}
+    assert len(outcomes) > 1

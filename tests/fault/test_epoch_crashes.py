@@ -38,6 +38,7 @@ def test_a_plain_run_gives_what_the_oracle_says(system: System, read: Reader, tm
 CRASHES = [
     ("kill", "files"),
     ("kill", "sqlite"),
+    ("kill", "duckdb"),
     ("kill", "delta"),
     ("kill", "iceberg"),
     pytest.param("kill", "postgres", marks=pytest.mark.server),
@@ -45,6 +46,7 @@ CRASHES = [
     pytest.param("kill", "s3", marks=pytest.mark.server),
     ("raise", "files"),
     pytest.param("raise", "sqlite", marks=pytest.mark.long),
+    pytest.param("raise", "duckdb", marks=pytest.mark.long),
     pytest.param("raise", "delta", marks=pytest.mark.long),
     pytest.param("raise", "iceberg", marks=pytest.mark.long),
     pytest.param("raise", "postgres", marks=[pytest.mark.long, pytest.mark.server]),

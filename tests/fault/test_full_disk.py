@@ -11,8 +11,8 @@ import pyarrow as pa
 import pytest
 
 from penstock.connectors.api import Allowance
+from penstock.connectors.arrow_staging import ArrowWriter, StagingFolder
 from penstock.connectors.sqlite.storing import Storing
-from penstock.connectors.sqlite.writer import ArrowWriter
 from penstock.errors import FatalError
 from penstock.ledger.api import PipelineKey
 from penstock.ledger.rejects import RejectFiles
@@ -46,7 +46,8 @@ def kept(folder: Path) -> BatchWriter:
 
 
 def staged(folder: Path) -> BatchWriter:
-    return ArrowWriter(folder / "rows", SCHEMA, lambda _: None, Storing(SCHEMA, Allowance()))
+    place = StagingFolder(folder, "sqlite", full="SNK-173", failed="SNK-174")
+    return ArrowWriter(place, folder / "rows", SCHEMA, lambda: None, Storing(SCHEMA, Allowance()))
 
 
 @pytest.mark.parametrize(("make", "code"), [(kept, "LED-103"), (staged, "SNK-173")])

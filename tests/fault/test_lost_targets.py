@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 from typing import TYPE_CHECKING
 
+import duckdb
 import pytest
 from epochs import completed, once
 from systems import check, sealed
@@ -44,6 +45,10 @@ def take_away(system: System, request: pytest.FixtureRequest) -> Take:
         connection.execute(f'drop table "{name}"')
         connection.close()
 
+    def in_duckdb(folder: Path, name: str) -> None:
+        with duckdb.connect(folder / "out.duckdb") as connection:
+            connection.execute(f'drop table "{name}"')
+
     def postgres(folder: Path, name: str) -> None:
         server = request.getfixturevalue("postgres_server")
         server.sql(f"drop table {name}_{folder.name}", database=request.getfixturevalue("postgres_database"))
@@ -52,7 +57,7 @@ def take_away(system: System, request: pytest.FixtureRequest) -> Take:
         server = request.getfixturevalue("mariadb_server")
         server.sql(f"drop table `{name}_{folder.name}`", database=request.getfixturevalue("mariadb_database"))
 
-    every = {"files": files, "delta": files, "iceberg": iceberg, "sqlite": sqlite}
+    every = {"files": files, "delta": files, "iceberg": iceberg, "sqlite": sqlite, "duckdb": in_duckdb}
     return {**every, "postgres": postgres, "mariadb": mariadb}[system.name]
 
 

@@ -64,7 +64,7 @@ def load_both(system: System, folder: Path) -> Path:
 REFRESHED = pytest.mark.parametrize(
     "system",
     [
-        *("files", "sqlite", "delta", "iceberg"),
+        *("files", "sqlite", "duckdb", "delta", "iceberg"),
         pytest.param("postgres", marks=pytest.mark.server),
         pytest.param("s3", marks=pytest.mark.server),
     ],

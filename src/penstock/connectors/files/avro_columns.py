@@ -8,13 +8,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from penstock.connectors.files.avro_schema import Shape, Stored
+from penstock.connectors.files.moments import microseconds
 from penstock.types import TIME, TIMESTAMPTZ, Decimal, Kind, Primitive
 from penstock.types.arrow import to_arrow
 from penstock.types.conform import conform_array
 
 _DECIMAL_BYTES: Final = 16
 _PER_MILLISECOND: Final = 1_000
-_NANOSECONDS: Final = 1_000
 _END_OF_DAY: Final = 86_400_000_000  # 24:00:00 is a time of day, as in SQL
 
 
@@ -54,7 +54,7 @@ def _column(array: pa.Array, shape: Shape) -> pa.Array:
         case Stored.MICROSECONDS:
             return _moments(array, shape)
         case Stored.NANOSECONDS:
-            return _moments(_floored(array), shape)
+            return _moments(microseconds(array), shape)
         case Stored.LIST:
             return _list(array, shape)
         case Stored.MAP:
@@ -71,20 +71,13 @@ def _as_is(array: pa.Array, shape: Shape) -> pa.Array:
     return array.cast(to_arrow(shape.logical))
 
 
-def _floored(nanoseconds: pa.Array) -> pa.Array:
-    """Microseconds; finer digits are cut off, also before 1970."""
-    down = pc.divide(nanoseconds, _NANOSECONDS)
-    over = pc.less(nanoseconds, pc.multiply(down, _NANOSECONDS))
-    return pc.subtract(down, over.cast(pa.int64()))
-
-
-def _moments(microseconds: pa.Array, shape: Shape) -> pa.Array:
+def _moments(counts: pa.Array, shape: Shape) -> pa.Array:
     if shape.logical == TIME:
-        outside = pc.or_(pc.less(microseconds, 0), pc.greater(microseconds, _END_OF_DAY))
+        outside = pc.or_(pc.less(counts, 0), pc.greater(counts, _END_OF_DAY))
         if pc.any(outside).as_py():
             raise pa.ArrowInvalid("a time of day is outside the day")
-        return microseconds.cast(pa.time64("us"))
-    plain = microseconds.cast(pa.timestamp("us"))
+        return counts.cast(pa.time64("us"))
+    plain = counts.cast(pa.timestamp("us"))
     return plain.cast(to_arrow(shape.logical)) if shape.logical == TIMESTAMPTZ else plain
 
 

@@ -11,6 +11,7 @@ import io
 import re
 from typing import TYPE_CHECKING, Final, assert_never
 
+from penstock.connectors.files.uuids import uuid_texts
 from penstock.types import (
     INTERVAL,
     UINT64,
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
 
 _BLOCK_ROWS: Final = 10_000
 _DECIMAL_BYTES: Final = 16
-_UUID_DIGITS: Final = 32
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _UINT64_AS: Final = Decimal(20, 0)
 _AVRO: Final[dict[Kind, Json]] = {
@@ -164,7 +164,7 @@ def _primitive(array: pa.Array, logical: Primitive) -> pa.Array:
         case Kind.UINT64:
             return _decimal_bytes(array.cast(pa.decimal128(20, 0)), _UINT64_AS)
         case Kind.UUID:
-            return _uuid_texts(array)
+            return uuid_texts(array)
         case Kind.JSON:
             return array.storage.cast(pa.string())
         case _:
@@ -181,18 +181,6 @@ def _decimal_bytes(array: pa.Array, logical: Decimal) -> pa.Array:
     turned = np.ascontiguousarray(words.reshape(-1, _DECIMAL_BYTES)[:, width - 1 :: -1])
     fixed = pa.Array.from_buffers(pa.binary(width), len(array), [None, pa.py_buffer(turned.tobytes())])
     return _only_where(array, fixed.cast(pa.binary()))
-
-
-def _uuid_texts(array: pa.Array) -> pa.Array:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    content = array.storage.buffers()[1]
-    digits = (content.to_pybytes() if content else b"").hex()[: len(array) * _UUID_DIGITS].encode()
-    fixed = pa.Array.from_buffers(pa.binary(_UUID_DIGITS), len(array), [None, pa.py_buffer(digits)])
-    text = fixed.cast(pa.binary()).cast(pa.string())
-    dashed = pc.replace_substring_regex(text, r"^(.{8})(.{4})(.{4})(.{4})(.{12})$", r"\1-\2-\3-\4-\5")
-    return _only_where(array, dashed)
 
 
 def _only_where(array: pa.Array, values: pa.Array) -> pa.Array:

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from penstock.connectors.files.avro_container import Codec  # noqa: TC001 -- pydantic evaluates the annotations here
 from penstock.connectors.files.avro_encoding import avro_objection, encode_avro
+from penstock.connectors.files.decoding import as_written
 from penstock.connectors.files.listing import found_at
 from penstock.connectors.files.sink import FileKind, ReadableFileSink
 from penstock.connectors.files.sink_params import CAPABILITIES, MODES, NOTES, FileSinkParams
@@ -57,23 +58,7 @@ def decode_avro(path: Path, wanted: Schema) -> Generator[pa.RecordBatch, None, N
     stored = held.select([name for name in wanted.names if name in held])
     with closing(batches_of(file, stored)) as batches:
         for batch in batches:
-            yield _as_written(batch, to_arrow(wanted))
-
-
-def _as_written(batch: pa.RecordBatch, form: pa.Schema) -> pa.RecordBatch:
-    import pyarrow as pa
-
-    names = set(batch.schema.names)
-    arrays = [
-        _narrowed(batch.column(field.name), field.type) if field.name in names else pa.nulls(batch.num_rows, field.type)
-        for field in form
-    ]
-    return pa.RecordBatch.from_arrays(arrays, schema=form)
-
-
-def _narrowed(array: pa.Array, kind: pa.DataType) -> pa.Array:
-    """Ints and longs were smaller, decimals whole numbers, text was json: what is in the file fits."""
-    return array if array.type == kind else array.cast(kind)
+            yield as_written(batch, to_arrow(wanted))
 
 
 SINK: Final = Descriptor(

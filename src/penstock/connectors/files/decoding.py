@@ -40,6 +40,24 @@ def decoded(
                 yield Chunk(_beside(batch, values, schema), position)
 
 
+def as_written(batch: pa.RecordBatch, form: pa.Schema) -> pa.RecordBatch:
+    """The columns of ``form``, null for those that the batch lacks; ints were smaller, decimals whole numbers, text was
+    json: what is in the file fits.
+    """
+    import pyarrow as pa
+
+    names = set(batch.schema.names)
+    arrays = [
+        _narrowed(batch.column(field.name), field.type) if field.name in names else pa.nulls(batch.num_rows, field.type)
+        for field in form
+    ]
+    return pa.RecordBatch.from_arrays(arrays, schema=form)
+
+
+def _narrowed(array: pa.Array, kind: pa.DataType) -> pa.Array:
+    return array if array.type == kind else array.cast(kind)
+
+
 def _values(constants: Mapping[str, exp.Expr], schema: Schema, *, allowance: Allowance) -> dict[str, pa.Array]:
     """One value each, as the engine reads it from the text that is kept of it."""
     if not constants:

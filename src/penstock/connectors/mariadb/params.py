@@ -3,57 +3,24 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated, Any, Final, Literal
-from urllib.parse import parse_qsl, unquote, urlsplit
+from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from penstock.connectors.api import WriteMode
 from penstock.connectors.params import SinkParams, SourceParams
-from penstock.fields import Duration, Params, TextOrSecret, reveal, unfit
+from penstock.connectors.server_urls import ServerConnection, with_url
+from penstock.fields import Duration, TextOrSecret
 from penstock.secret import Secret
 
-_SCHEMES: Final = ("mariadb", "mysql")
-_PLACE: Final = ("host", "port", "database", "user", "password")
-_URL_OPTIONS: Final = ("socket", "tls", "tls_ca")
 
-
-def parse_url(url: str) -> dict[str, Any]:
-    """The fields of ``mariadb://user:password@host:port/database?tls=…``.
-
-    Raises ValueError with a message that shows no part of the URL: it may hold a password.
-    """
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
-        raise ValueError("the URL cannot be understood; special characters in it need percent-encoding") from None
-    if parts.scheme not in _SCHEMES or parts.fragment:
-        raise ValueError("takes a URL such as mariadb://user@host:3306/database")
-    found: dict[str, Any] = {
-        "host": unquote(parts.hostname or ""),
-        "port": port,
-        "database": unquote(parts.path.removeprefix("/")),
-        "user": unquote(parts.username or ""),
-        "password": Secret(unquote(parts.password)) if parts.password else None,
-    }
-    for name, value in parse_qsl(parts.query, keep_blank_values=True):
-        if name not in _URL_OPTIONS:
-            raise ValueError("the URL's query takes socket, tls and tls_ca; set others as keys")
-        found[name] = value
-    return {name: value for name, value in found.items() if value not in ("", None)}
-
-
-def _with_url(schema: dict[str, Any]) -> None:
-    """The key ``url`` is spelled out before validation, and completed in editors all the same."""
-    url = {"type": "string", "description": "All of it as one URL: mariadb://user@host:3306/database."}
-    schema["properties"] = {"url": url, **schema["properties"]}
-
-
-class MariadbConnection(Params):
+class MariadbConnection(ServerConnection):
     """Where a server is and who logs in; a URL may say the same."""
 
-    model_config = ConfigDict(json_schema_extra=_with_url)
+    model_config = with_url("mariadb://user@host:3306/database")
+    url_schemes = ("mariadb", "mysql")
+    url_example = "mariadb://user@host:3306/database"
+    url_options = ("socket", "tls", "tls_ca")
 
     host: str = Field(default="localhost", min_length=1, description="The server's name or address.")
     port: int = Field(default=3306, ge=1, le=65535, description="The server's port.")
@@ -74,26 +41,6 @@ class MariadbConnection(Params):
     lock_timeout: Duration = Field(
         default=timedelta(seconds=60), description="How long a statement waits for another's lock on a table or row."
     )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _from_url(cls, value: Any) -> Any:
-        """``connection: mariadb://…``, or ``{url: …}`` with keys that the URL does not say."""
-        if isinstance(value, (str, Secret)):
-            value = {"url": value}
-        if not isinstance(value, dict) or "url" not in value:
-            return value
-        given = dict(value)
-        url = given.pop("url")
-        if not isinstance(url, (str, Secret)):
-            raise ValueError("url takes text")  # noqa: TRY004 -- pydantic collects ValueErrors
-        both = [name for name in _PLACE if name in given]
-        if both:
-            raise ValueError(f"url says {both[0]} already; keep one of them")
-        try:
-            return parse_url(reveal(url)) | given
-        except ValueError as error:
-            raise unfit(url, str(error)) from None
 
 
 Connection = Annotated[

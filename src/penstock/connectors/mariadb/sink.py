@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, assert_never
 
 from penstock.connectors.api import Receipt, Sink, WriteMode
-from penstock.connectors.commits import compare, is_committed, policy_of, refuse_empty
+from penstock.connectors.commits import is_committed, refuse_empty
 from penstock.connectors.mariadb.catalogue import current_database, find_relation, has_unique_key
 from penstock.connectors.mariadb.columns import Dialect, held, primary_key, standing
 from penstock.connectors.mariadb.driver import Fault, fault_of, is_mariadb, rows_of, run, translated
@@ -18,6 +18,7 @@ from penstock.connectors.mariadb.pool import Connections, begin
 from penstock.connectors.mariadb.source import MariadbTable
 from penstock.connectors.mariadb.sql import joined, sql
 from penstock.connectors.mariadb.staging import Stage, StageWriter, drop, end_writer, leftovers
+from penstock.connectors.server_tables import check_brought, compared
 from penstock.errors import ConfigError, InternalError, TransientError
 from penstock.registry import Capability, Descriptor
 from penstock.types import Schema
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
     from penstock.connectors.api import Context, Epoch, EpochMarker, Preparation, SinkId, Source, Staged
     from penstock.connectors.mariadb.catalogue import Relation
-    from penstock.types import Field
 
 _ENGINE: Final = "InnoDB"
 _MOST_COLUMNS: Final = 1_017
@@ -84,20 +84,14 @@ class MariadbSink(Sink):
 
     def _compared(self, connection: Connection[Any], relation: Relation | None, rows: Schema) -> Preparation:
         dialect = Dialect(is_mariadb=is_mariadb(connection))
-        generated = {column.name for column in relation.columns if column.generated} if relation else set()
-
-        def refused(field: Field) -> str | None:
-            return "the table computes it itself" if field.name in generated else dialect.objection(field)
-
-        order_by = self._params.order_by
-        change = compare(
+        change = compared(
             None if relation is None else held(relation.columns, rows),
             rows,
-            policy=policy_of(self._params, self._context),
-            needed=(*self._params.keys, *((order_by,) if order_by else ())),
-            objection=refused,
+            params=self._params,
+            context=self._context,
+            generated={column.name for column in relation.columns if column.generated} if relation else set(),
+            objection=dialect.objection,
             most=_MOST_COLUMNS,
-            sink=self._context.name,
         )
         if relation is not None:
             self._check_kept(relation, rows, change)
@@ -118,13 +112,8 @@ class MariadbSink(Sink):
                 f'column "{lost[0]}" of sink "{self._context.name}" has a default, which widening it would lose',
                 hint="widen it in the database",
             )
-        for column in relation.columns:
-            if not column.nullable and not column.fills_itself and column.name not in rows:
-                raise ConfigError(
-                    "SNK-245",
-                    f'sink "{self._context.name}" needs column "{column.name}", which may not be null in its table',
-                    hint="bring the column, or give it a default in the database",
-                )
+        needed = (column.name for column in relation.columns if not column.nullable and not column.fills_itself)
+        check_brought(needed, rows, code="SNK-245", sink=self._context.name)
 
     def _find(self, connection: Connection[Any]) -> Relation | None:
         relation = find_relation(connection, self._target(connection))

@@ -3,64 +3,27 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated, Any, Final, Literal
-from urllib.parse import parse_qsl, unquote, urlsplit
+from typing import Annotated, Final, Literal
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from penstock.connectors.api import WriteMode
 from penstock.connectors.params import SinkParams, SourceParams
-from penstock.fields import Duration, Params, TextOrSecret, reveal, unfit
+from penstock.connectors.server_urls import ServerConnection, with_url
+from penstock.fields import Duration, Params, TextOrSecret
 from penstock.secret import Secret
 
 SslMode = Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"]
-_SCHEMES: Final = ("postgresql", "postgres")
-_PLACE: Final = ("host", "port", "database", "user", "password")
-_URL_OPTIONS: Final = {"sslmode": "sslmode", "sslrootcert": "sslrootcert", "application_name": "application_name"}
 MAX_PARTS: Final = 64
 
 
-def parse_url(url: str) -> dict[str, Any]:
-    """The fields of ``postgresql://user:password@host:port/database?sslmode=…``.
-
-    Raises ValueError with a message that shows no part of the URL: it may hold a password.
-    """
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
-        raise ValueError("the URL cannot be understood; special characters in it need percent-encoding") from None
-    if parts.scheme not in _SCHEMES or parts.fragment:
-        raise ValueError("takes a URL such as postgresql://user@host:5432/database")
-    found: dict[str, Any] = {
-        "host": unquote(parts.hostname or ""),
-        "port": port,
-        "database": unquote(parts.path.removeprefix("/")),
-        "user": unquote(parts.username or ""),
-        "password": Secret(unquote(parts.password)) if parts.password else None,
-    }
-    for name, value in parse_qsl(parts.query, keep_blank_values=True):
-        if name == "host":
-            found["host"] = value
-        elif name in _URL_OPTIONS:
-            found[_URL_OPTIONS[name]] = value
-        else:
-            raise ValueError(
-                "the URL's query takes host, sslmode, sslrootcert and application_name; set others as keys"
-            )
-    return {name: value for name, value in found.items() if value not in ("", None)}
-
-
-def _with_url(schema: dict[str, Any]) -> None:
-    """The key ``url`` is spelled out before validation, and completed in editors all the same."""
-    url = {"type": "string", "description": "All of it as one URL: postgresql://user@host:5432/database."}
-    schema["properties"] = {"url": url, **schema["properties"]}
-
-
-class PostgresConnection(Params):
+class PostgresConnection(ServerConnection):
     """Where a server is and who logs in; a URL may say the same."""
 
-    model_config = ConfigDict(json_schema_extra=_with_url)
+    model_config = with_url("postgresql://user@host:5432/database")
+    url_schemes = ("postgresql", "postgres")
+    url_example = "postgresql://user@host:5432/database"
+    url_options = ("host", "sslmode", "sslrootcert", "application_name")
 
     host: str = Field(default="localhost", min_length=1, description="The server's name, or the folder of its socket.")
     port: int = Field(default=5432, ge=1, le=65535, description="The server's port.")
@@ -77,26 +40,6 @@ class PostgresConnection(Params):
         default=timedelta(seconds=60), description="How long a statement waits for another's lock on a table."
     )
     application_name: str = Field(default="penstock", description="What the server shows in pg_stat_activity.")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _from_url(cls, value: Any) -> Any:
-        """``connection: postgresql://…``, or ``{url: …}`` with keys that the URL does not say."""
-        if isinstance(value, (str, Secret)):
-            value = {"url": value}
-        if not isinstance(value, dict) or "url" not in value:
-            return value
-        given = dict(value)
-        url = given.pop("url")
-        if not isinstance(url, (str, Secret)):
-            raise ValueError("url takes text")  # noqa: TRY004 -- pydantic collects ValueErrors
-        both = [name for name in _PLACE if name in given]
-        if both:
-            raise ValueError(f"url says {both[0]} already; keep one of them")
-        try:
-            return parse_url(reveal(url)) | given
-        except ValueError as error:
-            raise unfit(url, str(error)) from None
 
 
 class TableEntry(Params):

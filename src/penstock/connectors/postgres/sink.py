@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from penstock.connectors.api import Receipt, Sink, WriteMode
-from penstock.connectors.commits import compare, is_committed, policy_of, refuse_empty
+from penstock.connectors.commits import is_committed, refuse_empty
 from penstock.connectors.postgres.catalogue import find_relation
 from penstock.connectors.postgres.columns import definitions, held, objection, type_of
 from penstock.connectors.postgres.driver import Fault, fault_of, translated
@@ -18,6 +18,7 @@ from penstock.connectors.postgres.pool import Connections
 from penstock.connectors.postgres.rebuilding import check_free, lasting, primary_key, rebuild, without_lasting
 from penstock.connectors.postgres.staging import BEGIN, Stage, StageWriter, drop, end_open, leftovers
 from penstock.connectors.postgres.table import PostgresTable
+from penstock.connectors.server_tables import check_brought, compared
 from penstock.errors import ConfigError, TransientError
 from penstock.registry import Capability, Descriptor
 from penstock.types import Schema
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
     from penstock.connectors.api import Context, Epoch, EpochMarker, Preparation, SinkId, Source, Staged
     from penstock.connectors.postgres.catalogue import Relation
-    from penstock.types import Field
 
 _WRITABLE: Final = ("r", "p")
 _MOST_COLUMNS: Final = 1_600  # MaxHeapAttributeNumber
@@ -110,40 +110,28 @@ class PostgresSink(Sink):
         )
 
     def _compared(self, connection: psycopg.Connection, relation: Relation | None, rows: Schema) -> Preparation:
-        generated = {column.name for column in relation.columns if column.generated} if relation else set()
-
-        def refused(field: Field) -> str | None:
-            return "the table computes it itself" if field.name in generated else objection(field)
-
-        order_by = self._params.order_by
         standing = None
         if relation is not None:
             refreshes = self._context.refreshes
             standing = without_lasting(relation, rows) if refreshes else held(relation.columns, rows)
-        change = compare(
+        change = compared(
             standing,
             rows,
-            policy=policy_of(self._params, self._context),
-            needed=(*self._params.keys, *((order_by,) if order_by else ())),
-            objection=refused,
+            params=self._params,
+            context=self._context,
+            generated={column.name for column in relation.columns if column.generated} if relation else set(),
+            objection=objection,
             most=_MOST_COLUMNS,
-            sink=self._context.name,
         )
         if relation is not None and change.replaces:
             check_free(connection, relation, rows, sink=self._context.name)
         elif relation is not None:
-            self._check_brought(relation, rows)
+            fills_itself = {
+                item.name for item in relation.columns if item.nullable or item.has_default or item.generated
+            }
+            needed = (item.name for item in relation.columns if item.name not in fills_itself)
+            check_brought(needed, rows, code="SNK-214", sink=self._context.name)
         return change
-
-    def _check_brought(self, relation: Relation, rows: Schema) -> None:
-        for column in relation.columns:
-            fills_itself = column.nullable or column.has_default or column.generated
-            if not fills_itself and column.name not in rows:
-                raise ConfigError(
-                    "SNK-214",
-                    f'sink "{self._context.name}" needs column "{column.name}", which may not be null in its table',
-                    hint="bring the column, or give it a default in the database",
-                )
 
     def _find(self, connection: psycopg.Connection) -> Relation | None:
         relation = find_relation(connection, self._name)

@@ -2,5 +2,5 @@
 
 ``driver`` connections and what their errors mean; ``affinity`` which type a column is declared with, and back;
 ``storing`` Arrow columns as SQLite keeps them; ``reading`` SQLite's values as Arrow columns; ``statements`` the SQL, as
-trees; ``commits`` the marker, the fence, the table's version; ``source`` and ``sink``.
+trees; ``source`` and ``sink``.
 """

@@ -7,8 +7,8 @@ from datetime import timedelta
 from pydantic import Field, model_validator
 
 from penstock.connectors.api import WriteMode
+from penstock.connectors.marker_tables import OWN_TABLES
 from penstock.connectors.params import SinkParams, SourceParams
-from penstock.connectors.sqlite.commits import OWN_TABLES
 from penstock.fields import Duration
 
 _WAIT = timedelta(seconds=10)

@@ -3,30 +3,34 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Final, assert_never
 
+from penstock.connectors import marker_tables
 from penstock.connectors.api import Preparation, Receipt, Sink, WriteMode
+from penstock.connectors.arrow_staging import ArrowWriter, StagedRows, StagingFolder
 from penstock.connectors.commits import compare, is_committed, policy_of, refuse_empty
-from penstock.connectors.sqlite import catalog, commits, statements
+from penstock.connectors.sqlite import catalog, statements
 from penstock.connectors.sqlite.affinity import is_ordered, objection
 from penstock.connectors.sqlite.driver import is_there, most_columns, open_for_writing, run, transaction, writing
-from penstock.connectors.sqlite.names import attempt_file, key_index, staged_of
+from penstock.connectors.sqlite.names import key_index
 from penstock.connectors.sqlite.rebuilding import rebuild
-from penstock.connectors.sqlite.storing import Storing
-from penstock.connectors.sqlite.writer import ArrowWriter, StagedRows
+from penstock.connectors.sqlite.storing import Storing, values_of
 from penstock.errors import ConfigError, DataError, InternalError
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from penstock.connectors.api import Context, Epoch, EpochMarker, SinkId, Source, Staged
+    from penstock.connectors.merge_statements import Merge
     from penstock.connectors.sqlite.params import SqliteSinkParams
     from penstock.types import Schema
 
 # The boundaries that the sink passes, in order; Context.reached is told each.
 CRASH_POINTS: Final = ("sqlite.staged", "sqlite.rows_written", "sqlite.marked", "sqlite.committed")
+_BATCH_ROWS: Final = 20_000
 
 
 class SqliteSink(Sink):
@@ -37,6 +41,7 @@ class SqliteSink(Sink):
         self._context = context
         self._path: Path = context.resolve(params.path)
         self._open: sqlite3.Connection | None = None
+        self._staging = StagingFolder(context.scratch, "sqlite", full="SNK-173", failed="SNK-174")
         self._attempts: set[str] = set()
         self._prepared: Schema | None = None
 
@@ -89,7 +94,7 @@ class SqliteSink(Sink):
             connection = self._connection()
             with transaction(connection):
                 change = self._change(self._describe(connection), schema)
-                commits.create(connection)
+                marker_tables.create(connection)
                 if change.creates:
                     run(connection, statements.create(self._params.table, schema))
                 for column in change.adds:
@@ -113,13 +118,13 @@ class SqliteSink(Sink):
     # ------------------------------------------------------------ writing
 
     def marker(self, sink_id: SinkId) -> EpochMarker | None:
-        for path in staged_of(self._context.scratch, sink_id):
+        for path in self._staging.staged_of(sink_id):
             if path.name not in self._attempts:
                 path.unlink(missing_ok=True)
         if not is_there(self._path):
             return None
         with writing(self._params.path):
-            return commits.read(self._connection(), sink_id)
+            return marker_tables.read(self._connection(), sink_id)
 
     def missing(self) -> str | None:
         with writing(self._params.path):
@@ -130,19 +135,20 @@ class SqliteSink(Sink):
         if not is_there(self._path):
             return frozenset()
         with writing(self._params.path):
-            return commits.incarnations(self._connection(), sink_id)
+            return marker_tables.incarnations(self._connection(), sink_id)
 
     def writer(self, epoch: Epoch, schema: Schema) -> ArrowWriter:
         """Raises FatalError SNK-120 where a newer runner has opened a writer for this sink id."""
         with writing(self._params.path):
             connection = self._connection()
             with transaction(connection):
-                commits.create(connection)
-                if not commits.is_newest(connection, epoch):
-                    commits.raise_fence(connection, epoch)
-        path = attempt_file(self._context.scratch, epoch)
+                marker_tables.create(connection)
+                if not marker_tables.is_newest(connection, epoch):
+                    marker_tables.raise_fence(connection, epoch)
+        path = self._staging.attempt_file(epoch)
         self._attempts.add(path.name)
-        return ArrowWriter(path, schema, self._context.reached, Storing(schema, self._context.allowance))
+        told = partial(self._context.reached, "sqlite.staged")
+        return ArrowWriter(self._staging, path, schema, told, Storing(schema, self._context.allowance))
 
     def commit(self, epoch: Epoch, staged: Sequence[Staged]) -> Receipt:
         """Also raises DataError SNK-114 (an empty input would overwrite), SNK-175 (a constraint of the table), SNK-181
@@ -161,18 +167,18 @@ class SqliteSink(Sink):
     def _commit(
         self, connection: sqlite3.Connection, epoch: Epoch, *, parts: Sequence[StagedRows], size: int
     ) -> Receipt:
-        commits.create(connection)
-        marker = commits.read(connection, epoch.sink_id)
+        marker_tables.create(connection)
+        marker = marker_tables.read(connection, epoch.sink_id)
         if is_committed(marker, epoch) and marker and marker.receipt:
             return marker.receipt
-        commits.is_newest(connection, epoch)
+        marker_tables.is_newest(connection, epoch)
         rows = sum(part.rows for part in parts)
         refuse_empty(self._params.mode, rows, allow_empty=self._params.allow_empty, sink=epoch.sink_id.sink)
         counts = self._write(connection, parts, rows)
         self._context.reached("sqlite.rows_written")
-        version = commits.next_version(connection, self._params.table)
+        version = marker_tables.next_version(connection, self._params.table)
         receipt = replace(counts, rows=rows, bytes=size, version=str(version))
-        commits.write(connection, epoch, receipt)
+        marker_tables.write(connection, epoch, receipt)
         self._context.reached("sqlite.marked")
         return receipt
 
@@ -202,7 +208,7 @@ class SqliteSink(Sink):
     ) -> None:
         for part in parts:
             statement = statements.insert(table, part.schema.names, temporary=temporary).sql(dialect="sqlite")
-            for columns in part.batches():
+            for columns in _values(part):
                 connection.executemany(statement, zip(*columns, strict=True))
 
     def _merge(self, connection: sqlite3.Connection, parts: Sequence[StagedRows], rows: int) -> Receipt:
@@ -214,13 +220,13 @@ class SqliteSink(Sink):
         connection.execute(statements.DROP_STAGE)
         run(connection, statements.create(statements.STAGE, schema, temporary=True))
         self._insert(connection, parts, statements.STAGE, temporary=True)
-        self._check_keys(connection)
-        matched, older, unchanged = run(
-            connection, statements.count_matches(table, keys, values=values, order_by=order_by)
-        ).fetchone()
+        merge = statements.merge_into(table, keys, values=values, order_by=order_by)
+        self._check_keys(connection, merge)
+        # The limit, of none, keeps SQLite from aggregating over the columns themselves, of which it takes 2,000 in all.
+        matched, older, unchanged = run(connection, merge.count(merge.matches().limit(-1))).fetchone()
         if values:
-            run(connection, statements.update_matches(table, keys, values=values, order_by=order_by))
-        run(connection, statements.insert_new(table, schema.names, keys))
+            run(connection, merge.update())
+        run(connection, merge.insert(schema.names))
         connection.execute(statements.DROP_STAGE)
         return Receipt(
             rows,
@@ -230,8 +236,8 @@ class SqliteSink(Sink):
             ignored_older=older,
         )
 
-    def _check_keys(self, connection: sqlite3.Connection) -> None:
-        nulls, repeated = run(connection, statements.count_bad_keys(self._params.keys)).fetchone()
+    def _check_keys(self, connection: sqlite3.Connection, merge: Merge) -> None:
+        nulls, repeated = run(connection, merge.count_bad_keys()).fetchone()
         if nulls or repeated:
             raise DataError(
                 "SNK-181",
@@ -255,3 +261,11 @@ class SqliteSink(Sink):
         if self._open is not None:
             self._open.close()
             self._open = None
+
+
+def _values(staged: StagedRows) -> Iterator[Sequence[Sequence[object]]]:
+    """Columns of values for the driver, some rows at a time. Raises FatalError SNK-120 where the file is gone."""
+    for batch in staged.stream() if staged.rows else ():
+        for start in range(0, batch.num_rows, _BATCH_ROWS):
+            part = batch.slice(start, _BATCH_ROWS)
+            yield [values_of(column, kept.type) for column, kept in zip(part.columns, staged.schema, strict=True)]

@@ -5,8 +5,9 @@ from __future__ import annotations
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Final
 
+from penstock.connectors import marker_tables
 from penstock.connectors.api import Batches, Chunk, Source
-from penstock.connectors.sqlite import catalog, commits, query, statements
+from penstock.connectors.sqlite import catalog, query, statements
 from penstock.connectors.sqlite.affinity import logical_of
 from penstock.connectors.sqlite.driver import open_for_reading, reading, run
 from penstock.connectors.sqlite.reading import convert
@@ -137,11 +138,11 @@ class SqliteTable(_Reader):
 
     def latest(self, partition: Partition) -> Position:  # noqa: ARG002 -- a table has one
         with self._looking() as connection:
-            return {"v": 1, "version": commits.version(connection, self._named)}
+            return {"v": 1, "version": marker_tables.version(connection, self._named)}
 
     def _check(self, connection: sqlite3.Connection, upto: Position) -> None:
         """Raises DataError SRC-110."""
-        version = commits.version(connection, self._named)
+        version = marker_tables.version(connection, self._named)
         if version != upto.get("version"):
             detail = f"its version is now {version}, and only the newest can be read"
             raise DataError(

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Final
 
 from sqlglot import exp
 
+from penstock.connectors.merge_statements import Merge
 from penstock.connectors.sqlite.affinity import declared
-from penstock.trees import identifier, is_not_null, is_null
+from penstock.trees import identifier
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,17 +17,11 @@ if TYPE_CHECKING:
 
 STAGE: Final = "_penstock_stage"
 DROP_STAGE: Final = "DROP TABLE IF EXISTS temp._penstock_stage"
-_OLD: Final = "t"
-_NEW: Final = "s"
 
 
 def table(text: str, *, temporary: bool = False) -> exp.Table:
     """A table of the file, or of this connection alone."""
     return exp.Table(this=identifier(text), db=identifier("temp" if temporary else "main"))
-
-
-def _of(side: str, column: str) -> exp.Column:
-    return exp.column(identifier(column), table=side)
 
 
 def _definition(column: Field) -> exp.ColumnDef:
@@ -79,76 +74,6 @@ def insert(text: str, columns: Sequence[str], *, temporary: bool = False) -> exp
     return exp.Insert(this=into, expression=exp.Values(expressions=[row]))
 
 
-# ---------------------------------------------------------------- merge
-
-
-def _same_key(keys: Sequence[str]) -> exp.Expr:
-    return exp.and_(*[exp.EQ(this=_of(_OLD, key), expression=_of(_NEW, key)) for key in keys])
-
-
-def _older(order_by: str | None) -> exp.Expr:
-    """Whether the new row is older than the row it meets; never null. A row without a time is older than any with one."""
-    if order_by is None:
-        return exp.Literal.number(0)
-    old, new = _of(_OLD, order_by), _of(_NEW, order_by)
-    later = exp.or_(is_null(new), exp.GT(this=old.copy(), expression=new.copy()))
-    return exp.paren(exp.and_(is_not_null(old), later))
-
-
-def _same_values(columns: Sequence[str]) -> exp.Expr:
-    """Whether nothing would change; never null. Rows are compared as such: SQLite refuses a thousand terms in a row."""
-    if not columns:
-        return exp.Literal.number(1)
-    old, new = (exp.Tuple(expressions=[_of(side, column) for column in columns]) for side in (_OLD, _NEW))
-    return exp.paren(exp.Is(this=old, expression=new))
-
-
-def _joined(query: exp.Select, text: str, keys: Sequence[str]) -> exp.Select:
-    stage = exp.alias_(table(STAGE, temporary=True), _NEW, table=True)
-    return query.from_(stage).join(exp.alias_(table(text), _OLD, table=True), on=_same_key(keys))
-
-
-def count_matches(text: str, keys: Sequence[str], *, values: Sequence[str], order_by: str | None) -> exp.Select:
-    """One row: matched, of these older, of the others unchanged.
-
-    The limit, of none, keeps SQLite from aggregating over the columns themselves, of which it takes 2,000 in all.
-    """
-    older = _older(order_by)
-    kept = exp.and_(exp.Not(this=older.copy()), _same_values(values))
-    matches = _joined(exp.select(exp.alias_(older, "older"), exp.alias_(kept, "kept")), text, keys).limit(-1)
-    sums = [exp.Sum(this=exp.column(name)) for name in ("older", "kept")]
-    total = [exp.Coalesce(this=one, expressions=[exp.Literal.number(0)]) for one in sums]
-    return exp.select(exp.Count(this=exp.Star()), *total).from_(matches.subquery("m"))
-
-
-def count_bad_keys(keys: Sequence[str]) -> exp.Select:
-    """One row: rows with a null key, and how many rows more than keys there are."""
-    columns = [exp.column(identifier(key)) for key in keys]
-    null = exp.or_(*[is_null(column) for column in columns])
-    nulls = exp.Coalesce(this=exp.Sum(this=exp.paren(null)), expressions=[exp.Literal.number(0)])
-    distinct = exp.select(*columns).distinct().from_(table(STAGE, temporary=True))
-    keys_there = exp.select(exp.Count(this=exp.Star())).from_(distinct.subquery("k"))
-    repeated = exp.Sub(this=exp.Count(this=exp.Star()), expression=keys_there.subquery())
-    return exp.select(nulls, repeated).from_(table(STAGE, temporary=True))
-
-
-def update_matches(text: str, keys: Sequence[str], *, values: Sequence[str], order_by: str | None) -> exp.Update:
-    """Only the sent columns, only rows that differ, only by newer ones."""
-    changes = [exp.EQ(this=exp.column(identifier(column)), expression=_of(_NEW, column)) for column in values]
-    differing = exp.and_(exp.Not(this=_older(order_by)), exp.Not(this=_same_values(values)))
-    stage = exp.alias_(table(STAGE, temporary=True), _NEW, table=True)
-    return exp.Update(
-        this=exp.alias_(table(text), _OLD, table=True),
-        expressions=changes,
-        from_=exp.From(this=stage),
-        where=exp.Where(this=exp.and_(_same_key(keys), differing)),
-    )
-
-
-def insert_new(text: str, columns: Sequence[str], keys: Sequence[str]) -> exp.Insert:
-    """Insert the staged rows whose key the table has not."""
-    there = exp.select("1").from_(exp.alias_(table(text), _OLD, table=True)).where(_same_key(keys))
-    stage = exp.alias_(table(STAGE, temporary=True), _NEW, table=True)
-    rows = exp.select(*(_of(_NEW, column) for column in columns)).from_(stage)
-    into = exp.Schema(this=table(text), expressions=[identifier(column) for column in columns])
-    return exp.Insert(this=into, expression=rows.where(exp.Not(this=exp.Exists(this=there))))
+def merge_into(text: str, keys: Sequence[str], *, values: Sequence[str], order_by: str | None) -> Merge:
+    """Of what lies in ``STAGE``."""
+    return Merge(table(text), table(STAGE, temporary=True), keys, values, order_by)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from penstock.clock import SystemClock
 from penstock.connectors.api import Context, pass_by
-from penstock.connectors.files import avro_sink, csv_sink, excel_sink, json_sink, parquet_sink
+from penstock.connectors.files import avro_sink, csv_sink, excel_sink, json_sink, orc_sink, parquet_sink
 from penstock.testing import native
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ DESCRIPTORS = {
     "csv": csv_sink.SINK,
     "excel": excel_sink.SINK,
     "json": json_sink.SINK,
+    "orc": orc_sink.SINK,
     "parquet": parquet_sink.SINK,
 }
 

@@ -190,7 +190,7 @@ def test_one_file_takes_one_writer_with_rows(tmp_path: Path) -> None:
     assert sum(ids(tmp_path, "rows.parquet").values()) == 5
 
 
-@pytest.mark.parametrize("kind", ["avro", "csv", "excel", "json", "parquet"])
+@pytest.mark.parametrize("kind", ["avro", "csv", "excel", "json", "orc", "parquet"])
 @pytest.mark.parametrize("is_there", [True, False])
 def test_one_file_at_a_link_is_written_where_the_link_leads(tmp_path: Path, kind: str, *, is_there: bool) -> None:
     name = f"rows.{'xlsx' if kind == 'excel' else kind}"
