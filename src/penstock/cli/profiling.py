@@ -44,7 +44,9 @@ def profile(
     allow_path: options.AllowPath = None,
     json: options.Json = False,
 ) -> int:
-    """What the rows of a node are like: counts, nulls, distinct values, quantiles, patterns, correlations.
+    """What the rows of a node or a file are like.
+
+    Counts, nulls, distinct values, quantiles, patterns, correlations.
 
     All rows are read, once. Columns with labels show no values. Distinct counts above 1,000, quantiles, and which values
     are the most frequent are approximate. --format html prints one page that needs nothing else.

@@ -94,7 +94,9 @@ def _rules(rules: Sequence[RuleUse]) -> Iterator[tuple[tuple[RuleUse, ...], _Cha
 # ---------------------------------------------------------------- parameters
 
 # Fields that say nothing about which rows come out, or how many may be bad.
-_NOT_LOGIC: Final = frozenset({"name", "description", "seed", "on_fail", "max_rows", "max_share", "max_bytes", "scope"})
+_NOT_LOGIC: Final = frozenset(
+    {"name", "description", "seed", "on_fail", "max_rows", "max_share", "max_bytes", "scope", "weight"}
+)
 _WORDS: Final = {
     "first": "last", "last": "first", "inner": "left", "left": "inner", "right": "inner", "full": "left",
     "semi": "anti", "anti": "semi", "asof": "asof_left", "asof_left": "asof",
