@@ -40,6 +40,7 @@ class Capability(StrEnum):
     READ_BACK = "read_back"  # a transform may name the sink and read its table
     SNAPSHOT = "snapshot"  # reads a table as it stood when the read began, whatever is written to it meanwhile
     NEW_FILES = "new_files"  # takes `incremental: files`
+    VERSIONS = "versions"  # takes `incremental: version`
     DIVISIBLE = "divisible"  # a long load may be cut into a series of epochs
     TABLE_FAMILY = "table_family"  # takes `tables:`
     TIME_TRAVEL = "time_travel"  # reads an older version

@@ -452,3 +452,63 @@ def test_every_table_of_a_family_has_its_own_position(
     postgres_server.sql("insert into s.b values (4, 4), (5, 3)", database=postgres_database)
     assert counts() == [3, 5]
     assert counts() == [3, 5]
+
+
+# ---------------------------------------------------------------- versions of tables
+
+
+class Lake:
+    """A table that one pipeline fills, and another one reads by its versions."""
+
+    def __init__(self, folder: Path, kind: str) -> None:
+        catalog = "connection: {path: lake/catalog.db, warehouse: lake}, table: shop.t"
+        self.folder, table = folder, "type: delta, path: lake/t" if kind == "delta" else f"type: iceberg, {catalog}"
+        self.filled, self.read = folder / "fill.yml", folder / "read.yml"
+        for mode in ("append", "merge, keys: [k]"):
+            text = (
+                "pipeline: fill\nsources: {r: {type: csv, path: new.csv, schema: {columns: {k: int64, v: string}}}}\n"
+                f"sinks: {{t: {{from: r, {table}, mode: {mode}}}}}\nrun: {{memory: 256 MiB, threads: 1}}\n"
+            )
+            (folder / f"{mode[:5]}.yml").write_text(text.replace("pipeline: fill", f"pipeline: {mode[:5]}"))
+        self.read.write_text(
+            f"pipeline: read\nsources: {{t: {{{table}, incremental: version}}}}\n"
+            "sinks: {o: {from: t, type: sqlite, path: out.db, table: o, mode: append}}\nrun: {memory: 256 MiB, threads: 1}\n"
+        )
+
+    def put(self, *keys_: int, mode: str = "append") -> None:
+        lines = "".join(f"{key},v{key}\n" for key in keys_)
+        (self.folder / "new.csv").write_text(f"k,v\n{lines}", encoding="utf-8")
+        completed(FILES, self.folder / f"{mode[:5]}.yml")
+
+    @property
+    def found(self) -> list[int]:
+        with closing(sqlite3.connect(self.folder / "out.db")) as connection:
+            return [row[0] for row in connection.execute("select k from o order by k")]
+
+
+@pytest.fixture(params=["delta", "iceberg"])
+def lake(request: pytest.FixtureRequest, tmp_path: Path) -> Lake:
+    return Lake(tmp_path, request.param)
+
+
+def test_what_later_versions_added_is_read_once(lake: Lake) -> None:
+    lake.put(1, 2)
+    assert completed(FILES, lake.read).written == 2
+    assert completed(FILES, lake.read).epochs == ()
+    lake.put(3)
+    lake.put(4, 5)
+    once(FILES, lake.read, Faults({("run.committed", 1): "raise"}))
+    lake.put(6)
+    completed(FILES, lake.read)
+    completed(FILES, lake.read)
+    assert lake.found == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_table_whose_rows_were_changed_is_refused(lake: Lake) -> None:
+    lake.put(1, 2)
+    completed(FILES, lake.read)
+    (lake.folder / "new.csv").write_text("k,v\n2,other\n", encoding="utf-8")
+    completed(FILES, lake.folder / "merge.yml")
+    result = once(FILES, lake.read, Faults())
+    assert [problem.code for problem in result.problems] == ["SRC-266"]
+    assert lake.found == [1, 2]

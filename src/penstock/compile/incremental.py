@@ -60,11 +60,20 @@ def begin(builder: Builder, use: SourceUse, read: Read, contract: Schema | None)
     that each row has a place in the cursor's order. The id of the last node. Where the document names no columns that tell
     rows apart those of the ``contract`` do: a column that comes later makes no other row of one that was read.
 
-    Raises ConfigError CMP-350 to CMP-353.
+    Raises ConfigError CMP-350 to CMP-353, CMP-358.
     """
     wanted = use.params.incremental
     if wanted is None:
         return builder.add(read)
+    if wanted.version:
+        if Capability.VERSIONS not in use.descriptor.capabilities:
+            raise ConfigError(
+                "CMP-358",
+                f'"{use.name}" is no table that has versions',
+                at=use.places.get("incremental", use.at),
+                hint="name a column that grows: `incremental: {cursor: updated_at}`",
+            )
+        return builder.add(dataclasses.replace(read, incremental=True))
     if not wanted.cursor:
         if Capability.NEW_FILES not in use.descriptor.capabilities:
             raise ConfigError(

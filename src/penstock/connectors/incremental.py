@@ -61,9 +61,12 @@ class NewFiles(Params):
 
 
 class Incremental(Params):
-    """One of ``files`` and ``cursor``. Where the word alone says it all (``incremental: files``) it stands for the map."""
+    """One of ``files``, ``version`` and ``cursor``. Where the word alone says it all (``incremental: files``) it stands for
+    the map.
+    """
 
     files: NewFiles | None = Field(default=None, description="Each file once, by name, size, time and checksum.")
+    version: Literal[True] | None = Field(default=None, description="The rows that later versions of a table added.")
     cursor: Names = Field(
         default=(),
         description="The column that grows with every new or changed row; further ones tell rows of the same value apart.",
@@ -76,8 +79,8 @@ class Incremental(Params):
 
     @model_validator(mode="after")
     def _is_one(self) -> Incremental:
-        if (self.files is None) == (not self.cursor):
-            raise ValueError("takes one of `files` and `cursor`")
+        if [self.files is not None, self.version is not None, bool(self.cursor)].count(True) != 1:
+            raise ValueError("takes one of `files`, `version` and `cursor`")
         for name in ("lag", "initial"):
             if not self.cursor and getattr(self, name) is not None:
                 raise ValueError(f"takes `{name}` with a `cursor` only")
@@ -85,14 +88,16 @@ class Incremental(Params):
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        return {"anyOf": [{"const": "files"}, handler.resolve_ref_schema(handler(core))]}
+        return {"anyOf": [{"enum": ["files", "version"]}, handler.resolve_ref_schema(handler(core))]}
 
 
 def _spelled_out(value: object) -> object:
     if value == "files":
         return {"files": {}}
+    if value == "version":
+        return {"version": True}
     if isinstance(value, str):
-        raise ValueError("takes `files`, or a map with a `cursor`")  # noqa: TRY004 -- pydantic's protocol
+        raise ValueError("takes `files`, `version`, or a map with a `cursor`")  # noqa: TRY004 -- pydantic's protocol
     return value
 
 
@@ -101,7 +106,7 @@ IncrementalParam = Annotated[
     BeforeValidator(_spelled_out),
     Field(
         default=None,
-        description="What each run reads: `files` (each once), or the rows beyond a cursor; without it everything.",
+        description="What each run reads: `files` (each once), what later versions of a table added (`version`), or the rows beyond a cursor; without it everything.",
     ),
 ]
 

@@ -57,6 +57,7 @@ def test_cursors_of_every_kind(incremental: str) -> None:
     ("incremental", "code"),
     [
         ("files", "CMP-350"),
+        ("version", "CMP-358"),
         ("{cursor: ta}", "CMP-351"),
         ("{cursor: [at, di]}", "CMP-351"),
         ("{cursor: x}", "CMP-352"),

@@ -8,8 +8,8 @@ from penstock.connectors.api import Batches, Chunk, Files, ParquetFormat, Partit
 from penstock.connectors.delta.driver import opening
 from penstock.connectors.delta.params import DeltaSourceParams
 from penstock.connectors.delta.table import at_time, at_version, missing, newest
-from penstock.connectors.lake.tables import check_present
-from penstock.errors import ConfigError, InternalError
+from penstock.connectors.lake.tables import added, check_present
+from penstock.errors import ConfigError
 from penstock.registry import Capability, Descriptor
 from penstock.types.logical import fold_case
 
@@ -60,18 +60,17 @@ class DeltaSource(Source):
         return pruning.decides(predicate, snapshot.partition_by) and not _scans(snapshot)
 
     def scan(self, request: ScanRequest) -> Rows:
-        """The rows of version ``upto``; ``after`` must be None.
+        """The rows of version ``upto``, or those that it has more than version ``after``.
 
         Files for the engine's reader; where the table uses deletion vectors or column mapping, batches of deltalake's
-        own scan, which is slower. Raises ConfigError SRC-252, SRC-253, SRC-255 and DataError SRC-110, SRC-254.
+        own scan, which is slower. Raises ConfigError SRC-252, SRC-253, SRC-255 and DataError SRC-110, SRC-254, SRC-266.
         """
         from penstock.connectors.lake import pruning
 
-        if request.after is not None:
-            raise InternalError("INT-900", "a delta source is read in full and was asked for a part")
+        before = self._at(request.after) if request.after is not None else None
         snapshot = self._at(request.upto)
         schema = snapshot.schema if request.columns is None else snapshot.schema.select(request.columns)
-        if _scans(snapshot):
+        if before is None and _scans(snapshot):
             check_present(snapshot, snapshot.files)
             return _scanned(snapshot, schema, request.upto)
         files = (
@@ -79,6 +78,9 @@ class DeltaSource(Source):
             if request.predicate is None
             else pruning.kept(snapshot, request.predicate, allowance=self._allowance)
         )
+        if before is not None:
+            new = added(before, snapshot, is_plain=not (_scans(before) or _scans(snapshot)))
+            files = tuple(file for file in files if file.path in new)
         check_present(snapshot, files)
         if not files:
             return Batches(schema, lambda: iter(()))
@@ -170,6 +172,7 @@ SOURCE: Final = Descriptor(
             Capability.LOCAL,
             Capability.SNAPSHOT,
             Capability.TIME_TRAVEL,
+            Capability.VERSIONS,
         }
     ),
     extra="delta",

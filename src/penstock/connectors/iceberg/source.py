@@ -8,8 +8,8 @@ from penstock.connectors.api import Batches, Chunk, Files, ParquetFormat, Partit
 from penstock.connectors.iceberg.catalog import Catalog, brief
 from penstock.connectors.iceberg.params import IcebergSourceParams
 from penstock.connectors.iceberg.table import at_snapshot, at_time, newest
-from penstock.connectors.lake.tables import check_present
-from penstock.errors import ConfigError, InternalError
+from penstock.connectors.lake.tables import added, check_present
+from penstock.errors import ConfigError
 from penstock.registry import Capability, Descriptor
 from penstock.types import List, Map, Struct
 from penstock.types.logical import fold_case
@@ -69,23 +69,25 @@ class IcebergSource(Source):
         return pruning.decides(predicate, snapshot.partition_by) and not _scans(snapshot)
 
     def scan(self, request: ScanRequest) -> Rows:
-        """The rows of snapshot ``upto``; ``after`` must be None.
+        """The rows of snapshot ``upto``, or those that it has more than snapshot ``after``.
 
         Files for the engine's reader; where names do not tell the columns, or files delete rows of others, batches of
-        pyiceberg's own scan, which is slower. Raises ConfigError SRC-255, SRC-260, SRC-261, DataError SRC-110, SRC-254.
+        pyiceberg's own scan, which is slower. Raises ConfigError SRC-255, SRC-260, SRC-261, DataError SRC-110, SRC-254, SRC-266.
         """
         from penstock.connectors.lake import pruning
 
-        if request.after is not None:
-            raise InternalError("INT-900", "an iceberg source is read in full and was asked for a part")
+        before = self._at(request.after) if request.after is not None else None
         snapshot = self._at(request.upto)
         schema = snapshot.schema if request.columns is None else snapshot.schema.select(request.columns)
-        if _scans(snapshot):
+        if before is None and _scans(snapshot):
             check_present(snapshot, snapshot.files)
             return _scanned(snapshot, schema, request.upto)
         files = snapshot.files
         if request.predicate is not None:
             files = pruning.kept(snapshot, request.predicate, allowance=self._allowance)
+        if before is not None:
+            new = added(before, snapshot, is_plain=not (_scans(before) or _scans(snapshot)))
+            files = tuple(file for file in files if file.path in new)
         check_present(snapshot, files)
         if not files:
             return Batches(schema, lambda: iter(()))
@@ -206,6 +208,7 @@ SOURCE: Final = Descriptor(
             Capability.LOCAL,
             Capability.SNAPSHOT,
             Capability.TIME_TRAVEL,
+            Capability.VERSIONS,
         }
     ),
     extra="iceberg",

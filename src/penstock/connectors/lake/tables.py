@@ -54,6 +54,25 @@ class LakeTable(Protocol):
         """By path of a file, the least and the greatest value that may be in it; None, or no entry, where unknown."""
 
 
+def added(before: LakeTable, now: LakeTable, *, is_plain: bool) -> frozenset[str]:
+    """The paths of the files that a later version of a table has more. ``is_plain``: both have the rows of their files, no
+    more and no fewer. Raises DataError SRC-266 where the earlier version's files are not all among them.
+    """
+    earlier, later = ({file.path for file in table.files} for table in (before, now))
+    if not is_plain or not earlier <= later:
+        gone = len(earlier - later)
+        raise DataError(
+            "SRC-266",
+            f"rows of {now.title} were not only added since they were read",
+            detail=f"{gone:,} of {len(earlier):,} files were rewritten or removed."
+            if gone
+            else "rows were deleted in place.",
+            hint="read it by a `cursor`, or in full into a sink that merges; a table that was only compacted can be begun "
+            "anew with --full-refresh",
+        )
+    return frozenset(later - earlier)
+
+
 def check_present(table: LakeTable, files: Iterable[DataFile]) -> None:
     """DataError SRC-110 where a file is gone or has another size, SRC-254 where a link leads out of the table."""
     trusted = {table.root}
