@@ -156,6 +156,11 @@ def create_table(name: str, query: exp.Query) -> exp.Create:
     return exp.Create(this=relation(name), kind="TABLE", expression=query)
 
 
+def draws(query: exp.Expr) -> bool:
+    """Whether it takes numbers from a sequence."""
+    return any(found.name.lower() == "nextval" for found in query.find_all(exp.Anonymous))
+
+
 def create_sequence(name: str) -> exp.Create:
     """``CREATE OR REPLACE SEQUENCE name``: it gives 1, 2, 3, ..."""
     return exp.Create(this=relation(name), kind="SEQUENCE", replace=True)

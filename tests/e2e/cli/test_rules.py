@@ -243,3 +243,18 @@ def test_the_catalogue_has_the_rules(held):
     assert said.code == 0
     assert said.out.index("above") < said.out.index("max_share")
     assert held.penstock("rules", "rang").code == 2
+
+
+def test_a_later_reject_below_a_rule_that_lets_rows_pass_shows_the_sources_row(held):
+    """What was read is read a second time for the rejected row, and counted once."""
+    document = HEAD.replace("schema: {columns", "rules: [{not_null: price, on_fail: warn}], schema: {columns")
+    document = document.replace(
+        "{derive: {shown: upper(name)}}", "{cast: {name: 'decimal(3,1)'}}, {derive: {shown: name}}"
+    )
+    (held.project / "pipelines" / "held.yml").write_text(document + BAD + TAIL, encoding="utf-8")
+    said = held.penstock("run", "pipelines/held.yml", "--json")
+    assert said.code == 0
+    assert node(said, "raw") == (7, 7, 0)
+    assert said.json["balance"]["raw.rules"]["noted"] == {"not_null": 1}
+    shown = held.penstock("rejects", "show", "--json").json["records"]
+    assert {(record["node"], record["source_row"]["id"]) for record in shown} >= {("good.cast.check", 1)}

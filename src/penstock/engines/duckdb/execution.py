@@ -14,7 +14,7 @@ from penstock.engines.duckdb import python_step, rejected
 from penstock.engines.duckdb.errors import UncertainError, translated
 from penstock.engines.duckdb.inputs import Input
 from penstock.engines.duckdb.observing import Observer, failing
-from penstock.engines.duckdb.origin import Origin, origin_of
+from penstock.engines.duckdb.origin import Carried
 from penstock.engines.duckdb.profile import Profile, read_profile
 from penstock.engines.duckdb.statement import Composer, Statement, counts_of
 from penstock.engines.duckdb.suspects import suspected
@@ -107,13 +107,13 @@ class Execution:
         target: str,
         attempt: Callable[[exp.Query], Result],
         undo: Callable[[Result], None],
-        origin: Origin | None = None,
+        carried: Carried | None = None,
     ) -> Result:
-        """Runs ``attempt`` with the statement of a node's rows, which carry their source's row where ``origin`` says so.
+        """Runs ``attempt`` with the statement of a node's rows; with ``carried`` they carry their source's row, and it says how.
         Where a fast read met a value it cannot tell, or a malformed record, the attempt is undone and made again with care.
         """
         try:
-            statement = self._opened(target, origin)
+            statement = self._opened(target, carried)
             self._start(statement.sequences)
             result, findings = self._attempted(statement, attempt, undo)
             self._inspect(target, lambda: undo(result))
@@ -123,7 +123,7 @@ class Execution:
             if not self._take_care(target, by_text=isinstance(error, UncertainError)):
                 self._place(error, target)
                 raise suspected(error, self.graph, target) from None
-            return self.execute(target, attempt, undo, origin)
+            return self.execute(target, attempt, undo, carried)
         except BaseException as error:
             self._abandon(target)
             if isinstance(error, PenstockError):
@@ -151,7 +151,7 @@ class Execution:
             del self.counts[name]
         for name in again:
             self.materialize(name)
-        return self.execute(target, attempt, undo, origin)
+        return self.execute(target, attempt, undo, carried)
 
     def _attempted(
         self, statement: Statement, attempt: Callable[[exp.Query], Result], undo: Callable[[Result], None]
@@ -200,13 +200,14 @@ class Execution:
             return False
         return self.counts[name].into[node.input] > self.counts[name].out
 
-    def _opened(self, target: str, origin: Origin | None) -> Statement:
+    def _opened(self, target: str, carried: Carried | None) -> Statement:
         for _, item in self._used(target):
             if not item.settled:  # an earlier statement stopped before its end, and took some of its rejects
                 self._rejects.clear(item.node.id)
         with translated("opening the inputs"):
             leaves = {name: item.open(self.session, self._keep(item)) for name, item in self._used(target)}
         leaves |= self._table_queries()
+        origin = carried.looked_up(self.graph, target, self._tables) if carried is not None else None
         if origin is None:
             return self._composer.statement(target, leaves, self._tables)
         if origin.begins in leaves:
@@ -281,7 +282,7 @@ class Execution:
         return found
 
     def _profile(self) -> str:
-        return self.session.do(lambda: str(self.session.connection.get_profiling_information()))
+        return self.session.do(self.session.profile)
 
     def _count(
         self,
@@ -357,15 +358,15 @@ class Execution:
         first one could stop early, so the check's counts are those of this one.
         """
         store = rejected.Store(self._rejects, node)
-        origin = origin_of(self.graph, node.input, self._tables)
+        carried = Carried()
 
         def fill(query: exp.Query) -> int:
             self._rejects.clear(node.id)
             with translated("collecting rejected rows"):
-                text = rejected.rows_of(node, query, origin)
-                return self.session.do(lambda: store.fill(self.session.connection, text), self.fraction)
+                text = rejected.rows_of(node, query, carried.origin)
+                return self.session.do(lambda: store.fill(self.session, text), self.fraction)
 
-        kept = self.execute(node.input, fill, lambda _: self._rejects.clear(node.id), origin)
+        kept = self.execute(node.input, fill, lambda _: self._rejects.clear(node.id), carried)
         into = self.counts[node.input].out
         self.counts[node.id] = replace(
             self.counts[node.id], into={node.input: into}, out=into - kept, refused=dict(store.by_rule)

@@ -39,6 +39,17 @@ class Origin:
         return exp.select("*", carried).from_(query.subquery(identifier("source"), copy=False))
 
 
+@dataclass(slots=True)
+class Carried:
+    """How the rows of a statement carry their source's row: asked anew for each, since a table may have come in between."""
+
+    origin: Origin | None = None
+
+    def looked_up(self, graph: Graph, node_id: str, tables: Collection[str]) -> Origin | None:
+        self.origin = origin_of(graph, node_id, tables)
+        return self.origin
+
+
 def origin_of(graph: Graph, node_id: str, tables: Collection[str]) -> Origin | None:
     """None where the way from a source to the node is not row by row, or begins at a table (``tables``) that has not the
     source's own columns.

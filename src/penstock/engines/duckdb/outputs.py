@@ -20,7 +20,7 @@ from penstock.connectors.api import (
     ParquetFormat,
     PipeWriter,
 )
-from penstock.engines.duckdb.errors import batches_of, translated
+from penstock.engines.duckdb.errors import translated
 from penstock.engines.duckdb.pump import drain
 from penstock.engines.duckdb.readers import reader
 from penstock.engines.duckdb.wide_steps import may_have_wide_steps
@@ -224,8 +224,7 @@ def _batches(
     from penstock.types.conform import conform
 
     def write() -> None:
-        # A relation, not a result: results copy once more on their way to Arrow.
-        for batch in batches_of(session.connection.sql(query.sql(dialect="duckdb")), BATCH_ROWS):
+        for batch in session.rows(query, BATCH_ROWS):
             writer.write(conform(batch, schema))
 
     with translated("delivering rows"):

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Final
 from sqlglot import exp
 
 from penstock.connectors.api import REJECT_COLUMNS, SOURCE_ROW
-from penstock.engines.duckdb.errors import batches_of
 from penstock.engines.duckdb.row_json import json_object
 from penstock.errors import DataError, InternalError, Problem
 from penstock.graph.select import violated
@@ -17,11 +16,11 @@ from penstock.trees import call, column, field_of, identifier, is_not_null, stru
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    import duckdb
     import pyarrow as pa
 
     from penstock.engines.api import RejectStore
     from penstock.engines.duckdb.origin import Origin
+    from penstock.engines.duckdb.session import Session
     from penstock.graph.nodes import Cause, Check, Note
 
 _ROW: Final = "row"
@@ -80,11 +79,11 @@ class Store:
         self._example: Sequence[Mapping[str, str]] = ()
         self.by_rule: Counter[str] = Counter()  # of rules of the document: rows that each rejected
 
-    def fill(self, connection: duckdb.DuckDBPyConnection, query: exp.Query) -> int:
+    def fill(self, session: Session, query: exp.Query) -> int:
         """How many rows; may be called once more where the first call failed."""
         self._failing, rows = 0, 0
         self.by_rule.clear()
-        for batch in batches_of(connection.sql(query.sql(dialect="duckdb")), _BATCH_ROWS):
+        for batch in session.rows(query, _BATCH_ROWS):
             self._see(batch)
             rows += batch.num_rows
             self._rejects.write(self._node.id, batch.drop_columns([_FAILS]))

@@ -6,6 +6,7 @@ extension, nor attach a database, nor read or write outside the named folders, n
 
 from __future__ import annotations
 
+import itertools
 import shutil
 import tempfile
 import threading
@@ -15,14 +16,18 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from sqlglot import exp
+
 from penstock.engines.duckdb.careful import Workspace
+from penstock.engines.duckdb.errors import batches_of
 from penstock.engines.duckdb.profile import DISABLED_OPTIMIZERS
-from penstock.trees import allowed_folders
+from penstock.trees import allowed_folders, create_table, draws, drop_table, relation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     import duckdb
+    import pyarrow as pa
 
     from penstock.engines.api import Limits
 
@@ -43,6 +48,8 @@ class Session:
         self._closed = threading.Event()
         self._interrupted = threading.Event()
         self._breakers: list[Callable[[], None]] = []
+        self._drawn = itertools.count()
+        self._profile: str | None = None  # of a statement after which another one was run
         self._limits = limits
         self._ordered = ordered
         self.connection = duckdb.connect(":memory:", config=_config(limits, self._spill, ordered=ordered))
@@ -89,6 +96,26 @@ class Session:
             self._interrupt_until(future)
             self._check()
             raise
+
+    def rows(self, query: exp.Query, rows: int) -> Iterator[pa.RecordBatch]:
+        """The rows of a query by and by, on the worker thread. A query that draws from a sequence DuckDB's client holds in
+        memory as a whole, and without its profile: it is computed into a table first.
+        """
+        if not draws(query):
+            # A relation, not a result: results copy once more on their way to Arrow.
+            yield from batches_of(self.connection.sql(query.sql(dialect="duckdb")), rows)
+            return
+        table = f"penstock_drawn_{next(self._drawn)}"
+        self.connection.execute(create_table(table, query).sql(dialect="duckdb"))
+        self._profile = str(self.connection.get_profiling_information())
+        kept = exp.select("*").from_(relation(table))
+        yield from batches_of(self.connection.sql(kept.sql(dialect="duckdb")), rows)
+        self.connection.execute(drop_table(table).sql(dialect="duckdb"))
+
+    def profile(self) -> str:
+        """DuckDB's own of the last statement, JSON; asked for once."""
+        text, self._profile = self._profile or str(self.connection.get_profiling_information()), None
+        return text
 
     def _wait(self, future: Future[Result], progress: Callable[[float], None] | None) -> Result:
         while True:
