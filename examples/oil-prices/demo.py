@@ -90,7 +90,7 @@ def main() -> None:
     key = secrets.token_hex(16)
     started = time.monotonic()
     with publishers(folder, given.revision, key) as url:
-        for command in ("plan", "run"):
+        for command in ("plan", "run", "quality"):
             print(f"\n$ penstock {command} pipelines/oil_prices.yml\n", flush=True)
             penstock(folder, command, "pipelines/oil_prices.yml", url=url, key=key)
     print("\n$ penstock rejects list\n", flush=True)
