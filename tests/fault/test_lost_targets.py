@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import duckdb
 import pytest
 from epochs import completed, once
-from systems import check, sealed
+from systems import check, keys_in, sealed, store_of
 
 from penstock.faults.points import Faults
 from penstock.ledger.api import RunStatus
@@ -57,8 +57,15 @@ def take_away(system: System, request: pytest.FixtureRequest) -> Take:
         server = request.getfixturevalue("mariadb_server")
         server.sql(f"drop table `{name}_{folder.name}`", database=request.getfixturevalue("mariadb_database"))
 
+    def s3(folder: Path, name: str) -> None:
+        server = request.getfixturevalue("s3_server")
+        store = store_of(server.connection(request.getfixturevalue("s3_bucket")))
+        found = [key for key in keys_in(store) if key.startswith(f"{folder.name}/{name}") and key.endswith(".parquet")]
+        assert found
+        store.delete(found)
+
     every = {"files": files, "delta": files, "iceberg": iceberg, "sqlite": sqlite, "duckdb": in_duckdb}
-    return {**every, "postgres": postgres, "mariadb": mariadb}[system.name]
+    return {**every, "postgres": postgres, "mariadb": mariadb, "s3": s3}[system.name]
 
 
 def test_a_target_that_is_gone_is_found_before_anything_is_committed(

@@ -109,13 +109,17 @@ def _placed(found: Opened, compiled: Compiled, replay: Replay) -> Replay:
     node = compiled.written.by_id.get(node_of(replay.node))
     if isinstance(node, Read):
         return _fitting(found, compiled, replay)
+    at_node = replace(replay, place="node")
     is_of_node = node_of(replay.node) == replay.node
+    at_source = replace(replay, kept="source_row" if is_of_node else "record")
+    if is_of_node and replay.repaired is None and not columns_kept(found.state, at_source):
+        return _fitting(found, compiled, at_node)  # they are no rows of a source, one by one
     try:
-        return _fitting(found, compiled, replace(replay, kept="source_row" if is_of_node else "record"))
+        return _fitting(found, compiled, at_source)
     except ConfigError as error:
         if error.code != "CMP-392":
             raise
-    return _fitting(found, compiled, replace(replay, place="node"))
+    return _fitting(found, compiled, at_node)
 
 
 def _fitting(found: Opened, compiled: Compiled, replay: Replay) -> Replay:

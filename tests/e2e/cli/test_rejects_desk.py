@@ -401,7 +401,7 @@ def test_rows_behind_a_step_that_needs_more_enter_at_the_node(penstock: Callable
     assert "is not computed again" in penstock("rejects", "try", FILE, "clean.rules/range/price", *repair).out
     penstock("rejects", "replay", FILE, "clean.rules/range/price", *repair)
     assert sold(shop, "id, price, cents, sales")[-1] == (4, "50.00", 50000, 1)
-    assert penstock("rejects", "try", FILE, "raw/bad_value/price", *repair, "--json").codes == ["CMP-390"]
+    assert penstock("rejects", "try", FILE, "raw/bad_value/price", "--set", COMMA, "--json").codes == ["CMP-390"]
 
 
 def test_rows_of_a_key_that_was_ambiguous_are_sent_through_the_merge_again(

@@ -219,12 +219,15 @@ def _connect(path: Path, context: Context, *, only_reads: bool) -> duckdb.DuckDB
         config={
             "threads": allowance.threads,
             "memory_limit": f"{memory_of(allowance)}B",
-            "enable_external_access": False,
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,
             "allow_community_extensions": False,
         },
     )
+    with suppress(duckdb.PermissionException):  # this process has it open, and said so
+        spill = "" if allowance.spill is None else str(allowance.spill / "duckdb-file")
+        made.execute("SET temp_directory = ?", [spill])  # beside the file, else
+    made.execute("SET enable_external_access = false")
     if allowance.spill_bytes is not None:
         made.execute("SET max_temp_directory_size = ?", [f"{allowance.spill_bytes}B"])
     made.execute("SET enable_progress_bar = false")
@@ -246,7 +249,7 @@ def make_file(path: Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         new.unlink(missing_ok=True)
-        duckdb.connect(new).close()
+        duckdb.connect(new, config={"temp_directory": ""}).close()
         with suppress(FileExistsError):  # another run was first
             os.link(new, path)
         new.unlink(missing_ok=True)

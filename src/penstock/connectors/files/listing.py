@@ -303,7 +303,7 @@ def grown(
     contents = {(state.size, state.checksum): state.name for state in states.values()}
     for file in found:
         before = states.get(file.name)
-        if before is not None and (before.size, before.mtime_ns) == (file.size, file.mtime_ns):
+        if before is not None and _is_untouched(before, file):
             continue
         now = state_of(file)
         content = (now.size, now.checksum)
@@ -322,12 +322,18 @@ def grown(
     return position_of([states[name] for name in sorted(states)])
 
 
+def _is_untouched(state: State, file: FoundFile) -> bool:
+    """By what a listing tells: size and time, and of an object what the store says of its content, for its times are seconds."""
+    same = (state.size, state.mtime_ns) == (file.size, file.mtime_ns)
+    return same and (file.remote is None or file.remote.checksum == state.checksum)
+
+
 def check_untouched(found: Sequence[FoundFile], after: Position | None, upto: Position) -> None:
     """After ``planned`` has found these files as they were, and they have been read: whether nobody wrote to them
     meanwhile. Errors as ``planned``.
     """
     for file, state in _ranged(found, after, upto):
-        if (file.size, file.mtime_ns) != (state.size, state.mtime_ns):
+        if not _is_untouched(state, file):
             raise _not_as_planned(state.name, "has changed while it was read", _LATER)
 
 
