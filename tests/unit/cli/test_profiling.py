@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from command_line import Said
 
+pytestmark = pytest.mark.slow
+
 FILE = "pipelines/days.yml"
 HOSTILE = [kind for kind in TYPES if kind != "interval"]  # which no Parquet file of Arrow's holds
 

@@ -22,6 +22,8 @@ from penstock.types.arrow import from_arrow, to_arrow
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.slow
+
 FILE = {"kind": "orc", "path": "a.orc", "mode": "overwrite"}
 KEY = UUID("6f2d1c1e-8a4b-4c9d-9b57-0a1b2c3d4e5f")
 KINDS = {

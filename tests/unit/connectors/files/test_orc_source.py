@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from penstock.connectors.api import Source
 
+pytestmark = pytest.mark.slow
+
 ORC = "{type: orc, path: a.orc}"
 
 

@@ -18,6 +18,8 @@ from penstock.testing.sinks import deliver, epoch
 if TYPE_CHECKING:
     from iceberg_tables import Lake
 
+pytestmark = pytest.mark.slow
+
 READ = TypeAdapter(DivisionParam)
 
 
