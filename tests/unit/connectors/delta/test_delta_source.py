@@ -18,7 +18,7 @@ from sqlglot import parse_one
 from penstock.connectors.api import Batches, Files, Partition, ScanRequest
 from penstock.connectors.delta.params import DeltaSourceParams
 from penstock.engines.duckdb.readers import files_query
-from penstock.errors import ConfigError, DataError, InternalError, PenstockError
+from penstock.errors import ConfigError, DataError, PenstockError
 from penstock.testing import native
 from penstock.testing.delivery import pull
 
@@ -307,10 +307,12 @@ def test_a_position_of_another_form_is_refused(lake: Lake, position: dict[str, A
     refused(lambda: lake.source().scan(ScanRequest(Partition(), None, position)), "SRC-255")
 
 
-def test_a_part_of_a_version_cannot_be_asked_for(lake: Lake) -> None:
+def test_between_a_version_and_itself_there_is_nothing(lake: Lake) -> None:
     write_deltalake(lake.root, numbers(1))
     at = {"v": 1, "version": 0}
-    refused(lambda: lake.source().scan(ScanRequest(Partition(), at, at)), "INT-900", InternalError)
+    found = lake.source().scan(ScanRequest(Partition(), at, at))
+    assert isinstance(found, Batches)
+    assert list(found.open()) == []
 
 
 def test_the_missing_library_is_named(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
