@@ -314,8 +314,11 @@ def _placed(node: Read) -> Iterator[None]:
 
 
 def _that_have_rows(node: Read, ranges: Sequence[Range]) -> Iterator[Range]:
-    """Of the node's source, without those that wait for others in a series."""
-    return (item for item in ranges if item.source == node.source and item.after != item.upto)
+    """Of the node's source, without those that wait for others in a series; what lies within a lag is read again though no
+    row is newer.
+    """
+    lags = node.cursor is not None and node.cursor.lag is not None
+    return (item for item in ranges if item.source == node.source and (lags or item.after != item.upto))
 
 
 def _own(item: Range) -> Range:
