@@ -17,6 +17,8 @@ HEADER = (
     b"TRADE DATE,HUB,PRODUCT,STRIP,CONTRACT,CONTRACT TYPE,STRIKE,SETTLEMENT PRICE,NET CHANGE,EXPIRATION DATE,PRODUCT_ID,"
     b"CURRENCY,UNIT,REVISED AT"
 )
+NEW_HEADER = HEADER.replace(b"NET CHANGE", b"CHANGE") + b",OPEN INTEREST"
+FIRST_OF_NEW_HEADER = 2  # the number of a revision
 LAST_YEAR_OF_NAMED_MONTHS = 2012
 REPEATED_SHARE = 1 / 500
 CORRECTED_SHARE = 1 / 400
@@ -36,10 +38,11 @@ class Breakage(StrEnum):
     UNTERMINATED_QUOTE = "unterminated quote at the end of a truncated file"
     TEXT_IN_NUMBER = "text in a number"
     IMPOSSIBLE_DATE = "impossible date"
+    THOUSANDS_SEPARATOR = "thousands separator in a number"
 
     @property
     def is_malformed(self) -> bool:
-        return self not in {Breakage.TEXT_IN_NUMBER, Breakage.IMPOSSIBLE_DATE}
+        return self not in {Breakage.TEXT_IN_NUMBER, Breakage.IMPOSSIBLE_DATE, Breakage.THOUSANDS_SEPARATOR}
 
 
 LAST = -1
@@ -51,6 +54,7 @@ BROKEN: Mapping[int, Mapping[int, Breakage]] = {
     2015: {77: Breakage.WRONG_ENCODING, 5_000: Breakage.EXTRA_DELIMITER},
     2019: {3_333: Breakage.TEXT_IN_NUMBER},
     2021: {1_200: Breakage.MISSING_FIELD},
+    2022: dict.fromkeys(range(4_043, 4_055), Breakage.THOUSANDS_SEPARATOR),  # WTI, in cents, on 9 June
 }
 
 
@@ -150,11 +154,18 @@ def planted(edition: Edition, year: int, count: int) -> dict[int, Breakage]:
 def revision_file(
     edition: Edition, number: int, candidates: Iterable[Settlement], meant: Iterable[Settlement]
 ) -> SettlementFile:
-    """Revision `number`: some settlements of 2023 with other prices; the first also resends what arrived broken."""
+    """Revision `number`: some settlements of 2023 with other prices; the first also resends what arrived broken. From
+    the second on a column has another name and a new one stands behind the others.
+    """
     at = f"{FIRST_REVISION + timedelta(days=number):%Y-%m-%dT%H:%M:%SZ}".encode()
     resent = [printed(record, at) for record in meant] if number == 1 else []
     changed = [printed(record, at) for record in revised(edition.seed, number, candidates)]
-    content = b"\n".join([HEADER, *resent, *changed]) + b"\n"
+    header = HEADER
+    if number >= FIRST_OF_NEW_HEADER:
+        header = NEW_HEADER
+        open_interest = stream(edition.seed, f"ice/revision/{number}/open interest")
+        changed = [line + b",%d" % open_interest.randrange(1_000, 400_000) for line in changed]
+    content = b"\n".join([header, *resent, *changed]) + b"\n"
     return SettlementFile(f"ice-revision-{number:03d}.csv", content, len(resent) + len(changed), 0, len(changed), ())
 
 
@@ -218,3 +229,5 @@ def broken_line(record: Settlement, breakage: Breakage) -> bytes:
             return line.replace(price, b",n.a.,", 1)
         case Breakage.IMPOSSIBLE_DATE:
             return line.replace(day, b"31-Feb" + day[-5:], 1)
+        case Breakage.THOUSANDS_SEPARATOR:
+            return line.replace(price, f',"{record.price:,.5f}",'.encode(), 1)

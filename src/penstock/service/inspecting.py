@@ -16,11 +16,11 @@ from penstock.graph.nodes import Project, Read, Table, Write
 from penstock.graph.select import to_select
 from penstock.plan.stages import Acknowledge, Commit, Keep, Pass, Seal, Spool, Stage
 from penstock.run.replays import replay_of
+from penstock.service.drift import drifts
 from penstock.service.families import PerPart, parts
 from penstock.service.masking import masked_rows
 from penstock.service.naming import node_of
 from penstock.service.opening import opened
-from penstock.types.compatibility import diff
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -142,12 +142,7 @@ def _news(found: Opened, last: EpochRecord | None, made: Plan) -> list[str]:
     news = []
     if last is not None and replay_of(last.ranges) is None and last.plan_hash != made.hash:
         news.append("the pipeline has changed since its last run")
-    for name, recorded in found.facts.recorded.items():
-        now = found.facts.sources.get(name)
-        if now is None:
-            continue
-        news += [f'"{name}": {change}' for change in diff(recorded, now)]
-    return news
+    return [*news, *map(str, drifts(found))]
 
 
 def _series_json(made: Plan) -> dict[str, Any] | None:

@@ -20,6 +20,7 @@ from penstock.run.runner import run as run_plan
 from penstock.run.surroundings import Surroundings
 from penstock.service.causes import CauseRows, by_cause
 from penstock.service.desk import RejectsDesk
+from penstock.service.drift import drifts, seen_columns
 from penstock.service.noted import warnings_of_rules
 from penstock.service.opening import opened
 
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from penstock.ledger.api import RejectEntry
     from penstock.plan.stages import Plan
     from penstock.service.desk import Wanted
+    from penstock.service.drift import Drift
     from penstock.service.opening import Opened
     from penstock.service.request import Request
 
@@ -69,6 +71,7 @@ class RunResult:
     """What ``run --json`` prints. ``epochs`` are those that this run sealed; ``aborted`` what an epoch had rejected that
     was not sealed: kept, as evidence. ``error`` is why the run failed, None where it is done or was interrupted.
 
+    ``news``: what is other in the sources' columns than what was seen before; ``sources``: the columns that they have.
     ``pipeline`` and ``run_id`` are None where the document could not be read, ``engine`` and ``guarantee`` where it
     could not be planned.
     """
@@ -85,6 +88,8 @@ class RunResult:
     problems: Sequence[Problem] = ()
     aborted: Sequence[RejectEntry] = ()
     error: PenstockError | None = field(default=None, compare=False)
+    news: Sequence[Drift] = ()
+    sources: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def read(self) -> int:
@@ -139,6 +144,8 @@ class RunResult:
                 "by_cause": [one.to_json() for one in self.by_cause()],
                 "aborted": {"total": self.aborted_rows, "by_cause": [one.to_json() for one in self.aborted_by_cause()]},
             },
+            "sources": dict(self.sources),
+            "news": [str(drift) for drift in self.news],
             "warnings": [problem.to_json() for problem in self.warnings],
             "problems": [problem.to_json() for problem in self.problems],
         }
@@ -226,9 +233,10 @@ def run(
             guarantee=compiled.delivery.given,
             plan_hash=plan.hash,
         )
+        news = drifts(found)
         found.ledger.begin_run(record)
         events.emit(RunStarted(plan.pipeline, record.run_id, plan.hash))
-        begun = _Begun(found, compiled, plan, record, events, faults, wanted)
+        begun = _Begun(found, compiled, plan, record, events, faults, wanted, news)
         try:
             epochs, error = _epochs(begun)
         except Exception:
@@ -261,6 +269,8 @@ def _result(
         failure.problems if failure is not None else (),
         tuple(entry for entry in kept if entry.status == "aborted"),
         failure,
+        begun.news,
+        seen_columns(begun.found),
     )
 
 
@@ -296,6 +306,7 @@ class _Begun:
     events: Events
     faults: Faults
     wanted: Wanted | None = None
+    news: Sequence[Drift] = ()
 
 
 def _epochs(begun: _Begun) -> tuple[Sequence[SealedEpoch], PenstockError | KeyboardInterrupt | None]:

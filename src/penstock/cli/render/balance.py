@@ -27,6 +27,8 @@ def balance_sheet(result: RunResult) -> Iterator[RenderableType]:
             "  nothing new  ",
             (f"{result.duration_ms / 1000:.1f} s, run {result.run_id}", "dim"),
         )
+    for item in result.news:
+        yield Text(f"new: {item}", style="yellow")
     for load in result.loads:
         yield _title(result, load)
         yield nodes_table(load.balance)

@@ -88,7 +88,8 @@ def _narrowed(name: str, explained: Explained) -> str:
         return ""
     facts = []
     if node.columns is not None and written is not None and written.schema is not None:
-        facts.append(f"{len(node.columns)} of {len(written.schema.names)} columns")
+        asked, named = len(node.columns), len(written.schema.names)
+        facts += [f"{asked} of {named} columns"] if asked < named else []
     if node.predicate is not None:
         facts.append(f"where {node.predicate.sql(dialect='duckdb')}")
     for item in explained.ranges:
