@@ -197,6 +197,32 @@ def test_a_commit_that_comes_late_finds_its_files_or_comes_to_nothing(
     assert Lake(tmp_path).left() == []
 
 
+@pytest.mark.parametrize("undone", [0, 1])
+def test_who_dies_while_tidying_up_leaves_the_files_that_are_committed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, undone: int
+) -> None:
+    """The marks of an attempt are taken away one by one; the clean-up of the same run comes right behind."""
+    real = Path.unlink
+    gone: list[str] = []
+
+    def unlink(self: Path, *, missing_ok: bool = False) -> None:
+        if self.name in ("open", "committing"):
+            if len(gone) == undone:
+                raise OSError("the disk is gone")
+            gone.append(self.name)
+        real(self, missing_ok=missing_ok)
+
+    with closing(Make(tmp_path)(never)) as sink:
+        monkeypatch.setattr(Path, "unlink", unlink)
+        deliver(sink, epoch(1), rows_of(1))
+        monkeypatch.undo()
+        assert len(gone) == undone
+        assert visible(tmp_path) == expected("append", 1)
+        sink.marker(SINK_ID)
+    assert visible(tmp_path) == expected("append", 1)
+    assert Lake(tmp_path).left() == []
+
+
 # ---------------------------------------------------------------- two of the same name
 
 RETRIES = {"commit.retry.num-retries": "4"}  # the library's default: the mutant

@@ -106,7 +106,8 @@ class Attempt:
         for path in self.folder.iterdir():
             if path.is_dir() and path.name not in kept:
                 shutil.rmtree(path)
-        for name in (_COMMITTING, _OPEN):
+        # In this order: an attempt that is open and names no commit was never committed, and is removed with its files.
+        for name in (_OPEN, _COMMITTING):
             (self.folder / name).unlink(missing_ok=True)
         sync_folder(self.folder)
         remove_empty(self.folder, self.root)
@@ -160,7 +161,8 @@ def left(root: Path, sink_id: SinkId) -> list[Attempt]:
 
 def _is_finished(folder: Path) -> bool:
     """Whether it holds files of a commit and nothing else; one that was begun and got no further holds nothing."""
-    return not (folder / _OPEN).exists() and any(folder.iterdir())
+    begun = (folder / _OPEN).exists() or (folder / _COMMITTING).exists()
+    return not begun and any(folder.iterdir())
 
 
 def _area(root: Path, sink_id: SinkId) -> Path:
