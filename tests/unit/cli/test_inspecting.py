@@ -234,7 +234,7 @@ def test_columns_that_nobody_asked_for_do_not_change_the_pipeline(
     (project / "data" / "days.csv").write_text("day,price,note\n2024-01-01,3,new\n", encoding="utf-8")
     found = penstock("plan", FILE, "--json").json
     assert (found["plan_hash"], before["news"]) == (before["plan_hash"], [])
-    assert found["news"] == ([] if contract else ['"raw": column "note" is new (string?)'])
+    assert found["news"] == ['"raw": column "note" is new (string?): left out (on_new_column: ignore)']
 
 
 def test_rules_of_a_schema_file_that_are_not_enforced_are_told(penstock: Callable[..., Said], project: Path) -> None:
