@@ -176,6 +176,22 @@ def small() -> Iterator[Case]:
         "penstock": ours(folder, emptied(folder, "out", ".penstock")),
     }
     yield Case("a run of 1,000 rows, whole process", 4.0, 2.0, "Python and DuckDB", commands)
+    commands |= {"penstock": _nothing_new(folder / "a.csv")}
+    yield Case("an incremental run with nothing new, whole process", 4.0, 2.5, "Python and DuckDB", commands)
+
+
+def _nothing_new(source: Path) -> Command:
+    folder = workplace("nothing-new", "")
+    shutil.copy2(source, folder / "a.csv")
+    (folder / "p.yml").write_text(
+        "pipeline: small\n"
+        "sources: {a: {type: csv, path: a.csv, incremental: files, schema: {columns: {k: int64, v: string}}}}\n"
+        "sinks: {one: {from: a, type: parquet, path: out, mode: append}}\n",
+        encoding="utf-8",
+    )
+    command = ours(folder)
+    subprocess.run(command.argv, cwd=folder, check=True)
+    return command
 
 
 # ---------------------------------------------------------------- delta
@@ -430,6 +446,32 @@ def _shell(act: str, url: str, source: str, *, table: str) -> None:
         (PROGRAMS / "floor_postgres.sh").read_text(encoding="utf-8").replace("\\\\copy target", f"\\\\copy {table}")
     )
     subprocess.run(["bash", "-c", program, "bash", act, url, source], check=True)
+
+
+# ---------------------------------------------------------------- epochs
+
+EPOCHS = 100
+
+
+def epochs() -> Iterator[tuple[str, Command]]:
+    """One epoch and many, over as many files of a row: what an epoch costs by itself. The floor does what makes an epoch
+    durable, in the same databases: a row for the plan, rows with a marker, a row for the seal.
+    """
+    folder = workplace("epochs", "")
+    (folder / "in").mkdir()
+    for number in range(EPOCHS):
+        (folder / "in" / f"{number:03}.csv").write_text(f"k,v\n{number},v{number}\n", encoding="utf-8")
+    source = '{type: csv, path: "in/*.csv", incremental: files, schema: {columns: {k: int64, v: string}}}'
+    sink = "{from: a, type: sqlite, path: out/out.db, table: t, mode: append}"
+    text = f"sources: {{a: {source}}}\nsinks: {{one: {sink}}}\n"
+    (folder / "p.yml").write_text(f"pipeline: one\n{text}", encoding="utf-8")
+    (folder / "many.yml").write_text(f"pipeline: many\n{text}run: {{epoch: {{rows: 1}}}}\n", encoding="utf-8")
+    clean = emptied(folder, "out", ".penstock")
+    floor = str(PROGRAMS / "floor_epochs.py")
+    yield "floor, one", Command(python(floor, "1"), folder, before=clean)
+    yield "floor, many", Command(python(floor, str(EPOCHS)), folder, before=clean)
+    yield "penstock, one", ours(folder, clean)
+    yield "penstock, many", Command(penstock("--quiet", "run", "many.yml"), folder, before=clean)
 
 
 # ---------------------------------------------------------------- memory

@@ -75,6 +75,19 @@ def measure(case: Case, repeats: int, *, peer_repeats: int) -> Result:
     return Result(case, {name: found for name, found in samples.items() if found}, failed)
 
 
+def medians(commands: Mapping[str, Command], repeats: int) -> dict[str, float]:
+    """Seconds of each, run in turns."""
+    found: dict[str, list[float]] = {name: [] for name in commands}
+    for _ in range(repeats):
+        for name, command in commands.items():
+            sample, words = once(command)
+            if sample is None:
+                raise SystemExit(f"{name} failed\n{words}")
+            found[name].append(sample.seconds)
+            print(f"  {name:42} {sample.seconds:8.2f} s", flush=True)
+    return {name: statistics.median(seconds) for name, seconds in found.items()}
+
+
 def once(command: Command) -> tuple[Sample | None, str]:
     """One process from its start to its end; peak memory is the process's own."""
     if command.before is not None:

@@ -87,11 +87,21 @@ def of_epoch(epoch: EpochRecord) -> Row:
         "fence": epoch.fence,
         "run_id": epoch.run_id,
         "plan_hash": epoch.plan_hash,
-        "ranges": [dataclasses.asdict(item) for item in epoch.ranges],
+        "ranges": [_of_range(item) for item in epoch.ranges],
         "planned_at": epoch.planned_at,
         "sinks": dict(epoch.sinks),
         "status": epoch.status.value,
         "sealed_at": epoch.sealed_at,
+    }
+
+
+def _of_range(item: Range) -> Row:
+    return {
+        "source": item.source,
+        "partition": item.partition,
+        "after": item.after,
+        "upto": item.upto,
+        "aside": item.aside,
     }
 
 

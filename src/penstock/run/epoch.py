@@ -149,7 +149,7 @@ class EpochRunner:
         number = 1 if last is None else last.number + (1 if last.sealed_at is not None else 0)
         attempt = uuid.uuid4().hex
         positions = around.ledger.positions(around.key, self._lease.incarnation)
-        held = self._held(positions.values())
+        held = self._held(positions.values(), last)
         self._check_goes_on(last, positions.values(), held)
         around.feeds.forget(_files(held))
         planned_at = around.clock.now()
@@ -187,9 +187,14 @@ class EpochRunner:
             return plan.series.each
         return tuple(self._around.sinks)
 
-    def _held(self, positions: Iterable[Position]) -> Mapping[str, Sequence[KeptRows]]:
-        """By node, what the earlier epochs of the series keep for the sinks that wait for its end, in their order."""
-        ledger, since = self._around.ledger, series.since(positions)
+    def _held(self, positions: Iterable[Position], epoch: EpochRecord | None) -> Mapping[str, Sequence[KeptRows]]:
+        """By node, what the earlier epochs of the series keep for the sinks that wait for its end, in their order; ``epoch``
+        is one of the series. Where no sink waits nothing is asked: it takes the longer, the more epochs there were.
+        """
+        plan, ledger, since = self._around.plan, self._around.ledger, series.since(positions)
+        is_of_plan = epoch is not None and epoch.plan_hash == plan.hash
+        if is_of_plan and plan.series is not None and set(plan.series.each) == set(self._around.sinks):
+            return {}
         found: dict[str, list[KeptRows]] = {}
         if since is not None:
             for record in ledger.sealed(self._around.key, self._lease.incarnation, since=since):
@@ -256,7 +261,7 @@ class EpochRunner:
         """The passes and commits of the sinks that lack the epoch."""
         around, record = self._around, progress.record
         goes_on = series.since(item.upto for item in record.ranges) is not None
-        held = self._held(item.after for item in record.ranges if item.after is not None)
+        held = self._held((item.after for item in record.ranges if item.after is not None), record)
         for stage in around.plan.passes:
             pending = tuple(name for name in stage.sinks if name in progress.lacking)
             passes = Passes(around, record, stage, held)
@@ -313,7 +318,7 @@ class EpochRunner:
             if own:
                 source.acknowledge(own)
         around.faults.reached("run.acknowledged")
-        around.feeds.forget(_files(self._held(item.upto for item in record.ranges)))
+        around.feeds.forget(_files(self._held((item.upto for item in record.ranges), record)))
         around.events.emit(EpochSealed(around.key.pipeline, record.number, *balance.totals(account.balance)))
         return SealedEpoch(dataclasses.replace(record, sealed_at=now), receipts, account)
 

@@ -141,8 +141,17 @@ class Listing:
                 hint=None if place.is_dir() else self._nearest(place),
                 about=("path",),
             )
-        found = (found_at(self.resolve(str(path)), path.relative_to(root).as_posix()) for path in paths)
+        self._check(paths)
+        found = (found_at(path, path.relative_to(root).as_posix()) for path in paths)
         return tuple(sorted(found, key=lambda item: item.name))
+
+    def _check(self, paths: Sequence[Path]) -> None:
+        """What was matched lies within the roots: each folder is looked at once, and of the files those that are links."""
+        for folder in {path.parent for path in paths}:
+            self.resolve(str(folder))
+        for path in paths:
+            if path.is_symlink():
+                self.resolve(str(path))
 
     def outline(self, files: Sequence[FoundFile], outline: Outline | None) -> None:
         """Nothing to do: they lie here."""
