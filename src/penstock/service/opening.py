@@ -208,12 +208,14 @@ class Opened:
 
     # ------------------------------------------------------------ compiling
 
-    def compile(self, *, may_read: bool = True) -> Compiled:
-        """Raises every problem so far and every one of compiling, in the worst class of theirs."""
+    def compile(self, *, may_read: bool = True, pipeline: Pipeline | None = None) -> Compiled:
+        """Raises every problem so far and every one of compiling, in the worst class of theirs. ``pipeline``: another one of
+        the same sources and sinks.
+        """
         errors = self._errors()
         for _ in range(_ROUNDS):
             try:
-                compiled = compile_pipeline(self.pipeline, self.facts, self.engine)
+                compiled = compile_pipeline(pipeline or self.pipeline, self.facts, self.engine)
             except FactsNeededError as needed:
                 if not may_read or errors:
                     raise needed.as_error() from None
