@@ -106,7 +106,28 @@ class Reconciled:
     @property
     def differences(self) -> int:
         """Keys that are not alike, and ought to be."""
-        return sum(total.keys for kind, total in self.totals.items() if kind is not Kind.NEWER)
+        return sum(self.counts().values())
+
+    def counts(self) -> Mapping[str, int]:
+        """Keys by what is wrong with them."""
+        return {kind.value: total.keys for kind, total in self.totals.items() if kind is not Kind.NEWER}
+
+    @property
+    def fails(self) -> bool:
+        """Whether a run ends with an error for it."""
+        return self.differences > 0 and self.on_difference == "fail"
+
+    def summary(self) -> dict[str, Any]:
+        """What the ledger remembers: no data."""
+        return {
+            "sink": self.sink,
+            "against": self.against,
+            "agrees": not self.differences,
+            "rows": {"source": self.source, "target": self.target},
+            "ranges": {"all": len(self.ranges), "differing": sum(1 for one in self.ranges if not one.agrees)},
+            "differences": {kind.value: total.keys for kind, total in self.totals.items()},
+            "on_difference": self.on_difference,
+        }
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -199,7 +220,7 @@ def reconcile_run(found: Opened, sink: str) -> Reconciled:
     """The same within a run, over the systems that it has opened. Errors as ``reconcile``."""
     asked = found.pipeline.sinks[sink].params.reconcile or Reconcile()
     compiled = found.compile(pipeline=reconciled_pipeline(found.pipeline, sink, asked))
-    return reconcile_sink(found, compiled, sink, asked)
+    return reconcile_sink(found, compiled, sink, asked, shows=False)
 
 
 def reconcile_sink(
@@ -210,8 +231,11 @@ def reconcile_sink(
     *,
     allow: Collection[str] = (),
     told: Callable[[str], None] = lambda _: None,
+    shows: bool = True,
 ) -> Reconciled:
-    """``compiled``: what ``reconciled_pipeline`` asks for. Errors as ``reconcile``."""
+    """``compiled``: what ``reconciled_pipeline`` asks for; ``shows``: whether keys are wanted, not their numbers alone. Errors
+    as ``reconcile``.
+    """
     check_reconcilable(compiled.written, compiled.pipeline, compiled.reduced, sink=sink, asked=asked)
     last, sealed = _sealed(found, sink)
     sides = _Sides.of(found, compiled, sink, asked, sealed)
@@ -232,7 +256,7 @@ def reconcile_sink(
             told("looking for newer rows")
             different = beside.without_newer(different, sides.expected("beyond", later))
         totals = beside.totals(different)
-        if totals:
+        if totals and shows:
             told("fetching the values that differ")
             examples = tuple(_examples(sides, beside, different, kinds=tuple(totals), hidden=hidden))
     return Reconciled(
