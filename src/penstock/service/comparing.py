@@ -92,9 +92,8 @@ class Beside:
         """At most so many, of about as many rows each; fewer where there are few keys."""
         bounds = self._bounds(number)
         sums: dict[tuple[int, str], Side] = {}
-        queries = [self._sums(side, bounds) for side in (SOURCE, TARGET)]
-        both = exp.Union(this=queries[0], expression=queries[1], distinct=False)
-        for row in asked(self.source.engine, (self.source, self.target), both, most=2 * (len(bounds) + 1)):
+        query = self._sums(bounds)
+        for row in asked(self.source.engine, (self.source, self.target), query, most=2 * (len(bounds) + 1)):
             checksum = f"{int(row['total']):x}-{row['parity']:x}"
             sums[row["range"], row["side"]] = Side(row["rows"], checksum)
         ends: list[tuple[str | None, ...] | None] = [None, *bounds, None]
@@ -127,20 +126,30 @@ class Beside:
     def _order(self) -> exp.Order:
         return exp.Order(expressions=[exp.Ordered(this=key, nulls_first=False) for key in self._keys])
 
-    def _sums(self, side: str, bounds: Sequence[tuple[str | None, ...]]) -> exp.Select:
-        """One row per range: how many rows, the sum of their fingerprints, and these xor-ed."""
-        number = exp.cast(column(FINGERPRINT), "hugeint")
+    def _sums(self, bounds: Sequence[tuple[str | None, ...]]) -> exp.Select:
+        """One row per range and side: how many rows, the sum of their fingerprints, and these xor-ed."""
+        number = exp.cast(column(FINGERPRINT), "hugeint", copy=False)
+        # Nothing is copied: the number of a range is a tree of as many cases as there are ranges.
         return (
             exp.select(
-                exp.alias_(self._range_of(bounds), "range"),
-                exp.alias_(exp.Literal.string(side), "side"),
-                exp.alias_(exp.Count(this=exp.Star()), "rows"),
-                exp.alias_(text_of(exp.Sum(this=number)), "total"),
-                exp.alias_(call("bit_xor", column(FINGERPRINT)), "parity"),
+                exp.alias_(self._range_of(bounds), "range", copy=False),
+                column("side"),
+                exp.alias_(exp.Count(this=exp.Star()), "rows", copy=False),
+                exp.alias_(text_of(exp.Sum(this=number)), "total", copy=False),
+                exp.alias_(call("bit_xor", column(FINGERPRINT)), "parity", copy=False),
+                copy=False,
             )
-            .from_(relation(side))
-            .group_by(exp.Literal.number(1))
+            .from_(self._both().subquery("both", copy=False), copy=False)
+            .group_by(exp.Literal.number(1), exp.Literal.number(2), copy=False)
         )
+
+    def _both(self) -> exp.Union:
+        """All rows, each with its ``side``."""
+        source, target = (
+            exp.select("*", exp.alias_(exp.Literal.string(side), "side")).from_(relation(side))
+            for side in (SOURCE, TARGET)
+        )
+        return exp.Union(this=source, expression=target, distinct=False)
 
     def _range_of(self, bounds: Sequence[tuple[str | None, ...]]) -> exp.Expr:
         """The number of a row's range, found by halving."""
@@ -166,24 +175,18 @@ class Beside:
         """The keys that are not alike, by looking into those of the ranges that differ."""
         bounds = [found.low for found in ranges[1:] if found.low is not None]
         wanted = [place for place, found in enumerate(ranges) if not found.agrees]
-        inside = exp.In(this=self._range_of(bounds), expressions=[exp.Literal.number(place) for place in wanted])
-        tagged: list[exp.Select] = []
-        for side in (SOURCE, TARGET):
-            number = exp.cast(column(FINGERPRINT), "hugeint")
-            nothing = exp.cast(exp.Literal.number(0), "hugeint")
-            select = exp.select(
-                *self._keys,
-                exp.alias_(exp.Literal.number(int(side == SOURCE)), "here"),
-                exp.alias_(exp.Literal.number(int(side == TARGET)), "there"),
-                exp.alias_(number if side == SOURCE else nothing, "one"),
-                exp.alias_(number.copy() if side == TARGET else nothing.copy(), "other"),
-            ).from_(relation(side))
-            tagged.append(select if len(wanted) == len(ranges) else select.where(inside))
-        both = exp.Union(this=tagged[0], expression=tagged[1], distinct=False)
-        source, target = (exp.Sum(this=column(name)) for name in ("here", "there"))
+        both = exp.select("*").from_(self._both().subquery("both", copy=False), copy=False)
+        if len(wanted) < len(ranges):
+            places = [exp.Literal.number(place) for place in wanted]
+            both.where(exp.In(this=self._range_of(bounds), expressions=places), copy=False)
+        is_source = exp.EQ(this=column("side"), expression=exp.Literal.string(SOURCE))
+        number = exp.cast(column(FINGERPRINT), "hugeint")
+        source = call("count_if", is_source)
+        target = exp.Sub(this=exp.Count(this=exp.Star()), expression=source.copy())
+        signed = exp.Case(ifs=[exp.If(this=is_source, true=number)], default=exp.Neg(this=number.copy()))
         differs = exp.or_(
             exp.NEQ(this=source.copy(), expression=target.copy()),
-            exp.NEQ(this=exp.Sum(this=column("one")), expression=exp.Sum(this=column("other"))),
+            exp.NEQ(this=exp.Sum(this=signed), expression=exp.Literal.number(0)),
         )
         query = (
             exp.select(
@@ -192,9 +195,9 @@ class Beside:
                 exp.alias_(exp.cast(target, "bigint"), TARGET),
                 exp.alias_(_kind(source, target), _KIND),
             )
-            .from_(both.subquery("both"))
-            .group_by(*self._keys)
-            .having(differs)
+            .from_(both.subquery("inside", copy=False), copy=False)
+            .group_by(*self._keys, copy=False)
+            .having(differs, copy=False)
         )
         return made_of((self.source, self.target), query, schema=self.schema, into=self.folder / "different.arrow")
 

@@ -391,7 +391,7 @@ class _Sides:
         try:
             return as_they_stand(graph, found.sources, sinks=found.sinks, scratch=self.folder, sealed=self.sealed)
         except PenstockError as error:
-            if error.code != "SRC-110":
+            if error.code != "SRC-110" or self.table in graph.nodes:
                 raise
             raise DataError(
                 "RUN-197",
