@@ -9,6 +9,7 @@ from random import SystemRandom
 from typing import TYPE_CHECKING, Any
 
 from penstock.compile.interval import check_interval
+from penstock.document.models import REJECTS
 from penstock.errors import PenstockError
 from penstock.events import RunEnded, RunStarted
 from penstock.ledger.api import Account, NodeBalance, RunRecord, RunStatus
@@ -103,7 +104,12 @@ class RunResult:
     @property
     def written(self) -> int:
         """Rows that the sinks took; a row that went to two of them counts twice."""
-        return sum(receipt.rows for epoch in self.epochs for receipt in epoch.receipts.values())
+        return sum(
+            receipt.rows
+            for epoch in self.epochs
+            for name, receipt in epoch.receipts.items()
+            if not name.startswith(REJECTS)
+        )
 
     @property
     def rejected(self) -> int:
@@ -375,6 +381,7 @@ def _surroundings(begun: _Begun) -> Surroundings:
         found.state,
         schemas,
         interval=found.request.interval,
+        rejected=found.rejects,
     )
     return replace(around, desk=RejectsDesk(found, compiled, around, begun.wanted))
 
