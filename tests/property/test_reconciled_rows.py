@@ -87,7 +87,7 @@ def _kinds(source: Sequence[Row], target: Sequence[Row], width: int) -> Counter[
 @given(source=_ROWS, more=_ROWS, lost=st.integers(0, 3), ranges=st.integers(1, 7))
 @settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
 def test_every_difference_is_found_and_nothing_else(
-    engine: DuckDBEngine, width: int, source: list[Row], more: list[Row], lost: int, ranges: int
+    engine: DuckDBEngine, *, width: int, source: list[Row], more: list[Row], lost: int, ranges: int
 ) -> None:
     target = [*source[lost:][::-1], *more[:2]]
     keys = KEYED[: min(width, 3)]

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from command_line import Said
-
     from penstock.testing.servers import PostgresServer
 
 # Of a key: nothing, no number, both zeros, a text that is long, one of emoji, one with a comma and a line end.
@@ -104,8 +103,8 @@ def in_duckdb() -> None:
 def in_delta() -> None:
     with duckdb.connect() as database:
         database.execute("set timezone = 'UTC'")
-        held = DeltaTable("out").to_pyarrow_table()
-        database.execute("create table t as select * from held")
+        database.register("held", DeltaTable("out").to_pyarrow_table())
+        database.execute("create table t as from held")
         for statement in DAMAGE:
             database.execute(statement)
         write_deltalake("out", database.sql("from t").to_arrow_table(), mode="overwrite")
