@@ -11,7 +11,9 @@ import duckdb
 import pytest
 from deltalake import DeltaTable, write_deltalake
 
+from penstock.cli.app import execute
 from penstock.errors import PenstockError
+from penstock.service.comparing import Beside
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -438,3 +440,38 @@ def test_an_epoch_that_is_not_finished_is_told(
     (found,) = penstock("reconcile", "pipelines/rows.yml", "--json").json["sinks"]
     assert [one["code"] for one in found["warnings"]] == [code]
     assert found["agrees"]  # what it has more is newer
+
+
+def test_in_the_midst_of_a_series_nothing_is_compared(
+    penstock: Callable[..., Said], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source("create table t(id integer, at integer, v text)", "insert into t values (1,1,'a'),(2,2,'b'),(3,3,'c')")
+    document(INCREMENTAL.replace("run: {", "run: {epoch: {rows: 1}, "))
+    monkeypatch.setenv("PENSTOCK_FAULTS", "run.before_commit@2=raise")
+    assert penstock("run", "pipelines/rows.yml").code != 0
+    monkeypatch.delenv("PENSTOCK_FAULTS")
+    assert penstock("reconcile", "pipelines/rows.yml", "--json").codes == ["RUN-192"]
+
+
+def test_a_run_that_commits_meanwhile_is_told(penstock: Callable[..., Said], monkeypatch: pytest.MonkeyPatch) -> None:
+    source("create table t(id integer, at integer, v text)", "insert into t values (1,1,'a')")
+    document(INCREMENTAL)
+    assert penstock("run", "pipelines/rows.yml").code == 0
+    ranges = Beside.ranges
+
+    def after_a_run(beside: Beside, number: int) -> Any:
+        monkeypatch.setattr(Beside, "ranges", ranges)
+        source("insert into t values (2,2,'b')")
+        assert execute(["run", "pipelines/rows.yml", "--quiet"]) == 0
+        return ranges(beside, number)
+
+    monkeypatch.setattr(Beside, "ranges", after_a_run)
+    assert "RUN-193" in penstock("reconcile", "pipelines/rows.yml").err
+
+
+def test_the_quality_report_tells_of_it(penstock: Callable[..., Said]) -> None:
+    loaded(penstock, SQLITE)
+    (found,) = penstock("quality", "pipelines/rows.yml", "--json").json["reconciled"]
+    assert (found["sink"], found["agrees"], found["rows"]) == ("out", True, {"source": 7, "target": 7})
+    for shown in ("text", "markdown", "html"):
+        assert "out against raw: all 7 rows alike" in penstock("quality", "pipelines/rows.yml", "--format", shown).out

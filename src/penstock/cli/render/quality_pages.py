@@ -39,6 +39,7 @@ def markdown(report: Quality) -> str:
     lines = [f"# Quality of {cell(report.pipeline)}: {per_cent(report.score)}", "", _subtitle(report), ""]
     if report.dimensions:
         lines += rows(("dimension", "score"), ((name, per_cent(score)) for name, score in report.dimensions.items()))
+    lines += ["", *(f"- {cell(str(one))}" for one in report.reconciled)] if report.reconciled else []
     for dataset in report.datasets:
         lines += ["", f"## {cell(dataset.name)}: {per_cent(dataset.score)}", ""]
         lines += rows(_TITLES, map(_cells, dataset.rules))
@@ -78,6 +79,7 @@ def html(report: Quality) -> str:
         f"<h1>Quality of {escape(report.pipeline)}</h1>",
         f'<p class="dim">{escape(_subtitle(report))} {_bars(report.history, "score of the last runs")}</p>',
         f'<ul class="scores">{items}</ul>',
+        *(f"<p class={'bad' if one.differences else 'good'}>{escape(str(one))}</p>" for one in report.reconciled),
         *map(_section, report.datasets),
         "</body></html>",
     ]
