@@ -126,7 +126,7 @@ def reconciled_pipeline(pipeline: Pipeline, sink: str, asked: Reconcile) -> Pipe
     use = pipeline.sinks[sink]
     if asked.against is not None:
         use = replace(use, inputs=(_located(asked.against, use.at),), contract=None, columns={}, rules=())
-    return only(replace(pipeline, sinks={**pipeline.sinks, sink: use}), (sink,))
+    return replace(only(replace(pipeline, sinks={**pipeline.sinks, sink: use}), (sink,)), rejects=None)
 
 
 def _located(name: str, at: Location) -> Located:

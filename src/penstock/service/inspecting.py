@@ -267,7 +267,7 @@ def looking_at(request: Request, name: str) -> Iterator[Look]:
         pipeline = part.loaded.pipeline
         own = node.partition(".")[0]
         if own in pipeline.names:
-            pipeline = only(pipeline, (own,))
+            pipeline = replace(only(pipeline, (own,)), rejects=None)
         with opened(request, replace(part.loaded, pipeline=pipeline)) as found:
             found.connect()
             graph = found.compile().written
