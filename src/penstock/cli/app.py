@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from penstock.cli import catalogue, inspecting, profiling, project, rejecting, remembering, running, testing
+from penstock.cli import (
+    catalogue,
+    inspecting,
+    profiling,
+    project,
+    reconciling,
+    rejecting,
+    remembering,
+    running,
+    testing,
+)
 from penstock.cli.arguments import arranged, refused, wants_json
 from penstock.cli.options import Globals, LogFormat, LogLevel, Told
 from penstock.cli.output import INTERRUPTED, interrupted, print_json, tell, write
@@ -26,7 +36,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _part in (project, inspecting, profiling, testing, running, remembering, rejecting, catalogue):
+for _part in (project, inspecting, profiling, testing, running, remembering, reconciling, rejecting, catalogue):
     _part.register(app)
 
 

@@ -12,6 +12,7 @@ from penstock.compile.facts import FactsNeededError, MissingFactError
 from penstock.compile.incremental import begin, partial
 from penstock.compile.merge_rules import reduce_to_keys
 from penstock.compile.query import read_query
+from penstock.compile.reconcile import unfit_to_reconcile
 from penstock.compile.rules import demand
 from penstock.compile.scope import Builder, StepScope, unknown_node
 from penstock.compile.series import held_node, series_of, waits
@@ -240,13 +241,14 @@ def _after(target: Schema | None, sent: Schema, *, evolves: bool) -> Schema:
 @dataclass(frozen=True, slots=True)
 class Built:
     """``series``: how epochs are cut from the load, None where the document asks for one, or it cannot be cut. ``scoped`` are
-    the nodes that are meant over the rows of one epoch.
+    the nodes that are meant over the rows of one epoch; of them ``reduced`` those that give a merge one row per key.
     """
 
     graph: Graph
     series: Series | None
     warnings: tuple[Problem, ...]
     scoped: frozenset[str]
+    reduced: frozenset[str]
 
 
 def build(pipeline: Pipeline, facts: Facts, engine: Engine) -> Built:
@@ -261,11 +263,11 @@ def build(pipeline: Pipeline, facts: Facts, engine: Engine) -> Built:
     if builder.requests:
         raise FactsNeededError(builder.requests)
     graph = Graph(tuple(builder.nodes.values()), dict(builder.outputs))
-    scoped = frozenset(work.scoped)
-    problems = tuple(partial(graph, pipeline, scoped))
+    scoped, reduced = frozenset(work.scoped), frozenset(work.reduced)
+    problems = (*partial(graph, pipeline, scoped), *unfit_to_reconcile(graph, pipeline, reduced))
     if problems:
         raise ConfigError.of(problems)
     series = series_of(graph, pipeline, work.reduced)
     if isinstance(series, Problem):
-        return Built(graph, None, (*builder.problems, series), scoped)
-    return Built(graph, series, tuple(builder.problems), scoped)
+        return Built(graph, None, (*builder.problems, series), scoped, reduced)
+    return Built(graph, series, tuple(builder.problems), scoped, reduced)

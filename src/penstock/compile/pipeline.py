@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class Compiled:
     """``written`` is the graph as the document says it, for lineage and previews; ``graph`` is what runs. ``scoped`` are the
-    nodes of which the document says that the rows of one epoch are meant.
+    nodes of which the document says that the rows of one epoch are meant; ``reduced`` are those among them that only give a
+    merge one row per key.
     """
 
     pipeline: Pipeline
@@ -39,6 +40,7 @@ class Compiled:
     warnings: tuple[Problem, ...] = ()
     series: Series | None = None
     scoped: frozenset[str] = frozenset()
+    reduced: frozenset[str] = frozenset()
 
 
 # Each takes a graph and gives one that means the same.
@@ -59,4 +61,5 @@ def compile_pipeline(pipeline: Pipeline, facts: Facts, engine: Engine, *, optimi
     for change in OPTIMISING if optimise else ():
         graph = change(graph, pipeline, facts)
     found = (*built.warnings, *warnings_of(written, pipeline))
-    return Compiled(pipeline, written, graph, delivery_of(pipeline, graph), found, built.series, built.scoped)
+    delivery = delivery_of(pipeline, graph)
+    return Compiled(pipeline, written, graph, delivery, found, built.series, built.scoped, built.reduced)

@@ -8,6 +8,7 @@ from pydantic import Field, WithJsonSchema
 
 from penstock.connectors.api import WriteMode
 from penstock.connectors.incremental import IncrementalParam
+from penstock.connectors.reconcile import Reconcile
 from penstock.fields import AlsoCalled, Located, Name, NullWord, Params
 
 Labels = Annotated[
@@ -70,6 +71,10 @@ class SinkParams(Params):
         default="fail", description="What happens when the rows' columns are not the target's."
     )
     rules: RulesParam
+    reconcile: Reconcile | None = Field(
+        default=None,
+        description="Each run compares what the target holds with its source anew, by count, checksum and key; {} as it is.",
+    )
     allow: list[str] = Field(default_factory=list, description="Labels that may flow into this sink.")
     allow_empty: bool = Field(default=False, description="Whether an empty input may overwrite the table.")
 

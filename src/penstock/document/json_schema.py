@@ -83,6 +83,7 @@ class _Builder:
         self._define("param", self._model(ParamSpec, "param"))
         self._define("source", self._components("sources"))
         self._define("sink", self._components("sinks"))
+        self._define("rejects", self._rejects())
         self._define("step", self._use("steps", BESIDE_A_STEP))
         self._define("rule", self._use("rules", BESIDE_A_RULE))
         self._define("connection", self._connection())
@@ -123,6 +124,16 @@ class _Builder:
             "required": ["type"],
             "properties": {"type": {"enum": [item.name for item in found], "description": "What it is."}},
             "allOf": [_when_type(item.name, reference(f"{group}.{item.name}")) for item in found],
+        }
+
+    def _rejects(self) -> SchemaPiece:
+        """Of a sink what is not about a node's rows; which settings those are, its own definition says."""
+        names = [item.name for item in self._group("sinks") if "append" in item.modes]
+        return {
+            "type": "object",
+            "required": ["type"],
+            "description": "Where rejected rows go besides the ledger's folder: a table, or a folder of files.",
+            "properties": {"type": {"enum": names, "description": "What it is, with the settings of such a sink."}},
         }
 
     def _component(self, descriptor: Descriptor) -> SchemaPiece:
@@ -214,6 +225,7 @@ def _pipeline() -> SchemaPiece:
             "sources": _map_of("source", "Where rows come from, by name."),
             "transforms": {**_map_of("step", "What is done with them, by name."), "additionalProperties": _transform()},
             "sinks": _map_of("sink", "Where rows go, by name."),
+            "rejects": _or_null(reference("rejects")),
             "run": _or_null(reference("run")),
             "tests": {
                 "type": ["array", "null"],

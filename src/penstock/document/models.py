@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from pydantic import Field, model_validator
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from penstock.registry import Descriptor
     from penstock.types import Schema
 
+# How the sink of rejects is called in the ledger and by its markers: no node can be named so.
+REJECTS: Final = "rejects-"
 Guarantee = Literal["exactly_once", "at_least_once", "at_most_once"]
 
 
@@ -191,6 +193,7 @@ class Pipeline:
     run: RunSettings
     description: str = ""
     tests: tuple[PipelineTest, ...] = ()
+    rejects: SinkUse | None = None  # where they go besides the ledger's own folder
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from penstock.document.components import Catalogue, Components, places_of
 from penstock.document.contracts import column_places, read_contract
-from penstock.document.models import Pipeline, RunSettings, SinkUse, SourceUse, Transform
+from penstock.document.models import REJECTS, Pipeline, RunSettings, SinkUse, SourceUse, Transform
 from penstock.document.pipeline_tests import PipelineTests
-from penstock.document.tree import Mapping, Scalar, Sequence, is_null, locate
+from penstock.document.tree import Entry, Mapping, Scalar, Sequence, is_null, locate
 from penstock.document.uses import UseReader
 from penstock.document.validation import Owner, located, unknown_keys, validate
 from penstock.errors import ConfigError, Problem, nearest
 from penstock.fields import Located
+from penstock.registry import Capability
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,8 +31,20 @@ if TYPE_CHECKING:
     from penstock.types import Schema
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
-_KEYS = ("pipeline", "description", "params", "sources", "transforms", "sinks", "run", "tests")
+_KEYS = ("pipeline", "description", "params", "sources", "transforms", "sinks", "rejects", "run", "tests")
 _TRANSFORM_KEYS = ("from", "steps", "sql", "schema", "rules", "scope", "labels", "description")
+# What is said of a node's rows, and rejected rows are no node's.
+_NOT_OF_REJECTS = (
+    "from",
+    "mode",
+    "keys",
+    "order_by",
+    "schema",
+    "rules",
+    "reconcile",
+    "on_schema_change",
+    "allow_empty",
+)
 __all__ = ["Catalogue", "Reading", "read"]
 
 Found = TypeVar("Found")
@@ -66,6 +81,7 @@ class _Reader(Components):
         sources = self.section(root, "sources", self.source)
         transforms = self.section(root, "transforms", self.transform)
         sinks = self.section(root, "sinks", self.sink)
+        rejects = self.rejects(root)
         tests = tuple(PipelineTests(self.problems).tests(self.given(root, "tests")))
         self.unique(root)
         if name is None or run is None:
@@ -79,6 +95,7 @@ class _Reader(Components):
             run=run,
             description=description,
             tests=tests,
+            rejects=rejects,
         )
 
     def description(self, node: Mapping) -> str:
@@ -172,6 +189,42 @@ class _Reader(Components):
         contract, columns = self.contract(node), column_places(node.get("schema"))
         inputs, rules = tuple(self.inputs(node)), self.rules(node)
         return SinkUse(name, at, descriptor, sink, inputs, contract, places_of(node), columns, rules)
+
+    def rejects(self, root: Mapping) -> SinkUse | None:
+        """``rejects:``, a sink that takes the rejected rows of every epoch. Its name holds what place it is: another place is
+        another sink, which begins with what is rejected from then on.
+        """
+        node = self.given(root, "rejects")
+        if node is None:
+            return None
+        if not isinstance(node, Mapping):
+            self.problem("DOC-203", '"rejects" is a map of settings', node.at)
+            return None
+        for name in _NOT_OF_REJECTS:
+            if name in node.entries:
+                self.problem(
+                    "DOC-430",
+                    f'"rejects" takes no "{name}"',
+                    node.entries[name].key.at,
+                    detail="Rejected rows are appended, in columns of their own.",
+                )
+        at = root.entries["rejects"].key.at
+        own = Entry(Scalar("from", "from", at), Scalar("rejects", "rejects", at))
+        read = self.component("sinks", "rejects", Mapping({**node.entries, "from": own}, node.at), at)
+        if read is None or any(name in node.entries for name in _NOT_OF_REJECTS):
+            return None
+        descriptor, params = read
+        if "append" not in descriptor.modes or Capability.ATOMIC_COMMIT not in descriptor.capabilities:
+            self.problem(
+                "DOC-431",
+                f"{descriptor.name} cannot take rejected rows: nothing would keep a row from coming twice",
+                locate(node, ("type",)),
+                hint="name a table, or a folder of files",
+            )
+            return None
+        place = json.dumps([descriptor.name, cast("SinkParams", params).model_dump(mode="json")], default=str)
+        name = f"{REJECTS}{hashlib.sha256(place.encode()).hexdigest()[:8]}"
+        return SinkUse(name, at, descriptor, cast("SinkParams", params), (), places=places_of(node))
 
     def component(self, group: Group, name: str, node: Mapping, at: Location) -> tuple[Descriptor, Params] | None:
         kind = node.get("type")

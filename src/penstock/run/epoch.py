@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from penstock.compile.series import is_held
 from penstock.connectors.api import Receipt, SinkId
+from penstock.engines.api import Pass, Unkept
 from penstock.errors import FatalError, InternalError, PenstockError, TransientError
 from penstock.events import (
     CommitUnclear,
@@ -18,6 +19,8 @@ from penstock.events import (
     EpochSealed,
     SinkCommitted,
 )
+from penstock.graph import Graph
+from penstock.graph.nodes import Read, Write
 from penstock.ledger.api import Account, EpochRecord, Seal
 from penstock.ledger.rejects import remove
 from penstock.run import balance, series
@@ -32,7 +35,7 @@ if TYPE_CHECKING:
 
     from penstock.connectors.api import EpochMarker, Position, Staged
     from penstock.ledger.api import KeptRows, Lease, Range, RejectFile
-    from penstock.run.surroundings import Surroundings
+    from penstock.run.surroundings import RejectsTarget, Surroundings
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +81,7 @@ class EpochRunner:
         """Reads the markers of all sinks. Raises FatalError RUN-110, RUN-111."""
         around = self._around
         sealed = around.ledger.committed(around.key, self._lease.incarnation)
-        markers = {name: self._marker(name) for name, sink in around.sinks.items() if sink.remembers}
+        markers = {name: self._marker(name) for name, sink in around.every_sink.items() if sink.remembers}
         last = around.ledger.last_epoch(around.key, self._lease.incarnation)
         # A replay has a plan of its own, which whoever finishes it makes again.
         own = last is not None and replay_of(last.ranges) is None
@@ -127,7 +130,7 @@ class EpochRunner:
         for name in progress.lacking:
             marker = self._marker(name)
             if marker is not None and marker.epoch == record.sinks[name]:
-                progress.receipts[name] = marker.receipt or _plain_receipt(_sent(progress.account, name))
+                progress.receipts[name] = marker.receipt or _plain_receipt(self._sent(progress.account, name))
                 found.append(name)
         again = dataclasses.replace(record, attempt=uuid.uuid4().hex, fence=self._lease.fence, run_id=around.run_id)
         around.ledger.retry_epoch(again)
@@ -137,7 +140,7 @@ class EpochRunner:
 
     def _marker(self, name: str) -> EpochMarker | None:
         with self._around.at_sink(name):
-            return self._around.sinks[name].marker(self._sink_id(name))
+            return self._around.every_sink[name].marker(self._sink_id(name))
 
     # ------------------------------------------------------------ planning
 
@@ -184,8 +187,9 @@ class EpochRunner:
         """The sinks that an epoch over these ranges fills: in the midst of a series those alone that need not wait."""
         plan = self._around.plan
         if plan.series is not None and series.since(item.upto for item in ranges) is not None:
-            return plan.series.each
-        return tuple(self._around.sinks)
+            beside = (name for name in self._around.every_sink if name not in self._around.sinks)
+            return (*plan.series.each, *beside)
+        return tuple(self._around.every_sink)
 
     def _held(self, positions: Iterable[Position], epoch: EpochRecord | None) -> Mapping[str, Sequence[KeptRows]]:
         """By node, what the earlier epochs of the series keep for the sinks that wait for its end, in their order; ``epoch``
@@ -278,6 +282,27 @@ class EpochRunner:
             for name in pending:
                 progress.receipts[name] = self._commit(name, record, staged[name])
                 self._told(progress, name)
+        if around.rejected is not None and around.rejected.name in progress.lacking:
+            self._hand_over_rejects(progress, around.rejected)
+
+    def _hand_over_rejects(self, progress: _Progress, target: RejectsTarget) -> None:
+        """What every pass rejected, when it is all known: the same rows whenever it is done again, for their files are durable
+        and indexed in the account of the attempt.
+        """
+        around, record = self._around, progress.record
+        rows = target.rows(record, progress.account.rejects)
+        read = Read(target.name, source=target.name, schema=rows.schema)
+        write = Write(f"{target.name}.write", input=read.id, sink=target.name, schema=rows.schema)
+        with around.at_sink(target.name):
+            target.sink.prepare(rows.schema)
+            staged = around.engine.run(
+                Pass(Graph((read, write))),
+                inputs={read.id: [rows]},
+                outputs={target.name: lambda: target.sink.writer(around.epoch(target.name, record), rows.schema)},
+                rejects=Unkept(),
+            ).staged[target.name]
+        progress.receipts[target.name] = self._commit(target.name, record, staged)
+        self._told(progress, target.name)
 
     def _account(self, progress: _Progress, done: Account) -> None:
         """What a pass did is durable before anything is done with it."""
@@ -294,7 +319,7 @@ class EpochRunner:
         around.faults.reached("run.before_commit")
         try:
             with around.at_sink(name):
-                receipt = around.sinks[name].commit(around.epoch(name, record), staged)
+                receipt = around.every_sink[name].commit(around.epoch(name, record), staged)
             around.faults.reached("run.committed")
         except TransientError as error:
             around.events.emit(CommitUnclear(name, record.number, error.code))
@@ -304,7 +329,7 @@ class EpochRunner:
     def _told(self, progress: _Progress, name: str) -> None:
         """Raises FatalError RUN-121."""
         receipt = progress.receipts[name]
-        balance.check_receipt(name, sent=_sent(progress.account, name), receipt=receipt)
+        balance.check_receipt(name, sent=self._sent(progress.account, name), receipt=receipt)
         self._around.events.emit(SinkCommitted(name, progress.record.number, receipt.rows, receipt.version))
 
     def _seal(self, record: EpochRecord, receipts: Mapping[str, Receipt], account: Account) -> SealedEpoch:
@@ -331,6 +356,11 @@ class EpochRunner:
         again = superseded(around.plan.graph, record.ranges) if before else frozenset()
         return dataclasses.replace(seal, superseded=sorted(before & again))
 
+    def _sent(self, account: Account, sink: str) -> int:
+        if sink not in self._around.sinks:
+            return sum(file.rows for file in account.rejects)
+        return next((entry.out for entry in account.balance if entry.node == sink), 0)
+
     def _sink_id(self, name: str) -> SinkId:
         return self._around.sink_id(name, self._lease.incarnation)
 
@@ -345,10 +375,6 @@ def _of(source: str, record: EpochRecord) -> Iterator[Range]:
 
 def _files(held: Mapping[str, Sequence[KeptRows]]) -> Iterator[KeptRows]:
     return (rows for files in held.values() for rows in files)
-
-
-def _sent(account: Account, sink: str) -> int:
-    return next((entry.out for entry in account.balance if entry.node == sink), 0)
 
 
 def _plain_receipt(rows: int) -> Receipt:

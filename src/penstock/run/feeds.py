@@ -20,12 +20,13 @@ from penstock.events import SourceSpooled, SpoolMoved, SpoolStarted
 from penstock.graph import Graph
 from penstock.graph.moment import at_moment
 from penstock.graph.nodes import Read, Write
-from penstock.graph.span import Interval, Mark, bounds, within
+from penstock.graph.span import Interval, Mark, bounds, condition, within
 from penstock.ledger.api import KeptRows, Range, RejectFile
 from penstock.ledger.state import writing_state
 from penstock.run import balance, series
 from penstock.run.cursors import mark_of, newest, position_of
 from penstock.run.kept import KeptWriter, kept_rows, nothing_of, rejects_of, rows_of
+from penstock.trees import call
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -289,19 +290,62 @@ class Feeds:
 
 
 def as_they_stand(
-    graph: Graph, sources: Mapping[str, Source], *, sinks: Mapping[str, Sink], scratch: Path
+    graph: Graph,
+    sources: Mapping[str, Source],
+    *,
+    sinks: Mapping[str, Sink],
+    scratch: Path,
+    sealed: Mapping[tuple[str, str], Position] | None = None,
 ) -> Mapping[str, Sequence[Rows]]:
     """By node id, what the sources and the sinks' tables hold now: for reads outside of a run, which no epoch records and
     nothing reads again. What has to be fetched first is fetched into ``scratch``.
+
+    ``sealed``: positions by (source, partition), to which files and tables with versions are read that are incremental; one
+    with a cursor is read whole, since its range is a condition on its rows (``graph.span``).
     """
     found: dict[str, Sequence[Rows]] = {node.id: _table_rows(node, sinks[node.sink]) for node in graph.tables}
     for node in graph.reads:
         source = sources[node.source]
-        found[node.id] = [
-            source.scan(ScanRequest(part, None, _end(source, part, scratch), node.columns, node.predicate))
+        ends = {
+            part: _sealed_end(sealed, node, part)
+            if sealed is not None and node.incremental and node.cursor is None
+            else _end(source, part, scratch)
             for part in source.partitions()
+        }
+        rows = [
+            source.scan(ScanRequest(part, None, end, node.columns, node.predicate))
+            for part, end in ends.items()
+            if end is not None
         ]
+        found[node.id] = rows or [nothing_of(node)]
     return found
+
+
+def _sealed_end(sealed: Mapping[tuple[str, str], Position], node: Read, part: Partition) -> Position | None:
+    position = sealed.get((node.source, part.id))
+    return series.own_of(position) if position is not None else None
+
+
+def beyond_sealed(graph: Graph, sealed: Mapping[tuple[str, str], Position]) -> Mapping[str, exp.Expr]:
+    """By the node of a range, the condition of the rows that no epoch has taken yet."""
+    found: dict[str, exp.Expr] = {}
+    for node, taken in _taken(graph, sealed):
+        every = condition(node, None, None)
+        found[node.range] = exp.and_(every, exp.Not(this=call("coalesce", taken, exp.false())))
+    return found
+
+
+def up_to_sealed(graph: Graph, sealed: Mapping[tuple[str, str], Position]) -> Mapping[str, exp.Expr]:
+    """By the node of a range, the condition of the rows that epochs have taken."""
+    return {node.range: taken for node, taken in _taken(graph, sealed)}
+
+
+def _taken(graph: Graph, sealed: Mapping[tuple[str, str], Position]) -> Iterator[tuple[Read, exp.Expr]]:
+    for node in graph.reads:
+        if node.cursor is not None:
+            marks = [mark_of(node, position) for (name, _), position in sealed.items() if name == node.source]
+            parts = [within(node, None, mark) for mark in marks]
+            yield node, exp.or_(*parts) if parts else exp.false()
 
 
 @contextmanager

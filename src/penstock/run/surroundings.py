@@ -13,17 +13,18 @@ from penstock.errors import PenstockError, TransientError
 from penstock.events import AttemptFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
     from random import Random
 
     from penstock.clock import Clock
-    from penstock.connectors.api import Sink, Source
+    from penstock.connectors.api import Batches, Sink, Source
     from penstock.engines.api import Engine
+    from penstock.errors import Location
     from penstock.events import Events
     from penstock.faults.points import Faults
     from penstock.graph.span import Interval
-    from penstock.ledger.api import EpochRecord, Ledger, PipelineKey
+    from penstock.ledger.api import EpochRecord, Ledger, PipelineKey, RejectFile
     from penstock.plan.stages import Plan
     from penstock.run.feeds import Feeds
     from penstock.run.replays import Replay
@@ -43,6 +44,30 @@ class Desk(Protocol):
 
     def again(self, replay: Replay) -> Surroundings:
         """Of a replay that an earlier run began, over the same rows."""
+        ...
+
+
+class RejectsTarget(Protocol):
+    """A sink that gets the rejected rows of each epoch, in its commit of that epoch: they are in the ledger's folder first,
+    and stay there.
+    """
+
+    @property
+    def name(self) -> str:
+        """By which the ledger and its marker know it."""
+        ...
+
+    @property
+    def sink(self) -> Sink: ...
+
+    @property
+    def at(self) -> Location | None: ...
+
+    @property
+    def places(self) -> Mapping[str, Location]: ...
+
+    def rows(self, record: EpochRecord, files: Sequence[RejectFile]) -> Batches:
+        """One per rejected record. Raises DataError LED-120 where a file is gone or altered."""
         ...
 
 
@@ -67,6 +92,12 @@ class Surroundings:
     retry: RetryPolicy = RETRY
     interval: Interval | None = None  # of the cursors: what is read again
     desk: Desk | None = None
+    rejected: RejectsTarget | None = None
+
+    @property
+    def every_sink(self) -> Mapping[str, Sink]:
+        """Those of the plan, and the one that gets its rejects."""
+        return self.sinks if self.rejected is None else {**self.sinks, self.rejected.name: self.rejected.sink}
 
     def sink_id(self, name: str, incarnation: str) -> SinkId:
         return SinkId(self.key.project, self.key.environment, self.key.pipeline, name, incarnation)
@@ -82,6 +113,9 @@ class Surroundings:
         try:
             yield
         except PenstockError as error:
+            if self.rejected is not None and name == self.rejected.name:
+                error.placed(self.rejected.at, self.rejected.places)
+                raise
             (write,) = (node for node in self.plan.graph.writes if node.sink == name)
             error.placed(write.at, write.places)
             raise

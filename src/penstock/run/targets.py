@@ -22,9 +22,9 @@ def check_targets(around: Surroundings, lease: Lease, situation: Situation) -> N
     """
     sealed = around.ledger.committed(around.key, lease.incarnation)
     commits, replacing = around.plan.commits, around.ledger.replacing(around.key)
-    for name, sink in around.sinks.items():
+    for name, sink in around.every_sink.items():
         committed = name in situation.committed
-        if not committed and commits[name].mode == WriteMode.OVERWRITE:
+        if not committed and name in commits and commits[name].mode == WriteMode.OVERWRITE:
             continue
         if committed or name in sealed:
             _check_there(name, sink.missing())
@@ -44,7 +44,7 @@ def _check_there(name: str, gone: str | None) -> None:
 
 def _check_known(around: Surroundings, sink_id: SinkId) -> None:
     """A marker of a history that the ledger never had: another ledger filled the sink, or this one was lost."""
-    found = around.sinks[sink_id.sink].incarnations(sink_id)
+    found = around.every_sink[sink_id.sink].incarnations(sink_id)
     unknown = [other for other in sorted(found) if around.ledger.last_epoch(around.key, other) is None]
     if unknown:
         raise FatalError(

@@ -169,8 +169,8 @@ def planned(found: Opened, compiled: Compiled, replay: Replay) -> tuple[Plan, Ma
 def warnings_of(pipeline: Pipeline, sinks: Iterable[str]) -> Iterator[Problem]:
     """RUN-142 for each of the sinks in which an old row may replace a newer one."""
     for name in sinks:
-        use = pipeline.sinks[name]
-        if use.params.mode == "merge" and not use.params.order_by:
+        use = pipeline.sinks.get(name)
+        if use is not None and use.params.mode == "merge" and not use.params.order_by:
             yield Problem(
                 "RUN-142",
                 f'the sink "{name}" does not say which row of a key is newer',

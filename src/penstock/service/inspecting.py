@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from penstock.compile.pipeline import Compiled
+    from penstock.document.models import Pipeline
     from penstock.graph import Graph, Node
     from penstock.ledger.api import EpochRecord
     from penstock.plan.stages import Plan
@@ -101,6 +102,7 @@ class Explained:
                 for name, commit in self.plan.commits.items()
             },
             "series": _series_json(self.plan),
+            "rejects": _rejects_json(self.compiled.pipeline),
             "last_epoch": self.last.number if self.last is not None else None,
             "news": list(self.news),
             "warnings": [problem.to_json() for problem in self.plan.warnings],
@@ -143,6 +145,12 @@ def _news(found: Opened, last: EpochRecord | None, made: Plan) -> list[str]:
     if last is not None and replay_of(last.ranges) is None and last.plan_hash != made.hash:
         news.append("the pipeline has changed since its last run")
     return [*news, *map(str, drifts(found))]
+
+
+def _rejects_json(pipeline: Pipeline) -> dict[str, str] | None:
+    if pipeline.rejects is None:
+        return None
+    return {"type": pipeline.rejects.descriptor.name, "sink": pipeline.rejects.name}
 
 
 def _series_json(made: Plan) -> dict[str, Any] | None:
@@ -259,7 +267,7 @@ def looking_at(request: Request, name: str) -> Iterator[Look]:
         pipeline = part.loaded.pipeline
         own = node.partition(".")[0]
         if own in pipeline.names:
-            pipeline = only(pipeline, (own,))
+            pipeline = replace(only(pipeline, (own,)), rejects=None)
         with opened(request, replace(part.loaded, pipeline=pipeline)) as found:
             found.connect()
             graph = found.compile().written

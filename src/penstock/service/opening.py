@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -19,6 +20,7 @@ from penstock.ledger.api import PipelineKey
 from penstock.plan.make import make_plan
 from penstock.run.feeds import as_they_stand
 from penstock.service.ledgers import find_ledger, open_ledger
+from penstock.service.rejects_table import SCHEMA, RejectsTable
 from penstock.service.scratch import scratch_folder
 from penstock.service.targets import collisions, is_local
 
@@ -51,6 +53,7 @@ class Opened:
     scratch: Path
     sources: dict[str, Source] = field(default_factory=dict)
     sinks: dict[str, Sink] = field(default_factory=dict)
+    rejects: RejectsTable | None = None  # where rejected rows go besides the ledger's folder
     facts: Facts = field(default_factory=Facts)
     problems: list[Problem] = field(default_factory=list)
     offline: bool = False  # whether only what lies in local files is asked
@@ -110,6 +113,13 @@ class Opened:
             with self._noted(sink_use):
                 self.sinks[name] = sink_use.descriptor.make(self._sink_params(sink_use), self._context(sink_use))
                 targets[name] = self.sinks[name].describe() if is_local(sink_use) or not offline else None
+        rejects_use = self.pipeline.rejects
+        if rejects_use is not None and (is_local(rejects_use) or not offline):
+            with self._noted(rejects_use):
+                context = replace(self._context(rejects_use), refreshes=False)
+                made = rejects_use.descriptor.make(rejects_use.params, context)
+                self.rejects = RejectsTable(rejects_use, made, self.state, context.allowance)
+                made.preview(SCHEMA)
         self.problems.extend(collisions(self.pipeline, self.loaded.paths.resolve))
         self.facts = Facts(columns, targets, self.replaces, recorded, self._takes)
 
@@ -208,12 +218,14 @@ class Opened:
 
     # ------------------------------------------------------------ compiling
 
-    def compile(self, *, may_read: bool = True) -> Compiled:
-        """Raises every problem so far and every one of compiling, in the worst class of theirs."""
+    def compile(self, *, may_read: bool = True, pipeline: Pipeline | None = None) -> Compiled:
+        """Raises every problem so far and every one of compiling, in the worst class of theirs. ``pipeline``: another one of
+        the same sources and sinks.
+        """
         errors = self._errors()
         for _ in range(_ROUNDS):
             try:
-                compiled = compile_pipeline(self.pipeline, self.facts, self.engine)
+                compiled = compile_pipeline(pipeline or self.pipeline, self.facts, self.engine)
             except FactsNeededError as needed:
                 if not may_read or errors:
                     raise needed.as_error() from None
@@ -253,10 +265,14 @@ class Opened:
 
     def plan(self) -> tuple[Compiled, Plan]:
         compiled = self.compile()
-        return compiled, make_plan(compiled, self.changes(compiled))
+        made = make_plan(compiled, self.changes(compiled))
+        if self.rejects is not None:  # an epoch that it lacks is finished with it, or not at all
+            made = replace(made, hash=hashlib.sha256(f"{made.hash} {self.rejects.name}".encode()).hexdigest())
+        return compiled, made
 
     def close(self) -> None:
         made: list[Source | Sink] = [*self.sources.values(), *self.sinks.values()]
+        made += [self.rejects.sink] if self.rejects is not None else []
         for thing in made:
             with suppress(PenstockError):
                 thing.close()

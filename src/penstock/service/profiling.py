@@ -11,20 +11,17 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
-from penstock.engines.api import Pass, Unkept
 from penstock.errors import ConfigError
 from penstock.graph import Graph
 from penstock.graph.moment import at_moment
-from penstock.graph.nodes import Aggregate, Column, Read, Write
-from penstock.run import balance
-from penstock.run.kept import KeptWriter, kept_rows, rows_of
+from penstock.graph.nodes import Aggregate, Column
 from penstock.service.advising import Advice, advised
+from penstock.service.copied import Copied
 from penstock.service.given import without_ends
 from penstock.service.inspecting import looking_at
 from penstock.service.masking import hidden_columns
 from penstock.service.measures import BINS, QUANTILES, Measured, correlation
 from penstock.service.scratch import scratch_folder
-from penstock.types.arrow import to_arrow
 from penstock.types.logical import DATE
 
 if TYPE_CHECKING:
@@ -32,9 +29,7 @@ if TYPE_CHECKING:
 
     from sqlglot import exp
 
-    from penstock.connectors.api import Rows
     from penstock.document.models import Pipeline, SinkUse, SourceUse, Transform
-    from penstock.engines.api import Engine
     from penstock.service.inspecting import Look
     from penstock.service.request import Request
 
@@ -219,32 +214,21 @@ def _parts(measured: Sequence[Measured]) -> Iterator[Sequence[Measured]]:
 class _Copy:
     """The node's rows as they were read once."""
 
-    engine: Engine
-    read: Read
-    parts: Sequence[Rows]
-    rows: int
-    rejected: Mapping[str, int]
+    copied: Copied
 
     @classmethod
     def of(cls, look: Look, moment: datetime) -> _Copy:
-        folder, path = look.found.scratch, look.found.scratch / "profiled.arrow"
-        write = Write(f"{look.node}:copy", input=look.node, sink=_ROWS, schema=look.schema)
-        graph = at_moment(Graph((*without_ends(look.graph).nodes, write)), moment)
-        outcome = look.found.engine.run(
-            Pass(graph),
-            inputs=look.found.inputs(look.graph),
-            outputs={_ROWS: lambda: KeptWriter(path, to_arrow(look.schema))},
-            rejects=Unkept(),
-        )
-        entries = balance.account(graph, outcome.counts)
-        read = Read(_ROWS, source=_ROWS, schema=look.schema)
-        return cls(
-            look.found.engine,
-            read,
-            [rows_of(folder, read, kept_rows(folder, path))],
-            sum(staged.rows for staged in outcome.staged[_ROWS]),
-            {entry.node: entry.rejected for entry in entries if entry.rejected},
-        )
+        graph = at_moment(without_ends(look.graph), moment)
+        inputs, into = look.found.inputs(look.graph), look.found.scratch / f"{_ROWS}.arrow"
+        return cls(Copied.of(look.found.engine, graph, look.node, inputs, schema=look.schema, into=into))
+
+    @property
+    def rows(self) -> int:
+        return self.copied.rows
+
+    @property
+    def rejected(self) -> Mapping[str, int]:
+        return self.copied.rejected
 
     def ask(self, measures: Mapping[str, exp.Expr]) -> dict[str, Any]:
         """One value per aggregate, by name."""
@@ -252,7 +236,8 @@ class _Copy:
             return {}
         columns = tuple(Column(name, value) for name, value in measures.items())
         node = Aggregate("measures", input=_ROWS, by=(), measures=columns)
-        table = self.engine.sample(Graph((self.read, node)), node.id, {_ROWS: self.parts}, 1).table
+        graph, parts = Graph((self.copied.read, node)), {_ROWS: self.copied.parts}
+        table = self.copied.engine.sample(graph, node.id, parts, 1).table
         return {name: table.column(name)[0].as_py() for name in measures}
 
 

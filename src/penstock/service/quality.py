@@ -27,7 +27,7 @@ _REMEMBERED: Final = 200  # epochs that are looked at
 _SHOWN: Final = 20  # runs of the history
 _DIMENSIONS: Final = get_args(Dimension)
 
-__all__ = ["Dataset", "Quality", "RuleScore", "quality"]
+__all__ = ["Alike", "Dataset", "Quality", "RuleScore", "quality"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +67,42 @@ class Dataset:
 
 
 @dataclass(frozen=True, slots=True)
+class Alike:
+    """A sink whose table the run compared with its source: keys that differ, by what is wrong with them."""
+
+    sink: str
+    against: str
+    rows: Mapping[str, int]
+    differences: Mapping[str, int]
+
+    @classmethod
+    def of(cls, told: Mapping[str, Any]) -> Alike:
+        """Of what a run's summary says."""
+        differences = {kind: keys for kind, keys in told["differences"].items() if kind != "newer"}
+        return cls(told["sink"], told["against"], told["rows"], differences)
+
+    def __str__(self) -> str:
+        """``out against raw: all 7 rows alike``."""
+        kinds = ", ".join(f"{keys:,} {kind}" for kind, keys in self.differences.items())
+        found = f"{kinds} of {self.rows['source']:,}" if kinds else f"all {self.rows['source']:,} rows alike"
+        return f"{self.sink} against {self.against}: {found}"
+
+    def to_json(self) -> dict[str, Any]:
+        return {**asdict(self), "agrees": not self.differences}
+
+
+@dataclass(frozen=True, slots=True)
 class Quality:
-    """The report of one run, sealed at ``at``. ``history`` are the scores of runs, oldest first, this one the last."""
+    """The report of one run, sealed at ``at``. ``history`` are the scores of runs, oldest first, this one the last;
+    ``reconciled`` are its sinks that say ``reconcile:``.
+    """
 
     pipeline: str
     run_id: str
     at: datetime
     datasets: tuple[Dataset, ...]
     history: tuple[float, ...] = ()
+    reconciled: tuple[Alike, ...] = ()
 
     @property
     def rules(self) -> tuple[RuleScore, ...]:
@@ -105,6 +133,7 @@ class Quality:
                 }
                 for dataset in self.datasets
             ],
+            "reconciled": [one.to_json() for one in self.reconciled],
         }
 
 
@@ -162,7 +191,13 @@ def _report(ledger: Ledger, key: PipelineKey, run_id: str | None) -> Quality:
         last.sealed_at or last.planned_at,
         shown,
         tuple(score for score in means if score is not None),
+        tuple(map(Alike.of, _summary(ledger, asked).get("reconciled", ()))),
     )
+
+
+def _summary(ledger: Ledger, run_id: str) -> Mapping[str, Any]:
+    """What the run printed; nothing of one that goes on, or was killed."""
+    return next((run.summary for run in ledger.runs_beginning(run_id, limit=1)), {})
 
 
 def _datasets(epochs: Sequence[Sequence[NodeBalance]]) -> dict[str, list[RuleScore]]:

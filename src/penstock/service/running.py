@@ -9,6 +9,7 @@ from random import SystemRandom
 from typing import TYPE_CHECKING, Any
 
 from penstock.compile.interval import check_interval
+from penstock.document.models import REJECTS
 from penstock.errors import PenstockError
 from penstock.events import RunEnded, RunStarted
 from penstock.ledger.api import Account, NodeBalance, RunRecord, RunStatus
@@ -23,6 +24,7 @@ from penstock.service.desk import RejectsDesk
 from penstock.service.drift import drifts, seen_columns
 from penstock.service.noted import warnings_of_rules
 from penstock.service.opening import opened
+from penstock.service.reconciling_runs import Compared, reconcile_committed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from penstock.service.desk import Wanted
     from penstock.service.drift import Drift
     from penstock.service.opening import Opened
+    from penstock.service.reconciling import Reconciled
     from penstock.service.request import Request
 
 
@@ -73,7 +76,7 @@ class RunResult:
 
     ``news``: what is other in the sources' columns than what was seen before; ``sources``: the columns that they have.
     ``pipeline`` and ``run_id`` are None where the document could not be read, ``engine`` and ``guarantee`` where it
-    could not be planned.
+    could not be planned. ``reconciled`` has the sinks that were compared once their rows were committed.
     """
 
     pipeline: str | None
@@ -90,6 +93,7 @@ class RunResult:
     error: PenstockError | None = field(default=None, compare=False)
     news: Sequence[Drift] = ()
     sources: Mapping[str, Any] = field(default_factory=dict)
+    reconciled: Sequence[Reconciled] = ()
 
     @property
     def read(self) -> int:
@@ -100,7 +104,12 @@ class RunResult:
     @property
     def written(self) -> int:
         """Rows that the sinks took; a row that went to two of them counts twice."""
-        return sum(receipt.rows for epoch in self.epochs for receipt in epoch.receipts.values())
+        return sum(
+            receipt.rows
+            for epoch in self.epochs
+            for name, receipt in epoch.receipts.items()
+            if not name.startswith(REJECTS)
+        )
 
     @property
     def rejected(self) -> int:
@@ -146,6 +155,7 @@ class RunResult:
             },
             "sources": dict(self.sources),
             "news": [str(drift) for drift in self.news],
+            "reconciled": [one.summary() for one in self.reconciled],
             "warnings": [problem.to_json() for problem in self.warnings],
             "problems": [problem.to_json() for problem in self.problems],
         }
@@ -242,7 +252,10 @@ def run(
         except Exception:
             found.ledger.end_run(replace(record, status=RunStatus.FAILED, ended_at=request.clock.now()))
             raise
-        result = _result(begun, epochs, error=error, duration_ms=round((request.clock.monotonic() - begun_at) * 1000))
+        compared = reconcile_committed(found, epochs) if error is None else Compared()
+        result = _result(
+            begun, epochs, compared, error=error, duration_ms=round((request.clock.monotonic() - begun_at) * 1000)
+        )
         ended = replace(record, status=result.status, ended_at=request.clock.now(), summary=result.to_json())
         found.ledger.end_run(ended)
         events.emit(RunEnded(plan.pipeline, record.run_id, result.status.value, result.duration_ms / 1000))
@@ -250,12 +263,19 @@ def run(
 
 
 def _result(
-    begun: _Begun, epochs: Sequence[SealedEpoch], *, error: PenstockError | KeyboardInterrupt | None, duration_ms: int
+    begun: _Begun,
+    epochs: Sequence[SealedEpoch],
+    compared: Compared,
+    *,
+    error: PenstockError | KeyboardInterrupt | None,
+    duration_ms: int,
 ) -> RunResult:
-    record, failure = begun.record, error if isinstance(error, PenstockError) else None
+    record = begun.record
     kept = begun.found.ledger.rejects(record.key, run_id=record.run_id) if error is not None else ()
     if error is not None:
         epochs = _sealed_before(begun, kept)
+    error = error or compared.error
+    failure = error if isinstance(error, PenstockError) else None
     return RunResult(
         begun.plan.pipeline,
         record.run_id,
@@ -265,12 +285,13 @@ def _result(
         record.started_at,
         duration_ms,
         epochs,
-        (*begun.compiled.warnings, *warnings_of_rules(begun.plan.graph, _entries(epochs))),
+        (*begun.compiled.warnings, *warnings_of_rules(begun.plan.graph, _entries(epochs)), *compared.warnings),
         failure.problems if failure is not None else (),
         tuple(entry for entry in kept if entry.status == "aborted"),
         failure,
         begun.news,
         seen_columns(begun.found),
+        compared.reconciled,
     )
 
 
@@ -360,6 +381,7 @@ def _surroundings(begun: _Begun) -> Surroundings:
         found.state,
         schemas,
         interval=found.request.interval,
+        rejected=found.rejects,
     )
     return replace(around, desk=RejectsDesk(found, compiled, around, begun.wanted))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -21,7 +22,7 @@ _WILD: Final = frozenset("*?[")
 
 def collisions(pipeline: Pipeline, resolve: Resolve) -> Iterator[Problem]:
     """CMP-340 for two sinks with one target, or with one inside the other's; CMP-341 for files that are read and written."""
-    sinks = list(pipeline.sinks.values())
+    sinks = [*pipeline.sinks.values(), *_of_rejects(pipeline)]
     for number, sink in enumerate(sinks):
         for other in sinks[:number]:
             if _collide(sink, other, resolve):
@@ -40,6 +41,12 @@ def collisions(pipeline: Pipeline, resolve: Resolve) -> Iterator[Problem]:
                     detail="an epoch that has to be done again would not find its input.",
                     hint="write to another place",
                 )
+
+
+def _of_rejects(pipeline: Pipeline) -> Iterator[SinkUse]:
+    """By what the document calls it."""
+    if pipeline.rejects is not None:
+        yield replace(pipeline.rejects, name="rejects")
 
 
 def _collide(one: SinkUse, other: SinkUse, resolve: Resolve) -> bool:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from penstock.service.causes import CauseRows
+    from penstock.service.reconciling import Reconciled
     from penstock.service.remembering import Receipt
     from penstock.service.running import NodeBalance, RunResult, Summed
 
@@ -39,12 +40,19 @@ def balance_sheet(result: RunResult) -> Iterator[RenderableType]:
         yield ""
     if result.rejected:
         yield _causes("rejected at", result.by_cause())
-    if result.status.value != "done" and result.pipeline is not None:
+    yield from map(_reconciled, result.reconciled)
+    if result.status.value != "done" and result.pipeline is not None and not result.reconciled:
         yield _unsealed(result)
     if result.aborted:
         yield _causes("rejected before that", result.aborted_by_cause())
     if result.rejected or result.aborted:
         yield Text(f"the rows: penstock rejects show --run {result.run_id}", style="dim")
+
+
+def _reconciled(one: Reconciled) -> Text:
+    found = [f"{number:,} {kind}" for kind, number in one.counts().items()]
+    verdict = f"{', '.join(found)} of {one.source:,}" if found else f"all {one.source:,} rows alike"
+    return Text.assemble((one.sink, "bold"), f"  against {one.against}  ", (verdict, "yellow" if found else "green"))
 
 
 def _unsealed(result: RunResult) -> Text:

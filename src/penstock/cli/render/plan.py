@@ -29,6 +29,9 @@ def plan_page(explained: Explained, *, sql: bool = False) -> Iterator[Renderable
     for item in explained.news:
         yield Text(f"new: {item}", style="yellow")
     yield _stages(explained)
+    rejects = explained.compiled.pipeline.rejects
+    if rejects is not None:
+        yield Text(f"rejected rows also go to {rejects.name} ({rejects.descriptor.name}), in a commit of each epoch")
     if sql:
         yield from _statements(explained)
 

@@ -27,6 +27,8 @@ def page(found: Quality) -> Iterator[RenderableType]:
         yield "  ".join(f"{name} {per_cent(score)}" for name, score in found.dimensions.items())
     if len(found.history) > 1:
         yield Text(f"{curve(found.history)}  the last {len(found.history)} runs", style="dim")
+    for one in found.reconciled:
+        yield Text(str(one), style="yellow" if one.differences else "")
     if not found.datasets:
         yield "no node of the pipeline has rules"
     for dataset in found.datasets:

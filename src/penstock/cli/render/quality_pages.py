@@ -10,7 +10,7 @@ from penstock.cli.render.quality import found as found_by
 from penstock.cli.render.quality import per_cent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from penstock.service.quality import Dataset, Quality, RuleScore
 
@@ -36,21 +36,23 @@ _HEIGHT, _STEP = 24, 6  # of a bar, in pixels
 
 
 def markdown(report: Quality) -> str:
-    lines = [f"# Quality of {_cell(report.pipeline)}: {per_cent(report.score)}", "", _subtitle(report), ""]
+    lines = [f"# Quality of {cell(report.pipeline)}: {per_cent(report.score)}", "", _subtitle(report), ""]
     if report.dimensions:
-        lines += _rows(("dimension", "score"), ((name, per_cent(score)) for name, score in report.dimensions.items()))
+        lines += rows(("dimension", "score"), ((name, per_cent(score)) for name, score in report.dimensions.items()))
+    lines += ["", *(f"- {cell(str(one))}" for one in report.reconciled)] if report.reconciled else []
     for dataset in report.datasets:
-        lines += ["", f"## {_cell(dataset.name)}: {per_cent(dataset.score)}", ""]
-        lines += _rows(_TITLES, map(_cells, dataset.rules))
+        lines += ["", f"## {cell(dataset.name)}: {per_cent(dataset.score)}", ""]
+        lines += rows(_TITLES, map(_cells, dataset.rules))
     return printable("\n".join([*lines, ""]))
 
 
-def _rows(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    lines = [titles, ["---:" if title in _NUMBERS else "---" for title in titles], *rows]
-    return [f"| {' | '.join(map(_cell, line))} |" for line in lines]
+def rows(titles: Sequence[str], cells: Iterable[Sequence[str]], numbers: Collection[str] = _NUMBERS) -> list[str]:
+    """A table of Markdown; the columns of ``numbers`` stand to the right."""
+    lines = [titles, ["---:" if title in numbers else "---" for title in titles], *cells]
+    return [f"| {' | '.join(map(cell, line))} |" for line in lines]
 
 
-def _cell(text: str) -> str:
+def cell(text: str) -> str:
     """Nothing in it ends a cell, or is markup."""
     plain = " ".join(text.split())
     return "".join(f"\\{mark}" if mark in "\\`*_[]<>|#" else mark for mark in plain)
@@ -77,6 +79,7 @@ def html(report: Quality) -> str:
         f"<h1>Quality of {escape(report.pipeline)}</h1>",
         f'<p class="dim">{escape(_subtitle(report))} {_bars(report.history, "score of the last runs")}</p>',
         f'<ul class="scores">{items}</ul>',
+        *(f"<p class={'bad' if one.differences else 'good'}>{escape(str(one))}</p>" for one in report.reconciled),
         *map(_section, report.datasets),
         "</body></html>",
     ]
