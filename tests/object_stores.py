@@ -46,3 +46,22 @@ def content_of(store: ObjectStore, key: str) -> bytes:
 def left_in(store: ObjectStore) -> list[str]:
     """What sinks of files have left in their homes, but for their logs and snapshots."""
     return [key for key in keys_in(store) if "_penstock" in key and "/log/" not in key and "/snapshots/" not in key]
+
+
+def delta_options(connection: dict[str, Any]) -> dict[str, str]:
+    """What deltalake itself is told to reach the store."""
+    if connection["type"] == "azure":
+        return {
+            "account_name": connection["account"],
+            "account_key": connection["account_key"],
+            "endpoint": connection["endpoint"],
+            "allow_http": "true",
+        }
+    return {
+        "aws_access_key_id": connection["access_key_id"],
+        "aws_secret_access_key": connection["secret_access_key"],
+        "aws_endpoint": connection["endpoint"],
+        "aws_region": "us-east-1",
+        "allow_http": "true",
+        "aws_conditional_put": "etag",
+    }

@@ -69,17 +69,18 @@ class Bucket:
 
     # ------------------------------------------------------------ reading
 
-    def list(self, prefix: str) -> list[StoredObject]:
+    def list(self, prefix: str, *, after: str | None = None) -> list[StoredObject]:
         """All objects below ``prefix/`` (of the whole bucket where it is ""), in no particular order; what only stands for
-        a folder is left out.
+        a folder is left out. ``after``: those whose keys come later than this one.
         """
-        return self._call(f'listing "{prefix}"', lambda: list(self._listed(prefix)))
+        return self._call(f'listing "{prefix}"', lambda: list(self._listed(prefix, after)))
 
-    def _listed(self, prefix: str) -> Iterator[StoredObject]:
+    def _listed(self, prefix: str, after: str | None) -> Iterator[StoredObject]:
         import obstore
 
         root = len(self.connection.prefix) + 1 if self.connection.prefix else 0
-        for chunk in obstore.list(self._store, self._key(prefix) or None):
+        offset = None if after is None else self._key(after)
+        for chunk in obstore.list(self._store, self._key(prefix) or None, offset=offset):
             for meta in chunk:
                 if not meta["path"].endswith("/"):
                     yield _stored(meta["path"][root:], meta)
