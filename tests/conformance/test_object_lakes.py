@@ -7,19 +7,26 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from datetime import UTC, datetime
+from io import BytesIO
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import unquote
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable, write_deltalake
+from pyiceberg.exceptions import NoSuchTableError
 from test_delta import kept as kept_by_delta
+from test_iceberg import TestIcebergSink as _IcebergSink
+from test_iceberg import TestIcebergSource as _IcebergSource
 
+from iceberg_tables import StoreLake
 from object_stores import content_of, delta_options, keys_in, store_of
 from penstock.connectors.api import Context
 from penstock.connectors.delta.schema import from_delta
 from penstock.connectors.delta.sink import SINK as DELTA_SINK
 from penstock.connectors.delta.source import SOURCE as DELTA_SOURCE
+from penstock.connectors.iceberg.schema import from_iceberg
 from penstock.testing.clock import FakeClock
 from penstock.testing.sinks import SinkOptions, SinkSuite
 from penstock.testing.sources import SourceSuite
@@ -131,3 +138,26 @@ class TestDeltaSink(_Delta, SinkSuite):
 
     def as_stored(self, table: pa.Table) -> pa.Table:
         return kept_by_delta(table)
+
+
+class _Iceberg(_InStore):
+    @pytest.fixture(autouse=True)
+    def _lake(self, _store: None) -> None:
+        self.lake = StoreLake(self.folder, self.connection)
+
+
+class TestIcebergSource(_Iceberg, _IcebergSource): ...
+
+
+class TestIcebergSink(_Iceberg, _IcebergSink):
+    def read_back(self, schema: pa.Schema) -> pa.Table | None:
+        try:
+            table = self.lake.table()
+        except NoSuchTableError:
+            return None
+        wanted = to_arrow(from_iceberg(table.schema(), "it"))
+        if not any(pa.types.is_struct(field.type) for field in wanted):
+            return super().read_back(schema)
+        keys = [task.file.file_path.partition("/lake/")[2] for task in table.scan().plan_files()]
+        contents = [BytesIO(content_of(self.store, f"lake/{key}")) for key in keys]
+        return pa.concat_tables([pq.read_table(content).cast(wanted) for content in contents])

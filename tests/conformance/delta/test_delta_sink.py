@@ -16,7 +16,7 @@ from deltalake import CommitProperties, DeltaTable, write_deltalake
 from pydantic import ValidationError
 
 from penstock.connectors.api import Files, FileWriter, ScanRequest, Staged
-from penstock.connectors.delta import commit, layout, places, staging
+from penstock.connectors.delta import commit, layout, places
 from penstock.connectors.delta.driver import touching
 from penstock.connectors.delta.schema import from_delta
 from penstock.engines.duckdb.readers import files_query

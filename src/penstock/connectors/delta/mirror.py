@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from penstock.connectors.delta.layout import log_file
@@ -20,6 +21,7 @@ from penstock.connectors.objects.copies import Copies
 from penstock.connectors.objects.keys import checked_key, joined
 from penstock.connectors.objects.store import Bucket
 from penstock.disk import ensure_folder
+from penstock.errors import TransientError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -37,7 +39,9 @@ _LOG: Final = "_delta_log"
 _ANY: Final = 1 << 63
 _HINT: Final = "_last_checkpoint"
 _TELLS: Final = re.compile(r"\d{20}\.(?:json$|checkpoint\.)|_sidecars/")
-_CHECKPOINT: Final = re.compile(r"(\d{20})\.checkpoint(?:\.(\d{10})\.(\d{10}))?(?:\.[0-9a-fA-F-]{36})?\.(?:parquet|json)")
+_CHECKPOINT: Final = re.compile(
+    r"(\d{20})\.checkpoint(?:\.(\d{10})\.(\d{10}))?(?:\.[0-9a-fA-F-]{36})?\.(?:parquet|json)"
+)
 
 
 class Mirror(Place):
@@ -181,6 +185,11 @@ class Mirror(Place):
 
     def clear(self, sink_id: SinkId) -> None:
         BucketAttempt.clear(self, sink_id, but=self._own)
+
+    def tidy(self, epoch: Epoch) -> None:
+        """What cannot be removed now, the next run removes."""
+        with suppress(TransientError):
+            BucketAttempt.clear(self, epoch.sink_id, upto=epoch, but=self._own)
 
     def ended(self, name: str) -> None:
         """An attempt is not being written here any more."""

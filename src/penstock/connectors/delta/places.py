@@ -7,7 +7,6 @@ where readers look.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from penstock.connectors.delta.driver import check_writable_folders
@@ -18,6 +17,7 @@ from penstock.disk import ensure_folder, sync_file, sync_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from pathlib import Path
 
     from deltalake import DeltaTable
 
@@ -60,7 +60,7 @@ class Place(ABC):
 
     @abstractmethod
     def checkpointed(self, handle: DeltaTable, *, cleans: bool) -> None:
-        """deltalake has summed the log up below ``root``. ``cleans``: old entries may go."""
+        """Deltalake has summed the log up below ``root``. ``cleans``: old entries may go."""
 
     # ------------------------------------------------------------ data files
 
@@ -88,6 +88,9 @@ class Place(ABC):
     @abstractmethod
     def clear(self, sink_id: SinkId) -> None:
         """Remove what attempts of this sink left that nobody commits any more. Errors as ``Attempt.remove``."""
+
+    def tidy(self, epoch: Epoch) -> None:  # noqa: B027 -- a folder's locks tell who is at work
+        """This epoch is committed: remove what other attempts at it left."""
 
     def close(self) -> None:  # noqa: B027 -- a folder holds nothing
         """Idempotent."""

@@ -24,6 +24,7 @@ from penstock.types import Schema
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
     from penstock.connectors.api import Context, Receipt, SinkId, Source, Staged, Writer
     from penstock.connectors.delta.staging import Attempt
     from penstock.connectors.delta.table import Snapshot
@@ -184,6 +185,7 @@ class DeltaSink(Sink):
                     with suppress(OSError):
                         # What was placed before another was first is in no log.
                         attempt.remove() if overtaken else attempt.finish()
+                self._place.tidy(epoch)
                 return done
             self._context.clock.sleep(_PAUSE_S * min(number, 5))
         raise TransientError(

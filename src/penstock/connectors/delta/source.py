@@ -153,7 +153,9 @@ def _scanned(snapshot: Snapshot, schema: Schema, position: Position) -> Batches:
 
 def make_source(params: DeltaSourceParams, context: Context) -> DeltaSource:
     """The source that a document describes."""
-    return DeltaSource(place_of(params, context), allowance=context.allowance, version=params.version, moment=params.timestamp)
+    return DeltaSource(
+        place_of(params, context), allowance=context.allowance, version=params.version, moment=params.timestamp
+    )
 
 
 SOURCE: Final = Descriptor(

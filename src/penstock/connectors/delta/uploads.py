@@ -62,10 +62,11 @@ class BucketAttempt(Attempt):
         return cls(place, sink_folder(place.root, sink_id) / name, claims)
 
     @classmethod
-    def clear(cls, place: Mirror, sink_id: SinkId, *, but: Collection[str] = ()) -> None:
+    def clear(cls, place: Mirror, sink_id: SinkId, *, but: Collection[str], upto: Epoch | None = None) -> None:
+        """``upto``: this epoch is committed, and only what is not later goes."""
         claims = _claims(place, sink_id)
         for name in claims.names():
-            if name not in but:
+            if name not in but and (upto is None or _is_of(claims.told(name), upto)):
                 cls(place, sink_folder(place.root, sink_id) / name, claims).remove()
 
     def release(self) -> None:
@@ -181,6 +182,12 @@ class BucketAttempt(Attempt):
 def _claims(place: Mirror, sink_id: SinkId) -> Claims:
     area = sink_folder(place.root, sink_id).relative_to(place.root).as_posix()
     return Claims(place.bucket, joined(place.key, area))
+
+
+def _is_of(told: bytes | None, epoch: Epoch) -> bool:
+    """Whether an attempt was at this epoch, or one before it; one that says nothing is on its way out."""
+    about: dict[str, Any] = json.loads(told or b"{}")
+    return not about or (about["app"] == app_id(epoch.sink_id) and about["epoch"] <= epoch.number)
 
 
 def _is_behind(last_of: Any, told: dict[str, Any]) -> bool:
