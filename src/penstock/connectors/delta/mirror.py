@@ -21,7 +21,7 @@ from penstock.connectors.objects.copies import Copies
 from penstock.connectors.objects.keys import checked_key, joined
 from penstock.connectors.objects.store import Bucket
 from penstock.disk import ensure_folder
-from penstock.errors import TransientError
+from penstock.errors import ConfigError, TransientError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -162,6 +162,14 @@ class Mirror(Place):
 
     def local(self, title: str, files: Sequence[DataFile]) -> list[Path]:
         return copied(self._files, self.key, title, files)
+
+    def check_scanned(self, title: str) -> None:
+        raise ConfigError(
+            "SRC-361",
+            f"{title} cannot be read from an object store",
+            detail="it uses deletion vectors, column mapping, or a column file_index beside partitions",
+            hint="have the system that wrote the table rewrite it without them",
+        )
 
     def lacking(self, paths: Sequence[str]) -> int:
         if not paths:

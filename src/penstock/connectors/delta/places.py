@@ -68,6 +68,9 @@ class Place(ABC):
     def local(self, title: str, files: Sequence[DataFile]) -> list[Path]:
         """Where these files of the table can be read. Raises DataError SRC-110, SRC-254."""
 
+    def check_scanned(self, title: str) -> None:  # noqa: B027 -- all of a folder is there
+        """Raises ConfigError SRC-361 where deltalake's own reader cannot be used."""
+
     @abstractmethod
     def lacking(self, paths: Sequence[str]) -> int:
         """How many of them, relative to the table, are not there."""

@@ -64,7 +64,7 @@ class DeltaSource(Source):
         """The rows of version ``upto``, or those that it has more than version ``after``.
 
         Files for the engine's reader; where the table uses deletion vectors or column mapping, batches of deltalake's
-        own scan, which is slower. Raises ConfigError SRC-252, SRC-253, SRC-255 and DataError SRC-110, SRC-254, SRC-266.
+        own scan, which is slower. Raises ConfigError SRC-252, SRC-253, SRC-255, SRC-361 and DataError SRC-110, SRC-254, SRC-266.
         """
         from penstock.connectors.lake import pruning
 
@@ -72,6 +72,7 @@ class DeltaSource(Source):
         snapshot = self._at(request.upto)
         schema = snapshot.schema if request.columns is None else snapshot.schema.select(request.columns)
         if before is None and _scans(snapshot):
+            self._place.check_scanned(snapshot.title)
             snapshot.local(snapshot.files)
             return _scanned(snapshot, schema, request.upto)
         files = (
