@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
+from fnmatch import fnmatch
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 import obstore
 from obstore.store import AzureStore, S3Store
@@ -65,3 +68,12 @@ def delta_options(connection: dict[str, Any]) -> dict[str, str]:
         "allow_http": "true",
         "aws_conditional_put": "etag",
     }
+
+
+def left_by_delta(store: ObjectStore, table: str) -> list[str]:
+    """Keys below a table's that no entry of its log ever named."""
+    keys = [key.removeprefix(f"{table}/") for key in keys_in(store) if key.startswith(f"{table}/")]
+    entries = [content_of(store, f"{table}/{key}") for key in keys if fnmatch(key, "_delta_log/*.json")]
+    lines = [json.loads(line) for entry in entries for line in entry.decode().splitlines()]
+    named = {unquote(line["add"]["path"]) for line in lines if "add" in line}
+    return [key for key in keys if key not in named and not key.startswith("_delta_log/")]

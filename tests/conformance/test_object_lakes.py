@@ -4,12 +4,10 @@ by their own libraries, which reach the store by themselves.
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from datetime import UTC, datetime
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, ClassVar
-from urllib.parse import unquote
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -21,7 +19,7 @@ from test_iceberg import TestIcebergSink as _IcebergSink
 from test_iceberg import TestIcebergSource as _IcebergSource
 
 from iceberg_tables import StoreLake
-from object_stores import content_of, delta_options, keys_in, store_of
+from object_stores import content_of, delta_options, left_by_delta, store_of
 from penstock.connectors.api import Context
 from penstock.connectors.delta.schema import from_delta
 from penstock.connectors.delta.sink import SINK as DELTA_SINK
@@ -76,6 +74,7 @@ class _Delta(_InStore):
         return delta_options(self.connection)
 
 
+@pytest.mark.long
 class TestDeltaSource(_Delta, SourceSuite):
     descriptor = DELTA_SOURCE
     lacks = ("time", "interval")
@@ -101,6 +100,7 @@ class TestDeltaSource(_Delta, SourceSuite):
         return kept_by_delta(table)
 
 
+@pytest.mark.long
 class TestDeltaSink(_Delta, SinkSuite):
     descriptor = DELTA_SINK
     refuses = ("time", "interval")
@@ -129,12 +129,7 @@ class TestDeltaSink(_Delta, SinkSuite):
         return pa.table(table.scan()).cast(to_arrow(from_delta(table.schema().to_json())))
 
     def leftovers(self) -> list[str]:
-        """Keys that no entry of the log ever named."""
-        keys = [key.removeprefix("lake/table/") for key in keys_in(self.store)]
-        entries = [content_of(self.store, f"lake/table/{key}") for key in keys if key.startswith("_delta_log/")]
-        lines = [json.loads(line) for entry in entries for line in entry.decode().splitlines()]
-        named = {unquote(line["add"]["path"]) for line in lines if "add" in line}
-        return [key for key in keys if key not in named and not key.startswith("_delta_log/")]
+        return left_by_delta(self.store, "lake/table")
 
     def as_stored(self, table: pa.Table) -> pa.Table:
         return kept_by_delta(table)
@@ -146,9 +141,11 @@ class _Iceberg(_InStore):
         self.lake = StoreLake(self.folder, self.connection)
 
 
+@pytest.mark.long
 class TestIcebergSource(_Iceberg, _IcebergSource): ...
 
 
+@pytest.mark.long
 class TestIcebergSink(_Iceberg, _IcebergSink):
     def read_back(self, schema: pa.Schema) -> pa.Table | None:
         try:

@@ -197,7 +197,7 @@ class Mirror(Place):
     def tidy(self, epoch: Epoch) -> None:
         """What cannot be removed now, the next run removes."""
         with suppress(TransientError):
-            BucketAttempt.clear(self, epoch.sink_id, upto=epoch, but=self._own)
+            BucketAttempt.clear(self, epoch.sink_id, upto=epoch)
 
     def ended(self, name: str) -> None:
         """An attempt is not being written here any more."""

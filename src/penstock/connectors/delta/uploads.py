@@ -62,7 +62,7 @@ class BucketAttempt(Attempt):
         return cls(place, sink_folder(place.root, sink_id) / name, claims)
 
     @classmethod
-    def clear(cls, place: Mirror, sink_id: SinkId, *, but: Collection[str], upto: Epoch | None = None) -> None:
+    def clear(cls, place: Mirror, sink_id: SinkId, *, but: Collection[str] = (), upto: Epoch | None = None) -> None:
         """``upto``: this epoch is committed, and only what is not later goes."""
         claims = _claims(place, sink_id)
         for name in claims.names():
@@ -75,11 +75,16 @@ class BucketAttempt(Attempt):
     # ------------------------------------------------------------ before the commit
 
     def keep(self, files: Sequence[NewFile], source: str, *, final: bool) -> None:
-        """Those of the table go where they will stay."""
+        """Those of the table go where they will stay. Raises FatalError SNK-258 where another has thrown them away."""
         if final:
             self._upload(files, self.finals(files, source), source)
         else:
             self._put({self._key(source, file.path): self.folder / source / file.path for file in files})
+        if self._claims.is_void(self.folder.name):
+            for noted in self._noted():
+                self.unplace(noted)
+            self._claims.drop(self.folder.name)
+            raise gone(self.folder.name)
 
     def rows(self, files: Sequence[NewFile], source: str) -> list[Path]:
         """Where they are not here, they were staged by a writer on another machine."""
@@ -105,7 +110,8 @@ class BucketAttempt(Attempt):
         if not files:
             return
         told = json.loads(self._claims.told(self.folder.name) or "null")
-        if told is None:
+        if told is None:  # another has thrown it away
+            self._claims.drop(self.folder.name)
             raise gone(self.folder.name)
         self.place.bucket.write(self._note_key(source), note(told["app"], told["epoch"], finals))
         pairs = zip(files, finals, strict=True)

@@ -116,7 +116,7 @@ class StorePlace(Place):
 
     def left(self, root: Path, sink_id: SinkId, upto: Epoch | None = None) -> list[Attempt]:
         found = BucketAttempt.left(self, root, sink_id, upto)
-        return [attempt for attempt in found if attempt.folder.name not in self._own]
+        return [attempt for attempt in found if upto is not None or attempt.folder.name not in self._own]
 
     def ended(self, name: str) -> None:
         """An attempt is not being written here any more."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from penstock.connectors.commits import fingerprint
 from penstock.connectors.iceberg.layout import epoch_in, key_of
-from penstock.connectors.iceberg.staging import ROWS, Attempt, area_of, named_in
+from penstock.connectors.iceberg.staging import ROWS, Attempt, area_of, gone, named_in
 from penstock.connectors.lake.claims import Claims
 from penstock.connectors.objects.keys import joined
 from penstock.connectors.resilience.parallel import in_order
@@ -73,7 +73,12 @@ class BucketAttempt(Attempt):
     # ------------------------------------------------------------ before the commit
 
     def stage(self, paths: Sequence[Path]) -> None:
+        """Raises FatalError SNK-258 where another has thrown the attempt away."""
         self.take(paths)
+        if self._claims.is_void(self.folder.name):
+            self._remove_but(())
+            self._claims.drop(self.folder.name)
+            raise gone(self.folder.name)
 
     def take(self, paths: Iterable[Path]) -> None:
         def put(path: Path, cancelled: Cancellation) -> None:

@@ -62,6 +62,10 @@ class Claims:
         """False where a commit has it. May be repeated."""
         return self._bucket.create(self.key(name, _CLAIM), _VOID)
 
+    def is_void(self, name: str) -> bool:
+        """Of one that is not yet committed: whether another has thrown it away."""
+        return self.told(name) is None or self._bucket.read(self.key(name, _CLAIM)) == _VOID
+
     def drop(self, name: str) -> None:
         """All that lies in its folder, the claim last."""
         keys = [item.key for item in self._bucket.list(self.key(name))]
