@@ -126,16 +126,20 @@ class StoreLake(Lake):
         scratch = Path(mkdtemp(prefix="scratch-", dir=self.folder))
         return replace(super().context(reached), scratch=scratch)
 
-    def catalog(self) -> SqlCatalog:
+    @property
+    def options(self) -> dict[str, str]:
+        """What pyiceberg itself is told, to reach the store by its own means."""
         told = self.store
-        options = {
+        return {
+            "warehouse": f"s3://{told['bucket']}/{told['prefix']}/lake",
             "s3.endpoint": told["endpoint"],
             "s3.access-key-id": told["access_key_id"],
             "s3.secret-access-key": told["secret_access_key"],
             "s3.region": "us-east-1",
         }
-        at = f"s3://{told['bucket']}/{told['prefix']}/lake"
-        return SqlCatalog("default", uri=f"sqlite:///{self.folder}/catalog.db", warehouse=at, **options)
+
+    def catalog(self) -> SqlCatalog:
+        return SqlCatalog("default", uri=f"sqlite:///{self.folder}/catalog.db", **self.options)
 
     def left(self) -> list[str]:
         """Keys of the table's data, and of attempts, that no snapshot names."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from penstock.connectors.objects.opening import url_of
+from penstock.connectors.objects.config import url_of
 from penstock.errors import PenstockError, Problem
 from penstock.registry import Capability
 

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from penstock.connectors.lake.params import Moment
-from penstock.connectors.objects.config import ObjectConnectionParam
+from penstock.connectors.objects.config import ObjectConnectionParam, url_of
 from penstock.connectors.params import SinkParams, SourceParams
 from penstock.fields import Name
 
@@ -61,3 +61,6 @@ class DeltaSinkParams(SinkParams):
             if len(set(columns)) != len(columns):
                 raise ValueError(f"{name} names a column twice")
         return self
+
+    def elsewhere(self) -> str | None:
+        return None if self.connection is None else f"{url_of(self.connection)}/{self.path}"

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from penstock.connectors.iceberg.partitions import DivisionParam
 from penstock.connectors.lake.params import Moment
-from penstock.connectors.objects.config import ObjectConnectionParam
+from penstock.connectors.objects.config import ObjectConnectionParam, url_of
 from penstock.connectors.params import SinkParams, SourceParams
 from penstock.fields import Params, TextOrSecret
 from penstock.secret import Secret
@@ -110,6 +110,9 @@ class IcebergSinkParams(SinkParams):
             if len(set(given)) != len(given):
                 raise ValueError(f"{name} names a column twice")
         return self
+
+    def elsewhere(self) -> str | None:
+        return None if self.connection.store is None else f"{self.table} in {url_of(self.connection.store)}"
 
 
 __all__ = ["IcebergConnection", "IcebergSinkParams", "IcebergSourceParams"]

@@ -73,8 +73,10 @@ class BucketAttempt(Attempt):
     # ------------------------------------------------------------ before the commit
 
     def stage(self, paths: Sequence[Path]) -> None:
-        """Raises FatalError SNK-258 where another has thrown the attempt away."""
-        self.take(paths)
+        """Not those without rows. Raises FatalError SNK-258 where another has thrown the attempt away."""
+        import pyarrow.parquet as pq
+
+        self.take(path for path in paths if pq.read_metadata(path).num_rows)
         if self._claims.is_void(self.folder.name):
             self._remove_but(())
             self._claims.drop(self.folder.name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, assert_never
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -166,6 +166,21 @@ class AzureConnection(_Store):
 ObjectConnection = S3Connection | GcsConnection | AzureConnection
 # As a field's type: told apart by `type`.
 ObjectConnectionParam = Annotated[ObjectConnection, Field(discriminator="type")]
+
+
+def url_of(connection: ObjectConnection) -> str:
+    """What people call the place that paths are relative to, without a slash at its end."""
+    match connection:
+        case S3Connection():
+            root = f"s3://{connection.bucket}"
+        case GcsConnection():
+            root = f"gs://{connection.bucket}"
+        case AzureConnection():
+            root = f"az://{connection.account}/{connection.container}"
+        case _:
+            assert_never(connection)
+    return f"{root}/{connection.prefix}" if connection.prefix else root
+
 
 __all__ = [
     "AssumedRole",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, assert_never
 from penstock.connectors.http.guard import Guard, parse_allowed
 from penstock.connectors.http.resolver import SystemResolver
 from penstock.connectors.http.urls import parse_url
-from penstock.connectors.objects.config import AzureConnection, GcsConnection, S3Connection
+from penstock.connectors.objects.config import AzureConnection, GcsConnection, S3Connection, url_of
 from penstock.connectors.resilience.cancel import Cancellation
 from penstock.errors import ConfigError
 from penstock.fields import reveal
@@ -52,20 +52,6 @@ def open_store(connection: ObjectConnection, clock: Clock, role: RoleSession | N
             raise ConfigError(
                 "NET-155", f'the driver does not take the settings of "{url_of(connection)}"', about=("connection",)
             ) from None
-
-
-def url_of(connection: ObjectConnection) -> str:
-    """What people call the place that paths are relative to, without a slash at its end."""
-    match connection:
-        case S3Connection():
-            root = f"s3://{connection.bucket}"
-        case GcsConnection():
-            root = f"gs://{connection.bucket}"
-        case AzureConnection():
-            root = f"az://{connection.account}/{connection.container}"
-        case _:
-            assert_never(connection)
-    return f"{root}/{connection.prefix}" if connection.prefix else root
 
 
 def _made(connection: ObjectConnection, role: RoleSession | None) -> ObjectStore:

@@ -7,9 +7,9 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from penstock.connectors.objects.config import AssumedRole
+from penstock.connectors.objects.config import AssumedRole, url_of
 from penstock.connectors.objects.faults import classified, is_no_bucket
-from penstock.connectors.objects.opening import open_store, url_of
+from penstock.connectors.objects.opening import open_store
 from penstock.connectors.objects.roles import role_of
 from penstock.connectors.resilience.parallel import in_order
 from penstock.connectors.resilience.retry import Again, RetryPolicy, call_with_retry
