@@ -26,7 +26,8 @@ from penstock.connectors.delta.sink import SINK as DELTA_SINK
 from penstock.connectors.delta.source import SOURCE as DELTA_SOURCE
 from penstock.connectors.iceberg.schema import from_iceberg
 from penstock.testing.clock import FakeClock
-from penstock.testing.sinks import SinkOptions, SinkSuite
+from penstock.testing.sinks import SinkConformance, SinkOptions, SinkSuite
+from penstock.testing.sinks.visibility import Visibility
 from penstock.testing.sources import SourceSuite
 from penstock.types.arrow import to_arrow
 
@@ -100,8 +101,7 @@ class TestDeltaSource(_Delta, SourceSuite):
         return kept_by_delta(table)
 
 
-@pytest.mark.long
-class TestDeltaSink(_Delta, SinkSuite):
+class _DeltaSink(_Delta, SinkConformance):
     descriptor = DELTA_SINK
     refuses = ("time", "interval")
     refused_partition_values = ("",)
@@ -133,6 +133,20 @@ class TestDeltaSink(_Delta, SinkSuite):
 
     def as_stored(self, table: pa.Table) -> pa.Table:
         return kept_by_delta(table)
+
+
+class TestWhatOthersSeeOfADeltaSink(_DeltaSink, Visibility):
+    """Of the suite what has most to do with stores; all of it takes long."""
+
+
+@pytest.mark.long
+class TestDeltaSink(_DeltaSink, SinkSuite): ...
+
+
+@pytest.mark.long
+class TestDeltaSinkOnAzure(TestDeltaSink):
+    server = "azure_server"
+    bucket = "azure_container"
 
 
 class _Iceberg(_InStore):

@@ -271,7 +271,7 @@ class DeltaSink(Sink):
 SINK: Final = Descriptor(
     name="delta",
     group="sinks",
-    summary="A Delta Lake table on a local file system, created where it is not there yet.",
+    summary="A Delta Lake table, on a local file system or in an object store, created where it is not there yet.",
     params=DeltaSinkParams,
     make=DeltaSink,
     example=(
@@ -289,5 +289,8 @@ SINK: Final = Descriptor(
         "A partition column is never the empty text, which Delta reads as null; floats, binary and nested types do not partition.",
         "Adding columns (on_schema_change: evolve) is a log entry of its own before the data's; widening a type rewrites the table.",
         "Tables with constraints, generated columns, a change data feed or deletion vectors are not written.",
+        "In an object store a log entry is made if it is not there yet: the store must honour If-None-Match, and so must other writers of the table.",
+        "In an object store old entries of the log are not removed: that is left to the table's maintenance.",
+        "Tested on an S3 server and Azurite; Google Cloud Storage against no server.",
     ),
 )

@@ -345,7 +345,7 @@ def _shown(divisions: Sequence[Division]) -> str:
 SINK: Final = Descriptor(
     name="iceberg",
     group="sinks",
-    summary="An Iceberg table on a local file system, in a SQL or REST catalog, created where it is not there yet.",
+    summary="An Iceberg table, on a local file system or in an object store, in a SQL or REST catalog, created where it is not there yet.",
     params=IcebergSinkParams,
     make=IcebergSink,
     example=(
@@ -365,5 +365,7 @@ SINK: Final = Descriptor(
         "Not written: tables of format version 3; by merge, tables with delete files or with files of several partitionings.",
         "REST catalogs are tested against a small server of our own that speaks the protocol, not against a vendor's.",
         "Iceberg names its files by absolute paths: a project with tables in it is not moved to another folder.",
+        "A table in an object store is written by the credentials of `store`; files in Azure are named as abfss://.",
+        "Tested on an S3 server and Azurite; Google Cloud Storage against no server.",
     ),
 )
