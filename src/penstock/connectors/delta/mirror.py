@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 _LOG: Final = "_delta_log"
 _ANY: Final = 1 << 63
 _HINT: Final = "_last_checkpoint"
-_TELLS: Final = re.compile(r"\d{20}\.(?:json$|checkpoint\.)|_sidecars/")
+_TELLS: Final = re.compile(r"\d{20}\.(?:json$|checkpoint\.[\w.-]+$)|_sidecars/[\w-][\w.-]*$")
 _CHECKPOINT: Final = re.compile(
     r"(\d{20})\.checkpoint(?:\.(\d{10})\.(\d{10}))?(?:\.[0-9a-fA-F-]{36})?\.(?:parquet|json)"
 )
@@ -81,7 +81,7 @@ class Mirror(Place):
         """The last checkpoint that is known of: what comes before it need not be looked at."""
         if self._everything or self._oldest is not None:
             return None
-        known = max(_checkpoints(self._held), default=0) or self._hinted()
+        known = max(_checkpoints(self._held), default=0) if self._held else self._hinted()
         return known or None
 
     def _hinted(self) -> int:

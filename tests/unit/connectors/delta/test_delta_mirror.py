@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from penstock.connectors.delta.mirror import _checkpoints, _version
+from penstock.connectors.delta.mirror import _TELLS, _checkpoints, _version
 
 UUID = "3a0d65cd-4056-49b8-937b-95f9e3ee90e5"
 
@@ -21,3 +21,9 @@ def test_checkpoints_of_every_kind_are_known() -> None:
 def test_a_sidecar_is_of_no_version_that_is_left_out() -> None:
     assert _version(f"{5:020}.json") == _version(f"{5:020}.checkpoint.parquet") == 5
     assert _version("_sidecars/5.parquet") > 10**18
+
+
+def test_names_that_lead_elsewhere_count_for_nothing() -> None:
+    for name in ("_sidecars/../../x", "_sidecars/..", f"{5:020}.checkpoint./../x", f"{5:020}.json/x", "x/_sidecars/a"):
+        assert _TELLS.match(name) is None
+    assert _TELLS.match(f"_sidecars/{UUID}.parquet")
