@@ -13,6 +13,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any
 
+import crashes
 import obstore
 import pytest
 from crashes import Death, Reaper, contest, die, rows_of, run_epochs
@@ -35,7 +36,7 @@ from penstock.testing.sinks.deliveries import SINK_ID, stage
 from penstock.types.arrow import from_arrow
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from penstock.connectors.api import Sink
     from penstock.testing.servers import ObjectServer
@@ -264,6 +265,34 @@ def test_what_a_commit_has_taken_is_left_to_it(make: Make) -> None:
     looked = at(".claimed", lambda: make(never).marker(SINK_ID))
     deliver(make(looked), epoch(2), rows_of(2))
     assert make.visible() == expected(2)
+    assert make.left() == []
+
+
+def test_who_dies_at_the_last_of_tidying_up_loses_no_file(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = Bucket.delete
+
+    def dies(self: Bucket, keys: Sequence[str]) -> None:
+        if any(key.endswith("/claim") for key in keys):
+            raise crashes.Crash
+        real(self, keys)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Bucket, "delete", dies)
+        with pytest.raises(crashes.Crash):
+            deliver(make(never), epoch(1), rows_of(1))
+    make(never).marker(SINK_ID)
+    assert make.visible() == expected(1)
+    assert not [key for key in keys_in(store_of(make.connection)) if "_penstock" in key]
+
+
+def test_who_looked_before_a_commit_ended_removes_nothing_of_it(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    deliver(make(never), epoch(1), rows_of(1))
+    (file,) = (key for key in keys_in(store_of(make.connection)) if key.endswith(".parquet"))
+    name = file.split("/")[-3] if make.kind == "iceberg" else file.rpartition("/")[2].partition("-rows-")[0]
+    with monkeypatch.context() as patched:
+        patched.setattr(Claims, "names", lambda _: [name])
+        make(never).marker(SINK_ID)
+    assert make.visible() == expected(1)
     assert make.left() == []
 
 

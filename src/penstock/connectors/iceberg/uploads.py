@@ -117,8 +117,11 @@ class BucketAttempt(Attempt):
     def remove(self, find: Callable[[], Table | None]) -> None:
         """Stays where a commit has it that may yet come: until its epoch is committed."""
         name = self.folder.name
-        told = None if self._claims.void(name) else self._claims.told(name)
-        if told is None:
+        void = self._claims.void(name)
+        told = self._claims.told(name)
+        if told is None:  # who committed it, or threw it away, has done all but the last
+            pass
+        elif void:
             self._remove_but(())
         else:
             table = find()
