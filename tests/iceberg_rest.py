@@ -36,9 +36,10 @@ def told(table: Table) -> dict[str, Any]:
 
 
 class Handler(BaseHTTPRequestHandler):
-    """``catalog_folder`` is set in a class of its own for each server."""
+    """``catalog_folder`` and ``catalog_options`` are set in a class of their own for each server."""
 
     catalog_folder: Path
+    catalog_options: dict[str, str]
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
@@ -74,9 +75,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def _asked(self, path: list[str], given: dict[str, Any]) -> dict[str, Any]:
         folder = self.catalog_folder
-        with closing(
-            SqlCatalog("rest", uri=f"sqlite:///{folder}/rest.db", warehouse=f"file://{folder}/rest")
-        ) as catalog:
+        with closing(SqlCatalog("rest", uri=f"sqlite:///{folder}/rest.db", **self.catalog_options)) as catalog:
             match self.command, path:
                 case _, ["config"]:
                     return {"defaults": {}, "overrides": {}}
@@ -114,9 +113,10 @@ def _failure(code: int, kind: str, message: str) -> dict[str, Any]:
 
 
 @contextmanager
-def rest_catalog(folder: Path) -> Iterator[str]:
-    """Its address, while it runs; tables lie below ``rest`` of that folder."""
-    handler = type("Bound", (Handler,), {"catalog_folder": folder})
+def rest_catalog(folder: Path, **options: str) -> Iterator[str]:
+    """Its address, while it runs; tables lie below ``rest`` of that folder, or where pyiceberg's options say."""
+    told = {"warehouse": f"file://{folder}/rest", **options}
+    handler = type("Bound", (Handler,), {"catalog_folder": folder, "catalog_options": told})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
+from fnmatch import fnmatch
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 import obstore
 from obstore.store import AzureStore, S3Store
@@ -46,3 +49,31 @@ def content_of(store: ObjectStore, key: str) -> bytes:
 def left_in(store: ObjectStore) -> list[str]:
     """What sinks of files have left in their homes, but for their logs and snapshots."""
     return [key for key in keys_in(store) if "_penstock" in key and "/log/" not in key and "/snapshots/" not in key]
+
+
+def delta_options(connection: dict[str, Any]) -> dict[str, str]:
+    """What deltalake itself is told to reach the store."""
+    if connection["type"] == "azure":
+        return {
+            "account_name": connection["account"],
+            "account_key": connection["account_key"],
+            "endpoint": connection["endpoint"],
+            "allow_http": "true",
+        }
+    return {
+        "aws_access_key_id": connection["access_key_id"],
+        "aws_secret_access_key": connection["secret_access_key"],
+        "aws_endpoint": connection["endpoint"],
+        "aws_region": "us-east-1",
+        "allow_http": "true",
+        "aws_conditional_put": "etag",
+    }
+
+
+def left_by_delta(store: ObjectStore, table: str) -> list[str]:
+    """Keys below a table's that no entry of its log ever named."""
+    keys = [key.removeprefix(f"{table}/") for key in keys_in(store) if key.startswith(f"{table}/")]
+    entries = [content_of(store, f"{table}/{key}") for key in keys if fnmatch(key, "_delta_log/*.json")]
+    lines = [json.loads(line) for entry in entries for line in entry.decode().splitlines()]
+    named = {unquote(line["add"]["path"]) for line in lines if "add" in line}
+    return [key for key in keys if key not in named and not key.startswith("_delta_log/")]

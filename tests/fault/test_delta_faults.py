@@ -17,6 +17,7 @@ from penstock.clock import SystemClock
 from penstock.connectors.api import Context, WriteMode
 from penstock.connectors.delta import commit, sink
 from penstock.connectors.delta.params import DeltaSinkParams
+from penstock.connectors.delta.places import FolderPlace
 from penstock.connectors.delta.sink import CRASH_POINTS, DeltaSink
 from penstock.connectors.delta.table import newest
 from penstock.errors import PenstockError
@@ -56,7 +57,7 @@ class Make:
 
 def visible(folder: Path) -> Counter[tuple[int, int]]:
     """(id, epoch) of every row of the newest version, with how often; every file read whole by DuckDB."""
-    table = newest(folder / "table")
+    table = newest(FolderPlace(folder / "table"))
     found: Counter[tuple[int, int]] = Counter()
     if table is None:
         return found
@@ -68,7 +69,7 @@ def visible(folder: Path) -> Counter[tuple[int, int]]:
 
 def missing(folder: Path) -> list[str]:
     """Data files that the newest version names and that are not there."""
-    table = newest(folder / "table")
+    table = newest(FolderPlace(folder / "table"))
     return [] if table is None else [path for path in table.paths if not (table.root / path).exists()]
 
 
@@ -148,9 +149,9 @@ def _evolve(make: Make, reaper: Reaper) -> None:
 # ---------------------------------------------------------------- two of the same name
 
 
-def through_another_handle(root: Path, table: object, change: object, **told: object) -> object:
+def through_another_handle(place: FolderPlace, table: object, change: object, **told: object) -> object:
     """The mutant: writes through a handle that was not the one checked, as one who writes by path does."""
-    return commit.swap(root, newest(root), change, **told)
+    return commit.swap(place, newest(place), change, **told)
 
 
 def _overtaken(folder: Path) -> int:

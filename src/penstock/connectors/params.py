@@ -78,5 +78,9 @@ class SinkParams(Params):
     allow: list[str] = Field(default_factory=list, description="Labels that may flow into this sink.")
     allow_empty: bool = Field(default=False, description="Whether an empty input may overwrite the table.")
 
+    def elsewhere(self) -> str | None:
+        """Where it lies, for people, where that is not this machine; no secret is in it."""
+        return None
+
 
 __all__ = ["Labels", "Located", "RulesParam", "SchemaParam", "SinkParams", "SourceParams"]

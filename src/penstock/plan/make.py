@@ -171,7 +171,7 @@ def _keeps(graph: Graph) -> Iterable[Keep]:
 
 def _commit(use: SinkUse, change: Preparation | None) -> Commit:
     mode = str(use.params.mode)
-    return Commit(use.name, use.descriptor.name, mode, _action(use, mode, change))
+    return Commit(use.name, use.descriptor.name, mode, _action(use, mode, change), use.params.elsewhere())
 
 
 def _action(use: SinkUse, mode: str, change: Preparation | None) -> str:

@@ -59,12 +59,15 @@ class Pass:
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """One atomic act: the rows that a pass sent to a sink, and the epoch's marker. ``action`` is for people."""
+    """One atomic act: the rows that a pass sent to a sink, and the epoch's marker. ``action`` is for people, and so is
+    ``place``: where the sink's table lies, where that is not this machine.
+    """
 
     sink: str
     type: str
     mode: str
     action: str
+    place: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,7 +98,7 @@ class Explained:
             "ranges": [item.to_json() for item in self.ranges],
             "nodes": {node.id: _node_json(node, sql=sql) for node in self.plan.graph.nodes},
             "sinks": {
-                name: {"type": commit.type, "mode": commit.mode, "action": commit.action}
+                name: {"type": commit.type, "mode": commit.mode, "action": commit.action, "place": commit.place}
                 for name, commit in self.plan.commits.items()
             },
             "series": _series_json(self.plan),

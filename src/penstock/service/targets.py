@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from penstock.connectors.objects.opening import url_of
+from penstock.connectors.objects.config import url_of
 from penstock.errors import PenstockError, Problem
 from penstock.registry import Capability
 

@@ -16,7 +16,7 @@ from deltalake import CommitProperties, DeltaTable, write_deltalake
 from pydantic import ValidationError
 
 from penstock.connectors.api import Files, FileWriter, ScanRequest, Staged
-from penstock.connectors.delta import commit, layout, staging
+from penstock.connectors.delta import commit, layout, places
 from penstock.connectors.delta.driver import touching
 from penstock.connectors.delta.schema import from_delta
 from penstock.engines.duckdb.readers import files_query
@@ -252,9 +252,9 @@ def test_who_cleans_up_sees_a_commit_that_came_while_it_looked(lake: Lake, monke
             deliver(lake.sink(die), epoch(2), TWO)
         return attempts(area)
 
-    attempts = staging._attempts
+    attempts = places.attempts_in
     deliver(lake.sink(), epoch(1), ONE)
-    monkeypatch.setattr(staging, "_attempts", late)
+    monkeypatch.setattr(places, "attempts_in", late)
     marker = lake.sink().marker(SINK_ID)
     assert marker is not None
     assert marker.epoch == 2

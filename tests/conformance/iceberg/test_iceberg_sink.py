@@ -168,12 +168,12 @@ def test_a_folder_that_may_not_be_written_is_named(lake: Lake) -> None:
 def test_a_full_disk_is_a_passing_fault(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     import errno
 
-    from penstock.connectors.iceberg import writer
+    from penstock.connectors.iceberg import staging
 
     def full(_: object) -> None:
         raise OSError(errno.ENOSPC, "no space left")
 
-    monkeypatch.setattr(writer, "sync_file", full)
+    monkeypatch.setattr(staging, "sync_file", full)
     refused(lambda: deliver(lake.sink(), epoch(1), ONE), "SNK-257", TransientError)
 
 

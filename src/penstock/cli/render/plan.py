@@ -67,7 +67,8 @@ def _stage(stage: Stage, explained: Explained) -> tuple[str, str]:
         case Pass():
             return "pass", _pass(stage, explained)
         case Commit():
-            return "commit", f"{stage.sink} ({stage.type}): {stage.action}"
+            place = f", at {stage.place}" if stage.place else ""
+            return "commit", f"{stage.sink} ({stage.type}{place}): {stage.action}"
         case Seal():
             return "seal", "receipts, balance and positions into the ledger"
         case Acknowledge():

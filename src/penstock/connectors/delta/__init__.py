@@ -1,7 +1,8 @@
-"""Delta Lake tables on local file systems: read natively by the engine, written with an exactly-once marker.
+"""Delta Lake tables, in folders and in object stores: read natively by the engine, written with an exactly-once marker.
 
 Who knows what:
-``schema`` the mapping of types; ``table`` one version of a table: protocol, files, partition values; ``source``
+``schema`` the mapping of types; ``places`` where a table lies, ``mirror`` and ``uploads`` that of one in an object store;
+``table`` one version of a table: protocol, files, partition values; ``source``
 reading; ``layout`` names of folders and files; ``staging`` what a writer leaves before the commit; ``disk``
 how that is made durable; ``statistics`` what the log says of a file; ``writer`` one attempt; ``features`` which tables
 are not written; ``changes`` what a commit does by mode, by copy on write in DuckDB (``connectors.lake``); ``commit`` the compare-and-swap on the log, marker and fence; ``log`` what our entries say; ``sink``

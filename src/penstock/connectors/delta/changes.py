@@ -12,7 +12,6 @@ from penstock.connectors.delta.writer import collect, null_in
 from penstock.connectors.lake.duck import copy, duck
 from penstock.connectors.lake.merge import INSERTED, OLDER, UNCHANGED, UPDATED, Merge, merge
 from penstock.connectors.lake.relations import all_of, table_rows
-from penstock.connectors.lake.tables import check_present
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,7 +69,7 @@ class Try:
         self.context.reached("delta.computed")
         files: list[NewFile] = []
         for attempt, part in self.staged:
-            files += attempt.place(part.files, self.epoch, source=part.source)
+            files += attempt.place_files(part.files, self.epoch, source=part.source)
         change = self._change(files, [attempt.note_of(part.source) for attempt, part in self.staged])
         rows = sum(file.rows for file in files)
         receipt = Receipt(rows=rows, inserted=rows)
@@ -94,9 +93,7 @@ class Try:
             return self._change((), ()), Receipt(rows=0, inserted=0)
         source = f"merged-{self.number}"
         home, folder = self._fresh(source)
-        paths = [attempt.folder / part.source / file.path for attempt, part in self.staged for file in part.files]
-        if self.table is not None:
-            check_present(self.table, self.table.files)
+        paths = [path for attempt, part in self.staged for path in attempt.rows(part.files, part.source)]
         with duck(home.root, self.context.allowance) as own:
             merged = merge(own, self._work(own, folder), paths, self.table)
             counts = merged.counts
@@ -136,7 +133,6 @@ class Try:
             return replace(change, whole=True)
         source = f"widened-{self.number}"
         home, folder = self._fresh(source)
-        check_present(table, rest)
         with duck(home.root, self.context.allowance) as own:
             rows = table_rows(own, table, rest, shape.target, alias="t")
             own.run(copy(all_of(rows), folder, shape.form, shape.partition_by))
@@ -152,7 +148,7 @@ class Try:
         files = collect(own, home.folder / source, self.shape.target, self.shape.partition_by)
         self.context.reached("delta.computed")
         self._own.append((home, source))
-        return home.place(files, self.epoch, source=source)
+        return home.place_files(files, self.epoch, source=source)
 
 
 def _rows_of(files: Sequence[DataFile]) -> int | None:

@@ -16,9 +16,8 @@ from penstock.connectors.delta.driver import brief, is_failure
 from penstock.connectors.delta.layout import app_id, fence_id, logged
 from penstock.connectors.delta.log import commit_of, to_metadata
 from penstock.connectors.delta.schema import redefined, to_delta
-from penstock.connectors.delta.table import Snapshot, log_file, newest
-from penstock.disk import sync_file, sync_folder
-from penstock.errors import ConfigError, TransientError
+from penstock.connectors.delta.table import Snapshot, newest
+from penstock.errors import ConfigError, PenstockError, TransientError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from deltalake.transaction import AddAction, CommitProperties, PostCommitHookProperties, RemoveAction
 
     from penstock.connectors.api import Epoch, Receipt, SinkId
+    from penstock.connectors.delta.places import Place
     from penstock.connectors.delta.staging import NewFile
     from penstock.connectors.lake.tables import DataFile
     from penstock.types import Schema
@@ -55,12 +55,12 @@ def marker_of(table: Snapshot | None, sink_id: SinkId, *, told: bool = True) -> 
     if table is None or last is None:
         return None
     fence = table.handle.transaction_version(fence_id(sink_id)) or 0
-    record = commit_of(table.root, table.version, app_id(sink_id), last) if told else None
+    record = commit_of(table.place, table.version, app_id(sink_id), last) if told else None
     return EpochMarker(last, fence, record.receipt if record else None)
 
 
 def swap(
-    root: Path, table: Snapshot | None, change: Change, *, epoch: Epoch, receipt: Receipt, now: datetime
+    place: Place, table: Snapshot | None, change: Change, *, epoch: Epoch, receipt: Receipt, now: datetime
 ) -> Receipt | None:
     """Write the entry after the version of ``table``: the receipt with its version; None where another writer was first.
 
@@ -69,23 +69,25 @@ def swap(
     version = 0 if table is None else table.version + 1
     done = replace(receipt, version=str(version))
     try:
-        _write(root, table, change, _properties(epoch, done, change.placed), now)
+        _write(place.root, table, change, _properties(epoch, done, change.placed), now)
+        if not place.publish(version):
+            return None
     except BaseException as error:
         if not is_failure(error):
             raise
-        return _settled(root, version, epoch, brief(error))
+        return _settled(place, version, epoch, brief(error))
     return done
 
 
-def _settled(root: Path, version: int, epoch: Epoch, reason: str) -> Receipt | None:
+def _settled(place: Place, version: int, epoch: Epoch, reason: str) -> Receipt | None:
     """After an answer that was lost or unclear, what the log says. Errors as ``swap``."""
-    after = newest(root)
+    after = newest(place)
     if after is not None and after.version >= version:
-        record = commit_of(root, after.version, app_id(epoch.sink_id), epoch.number)
+        record = commit_of(place, after.version, app_id(epoch.sink_id), epoch.number)
         if record is not None and record.attempt == epoch.attempt and record.receipt.version == str(version):
             return record.receipt
         return None
-    raise TransientError("SNK-256", f'the commit to the Delta table "{root.name}" failed', detail=reason)
+    raise TransientError("SNK-256", f'the commit to the Delta table "{place.name}" failed', detail=reason)
 
 
 def evolve(table: Snapshot, adds: Schema, message: str) -> bool:
@@ -109,11 +111,14 @@ def _altered(table: Snapshot, message: str, alter: Callable[..., None]) -> bool:
     from deltalake.transaction import CommitProperties
 
     try:
+        version = table.version + 1
         alter(commit_properties=CommitProperties(max_commit_retries=0), post_commithook_properties=_no_hooks())
+        if not table.place.publish(version):
+            return False
     except BaseException as error:
         if not is_failure(error):
             raise
-        after = newest(table.root)
+        after = newest(table.place)
         if after is not None and after.version > table.version:
             return False
         raise TransientError("SNK-256", message, detail=brief(error)) from None
@@ -183,7 +188,7 @@ def _check_spelled(table: Snapshot, going: Iterable[DataFile]) -> None:
         if logged(file.path) not in table.logged_paths:
             raise ConfigError(
                 "SNK-250",
-                f'the Delta table "{table.root.name}" cannot be written here: the log spells a file\'s path unusually',
+                f'the Delta table "{table.place.name}" cannot be written here: the log spells a file\'s path unusually',
                 detail=f"{file.path!r} could not be replaced",
                 hint="compact the table with the system that wrote it",
             )
@@ -198,34 +203,20 @@ def _remove(file: DataFile, now: datetime) -> RemoveAction:
 # ---------------------------------------------------------------- after the entry is there
 
 
-def make_durable(root: Path, version: int) -> None:
-    """The entry and its name. Raises OSError."""
-    entry = log_file(root, version)
-    sync_file(entry)
-    sync_folder(entry.parent)
-    if version == 0:
-        sync_folder(root)
-
-
-def keep_log(root: Path, version: int) -> None:
+def keep_log(place: Place, version: int) -> None:
     """Now and then sum the log up in a checkpoint, and let go of entries that have outlived their time.
 
     The table is right without it: what fails here is tried again at a later version.
     """
     from deltalake.exceptions import DeltaError
 
-    with suppress(DeltaError, OSError, ValueError):
-        table = newest(root)
+    with suppress(DeltaError, OSError, ValueError, PenstockError):
+        table = newest(place)
         if table is None or version % _interval(table) or version == 0:
             return
         table.handle.create_checkpoint()
-        folder = root / "_delta_log"
-        for part in folder.glob(f"{table.version:020}.checkpoint*"):
-            sync_file(part)
-        sync_file(folder / "_last_checkpoint")
-        sync_folder(folder)
-        if table.configuration.get("delta.enableExpiredLogCleanup", "true") == "true":
-            table.handle.cleanup_metadata()
+        cleans = table.configuration.get("delta.enableExpiredLogCleanup", "true") == "true"
+        place.checkpointed(table.handle, cleans=cleans)
 
 
 def _interval(table: Snapshot) -> int:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final
 
 from penstock.connectors.lake.touching import touching as touched
 from penstock.connectors.lake.touching import unwritable
-from penstock.errors import ConfigError
+from penstock.errors import ConfigError, PenstockError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from deltalake import DeltaTable
 
+    from penstock.connectors.delta.places import Place
 
 _ABOUT: Final = ("path",)
 # In a table's path: deltalake panics, or looks somewhere else.
@@ -48,21 +49,21 @@ def require() -> None:
         ) from None
 
 
-def find(root: Path, version: int | None = None) -> DeltaTable | None:
+def find(place: Place, version: int | None = None) -> DeltaTable | None:
     """A new handle on the table's newest version, or on ``version``; None where there is no table.
 
     Raises ConfigError SRC-251 (the log cannot be read), SRC-253 (it needs a feature that deltalake lacks), SRC-257.
     """
     require()
-    _check_path(root)
+    _check_path(place.root)
     from deltalake import DeltaTable
     from deltalake.exceptions import TableNotFoundError
 
     try:
-        with opening(root):
-            if not (root / "_delta_log").is_dir():
+        with opening(place.name):
+            if not place.look():
                 return None
-            return DeltaTable(root, version=version)
+            return DeltaTable(place.root, version=version)
     except TableNotFoundError:
         return None
 
@@ -79,31 +80,31 @@ def _check_path(root: Path) -> None:
 
 
 @contextmanager
-def opening(root: Path) -> Iterator[None]:
+def opening(name: str) -> Iterator[None]:
     """Classifies what deltalake raises while a table is opened; TableNotFoundError passes."""
     from deltalake.exceptions import DeltaError, DeltaProtocolError, TableNotFoundError
 
     try:
         yield
-    except TableNotFoundError:
+    except (TableNotFoundError, PenstockError):
         raise
     except DeltaProtocolError as error:
-        raise ConfigError("SRC-253", f'the Delta table "{root.name}" cannot be read', detail=brief(error)) from None
+        raise ConfigError("SRC-253", f'the Delta table "{name}" cannot be read', detail=brief(error)) from None
     except (DeltaError, ValueError, OSError) as error:
         raise ConfigError(
-            "SRC-251", f'the log of the Delta table "{root.name}" cannot be read', detail=brief(error)
+            "SRC-251", f'the log of the Delta table "{name}" cannot be read', detail=brief(error)
         ) from None
     except BaseException as error:
         if not _is_panic(error):
             raise
         raise ConfigError(
-            "SRC-251", f'the log of the Delta table "{root.name}" cannot be read', detail=brief(error)
+            "SRC-251", f'the log of the Delta table "{name}" cannot be read', detail=brief(error)
         ) from None
 
 
-def touching(root: Path) -> AbstractContextManager[None]:
-    """As ``lake.touching``."""
-    return touched(_titled(root), _ABOUT)
+def touching(shown: Path | str) -> AbstractContextManager[None]:
+    """As ``lake.touching``, of the table that is shown so."""
+    return touched(_titled(shown), _ABOUT)
 
 
 def check_writable_folders(root: Path) -> None:
@@ -117,8 +118,8 @@ def check_writable_folders(root: Path) -> None:
             raise unwritable(_titled(root), f'"{folder}" may not be written', _ABOUT)
 
 
-def _titled(root: Path) -> str:
-    return f'the Delta table "{root}"'
+def _titled(shown: Path | str) -> str:
+    return f'the Delta table "{shown}"'
 
 
 def is_failure(error: BaseException) -> bool:

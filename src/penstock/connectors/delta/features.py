@@ -36,7 +36,7 @@ def check_writable(table: Snapshot, mode: WriteMode) -> None:
     """Raises ConfigError SNK-250 where files added to this table would not be what the table promises."""
     for reason in _reasons(table, mode):
         raise ConfigError(
-            "SNK-250", f'the Delta table "{table.root.name}" cannot be written here: it has {reason}', detail=None
+            "SNK-250", f'the Delta table "{table.place.name}" cannot be written here: it has {reason}', detail=None
         )
 
 

@@ -48,6 +48,11 @@ def sink_folder(root: Path, sink_id: SinkId) -> Path:
     return root / STAGING / fingerprint(*sink_id.lasting)
 
 
+def log_file(root: Path, version: int) -> Path:
+    """The log entry of a version."""
+    return root / "_delta_log" / f"{version:020}.json"
+
+
 def file_stem(epoch: Epoch) -> str:
     """Begins the names of an attempt's data files."""
     named = fingerprint(*epoch.sink_id.parts, str(epoch.number), epoch.attempt)

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from penstock.connectors.api import Receipt
 from penstock.connectors.delta.layout import app_id
-from penstock.connectors.delta.table import log_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from penstock.connectors.api import Epoch, SinkId
+    from penstock.connectors.delta.places import Place
 
 _KEY: Final = "penstock"  # in the log entry's commitInfo
 _BEGINNING: Final = '{"commitInfo"'
@@ -43,10 +43,10 @@ def to_metadata(epoch: Epoch, receipt: Receipt, placed: Sequence[str]) -> dict[s
     return {_KEY: told}
 
 
-def commit_of(root: Path, newest: int, app: str, epoch: int) -> CommitRecord | None:
+def commit_of(place: Place, newest: int, app: str, epoch: int) -> CommitRecord | None:
     """The commit of an epoch, looked for from the newest version back; None where its log entry is gone."""
     for version in range(newest, -1, -1):
-        told = _told(log_file(root, version))
+        told = _told(place.entry(version))
         if told is None:
             return None
         if told.get("app") == app and told.get("epoch") == epoch:
@@ -54,10 +54,11 @@ def commit_of(root: Path, newest: int, app: str, epoch: int) -> CommitRecord | N
     return None
 
 
-def incarnations(root: Path, sink_id: SinkId) -> frozenset[str]:
+def incarnations(place: Place, sink_id: SinkId) -> frozenset[str]:
     """Of the sink's markers: in the log's entries, and in its checkpoints for entries that are gone. Raises OSError."""
+    place.look()
     ours = app_id(replace(sink_id, incarnation=""))
-    found = (app.removeprefix(ours) for app in _apps(root / "_delta_log") if app.startswith(ours))
+    found = (app.removeprefix(ours) for app in _apps(place.root / "_delta_log") if app.startswith(ours))
     return frozenset(app for app in found if app == app.partition("#")[0])
 
 
@@ -77,12 +78,10 @@ def _checkpointed(checkpoint: Path) -> list[str]:
     return [row["appId"] for row in transactions if row is not None]
 
 
-def _told(path: Path) -> dict[str, Any] | None:
+def _told(entry: str | None) -> dict[str, Any] | None:
     """What a log entry holds of ours, perhaps nothing; None where the entry is gone."""
-    try:
-        with path.open(encoding="utf-8") as lines:
-            line = next((line for line in lines if line.startswith(_BEGINNING)), "{}")
-            told = json.loads(line).get("commitInfo", {}).get(_KEY)
-    except FileNotFoundError:
+    if entry is None:
         return None
+    line = next((line for line in entry.splitlines() if line.startswith(_BEGINNING)), "{}")
+    told = json.loads(line).get("commitInfo", {}).get(_KEY)
     return told if isinstance(told, dict) else {}

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from penstock.connectors.lake.params import Moment
+from penstock.connectors.objects.config import ObjectConnectionParam, url_of
 from penstock.connectors.params import SinkParams, SourceParams
 from penstock.fields import Name
 
@@ -14,7 +15,13 @@ from penstock.fields import Name
 class DeltaSourceParams(SourceParams):
     """A Delta table, as it stands now or as it once stood."""
 
-    path: str = Field(min_length=1, description="The table's folder, relative to the project.")
+    connection: ObjectConnectionParam | None = Field(
+        default=None,
+        description="The object store it lies in, or a connection of penstock.yml; unsaid, this machine's folders.",
+    )
+    path: str = Field(
+        min_length=1, description="The table's folder, relative to the project, or to the connection's prefix."
+    )
     version: int | None = Field(
         default=None, ge=0, description="Read this version of the table instead of the newest one."
     )
@@ -33,7 +40,13 @@ class DeltaSourceParams(SourceParams):
 class DeltaSinkParams(SinkParams):
     """A Delta table that is created where it is not there yet."""
 
-    path: str = Field(min_length=1, description="The table's folder, relative to the project.")
+    connection: ObjectConnectionParam | None = Field(
+        default=None,
+        description="The object store it lies in, or a connection of penstock.yml; unsaid, this machine's folders.",
+    )
+    path: str = Field(
+        min_length=1, description="The table's folder, relative to the project, or to the connection's prefix."
+    )
     partition_by: list[Name] = Field(
         default_factory=list,
         description="Columns whose values divide the table into folders; empty: as the table is, or not at all.",
@@ -48,3 +61,6 @@ class DeltaSinkParams(SinkParams):
             if len(set(columns)) != len(columns):
                 raise ValueError(f"{name} names a column twice")
         return self
+
+    def elsewhere(self) -> str | None:
+        return None if self.connection is None else f"{url_of(self.connection)}/{self.path}"

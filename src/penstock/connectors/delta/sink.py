@@ -8,25 +8,25 @@ from typing import TYPE_CHECKING, Final
 from penstock.connectors.api import Epoch, EpochMarker, ParquetFormat, Preparation, Sink, WriteMode
 from penstock.connectors.commits import compare, evolved, is_committed, policy_of, refuse_empty
 from penstock.connectors.delta import layout
-from penstock.connectors.delta.commit import admit_zoneless, evolve, keep_log, make_durable, marker_of, swap
-from penstock.connectors.delta.driver import check_writable_folders, touching
+from penstock.connectors.delta.commit import admit_zoneless, evolve, keep_log, marker_of, swap
+from penstock.connectors.delta.driver import touching
 from penstock.connectors.delta.features import check_writable
 from penstock.connectors.delta.log import incarnations
 from penstock.connectors.delta.params import DeltaSinkParams
+from penstock.connectors.delta.places import place_of
 from penstock.connectors.delta.schema import has_zoneless, stored_schema
 from penstock.connectors.delta.source import DeltaSource
-from penstock.connectors.delta.staging import Attempt, clear, gone
+from penstock.connectors.delta.staging import gone
 from penstock.connectors.delta.table import newest
-from penstock.disk import ensure_folder
 from penstock.errors import ConfigError, FatalError, InternalError, TransientError
 from penstock.registry import Capability, Descriptor
 from penstock.types import Schema
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from penstock.connectors.api import Context, Receipt, SinkId, Source, Staged, Writer
+    from penstock.connectors.delta.staging import Attempt
     from penstock.connectors.delta.table import Snapshot
     from penstock.connectors.delta.writer import Part, Shape
     from penstock.types import Field
@@ -45,25 +45,25 @@ class DeltaSink(Sink):
     def __init__(self, params: DeltaSinkParams, context: Context) -> None:
         self._params = params
         self._context = context
-        self._root: Path = context.resolve(params.path).resolve()
+        self._place = place_of(params, context)
         self._form = ParquetFormat(compression=params.compression, version="v1")
         self._prepared: Schema | None = None
 
     # ------------------------------------------------------------ the target
 
     def describe(self) -> Schema | None:
-        table = None if self._context.refreshes else newest(self._root)
+        table = None if self._context.refreshes else newest(self._place)
         return None if table is None else table.schema
 
     def preview(self, schema: Schema) -> Preparation:
         """Raises, beside the errors of the contract, ConfigError SNK-250, SNK-251, SRC-251, SRC-253, SRC-256."""
-        return self._difference(newest(self._root), schema)
+        return self._difference(newest(self._place), schema)
 
     def prepare(self, schema: Schema) -> None:
         """Checks; the table is created or changed by the commit. Errors as ``preview``, ConfigError SNK-260."""
-        with touching(self._root):
-            check_writable_folders(self._root)
-        self._difference(newest(self._root), schema)
+        with touching(self._place.shown):
+            self._place.check_writable()
+        self._difference(newest(self._place), schema)
         self._prepared = schema
 
     def _difference(self, table: Snapshot | None, schema: Schema) -> Preparation:
@@ -127,30 +127,29 @@ class DeltaSink(Sink):
         """Removes what attempts that ended left behind. Raises ConfigError SRC-251, SNK-260, TransientError
         SNK-257.
         """
-        with touching(self._root):
-            clear(self._root, sink_id)
-        return marker_of(newest(self._root), sink_id)
+        with touching(self._place.shown):
+            self._place.clear(sink_id)
+        return marker_of(newest(self._place), sink_id)
 
     def missing(self) -> str | None:
         """Raises DataError SRC-254."""
-        table = newest(self._root)
+        table = newest(self._place)
         paths = () if table is None else table.paths
-        gone = sum(not (self._root / path).is_file() for path in paths)
-        return f'{gone} of {len(paths)} files of the Delta table "{self._root.name}"' if gone else None
+        gone = self._place.lacking(paths)
+        return f'{gone} of {len(paths)} files of the Delta table "{self._place.name}"' if gone else None
 
     def incarnations(self, sink_id: SinkId) -> frozenset[str]:
-        with touching(self._root):
-            return incarnations(self._root, sink_id)
+        with touching(self._place.shown):
+            return incarnations(self._place, sink_id)
 
     def writer(self, epoch: Epoch, schema: Schema) -> Writer:
         """Errors as ``preview``, ConfigError SNK-260, TransientError SNK-257."""
         from penstock.connectors.delta.writer import DeltaWriter
 
-        shape, _ = self._shape(newest(self._root), schema)
+        shape, _ = self._shape(newest(self._place), schema)
         self._prepared = schema
-        with touching(self._root):
-            ensure_folder(self._root)
-            attempt = Attempt.begin(self._root, epoch)
+        with touching(self._place.shown):
+            attempt = self._place.begin(epoch)
         return DeltaWriter(attempt, shape, allowance=self._context.allowance, reached=self._context.reached)
 
     def commit(self, epoch: Epoch, staged: Sequence[Staged]) -> Receipt:
@@ -162,7 +161,7 @@ class DeltaSink(Sink):
         from penstock.connectors.delta.writer import Part
 
         parts = [Part.from_payload(one.payload) for one in staged]
-        done = self._receipt(newest(self._root), epoch)
+        done = self._receipt(newest(self._place), epoch)
         if done is not None:
             self._discard(epoch, parts)
             return done
@@ -170,7 +169,7 @@ class DeltaSink(Sink):
         refuse_empty(
             params.mode, sum(one.rows for one in staged), allow_empty=params.allow_empty, sink=self._context.name
         )
-        with ExitStack() as held, touching(self._root):
+        with ExitStack() as held, touching(self._place.shown):
             attempts = [self._claim(held, epoch, part) for part in parts]
             self._context.reached("delta.claimed")
             return self._commit(epoch, list(zip(attempts, parts, strict=True)))
@@ -178,7 +177,7 @@ class DeltaSink(Sink):
     def _commit(self, epoch: Epoch, staged: list[tuple[Attempt, Part]]) -> Receipt:
         """Try until nobody is in the way; all attempts are held."""
         for number in range(_TRIES):
-            table = newest(self._root)
+            table = newest(self._place)
             overtaken = self._receipt(table, epoch)
             done = overtaken or self._once(table, epoch, staged, number)
             if done is not None:
@@ -186,12 +185,13 @@ class DeltaSink(Sink):
                     with suppress(OSError):
                         # What was placed before another was first is in no log.
                         attempt.remove() if overtaken else attempt.finish()
+                self._place.tidy(epoch)
                 return done
             self._context.clock.sleep(_PAUSE_S * min(number, 5))
         raise TransientError(
             "SNK-255",
             f'other writers were in the way of sink "{self._context.name}" {_TRIES} times',
-            detail=f'they commit to the Delta table "{self._root.name}"',
+            detail=f'they commit to the Delta table "{self._place.name}"',
         )
 
     def _once(
@@ -205,24 +205,24 @@ class DeltaSink(Sink):
         shape, preparation = self._shape(table, schema)
         if table is not None and preparation.adds:
             adds = Schema(tuple(preparation.adds)).relaxed()
-            evolve(table, adds, f'columns could not be added to the Delta table "{self._root.name}"')
+            evolve(table, adds, f'columns could not be added to the Delta table "{self._place.name}"')
             reached("delta.evolved")
             return None
         if table is not None and preparation.replaces and has_zoneless(shape.target) and not table.takes_zoneless:
-            admit_zoneless(table, f'the Delta table "{self._root.name}" could not be given the feature timestampNtz')
+            admit_zoneless(table, f'the Delta table "{self._place.name}" could not be given the feature timestampNtz')
             reached("delta.evolved")
             return None
         this = Try(self._params, self._context, epoch, staged, table, shape, number)
         change, receipt = this.compute(widens=bool(preparation.widens))
         reached("delta.placed")
-        done = swap(self._root, table, change, epoch=epoch, receipt=receipt, now=self._context.clock.now())
+        done = swap(self._place, table, change, epoch=epoch, receipt=receipt, now=self._context.clock.now())
         if done is None:
             this.undo()
             return None
         reached("delta.committed")
-        make_durable(self._root, int(done.version))
+        self._place.settle(int(done.version))
         reached("delta.durable")
-        keep_log(self._root, int(done.version))
+        keep_log(self._place, int(done.version))
         return done
 
     def _schema_of(self, parts: Sequence[Part]) -> Schema:
@@ -240,13 +240,13 @@ class DeltaSink(Sink):
             raise FatalError(
                 "SNK-259",
                 f'epoch {epoch.number} of sink "{epoch.sink_id.sink}" is committed, and its receipt is gone',
-                detail=f'the log of the Delta table "{self._root.name}" does not go back that far any more',
+                detail=f'the log of the Delta table "{self._place.name}" does not go back that far any more',
             )
         return marker.receipt
 
     def _claim(self, held: ExitStack, epoch: Epoch, part: Part) -> Attempt:
         """Raises FatalError SNK-258."""
-        attempt = Attempt.claim(self._root, layout.sink_folder(self._root, epoch.sink_id) / part.folder)
+        attempt = self._place.claim(epoch.sink_id, part.folder)
         if attempt is None:
             raise gone(part.folder)
         held.callback(attempt.release)
@@ -255,21 +255,23 @@ class DeltaSink(Sink):
     def _discard(self, epoch: Epoch, parts: Sequence[Part]) -> None:
         """Remove what was staged for an epoch that is committed already, as far as nobody holds it."""
         for part in parts:
-            folder = layout.sink_folder(self._root, epoch.sink_id) / part.folder
             with suppress(OSError):
-                attempt = Attempt.claim(self._root, folder)
+                attempt = self._place.claim(epoch.sink_id, part.folder)
                 if attempt is not None:
                     attempt.remove()
 
     def table(self) -> Source:
         """The table as it stands; a recorded position is a version of it."""
-        return DeltaSource(self._root, allowance=self._context.allowance)
+        return DeltaSource(place_of(self._params, self._context, own="read"), allowance=self._context.allowance)
+
+    def close(self) -> None:
+        self._place.close()
 
 
 SINK: Final = Descriptor(
     name="delta",
     group="sinks",
-    summary="A Delta Lake table on a local file system, created where it is not there yet.",
+    summary="A Delta Lake table, on a local file system or in an object store, created where it is not there yet.",
     params=DeltaSinkParams,
     make=DeltaSink,
     example=(
@@ -287,5 +289,8 @@ SINK: Final = Descriptor(
         "A partition column is never the empty text, which Delta reads as null; floats, binary and nested types do not partition.",
         "Adding columns (on_schema_change: evolve) is a log entry of its own before the data's; widening a type rewrites the table.",
         "Tables with constraints, generated columns, a change data feed or deletion vectors are not written.",
+        "In an object store a log entry is made if it is not there yet: the store must honour If-None-Match, and so must other writers of the table.",
+        "In an object store old entries of the log are not removed: that is left to the table's maintenance.",
+        "Tested on an S3 server and Azurite; Google Cloud Storage against no server.",
     ),
 )

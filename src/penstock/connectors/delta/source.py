@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Final
 from penstock.connectors.api import Batches, Chunk, Files, ParquetFormat, Partition, Source
 from penstock.connectors.delta.driver import opening
 from penstock.connectors.delta.params import DeltaSourceParams
+from penstock.connectors.delta.places import place_of
 from penstock.connectors.delta.table import at_time, at_version, missing, newest
-from penstock.connectors.lake.tables import added, check_present
+from penstock.connectors.lake.tables import added
 from penstock.errors import ConfigError
 from penstock.registry import Capability, Descriptor
 from penstock.types.logical import fold_case
@@ -16,11 +17,11 @@ from penstock.types.logical import fold_case
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from datetime import datetime
-    from pathlib import Path
 
     from sqlglot import exp
 
     from penstock.connectors.api import Allowance, Context, Position, Rows, ScanRequest
+    from penstock.connectors.delta.places import Place
     from penstock.connectors.delta.table import Snapshot
     from penstock.connectors.lake.tables import DataFile
     from penstock.types import Schema
@@ -35,10 +36,10 @@ class DeltaSource(Source):
     """
 
     def __init__(
-        self, root: Path, *, allowance: Allowance, version: int | None = None, moment: datetime | None = None
+        self, place: Place, *, allowance: Allowance, version: int | None = None, moment: datetime | None = None
     ) -> None:
-        """``root`` is absolute and free of links; at most one of ``version`` and ``moment``."""
-        self._root = root
+        """``place`` is closed with the source; at most one of ``version`` and ``moment``."""
+        self._place = place
         self._allowance = allowance
         self._version = version
         self._moment = moment
@@ -63,7 +64,7 @@ class DeltaSource(Source):
         """The rows of version ``upto``, or those that it has more than version ``after``.
 
         Files for the engine's reader; where the table uses deletion vectors or column mapping, batches of deltalake's
-        own scan, which is slower. Raises ConfigError SRC-252, SRC-253, SRC-255 and DataError SRC-110, SRC-254, SRC-266.
+        own scan, which is slower. Raises ConfigError SRC-252, SRC-253, SRC-255, SRC-361 and DataError SRC-110, SRC-254, SRC-266.
         """
         from penstock.connectors.lake import pruning
 
@@ -71,7 +72,8 @@ class DeltaSource(Source):
         snapshot = self._at(request.upto)
         schema = snapshot.schema if request.columns is None else snapshot.schema.select(request.columns)
         if before is None and _scans(snapshot):
-            check_present(snapshot, snapshot.files)
+            self._place.check_scanned(snapshot.title)
+            snapshot.local(snapshot.files)
             return _scanned(snapshot, schema, request.upto)
         files = (
             snapshot.files
@@ -81,30 +83,31 @@ class DeltaSource(Source):
         if before is not None:
             new = added(before, snapshot, is_plain=not (_scans(before) or _scans(snapshot)))
             files = tuple(file for file in files if file.path in new)
-        check_present(snapshot, files)
         if not files:
             return Batches(schema, lambda: iter(()))
+        paths = [str(path) for path in snapshot.local(files)]
         return Files(
             format=ParquetFormat(),
-            paths=tuple(str(self._root / file.path) for file in files),
+            paths=tuple(paths),
             schema=schema,
             union_by_name=True,
-            constants={str(self._root / file.path): _constants(file, schema) for file in files},
+            constants={path: _constants(file, schema) for path, file in zip(paths, files, strict=True)},
         )
 
     def close(self) -> None:
         self._open = None
+        self._place.close()
 
     def _reopen(self) -> Snapshot:
         """The version of the document; without one the newest, looked up anew each time."""
         if self._version is not None:
-            self._open = self._open or at_version(self._root, self._version)
+            self._open = self._open or at_version(self._place, self._version)
         elif self._moment is not None:
-            self._open = self._open or at_time(self._root, self._moment)
+            self._open = self._open or at_time(self._place, self._moment)
         else:
-            self._open = newest(self._root)
+            self._open = newest(self._place)
         if self._open is None:
-            raise missing(self._root)
+            raise missing(self._place)
         return self._open
 
     def _at(self, position: Position) -> Snapshot:
@@ -114,7 +117,7 @@ class DeltaSource(Source):
             case _:
                 raise ConfigError("SRC-255", "a position was not written by this version of the delta source")
         if self._open is None or self._open.version != version:
-            self._open = at_version(self._root, version)
+            self._open = at_version(self._place, version)
         return self._open
 
 
@@ -142,7 +145,7 @@ def _scanned(snapshot: Snapshot, schema: Schema, position: Position) -> Batches:
         from penstock.types.arrow import to_arrow
 
         wanted = to_arrow(schema)
-        with opening(snapshot.root):
+        with opening(snapshot.place.name):
             for batch in pa.RecordBatchReader.from_stream(snapshot.handle.scan(columns=list(schema.names))):
                 yield Chunk(batch.select(wanted.names).cast(wanted), position)
 
@@ -151,14 +154,15 @@ def _scanned(snapshot: Snapshot, schema: Schema, position: Position) -> Batches:
 
 def make_source(params: DeltaSourceParams, context: Context) -> DeltaSource:
     """The source that a document describes."""
-    root = context.resolve(params.path).resolve()
-    return DeltaSource(root, allowance=context.allowance, version=params.version, moment=params.timestamp)
+    return DeltaSource(
+        place_of(params, context), allowance=context.allowance, version=params.version, moment=params.timestamp
+    )
 
 
 SOURCE: Final = Descriptor(
     name="delta",
     group="sources",
-    summary="A Delta Lake table on a local file system, as it stands or as it once stood.",
+    summary="A Delta Lake table, on a local file system or in an object store, as it stands or as it once stood.",
     params=DeltaSourceParams,
     make=make_source,
     example="type: delta\npath: lake/prices\n",
@@ -178,7 +182,9 @@ SOURCE: Final = Descriptor(
     extra="delta",
     notes=(
         "Conditions on partition columns alone decide which files are read.",
-        "A table that uses deletion vectors or column mapping is read by deltalake instead of the engine, slower.",
+        "A table that uses deletion vectors or column mapping is read by deltalake instead of the engine, slower; in an object store not at all.",
         "An old version can be read until its files are vacuumed or its log entries are cleaned up.",
+        "In an object store the log is read from its last checkpoint on, and files are copied within the connection's `cache`.",
+        "Tested on an S3 server and Azurite; Google Cloud Storage against no server.",
     ),
 )

@@ -14,6 +14,7 @@ import json
 import os
 import shutil
 import weakref
+from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -28,10 +29,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from penstock.connectors.api import Epoch, SinkId
+    from penstock.connectors.api import Epoch
+    from penstock.connectors.delta.places import Place
     from penstock.connectors.delta.table import Snapshot
 
-_PLACED: Final = "placed.json"
+PLACED: Final = "placed.json"
 ROWS: Final = "rows"  # where the engine writes
 
 
@@ -53,19 +55,98 @@ class NewFile:
         return asdict(self)
 
 
-class Attempt:
-    """The folder of one writer of one attempt, locked until ``release``."""
+class Attempt(ABC):
+    """What one writer of one attempt leaves before the commit: ``folder``, below the place's root, where it writes."""
 
-    def __init__(self, root: Path, folder: Path, descriptor: int) -> None:
-        self.root = root
+    def __init__(self, place: Place, folder: Path) -> None:
+        self.place = place
         self.folder = folder
+
+    @property
+    def root(self) -> Path:
+        return self.place.root
+
+    # ------------------------------------------------------------ before the commit
+
+    @abstractmethod
+    def keep(self, files: Sequence[NewFile], source: str, *, final: bool) -> None:
+        """Files of a subfolder are staged. ``final``: the table's own, not only rows to be merged."""
+
+    @abstractmethod
+    def rows(self, files: Sequence[NewFile], source: str) -> list[Path]:
+        """Where they can be read, rows to be merged."""
+
+    def fresh(self, source: str) -> Path:
+        """A present, empty subfolder; what an earlier try placed from it, and the log does not name, is removed.
+
+        Only for an epoch that the log does not have. Raises OSError.
+        """
+        self.unplace(source)
+        folder = self.folder / source
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        return folder
+
+    # ------------------------------------------------------------ placing
+
+    @abstractmethod
+    def place_files(self, files: Sequence[NewFile], epoch: Epoch, *, source: str = ROWS) -> list[NewFile]:
+        """Take the files of a subfolder to where the log will name them, durably; as they then are.
+
+        May be called again after a failure, or for another subfolder. Raises OSError, FatalError SNK-258.
+        """
+
+    @abstractmethod
+    def unplace(self, source: str) -> None:
+        """Remove what was placed from a subfolder and is in no log. Raises OSError."""
+
+    def finals(self, files: Sequence[NewFile], source: str) -> list[NewFile]:
+        """The attempt's folder has a name that no other has, so have its files."""
+        finals = []
+        for number, file in enumerate(files):
+            place = file.path.rpartition("/")[0]
+            name = f"{self.note_of(source)}-{number:04}.parquet"
+            path = f"{place}/{name}" if place else name
+            finals.append(NewFile(path, file.size, file.rows, file.partition, file.stats))
+        return finals
+
+    def note_of(self, source: str = ROWS) -> str:
+        """Names, in the log, what was placed from a subfolder."""
+        return f"{self.folder.name}-{source}"
+
+    # ------------------------------------------------------------ the end
+
+    @abstractmethod
+    def release(self) -> None:
+        """Idempotent."""
+
+    @abstractmethod
+    def finish(self) -> None:
+        """Remove the folder of an attempt whose commit is durable; releases. Raises OSError."""
+
+    @abstractmethod
+    def remove(self) -> None:
+        """Remove the folder, and files that it placed and the table's log does not name; releases. Raises OSError,
+        ConfigError SRC-251.
+        """
+
+    @abstractmethod
+    def abandon(self) -> None:
+        """As ``remove``, but where a commit has taken it over. Errors as ``remove``."""
+
+
+class FolderAttempt(Attempt):
+    """On a disk: locked until ``release``."""
+
+    def __init__(self, place: Place, folder: Path, descriptor: int) -> None:
+        super().__init__(place, folder)
         # A writer that is dropped without a word gives its lock back too.
         self._held = weakref.finalize(self, os.close, descriptor)
 
     @classmethod
-    def begin(cls, root: Path, epoch: Epoch) -> Attempt:
+    def begin(cls, place: Place, epoch: Epoch) -> FolderAttempt:
         """A new folder with an empty ``rows`` in it. Raises OSError."""
-        area = sink_folder(root, epoch.sink_id)
+        area = sink_folder(place.root, epoch.sink_id)
         serial = 0
         while True:
             area.mkdir(parents=True, exist_ok=True)
@@ -80,33 +161,34 @@ class Attempt:
             descriptor = lock(folder)
             if descriptor is not None:
                 (folder / ROWS).mkdir()
-                return cls(root, folder, descriptor)
+                return cls(place, folder, descriptor)
             serial += 1
 
     @classmethod
-    def claim(cls, root: Path, folder: Path) -> Attempt | None:
+    def claim(cls, place: Place, folder: Path) -> FolderAttempt | None:
         """Take over what was staged; None where it is gone or somebody else holds it."""
         descriptor = lock(folder)
-        return None if descriptor is None else cls(root, folder, descriptor)
+        return None if descriptor is None else cls(place, folder, descriptor)
 
     def release(self) -> None:
-        """Idempotent."""
         self._held()
+
+    def keep(self, files: Sequence[NewFile], source: str, *, final: bool) -> None:
+        """They are."""
+
+    def rows(self, files: Sequence[NewFile], source: str) -> list[Path]:
+        return [self.folder / source / file.path for file in files]
 
     # ------------------------------------------------------------ placing
 
-    def place(self, files: Sequence[NewFile], epoch: Epoch, *, source: str = ROWS) -> list[NewFile]:
-        """Rename the files of a subfolder to where the log will name them, durably; as they then are.
-
-        May be called again after a failure, or for another subfolder. Raises OSError, FatalError SNK-258.
-        """
+    def place_files(self, files: Sequence[NewFile], epoch: Epoch, *, source: str = ROWS) -> list[NewFile]:
+        """By a rename."""
         if not files:
             return []
-        finals = self._finals(files, source)
-        note = {"app": app_id(epoch.sink_id), "epoch": epoch.number, "files": [file.path for file in finals]}
+        finals = self.finals(files, source)
         known = self._note_path(source)
         if not known.exists():
-            write_durably(known, json.dumps(note).encode())
+            write_durably(known, note(app_id(epoch.sink_id), epoch.number, finals))
         folders = {(self.root / file.path).parent for file in finals}
         for folder in folders:
             ensure_folder(folder)
@@ -117,27 +199,12 @@ class Attempt:
         return finals
 
     def unplace(self, source: str) -> None:
-        """Remove what was placed from a subfolder and is in no log. Raises OSError."""
         note = self._note_path(source)
         _remove_files(self.root, _files_of(note))
         note.unlink(missing_ok=True)
 
-    def _finals(self, files: Sequence[NewFile], source: str) -> list[NewFile]:
-        """The attempt's folder has a name that no other has, so have its files."""
-        finals = []
-        for number, file in enumerate(files):
-            place = file.path.rpartition("/")[0]
-            name = f"{self.note_of(source)}-{number:04}.parquet"
-            path = f"{place}/{name}" if place else name
-            finals.append(NewFile(path, file.size, file.rows, file.partition, file.stats))
-        return finals
-
-    def note_of(self, source: str = ROWS) -> str:
-        """Names, in the log, what was placed from a subfolder."""
-        return f"{self.folder.name}-{source}"
-
     def _note_path(self, source: str) -> Path:
-        return self.folder / f"{source}.{_PLACED}"
+        return self.folder / f"{source}.{PLACED}"
 
     def _move(self, old: Path, new: Path) -> None:
         if old.exists():
@@ -145,37 +212,29 @@ class Attempt:
         elif not new.exists():
             raise gone(self.folder.name)
 
-    def fresh(self, source: str) -> Path:
-        """A present, empty subfolder; what an earlier try placed from it, and the log does not name, is removed.
-
-        Only for an epoch that the log does not have. Raises OSError.
-        """
-        self.unplace(source)
-        folder = self.folder / source
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir()
-        return folder
-
     # ------------------------------------------------------------ the end
 
     def finish(self) -> None:
-        """Remove the folder of an attempt whose commit is durable; releases. Raises OSError."""
         shutil.rmtree(self.folder)
         self.release()
         remove_empty(self.folder.parent, self.root)
 
     def remove(self) -> None:
-        """Remove the folder, and files that it placed and the table's log does not name; releases.
-
-        The log is read now, under the lock: whoever held it before may have committed. Raises OSError, ConfigError
-        SRC-251.
-        """
-        notes = sorted(self.folder.glob(f"*.{_PLACED}"))
-        table = newest(self.root) if notes else None
-        for note in notes:
-            if not _committed(table, self, note):
-                _remove_files(self.root, _files_of(note))
+        """The log is read now, under the lock: whoever held it before may have committed."""
+        notes = sorted(self.folder.glob(f"*.{PLACED}"))
+        table = newest(self.place) if notes else None
+        for found in notes:
+            told = _read(found)
+            if told is None or not committed(table, told, self.note_of(found.name.removesuffix(f".{PLACED}"))):
+                _remove_files(self.root, _files_of(found))
         self.finish()
+
+    def abandon(self) -> None:
+        """Leaves what a commit has already placed to the next ``marker``, where another holds it."""
+        self.release()
+        claimed = FolderAttempt.claim(self.place, self.folder)
+        if claimed is not None:
+            claimed.remove()
 
 
 def gone(name: str) -> FatalError:
@@ -187,32 +246,28 @@ def gone(name: str) -> FatalError:
     )
 
 
-def clear(root: Path, sink_id: SinkId) -> None:
-    """Remove what attempts of this sink left that no process holds. Errors as :meth:`Attempt.remove`."""
-    for folder in _attempts(sink_folder(root, sink_id)):
-        attempt = Attempt.claim(root, folder)
-        if attempt is not None:
-            attempt.remove()
-
-
-def _attempts(area: Path) -> Iterable[Path]:
+def attempts_in(area: Path) -> Iterable[Path]:
     try:
         return sorted(area.iterdir())
     except (FileNotFoundError, NotADirectoryError):
         return ()
 
 
-def _committed(table: Snapshot | None, attempt: Attempt, note: Path) -> bool:
-    """Whether the files of a note are, or may be, named by the table's log."""
-    told = _read(note)
-    if told is None or table is None:
+def note(app: str, epoch: int, files: Sequence[NewFile]) -> bytes:
+    """What is known of placed files until the log names them."""
+    return json.dumps({"app": app, "epoch": epoch, "files": [file.path for file in files]}).encode()
+
+
+def committed(table: Snapshot | None, told: Mapping[str, Any], placed: str) -> bool:
+    """Whether the files of a note, ``told``, are, or may be, named by the table's log. ``placed`` names the note there."""
+    if table is None:
         return False
     last = table.handle.transaction_version(told["app"])
     if last is None or last < told["epoch"]:
         return False
-    record = commit_of(table.root, table.version, told["app"], told["epoch"])
+    record = commit_of(table.place, table.version, told["app"], told["epoch"])
     # Without the log entry, which is cleaned up after weeks, nobody can tell: the files stay.
-    return record is None or attempt.note_of(note.name.removesuffix(f".{_PLACED}")) in record.placed
+    return record is None or placed in record.placed
 
 
 def _read(note: Path) -> dict[str, Any] | None:

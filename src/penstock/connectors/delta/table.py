@@ -10,18 +10,20 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
 from penstock.connectors.delta.driver import find, opening
+from penstock.connectors.delta.layout import log_file
 from penstock.connectors.delta.schema import from_delta
 from penstock.connectors.lake.tables import DataFile, outside
 from penstock.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
     from pathlib import Path
 
     from arro3.core import Table
     from deltalake import DeltaTable
 
+    from penstock.connectors.delta.places import Place
     from penstock.types import Schema
 
 # Reader features under which a data file is plain Parquet with the columns that the log names.
@@ -34,17 +36,18 @@ _MAPPED: Final = 2  # reader version 2 is column mapping
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A table at one version. Everything is read from ``handle``, which must not be moved to another version.
+    """A table at one version. Everything is read from ``handle``, which must not be moved to another version."""
 
-    ``root`` is absolute and free of links.
-    """
-
-    root: Path
+    place: Place
     handle: DeltaTable
 
     @property
+    def root(self) -> Path:
+        return self.place.root
+
+    @property
     def title(self) -> str:
-        return f'the Delta table "{self.root.name}"'
+        return f'the Delta table "{self.place.name}"'
 
     @property
     def field_ids(self) -> Mapping[str, int]:
@@ -80,7 +83,7 @@ class Snapshot:
 
         Raises DataError SRC-254 for one that lies elsewhere.
         """
-        return tuple(_inside(self.root, text) for text in self.actions.column("path").to_pylist())
+        return tuple(_inside(self.root, self.title, text) for text in self.actions.column("path").to_pylist())
 
     @cached_property
     def logged_paths(self) -> frozenset[str]:
@@ -96,6 +99,10 @@ class Snapshot:
         if self.partition_by:
             partitions = list(self.actions.column("partition").to_pylist())
         return tuple(map(DataFile, self.paths, sizes, rows, partitions))
+
+    def local(self, files: Sequence[DataFile]) -> list[Path]:
+        """As ``LakeTable.local``."""
+        return self.place.local(self.title, files)
 
     def bounds(self, column: str) -> Mapping[str, tuple[Any, Any]]:
         """By path, as ``LakeTable.bounds``; empty where the log has none of that column."""
@@ -133,76 +140,73 @@ class Snapshot:
         unknown = self.reader_features - _PLAIN - _SCANNED
         if unknown:
             names = ", ".join(sorted(unknown))
-            raise ConfigError("SRC-253", f'the Delta table "{self.root.name}" needs the feature {names} to be read')
+            raise ConfigError("SRC-253", f'the Delta table "{self.place.name}" needs the feature {names} to be read')
         if self.configuration.get("delta.columnMapping.mode", "none") != "none":
             return True
         return "deletionVectors" in self.reader_features and self._has_deletions()
 
     def _has_deletions(self) -> bool:
-        with opening(self.root):
+        with opening(self.place.name):
             return any(batch.num_rows for batch in self.handle.deletion_vectors())
 
 
-def newest(root: Path) -> Snapshot | None:
+def newest(place: Place) -> Snapshot | None:
     """The table as it stands; None where there is none. Errors as :func:`driver.find`."""
-    handle = find(root)
-    return None if handle is None else Snapshot(root, handle)
+    handle = find(place)
+    return None if handle is None else Snapshot(place, handle)
 
 
-def at_version(root: Path, version: int) -> Snapshot:
+def at_version(place: Place, version: int) -> Snapshot:
     """The table as of a version.
 
     Raises ConfigError SRC-250 (no table), SRC-252 (that version never was, or its log is gone).
     """
     from deltalake.exceptions import TableNotFoundError
 
-    current = newest(root)
+    current = newest(place)
     if current is None:
-        raise missing(root)
+        raise missing(place)
     if current.version == version:
         return current
     if version <= current.version:
         try:
-            handle = find(root, version)
+            place.reach(version)
+            handle = find(place, version)
         except (ConfigError, TableNotFoundError):
             handle = None
         if handle is not None and handle.version() == version:
-            return Snapshot(root, handle)
+            return Snapshot(place, handle)
     raise ConfigError(
         "SRC-252",
-        f'the Delta table "{root.name}" has no version {version} to read',
+        f'the Delta table "{place.name}" has no version {version} to read',
         detail=f"its newest version is {current.version}; old ones go when the log is cleaned up",
     )
 
 
-def at_time(root: Path, moment: datetime) -> Snapshot:
+def at_time(place: Place, moment: datetime) -> Snapshot:
     """The version that was current at ``moment``, by the time at which its log entry was written.
 
     Raises ConfigError SRC-250, SRC-251, SRC-252 (the table, or what is left of its log, begins later).
     """
-    handle = find(root)
+    place.reach(None)
+    handle = find(place)
     if handle is None:
-        raise missing(root)
-    with opening(root):
+        raise missing(place)
+    with opening(place.name):
         handle.load_as_version(moment)
     # deltalake gives the oldest version for every time before it.
-    if _written_at(root, handle.version()) > moment.timestamp():
+    if _written_at(place.root, handle.version()) > moment.timestamp():
         raise ConfigError(
             "SRC-252",
-            f'the Delta table "{root.name}" has no version as old as {moment.isoformat()}',
+            f'the Delta table "{place.name}" has no version as old as {moment.isoformat()}',
             detail=f"its oldest readable version is {handle.version()}",
         )
-    return Snapshot(root, handle)
+    return Snapshot(place, handle)
 
 
-def missing(root: Path) -> ConfigError:
+def missing(place: Place) -> ConfigError:
     """SRC-250, to be raised."""
-    return ConfigError("SRC-250", f'there is no Delta table at "{root.name}"', detail=f"looked in {root}")
-
-
-def log_file(root: Path, version: int) -> Path:
-    """The log entry of a version."""
-    return root / "_delta_log" / f"{version:020}.json"
+    return ConfigError("SRC-250", f'there is no Delta table at "{place.name}"', detail=f"looked in {place.shown}")
 
 
 def _written_at(root: Path, version: int) -> float:
@@ -212,10 +216,10 @@ def _written_at(root: Path, version: int) -> float:
         return float("inf")
 
 
-def _inside(root: Path, logged: str) -> str:
+def _inside(root: Path, title: str, logged: str) -> str:
     """A file's path relative to the root, as it lies on disk; the log has it percent-encoded."""
     text = unquote(logged)
     path = os.path.normpath(os.path.join(root, text.removeprefix("file://")))  # noqa: PTH118 -- pathlib keeps ".."
     if not path.startswith(f"{root}{os.sep}") or _FOREIGN.match(text):
-        raise outside(f'the Delta table "{root.name}"', text)
+        raise outside(title, text)
     return os.path.relpath(path, root)

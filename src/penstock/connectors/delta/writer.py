@@ -109,7 +109,7 @@ class DeltaWriter(FileWriter):
     def stage(self) -> Staged:
         """Raises DataError SNK-252, SNK-253, TransientError SNK-257."""
         try:
-            with touching(self._attempt.root):
+            with touching(self._attempt.place.shown):
                 part = self._staged()
             self._reached("delta.staged")
         finally:
@@ -127,6 +127,7 @@ class DeltaWriter(FileWriter):
                 self._convert(own, folder / ROWS, folder / CONVERTED)
             partition_by = () if merging else shape.partition_by
             files = collect(own, folder / source, shape.target, partition_by, never_null=shape.never_null)
+        self._attempt.keep(files, source, final=not merging)
         return Part(folder.name, source, shape.rows, files)
 
     def _convert(self, own: Duck, rows: Path, converted: Path) -> None:
@@ -140,12 +141,8 @@ class DeltaWriter(FileWriter):
 
     def abort(self) -> None:
         """Leaves what a commit has already placed to the next ``marker``, where another holds it."""
-        root, folder = self._attempt.root, self._attempt.folder
-        self._attempt.release()
         with suppress(OSError, PenstockError):
-            claimed = Attempt.claim(root, folder)
-            if claimed is not None:
-                claimed.remove()
+            self._attempt.abandon()
 
 
 def collect(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from penstock.connectors.files.listing import FoundFile, Remote
 from penstock.connectors.objects.copies import Copies
+from penstock.connectors.objects.keys import checked_key
 from penstock.connectors.objects.store import Bucket
 from penstock.errors import ConfigError
 
@@ -94,19 +95,6 @@ class ObjectListing:
     def _file(self, item: StoredObject, name: str) -> FoundFile:
         path = self.copies.path_of(item)
         return FoundFile(path, name, item.size, item.modified_ns, remote=Remote(item, self.bucket.url_of(item.key)))
-
-
-def checked_key(text: str) -> str:
-    """A path of a document as a key, without slashes that name nothing. Raises ConfigError DOC-231."""
-    parts = [part for part in text.split("/") if part not in {"", "."}]
-    if ".." in parts:
-        raise ConfigError(
-            "DOC-231",
-            f'the path "{text}" goes up with ".."',
-            hint="write the path from the connection's prefix on",
-            about=("path",),
-        )
-    return "/".join(parts)
 
 
 def matches(parts: Sequence[str], pattern: Sequence[str]) -> bool:

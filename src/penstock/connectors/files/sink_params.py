@@ -8,7 +8,7 @@ from typing import Final, Literal
 from pydantic import Field, model_validator
 
 from penstock.connectors.api import WriteMode
-from penstock.connectors.objects.config import ObjectConnectionParam
+from penstock.connectors.objects.config import ObjectConnectionParam, url_of
 from penstock.connectors.params import SinkParams
 from penstock.fields import Name
 from penstock.registry import Capability
@@ -53,6 +53,9 @@ class FileSinkParams(SinkParams):
                 "the path has an extension, so that it is one file, which takes mode overwrite and no partition_by"
             )
         return self
+
+    def elsewhere(self) -> str | None:
+        return None if self.connection is None else f"{url_of(self.connection)}/{self.path}"
 
 
 TextCompression = Literal["none", "gzip", "zstd"] | None

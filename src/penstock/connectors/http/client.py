@@ -165,7 +165,11 @@ class HttpClient:
         target = self._with_query(url, proof) if trusted else url
         try:
             return self._transport.send(
-                Outgoing(request.method, target, headers, request.body, addresses), max(left_seconds, 0.001), scope
+                Outgoing(
+                    request.method, target, headers, request.body, addresses, request.signing if trusted else None
+                ),
+                max(left_seconds, 0.001),
+                scope,
             )
         except NotSentError as unsent:
             return _again_or_raise(unsent.error, scope)

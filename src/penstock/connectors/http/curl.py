@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from penstock.connectors.http.addresses import IpAddress
     from penstock.connectors.http.limits import Limits
+    from penstock.connectors.http.messages import Signing
     from penstock.connectors.http.urls import Url
     from penstock.connectors.resilience.cancel import Cancellation
 
@@ -59,6 +60,7 @@ class Outgoing:
     headers: tuple[tuple[str, str], ...] = field(repr=False)
     body: bytes | None = field(repr=False)
     addresses: tuple[IpAddress, ...]
+    signing: Signing | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,10 +199,12 @@ class _Handle:
         if not self._is_set_up:
             curl.reset()
             self._set_up()
-        is_plain = outgoing.method == "GET" and outgoing.body is None
+        is_plain = outgoing.method == "GET" and outgoing.body is None and outgoing.signing is None
         self._is_set_up = is_plain
         if not is_plain:
             self._set_method(outgoing)
+        if outgoing.signing is not None:
+            self._sign(outgoing.signing)
         curl.setopt(pycurl.URL, url.reveal())
         curl.setopt(pycurl.RESOLVE, [_pin(url, outgoing.addresses)])
         curl.setopt(pycurl.CONNECTTIMEOUT_MS, max(1, int(min(self._limits.connect_seconds, timeout_seconds) * 1000)))
@@ -234,6 +238,13 @@ class _Handle:
             self._curl.setopt(pycurl.NOBODY, 1)
         else:
             self._curl.setopt(pycurl.CUSTOMREQUEST, outgoing.method)
+
+    def _sign(self, signing: Signing) -> None:
+        import pycurl
+
+        self._curl.setopt(pycurl.AWS_SIGV4, f"aws:amz:{signing.region}:{signing.service}")
+        self._curl.setopt(pycurl.USERNAME, signing.key_id)
+        self._curl.setopt(pycurl.PASSWORD, signing.key.reveal())
 
     def _set_tls(self) -> None:
         import certifi

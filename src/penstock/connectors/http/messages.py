@@ -59,13 +59,23 @@ class Headers:
 
 
 @dataclass(frozen=True, slots=True)
+class Signing:
+    """Signature Version 4 of Amazon's services, made by libcurl when the request goes out."""
+
+    region: str
+    service: str
+    key_id: str
+    key: Secret
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
     """``path`` is below the connection's base URL, or a whole URL (a link that the server gave).
 
     ``query`` and ``headers`` stand before those of the connection with the same name. ``accept``: statuses that are an
     answer here and not an error, besides 2xx. ``repeatable``: whether sending it twice is as good as once; None: by its
     method, or that it has an Idempotency-Key. ``anonymous``: without the connection's credentials, headers and query.
-    ``hidden``: the path came from a secret and is not shown.
+    ``hidden``: the path came from a secret and is not shown. ``signing``: how it is signed, redirects are not.
     """
 
     path: str = ""
@@ -77,6 +87,7 @@ class Request:
     repeatable: bool | None = None
     anonymous: bool = False
     hidden: bool = False
+    signing: Signing | None = None
 
     @property
     def may_repeat(self) -> bool:

@@ -10,7 +10,7 @@ says.
 | the catalog refuses: its address, a login, a right, a request | ConfigError SRC-262 |
 | the catalog cannot be reached, is locked or too busy | TransientError SRC-263 |
 | the table's metadata is gone or damaged | ConfigError SRC-264 |
-| a file is not on the local file system, or outside the project | ConfigError SRC-265, DOC-232 |
+| a file is not on the local file system, outside the project, or of the store | ConfigError SRC-265, DOC-232, SRC-360 |
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import logging
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
-from penstock.connectors.iceberg.locations import location_of, path_of
+from penstock.connectors.iceberg.places import place_of
 from penstock.disk import ensure_folder
 from penstock.errors import ConfigError, PenstockError, TransientError
 
@@ -32,21 +32,28 @@ if TYPE_CHECKING:
     from pyiceberg.schema import Schema as IcebergSchema
     from pyiceberg.table import CreateTableTransaction, Table
 
+    from penstock.connectors.api import Context
     from penstock.connectors.iceberg.params import IcebergConnection
+    from penstock.connectors.iceberg.places import Place
 
 NO_RETRIES: Final = {"commit.retry.num-retries": "0"}
-_STORAGE: Final = "penstock.connectors.iceberg.storage.LocalIO"
 _SHOWN: Final = 500
 
 
 class Catalog:
     """A catalog, opened when first asked. Nothing is created in it but by :meth:`begin`. Not for several threads."""
 
-    def __init__(self, connection: IcebergConnection, resolve: Callable[[str], Path]) -> None:
-        """``resolve``: of the context; it refuses paths outside the project."""
+    def __init__(self, connection: IcebergConnection, resolve: Callable[[str], Path], place: Place) -> None:
+        """``resolve``: of the context; it refuses paths outside the project. ``place`` is closed with the catalog."""
         self._connection = connection
         self._resolve = resolve
+        self.place = place
         self._opened: PyicebergCatalog | None = None
+
+    @classmethod
+    def of(cls, connection: IcebergConnection, context: Context, *, own: str = "table") -> Catalog:
+        """``own``: as of ``place_of``."""
+        return cls(connection, context.resolve, place_of(connection, context, own))
 
     @property
     def name(self) -> str:
@@ -103,19 +110,20 @@ class Catalog:
             raise ConfigError(
                 "SRC-262",
                 f'the catalog of "{table}" has no place for new tables',
-                hint="state warehouse in the connection: a folder of the project",
+                hint="state warehouse in the connection: a folder of the project, or a path in its store",
             )
-        return location_of(self._resolve(told.warehouse).resolve().joinpath(*table.split(".")))
+        return self.place.home(told.warehouse, table)
 
     def folder_of(self, location: str) -> Path:
-        """A table's folder. Raises ConfigError SRC-265, DOC-232 (outside the project)."""
-        return self._resolve(str(path_of(location))).resolve()
+        """A table's folder. Errors as ``Place.folder_of``."""
+        return self.place.folder_of(location)
 
     def close(self) -> None:
         """Idempotent."""
         if self._opened is not None:
             self._opened.close()
             self._opened = None
+        self.place.close()
 
     # ------------------------------------------------------------ opening
 
@@ -136,7 +144,7 @@ class Catalog:
             uri = URL.create("sqlite", database=str(self._file)).render_as_string()
         else:
             uri = revealed(self._connection.database)
-        options = {"py-io-impl": _STORAGE, "init_catalog_tables": "false"}
+        options = {**self.place.io, "init_catalog_tables": "false"}
         return SqlCatalog(self._connection.name, uri=uri, **options)
 
     def _rest(self) -> PyicebergCatalog:
@@ -150,7 +158,7 @@ class Catalog:
             "credential": told.credential.reveal() if told.credential is not None else None,
             "oauth2-server-uri": told.oauth2_uri,
             "scope": told.scope,
-            "py-io-impl": _STORAGE,
+            **self.place.io,
         }
         return RestCatalog(told.name, **{key: value for key, value in options.items() if value is not None})
 

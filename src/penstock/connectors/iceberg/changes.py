@@ -12,7 +12,6 @@ from penstock.connectors.iceberg.staging import ROWS
 from penstock.connectors.lake.duck import duck
 from penstock.connectors.lake.merge import INSERTED, OLDER, UNCHANGED, UPDATED, Merge, merge
 from penstock.connectors.lake.relations import all_of, staged_rows, table_rows
-from penstock.connectors.lake.tables import check_present
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -67,7 +66,7 @@ class Try:
             removes = self._live() if self.params.mode is WriteMode.OVERWRITE else ()
             deleted = _rows_of(removes) if removes or self.params.mode is WriteMode.OVERWRITE else None
             return self._ended(Change(Receipt(0, 0, deleted=deleted), removes=removes))
-        with duck(self._home.root, self.context.allowance) as own:
+        with duck(self._home.place.room(self._home.root), self.context.allowance) as own:
             change = self._merged(own) if self.params.mode is WriteMode.MERGE else self._delivered(own)
             if self.rewrites and self.table is not None:
                 change = self._rewritten(own, self.table, change)
@@ -95,7 +94,7 @@ class Try:
     # ------------------------------------------------------------ rows that came
 
     def _paths(self) -> list[Path]:
-        return [path for attempt, _ in self.staged for path in sorted((attempt.folder / ROWS).iterdir())]
+        return [path for attempt, _ in self.staged for path in attempt.rows()]
 
     def _delivered(self, own: Duck) -> Change:
         adds = self._as_they_are(own) if self._are_the_tables() else self._converted(own)
@@ -118,7 +117,8 @@ class Try:
         self._kept.append(ROWS)
         found: list[Entry] = []
         for attempt, _ in self.staged:
-            found += collect(own, attempt.folder / ROWS, self.layout, self._never_null)
+            attempt.rows()
+            found += collect(attempt, own, attempt.folder / ROWS, self.layout, self._never_null)
         return found
 
     def _converted(self, own: Duck) -> list[Entry]:
@@ -129,13 +129,13 @@ class Try:
         self._kept.append(source)
         folder = self._home.fresh(source)
         write(own, query, columns, folder, self.layout)
-        return collect(own, folder, self.layout, self._never_null)
+        entries = collect(self._home, own, folder, self.layout, self._never_null)
+        self._home.take(self._home.place.path_of(entry.file_path) for entry in entries)
+        return entries
 
     # ------------------------------------------------------------ copy on write
 
     def _merged(self, own: Duck) -> Change:
-        if self.table is not None:
-            check_present(self.table, self.table.files)
         source = f"merged-{self.number}"
         adds: list[Entry] = []
 
@@ -172,7 +172,6 @@ class Try:
         rest = [file for file in table.files if table.entries[file.path].file_path not in going]
         if not rest:
             return change
-        check_present(table, rest)
         rows = all_of(table_rows(own, table, rest, self.layout.target, alias="t"))
         adds = self._written(own, rows, self.layout.target.names, f"rewritten-{self.number}")
         removes = (*change.removes, *(table.entries[file.path] for file in rest))

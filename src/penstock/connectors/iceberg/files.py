@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
 
-from penstock.connectors.iceberg.locations import location_of
 from penstock.connectors.iceberg.schema import field_ids
 from penstock.connectors.iceberg.transforms import place_of, values_of
 from penstock.connectors.lake.duck import copy
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
 
     from penstock.connectors.api import ParquetFormat
     from penstock.connectors.iceberg.partitions import Division
+    from penstock.connectors.iceberg.staging import Attempt
     from penstock.connectors.lake.duck import Duck
     from penstock.types import Schema
 
@@ -61,8 +61,8 @@ def write(own: Duck, query: exp.Query, columns: Iterable[str], folder: Path, lay
     own.run(copy(placed, folder, form, (place,), extension="parquet"))
 
 
-def collect(own: Duck, folder: Path, layout: Layout, never_null: Sequence[str]) -> list[Entry]:
-    """The files below a folder, durable, as the table is to name them; empty ones are removed.
+def collect(attempt: Attempt, own: Duck, folder: Path, layout: Layout, never_null: Sequence[str]) -> list[Entry]:
+    """The files below a folder of the attempt, durable, as the table is to name them; empty ones are removed.
 
     Raises OSError, TransientError SNK-257, DataError SNK-252, SNK-253 for a null in one of ``never_null``.
     """
@@ -76,7 +76,8 @@ def collect(own: Duck, folder: Path, layout: Layout, never_null: Sequence[str]) 
             continue
         _refuse_nulls(own, path, layout, never_null)
         sync_file(path)
-        entries.append(_entry(path, footer, layout, _partition(own, path, layout)))
+        location = attempt.place.location_of(path)
+        entries.append(_entry(path, location, footer, layout, _partition(own, path, layout)))
     for top, _, _ in os.walk(folder):
         sync_folder(Path(top))
     sync_folder(folder.parent)
@@ -127,7 +128,7 @@ def _partition(own: Duck, path: Path, layout: Layout) -> tuple[Any, ...]:
         ) from None
 
 
-def _entry(path: Path, footer: pq.FileMetaData, layout: Layout, partition: tuple[Any, ...]) -> Entry:
+def _entry(path: Path, location: str, footer: pq.FileMetaData, layout: Layout, partition: tuple[Any, ...]) -> Entry:
     from pyiceberg.io.pyarrow import (
         compute_statistics_plan,
         data_file_statistics_from_parquet_metadata,
@@ -145,7 +146,7 @@ def _entry(path: Path, footer: pq.FileMetaData, layout: Layout, partition: tuple
             statistics[bounds].pop(number, None)
     return NewEntry.from_args(
         content=DataFileContent.DATA,
-        file_path=location_of(path),
+        file_path=location,
         file_format=FileFormat.PARQUET,
         partition=Record(*partition),
         file_size_in_bytes=path.stat().st_size,

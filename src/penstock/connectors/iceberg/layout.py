@@ -49,6 +49,11 @@ def mark_of(properties: Mapping[str, str], sink_id: SinkId) -> Mark | None:
     return Mark(told["epoch"], told["fence"], told["attempt"], told["snapshot"], Receipt(**told["receipt"]))
 
 
+def epoch_in(properties: Mapping[str, str], key: str) -> int:
+    """Which epoch was committed last under the marker of that name; 0 where none was."""
+    return int(json.loads(properties.get(key, '{"epoch": 0}'))["epoch"])
+
+
 def incarnations_in(properties: Mapping[str, str], sink_id: SinkId) -> frozenset[str]:
     """Of the sink's markers."""
     ours = key_of(replace(sink_id, incarnation=""))

@@ -1,4 +1,4 @@
-"""Locations of tables and files, as an Iceberg table writes them, and paths of the local file system."""
+"""Locations of tables and files, as an Iceberg table writes them, and paths of this machine."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def path_of(location: str) -> Path:
             "SRC-265",
             "an Iceberg table does not lie on the local file system",
             detail=f"it names {location!r}",
-            hint="tables of object stores are not read or written yet",
+            hint="a table in an object store needs the `store` of its connection",
         )
     return Path(path)
 

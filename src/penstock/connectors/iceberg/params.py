@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from penstock.connectors.iceberg.partitions import DivisionParam
 from penstock.connectors.lake.params import Moment
+from penstock.connectors.objects.config import ObjectConnectionParam, url_of
 from penstock.connectors.params import SinkParams, SourceParams
 from penstock.fields import Params, TextOrSecret
 from penstock.secret import Secret
@@ -46,6 +47,11 @@ class IcebergConnection(Params):
         default=None,
         min_length=1,
         description="SQL: the folder below which new tables lie, relative to the project. REST: the warehouse's name.",
+    )
+    store: ObjectConnectionParam | None = Field(
+        default=None,
+        description="The object store that the tables' files lie in; unsaid, this machine's folders. `warehouse` of a SQL "
+        "catalog is then a path below its prefix.",
     )
     token: Secret | None = Field(default=None, description="REST: the bearer token.")
     credential: Secret | None = Field(default=None, description="REST: client_id:client_secret, to get a token with.")
@@ -104,6 +110,9 @@ class IcebergSinkParams(SinkParams):
             if len(set(given)) != len(given):
                 raise ValueError(f"{name} names a column twice")
         return self
+
+    def elsewhere(self) -> str | None:
+        return None if self.connection.store is None else f"{self.table} in {url_of(self.connection.store)}"
 
 
 __all__ = ["IcebergConnection", "IcebergSinkParams", "IcebergSourceParams"]

@@ -13,7 +13,7 @@ from penstock.connectors.iceberg.layout import incarnations_in, mark_of
 from penstock.connectors.iceberg.params import IcebergSinkParams
 from penstock.connectors.iceberg.schema import field_ids, stored_schema, to_iceberg
 from penstock.connectors.iceberg.source import IcebergSource
-from penstock.connectors.iceberg.staging import Attempt, gone, left
+from penstock.connectors.iceberg.staging import gone
 from penstock.connectors.iceberg.table import newest
 from penstock.connectors.lake.touching import touching
 from penstock.errors import ConfigError, InternalError, PenstockError, TransientError
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from penstock.connectors.api import Context, Receipt, SinkId, Source, Staged, Writer
     from penstock.connectors.iceberg.changes import Try
     from penstock.connectors.iceberg.partitions import Division
+    from penstock.connectors.iceberg.staging import Attempt
     from penstock.connectors.iceberg.table import Snapshot
     from penstock.connectors.iceberg.writer import Part
     from penstock.types import Field, Schema
@@ -53,7 +54,7 @@ class IcebergSink(Sink):
     def __init__(self, params: IcebergSinkParams, context: Context) -> None:
         self._params = params
         self._context = context
-        self._catalog = Catalog(params.connection, context.resolve)
+        self._catalog = Catalog.of(params.connection, context)
         self._form = ParquetFormat(compression=params.compression, version="v1")
         self._prepared: Schema | None = None
 
@@ -149,10 +150,10 @@ class IcebergSink(Sink):
         mark = mark_of(table.handle.metadata.properties, sink_id)
         return None if mark is None else mark.marker
 
-    def _clear(self, sink_id: SinkId) -> None:
+    def _clear(self, sink_id: SinkId, upto: Epoch | None = None) -> None:
         """Remove what attempts left that no process holds and that cannot be committed any more."""
         table = self._newest()
-        for attempt in left(table.root, sink_id) if table is not None else ():
+        for attempt in self._catalog.place.left(table.root, sink_id, upto) if table is not None else ():
             attempt.remove(self._find)
 
     def _find(self) -> Table | None:
@@ -161,8 +162,10 @@ class IcebergSink(Sink):
     def missing(self) -> str | None:
         """Raises DataError SRC-254."""
         table = self._newest()
-        paths = () if table is None else [table.root / path for path in table.entries]
-        lost = sum(not path.is_file() for path in paths)
+        if table is None:
+            return None
+        paths = list(table.entries)
+        lost = self._catalog.place.lacking(table.root, paths)
         return f'{lost} of {len(paths)} files of the Iceberg table "{self._params.table}"' if lost else None
 
     def incarnations(self, sink_id: SinkId) -> frozenset[str]:
@@ -180,7 +183,7 @@ class IcebergSink(Sink):
         if self._params.mode is not WriteMode.MERGE and not self._divisions(table) and _fits(rows, target):
             form = replace(self._form.settled(rows), field_ids=field_ids(self._fields(table, target), rows.names))
         with self._touching():
-            attempt = Attempt.begin(self._home(table, target), epoch)
+            attempt = self._catalog.place.begin(self._home(table, target), epoch)
         return IcebergWriter(
             attempt,
             epoch,
@@ -254,7 +257,7 @@ class IcebergSink(Sink):
             with suppress(OSError):
                 attempt.keep(change.kept)
         with suppress(OSError, PenstockError):  # the table is right without it: what stays goes at the next start
-            self._clear(epoch.sink_id)
+            self._clear(epoch.sink_id, epoch)
         return done
 
     def _try(self, table: Snapshot | None, staged: list[tuple[Attempt, Part]], number: int) -> tuple[Transaction, Try]:
@@ -308,7 +311,7 @@ class IcebergSink(Sink):
 
     def _claim(self, held: ExitStack, home: Path, epoch: Epoch, part: Part) -> Attempt:
         """Raises FatalError SNK-258."""
-        attempt = Attempt.claim(home, epoch.sink_id, part.folder)
+        attempt = self._catalog.place.claim(home, epoch.sink_id, part.folder)
         if attempt is None:
             raise gone(part.folder)
         held.callback(attempt.release)
@@ -320,13 +323,14 @@ class IcebergSink(Sink):
             return
         for part in parts:
             with suppress(OSError):
-                attempt = Attempt.claim(table.root, epoch.sink_id, part.folder)
+                attempt = self._catalog.place.claim(table.root, epoch.sink_id, part.folder)
                 if attempt is not None:
                     attempt.remove(self._find)
 
     def table(self) -> Source:
         """The table as it stands; a recorded position is a snapshot of it."""
-        return IcebergSource(Catalog(self._params.connection, self._context.resolve), self._params.table, self._context)
+        catalog = Catalog.of(self._params.connection, self._context, own="read")
+        return IcebergSource(catalog, self._params.table, self._context)
 
 
 def _fits(rows: Schema, target: Schema) -> bool:
@@ -341,7 +345,7 @@ def _shown(divisions: Sequence[Division]) -> str:
 SINK: Final = Descriptor(
     name="iceberg",
     group="sinks",
-    summary="An Iceberg table on a local file system, in a SQL or REST catalog, created where it is not there yet.",
+    summary="An Iceberg table, on a local file system or in an object store, in a SQL or REST catalog, created where it is not there yet.",
     params=IcebergSinkParams,
     make=IcebergSink,
     example=(
@@ -361,5 +365,7 @@ SINK: Final = Descriptor(
         "Not written: tables of format version 3; by merge, tables with delete files or with files of several partitionings.",
         "REST catalogs are tested against a small server of our own that speaks the protocol, not against a vendor's.",
         "Iceberg names its files by absolute paths: a project with tables in it is not moved to another folder.",
+        "A table in an object store is written by the credentials of `store`; files in Azure are named as abfss://.",
+        "Tested on an S3 server and Azurite; Google Cloud Storage against no server.",
     ),
 )

@@ -15,21 +15,22 @@ from __future__ import annotations
 import os
 import shutil
 import weakref
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Final
 
 from penstock.connectors.commits import fingerprint
-from penstock.connectors.iceberg.locations import path_of
 from penstock.connectors.lake.locks import lock
-from penstock.disk import ensure_folder, remove_empty, sync_folder, write_durably
+from penstock.disk import ensure_folder, remove_empty, sync_file, sync_folder, write_durably
 from penstock.errors import FatalError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     from pyiceberg.table import Table
 
     from penstock.connectors.api import Epoch, SinkId
+    from penstock.connectors.iceberg.places import Place
 
 ROWS: Final = "rows"  # where the engine writes
 _OPEN: Final = "open"
@@ -37,19 +38,71 @@ _COMMITTING: Final = "committing"  # beside it once a commit may name files
 _DATA: Final = "data"
 
 
-class Attempt:
-    """The folder of one writer of one attempt, locked until ``release``. ``root`` is the table's folder."""
+class Attempt(ABC):
+    """What one writer of one attempt leaves in its ``folder``. ``root`` is the table's folder."""
 
-    def __init__(self, root: Path, folder: Path, descriptor: int) -> None:
+    def __init__(self, place: Place, root: Path, folder: Path) -> None:
+        self.place = place
         self.root = root
         self.folder = folder
+
+    @abstractmethod
+    def release(self) -> None:
+        """Idempotent."""
+
+    @abstractmethod
+    def stage(self, paths: Sequence[Path]) -> None:
+        """The engine has written these files below ``rows``: make them last. Raises OSError."""
+
+    @abstractmethod
+    def take(self, paths: Iterable[Path]) -> None:
+        """A commit is about to name these files, which it has written below the folder, durable here."""
+
+    @abstractmethod
+    def rows(self) -> list[Path]:
+        """What was staged, in order."""
+
+    def fresh(self, source: str) -> Path:
+        """A present, empty subfolder, for an epoch that the table does not have. Raises OSError."""
+        folder = self.folder / source
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        return folder
+
+    @abstractmethod
+    def commits(self, base: int | None) -> None:
+        """From now on a snapshot that follows ``base`` may name files of this attempt. Raises OSError."""
+
+    @abstractmethod
+    def keep(self, sources: Iterable[str]) -> None:
+        """After a commit that is durable and took the files of these subfolders, of which there may be none; releases.
+
+        Raises OSError.
+        """
+
+    @abstractmethod
+    def remove(self, find: Callable[[], Table | None]) -> None:
+        """Keep what a snapshot of the table names, and remove the rest; releases. ``find`` loads the table, now: whoever
+        held the attempt before may have committed. Raises OSError and what ``find`` does.
+        """
+
+    @abstractmethod
+    def abandon(self, find: Callable[[], Table | None]) -> None:
+        """As ``remove``, but where a commit has taken it over. Errors as ``remove``."""
+
+
+class FolderAttempt(Attempt):
+    """On a disk: locked until ``release``."""
+
+    def __init__(self, place: Place, root: Path, folder: Path, descriptor: int) -> None:
+        super().__init__(place, root, folder)
         # A writer that is dropped without a word gives its lock back too.
         self._held = weakref.finalize(self, os.close, descriptor)
 
     @classmethod
-    def begin(cls, root: Path, epoch: Epoch) -> Attempt:
+    def begin(cls, place: Place, root: Path, epoch: Epoch) -> FolderAttempt:
         """A new folder with an empty ``rows`` in it. Raises OSError."""
-        area = _area(root, epoch.sink_id)
+        area = area_of(root, epoch.sink_id)
         serial = 0
         named = fingerprint(*epoch.sink_id.parts, str(epoch.number), epoch.attempt)
         while True:
@@ -65,43 +118,42 @@ class Attempt:
                 (folder / _OPEN).touch()
                 sync_folder(folder)
                 (folder / ROWS).mkdir()
-                return cls(root, folder, descriptor)
+                return cls(place, root, folder, descriptor)
 
     @classmethod
-    def claim(cls, root: Path, sink_id: SinkId, name: str) -> Attempt | None:
+    def claim(cls, place: Place, root: Path, sink_id: SinkId, name: str) -> FolderAttempt | None:
         """Take over what was staged; None where it is gone or somebody else holds it."""
-        folder = _area(root, sink_id) / name
+        folder = area_of(root, sink_id) / name
         descriptor = lock(folder)
         if descriptor is None:
             return None
-        claimed = cls(root, folder, descriptor)
+        claimed = cls(place, root, folder, descriptor)
         if (folder / _OPEN).exists():
             return claimed
         claimed.release()
         return None
 
     def release(self) -> None:
-        """Idempotent."""
         self._held()
 
-    def fresh(self, source: str) -> Path:
-        """A present, empty subfolder, for an epoch that the table does not have. Raises OSError."""
-        folder = self.folder / source
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir()
-        return folder
+    def stage(self, paths: Sequence[Path]) -> None:
+        for path in paths:
+            sync_file(path)
+        sync_folder(self.folder / ROWS)
+        sync_folder(self.folder)
+
+    def take(self, paths: Iterable[Path]) -> None:
+        """They lie where they are named."""
+
+    def rows(self) -> list[Path]:
+        return sorted((self.folder / ROWS).iterdir())
 
     def commits(self, base: int | None) -> None:
-        """From now on a snapshot that follows ``base`` may name files of this attempt. Raises OSError."""
         write_durably(self.folder / _COMMITTING, str(base).encode())
 
     # ------------------------------------------------------------ the end
 
     def keep(self, sources: Iterable[str]) -> None:
-        """After a commit that is durable and took the files of these subfolders, of which there may be none; releases.
-
-        Raises OSError.
-        """
         kept = set(sources)
         for path in self.folder.iterdir():
             if path.is_dir() and path.name not in kept:
@@ -114,15 +166,12 @@ class Attempt:
         self.release()
 
     def remove(self, find: Callable[[], Table | None]) -> None:
-        """Keep what a snapshot of the table names, and remove the rest; releases.
-
-        ``find`` loads the table, now, under the lock: whoever held it before may have committed. Where the table still
-        stands at the snapshot that a commit was to follow, its answer may be lost and it may yet come: all stays.
-        Raises OSError and what ``find`` does.
+        """Where the table still stands at the snapshot that a commit was to follow, its answer may be lost and it may yet
+        come: all stays.
         """
         base = self._base()
         table = find() if base is not None else None
-        named = _named_in(table, self.folder) if table is not None else frozenset()
+        named = named_in(self.place, table, self.folder) if table is not None else frozenset()
         if named:
             self.keep(named)
             return
@@ -131,6 +180,15 @@ class Attempt:
             shutil.rmtree(self.folder)
             remove_empty(self.folder.parent, self.root)
         self.release()
+
+    def abandon(self, find: Callable[[], Table | None]) -> None:
+        """Leaves what a commit may have taken to the next ``marker``."""
+        self.release()
+        descriptor = lock(self.folder)
+        if descriptor is not None and (self.folder / _OPEN).exists():
+            FolderAttempt(self.place, self.root, self.folder, descriptor).remove(find)
+        elif descriptor is not None:
+            os.close(descriptor)
 
     def _base(self) -> str | None:
         """The snapshot that a commit of this attempt was to follow; None where none was ever tried."""
@@ -149,14 +207,14 @@ def gone(name: str) -> FatalError:
     )
 
 
-def left(root: Path, sink_id: SinkId) -> list[Attempt]:
+def folders_of(place: Place, root: Path, sink_id: SinkId) -> list[FolderAttempt]:
     """What attempts of this sink left that no process holds, each locked now."""
     try:
-        folders = sorted(path for path in _area(root, sink_id).iterdir() if not _is_finished(path))
+        folders = sorted(path for path in area_of(root, sink_id).iterdir() if not _is_finished(path))
     except (FileNotFoundError, NotADirectoryError):
         return []
     locked = ((folder, lock(folder)) for folder in folders)
-    return [Attempt(root, folder, descriptor) for folder, descriptor in locked if descriptor is not None]
+    return [FolderAttempt(place, root, folder, descriptor) for folder, descriptor in locked if descriptor is not None]
 
 
 def _is_finished(folder: Path) -> bool:
@@ -165,12 +223,12 @@ def _is_finished(folder: Path) -> bool:
     return not begun and any(folder.iterdir())
 
 
-def _area(root: Path, sink_id: SinkId) -> Path:
+def area_of(root: Path, sink_id: SinkId) -> Path:
     """The same for all incarnations of a sink."""
     return root / _DATA / f"penstock-{fingerprint(*sink_id.lasting)}"
 
 
-def _named_in(table: Table, folder: Path) -> frozenset[str]:
+def named_in(place: Place, table: Table, folder: Path) -> frozenset[str]:
     """The subfolders of an attempt that have files which any snapshot names."""
     lists = {
         manifest.manifest_path: manifest
@@ -178,7 +236,7 @@ def _named_in(table: Table, folder: Path) -> frozenset[str]:
         for manifest in snapshot.manifests(table.io)
     }
     paths = (
-        path_of(entry.data_file.file_path)
+        place.path_of(entry.data_file.file_path)
         for manifest in lists.values()
         for entry in manifest.fetch_manifest_entry(table.io, discard_deleted=False)
     )

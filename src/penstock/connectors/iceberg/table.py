@@ -11,7 +11,6 @@ from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
-from penstock.connectors.iceberg.locations import path_of
 from penstock.connectors.iceberg.partitions import Division
 from penstock.connectors.iceberg.schema import from_iceberg
 from penstock.connectors.lake.tables import DataFile, outside
@@ -19,7 +18,7 @@ from penstock.errors import ConfigError
 from penstock.types import Kind, LogicalType, Primitive
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from pyiceberg.manifest import DataFile as Entry
@@ -97,7 +96,7 @@ class Snapshot:
         )
 
     def _inside(self, location: str) -> str:
-        path = os.path.normpath(path_of(location))
+        path = os.path.normpath(self.catalog.place.path_of(location))
         if not path.startswith(f"{self.root}{os.sep}"):
             path = os.path.realpath(path)  # the location may be a link's
         if not path.startswith(f"{self.root}{os.sep}"):
@@ -140,6 +139,10 @@ class Snapshot:
             for place, part in enumerate(spec.fields)
             if str(part.transform) == "identity" and part.source_id in known
         }
+
+    def local(self, files: Sequence[DataFile]) -> list[Path]:
+        """As ``LakeTable.local``."""
+        return self.catalog.place.local(self.root, self.title, files)
 
     def bounds(self, column: str) -> Mapping[str, tuple[Any, Any]]:
         """As ``LakeTable.bounds``; empty where the table has none of that column."""
@@ -190,7 +193,7 @@ class Snapshot:
         top = {field.field_id for field in self.fields.fields}
         by_name = True
         for file in self.files:
-            there = _names_in(self.root / file.path)
+            there = _names_in(self.local([file])[0])
             if there is None:
                 return None
             changed = {number for number, name in there.items() if now.get(number, name) != name}

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from penstock.connectors.api import FileTarget, FileWriter, Staged
-from penstock.connectors.iceberg.staging import ROWS, Attempt
-from penstock.disk import sync_file, sync_folder
+from penstock.connectors.iceberg.staging import ROWS
 from penstock.errors import InternalError, PenstockError
 from penstock.types import Schema
 
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from pyiceberg.table import Table
 
     from penstock.connectors.api import Epoch, Json, ParquetFormat
+    from penstock.connectors.iceberg.staging import Attempt
     from penstock.trees import FieldIds
 
 
@@ -108,19 +108,12 @@ class IcebergWriter(FileWriter):
 
         folder = self._attempt.folder / ROWS
         paths = sorted(folder.iterdir())
-        for path in paths:
-            sync_file(path)
-        sync_folder(folder)
-        sync_folder(self._attempt.folder)
+        self._attempt.stage(paths)
         rows = self._rows if self._rows is not None else sum(pq.read_metadata(path).num_rows for path in paths)
         part = Part(self._attempt.folder.name, self._schema, self._form.field_ids, rows)
         return Staged(rows, sum(path.stat().st_size for path in paths), part.to_payload())
 
     def abort(self) -> None:
         """Leaves what a commit may have taken to the next ``marker``."""
-        attempt = self._attempt
-        attempt.release()
         with suppress(OSError, PenstockError):
-            claimed = Attempt.claim(attempt.root, self._epoch.sink_id, attempt.folder.name)
-            if claimed is not None:
-                claimed.remove(self._find)
+            self._attempt.abandon(self._find)

@@ -67,7 +67,7 @@ def table_rows(
     """
     kept = table.schema
     inner = Schema(tuple(field for field in kept if field.name not in table.partition_by))
-    paths = [table.root / file.path for file in files]
+    paths = table.local(files)
     reader, place = _placed(_reader(duck, paths, inner, table.field_ids), paths, kept)
     chosen: list[exp.Expr] = []
     for wanted in target:

@@ -29,14 +29,12 @@ class DataFile:
 
 
 class LakeTable(Protocol):
-    """One version of a table. ``root`` is its folder, absolute and free of links.
+    """One version of a table.
 
     ``partition_by`` are the columns whose values the table tells by file; whether the files hold them too is nobody's
     affair. ``title`` names the table in messages: ``the Delta table "prices"``.
     """
 
-    @property
-    def root(self) -> Path: ...
     @property
     def title(self) -> str: ...
     @property
@@ -49,6 +47,11 @@ class LakeTable(Protocol):
 
     @property
     def files(self) -> Sequence[DataFile]: ...
+
+    def local(self, files: Sequence[DataFile]) -> list[Path]:
+        """Where these files of the table can be read on this machine, in their order: each is there, and as large as the
+        table says. Raises DataError SRC-110, SRC-254; where they are fetched for that, what ``Copies.fetch`` raises.
+        """
 
     def bounds(self, column: str) -> Mapping[str, tuple[Any, Any]]:
         """By path of a file, the least and the greatest value that may be in it; None, or no entry, where unknown."""
@@ -73,34 +76,43 @@ def added(before: LakeTable, now: LakeTable, *, is_plain: bool) -> frozenset[str
     return frozenset(later - earlier)
 
 
-def check_present(table: LakeTable, files: Iterable[DataFile]) -> None:
-    """DataError SRC-110 where a file is gone or has another size, SRC-254 where a link leads out of the table."""
-    trusted = {table.root}
+def present(root: Path, title: str, files: Iterable[DataFile]) -> list[Path]:
+    """As ``LakeTable.local``, of a table in a folder of this machine, absolute and free of links."""
+    trusted = {root}
+    paths = []
     for file in files:
-        full = table.root / file.path
+        full = root / file.path
         if full.parent not in trusted:
-            _check_links(table, full.parent, file.path)
+            _check_links(root, title, full.parent, file.path)
             trusted.add(full.parent)
         try:
             found = full.lstat()
             if stat.S_ISLNK(found.st_mode):
-                _check_links(table, full, file.path)
+                _check_links(root, title, full, file.path)
                 found = full.stat()
             length = found.st_size
         except OSError:
             length = -1
         if length != file.size:
-            raise DataError(
-                "SRC-110",
-                f"a file of {table.title} is not as the table says",
-                detail=f"{file.path}: {'it is gone' if length < 0 else f'{length} bytes instead of {file.size}'}",
-                hint="read the newest version: maintenance removes the files of old ones",
-            )
+            reason = "it is gone" if length < 0 else f"{length} bytes instead of {file.size}"
+            raise not_as_told(title, file.path, reason)
+        paths.append(full)
+    return paths
 
 
-def _check_links(table: LakeTable, path: Path, named: str) -> None:
-    if not path.resolve().is_relative_to(table.root):
-        raise outside(table.title, named)
+def not_as_told(title: str, path: str, reason: str) -> DataError:
+    """SRC-110, to be raised."""
+    return DataError(
+        "SRC-110",
+        f"a file of {title} is not as the table says",
+        detail=f"{path}: {reason}",
+        hint="read the newest version: maintenance removes the files of old ones",
+    )
+
+
+def _check_links(root: Path, title: str, path: Path, named: str) -> None:
+    if not path.resolve().is_relative_to(root):
+        raise outside(title, named)
 
 
 def outside(title: str, path: str) -> DataError:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from datetime import timedelta
+from typing import Annotated, Final, Literal, assert_never
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -10,8 +11,11 @@ from penstock.connectors.http.config import Retries, Timeouts
 from penstock.connectors.http.guard import parse_allowed
 from penstock.connectors.http.urls import parse_url
 from penstock.errors import ConfigError
-from penstock.fields import ByteSize, Params, TextOrSecret
+from penstock.fields import ByteSize, Duration, Params, TextOrSecret
 from penstock.secret import Secret
+
+_SHORTEST_LIFE: Final = timedelta(minutes=15)
+_LONGEST_LIFE: Final = timedelta(hours=12)
 
 
 def _prefix(value: str) -> str:
@@ -65,6 +69,31 @@ class _Store(Params):
         return self
 
 
+def _life(value: timedelta) -> timedelta:
+    if not _SHORTEST_LIFE <= value <= _LONGEST_LIFE:
+        raise ValueError("takes a duration from 15m to 12h")
+    return value
+
+
+class AssumedRole(Params):
+    """A role that is taken on with the connection's keys: requests to the store go with its temporary credentials."""
+
+    arn: str = Field(pattern=r"^arn:[a-z0-9-]+:[a-z]+::[0-9]*:role/[\w+=,.@/-]+$", description="The role's ARN.")
+    external_id: TextOrSecret | None = Field(default=None, description="The external id that the role asks for.")
+    session_name: str = Field(
+        default="penstock",
+        pattern=r"^[\w+=,.@-]{2,64}$",
+        description="What the session is called in the account's logs.",
+    )
+    duration: Annotated[Duration, AfterValidator(_life)] = Field(
+        default=timedelta(hours=1),
+        description="How long temporary credentials live, 15m to 12h; they are renewed before they run out.",
+    )
+    endpoint: Annotated[str, AfterValidator(_endpoint)] | None = Field(
+        default=None, description="The token service's URL (STS), where it is not Amazon's own of the region."
+    )
+
+
 class S3Connection(_Store):
     """A bucket of Amazon S3, or of a store that speaks like it."""
 
@@ -74,6 +103,7 @@ class S3Connection(_Store):
     access_key_id: TextOrSecret | None = Field(default=None, description="The id of the access key.")
     secret_access_key: Secret | None = Field(default=None, description="The access key itself.")
     session_token: Secret | None = Field(default=None, description="The token of temporary credentials.")
+    role: AssumedRole | None = Field(default=None, description="The role that is taken on with these keys (STS).")
     path_style: bool | None = Field(
         default=None,
         description="Whether the bucket stands in the path and not in the host's name; unsaid, with an endpoint.",
@@ -86,6 +116,12 @@ class S3Connection(_Store):
             raise ValueError("anonymous takes no credentials")
         if not self.anonymous and not all(keys):
             raise ValueError("needs access_key_id and secret_access_key, or anonymous: true")
+        if self.role is None:
+            return self
+        if self.anonymous:
+            raise ValueError("role needs access_key_id and secret_access_key")
+        if (self.role.endpoint or "").startswith("http:") and not self.allow_http:
+            raise ValueError("the role's endpoint is without TLS; say allow_http: true where that is meant")
         return self
 
 
@@ -131,4 +167,26 @@ ObjectConnection = S3Connection | GcsConnection | AzureConnection
 # As a field's type: told apart by `type`.
 ObjectConnectionParam = Annotated[ObjectConnection, Field(discriminator="type")]
 
-__all__ = ["AzureConnection", "GcsConnection", "ObjectConnection", "ObjectConnectionParam", "S3Connection"]
+
+def url_of(connection: ObjectConnection) -> str:
+    """What people call the place that paths are relative to, without a slash at its end."""
+    match connection:
+        case S3Connection():
+            root = f"s3://{connection.bucket}"
+        case GcsConnection():
+            root = f"gs://{connection.bucket}"
+        case AzureConnection():
+            root = f"az://{connection.account}/{connection.container}"
+        case _:
+            assert_never(connection)
+    return f"{root}/{connection.prefix}" if connection.prefix else root
+
+
+__all__ = [
+    "AssumedRole",
+    "AzureConnection",
+    "GcsConnection",
+    "ObjectConnection",
+    "ObjectConnectionParam",
+    "S3Connection",
+]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, assert_never
 from penstock.connectors.http.guard import Guard, parse_allowed
 from penstock.connectors.http.resolver import SystemResolver
 from penstock.connectors.http.urls import parse_url
-from penstock.connectors.objects.config import AzureConnection, GcsConnection, S3Connection
+from penstock.connectors.objects.config import AzureConnection, GcsConnection, S3Connection, url_of
 from penstock.connectors.resilience.cancel import Cancellation
 from penstock.errors import ConfigError
 from penstock.fields import reveal
@@ -24,14 +24,16 @@ if TYPE_CHECKING:
 
     from penstock.clock import Clock
     from penstock.connectors.objects.config import ObjectConnection
+    from penstock.connectors.objects.roles import RoleSession
 
 # What obstore takes from the environment whatever it is told: endpoints, keys, roles, files with keys.
 _AMBIENT: Final = ("AWS_", "AZURE_", "GOOGLE_", "MSI_", "IDENTITY_", "FABRIC_")
 _ENVIRONMENT: Final = threading.Lock()
 
 
-def open_store(connection: ObjectConnection, clock: Clock) -> ObjectStore:
-    """Asks nobody yet, but for the endpoint's address: it is checked as every outgoing request's is.
+def open_store(connection: ObjectConnection, clock: Clock, role: RoleSession | None = None) -> ObjectStore:
+    """Asks nobody yet, but for the endpoint's address: it is checked as every outgoing request's is. ``role``: whose
+    credentials requests go with.
 
     Raises ConfigError NET-103, NET-104 (the endpoint), NET-150 (obstore is not installed), NET-155 (the driver does not take
     what the connection says); TransientError NET-105.
@@ -45,34 +47,20 @@ def open_store(connection: ObjectConnection, clock: Clock) -> ObjectStore:
 
     with _nothing_ambient():
         try:
-            return _made(connection)
+            return _made(connection, role)
         except (BaseError, ValueError):  # its words may hold a key
             raise ConfigError(
                 "NET-155", f'the driver does not take the settings of "{url_of(connection)}"', about=("connection",)
             ) from None
 
 
-def url_of(connection: ObjectConnection) -> str:
-    """What people call the place that paths are relative to, without a slash at its end."""
-    match connection:
-        case S3Connection():
-            root = f"s3://{connection.bucket}"
-        case GcsConnection():
-            root = f"gs://{connection.bucket}"
-        case AzureConnection():
-            root = f"az://{connection.account}/{connection.container}"
-        case _:
-            assert_never(connection)
-    return f"{root}/{connection.prefix}" if connection.prefix else root
-
-
-def _made(connection: ObjectConnection) -> ObjectStore:
+def _made(connection: ObjectConnection, role: RoleSession | None) -> ObjectStore:
     from obstore.store import AzureStore, GCSStore, S3Store
 
     options: Any = {"client_options": _client(connection), "retry_config": _no_retries()}
     match connection:
         case S3Connection():
-            return S3Store(connection.bucket, config=_s3(connection), **options)
+            return S3Store(connection.bucket, config=_s3(connection, role), **_of_role(role), **options)
         case GcsConnection():
             return GCSStore(connection.bucket, config=_gcs(connection), **_token(connection), **options)
         case AzureConnection():
@@ -81,14 +69,18 @@ def _made(connection: ObjectConnection) -> ObjectStore:
             assert_never(connection)
 
 
-def _s3(connection: S3Connection) -> Any:
+def _of_role(role: RoleSession | None) -> Any:
+    return {} if role is None else {"credential_provider": role.credential}
+
+
+def _s3(connection: S3Connection, role: RoleSession | None) -> Any:
     path_style = connection.endpoint is not None if connection.path_style is None else connection.path_style
     return _stated(
         region=connection.region,
         endpoint=connection.endpoint,
-        access_key_id=_revealed(connection.access_key_id),
-        secret_access_key=_revealed(connection.secret_access_key),
-        session_token=_revealed(connection.session_token),
+        access_key_id=_revealed(connection.access_key_id) if role is None else None,
+        secret_access_key=_revealed(connection.secret_access_key) if role is None else None,
+        session_token=_revealed(connection.session_token) if role is None else None,
         skip_signature=connection.anonymous,
         virtual_hosted_style_request=not path_style,
         conditional_put="etag",

@@ -7,8 +7,10 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from penstock.connectors.objects.config import AssumedRole, url_of
 from penstock.connectors.objects.faults import classified, is_no_bucket
-from penstock.connectors.objects.opening import open_store, url_of
+from penstock.connectors.objects.opening import open_store
+from penstock.connectors.objects.roles import role_of
 from penstock.connectors.resilience.parallel import in_order
 from penstock.connectors.resilience.retry import Again, RetryPolicy, call_with_retry
 from penstock.errors import PenstockError, TransientError
@@ -53,7 +55,7 @@ class ObjectChangedError(Exception):
 
 class Bucket:
     """Thread-safe. Every method raises ConfigError NET-151 to NET-155 and, once its retries are spent, TransientError
-    NET-156; the first call also what ``open_store`` raises.
+    NET-156; the first call also what ``open_store`` raises, and where a role is taken on what ``RoleSession.renew`` does.
     """
 
     def __init__(self, connection: ObjectConnection, clock: Clock) -> None:
@@ -63,23 +65,25 @@ class Bucket:
         self._random = random.Random()  # noqa: S311 -- waits between tries
         self._hidden = _secrets_of(connection)
         self._opened: ObjectStore | None = None
+        self._role = role_of(connection, clock)
 
     def url_of(self, key: str) -> str:
         return f"{self.url}/{key}"
 
     # ------------------------------------------------------------ reading
 
-    def list(self, prefix: str) -> list[StoredObject]:
+    def list(self, prefix: str, *, after: str | None = None) -> list[StoredObject]:
         """All objects below ``prefix/`` (of the whole bucket where it is ""), in no particular order; what only stands for
-        a folder is left out.
+        a folder is left out. ``after``: those whose keys come later than this one.
         """
-        return self._call(f'listing "{prefix}"', lambda: list(self._listed(prefix)))
+        return self._call(f'listing "{prefix}"', lambda: list(self._listed(prefix, after)))
 
-    def _listed(self, prefix: str) -> Iterator[StoredObject]:
+    def _listed(self, prefix: str, after: str | None) -> Iterator[StoredObject]:
         import obstore
 
         root = len(self.connection.prefix) + 1 if self.connection.prefix else 0
-        for chunk in obstore.list(self._store, self._key(prefix) or None):
+        offset = None if after is None else self._key(after)
+        for chunk in obstore.list(self._store, self._key(prefix) or None, offset=offset):
             for meta in chunk:
                 if not meta["path"].endswith("/"):
                     yield _stored(meta["path"][root:], meta)
@@ -195,13 +199,15 @@ class Bucket:
     @property
     def _store(self) -> ObjectStore:
         if self._opened is None:
-            self._opened = open_store(self.connection, self._clock)
+            self._opened = open_store(self.connection, self._clock, self._role)
         return self._opened
 
     def _key(self, key: str) -> str:
         return "/".join(filter(None, (self.connection.prefix, key)))
 
     def _call(self, doing: str, call: Callable[[], T]) -> T:
+        if self._role is not None:
+            self._role.renew()
         return call_with_retry(lambda _: self._once(doing, call), self._policy, clock=self._clock, random=self._random)
 
     def _once(self, doing: str, call: Callable[[], T]) -> T | Again:
@@ -239,7 +245,8 @@ class Bucket:
 
 
 def _secrets_of(connection: ObjectConnection) -> tuple[str, ...]:
-    values = (value for _, value in connection)
+    values = [value for _, value in connection]
+    values += [value for part in values if isinstance(part, AssumedRole) for _, value in part]
     return tuple(text for value in values if isinstance(value, Secret) for text in value.hidden() if text)
 
 

@@ -30,7 +30,8 @@ ANSWER = (
         (400, "ExpiredToken", "NET-153"),
         (403, "AccessDenied", "NET-154"),
         (400, "InvalidRequest", "NET-155"),
-        (301, "PermanentRedirect", "NET-155"),
+        (301, "PermanentRedirect", "NET-181"),
+        (400, "AuthorizationHeaderMalformed", "NET-181"),
         (503, "SlowDown", "NET-156"),
         (429, "TooManyRequests", "NET-156"),
         (409, "ConditionalRequestConflict", "NET-156"),
@@ -48,6 +49,13 @@ def test_what_never_came_to_an_answer_may_pass() -> None:
     error = GenericError("Generic S3 error: Error performing GET http://a in 1ms - HTTP error: error sending request")
     problem = classified(error, store="s3://b", doing="reading").problems[0]
     assert (problem.code, problem.detail) == ("NET-156", "error sending request.")
+
+
+def test_a_redirect_to_nowhere_is_another_region() -> None:
+    error = GenericError("Error performing GET http://a in 1ms - Received redirect without LOCATION, this normally …")
+    problem = classified(error, store="s3://b", doing="reading").problems[0]
+    assert problem.code == "NET-181"
+    assert problem.hint == "state the bucket's region in the connection"
 
 
 def test_without_its_library_a_store_is_not_opened(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,8 +32,8 @@ from penstock.connectors.files.commit.names import (
     sink_key,
 )
 from penstock.connectors.files.commit.target import Target
-from penstock.connectors.files.object_listing import checked_key
 from penstock.connectors.objects.copies import Copies
+from penstock.connectors.objects.keys import checked_key, joined
 from penstock.connectors.objects.store import Bucket, ObjectGoneError
 from penstock.connectors.resilience.parallel import in_order
 from penstock.disk import ensure_folder, remove_empty
@@ -60,7 +60,7 @@ class BucketTarget(Target):
         self._bucket = bucket
         self._root = root
         self._named = named
-        home = _joined(root, HOME, file_home(one_file) if one_file else "")
+        home = joined(root, HOME, file_home(one_file) if one_file else "")
         self._staging = f"{home}/staging"
         self.log = BucketLog(bucket, home)
         self._scratch = scratch / "staging"
@@ -78,7 +78,7 @@ class BucketTarget(Target):
         return disk.classified(self._scratch)
 
     def prepare(self) -> None:
-        if self.one_file and self._bucket.list(_joined(self._root, self.one_file)):
+        if self.one_file and self._bucket.list(joined(self._root, self.one_file)):
             raise ConfigError("SNK-132", f'"{self._named}" cannot be written', detail="it is a folder")
         ensure_folder(self._scratch)
 
@@ -96,7 +96,7 @@ class BucketTarget(Target):
 
     def publish(self, manifest: Manifest, reached: Callable[[str], None]) -> None:
         placed = {item.entry.path for item in manifest.added}
-        self._bucket.delete([_joined(self._root, path) for path in manifest.removed if path not in placed])
+        self._bucket.delete([joined(self._root, path) for path in manifest.removed if path not in placed])
         reached("files.old_removed")
         staged = f"{self._staging}/{key_folder(manifest.sink_id)}/{manifest.attempt}"
 
@@ -113,7 +113,7 @@ class BucketTarget(Target):
 
     def _place(self, staged: str, entry: Entry) -> None:
         try:
-            self._bucket.copy(staged, entry.bytes, _joined(self._root, entry.path))
+            self._bucket.copy(staged, entry.bytes, joined(self._root, entry.path))
         except ObjectGoneError:
             return  # another publisher was here
 
@@ -234,7 +234,3 @@ class BucketTarget(Target):
 
     def _remove(self, folder: str) -> None:
         self._bucket.delete([item.key for item in self._bucket.list(folder)])
-
-
-def _joined(*parts: str) -> str:
-    return "/".join(filter(None, parts))

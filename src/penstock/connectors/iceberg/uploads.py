@@ -1,0 +1,155 @@
+"""What a writer leaves in an object store before the commit: files where the table will name them.
+
+As in a folder (``staging``), files lie in the attempt's own part of the table's data and stay there; what a lock and notes in
+the folder are on a disk is the attempt's claim (``lake.claims``) below ``_penstock/<sink>/<attempt>/``, gone when the commit
+is there.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from contextlib import closing, suppress
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import TYPE_CHECKING, Any, Final
+
+from penstock.connectors.commits import fingerprint
+from penstock.connectors.iceberg.layout import epoch_in, key_of
+from penstock.connectors.iceberg.staging import ROWS, Attempt, area_of, gone, named_in
+from penstock.connectors.lake.claims import Claims
+from penstock.connectors.objects.keys import joined
+from penstock.connectors.resilience.parallel import in_order
+from penstock.errors import TransientError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Sequence
+
+    from pyiceberg.table import Table
+
+    from penstock.connectors.api import Epoch, SinkId
+    from penstock.connectors.iceberg.in_store import StorePlace
+    from penstock.connectors.resilience.cancel import Cancellation
+
+_CLAIMS: Final = "_penstock"
+
+
+class BucketAttempt(Attempt):
+    """``folder`` is below the mirror as its objects are below the connection's prefix."""
+
+    place: StorePlace
+
+    def __init__(self, place: StorePlace, root: Path, folder: Path, claims: Claims) -> None:
+        super().__init__(place, root, folder)
+        self._claims = claims
+
+    @classmethod
+    def begin(cls, place: StorePlace, root: Path, epoch: Epoch) -> BucketAttempt:
+        area = area_of(root, epoch.sink_id)
+        area.mkdir(parents=True, exist_ok=True)
+        named = fingerprint(*epoch.sink_id.parts, str(epoch.number), epoch.attempt)
+        folder = Path(mkdtemp(prefix=f"{epoch.number:06}-{named}-", dir=area))  # other machines have writers of it, too
+        (folder / ROWS).mkdir()
+        made = cls(place, root, folder, _claims(place, root, epoch.sink_id))
+        made._claims.begin(folder.name, json.dumps({"key": key_of(epoch.sink_id), "epoch": epoch.number}).encode())
+        return made
+
+    @classmethod
+    def claim(cls, place: StorePlace, root: Path, sink_id: SinkId, name: str) -> BucketAttempt | None:
+        claims = _claims(place, root, sink_id)
+        if claims.take(name) is None:
+            return None
+        return cls(place, root, area_of(root, sink_id) / name, claims)
+
+    @classmethod
+    def left(cls, place: StorePlace, root: Path, sink_id: SinkId, upto: Epoch | None) -> list[BucketAttempt]:
+        claims = _claims(place, root, sink_id)
+        names = [name for name in claims.names() if upto is None or _is_of(claims.told(name), upto)]
+        return [cls(place, root, area_of(root, sink_id) / name, claims) for name in names]
+
+    def release(self) -> None:
+        """It holds nothing."""
+
+    # ------------------------------------------------------------ before the commit
+
+    def stage(self, paths: Sequence[Path]) -> None:
+        """Not those without rows. Raises FatalError SNK-258 where another has thrown the attempt away."""
+        import pyarrow.parquet as pq
+
+        self.take(path for path in paths if pq.read_metadata(path).num_rows)
+        if self._claims.is_void(self.folder.name):
+            self._remove_but(())
+            self._claims.drop(self.folder.name)
+            raise gone(self.folder.name)
+
+    def take(self, paths: Iterable[Path]) -> None:
+        def put(path: Path, cancelled: Cancellation) -> None:
+            cancelled.check()
+            self.place.bucket.write(self.place.key_at(path), path)
+
+        with closing(in_order(put, list(paths), concurrency=self.place.bucket.connection.parallel)) as done:
+            for _ in done:
+                pass
+
+    def rows(self) -> list[Path]:
+        """Where they are not here, they were staged by a writer on another machine."""
+        here = self.folder / ROWS
+        if not here.exists():
+            here.mkdir(parents=True)
+            for item in self.place.bucket.list(self.place.key_at(here)):
+                self.place.fetched(item.key).replace(here / item.key.rpartition("/")[2])
+            self.place.copies.remove()
+        return sorted(here.iterdir())
+
+    def commits(self, base: int | None) -> None:
+        """The claim says so."""
+
+    # ------------------------------------------------------------ the end
+
+    def keep(self, sources: Iterable[str]) -> None:
+        """What cannot be removed now, the next run removes."""
+        kept = set(sources)
+        with suppress(TransientError):
+            self._remove_but(kept)
+            self._claims.drop(self.folder.name)
+        self._ended()
+
+    def remove(self, find: Callable[[], Table | None]) -> None:
+        """Stays where a commit has it that may yet come: until its epoch is committed."""
+        name = self.folder.name
+        void = self._claims.void(name)
+        told = self._claims.told(name)
+        if told is None:  # who committed it, or threw it away, has done all but the last
+            pass
+        elif void:
+            self._remove_but(())
+        else:
+            table = find()
+            about = json.loads(told)
+            if table is None or epoch_in(table.metadata.properties, about["key"]) < about["epoch"]:
+                return
+            self._remove_but(named_in(self.place, table, self.folder))
+        self._claims.drop(name)
+        self._ended()
+
+    def abandon(self, find: Callable[[], Table | None]) -> None:
+        self.remove(find)
+
+    def _remove_but(self, sources: Collection[str]) -> None:
+        home = self.place.key_at(self.folder)
+        keys = [item.key for item in self.place.bucket.list(home)]
+        self.place.bucket.delete([key for key in keys if key[len(home) + 1 :].partition("/")[0] not in sources])
+
+    def _ended(self) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.place.ended(self.folder.name)
+
+
+def _claims(place: StorePlace, root: Path, sink_id: SinkId) -> Claims:
+    return Claims(place.bucket, joined(place.key_at(root), _CLAIMS, fingerprint(*sink_id.lasting)))
+
+
+def _is_of(told: bytes | None, epoch: Epoch) -> bool:
+    """Whether an attempt was at this epoch, or one before it; one that says nothing is on its way out."""
+    about: dict[str, Any] = json.loads(told or b"{}")
+    return not about or (about["key"] == key_of(epoch.sink_id) and about["epoch"] <= epoch.number)
