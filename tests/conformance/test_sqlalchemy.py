@@ -106,10 +106,12 @@ class TestOverPostgres(SourceSuite):
     lacks_nul = True
 
     @pytest.fixture(autouse=True)
-    def _database(self, postgres_server: PostgresServer, postgres_database: str, tmp_path: Path) -> Iterator[None]:
+    def _database(self, postgres_server: PostgresServer, tmp_path: Path) -> Iterator[None]:
         self.folder = tmp_path
-        self.url = postgres_server.url(postgres_database).replace("postgresql:", "postgresql+psycopg:")
-        with postgres_tables.connect(postgres_server.url(postgres_database)) as self.connection:
+        self.url = postgres_server.url().replace("postgresql:", "postgresql+psycopg:")
+        with postgres_tables.connect(postgres_server.url()) as self.connection:
+            self.connection.execute("DROP SCHEMA IF EXISTS alchemy CASCADE; CREATE SCHEMA alchemy")
+            self.connection.execute("SET search_path TO alchemy")
             yield
 
     def load(self, table: pa.Table) -> None:
@@ -119,10 +121,10 @@ class TestOverPostgres(SourceSuite):
         postgres_tables.insert(self.connection, "t", table)
 
     def make(self) -> Source:
-        return make(self.folder, self.url, table="public.t")
+        return make(self.folder, self.url, table="alchemy.t")
 
     def make_missing(self) -> Source:
-        return make(self.folder, self.url, table="missing")
+        return make(self.folder, self.url, table="alchemy.missing")
 
 
 @pytest.mark.server
@@ -132,10 +134,11 @@ class TestOverMariadb(SourceSuite):
     lacks_names = ("\U0001f6e2", *UNKNOWN_NAMES)
 
     @pytest.fixture(autouse=True)
-    def _database(self, mariadb_server: MariadbServer, mariadb_database: str, tmp_path: Path) -> Iterator[None]:
+    def _database(self, mariadb_server: MariadbServer, tmp_path: Path) -> Iterator[None]:
         self.folder = tmp_path
-        self.url = mariadb_server.url(mariadb_database).replace("mariadb:", "mysql+pymysql:")
-        with closing(mariadb_tables.connect(mariadb_server.url(mariadb_database))) as self.connection:
+        mariadb_server.sql("DROP DATABASE IF EXISTS alchemy; CREATE DATABASE alchemy")
+        self.url = mariadb_server.url("alchemy").replace("mariadb:", "mysql+pymysql:")
+        with closing(mariadb_tables.connect(mariadb_server.url("alchemy"))) as self.connection:
             yield
 
     def load(self, table: pa.Table) -> None:

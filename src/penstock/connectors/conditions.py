@@ -112,17 +112,17 @@ def _is_constant(node: exp.Expr, sort: Sort) -> bool:
         case Sort.BOOLEAN:
             return isinstance(node, exp.Boolean)
         case Sort.DATE:
-            return _is_moment(node, exp.DType.DATE, _DATE)
+            return _is_moment(node, _DATE, exp.DType.DATE)
         case Sort.TIMESTAMP:
-            return _is_moment(node, exp.DType.TIMESTAMP, _MOMENT)
+            return _is_moment(node, _MOMENT, exp.DType.TIMESTAMP, exp.DType.TIMESTAMPNTZ)
         case Sort.TIMESTAMPTZ:
-            return _is_moment(node, exp.DType.TIMESTAMPTZ, _INSTANT)
+            return _is_moment(node, _INSTANT, exp.DType.TIMESTAMPTZ)
         case Sort.NONE:
             return False
 
 
-def _is_moment(node: exp.Expr, kind: exp.DType, pattern: re.Pattern[str]) -> bool:
+def _is_moment(node: exp.Expr, pattern: re.Pattern[str], *kinds: exp.DType) -> bool:
     """A text in a form that both systems read alike, perhaps with a cast to the column's own type around it."""
-    if isinstance(node, exp.Cast) and node.to.this == kind:
+    if isinstance(node, exp.Cast) and node.to.this in kinds:
         node = node.this
     return isinstance(node, exp.Literal) and node.is_string and bool(pattern.fullmatch(node.name))

@@ -74,7 +74,8 @@ class Predicates:
 
     def _compared(self, node: exp.Expr) -> sa.ColumnElement[bool]:
         left, right = (
-            self._column(side) if isinstance(side, exp.Column) else _value(side) for side in (node.left, node.right)
+            self._column(side) if isinstance(side, exp.Column) else _value(side)
+            for side in (node.this, node.expression)
         )
         found: sa.ColumnElement[bool] = _COMPARISONS[type(node)](left, right)
         return found

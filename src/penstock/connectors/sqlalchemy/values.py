@@ -66,7 +66,8 @@ def _as_they_are(values: Sequence[Any], wanted: pa.DataType) -> pa.Array | None:
     import pyarrow as pa
     import pyarrow.types as kinds
 
-    if isinstance(wanted, pa.BaseExtensionType):
+    # A time of day would lose its zone without a word.
+    if isinstance(wanted, pa.BaseExtensionType) or kinds.is_time(wanted):
         return None
     try:
         found = pa.array(values)
@@ -115,9 +116,16 @@ def _exact(value: Any) -> Number | None:
         case int():
             return Number(value)
         case float() | str():
-            return Number(str(value))
+            return _number(str(value))
         case _:
             raise ValueError("no number")
+
+
+def _number(text: str) -> Number:
+    try:
+        return Number(text)
+    except ArithmeticError:
+        raise ValueError("no number") from None
 
 
 def _float(value: Any) -> float | None:
@@ -157,7 +165,7 @@ def _text(value: Any) -> str:
 def _day(value: Any) -> date:
     match value:
         case datetime():
-            if value.time() or value.tzinfo is not None:
+            if value.time() != time() or value.tzinfo is not None:
                 raise ValueError("a day with a time")
             return value.date()
         case date():
