@@ -80,6 +80,13 @@ class TestMariadbSource(OnServer, SourceSuite):
         return MariadbSource(params, tables.context(self.folder))
 
 
+class TestMariadbParts(TestMariadbSource):
+    """The same in parts by a key, read at the same time."""
+
+    def make(self) -> Source:
+        return self._make(table="t", split_by=data.ID, parallel=3)
+
+
 class TestMariadbSink(OnServer, Markers, Visibility, Values, Evolution, Append, Overwrite, Merge, ReadBack):
     """All but Refresh: MariaDB changes columns in no transaction, so that such a full refresh is refused."""
 

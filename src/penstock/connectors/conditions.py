@@ -7,6 +7,7 @@ only, since order depends on collations, and only where the connector says that 
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
@@ -125,4 +126,10 @@ def _is_moment(node: exp.Expr, pattern: re.Pattern[str], *kinds: exp.DType) -> b
     """A text in a form that both systems read alike, perhaps with a cast to the column's own type around it."""
     if isinstance(node, exp.Cast) and node.to.this in kinds:
         node = node.this
-    return isinstance(node, exp.Literal) and node.is_string and bool(pattern.fullmatch(node.name))
+    if not (isinstance(node, exp.Literal) and node.is_string and pattern.fullmatch(node.name)):
+        return False
+    try:
+        datetime.fromisoformat(node.name)
+    except ValueError:  # the 30th of February: one system may take it for another day
+        return False
+    return True
