@@ -132,6 +132,7 @@ class TestOverMariadb(SourceSuite):
     descriptor = SOURCE
     lacks = ("interval", *NESTED)
     lacks_names = ("\U0001f6e2", *UNKNOWN_NAMES)
+    signs_of_zero = False
 
     @pytest.fixture(autouse=True)
     def _database(self, mariadb_server: MariadbServer, tmp_path: Path) -> Iterator[None]:
@@ -165,12 +166,27 @@ class TestOverMariadb(SourceSuite):
         table = finite(table)
         for at, field in enumerate(table.schema):
             values = table.column(at)
-            if pa.types.is_floating(field.type):
+            if pa.types.is_floating(field.type) and not self.signs_of_zero:
                 zero = pa.scalar(0.0, field.type)
                 table = table.set_column(at, field.name, pc.if_else(pc.equal(values, zero), zero, values))
             elif field.type == pa.timestamp("us", tz="UTC"):
                 table = table.set_column(at, field.name, values.cast(pa.timestamp("us")))
         return table
+
+
+class TestOverMysql(TestOverMariadb):
+    """MySQL 8.0.15, the one that can be had; its uuids are texts that a comment tells, which no dialect reads."""
+
+    signs_of_zero = True
+    lacks = (*TestOverMariadb.lacks, "uuid", "decimal(38,38)", "json")
+
+    @pytest.fixture(autouse=True)
+    def _database(self, mysql_server: MariadbServer, tmp_path: Path) -> Iterator[None]:
+        self.folder = tmp_path
+        mysql_server.sql("DROP DATABASE IF EXISTS alchemy; CREATE DATABASE alchemy")
+        self.url = mysql_server.url("alchemy").replace("mariadb:", "mysql+pymysql:")
+        with closing(mariadb_tables.connect(mysql_server.url("alchemy"))) as self.connection:
+            yield
 
 
 def finite(table: pa.Table) -> pa.Table:
