@@ -30,7 +30,7 @@ SOURCE: Final = Descriptor(
     notes=(
         "The driver that the URL names is installed besides: oracledb, pyodbc, and so on.",
         "Tested with SQLite, PostgreSQL (psycopg), MariaDB and MySQL (PyMySQL); other dialects by SQLAlchemy's word alone.",
-        "Where there is a source of the system's own (postgres, mariadb, sqlite, duckdb), that is several times as fast.",
+        "Where there is a source of the system's own (postgres, mariadb, duckdb) take that one: its rows pass through no objects of Python's.",
         "Rows are streamed; they are of one state where the dialect has such a transaction, and are then counted.",
         "The types of a query's columns are those of its first 1,000 rows; `schema:` says them for sure.",
         "Conditions on whole numbers, decimals, days and moments of a table are applied by the database, but not by SQLite.",
