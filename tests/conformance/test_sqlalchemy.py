@@ -12,9 +12,11 @@ import pytest
 
 import mariadb_tables
 import postgres_tables
+from penstock.connectors.api import Batches, ScanRequest
 from penstock.connectors.sqlalchemy.descriptors import SOURCE
 from penstock.errors import ConfigError
 from penstock.testing import data
+from penstock.testing.compare import assert_same
 from penstock.testing.sources import SourceSuite
 
 if TYPE_CHECKING:
@@ -153,6 +155,19 @@ class TestOverMariadb(SourceSuite):
 
     def make_missing(self) -> Source:
         return make(self.folder, self.url, table="missing")
+
+    def test_who_wants_no_more_rows_waits_for_none(self) -> None:
+        """PyMySQL's cursors read to their end when they are closed: here the connection is ended instead."""
+        many = pa.table({data.ID: pa.array(range(1_000)), "name": pa.array(["x" * 1_000] * 1_000)})
+        self.load(many)
+        source = self.source()
+        (part,) = source.partitions()
+        scanned = source.scan(ScanRequest(part, None, source.latest(part)))
+        assert isinstance(scanned, Batches)
+        chunks = scanned.open()
+        assert next(iter(chunks)).batch.num_rows < 1_000
+        chunks.close()  # type: ignore[attr-defined]
+        assert_same(self.read(self.source()), self.as_read(many))
 
     @pytest.mark.parametrize("name", UNKNOWN_NAMES)
     def test_a_column_that_the_dialect_does_not_understand_is_never_left_out(self, name: str) -> None:

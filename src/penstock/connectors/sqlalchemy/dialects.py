@@ -25,6 +25,7 @@ class Dialect:
     arguments: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     options: Mapping[str, bool] = field(default_factory=dict)
     in_file: bool = False
+    drains: bool = False  # its cursors read to the end when they are closed
     whole_bits: int = 64
     exact_types: bool = True
     zoned: bool = False  # moments with a zone are compared as instants
@@ -40,6 +41,7 @@ _MYSQL: Final = Dialect(
         name: {"connect_timeout": _CONNECT_S, "charset": "utf8mb4"}
         for name in ("pymysql", "mysqldb", "mariadbconnector")
     },
+    drains=True,
     whole_bits=32,
     singles=("FLOAT",),
     sqlglot="mysql",

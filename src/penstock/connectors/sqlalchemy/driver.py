@@ -13,6 +13,7 @@
 
 from __future__ import annotations
 
+import socket
 from contextlib import contextmanager, suppress
 from enum import Enum
 from importlib.util import find_spec
@@ -144,8 +145,14 @@ class Database:
         except OSError as error:
             raise self._error(Fault.UNREACHABLE, doing, str(error)) from None
 
-    def abandon(self, connection: sa.Connection) -> None:
+    def abandon(self, connection: sa.Connection, result: sa.CursorResult[Any] | None) -> None:
         """End a connection in the midst of its rows, without waiting for those that nobody wants. Raises nothing."""
+        if self.dialect.drains:  # closing its cursor would read all that is left: the server is left in the midst of it
+            with suppress(Exception):
+                _hang_up(connection.connection.dbapi_connection)
+        if result is not None:
+            with suppress(Exception):
+                result.close()
         with suppress(Exception):
             connection.invalidate()
 
@@ -173,6 +180,15 @@ class Database:
         for secret in self._hidden:
             text = text.replace(secret, "***")
         return " ".join(text.split())[:_DETAIL_LIMIT]
+
+
+def _hang_up(driver: Any) -> None:
+    """Of PyMySQL: shut its socket, and have it forget the rows that it would read. Others are closed as they close themselves."""
+    wire, result = getattr(driver, "_sock", None), getattr(driver, "_result", None)
+    if wire is not None and result is not None:
+        wire.shutdown(socket.SHUT_RDWR)
+        result.unbuffered_active = False
+        driver._result = None  # noqa: SLF001 -- PyMySQL has no other way to say so
 
 
 def _fault_of(error: SQLAlchemyError) -> Fault:

@@ -110,14 +110,16 @@ class SqlalchemySource(Source):
         with self._database.transaction("reading rows") as connection:
             expected = self._counted(connection, counting)
             streaming = connection.execution_options(stream_results=True, max_row_buffer=_FIRST_ROWS)
+            sizes, result = _Sizes(), None
             try:
-                for rows in _pieces(streaming.execute(statement), convert_bytes := _Sizes()):
+                result = streaming.execute(statement)
+                for rows in _pieces(result, sizes):
                     found = convert(rows, taken + 1)
                     taken += len(rows)
-                    convert_bytes.seen(len(rows), found.batch.nbytes)
+                    sizes.seen(len(rows), found.batch.nbytes)
                     yield Chunk(found.batch, request.upto, found.rejects)
             except BaseException:  # also GeneratorExit: whoever asked wants no more
-                self._database.abandon(connection)
+                self._database.abandon(connection, result)
                 raise
         if expected is not None and taken != expected:
             raise TransientError(

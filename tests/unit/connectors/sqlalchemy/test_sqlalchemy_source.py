@@ -265,7 +265,7 @@ def test_values_of_drivers(logical: str, given: list[Any], expected: list[Any]) 
     assert to_array(given, kind_of(logical)).to_pylist() == expected
 
 
-@pytest.mark.parametrize(("logical", "value"), BAD, ids=lambda item: ascii(item))
+@pytest.mark.parametrize(("logical", "value"), BAD, ids=ascii)
 def test_a_value_that_is_none_of_its_type_is_never_changed_to_one(logical: str, value: Any) -> None:
     with pytest.raises((pa.ArrowException, PenstockError, ValueError, TypeError, OverflowError)):
         to_array([value], kind_of(logical))
