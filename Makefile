@@ -17,6 +17,7 @@ demo: env  ## the oil-price pipeline, end to end, over publishers that run on th
 test: env  ## every test but the long ones, with real servers
 	@scripts/system-packages postgresql mariadb-server
 	@scripts/object-servers
+	@scripts/database-servers
 	@$(BIN)/python -m pytest -n 2 --dist worksteal -m "not long"
 
 check: env  ## format, lint, types, import contract, fresh generated pages, quick unit tests (under 2 minutes)
@@ -30,6 +31,7 @@ check: env  ## format, lint, types, import contract, fresh generated pages, quic
 test-long: env  ## the tests that take long
 	@scripts/system-packages postgresql mariadb-server
 	@scripts/object-servers
+	@scripts/database-servers
 	@$(BIN)/python -m pytest -n 2 -m long
 
 bench: env  ## every path against its floor and its peers, in one run; writes docs/benchmarks.md

@@ -56,6 +56,18 @@ def mariadb_server() -> Iterator[MariadbServer]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def mysql_server() -> Iterator[MariadbServer]:
+    """A real MySQL 8 for the whole session of this worker; the test skips, visibly, where there is none."""
+    from penstock.testing.servers import Unavailable, find_mysql, mariadb
+
+    installation = find_mysql()
+    if isinstance(installation, Unavailable):
+        pytest.skip(installation.reason)
+    with mariadb(installation) as server:
+        yield server
+
+
 @pytest.fixture
 def mariadb_database(mariadb_server: MariadbServer) -> str:
     """The name of a fresh, empty database of that server."""

@@ -62,8 +62,18 @@ _ARROW = {
 }
 
 
-def sql_type(kind: pa.DataType) -> str:
+# What MySQL 8.0.15 has in their place: no type for uuids, and no collation that tells trailing blanks and all code points.
+_OF_MYSQL = {
+    "string": "longtext CHARACTER SET utf8mb4 COLLATE utf8mb4_bin",
+    "extension<arrow.uuid>": "char(36) COMMENT 'penstock: uuid'",
+}
+
+
+def sql_type(kind: pa.DataType, *, is_mysql: bool = False) -> str:
     """MariaDB's name for an Arrow type."""
+    name = str(kind).replace("extension<arrow.uuid[uuid]>", "extension<arrow.uuid>")
+    if is_mysql and name in _OF_MYSQL:
+        return _OF_MYSQL[name]
     if pa.types.is_decimal(kind):
         return f"decimal({kind.precision},{kind.scale})"
     return _TYPES[str(kind).replace("extension<arrow.uuid[uuid]>", "extension<arrow.uuid>")]
@@ -97,11 +107,13 @@ def quoted(name: str) -> str:
 def create(connection: Connection[Any], name: str, table: pa.Table) -> None:
     """The table anew, with the Arrow table's columns and rows."""
     execute(connection, f"DROP TABLE IF EXISTS {quoted(name)}")
+    is_mysql = "mariadb" not in str(connection.server_version).lower()
+    kinds = [sql_type(f.type, is_mysql=is_mysql) for f in table.schema]
     columns = ", ".join(
-        f"{quoted(f.name)} {sql_type(f.type)} NULL".replace(" COMMENT", " NULL COMMENT", 1).removesuffix(
-            " NULL" if "COMMENT" in sql_type(f.type) else ""
+        f"{quoted(f.name)} {kind} NULL".replace(" COMMENT", " NULL COMMENT", 1).removesuffix(
+            " NULL" if "COMMENT" in kind else ""
         )
-        for f in table.schema
+        for f, kind in zip(table.schema, kinds, strict=True)
     )
     execute(connection, f"CREATE TABLE {quoted(name)} ({columns}) ENGINE = InnoDB")
     insert(connection, name, table)

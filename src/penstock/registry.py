@@ -40,6 +40,7 @@ class Capability(StrEnum):
     READ_BACK = "read_back"  # a transform may name the sink and read its table
     SNAPSHOT = "snapshot"  # reads a table as it stood when the read began, whatever is written to it meanwhile
     NEW_FILES = "new_files"  # takes `incremental: files`
+    ASKED_FROM = "asked_from"  # takes `incremental: {cursor, send}`: asks its system for rows from a value on
     VERSIONS = "versions"  # takes `incremental: version`
     DIVISIBLE = "divisible"  # a long load may be cut into a series of epochs
     TABLE_FAMILY = "table_family"  # takes `tables:`

@@ -177,6 +177,21 @@ def test_a_record_may_be_sent_as_it_is(service, sink_of):
     assert sorted(map(json.loads, service.batches.values()), key=lambda r: r["id"]) == THREE.to_pylist()
 
 
+def test_records_may_be_sent_line_by_line(service, sink_of):
+    values = pa.array(['{\n"a": [1,\r\n2]}', '"line\\nbreak"', None], pa.json_(pa.string()))
+    table = pa.table([pa.array([1, 2, 3]), pa.array(["x\ny", "", None]), values], names=[data.ID, "name", "value"])
+    deliver(sink_of(body="lines", batch_size=2, keys=[data.ID]), epoch(1), table)
+    bodies = sorted(service.batches.values(), key=len, reverse=True)
+    assert [body.count(b"\n") for body in bodies] == [2, 1]
+    found = [json.loads(line) for body in bodies for line in body.decode().splitlines()]
+    assert sorted(found, key=lambda row: row[data.ID]) == [
+        {data.ID: 1, "name": "x\ny", "value": {"a": [1, 2]}},
+        {data.ID: 2, "name": "", "value": "line\nbreak"},
+        {data.ID: 3, "name": None, "value": None},
+    ]
+    assert {got.header("content-type") for got in service.server.received} == {"application/x-ndjson"}
+
+
 def test_requests_are_bounded_in_bytes(service, sink_of):
     table = rows(*[(at, "x" * 1000) for at in range(50)])
     deliver(sink_of(max_request_bytes="5 kB"), epoch(1), table)

@@ -84,6 +84,7 @@ def begin(builder: Builder, use: SourceUse, read: Read, contract: Schema | None)
             )
         return builder.add(dataclasses.replace(read, incremental=True))
     cursor = _cursor(use, wanted, read, contract)
+    _check_sending(use, wanted, read)
     read = dataclasses.replace(read, incremental=True, cursor=cursor)
     current = builder.add(read)
     current = builder.add(Filter(read.range, input=current, condition=exp.true(), at=read.at))
@@ -115,6 +116,28 @@ def _cursor(use: SourceUse, wanted: Incremental, read: Read, contract: Schema | 
         _lag(wanted.lag, by, at),
         _initial(wanted.initial, by, at),
     )
+
+
+def _check_sending(use: SourceUse, wanted: Incremental, read: Read) -> None:
+    """Raises ConfigError DOC-440, DOC-441."""
+    if wanted.send is None:
+        return
+    at = use.places.get("incremental", use.at)
+    if Capability.ASKED_FROM not in use.descriptor.capabilities:
+        raise ConfigError(
+            "DOC-440",
+            f'"{use.name}" ({use.descriptor.name}) asks no service, so that nothing can be sent to it',
+            at=at,
+            hint="leave out `send`",
+        )
+    by = read.schema[wanted.cursor[0]] if read.schema is not None else None
+    if by is not None and wanted.send.format is not None and by.type not in _TIMES:
+        raise ConfigError(
+            "DOC-441",
+            f'the cursor "{by.name}" of "{use.name}" is {by.type}, which is sent as it is, in no format',
+            at=at,
+            hint="leave out `format`, or state the column's type (date, timestamp, timestamptz) in `schema`",
+        )
 
 
 def _field(use: SourceUse, read: Read, name: str, at: Location) -> Field:

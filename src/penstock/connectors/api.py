@@ -355,6 +355,14 @@ def unheard(_records: int, _of: int | None) -> None:
     """Progress that nobody asked for."""
 
 
+@dataclass(frozen=True, slots=True)
+class Since:
+    """The least value of the cursor that is wanted, as the engine writes it as text."""
+
+    value: str
+    type: LogicalType
+
+
 class Spooling(Source):
     """A source whose answers cannot be asked for twice (Capability.SPOOLS): what it got is written to files first.
 
@@ -363,12 +371,14 @@ class Spooling(Source):
     """
 
     @abstractmethod
-    def spool(self, partition: Partition, folder: Path, told: SpoolProgress = unheard) -> Position:
+    def spool(
+        self, partition: Partition, folder: Path, told: SpoolProgress = unheard, since: Since | None = None
+    ) -> Position:
         """Writes all there is now into files of ``folder`` (present, empty, private, kept until the epoch is sealed),
         synced, and says which they are, each with its checksum, by absolute path.
 
         ``told`` hears from time to time how many records are there so far, and how many there will be where that is
-        known. ``scan`` raises DataError SRC-110 where such a file is gone or altered.
+        known. Rows whose cursor lies before ``since`` may be left out. ``scan`` raises DataError SRC-110 where such a file is gone or altered.
         """
 
 

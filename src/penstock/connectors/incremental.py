@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 from pydantic import BeforeValidator, Field, PlainSerializer, PlainValidator, WithJsonSchema, model_validator
 
@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from pydantic import GetJsonSchemaHandler
     from pydantic.json_schema import JsonSchemaValue
     from pydantic_core import CoreSchema
+
+
+# What a date or a moment may be sent as, besides a pattern.
+MOMENT_FORMATS: Final = ("date", "seconds", "milliseconds")
 
 
 def _lag(value: object) -> timedelta | float:
@@ -60,6 +64,26 @@ class NewFiles(Params):
     )
 
 
+class Sending(Params):
+    """How a service is asked for the new rows alone: one parameter of its requests."""
+
+    query: str | None = Field(default=None, min_length=1, description="The query parameter that takes the value.")
+    body: str | None = Field(default=None, min_length=1, description="The key of a POST's body that takes it.")
+    format: str | None = Field(
+        default=None,
+        min_length=1,
+        description="How it is written: date, seconds or milliseconds (since 1970), or a pattern such as %Y%m%d; without it ISO 8601, numbers and text as they are.",
+    )
+
+    @model_validator(mode="after")
+    def _is_one(self) -> Sending:
+        if (self.query is None) == (self.body is None):
+            raise ValueError("takes query or body, one of the two")
+        if self.format is not None and self.format not in MOMENT_FORMATS and "%" not in self.format:
+            raise ValueError(f"takes format: {', '.join(MOMENT_FORMATS)}, or a pattern such as %Y-%m-%d")
+        return self
+
+
 class Incremental(Params):
     """One of ``files``, ``version`` and ``cursor``. Where the word alone says it all (``incremental: files``) it stands for
     the map.
@@ -77,11 +101,16 @@ class Incremental(Params):
     )
     initial: str | int | float | None = Field(default=None, description="The cursor's first value, the first time.")
 
+    send: Sending | None = Field(
+        default=None,
+        description="The request parameter in which a service takes the first value that is wanted, so that it sends no older rows.",
+    )
+
     @model_validator(mode="after")
     def _is_one(self) -> Incremental:
         if [self.files is not None, self.version is not None, bool(self.cursor)].count(True) != 1:
             raise ValueError("takes one of `files`, `version` and `cursor`")
-        for name in ("lag", "initial"):
+        for name in ("lag", "initial", "send"):
             if not self.cursor and getattr(self, name) is not None:
                 raise ValueError(f"takes `{name}` with a `cursor` only")
         return self
@@ -110,4 +139,4 @@ IncrementalParam = Annotated[
     ),
 ]
 
-__all__ = ["Incremental", "IncrementalParam", "NewFiles"]
+__all__ = ["MOMENT_FORMATS", "Incremental", "IncrementalParam", "NewFiles", "Sending"]

@@ -85,6 +85,14 @@ def bounds(read: Read, after: Mark | None, upto: Mark | None) -> exp.Expr:
     return exp.or_(exp.and_(*parts), is_null(by)) if parts else exp.true()
 
 
+def least(read: Read, after: Mark | None) -> str | None:
+    """The least value of the cursor that a range beyond ``after`` has, as text; None where there is none, or no constant."""
+    found = _lower(read, after)
+    sign = "-" if isinstance(found, exp.Neg) else ""
+    value = found.this if isinstance(found, exp.Cast | exp.Neg) else found
+    return f"{sign}{value.name}" if isinstance(value, exp.Literal) else None
+
+
 def within(read: Read, after: Mark | None, upto: Mark | None) -> exp.Expr:
     """What the rows of the range (after, upto] fulfil and no other. ``upto`` None: no row had a value when it was planned."""
     return condition(read, after, upto) if upto is not None else is_null(_by(read))
@@ -165,4 +173,4 @@ def _cast(read: Read, value: exp.Expr) -> exp.Expr:
     return exp.Cast(this=value, to=to_duckdb(kind))
 
 
-__all__ = ["Interval", "Mark", "bounds", "condition", "identity", "in_ranges", "within"]
+__all__ = ["Interval", "Mark", "bounds", "condition", "identity", "in_ranges", "least", "within"]

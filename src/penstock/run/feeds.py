@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from sqlglot import exp
 
-from penstock.connectors.api import ScanRequest, Spooling
+from penstock.connectors.api import ScanRequest, Since, Spooling
 from penstock.disk import sync_folder
 from penstock.engines.api import Pass
 from penstock.errors import PenstockError
@@ -20,7 +20,7 @@ from penstock.events import SourceSpooled, SpoolMoved, SpoolStarted
 from penstock.graph import Graph
 from penstock.graph.moment import at_moment
 from penstock.graph.nodes import Read, Write
-from penstock.graph.span import Interval, Mark, bounds, condition, within
+from penstock.graph.span import Interval, Mark, bounds, condition, least, within
 from penstock.ledger.api import KeptRows, Range, RejectFile
 from penstock.ledger.state import writing_state
 from penstock.run import balance, series
@@ -113,7 +113,7 @@ class Feeds:
             for part in self.sources[read.source].partitions():
                 if read.cursor is not None:
                     beyond = bounds(read, begin, end)
-                    own = self._end(read, part, None, folder, beyond)
+                    own = self._end(read, part, None, folder, beyond, mark=begin)
                     after = position_of(read, begin, own) if begin is not None else None
                     if end is None:
                         rows = self._rows_of(read, Range(read.source, part.id, None, own), beyond)
@@ -144,7 +144,7 @@ class Feeds:
             rest = self._cuts(read, part, mark)
         upto = Mark(rest[0], cut=True) if rest else None
         beyond = bounds(read, mark, upto)
-        own = self._end(read, part, None, folder, beyond)
+        own = self._end(read, part, None, folder, beyond, mark=mark)
         if rest:
             return series.with_rest(position_of(read, upto, own), rest[1:], begun)
         rows = self._rows_of(read, Range(read.source, part.id, None, own), beyond)
@@ -164,9 +164,18 @@ class Feeds:
         return series.cuts(self.engine, read, self._rows_of(read, now, bounds(read, mark, None)), mark, size)
 
     def _end(
-        self, read: Read, part: Partition, after: Position | None, folder: Path, beyond: exp.Expr | None = None
+        self,
+        read: Read,
+        part: Partition,
+        after: Position | None,
+        folder: Path,
+        beyond: exp.Expr | None = None,
+        *,
+        mark: Mark | None = None,
     ) -> Position:
-        """Where the source itself stands; what cannot be read twice alike is written down on the way."""
+        """Where the source itself stands; what cannot be read twice alike is written down on the way. ``mark``: how far a
+        cursor had come.
+        """
         name, source = read.source, self.sources[read.source]
         if name not in self.plan.spools:
             return source.beyond(part, after)
@@ -178,6 +187,7 @@ class Feeds:
                 part,
                 folder,
                 lambda records, of: self.events.emit(SpoolMoved(name, records, records / of if of else None)),
+                _since(read, mark),
             )
         else:
             position = self._copied(read, part, folder, beyond)
@@ -369,6 +379,14 @@ def _own(item: Range) -> Range:
     """The range as the source itself knows it: cursors and series are none of its affairs."""
     after = None if "cursor" in item.upto or item.after is None else series.own_of(item.after)
     return Range(item.source, item.partition, after, series.own_of(item.upto))
+
+
+def _since(read: Read, mark: Mark | None) -> Since | None:
+    """Where the rows of a source with a cursor begin."""
+    if read.cursor is None or read.schema is None:
+        return None
+    value = least(read, mark)
+    return Since(value, read.schema[read.cursor.by].type) if value is not None else None
 
 
 def _end(source: Source, part: Partition, scratch: Path) -> Position:

@@ -216,10 +216,11 @@ def _start_on_free_port(
 
 @dataclass(frozen=True, slots=True)
 class MariadbInstallation:
-    """Where MariaDB's programs lie, and the account that must run the server (None: the present one)."""
+    """Where the programs of MariaDB, or of MySQL, lie, and the account that must run the server (None: the present one)."""
 
     server: Path
     account: str | None
+    is_mysql: bool = False
 
     @property
     def version(self) -> str:
@@ -285,6 +286,7 @@ class MariadbServer:
             "skip-name-resolve": "ON",
             "innodb-flush-log-at-trx-commit": "0",
             "innodb-buffer-pool-size": "64M",
+            **({"local-infile": "ON", "mysqlx": "OFF"} if self.installation.is_mysql else {}),
             **(settings or {}),
         }
         options = [f"--{name}={value}" for name, value in values.items()]
@@ -298,7 +300,7 @@ class MariadbServer:
         while not self._says_ready():
             if not self.running or time.monotonic() > deadline:
                 self.crash()
-                raise RuntimeError(f"mariadbd did not start: {self.log()[-2000:]}")
+                raise RuntimeError(f"{self.installation.server.name} did not start: {self.log()[-2000:]}")
             time.sleep(0.02)
 
     def _says_ready(self) -> bool:
@@ -311,13 +313,30 @@ def find_mariadb() -> MariadbInstallation | Unavailable:
     server = shutil.which("mariadbd") or shutil.which("mariadbd", path="/usr/sbin")
     if server is None or shutil.which("mariadb-install-db") is None:
         return Unavailable("MariaDB is not installed (apt-get install mariadb-server)")
+    return _run_by_mysql(Path(server), is_mysql=False)
+
+
+def find_mysql() -> MariadbInstallation | Unavailable:
+    """MySQL 8 from an archive that Maven carries (8.0.15 alone); ``scripts/database-servers`` unpacks it."""
+    server = Path.home() / ".cache" / "penstock" / "servers" / "mysql" / "bin" / "mysqld"
+    if not server.is_file() or shutil.which("mariadb") is None:
+        return Unavailable(
+            "MySQL 8 is not there (scripts/database-servers), or no client (apt-get install mariadb-client)"
+        )
+    looked = subprocess.run([str(server), "--version"], capture_output=True, text=True, check=False)  # noqa: S603 -- as above
+    if looked.returncode != 0:
+        return Unavailable(f"MySQL 8 does not start here (it needs libaio and libnuma): {looked.stderr.strip()}")
+    return _run_by_mysql(server, is_mysql=True)
+
+
+def _run_by_mysql(server: Path, *, is_mysql: bool) -> MariadbInstallation | Unavailable:
     if os.geteuid() != 0:
-        return MariadbInstallation(Path(server), None)
+        return MariadbInstallation(server, None, is_mysql)
     try:
         pwd.getpwnam("mysql")
     except KeyError:
-        return Unavailable('MariaDB is not run as root and the account "mysql" is missing')
-    return MariadbInstallation(Path(server), "mysql")
+        return Unavailable(f'{server.name} is not run as root and the account "mysql" is missing')
+    return MariadbInstallation(server, "mysql", is_mysql)
 
 
 @contextlib.contextmanager
@@ -326,19 +345,29 @@ def mariadb(installation: MariadbInstallation, *, settings: Mapping[str, str] | 
     folder = Path(tempfile.mkdtemp(prefix="penstock-my-"))
     try:
         _give_to(installation.account, folder)
-        install = shutil.which("mariadb-install-db") or "mariadb-install-db"
-        account = [f"--user={installation.account}"] if installation.account else []
-        plain = ["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve"]
-        _output([install, *plain, *account, f"--datadir={folder / 'data'}"])
+        _install(installation, folder / "data")
         server = MariadbServer(_free_port(), folder, installation)
         try:
             server.start(settings)
+            if installation.is_mysql:  # whose root may come through the socket alone
+                server.sql("CREATE USER 'root'@'%'; GRANT ALL ON *.* TO 'root'@'%' WITH GRANT OPTION")
             server.sql(f"CREATE USER '{server.locked_user}'@'%' IDENTIFIED BY '{server.locked_password}'")
             yield server
         finally:
             server.stop()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _install(installation: MariadbInstallation, data: Path) -> None:
+    account = [f"--user={installation.account}"] if installation.account else []
+    if installation.is_mysql:
+        plain = ["--no-defaults", "--initialize-insecure"]
+        _output([str(installation.server), *plain, *account, f"--datadir={data}"])
+        return
+    install = shutil.which("mariadb-install-db") or "mariadb-install-db"
+    plain = ["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve"]
+    _output([install, *plain, *account, f"--datadir={data}"])
 
 
 # ---------------------------------------------------------------- object stores

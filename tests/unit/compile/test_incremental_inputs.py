@@ -68,6 +68,7 @@ def test_cursors_of_every_kind(incremental: str) -> None:
         ("{cursor: at, initial: yesterday}", "CMP-353"),
         ("{cursor: id, initial: 1.5}", "CMP-353"),
         ("{cursor: at, lag: 1 h}", "CMP-356"),
+        ("{cursor: at, send: {query: since}}", "DOC-440"),
     ],
 )
 def test_what_a_cursor_cannot_be(incremental: str, code: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field, model_validator
 
@@ -12,6 +12,8 @@ from penstock.connectors.params import SinkParams, SourceParams
 from penstock.connectors.server_urls import ServerConnection, with_url
 from penstock.fields import Duration, TextOrSecret
 from penstock.secret import Secret
+
+MAX_PARTS: Final = 64
 
 
 class MariadbConnection(ServerConnection):
@@ -57,11 +59,22 @@ class MariadbSourceParams(SourceParams):
         default=None, min_length=1, description="A table or view, database.table; names with dots in backticks: `a.b`."
     )
     query: TextOrSecret | None = Field(default=None, description="One SELECT in the server's own SQL.")
+    split_by: str | None = Field(
+        default=None,
+        description="A column of numbers, dates or times by whose ranges parts of the table are read at the same time.",
+    )
+    parallel: int = Field(
+        default=2, ge=1, le=MAX_PARTS, description="How many parts are read at the same time, with split_by."
+    )
 
     @model_validator(mode="after")
     def _one_of_two(self) -> MariadbSourceParams:
         if (self.table is None) == (self.query is None):
             raise ValueError("takes table or query, one of the two")
+        if self.split_by is not None and self.table is None:
+            raise ValueError("split_by is for a table: parts of a query have no snapshot in common")
+        if "parallel" in self.model_fields_set and self.split_by is None:
+            raise ValueError("parallel needs split_by")
         return self
 
 

@@ -1,10 +1,10 @@
-"""What stands behind a Pipe: one query in one snapshot, written into a pipe by a thread."""
+"""What stands behind a Pipe: queries in one snapshot, each written into a pipe by a thread."""
 
 from __future__ import annotations
 
 import os
 import threading
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from fcntl import F_SETPIPE_SZ, fcntl
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -15,7 +15,7 @@ from penstock.connectors.mariadb.sql import sql
 from penstock.errors import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from pymysql.connections import Connection
 
@@ -34,51 +34,77 @@ class ReaderGoneError(Exception):
 
 
 class RowPipe:
-    """``open`` and ``finish`` may be called again one after the other, each pair a new snapshot. ``check`` runs in the
-    snapshot before anything is read.
+    """``open`` and ``finish`` may be called again one after the other, each pair a new snapshot: one, whatever the number
+    of ``queries``, which are parts of ``table``. ``check`` runs in the snapshot before anything is read.
     """
 
     def __init__(
-        self, connections: Connections, query: Sql, *, check: Callable[[Connection[Any]], None] | None = None
+        self,
+        connections: Connections,
+        queries: Sequence[Sql],
+        *,
+        table: Sql,
+        check: Callable[[Connection[Any]], None] | None = None,
     ) -> None:
         self._connections = connections
-        self._query = query
+        self._queries = queries
+        self._table = table
         self._check = check
-        self._thread: threading.Thread | None = None
-        self._error: BaseException | None = None
+        self._threads: list[threading.Thread] = []
+        self._errors: list[BaseException] = []
 
     def open(self) -> Sequence[int]:
-        """The read end, for the engine to close. Raises what connecting and the query raise."""
-        connection = self._connections.take()
+        """The read ends, for the engine to close. Raises what connecting, locking and the queries raise."""
+        taken: list[Connection[Any]] = []
         try:
+            with self._unchanging():
+                for _ in self._queries:
+                    taken.append(self._connections.take())
+                    with translated(self._connections.place, "opening a snapshot"):
+                        for statement in _SNAPSHOT:
+                            run(taken[-1], statement)
             with translated(self._connections.place, "opening a snapshot"):
-                for statement in _SNAPSHOT:
-                    run(connection, statement)
                 if self._check is not None:
-                    self._check(connection)
+                    self._check(taken[0])
             with translated(self._connections.place, "reading rows"):
-                _ask(connection, self._query)
+                for connection, query in zip(taken, self._queries, strict=True):
+                    _ask(connection, query)
         except BaseException:
-            self._connections.discard(connection)
+            for connection in taken:
+                self._connections.discard(connection)
             raise
-        self._error = None
+        self._errors = []
+        return [self._started(connection) for connection in taken]
+
+    @contextmanager
+    def _unchanging(self) -> Iterator[None]:
+        """While the block runs nobody commits to the table, so that snapshots which are taken in it are the same."""
+        if len(self._queries) == 1:
+            yield
+            return
+        with self._connections.connection("locking the table for its parts") as connection:
+            run(connection, sql("LOCK TABLES {} READ", self._table))
+            yield
+            run(connection, sql("UNLOCK TABLES"))
+
+    def _started(self, connection: Connection[Any]) -> int:
         read_end, write_end = os.pipe()
         with suppress(OSError):  # an account's limit on pipe memory: the default size serves as well
             fcntl(write_end, F_SETPIPE_SZ, PIPE_BYTES)
-        self._thread = threading.Thread(
+        thread = threading.Thread(
             target=self._produce, args=(connection, write_end), name="penstock-mariadb-rows", daemon=True
         )
-        self._thread.start()
-        return [read_end]
+        self._threads.append(thread)
+        thread.start()
+        return read_end
 
     def finish(self) -> None:
-        """Waits for the producer, which ends where the read end is closed; raises its error."""
-        if self._thread is not None:
-            self._thread.join()
-        self._thread = None
-        error, self._error = self._error, None
-        if error is not None:
-            raise error
+        """Waits for the producers, which end where the read ends are closed; raises the first error of one."""
+        while self._threads:
+            self._threads.pop().join()
+        errors, self._errors = self._errors, []
+        if errors:
+            raise errors[0]
 
     def _produce(self, connection: Any, write_end: int) -> None:
         try:
@@ -87,13 +113,15 @@ class RowPipe:
         except ReaderGoneError:
             pass
         except RowIsNullError:
-            self._error = DataError(
-                "SRC-241",
-                f'a row from "{self._connections.place.name}" is longer than the server sends',
-                hint="raise max_allowed_packet on the server, or select fewer columns",
+            self._errors.append(
+                DataError(
+                    "SRC-241",
+                    f'a row from "{self._connections.place.name}" is longer than the server sends',
+                    hint="raise max_allowed_packet on the server, or select fewer columns",
+                )
             )
         except BaseException as error:  # noqa: BLE001 -- handed to the thread that calls finish
-            self._error = error
+            self._errors.append(error)
         finally:
             os.close(write_end)
             # It has sent what nobody read; the server ends what it still does.

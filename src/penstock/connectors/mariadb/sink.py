@@ -295,6 +295,7 @@ SINK: Final = Descriptor(
     modes=("append", "overwrite", "merge"),
     extra="mariadb",
     notes=(
+        "MySQL from 8.0.17 on: older ones have no collation that tells trailing blanks and all code points. Untested there.",
         "Needs the right to create and drop tables in the target's database, and local_infile on the server: rows go by LOAD DATA LOCAL.",
         "The table must be kept by InnoDB. Staged rows (_penstock_stage_...) and markers (_penstock_commits) lie beside it.",
         "overwrite deletes the rows and inserts the new ones in one transaction: readers see the old table until the commit, and a large one takes its time.",

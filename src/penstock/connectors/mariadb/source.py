@@ -14,8 +14,10 @@ from penstock.connectors.mariadb.names import TableName, parse_name
 from penstock.connectors.mariadb.params import MariadbSourceParams
 from penstock.connectors.mariadb.pipes import RowPipe
 from penstock.connectors.mariadb.pool import Connections
+from penstock.connectors.mariadb.predicates import Predicates
+from penstock.connectors.mariadb.ranges import by_key
 from penstock.connectors.mariadb.reading import FORMAT, row_text
-from penstock.connectors.mariadb.sql import Sql, sql
+from penstock.connectors.mariadb.sql import Sql, joined, sql
 from penstock.errors import ConfigError, DataError, InternalError, nearest
 from penstock.fields import Located, reveal
 from penstock.registry import Capability, Descriptor
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from pymysql.connections import Connection
+    from sqlglot import exp
 
     from penstock.connectors.api import Context, Partition, Position, ScanRequest
     from penstock.connectors.mariadb.catalogue import Column
@@ -41,6 +44,7 @@ class _Read:
     rows: Sql
     is_mariadb: bool
     schema: Schema
+    predicates: Predicates
 
 
 class MariadbSource(Source):
@@ -67,8 +71,12 @@ class MariadbSource(Source):
         with self._connections.connection("asking for its position") as connection:
             return {"v": 1, "at": str(rows_of(connection, sql("SELECT UTC_TIMESTAMP(6)"))[0][0])}
 
+    def takes(self, predicate: exp.Expr) -> bool:
+        """Comparisons with constants that mean the same in both dialects; see ``predicates``."""
+        return self._read.predicates.takes(predicate)
+
     def scan(self, request: ScanRequest) -> Pipe:
-        """All rows as they are when the pipe is opened."""
+        """All rows as they are when the pipe is opened. Raises ConfigError SRC-394."""
         if request.after is not None:
             raise InternalError("INT-900", "a mariadb source is read in full and was asked for a part")
         return self._pipe(request, None)
@@ -89,7 +97,8 @@ class MariadbSource(Source):
             else:
                 rows, columns = self._table(connection, self._params.table)
             typed = tuple((column, logical_of(column, self._wanted(column.name))) for column in columns)
-            return _Read(typed, rows, is_mariadb(connection), _schema(typed))
+            predicates = Predicates(typed, self._bad_values)
+            return _Read(typed, rows, is_mariadb(connection), _schema(typed), predicates)
 
     def _wanted(self, name: str) -> LogicalType | None:
         stated = self._contract.get(name) if self._contract else None
@@ -117,8 +126,34 @@ class MariadbSource(Source):
         schema = read.schema.select(names)
         typed = {column.name: (column, logical) for column, logical in read.columns}
         row = row_text([typed[name] for name in schema.names], self._bad_values, is_mariadb=read.is_mariadb)
-        pipe = RowPipe(self._connections, sql("SELECT {} FROM {}", row, read.rows), check=check)
+        queries = [sql("SELECT {} FROM {}", row, rows) for rows in self._rows(read, request.predicate)]
+        pipe = RowPipe(self._connections, queries, table=read.rows, check=check)
         return Pipe(FORMAT, schema, pipe.open, pipe.finish)
+
+    def _rows(self, read: _Read, predicate: exp.Expr | None) -> list[Sql]:
+        """What stands after FROM, once per part."""
+        condition = read.predicates.text(predicate) if predicate is not None else None
+        found = []
+        for part in self._parts(read):
+            kept = [item for item in (condition and sql("({})", condition), part) if item]
+            found.append(sql("{} WHERE {}", read.rows, joined(" AND ", kept)) if kept else read.rows)
+        return found
+
+    def _parts(self, read: _Read) -> list[Sql | None]:
+        wanted = self._params.split_by
+        if wanted is None or self._params.parallel == 1:
+            return [None]
+        column = next((item for item, _ in read.columns if item.name == wanted), None)
+        if column is None:
+            near = nearest(wanted, read.schema.names)
+            raise ConfigError(
+                "SRC-394",
+                f'the column "{wanted}", named in split_by, is not there',
+                hint=f'did you mean "{near}"?' if near else None,
+                about=("split_by",),
+            )
+        with self._connections.connection("dividing the read") as connection:
+            return by_key(connection, read.rows, column, self._params.parallel)
 
 
 class MariadbTable(MariadbSource):
@@ -178,11 +213,13 @@ SOURCE: Final = Descriptor(
     params=MariadbSourceParams,
     make=MariadbSource,
     example="type: mariadb\nconnection: mariadb://reader@localhost:3306/shop\ntable: orders\n",
-    capabilities=frozenset({Capability.PROJECTION, Capability.NATIVE, Capability.SNAPSHOT}),
+    capabilities=frozenset({Capability.PROJECTION, Capability.FILTER, Capability.NATIVE, Capability.SNAPSHOT}),
     extra="mariadb",
     notes=(
         "A row is at most 2,000,000 bytes as text, and no longer than the server's max_allowed_packet (SRC-241).",
         "A live table cannot be read again as it was: with two or more sinks its rows are spooled first.",
+        "With split_by the parts are of one state: the table is locked for reading (LOCK TABLES) until each part has its snapshot.",
+        "A condition that the server applies takes a zero date for one before all others.",
         "tinyint(1) is boolean, unless `schema:` says a whole number; a longer bit is uint64, year int16, timestamp timestamptz.",
         "Zero dates, times below 00:00 or from 24:00 on, and a tinyint(1) other than 0 and 1 are bad values.",
         "Decimals above 38 digits, enum, set, inet and geometry arrive as text, as the server prints them.",

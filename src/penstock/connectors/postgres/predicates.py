@@ -1,162 +1,62 @@
-"""Which conditions the server may apply in the engine's place, and their text in PostgreSQL's dialect.
+"""Which conditions PostgreSQL may apply in the engine's place, and their text in its dialect.
 
-Only what means the same in both: comparisons of a column with a constant of its own kind, IN, BETWEEN, IS NULL, AND, OR,
-NOT. Text is compared for equality only (order depends on collations), and only where equal means the same bytes. In both
-systems NaN equals itself and is greater than every other number, and -0.0 equals 0.0.
+Text is compared where equal means the same bytes. In both systems NaN equals itself and is greater than every other
+number, and -0.0 equals 0.0.
 """
 
 from __future__ import annotations
 
-import re
-from enum import Enum
 from typing import TYPE_CHECKING, Final
 
-from sqlglot import exp
-
-from penstock.trees import column, conjuncts
+from penstock.connectors.conditions import Conditions, Sort
 from penstock.types import FLOAT64, STRING, Decimal, Kind, Primitive
-from penstock.types.logical import fold_case
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
+
+    from sqlglot import exp
 
     from penstock.connectors.postgres.catalogue import PgColumn
     from penstock.types import LogicalType
 
 _INTEGERS: Final = frozenset({Kind.INT16, Kind.INT32, Kind.INT64})
 _TEXTS: Final = frozenset({"text", "varchar"})
-_NUMBER: Final = re.compile(r"\d+(?:\.\d+)?")
-# Both read a number of so few digits as the same exact number, and round it to the same float.
-_MOST_DIGITS: Final = 15
-_DATE: Final = re.compile(r"\d{4}-\d\d-\d\d")
-_MOMENT: Final = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:\.\d{1,6})?")
-_INSTANT: Final = re.compile(_MOMENT.pattern + r"(?:Z|[+-]\d\d(?::\d\d)?)")
-
-
-class _Sort(Enum):
-    """What a column's constants are."""
-
-    NUMBER = "number"
-    TEXT = "text"
-    BOOLEAN = "boolean"
-    DATE = "date"
-    TIMESTAMP = "timestamp"
-    TIMESTAMPTZ = "timestamptz"
-    NONE = "only null or not"
-
-
 _PLAIN: Final = {
-    Kind.BOOLEAN: _Sort.BOOLEAN,
-    Kind.DATE: _Sort.DATE,
-    Kind.TIMESTAMP: _Sort.TIMESTAMP,
-    Kind.TIMESTAMPTZ: _Sort.TIMESTAMPTZ,
+    Kind.BOOLEAN: Sort.BOOLEAN,
+    Kind.DATE: Sort.DATE,
+    Kind.TIMESTAMP: Sort.TIMESTAMP,
+    Kind.TIMESTAMPTZ: Sort.TIMESTAMPTZ,
 }
-
-
-def _sort(column: PgColumn, logical: LogicalType) -> _Sort:
-    kind = column.type
-    match logical:
-        case Primitive(kind=found) if found in _INTEGERS and kind.name != "numeric":
-            return _Sort.NUMBER
-        case Decimal() if kind.precision_and_scale is not None:
-            return _Sort.NUMBER
-        case _ if logical == FLOAT64 and kind.name == "float8":
-            return _Sort.NUMBER
-        case _ if logical == STRING and kind.name in _TEXTS and kind.built_in and column.bytewise:
-            return _Sort.TEXT
-        case Primitive(kind=found):
-            return _PLAIN.get(found, _Sort.NONE)
-        case _:
-            return _Sort.NONE
 
 
 class Predicates:
     """The conditions over these columns."""
 
     def __init__(self, columns: Iterable[tuple[PgColumn, LogicalType]]) -> None:
-        self._sorts: Mapping[str, tuple[str, _Sort]] = {
-            fold_case(column.name): (column.name, _sort(column, logical)) for column, logical in columns
-        }
+        self._conditions = Conditions({column.name: _sort(column, logical) for column, logical in columns})
 
     def takes(self, condition: exp.Expr) -> bool:
         """Whether the server gives the same answer for every row."""
-        return self._boolean(condition)
+        return self._conditions.takes(condition)
 
     def text(self, condition: exp.Expr) -> str | None:
         """The conjuncts that ``takes`` allows, in PostgreSQL's dialect; None where there is none."""
-        kept = [part for part in conjuncts(condition) if self.takes(part)]
-        return exp.and_(*[part.transform(self._named) for part in kept]).sql(dialect="postgres") if kept else None
-
-    def _boolean(self, node: exp.Expr) -> bool:
-        match node:
-            case exp.Paren() | exp.Not():
-                return self._boolean(node.this)
-            case exp.And() | exp.Or():
-                return self._boolean(node.left) and self._boolean(node.right)
-            case exp.Is():
-                return self._known(node.this) is not None and isinstance(node.expression, exp.Null)
-            case exp.Column():
-                return self._known(node) is _Sort.BOOLEAN
-            case exp.In():
-                listed = not any(node.args.get(key) for key in ("query", "unnest", "field"))
-                return listed and bool(node.expressions) and self._compares(node.this, node.expressions)
-            case exp.Between():
-                bounds = [node.args["low"], node.args["high"]]
-                return not node.args.get("symmetric") and self._compares(node.this, bounds, order=True)
-            case exp.EQ() | exp.NEQ():
-                return self._compares(*_sides(node))
-            case exp.LT() | exp.LTE() | exp.GT() | exp.GTE():
-                return self._compares(*_sides(node), order=True)
-            case _:
-                return False
-
-    def _compares(self, column: exp.Expr, constants: list[exp.Expr], *, order: bool = False) -> bool:
-        sort = self._known(column)
-        if sort is None or (order and sort in (_Sort.TEXT, _Sort.BOOLEAN)):
-            return False
-        return all(_is_constant(constant, sort) for constant in constants)
-
-    def _known(self, node: exp.Expr) -> _Sort | None:
-        if not isinstance(node, exp.Column) or isinstance(node.this, exp.Star):
-            return None
-        found = self._sorts.get(fold_case(node.name))
-        return found[1] if found else None
-
-    def _named(self, node: exp.Expr) -> exp.Expr:
-        """A column by the name the table has for it, without the alias of the graph's node."""
-        if not isinstance(node, exp.Column):
-            return node
-        return column(self._sorts[fold_case(node.name)][0])
+        taken = self._conditions.taken(condition)
+        return taken.sql(dialect="postgres") if taken is not None else None
 
 
-def _sides(node: exp.Expr) -> tuple[exp.Expr, list[exp.Expr]]:
-    """The column and the constant, whichever side each is on."""
-    left, right = node.this, node.expression
-    return (left, [right]) if isinstance(left, exp.Column) else (right, [left])
-
-
-def _is_constant(node: exp.Expr, sort: _Sort) -> bool:
-    match sort:
-        case _Sort.NUMBER:
-            value = node.this if isinstance(node, exp.Neg) else node
-            plain = isinstance(value, exp.Literal) and not value.is_string and _NUMBER.fullmatch(value.name)
-            return bool(plain) and len(value.name) <= _MOST_DIGITS
-        case _Sort.TEXT:
-            return isinstance(node, exp.Literal) and node.is_string and "\0" not in node.name
-        case _Sort.BOOLEAN:
-            return isinstance(node, exp.Boolean)
-        case _Sort.DATE:
-            return _is_moment(node, exp.DType.DATE, _DATE)
-        case _Sort.TIMESTAMP:
-            return _is_moment(node, exp.DType.TIMESTAMP, _MOMENT)
-        case _Sort.TIMESTAMPTZ:
-            return _is_moment(node, exp.DType.TIMESTAMPTZ, _INSTANT)
-        case _Sort.NONE:
-            return False
-
-
-def _is_moment(node: exp.Expr, kind: exp.DType, pattern: re.Pattern[str]) -> bool:
-    """A text in a form that both systems read alike, perhaps with a cast to the column's own type around it."""
-    if isinstance(node, exp.Cast) and node.to.this == kind:
-        node = node.this
-    return isinstance(node, exp.Literal) and node.is_string and bool(pattern.fullmatch(node.name))
+def _sort(column: PgColumn, logical: LogicalType) -> Sort:
+    kind = column.type
+    match logical:
+        case Primitive(kind=found) if found in _INTEGERS and kind.name != "numeric":
+            return Sort.NUMBER
+        case Decimal() if kind.precision_and_scale is not None:
+            return Sort.NUMBER
+        case _ if logical == FLOAT64 and kind.name == "float8":
+            return Sort.NUMBER
+        case _ if logical == STRING and kind.name in _TEXTS and kind.built_in and column.bytewise:
+            return Sort.TEXT
+        case Primitive(kind=found):
+            return _PLAIN.get(found, Sort.NONE)
+        case _:
+            return Sort.NONE

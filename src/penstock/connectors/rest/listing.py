@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from penstock.connectors.rest.pages import Page
     from penstock.connectors.rest.paging import Pager, Step
     from penstock.connectors.rest.params import RestSourceParams
+    from penstock.connectors.rest.since import Asked
 
 _INSPECTED_PAGES: Final = 64  # at once, at most
 _INSPECTED_BYTES: Final = 4 * 1024 * 1024  # about as many, and twice as many again on their way
@@ -37,8 +38,12 @@ _INSPECTED_BYTES: Final = 4 * 1024 * 1024  # about as many, and twice as many ag
 class Listing:
     """Fetches the pages of one source. Used from one thread; fetches on up to ``concurrency`` others."""
 
-    def __init__(self, params: RestSourceParams, client: HttpClient, database: Database) -> None:
+    def __init__(
+        self, params: RestSourceParams, client: HttpClient, database: Database, asked: Asked | None = None
+    ) -> None:
+        """``asked``: where the rows that are wanted begin."""
         self._params = params
+        self._asked = asked
         self._client = client
         self._database = database
         self._records = parse_path(params.records)
@@ -116,7 +121,8 @@ class Listing:
             )
         in_body = getattr(params.paginate, "place", "query") == "body"
         body = self._body(step.parameters if in_body else ()) if params.method == "POST" else None
-        query = _query(params, () if in_body else step.parameters)
+        from_value = self._asked_in("query")
+        query = _query(params, from_value if in_body else (*from_value, *step.parameters))
         return Request(
             reveal(params.path),
             params.method,
@@ -128,9 +134,14 @@ class Listing:
         )
 
     def _body(self, parameters: tuple[tuple[str, str | int], ...]) -> bytes | None:
+        parameters = (*self._asked_in("body"), *parameters)
         if self._params.body is None and not parameters:
             return b""
         return json.dumps({**(self._params.body or {}), **dict(parameters)}).encode()
+
+    def _asked_in(self, place: str) -> tuple[tuple[str, str | int], ...]:
+        asked = self._asked
+        return ((asked.name, asked.value),) if asked is not None and asked.place == place else ()
 
     def _pager(self) -> Pager:
         return pager_of(self._params.paginate, self._client.base)
@@ -148,7 +159,7 @@ class Listing:
 
 
 def _query(params: RestSourceParams, paging: tuple[tuple[str, str | int], ...]) -> Pairs:
-    """The document's parameters; those of the paging replace them."""
+    """The document's parameters; those of the paging, and where the rows begin, replace them."""
     replaced = {name for name, _ in paging}
     pairs: list[tuple[str, str | Secret]] = []
     for name, value in params.query.items():

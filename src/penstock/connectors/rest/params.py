@@ -148,8 +148,9 @@ class RestSinkParams(SinkParams):
     method: Literal["POST", "PUT", "PATCH"] = Field(default="POST", description="How they are sent.")
     query: QueryMap = Field(default_factory=dict, description="Query parameters, literal; a list repeats one.")
     headers: HeaderMap = Field(default_factory=dict, description="Headers, literal.")
-    body: Literal["array", "object"] = Field(
-        default="array", description="A request holds an array of records, or one record as it is."
+    body: Literal["array", "object", "lines"] = Field(
+        default="array",
+        description="A request holds an array of records, one record as it is, or records line by line (NDJSON).",
     )
     records: str | None = Field(
         default=None,
@@ -166,8 +167,8 @@ class RestSinkParams(SinkParams):
     def _fits_together(self) -> RestSinkParams:
         if self.mode is not WriteMode.APPEND:
             raise ValueError("mode is append: what a service makes of a record is its own affair")
-        if self.body == "object" and self.records is not None:
-            raise ValueError("body: object sends a record as it is; records needs body: array")
+        if self.body != "array" and self.records is not None:
+            raise ValueError(f"body: {self.body} sends records as they are; records needs body: array")
         if len(set(self.keys)) != len(self.keys):
             raise ValueError("keys names a column twice")
         return self

@@ -51,8 +51,8 @@ def rendered(schema: Schema, keys: Sequence[str]) -> exp.Select:
     return exp.select(exp.alias_(line, LINE), exp.alias_(key, KEY)).from_(ROWS)
 
 
-def requests(most_records: int, most_bytes: int) -> exp.Select:
-    """LINES as requests in their order: records joined by commas, SHA-256 of their keys, their number.
+def requests(most_records: int, most_bytes: int, between: str) -> exp.Select:
+    """LINES as requests in their order: records joined by ``between``, SHA-256 of their keys, their number.
 
     A request ends before the record that would be one too many, or at the one that makes it too large. Equal rows are
     told apart by counting them.
@@ -62,8 +62,10 @@ def requests(most_records: int, most_bytes: int) -> exp.Select:
     order = [exp.column(KEY), exp.column(LINE), exp.column("copy")]
     size = call("strlen", exp.column(LINE))
     told = exp.func("concat", exp.column(KEY), exp.Literal.string("#"), exp.column("copy"))
+    # A value of type json is sent as it is written: between its parts it may have line breaks, which no text in it has.
+    broken = call("translate", exp.column(LINE), exp.Literal.string("\n\r"), exp.Literal.string("  "))
     ordered = exp.select(
-        LINE,
+        exp.alias_(broken, LINE) if between == "\n" else LINE,
         exp.alias_(told, "told"),
         exp.alias_(_over(exp.RowNumber(), order), "n"),
         exp.alias_(_over(exp.Sum(this=size), order), "bytes"),
@@ -75,7 +77,7 @@ def requests(most_records: int, most_bytes: int) -> exp.Select:
     digest = call("sha256", _joined("told", "\n"))
     return (
         exp.select(
-            exp.alias_(_joined(LINE, ","), "records"),
+            exp.alias_(_joined(LINE, between), "records"),
             exp.alias_(digest, "digest"),
             exp.alias_(exp.Count(this=exp.Star()), "count"),
         )

@@ -130,7 +130,8 @@ class RestSink(Sink):
         database = Database(self._context.allowance)
         try:
             params = self._params
-            query = requests(params.most_records, params.max_request_bytes).sql(dialect="duckdb")
+            between = "\n" if params.body == "lines" else ","
+            query = requests(params.most_records, params.max_request_bytes, between).sql(dialect="duckdb")
             batches = database.batches(query, {LINES: _lines(paths)}, _REQUESTS_AT_ONCE)
             yield (self._keyed(epoch, row) for batch in batches for row in batch.to_pylist())
         finally:
@@ -146,6 +147,8 @@ class RestSink(Sink):
 
         if self._params.body == "object":
             return records.encode()
+        if self._params.body == "lines":
+            return f"{records}\n".encode()
         if self._params.records is None:
             return f"[{records}]".encode()
         return f"{{{json.dumps(self._params.records)}:[{records}]}}".encode()
@@ -157,7 +160,7 @@ class RestSink(Sink):
         own = {"idempotency-key", "content-type"}
         headers: Pairs = (
             *(pair for pair in params.headers.items() if pair[0].lower() not in own),
-            ("Content-Type", "application/json"),
+            ("Content-Type", "application/x-ndjson" if params.body == "lines" else "application/json"),
             ("Idempotency-Key", key),
         )
         query: list[tuple[str, Any]] = []
@@ -329,6 +332,7 @@ SINK: Final = Descriptor(
     notes=(
         "At least once: a service that does not know the header Idempotency-Key may take rows twice after a crash.",
         "The key is made of pipeline, sink, epoch and row keys, so that the same rows always carry the same key.",
+        "A request that the service refuses (a status of 4xx) stops the epoch: single records of it are not rejected.",
         "Dates and times are sent as ISO 8601 text, bytes as base64; NaN and infinite numbers are refused.",
         "Requests go straight to the service: proxies named by the environment are not used.",
     ),

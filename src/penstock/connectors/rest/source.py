@@ -18,12 +18,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from penstock.connectors.api import Position, Rows, ScanRequest, SpoolProgress
+    from penstock.connectors.api import Position, Rows, ScanRequest, Since, SpoolProgress
     from penstock.connectors.http.client import HttpClient
     from penstock.connectors.rest.database import Database
     from penstock.connectors.rest.inspection import ReadPage
     from penstock.connectors.rest.listing import Listing
     from penstock.connectors.rest.records import Policy
+    from penstock.connectors.rest.since import Asked
     from penstock.connectors.rest.spool import Spool
 
 _FRESH_SECONDS: Final = 60.0  # how long the page that `describe` fetched is as good as a new one
@@ -60,18 +61,29 @@ class RestSource(Spooling):
         """Whatever the service has when it is scanned; asks nothing."""
         return {"v": 1, "live": True}
 
-    def spool(self, partition: Partition, folder: Path, told: SpoolProgress = unheard) -> Position:  # noqa: ARG002 -- as above
-        """Fetch all pages into one file of the folder. Errors as Listing.pages and write_spool."""
+    def spool(
+        self,
+        partition: Partition,  # noqa: ARG002 -- a listing is one
+        folder: Path,
+        told: SpoolProgress = unheard,
+        since: Since | None = None,
+    ) -> Position:
+        """Fetch all pages into one file of the folder; those from ``since`` on where the document says how that is asked
+        for. Errors as Listing.pages and write_spool.
+        """
         from penstock.connectors.rest.spool import write_spool
 
+        asked = self._asked(since)
         kept, self._kept = self._kept, None
-        is_fresh = kept is not None and self._context.clock.monotonic() - kept[0] < _FRESH_SECONDS
-        pages = self._listing().pages(kept[1] if kept is not None and is_fresh else None, told)
+        is_fresh = asked is None and kept is not None and self._context.clock.monotonic() - kept[0] < _FRESH_SECONDS
+        pages = self._listing(asked).pages(kept[1] if kept is not None and is_fresh else None, told)
+        # The first page of what is new may hold no records: the columns are those of the whole listing.
+        schema = self.describe() if asked is not None else None
         # What reads the pages is imported while they are waited for.
         reading = threading.Thread(target=import_module, args=("penstock.connectors.rest.records",), daemon=True)
         reading.start()
         try:
-            return write_spool(folder / _NAME, pages, self._described)
+            return write_spool(folder / _NAME, pages, lambda read: schema or self._described(read))
         finally:
             pages.close()
             reading.join()
@@ -137,12 +149,20 @@ class RestSource(Spooling):
 
         return described(self._database(), self._place, read, self._context.contract, self._context.name)
 
-    def _listing(self) -> Listing:
+    def _asked(self, since: Since | None) -> Asked | None:
+        from penstock.connectors.rest.since import asked
+
+        incremental = self._params.incremental
+        if since is None or incremental is None or incremental.send is None:
+            return None
+        return asked(since, incremental.send)
+
+    def _listing(self, asked: Asked | None = None) -> Listing:
         from penstock.connectors.rest.listing import Listing
 
         if self._open_client is None:
             self._open_client = self._make_client()
-        return Listing(self._params, self._open_client, self._database())
+        return Listing(self._params, self._open_client, self._database(), asked)
 
     def _database(self) -> Database:
         from penstock.connectors.rest.database import Database
@@ -191,11 +211,12 @@ SOURCE: Final = Descriptor(
         "records: response.data\n"
         'schema: {columns: {period: date, series: string, value: "decimal(12,4)?"}}\n'
     ),
-    capabilities=frozenset({Capability.SPOOLS, Capability.PROJECTION}),
+    capabilities=frozenset({Capability.SPOOLS, Capability.PROJECTION, Capability.ASKED_FROM}),
     extra="rest",
     notes=(
         "All pages are written to a private file first; the run reads that file, as often as it needs to.",
         "Without a schema, columns come from the first page; text stays text, so state a schema for dates.",
+        "With `incremental: {cursor: …, send: {query: start}}` later runs ask the service for rows from the cursor's last value on.",
         "A listing that shifts while it is read may show a record twice or not at all, as its service delivers it.",
         "Requests go straight to the service: proxies named by the environment are not used.",
     ),

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Final
 
 from penstock.connectors import marker_tables
 from penstock.connectors.api import Batches, Chunk, Source
+from penstock.connectors.driver_rows import Converter
 from penstock.connectors.sqlite import catalog, query, statements
 from penstock.connectors.sqlite.affinity import logical_of
 from penstock.connectors.sqlite.driver import open_for_reading, reading, run
-from penstock.connectors.sqlite.reading import convert
+from penstock.connectors.sqlite.reading import BAD_VALUE, to_array
 from penstock.errors import ConfigError, DataError, InternalError, nearest
 from penstock.types import Field, Schema
 
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
     from sqlglot import exp
 
     from penstock.connectors.api import Context, Contract, Partition, Position, Rows, ScanRequest
+    from penstock.connectors.driver_rows import Policy
     from penstock.connectors.sqlite.params import SqliteSourceParams
-    from penstock.connectors.sqlite.reading import Policy
     from penstock.types import LogicalType
 
 _BATCH_ROWS: Final = 20_000
@@ -72,6 +73,7 @@ class _Reader(Source):
     def _chunks(self, schema: Schema, upto: Position) -> Iterator[Chunk]:
         """All of it in one transaction: one consistent look."""
         policy: Policy = self._contract.on_bad_value if self._contract else "reject"
+        convert = Converter(schema, to_array, policy, self._named, BAD_VALUE)
         with self._looking() as connection:
             connection.execute("BEGIN")
             self._check(connection, upto)
@@ -79,7 +81,7 @@ class _Reader(Source):
             cursor = run(connection, statements.select_from(relation, schema.names))
             first = 1
             while rows := cursor.fetchmany(_BATCH_ROWS):
-                found = convert(rows, schema, policy=policy, first=first, named=self._named)
+                found = convert(rows, first)
                 first += len(rows)
                 yield Chunk(found.batch, upto, found.rejects)
 
