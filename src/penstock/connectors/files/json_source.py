@@ -26,7 +26,7 @@ from penstock.connectors.files.file_source import (
 )
 from penstock.connectors.files.text import check_encoding, compression_of, cut_to_lines, head_of, readable
 from penstock.connectors.files.text_pieces import Quoting, divide_text
-from penstock.errors import DataError
+from penstock.errors import ConfigError, DataError
 from penstock.registry import Descriptor
 from penstock.trees import call
 from penstock.types import FLOAT64, JSON, STRING, Schema
@@ -169,10 +169,10 @@ class JsonSource(FileSource):
         import duckdb
 
         objects = list(_objects(look))
-        if not objects:
+        keys = dict.fromkeys(key for _, values in objects for key in values)
+        if not keys:  # of objects without a key the engine would make one column
             return {}
         # The engine's inference would rename one of two keys that differ only in case.
-        keys = dict.fromkeys(key for _, values in objects for key in values)
         check_case(Schema(tuple(Column(key, JSON) for key in keys)), self.named)
         sample = self._context.scratch / "sample.ndjson"
         sample.write_text("".join(f"{text}\n" for text, _ in objects), "utf-8", "replace")
@@ -190,11 +190,21 @@ class JsonSource(FileSource):
             except duckdb.InvalidInputException:  # a value goes deeper than the engine infers
                 rows = [(key, "JSON") for key in keys]
         sample.unlink()
-        found = {str(row[0]): from_duckdb(str(row[1])) for row in rows}
+        found = {str(row[0]): _kept(str(row[1])) for row in rows}
         return {
             name: _exact([values.get(name) for _, values in objects]) if kind == FLOAT64 else kind
             for name, kind in found.items()
         }
+
+
+def _kept(described: str) -> LogicalType:
+    """The type that the engine found; json where it has more levels than a type may have."""
+    try:
+        return from_duckdb(described)
+    except ConfigError as error:
+        if error.code != "DOC-403":
+            raise
+        return JSON
 
 
 def _exact(values: Iterable[object]) -> LogicalType:
