@@ -54,7 +54,8 @@ def _pack(data: bytes, codec: str) -> bytes:
     sink = pa.BufferOutputStream()
     with pa.CompressedOutputStream(sink, codec) as stream:
         stream.write(data)
-    return sink.getvalue().to_pybytes()
+    packed: bytes = sink.getvalue().to_pybytes()
+    return packed
 
 
 def _bomb(source: str, codec: str) -> FileCase:
@@ -75,7 +76,7 @@ def _bomb(source: str, codec: str) -> FileCase:
         path.write_bytes(_pack(text.encode(), codec))
         assert path.stat().st_size < _MB
 
-    return _case(source, f"bomb_{codec}", Hazard.BOMB, codec, write, expected)
+    return _case(source, f"bomb_{codec}", Hazard.BOMB, codec, write=write, expected=expected)
 
 
 def _spoiled(source: str, name: str, codec: str, spoil: Callable[[bytes], bytes]) -> FileCase:
@@ -92,11 +93,11 @@ def _spoiled(source: str, name: str, codec: str, spoil: Callable[[bytes], bytes]
 
     # An array that ends too early is broken, whichever is seen first.
     code = "ENG-332" if (source, name, codec) == ("json", "cut", "zstd") else "ENG-304"
-    return _case(source, f"{name}_{codec}", Hazard.TRUNCATED, codec, write, Refused(code))
+    return _case(source, f"{name}_{codec}", Hazard.TRUNCATED, codec, write=write, expected=Refused(code))
 
 
 def _case(
-    source: str, name: str, hazard: Hazard, codec: str, write: Callable[[Path], None], expected: Expected
+    source: str, name: str, hazard: Hazard, codec: str, *, write: Callable[[Path], None], expected: Expected
 ) -> FileCase:
     ending = f"{source}.{_ENDINGS[codec]}"
     return FileCase(name, hazard, source, ending, write, expected, {"k": "int64", "v": "string"})

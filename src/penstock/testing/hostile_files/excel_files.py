@@ -12,7 +12,7 @@ from penstock.testing.hostile_files.cases import Bad, FileCase, Hazard, Refused,
 from penstock.testing.hostile_files.values import TEXTS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from penstock.testing.hostile_files.cases import Expected
@@ -25,6 +25,9 @@ _OTHERWISE: Final = ("1e3", "1_000")  # whole numbers that only SQL spells so
 _SHEET: Final = "xl/worksheets/sheet1.xml"
 
 
+Cells = list[tuple[str | float, ...]]
+
+
 def excel_files() -> Iterator[FileCase]:
     yield from map(_values, TEXTS)
     yield from _shapes()
@@ -34,7 +37,7 @@ def excel_files() -> Iterator[FileCase]:
 def _case(
     name: str,
     hazard: Hazard,
-    rows: Sequence[Sequence[str | float]],
+    rows: Cells,
     expected: Expected,
     columns: Mapping[str, str] | None = _PLAIN,
     *,
@@ -48,7 +51,7 @@ def _case(
     return FileCase(name, hazard, "excel", "xlsx", write, expected, columns, heavy=heavy)
 
 
-def _workbook(rows: Sequence[Sequence[str | float]]) -> bytes:
+def _workbook(rows: Cells) -> bytes:
     """Text and numbers as they are."""
     import xlsxwriter
 
@@ -77,9 +80,11 @@ def _with_part(data: bytes, name: str, change: Callable[[bytes], bytes]) -> byte
 def _values(texts: HostileTexts) -> FileCase:
     """Each value as a cell of text. Whole numbers are written as such; a decimal column rounds, as the source's notes say."""
     chosen = [
-        one for one in texts.texts if not (texts.type == "int64" and one.text in _OTHERWISE or _is_rounded(texts, one))
+        one
+        for one in texts.texts
+        if not (texts.type == "int64" and one.text in _OTHERWISE) and not _is_rounded(texts, one)
     ]
-    rows = [("k", "v"), *((place, one.text) for place, one in enumerate(chosen))]
+    rows: Cells = [("k", "v"), *((place, one.text) for place, one in enumerate(chosen))]
     good = tuple((place, one.value) for place, one in enumerate(chosen) if not one.bad)
     rejects = tuple(Bad(place + 2, "bad_value", "v") for place, one in enumerate(chosen) if one.bad)
     return _case(texts.name, texts.hazard, rows, Taken(good, rejects), {"k": "int64", "v": texts.type})
@@ -91,7 +96,7 @@ def _is_rounded(texts: HostileTexts, one: Spelled) -> bool:
 
 
 def _shapes() -> Iterator[FileCase]:
-    plain = [("k", "v"), (1, "a"), (2, "b")]
+    plain: Cells = [("k", "v"), (1, "a"), (2, "b")]
     yield _case("cut", Hazard.TRUNCATED, plain, Refused("SRC-310"), spoil=lambda data: data[:-30])
     yield _case(
         "cut_sheet",
@@ -121,9 +126,9 @@ def _shapes() -> Iterator[FileCase]:
         {"v": "decimal(9,2)"},
     )
     yield _case("far_cell", Hazard.BOMB, plain, Refused("SRC-312"), spoil=lambda data: _with_part(data, _SHEET, _far))
-    wide = [
-        [f"c{place}" for place in range(_COLUMNS)],
-        *([place + row for place in range(_COLUMNS)] for row in range(2)),
+    wide: Cells = [
+        tuple(f"c{place}" for place in range(_COLUMNS)),
+        *(tuple(place + row for place in range(_COLUMNS)) for row in range(2)),
     ]
     rows = tuple(tuple(place + row for place in range(_COLUMNS)) for row in range(2))
     yield _case("many_columns", Hazard.MANY_COLUMNS, wide, Taken(rows), None, heavy=True)

@@ -12,8 +12,8 @@ import math
 import re
 import zipfile
 from decimal import Decimal, InvalidOperation
-from typing import TYPE_CHECKING, Final
-from xml.etree import ElementTree
+from typing import TYPE_CHECKING, Any, Final
+from xml.etree import ElementTree as ET
 
 from penstock.testing.hostile_files.moments import day, moment
 
@@ -57,14 +57,14 @@ def _json_lines(case: FileCase, data: bytes) -> list[dict[str, str | None] | Non
 def _object(line: bytes, case: FileCase) -> dict[str, str | None] | None:
     encoding = str(case.options.get("encoding", "utf-8"))
     try:
-        return _texts(json.loads(line.decode(encoding), **_AS_TEXT))
+        return _texts(_parsed(line.decode(encoding)))
     except ValueError:
         return None
 
 
 def _json(case: FileCase, data: bytes) -> list[dict[str, str | None] | None]:
     text = data.decode(str(case.options.get("encoding", "utf-8")))
-    return [_texts(one) for one in json.loads(text, **_AS_TEXT)] if text else []
+    return [_texts(one) for one in _parsed(text)] if text else []
 
 
 def _first_of(pairs: list[tuple[str, object]]) -> dict[str, object]:
@@ -74,7 +74,9 @@ def _first_of(pairs: list[tuple[str, object]]) -> dict[str, object]:
     return found
 
 
-_AS_TEXT: Final = {"parse_float": str, "parse_int": str, "parse_constant": str, "object_pairs_hook": _first_of}
+def _parsed(text: str) -> Any:
+    """With numbers as their texts, and the first value of a key that stands twice."""
+    return json.loads(text, parse_float=str, parse_int=str, parse_constant=str, object_pairs_hook=_first_of)
 
 
 def _texts(value: object) -> dict[str, str | None] | None:
@@ -88,7 +90,7 @@ def _text(held: object) -> str | None:
 def _xml(case: FileCase, data: bytes) -> list[dict[str, str | None] | None]:
     del case
     found: list[dict[str, str | None] | None] = []
-    for row in ElementTree.fromstring(data):  # noqa: S314 -- files of our own; those with entities are refused before
+    for row in ET.fromstring(data):  # noqa: S314 -- files of our own; those with entities are refused before
         values: dict[str, list[str]] = {}
         for child in row:
             values.setdefault(child.tag, []).append((child.text or "").strip(" \t\r\n"))
@@ -106,16 +108,16 @@ def _excel(case: FileCase, data: bytes) -> list[dict[str, str | None] | None]:
     return [dict(zip(names, row, strict=True)) for row in rows[1:]]
 
 
-def _part(book: zipfile.ZipFile, name: str) -> ElementTree.Element:
-    return ElementTree.fromstring(book.read(name)) if name in book.namelist() else ElementTree.Element("none")  # noqa: S314 -- as above
+def _part(book: zipfile.ZipFile, name: str) -> ET.Element:
+    return ET.fromstring(book.read(name)) if name in book.namelist() else ET.Element("none")  # noqa: S314 -- as above
 
 
-def _joined(item: ElementTree.Element) -> str:
+def _joined(item: ET.Element) -> str:
     text = "".join(part.text or "" for part in item.iter(f"{_MAIN}t"))
     return re.sub("_x([0-9A-F]{4})_", lambda found: chr(int(found[1], 16)), text)
 
 
-def _cell(cell: ElementTree.Element, shared: list[str]) -> str | None:
+def _cell(cell: ET.Element, shared: list[str]) -> str | None:
     value = cell.findtext(f"{_MAIN}v")
     return shared[int(value)] if cell.get("t") == "s" and value is not None else value
 

@@ -41,8 +41,8 @@ def _case(
     source: str,
     content: str | bytes,
     expected: Expected,
-    columns: Mapping[str, str] | None = _PLAIN,
     *,
+    columns: Mapping[str, str] | None = _PLAIN,
     heavy: bool = False,
     **options: str | bool | int,
 ) -> FileCase:
@@ -74,7 +74,7 @@ def _values(texts: HostileTexts, source: str) -> FileCase:
         source,
         _written(source, objects),
         Taken(rows, rejects),
-        {"k": "int64", "v": texts.type},
+        columns={"k": "int64", "v": texts.type},
     )
 
 
@@ -91,7 +91,7 @@ def _tokens(source: str) -> Iterator[FileCase]:
             source,
             _written(source, objects),
             Taken(rows, tuple(Bad(at, "bad_value") for at in bad)),
-            {"k": "int64", "v": kind},
+            columns={"k": "int64", "v": kind},
         )
 
 
@@ -207,11 +207,11 @@ def _shapes(source: str) -> Iterator[FileCase]:
         return _written(source, list(objects))
 
     yield _case("empty", Hazard.EMPTY_FILE, source, "", Taken(()))
-    yield _case("empty_unstated", Hazard.EMPTY_FILE, source, "", Refused("SRC-134"), None)
-    yield _case("no_columns", Hazard.NO_COLUMNS, source, written("{}", "{}"), Refused("SRC-134"), None)
+    yield _case("empty_unstated", Hazard.EMPTY_FILE, source, "", Refused("SRC-134"), columns=None)
+    yield _case("no_columns", Hazard.NO_COLUMNS, source, written("{}", "{}"), Refused("SRC-134"), columns=None)
     yield _case("key_twice", Hazard.DUPLICATE_HEADER, source, written('{"k":1,"v":"a","v":"b"}'), Taken(((1, "a"),)))
     yield _case(
-        "keys_in_two_cases", Hazard.DUPLICATE_HEADER, source, written('{"k":1,"K":2}'), Refused("SRC-112"), None
+        "keys_in_two_cases", Hazard.DUPLICATE_HEADER, source, written('{"k":1,"K":2}'), Refused("SRC-112"), columns=None
     )
     yield _case("nul", Hazard.NUL, source, written('{"k":1,"v":"a\\u0000b"}'), Taken(((1, "a\0b"),)))
     yield _case(
@@ -228,4 +228,4 @@ def _shapes(source: str) -> Iterator[FileCase]:
         *("{" + ",".join(f'"c{place}":{place + row}' for place in range(_COLUMNS)) + "}" for row in range(2))
     )
     rows = tuple(tuple(place + row for place in range(_COLUMNS)) for row in range(2))
-    yield _case("many_columns", Hazard.MANY_COLUMNS, source, wide, Taken(rows), None, heavy=True)
+    yield _case("many_columns", Hazard.MANY_COLUMNS, source, wide, Taken(rows), columns=None, heavy=True)

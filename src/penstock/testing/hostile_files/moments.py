@@ -11,7 +11,8 @@ _DAYS: Final = 146_097
 
 
 def day(year: int, month: int, day_of_month: int) -> int:
-    """
+    """Days since 1970-01-01.
+
     >>> day(1970, 1, 2), day(1582, 10, 10), day(10000, 1, 1) - day(9999, 12, 31)
     (1, -141423, 1)
     """
@@ -19,8 +20,11 @@ def day(year: int, month: int, day_of_month: int) -> int:
     return (date(within + 1, month, day_of_month) - date(1970, 1, 1)).days + cycles * _DAYS
 
 
-def moment(year: int, month: int, day_of_month: int, hour: int = 0, minute: int = 0, second: float = 0) -> int:
-    """
+def moment(  # noqa: PLR0917 -- as a clock is read
+    year: int, month: int, day_of_month: int, hour: int = 0, minute: int = 0, second: float = 0
+) -> int:
+    """Microseconds since 1970-01-01.
+
     >>> moment(1969, 12, 31, 23, 59, 59.5)
     -500000
     """

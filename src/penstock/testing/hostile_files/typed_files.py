@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
@@ -143,6 +144,10 @@ def _avro(path: Path, columns: Sequence[Column]) -> None:
         )
 
 
+def _replaced(data: bytes, *, old: bytes, new: bytes) -> bytes:
+    return data.replace(old, new)
+
+
 _WRITERS: Final = {"parquet": _parquet, "orc": _orc, "avro": _avro}
 
 
@@ -255,5 +260,5 @@ def _of_tables(source: str, broken: str) -> Iterator[FileCase]:
             source,
             [("v", "string", ("a", stands_for.decode()))],
             Refused(code),
-            spoil=lambda data, old=stands_for, new=text: data.replace(old, new),
+            spoil=partial(_replaced, old=stands_for, new=text),
         )

@@ -63,7 +63,7 @@ TEXTS: Final = (
         "wrong_boolean",
         Hazard.WRONG_TYPE,
         "boolean",
-        (Spelled("true", True), Spelled("false", False), *_bad("2", "maybe", "tru")),  # noqa: FBT003 -- a value
+        (Spelled("true", True), Spelled("false", False), *_bad("2", "maybe", "tru")),
     ),
     HostileTexts("nan", Hazard.NAN, "float64", (Spelled("nan", math.nan), Spelled("NaN", math.nan), *_bad("nano", "na"))),
     HostileTexts("nan_decimal", Hazard.NAN, "decimal(9,2)", (Spelled("1.00", Decimal("1.00")), *_bad("nan", "NaN", "sNaN"))),
