@@ -116,11 +116,12 @@ class JsonSource(FileSource):
         return sampled(files)
 
     def _why_nothing_is_inferred(self, files: Sequence[FoundFile]) -> str:
-        looks = map(self._look, sampled(files))
-        written = next((look.file.name for look in looks if look.text.strip()), None)
-        if written is None:
+        look = next((look for look in map(self._look, sampled(files)) if look.text.strip()), None)
+        if look is None:
             return super()._why_nothing_is_inferred(files)
-        return f'the first MiB of "{written}" holds no whole JSON object to infer them from'
+        if any(True for _ in _objects(look)):
+            return f'no object in the first MiB of "{look.file.name}" has a key'
+        return f'the first MiB of "{look.file.name}" holds no whole JSON object to infer them from'
 
     def _files(self, files: Sequence[FoundFile], wanted: Schema) -> Files:
         looks = [self._look(file) for file in files]
@@ -265,6 +266,7 @@ def _values(line: str) -> dict[str, object] | None:
 JSON_NOTES: Final = (
     *NOTES,
     "Without a schema the types are inferred from the first MiB of at most 16 files.",
+    "An infinite date or timestamp is a bad value; NaN and Infinity are taken as floats, though JSON has none.",
     "Of a key that stands twice in an object the first value is taken.",
     "A number in a column of type string is text as the engine writes it: 1.10 becomes 1.1, 1e2 becomes 100.0. Amounts are decimals, which keep all their digits.",
     "Under on_bad_value: null a struct, list or map with a bad value in it is null as a whole.",
