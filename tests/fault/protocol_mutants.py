@@ -67,6 +67,7 @@ EPOCH: Final = "run/epoch.py"
 _CRASHES: Final = ("tests/fault/test_epoch_crashes.py", "-k", "the_run_after_a_crash and raise-files")
 _DIES: Final = "tests/fault/test_incremental.py::test_a_run_that_dies_reads_its_files_once"
 _PARQUET: Final = "tests/conformance/test_file_sinks.py::TestParquetFolder"
+_SQLITE: Final = "tests/conformance/test_sqlite.py::TestSqliteSink"
 _LEDGER: Final = "tests/conformance/test_sqlite_ledger.py::TestSqliteLedger"
 _DELTA: Final = "tests/conformance/delta/test_delta_sink.py"
 _DELTA_FAULTS: Final = "tests/fault/test_delta_faults.py"
@@ -228,7 +229,10 @@ MUTANTS: Final = (
         "marker not read before a commit: SQLite",
         "an epoch that a sink has is committed once more",
         (Edit("connectors/sqlite/sink.py", "if is_committed(marker, epoch) and marker and marker.receipt:", "if False and marker:"),),
-        ("tests/fault/test_sqlite_commit_crashes.py", "-k", "raise"),
+        (
+            f"{_SQLITE}::test_committing_the_same_staged_rows_again_writes_once",
+            f"{_SQLITE}::test_redoing_a_committed_epoch_with_another_attempt_writes_once",
+        ),
     ),
     Mutant(
         "no fsync of files before the commit",
@@ -252,7 +256,7 @@ MUTANTS: Final = (
                 'return f"{epoch.fence}-x-{fingerprint(str(epoch.number))}"',
             ),
         ),
-        (_FILES, f"{_PARQUET}::test_redoing_a_committed_epoch_with_another_attempt_writes_once", f"{_PARQUET}::test_of_two_runners_only_one_commits_an_epoch"),
+        (f"{_FILES}::test_an_attempt_that_is_committed_takes_no_file_of_another_one_with_it",),
     ),
     Mutant(
         "manifest overwritten",
