@@ -38,12 +38,12 @@ _DAY: Final = r"[+-]?\d+[-/\\ ]\d{1,2}[-/\\ ]\d{1,2}(?: ?\(BC\))?"
 _CLOCK: Final = r"\d{1,2}:\d{1,2}(?::\d{1,2}(?:\.\d*)?)?"
 _UTC: Final = r"(?:Z|UTC|[+-]00(?::?00)?)?"
 _OFFSET: Final = r"[+-](?:0?\d|1[0-5])(?::?[0-5]\d){0,2}"  # PostgreSQL's bounds; DuckDB takes +25:00 and +00:75
-_ENDLESS: Final = r"[+-]?(?i:infinity)"
-# The texts that such a column takes whole; all others have a part that would be lost, or that is none.
+# The texts that such a column takes whole; all others have a part that would be lost, or that is none. An infinite day is
+# none: files other than the engine's have no such value, and readers take it for a day in the year 5881580.
 _WHOLE: Final = {
-    Kind.DATE: rf"\s*(?:{_DAY}(?:[T ]\s*00?:00?(?::00?(?:\.0*)?)?\s*{_UTC})?|{_ENDLESS})\s*",
-    Kind.TIMESTAMP: rf"\s*(?:{_DAY}(?:[T ]\s*{_CLOCK}\s*{_UTC})?|{_ENDLESS})\s*",
-    Kind.TIMESTAMPTZ: rf"\s*(?:{_DAY}(?:[T ]\s*{_CLOCK}\s*(?:{_OFFSET}|[A-Za-z].*)?)?|{_ENDLESS})\s*",
+    Kind.DATE: rf"\s*(?:{_DAY}(?:[T ]\s*00?:00?(?::00?(?:\.0*)?)?\s*{_UTC})?)\s*",
+    Kind.TIMESTAMP: rf"\s*(?:{_DAY}(?:[T ]\s*{_CLOCK}\s*{_UTC})?)\s*",
+    Kind.TIMESTAMPTZ: rf"\s*(?:{_DAY}(?:[T ]\s*{_CLOCK}\s*(?:{_OFFSET}|[A-Za-z].*)?)?)\s*",
     Kind.TIME: rf"\s*{_CLOCK}\s*",
 }
 _OF_WORDS: Final = ("1900-01-01", "1970-01-01", "infinity", "-infinity")
@@ -101,6 +101,8 @@ class Reading:
         """
         if self.held == self.kind:
             return call("isinf", value) if self.kind in (FLOAT32, FLOAT64) else None
+        if self.kind == JSON:
+            return _found(text, value, None, tried=tried)
         if self.held == FLOAT64:
             return _differs_from_double(text, value, self.kind)
         if self.spelling.pattern(self.kind) is not None:
@@ -126,8 +128,11 @@ def fast(kind: LogicalType, spelling: Spelling) -> Reading:
 
 
 def textual(kind: LogicalType, spelling: Spelling) -> Reading:
-    """Every value by its text, wherever its type allows for a doubt."""
-    return Reading(kind, as_text(kind), spelling)
+    """Every value by its text, wherever its type allows for a doubt. In JSON a value of json is one; elsewhere it is a text
+    that may be none.
+    """
+    held = STRING if kind == JSON and not spelling.is_json else as_text(kind)
+    return Reading(kind, held, spelling)
 
 
 def as_text(kind: LogicalType) -> LogicalType:

@@ -287,6 +287,7 @@ SOURCE: Final = Descriptor(
         "Without a schema the types are inferred from the first MiB of at most 16 files; numbers with leading zeros stay text.",
         'An empty field is null, of any type; "" in quotes is an empty text, which no number and no date takes.',
         "A record is at most 2,000,000 bytes; a longer one becomes a reject.",
+        "An infinite date or timestamp is a bad value, and so is a text that is no JSON in a column of json.",
         "Text in another encoding than UTF-8 is copied to the run's private folder first.",
     ),
 )

@@ -17,6 +17,7 @@ from sqlglot import exp
 from penstock.connectors.api import REJECT_COLUMNS, Chunk
 from penstock.connectors.database import open_database
 from penstock.errors import DataError
+from penstock.faithful import Spelling, textual
 from penstock.trees import call, is_not_null, matches, when
 from penstock.types import (
     DATE,
@@ -232,7 +233,7 @@ def _value(place: int, logical: LogicalType, *, seen: bool) -> exp.Expr:
     if logical == STRING:
         return text
     if logical == DATE:
-        moment = _tried(text, TIMESTAMP)
+        moment = _told(text, TIMESTAMP)
         day = exp.Cast(this=moment.copy(), to=to_duckdb(DATE))
         return when(exp.EQ(this=exp.Cast(this=day.copy(), to=to_duckdb(TIMESTAMP)), expression=moment), day)
     if logical == TIME:
@@ -240,7 +241,14 @@ def _value(place: int, logical: LogicalType, *, seen: bool) -> exp.Expr:
         return when(matches(time, _TIME_TEXT), _tried(time, TIME))
     if isinstance(logical, Primitive) and logical.kind in _WHOLE:
         return when(matches(text, _WHOLE_TEXT), _tried(text, logical))
-    return _tried(text, logical)
+    return _tried(text, logical) if isinstance(logical, Decimal) else _told(text, logical)
+
+
+def _told(text: exp.Expr, logical: LogicalType) -> exp.Expr:
+    """The value where it is what the text says; of decimals, a float's digits beyond the scale go."""
+    value = _tried(text, logical)
+    altered = textual(logical, Spelling()).differs(text, value)
+    return value if altered is None else when(exp.not_(call("coalesce", altered, exp.false())), value)
 
 
 def _exact(text: exp.Expr, number: exp.Expr) -> exp.Expr:

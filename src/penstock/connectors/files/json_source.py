@@ -26,7 +26,7 @@ from penstock.connectors.files.file_source import (
 )
 from penstock.connectors.files.text import check_encoding, compression_of, cut_to_lines, head_of, readable
 from penstock.connectors.files.text_pieces import Quoting, divide_text
-from penstock.errors import DataError
+from penstock.errors import ConfigError, DataError
 from penstock.registry import Descriptor
 from penstock.trees import call
 from penstock.types import FLOAT64, JSON, STRING, Schema
@@ -116,11 +116,12 @@ class JsonSource(FileSource):
         return sampled(files)
 
     def _why_nothing_is_inferred(self, files: Sequence[FoundFile]) -> str:
-        looks = map(self._look, sampled(files))
-        written = next((look.file.name for look in looks if look.text.strip()), None)
-        if written is None:
+        look = next((look for look in map(self._look, sampled(files)) if look.text.strip()), None)
+        if look is None:
             return super()._why_nothing_is_inferred(files)
-        return f'the first MiB of "{written}" holds no whole JSON object to infer them from'
+        if any(True for _ in _objects(look)):
+            return f'no object in the first MiB of "{look.file.name}" has a key'
+        return f'the first MiB of "{look.file.name}" holds no whole JSON object to infer them from'
 
     def _files(self, files: Sequence[FoundFile], wanted: Schema) -> Files:
         looks = [self._look(file) for file in files]
@@ -169,10 +170,10 @@ class JsonSource(FileSource):
         import duckdb
 
         objects = list(_objects(look))
-        if not objects:
+        keys = dict.fromkeys(key for _, values in objects for key in values)
+        if not keys:  # of objects without a key the engine would make one column
             return {}
         # The engine's inference would rename one of two keys that differ only in case.
-        keys = dict.fromkeys(key for _, values in objects for key in values)
         check_case(Schema(tuple(Column(key, JSON) for key in keys)), self.named)
         sample = self._context.scratch / "sample.ndjson"
         sample.write_text("".join(f"{text}\n" for text, _ in objects), "utf-8", "replace")
@@ -190,11 +191,21 @@ class JsonSource(FileSource):
             except duckdb.InvalidInputException:  # a value goes deeper than the engine infers
                 rows = [(key, "JSON") for key in keys]
         sample.unlink()
-        found = {str(row[0]): from_duckdb(str(row[1])) for row in rows}
+        found = {str(row[0]): _kept(str(row[1])) for row in rows}
         return {
             name: _exact([values.get(name) for _, values in objects]) if kind == FLOAT64 else kind
             for name, kind in found.items()
         }
+
+
+def _kept(described: str) -> LogicalType:
+    """The type that the engine found; json where it has more levels than a type may have."""
+    try:
+        return from_duckdb(described)
+    except ConfigError as error:
+        if error.code != "DOC-403":
+            raise
+        return JSON
 
 
 def _exact(values: Iterable[object]) -> LogicalType:
@@ -255,6 +266,7 @@ def _values(line: str) -> dict[str, object] | None:
 JSON_NOTES: Final = (
     *NOTES,
     "Without a schema the types are inferred from the first MiB of at most 16 files.",
+    "An infinite date or timestamp is a bad value; NaN and Infinity are taken as floats, though JSON has none.",
     "Of a key that stands twice in an object the first value is taken.",
     "A number in a column of type string is text as the engine writes it: 1.10 becomes 1.1, 1e2 becomes 100.0. Amounts are decimals, which keep all their digits.",
     "Under on_bad_value: null a struct, list or map with a bad value in it is null as a whole.",

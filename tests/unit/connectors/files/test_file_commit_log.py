@@ -211,6 +211,18 @@ def test_a_marker_asked_in_the_middle_of_a_run_leaves_that_runs_attempt(tmp_path
     assert ids(tmp_path) == {1: 1}
 
 
+def test_an_attempt_that_is_committed_takes_no_file_of_another_one_with_it(tmp_path: Path) -> None:
+    sink = file_sink(tmp_path)
+    first = stage(sink, epoch(1, attempt="first"), rows((1, "a")))
+    before = set((tmp_path / "out" / "_penstock" / "staging").rglob("*.*"))
+    stage(sink, epoch(1, attempt="second"), rows((2, "b")))
+    second = set((tmp_path / "out" / "_penstock" / "staging").rglob("*.*")) - before
+    assert second
+    sink.commit(epoch(1, attempt="first"), [first])
+    assert all(path.exists() for path in second)
+    assert ids(tmp_path) == {1: 1}
+
+
 def test_a_look_at_a_folder_that_is_not_there_makes_nothing(tmp_path: Path) -> None:
     sink = file_sink(tmp_path)
     assert sink.marker(SINK_ID) is None

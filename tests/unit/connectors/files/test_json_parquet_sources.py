@@ -67,6 +67,11 @@ def test_what_goes_deeper_than_the_engine_infers_is_json(tmp_path: Path, value: 
     assert columns(source(tmp_path, "{type: ndjson, path: x.ndjson}")) == {"a": "json", "deep": "json"}
 
 
+def test_what_goes_deeper_than_a_type_may_is_json_and_hides_no_other_column(tmp_path: Path) -> None:
+    (tmp_path / "x.ndjson").write_text(f'{{"a": 1, "deep": {"[" * 40 + "]" * 40}}}\n')
+    assert columns(source(tmp_path, "{type: ndjson, path: x.ndjson}")) == {"a": "int64", "deep": "json"}
+
+
 @pytest.mark.parametrize("kind", ["json", "ndjson"])
 def test_a_record_deeper_than_can_be_looked_into_is_a_reject(tmp_path: Path, kind: str) -> None:
     deep = "[" * 5_000 + "1.5" + "]" * 5_000
@@ -83,9 +88,10 @@ def test_a_record_deeper_than_can_be_looked_into_is_a_reject(tmp_path: Path, kin
     [
         ('{"a": "' + "x" * 2**20 + '"}\n{"a": "b"}\n', 'the first MiB of "x.ndjson" holds no whole JSON object'),
         ('{"a": ' + "[" * 5_000 + "]" * 5_000 + "}\n", 'the first MiB of "x.ndjson" holds no whole JSON object'),
+        ("{}\n{}\n", 'no object in the first MiB of "x.ndjson" has a key'),
         ("", "there is nothing to infer them from"),
     ],
-    ids=["long", "deep", "empty"],
+    ids=["long", "deep", "keyless", "empty"],
 )
 def test_why_no_column_is_known_is_said(tmp_path: Path, kind: str, content: str, says: str) -> None:
     (tmp_path / "x.ndjson").write_text(content)

@@ -98,6 +98,21 @@ def test_moments_by_a_pattern(kind: str, tmp_path: Path) -> None:
     check(tmp_path, kind, cases, CsvFormat(header=True, date_format=pattern, timestamp_format=pattern))
 
 
+@pytest.mark.parametrize("kind", ["date", "timestamp", "timestamptz"])
+@pytest.mark.parametrize("form", [CsvFormat(header=True), JsonFormat()], ids=["csv", "json"])
+def test_an_infinite_day_is_no_day(kind: str, form: CsvFormat | JsonFormat, tmp_path: Path) -> None:
+    """Files keep it as a day in the year 5881580."""
+    quote = "" if isinstance(form, CsvFormat) else '"'
+    cases = [(f"{quote}{text}{quote}", BAD) for text in ("infinity", "-Infinity")]
+    check(tmp_path, kind, cases, form)
+
+
+def test_what_is_no_json_is_no_value_of_json(tmp_path: Path) -> None:
+    good = [("[1]", "[1]"), ("null", "null"), ("1.10", "1.10")]
+    bad = [(text, BAD) for text in ("{", "[[1]", "{a: 1}", "x")]
+    check(tmp_path, "json", [*good, *bad], CsvFormat(header=True))
+
+
 def test_a_year_of_two_digits_has_a_pattern_of_its_own(tmp_path: Path) -> None:
     check(tmp_path, "date", [("1.2.24", "2024-02-01")], CsvFormat(header=True, date_format="%d.%m.%y"))
 
