@@ -40,7 +40,7 @@ transforms:
 sinks:
   first: {from: raw, type: csv, path: out/first.csv, mode: overwrite}
   out: {from: busy, type: sqlite, path: out/busy.db, table: busy, mode: overwrite}
-run: {threads: 1, memory: 512 MiB}
+run: {threads: 1, memory: 512 MiB, grace: 1 s}
 """
 
 

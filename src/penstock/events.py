@@ -141,6 +141,14 @@ class AttemptFailed(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class StopAsked(Event):
+    """Somebody asks a run to end: ``by`` a signal's name, or who called `penstock runs stop`."""
+
+    pipeline: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
 class EpochSealed(Event):
     """The epoch is in the ledger with receipts and balance; its sources will be acknowledged."""
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from penstock.errors import FatalError, TransientError
-from penstock.ledger.api import PipelineKey
+from penstock.ledger.api import Health, PipelineKey
 from penstock.ledger.sqlite import SqliteLedger
 from penstock.testing.clock import FakeClock
 from penstock.testing.ledger import LedgerConformance
@@ -95,3 +95,18 @@ def test_a_ledger_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     with pytest.raises(FatalError) as caught:
         SqliteLedger(tmp_path / "ledger.db")
     assert caught.value.code == "LED-103"
+
+
+def test_a_holder_whose_process_is_gone_is_dead_and_looking_takes_nothing(tmp_path: Path) -> None:
+    path, key = tmp_path / "ledger.db", PipelineKey("p", "default", "x")
+    killed = SqliteLedger(path)
+    killed.take(key, "killed", duration=timedelta(minutes=1))
+    looking = SqliteLedger(path)
+    assert [held.health for held in looking.holdings()] == [Health.ALIVE]
+    killed.close()  # as the kernel does with a process
+    assert [(held.lease.holder, held.health) for held in looking.holdings()] == [("killed", Health.DEAD)]
+    third = SqliteLedger(path)
+    assert third.take(key, "third", duration=timedelta(minutes=1)).fence == 2
+    assert [(held.lease.holder, held.health) for held in looking.holdings()] == [("third", Health.ALIVE)]
+    for ledger in (looking, third):
+        ledger.close()

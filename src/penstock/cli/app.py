@@ -22,6 +22,7 @@ from penstock.cli.arguments import arranged, refused, wants_json
 from penstock.cli.options import Globals, LogFormat, LogLevel, Told
 from penstock.cli.output import INTERRUPTED, interrupted, print_json, tell, write
 from penstock.errors import InternalError, PenstockError, TransientError
+from penstock.errors.shortages import shortage_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -111,9 +112,12 @@ def _of_parser(error: Exception, arguments: Sequence[str]) -> int:
 
 
 def _of_ours(error: Exception, arguments: Sequence[str]) -> int:
-    """Our bug: one problem for people; the traceback only where PENSTOCK_DEBUG asks for it."""
+    """A shortage of the machine, or our bug: one problem for people; the traceback only where PENSTOCK_DEBUG asks for it."""
     if os.environ.get("PENSTOCK_DEBUG"):
         raise error
+    shortage = shortage_of(error)
+    if shortage is not None:
+        return _told(shortage, arguments)
     told = InternalError(
         "INT-901",
         "Penstock failed in a way that it should not",

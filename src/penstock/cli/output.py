@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from penstock.errors import Problem
 
 INTERRUPTED: Final = 130
+STOPPED: Final = 4
 _UNBOUNDED: Final = 10_000  # columns of a pipe: nothing is folded or cut there
 _CONTROL: Final = re.compile("[\x7f-\x9f]")  # JSON leaves these as they are; some terminals obey them
 

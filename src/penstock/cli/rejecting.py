@@ -199,22 +199,25 @@ def replay_rejects(
     They are an epoch of their own, which every sink has once, whatever happens.
     """
     from penstock.cli.output import print_json, show, tell
-    from penstock.service.documents import faults_of
+    from penstock.cli.running import ended_code
+    from penstock.cli.stopping import stoppable
+    from penstock.service.documents import RunStatus, faults_of
     from penstock.service.replaying import replay
 
     settings = options.settings_of(env, param, allow_path=allow_path)
     faults = faults_of(settings)
     request = options.request_of(file, settings, reached=faults.reached)
     events = options.globals_of(context).events()
-    done = replay(request, _asked(group, sets, repaired, pipeline), events=events, faults=faults)
+    with stoppable() as stop:
+        done = replay(request, _asked(group, sets, repaired, pipeline), events=events, faults=faults, stop=stop)
     tell([*done.run.warnings, *done.run.problems])
     if json:
         print_json(done.to_json())
-    elif done.run.error is None:
+    elif done.run.status is RunStatus.DONE:
         from penstock.cli.render.rejects import replay_page
 
         show(*replay_page(done))
-    return done.run.error.exit_code if done.run.error is not None else 0
+    return done.run.error.exit_code if done.run.error is not None else ended_code(done.run.status)
 
 
 def discard_rejects(

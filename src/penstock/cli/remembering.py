@@ -13,6 +13,7 @@ def register(app: typer.Typer) -> None:
     runs = typer.Typer(help="History and state of runs.", no_args_is_help=True, rich_markup_mode=None)
     runs.command("list")(list_runs)
     runs.command("show")(show_run)
+    runs.command("stop")(stop_runs)
     app.add_typer(runs, name="runs")
     app.command()(quality)
 
@@ -31,7 +32,7 @@ def list_runs(
 
     found = remembering.list_runs(options.settings_of(project=project), limit=limit, pipeline=pipeline)
     if json:
-        print_json({"runs": [run_json(run) for run in found]})
+        print_json({"runs": [run_json(each.run, each.stop) for each in found]})
     elif found:
         from penstock.cli.render.history import runs_table
 
@@ -62,6 +63,37 @@ def show_run(
         from penstock.cli.render.history import details_page
 
         show(*details_page(details))
+    return 0
+
+
+def stop_runs(
+    named: Annotated[str, typer.Argument(metavar="FILE|PIPELINE", help="A pipeline, or its file.", show_default=False)],
+    *,
+    grace: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DURATION", help="What its epoch is given to end in; else the document's.", show_default=False
+        ),
+    ] = None,
+    now: Annotated[bool, typer.Option("--now", help="Abort its epoch at once.")] = False,
+    env: options.Env = None,
+    project: options.Project = None,
+    json: options.Json = False,
+) -> int:
+    """Ask a run to end, wherever it runs, and wait until it has.
+
+    The epoch that is at work is finished if it can within the grace, else aborted; the state is consistent either way.
+    """
+    from penstock.cli.output import print_json, show
+    from penstock.cli.render.stops import stopped_page
+    from penstock.service import stopping
+
+    allowed = stopping.grace_of(grace, now=now)
+    result = stopping.stop(options.settings_of(env, project=project), named, grace=allowed)
+    if json:
+        print_json(result.to_json())
+    else:
+        show(*stopped_page(result))
     return 0
 
 

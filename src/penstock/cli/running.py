@@ -13,14 +13,14 @@ import typer
 
 from penstock.cli import options
 from penstock.cli.options import Told
-from penstock.cli.output import INTERRUPTED
+from penstock.cli.output import INTERRUPTED, STOPPED
 from penstock.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from penstock.events import Events
-    from penstock.service.documents import DocumentResult, Faults, RunResult
+    from penstock.service.documents import DocumentResult, Faults, RunResult, RunStatus, Stop
     from penstock.service.request import Request
 
 _FAIL_ON: Final = ("rejects", "warnings")
@@ -62,6 +62,7 @@ def run(
     Several files run one after the other; the first that fails ends it.
     """
     from penstock.cli.output import print_json, tell
+    from penstock.cli.stopping import stoppable
     from penstock.service.documents import RunStatus, faults_of
 
     stops = _stops(fail_on)
@@ -70,27 +71,33 @@ def run(
     chosen = options.globals_of(context)
     done: list[DocumentResult] = []
     code = 0
-    for file in files:
-        request = options.request_of(
-            file, settings, reached=faults.reached, full_refresh=full_refresh, between=(begin, end)
-        )
-        result = _run(request, chosen, faults, quiet=json or chosen.quiet)
-        done.append(result)
-        code = next(filter(None, (code, *(_code(each, stops) for each in result.results))), 0)
-        if result.status is not RunStatus.DONE:
-            break
-    tell(_not_run(files[len(done) :]))
+    with stoppable() as stop:
+        for file in files:
+            request = options.request_of(
+                file, settings, reached=faults.reached, full_refresh=full_refresh, between=(begin, end)
+            )
+            result = _run(request, chosen, faults, stop, quiet=json or chosen.quiet)
+            done.append(result)
+            code = next(
+                filter(None, (code, *(_code(each, stops) for each in result.results), ended_code(result.ended))), 0
+            )
+            if result.status is not RunStatus.DONE or stop.asked is not None:
+                break
+    left = files[len(done) :]
+    tell(_not_run(left))
+    if left and stop.asked is not None:
+        code = code or Told(INTERRUPTED if stop.asked.is_signal else STOPPED)
     if json:
         print_json(done[0].to_json() if len(files) == 1 else {"runs": [each.to_json() for each in done]})
     return code
 
 
-def _run(request: Request, chosen: options.Globals, faults: Faults, *, quiet: bool) -> DocumentResult:
+def _run(request: Request, chosen: options.Globals, faults: Faults, stop: Stop, *, quiet: bool) -> DocumentResult:
     from penstock.service.documents import run_document
 
     events = chosen.events()
     with _progress(chosen, events):
-        result = run_document(request, events=events, faults=faults)
+        result = run_document(request, events=events, faults=faults, stop=stop)
     _tell(result, quiet=quiet)
     return result
 
@@ -110,17 +117,28 @@ def _stops(text: str | None) -> frozenset[str]:
 
 def _code(result: RunResult, stops: frozenset[str]) -> int:
     from penstock.cli.output import write
-    from penstock.service.documents import RunStatus
 
     if result.error is not None:
         return result.error.exit_code
-    if result.status is RunStatus.INTERRUPTED:
-        return Told(INTERRUPTED)
+    if code := ended_code(result.status):
+        return code
     found = [name for name, there in (("rejects", result.rejected), ("warnings", result.warnings)) if there]
     named = [name for name in found if name in stops]
     if named:
         write(f'"{result.pipeline}" has {" and ".join(named)}, on which it fails by --fail-on\n', sys.stderr)
     return 1 if named else 0
+
+
+def ended_code(status: RunStatus) -> int:
+    from penstock.service.documents import RunStatus
+
+    match status:
+        case RunStatus.INTERRUPTED:
+            return Told(INTERRUPTED)
+        case RunStatus.STOPPED:
+            return Told(STOPPED)
+        case _:
+            return 0
 
 
 def _progress(chosen: options.Globals, events: Events) -> AbstractContextManager[None]:
@@ -134,7 +152,7 @@ def _progress(chosen: options.Globals, events: Events) -> AbstractContextManager
 def _tell(result: DocumentResult, *, quiet: bool) -> None:
     """Problems are told in any case; the balance sheet is for people who want it."""
     from penstock.cli.output import show, tell, write
-    from penstock.service.documents import RunStatus
+    from penstock.cli.render.stops import ended_line
 
     tell([*_problems(result), *_not_run(result.not_run)])
     if not quiet:
@@ -142,8 +160,8 @@ def _tell(result: DocumentResult, *, quiet: bool) -> None:
         from penstock.cli.render.family import overview
 
         show(*(overview(result) if result.of_tables else chain(*map(balance_sheet, result.results))))
-    if result.status is RunStatus.INTERRUPTED:
-        write("interrupted; the state is consistent\n", sys.stderr)
+    if line := ended_line(result):
+        write(f"{line}\n", sys.stderr)
 
 
 def _problems(result: DocumentResult) -> list[Problem]:

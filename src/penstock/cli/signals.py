@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import signal
 import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from types import FrameType
 
 ENDING: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -18,11 +20,13 @@ class Ending:
 
     An exception that is raised inside a finaliser or a weak reference's callback is dropped by the interpreter: that one
     comes again, until it arrives. What follows SIGTERM or SIGHUP is the same request (a terminal that is closed sends
-    several); Ctrl-C is a person, who may want to interrupt the tidying up as well.
+    several); Ctrl-C is a person, who may want to interrupt the tidying up as well. Whoever runs something that had better
+    come to an end by itself may see to a signal first (``deferred``).
     """
 
     def __init__(self) -> None:
         self.asked = False
+        self._sees_to: Callable[[int], bool] | None = None
 
     def listen(self) -> None:
         """On the main thread. A signal that is ignored stays so: ``nohup`` and ``&`` of a script mean it."""
@@ -32,7 +36,18 @@ class Ending:
         signal.signal(signal.SIGALRM, self._end)  # which nothing but _lost asks for
         sys.unraisablehook = self._lost
 
+    @contextmanager
+    def deferred(self, sees_to: Callable[[int], bool]) -> Iterator[None]:
+        """While the block runs ``sees_to`` is asked first; where it says no, the command is interrupted."""
+        self._sees_to = sees_to
+        try:
+            yield
+        finally:
+            self._sees_to = None
+
     def _end(self, number: int, frame: FrameType | None) -> None:
+        if number in ENDING and not self.asked and self._sees_to is not None and self._sees_to(number):
+            return
         if self.asked and number in {signal.SIGTERM, signal.SIGHUP}:
             return
         self.asked = True
@@ -53,6 +68,12 @@ def _is_inside(frame: FrameType | None, function: object) -> bool:
     while frame is not None and frame.f_code is not code:
         frame = frame.f_back
     return frame is not None
+
+
+def ending_in_force() -> Ending | None:
+    """What listens to signals in this process, where it is the command line."""
+    found = getattr(signal.getsignal(signal.SIGALRM), "__self__", None)
+    return found if isinstance(found, Ending) else None
 
 
 def answer_stands() -> None:

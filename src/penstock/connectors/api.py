@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, ClassVar, Final, Literal, TypeAlias
 
+from penstock.connectors.resilience.ward import Wards
 from penstock.types.logical import Decimal, Kind, Primitive
 
 if TYPE_CHECKING:
@@ -67,7 +68,8 @@ class Context:
     ``reached`` is told the name of each crash point that a sink passes (``files.staged``); it does nothing unless a test
     or a torture run asks for faults, and whatever it raises is the crash. ``allowance`` bounds what the connector computes
     by itself. ``refreshes``: this run is a full refresh, so that a sink, whose mode is then overwrite, gives its
-    target the columns of the rows in the commit that replaces its contents.
+    target the columns of the rows in the commit that replaces its contents. ``wards``: what all that speak to one system in
+    this command share of it.
     """
 
     name: str
@@ -78,6 +80,7 @@ class Context:
     reached: Callable[[str], None] = pass_by
     allowance: Allowance = Allowance()
     refreshes: bool = False
+    wards: Wards = field(default_factory=Wards)
 
 
 @dataclass(frozen=True, slots=True)

@@ -158,5 +158,5 @@ class StagedRows:
 
         try:
             return pa.ipc.open_stream(pa.memory_map(str(self.path)))
-        except OSError:
+        except FileNotFoundError:
             raise taken_over(self.epoch, "what it staged is gone") from None

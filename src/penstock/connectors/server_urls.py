@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from pydantic import ConfigDict, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
-from penstock.fields import Params, reveal, unfit
+from penstock.connectors.resilience.settings import Care, ConnectRetries
+from penstock.fields import reveal, unfit
 from penstock.secret import Secret
 
 if TYPE_CHECKING:
@@ -26,12 +27,14 @@ def with_url(example: str) -> ConfigDict:
     return ConfigDict(json_schema_extra=complete)
 
 
-class ServerConnection(Params):
+class ServerConnection(Care):
     """A connection that a URL may say. Of its query, ``url_options`` are the fields that it takes."""
 
     url_schemes: ClassVar[tuple[str, ...]]
     url_example: ClassVar[str]
     url_options: ClassVar[tuple[str, ...]]
+
+    retries: ConnectRetries = Field(default_factory=ConnectRetries, description="How often and how long to connect.")
 
     @model_validator(mode="before")
     @classmethod

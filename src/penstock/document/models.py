@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final, Literal
 
 from pydantic import Field, model_validator
 
-from penstock.fields import ByteSize, Params
+from penstock.fields import ByteSize, Duration, Params
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,6 +49,10 @@ class RunSettings(Params):
     memory: ByteSize | None = Field(default=None, description="Memory the engine may use; default half of the machine.")
     threads: int | None = Field(default=None, ge=1, le=1024, description="Threads of the engine; default all cores.")
     temp: ByteSize | None = Field(default=None, description="Disk space for what does not fit into memory.")
+    grace: Duration = Field(
+        default=timedelta(seconds=30),
+        description="How long the epoch that is at work may go on once the run is asked to stop; then it is aborted.",
+    )
     epoch: EpochSize | None = Field(
         default=None,
         description="About how much an epoch takes of a long load, which is cut into a series of them; unsaid, all of it.",

@@ -47,6 +47,7 @@ class RunStatus(StrEnum):
     DONE = "done"
     FAILED = "failed"
     INTERRUPTED = "interrupted"  # by a signal; the state is consistent
+    STOPPED = "stopped"  # as `penstock runs stop` asked; the state is consistent
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,6 +251,35 @@ class Lease:
 
 
 @dataclass(frozen=True, slots=True)
+class StopRequest:
+    """That a run end: ``by`` whom, and how long the epoch that is at work may go on; ``grace`` None: as its document says.
+    ``heard``: the run knows of it.
+    """
+
+    by: str
+    at: datetime
+    grace: timedelta | None = None
+    heard: bool = False
+
+
+class Health(StrEnum):
+    """What is known of a holder of a lease."""
+
+    ALIVE = "alive"  # or died a moment ago, on another machine
+    SILENT = "silent"  # its lease has run out: it is paused, cut off from the ledger, or dead
+    DEAD = "dead"  # its process is gone
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """A pipeline that somebody holds, and whether that run was asked to stop."""
+
+    lease: Lease
+    health: Health
+    stop: StopRequest | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class RejectEntry:
     """A reject file as the index has it; ``status`` is "kept" (its epoch was sealed), "superseded" (a later epoch read the
     same rows again) or "aborted". ``left_rows`` and ``left`` are what was neither replayed nor discarded.
@@ -287,6 +317,20 @@ class Ledger(Protocol):
 
     def release(self, lease: Lease) -> None:
         """Idempotent; a lease that somebody else holds by now stays theirs."""
+        ...
+
+    def holdings(self) -> Sequence[Holding]:
+        """Every pipeline that somebody holds, by key."""
+        ...
+
+    def ask_stop(self, lease: Lease, request: StopRequest) -> None:
+        """Asks the run that has this lease to stop; a later request replaces an earlier one. Raises FatalError LED-111 where
+        somebody else holds it by now.
+        """
+        ...
+
+    def heed_stop(self, lease: Lease) -> StopRequest | None:
+        """What is asked of the run that has this lease; whoever asked sees from then on that it was heard."""
         ...
 
     def new_incarnation(self, lease: Lease) -> str:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
 
 from penstock.connectors.api import Receipt
 from penstock.ledger.api import (
     Account,
     EpochRecord,
     EpochStatus,
+    Holding,
     KeptRows,
+    Lease,
     NodeBalance,
     PipelineKey,
     Range,
@@ -20,6 +23,7 @@ from penstock.ledger.api import (
     RuleResult,
     RunRecord,
     RunStatus,
+    StopRequest,
 )
 from penstock.types import Schema
 
@@ -27,9 +31,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from penstock.ledger.api import Lease, Seal
+    from penstock.ledger.api import Health, Seal
 
 Row = dict[str, Any]
+_MILLISECOND: Final = timedelta(milliseconds=1)
 
 
 def of_key(key: PipelineKey) -> Row:
@@ -48,6 +53,28 @@ def of_lease(lease: Lease) -> Row:
         "holder": lease.holder,
         "expires_at": lease.expires_at,
     }
+
+
+def of_stop(lease: Lease, request: StopRequest) -> Row:
+    return {
+        **of_key(lease.key),
+        "fence": lease.fence,
+        "asked_by": request.by,
+        "asked_at": request.at,
+        "grace_ms": None if request.grace is None else round(request.grace / _MILLISECOND),
+        "heard": int(request.heard),
+    }
+
+
+def to_stop(row: Row) -> StopRequest:
+    grace = None if row["grace_ms"] is None else row["grace_ms"] * _MILLISECOND
+    return StopRequest(row["asked_by"], row["asked_at"], grace, bool(row["heard"]))
+
+
+def to_holding(row: Row, health: Health) -> Holding:
+    """Of a pipeline that is held."""
+    lease = Lease(to_key(row), row["holder"], row["fence"], row["incarnation"], row["expires_at"])
+    return Holding(lease, health, to_stop(row) if row["asked_by"] is not None else None)
 
 
 def of_run(run: RunRecord) -> Row:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 from penstock.clock import SystemClock
 from penstock.errors import FatalError, InternalError, TransientError
 from penstock.ledger import records, tables
+from penstock.ledger.api import Health
 from penstock.ledger.tabular import TabularLedger
 
 if TYPE_CHECKING:
@@ -108,6 +109,14 @@ class SqliteLedger(TabularLedger):
 
     def _is_free(self, pipeline: Row) -> bool:
         return self._lock(records.to_key(pipeline)) or super()._is_free(pipeline)
+
+    def _health(self, pipeline: Row) -> Health:
+        """As the lock tells, which is let go of at once: taking a pipeline is a transaction of its own, as this one is."""
+        key = records.to_key(pipeline)
+        if key not in self._locks and self._lock(key):
+            self._unlock(key)
+            return Health.DEAD
+        return super()._health(pipeline)
 
     def _lock(self, key: PipelineKey) -> bool:
         """Whether no living process on this machine runs the pipeline: a lease of a killed one need not expire."""

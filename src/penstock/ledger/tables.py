@@ -100,12 +100,24 @@ create table reject_outcomes (             -- what was done with one group of a 
 );
 """
 
+_STOPS: Final = """
+create table stops (                       -- by the lease whose run is to stop
+  project text not null, environment text not null, pipeline text not null,
+  fence {integer} not null,
+  asked_by text not null,
+  asked_at {time} not null,
+  grace_ms {integer},
+  heard {integer} not null,
+  primary key (project, environment, pipeline, fence)
+);
+"""
+
 # What makes a ledger of each version out of one of the version before; of version 0 there is nothing yet. A step that was
 # released is never changed: the next one mends it.
-STEPS: Final = (_FIRST, _OUTCOMES)
+STEPS: Final = (_FIRST, _OUTCOMES, _STOPS)
 VERSION: Final = len(STEPS)
 
-TIMES: Final = frozenset({"expires_at", "started_at", "ended_at", "planned_at", "sealed_at", "at"})
+TIMES: Final = frozenset({"expires_at", "started_at", "ended_at", "planned_at", "sealed_at", "at", "asked_at"})
 STRUCTURES: Final = frozenset(
     {
         "summary",
@@ -137,6 +149,19 @@ HOLD: Final = "update pipelines set fence = :fence, holder = :holder, expires_at
 RELEASE: Final = "update pipelines set holder = null where fence = :fence and " + _KEY
 REINCARNATE: Final = "update pipelines set incarnation = :incarnation, replacing = 1 where " + _KEY
 REPLACED: Final = "update pipelines set replacing = 0 where " + _KEY
+
+HELD: Final = """
+select pipelines.*, asked_by, asked_at, grace_ms, heard
+from pipelines left join stops using (project, environment, pipeline, fence)
+where holder is not null order by project, environment, pipeline
+"""
+PUT_STOP: Final = """
+insert into stops (project, environment, pipeline, fence, asked_by, asked_at, grace_ms, heard)
+values (:project, :environment, :pipeline, :fence, :asked_by, :asked_at, :grace_ms, :heard)
+on conflict (project, environment, pipeline, fence) do update set
+  asked_by = excluded.asked_by, asked_at = excluded.asked_at, grace_ms = excluded.grace_ms, heard = excluded.heard
+"""
+STOP: Final = "select * from stops where fence = :fence and " + _KEY
 
 PUT_RUN: Final = """
 insert into runs (run_id, project, environment, pipeline, status, started_at, ended_at, engine, guarantee, plan_hash,

@@ -12,14 +12,23 @@ from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, ParamSpec, TypeVar
 
 from penstock.errors import FatalError
 from penstock.ledger import records, tables
-from penstock.ledger.api import Account, EpochRecord, EpochStatus, Lease, PipelineKey
+from penstock.ledger.api import Account, EpochRecord, EpochStatus, Health, Lease, PipelineKey
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime, timedelta
 
     from penstock.connectors.api import Position, Receipt
-    from penstock.ledger.api import NodeBalance, RejectEntry, RejectFile, RejectOutcome, RunRecord, Seal
+    from penstock.ledger.api import (
+        Holding,
+        NodeBalance,
+        RejectEntry,
+        RejectFile,
+        RejectOutcome,
+        RunRecord,
+        Seal,
+        StopRequest,
+    )
     from penstock.ledger.records import Row
     from penstock.types import Schema
 
@@ -75,6 +84,10 @@ class TabularLedger(ABC):
         """Whether anybody may take the pipeline, whose row this is."""
         return pipeline["holder"] is None or bool(pipeline["expires_at"] <= self._now())
 
+    def _health(self, pipeline: Row) -> Health:
+        """Of the holder of the pipeline, whose row this is."""
+        return Health.SILENT if pipeline["expires_at"] <= self._now() else Health.ALIVE
+
     # ------------------------------------------------------------ versions
 
     @abstractmethod
@@ -116,7 +129,7 @@ class TabularLedger(ABC):
                 "LED-110",
                 f'the pipeline "{key}" is being run by {row["holder"]}',
                 detail=f"its lease ends at {row['expires_at']:%Y-%m-%d %H:%M:%S} UTC unless it is renewed.",
-                hint="wait until that run ends, or stop it",
+                hint=f"wait until that run ends, or stop it with `penstock runs stop {key.pipeline}`",
             )
         lease = Lease(key, holder, row["fence"] + 1, row["incarnation"], self._now() + duration)
         self._write(tables.HOLD, records.of_lease(lease))
@@ -132,6 +145,25 @@ class TabularLedger(ABC):
     @transaction
     def release(self, lease: Lease) -> None:
         self._write(tables.RELEASE, {**records.of_key(lease.key), "fence": lease.fence})
+
+    @transaction
+    def holdings(self) -> Sequence[Holding]:
+        return [records.to_holding(row, self._health(row)) for row in self._rows(tables.HELD)]
+
+    @transaction
+    def ask_stop(self, lease: Lease, request: StopRequest) -> None:
+        self._held(lease.key, lease.fence)
+        self._write(tables.PUT_STOP, records.of_stop(lease, request))
+
+    @transaction
+    def heed_stop(self, lease: Lease) -> StopRequest | None:
+        row = self._first(tables.STOP, **records.of_key(lease.key), fence=lease.fence)
+        if row is None:
+            return None
+        request = replace(records.to_stop(row), heard=True)
+        if not row["heard"]:
+            self._write(tables.PUT_STOP, records.of_stop(lease, request))
+        return request
 
     @transaction
     def new_incarnation(self, lease: Lease) -> str:

@@ -2,74 +2,78 @@
 
 from __future__ import annotations
 
-import threading
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
-from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from penstock.errors import ConfigError, PenstockError
+from penstock.errors import ConfigError
 from penstock.run.epoch import EpochRunner
+from penstock.run.heartbeat import leased
 from penstock.run.replays import replay_of
 from penstock.run.series import own_of, since
 from penstock.run.settle import check_plan
 from penstock.run.targets import check_targets
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from penstock.ledger.api import EpochRecord, Lease
     from penstock.run.epoch import SealedEpoch
     from penstock.run.settle import Situation
     from penstock.run.surroundings import Surroundings
 
-LEASE: Final = timedelta(seconds=60)
-_RENEW_S: Final = 20.0
-
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """The epochs that this run sealed, in order; none where every source is incremental and had nothing new."""
+    """The epochs that this run sealed, in order; none where every source is incremental and had nothing new. ``stopped``:
+    it was asked to end before it had done all.
+    """
 
     epochs: tuple[SealedEpoch, ...]
+    stopped: bool = False
 
 
 def run(around: Surroundings, holder: str, *, full_refresh: bool = False) -> Done:
     """One batch run: an epoch, or the series that a long load is cut into. An epoch that an earlier run left is finished
-    first; where every source still stands where that epoch ended there is nothing more to do.
+    first; where every source still stands where that epoch ended there is nothing more to do. A stop that is asked for
+    takes effect between two epochs.
 
     Raises the five error classes; KeyboardInterrupt passes through, with nothing half-written.
     """
-    with _leased(around, holder, full_refresh=full_refresh) as lease:
+    with leased(around, holder, full_refresh=full_refresh) as lease:
         runner = EpochRunner(around, lease)
         situation = around.retried(lambda _: _found(around, lease, runner))
         if situation.todo == "nothing":
-            return Done(tuple(_series(runner, situation.epoch)))
+            return _series(around, runner, situation.epoch)
         finished = _finished(around, lease, situation)
         begins = finished.goes_on or replay_of(finished.record.ranges) is not None
         if not begins and not around.retried(lambda _: _has_moved(around, finished)):
             return Done((finished,))
-        return Done((finished, *_series(runner, finished.record)))
+        return _series(around, runner, finished.record, finished)
 
 
-def _series(runner: EpochRunner, last: EpochRecord | None) -> Iterator[SealedEpoch]:
+def _series(around: Surroundings, runner: EpochRunner, last: EpochRecord | None, *before: SealedEpoch) -> Done:
     """New epochs until the load is done; none where nothing is new."""
-    while (epoch := runner.new(last)) is not None:
-        yield epoch
+    done = [*before]
+    while around.stop.asked is None:
+        epoch = runner.new(last)
+        if epoch is None:
+            return Done(tuple(done))
+        done.append(epoch)
         if not epoch.goes_on:
-            return
+            return Done(tuple(done))
         last = epoch.record
+    return Done(tuple(done), stopped=True)
 
 
 def replay(around: Surroundings, holder: str) -> Done:
     """Sends rejected rows again, as an epoch of their own; what an earlier run left is finished first. Raises as ``run``,
     and ConfigError RUN-141.
     """
-    with _leased(around, holder, full_refresh=False) as lease:
+    with leased(around, holder, full_refresh=False) as lease:
         situation = around.retried(lambda _: _found(around, lease, EpochRunner(around, lease)))
         finished = None if situation.todo == "nothing" else _finished(around, lease, situation)
         last = situation.epoch if finished is None else finished.record
         _check_whole(around, lease)
+        if around.stop.asked is not None:
+            return Done((finished,) if finished is not None else (), stopped=True)
         begun = around.desk.begin() if around.desk is not None else None
         sent = EpochRunner(begun, lease).new(last) if begun is not None else None
         return Done(tuple(epoch for epoch in (finished, sent) if epoch is not None))
@@ -123,28 +127,3 @@ def _has_moved(around: Surroundings, finished: SealedEpoch) -> bool:
         for name, source in around.sources.items()
         for part in source.partitions()
     )
-
-
-@contextmanager
-def _leased(around: Surroundings, holder: str, *, full_refresh: bool) -> Iterator[Lease]:
-    """The lease, renewed from a thread of its own while the block runs."""
-    lease = around.ledger.take(around.key, holder, duration=LEASE)
-    if full_refresh:
-        lease = replace(lease, incarnation=around.ledger.new_incarnation(lease))
-    stop = threading.Event()
-
-    def renew() -> None:
-        # One that fails is tried again in time; a lease that was lost shows at the next write to the ledger.
-        while not stop.wait(_RENEW_S):
-            with suppress(PenstockError):
-                around.ledger.renew(lease, duration=LEASE)
-
-    thread = threading.Thread(target=renew, name="penstock-lease", daemon=True)
-    thread.start()
-    try:
-        yield lease
-    finally:
-        stop.set()
-        thread.join()
-        with suppress(PenstockError):
-            around.ledger.release(lease)

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import math
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from penstock.connectors.api import Epoch, SinkId
 from penstock.connectors.resilience.retry import Again, RetryPolicy, call_with_retry
+from penstock.connectors.resilience.ward import NO_USE
 from penstock.errors import PenstockError, TransientError
 from penstock.events import AttemptFailed
+from penstock.run.stopping import AT_ONCE, Stop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from datetime import timedelta
     from pathlib import Path
     from random import Random
 
@@ -93,6 +96,8 @@ class Surroundings:
     interval: Interval | None = None  # of the cursors: what is read again
     desk: Desk | None = None
     rejected: RejectsTarget | None = None
+    stop: Stop = field(default_factory=Stop)
+    grace: timedelta = AT_ONCE  # what an epoch is given to end in once a stop is asked for
 
     @property
     def every_sink(self) -> Mapping[str, Sink]:
@@ -127,6 +132,8 @@ class Surroundings:
             try:
                 return work(number)
             except TransientError as error:
+                if error.code in NO_USE:  # somebody has waited already
+                    raise
                 self.events.emit(AttemptFailed(number, error.code, error.problems[0].message))
                 return Again(error)
 

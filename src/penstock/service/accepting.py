@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import socket
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from penstock.errors import PenstockError
-from penstock.run.runner import LEASE
+from penstock.run.heartbeat import LEASE
 from penstock.service.families import parts
+from penstock.service.holders import holder_of
 from penstock.service.opening import opened
 from penstock.types.compatibility import Change, ColumnAdded, ColumnMissing, RenameSuspected, Reordered, diff
 
@@ -81,8 +80,7 @@ def _accepted(request: Request, loaded: Loaded) -> Sequence[Accepted]:
         each = [Accepted(found.pipeline.name, name, recorded.get(name), _now(found, name)) for name in undeclared]
         news = {one.source: one.now for one in each if one.is_new}
         if news:
-            holder = f"{socket.gethostname()}/{os.getpid()}/schema"
-            lease = found.ledger.take(found.key, holder, duration=LEASE)
+            lease = found.ledger.take(found.key, holder_of("schema"), duration=LEASE)
             try:
                 found.ledger.accept(lease, news)
             finally:

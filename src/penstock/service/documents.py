@@ -11,6 +11,7 @@ from penstock.document.assembly import load
 from penstock.errors import ConfigError, PenstockError
 from penstock.faults.points import VARIABLE, Faults, parse_faults
 from penstock.ledger.api import PipelineKey, RunRecord, RunStatus
+from penstock.run.stopping import Alarm, Stop
 from penstock.service.families import parts
 from penstock.service.ledgers import open_ledger
 from penstock.service.running import RunResult, new_run_id, run, status_of
@@ -24,25 +25,38 @@ if TYPE_CHECKING:
     from penstock.service.request import Request, Settings
 
 
-__all__ = ["DocumentResult", "Faults", "RunResult", "RunStatus", "faults_of", "run_document"]
+__all__ = [
+    "Alarm",
+    "DocumentResult",
+    "Faults",
+    "RunResult",
+    "RunStatus",
+    "Stop",
+    "faults_of",
+    "run_document",
+    "status_of",
+]
 
 
 @dataclass(frozen=True, slots=True)
 class DocumentResult:
     """``results`` in the order in which they ran, at least one; ``not_run`` the pipelines that were not begun after one
-    that failed. ``pipeline`` None: the document could not be read.
+    that failed, or once a stop was asked for. ``pipeline`` None: the document could not be read. ``ended``: how it
+    ended where a stop came between two of its pipelines.
     """
 
     pipeline: str | None
     results: tuple[RunResult, ...]
     not_run: tuple[str, ...] = ()
     of_tables: bool = False
+    ended: RunStatus = RunStatus.DONE
 
     @property
     def status(self) -> RunStatus:
-        """The worst: interrupted, failed, done."""
-        found = {result.status for result in self.results}
-        return next((one for one in (RunStatus.INTERRUPTED, RunStatus.FAILED) if one in found), RunStatus.DONE)
+        """The worst: interrupted, stopped, failed, done."""
+        found = {self.ended, *(result.status for result in self.results)}
+        worst = (RunStatus.INTERRUPTED, RunStatus.STOPPED, RunStatus.FAILED)
+        return next((one for one in worst if one in found), RunStatus.DONE)
 
     def to_json(self) -> dict[str, Any]:
         """Of a document without ``tables:`` its run."""
@@ -61,8 +75,8 @@ def faults_of(settings: Settings) -> Faults:
     return parse_faults(settings.variables.get(VARIABLE, ""))
 
 
-def run_document(request: Request, *, events: Events, faults: Faults) -> DocumentResult:
-    """Runs every part. One that cannot begin is a result that failed; where there are tables, whether the next ones
+def run_document(request: Request, *, events: Events, faults: Faults, stop: Stop | None = None) -> DocumentResult:
+    """Runs every part, until ``stop`` is asked for. One that cannot begin is a result that failed; where there are tables, whether the next ones
     begin then is ``on_table_error``'s to say. Raises nothing but our own bugs.
 
     From the moment when its document has been read a run is remembered, whatever ends it.
@@ -75,24 +89,27 @@ def run_document(request: Request, *, events: Events, faults: Faults) -> Documen
     done: list[RunResult] = []
     left: tuple[str, ...] = ()
     of_tables = False
+    stop = stop or Stop(request.clock)
+    ended = RunStatus.DONE
     try:
         if not loaded.pipeline.sinks:
             raise ConfigError.of((nothing_written(loaded.pipeline),))
         with parts(request, loaded) as found:
             of_tables = found.of_tables
             for part in found.each:
-                done.append(_run(request, part, events=events, faults=faults))
-                if _ends(part, done[-1]):
+                done.append(_run(request, part, events=events, faults=faults, stop=stop))
+                if _ends(part, done[-1]) or stop.asked is not None:
                     break
             left = tuple(part.loaded.pipeline.name for part in found.each[len(done) :])
+            ended = status_of(None, stop, stopped=stop.asked is not None and bool(left))
     except (PenstockError, KeyboardInterrupt) as error:
         done.append(call.ended(loaded, error))
-    return DocumentResult(loaded.pipeline.name, tuple(done), left, of_tables)
+    return DocumentResult(loaded.pipeline.name, tuple(done), left, of_tables, ended)
 
 
 def _ends(part: Part, result: RunResult) -> bool:
     match result.status:
-        case RunStatus.INTERRUPTED:
+        case RunStatus.INTERRUPTED | RunStatus.STOPPED:
             return True
         case RunStatus.FAILED:
             return part.stops
@@ -100,10 +117,10 @@ def _ends(part: Part, result: RunResult) -> bool:
             return False
 
 
-def _run(request: Request, part: Part, *, events: Events, faults: Faults) -> RunResult:
+def _run(request: Request, part: Part, *, events: Events, faults: Faults, stop: Stop) -> RunResult:
     call = _Call.of(request)
     try:
-        return run(request, events, faults, part.loaded, run_id=call.run_id)
+        return run(request, events, faults, part.loaded, run_id=call.run_id, stop=stop)
     except (PenstockError, KeyboardInterrupt) as error:
         return call.ended(part.loaded, error)
 

@@ -92,7 +92,14 @@ def parts(request: Request, loaded: Loaded | None = None, *, offline: bool = Fal
         found: list[Part] = []
         for name in shape.families:
             use = loaded.pipeline.sources[name]
-            context = Context(name, loaded.paths.resolve, folder, request.clock, allowance=allowance_of(loaded, folder))
+            context = Context(
+                name,
+                loaded.paths.resolve,
+                folder,
+                request.clock,
+                allowance=allowance_of(loaded, folder),
+                wards=request.wards,
+            )
             found += _members(closing, loaded, shape=shape, use=use, context=context)
         rest = shape.rest()
         if rest.sinks:

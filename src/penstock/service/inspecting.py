@@ -16,6 +16,7 @@ from penstock.graph.nodes import Project, Read, Table, Write
 from penstock.graph.select import to_select
 from penstock.plan.stages import Acknowledge, Commit, Keep, Pass, Seal, Spool, Stage
 from penstock.run.replays import replay_of
+from penstock.service.caring import CaredFor, Setting, cared_for, grouped
 from penstock.service.drift import drifts
 from penstock.service.families import PerPart, parts
 from penstock.service.masking import masked_rows
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Acknowledge",
+    "CaredFor",
     "Commit",
     "Explained",
     "Keep",
@@ -49,9 +51,11 @@ __all__ = [
     "Read",
     "Sampled",
     "Seal",
+    "Setting",
     "Spool",
     "Stage",
     "Traced",
+    "grouped",
     "lineage",
     "plan",
     "preview",
@@ -87,6 +91,7 @@ class Explained:
     ranges: tuple[Reach, ...]
     last: EpochRecord | None
     news: tuple[str, ...]
+    connections: tuple[CaredFor, ...] = ()
 
     def to_json(self, *, sql: bool = True) -> dict[str, Any]:
         delivery = self.plan.delivery
@@ -103,6 +108,7 @@ class Explained:
             },
             "series": _series_json(self.plan),
             "rejects": _rejects_json(self.compiled.pipeline),
+            "connections": [connection.to_json() for connection in self.connections],
             "last_epoch": self.last.number if self.last is not None else None,
             "news": list(self.news),
             "warnings": [problem.to_json() for problem in self.plan.warnings],
@@ -123,7 +129,14 @@ def _explained(request: Request, part: Part) -> Explained:
         compiled, made = found.plan()
         memory = found.memory
         last = memory.last_sealed(found.key) if memory is not None else None
-        return Explained(made, compiled, tuple(_ranges(found, made, last)), last, tuple(_news(found, last, made)))
+        return Explained(
+            made,
+            compiled,
+            tuple(_ranges(found, made, last)),
+            last,
+            tuple(_news(found, last, made)),
+            cared_for(found.pipeline),
+        )
 
 
 def _ranges(found: Opened, made: Plan, last: EpochRecord | None) -> Iterator[Reach]:

@@ -201,6 +201,7 @@ class Opened:
             self.request.reached,
             allowance_of(self.loaded, folder),
             self.replaces,
+            self.request.wards,
         )
 
     def _takes(self, source: str, predicate: exp.Expr) -> bool:

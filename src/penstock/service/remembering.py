@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Final
 from penstock.connectors.api import Receipt
 from penstock.document.assembly import ledger_of, project_of
 from penstock.errors import ConfigError
-from penstock.ledger.api import RunRecord
+from penstock.ledger.api import RunRecord, RunStatus, StopRequest
+from penstock.service.holders import run_of_holder
 from penstock.service.ledgers import find_ledger
 
 if TYPE_CHECKING:
@@ -23,7 +24,18 @@ if TYPE_CHECKING:
 
 _LISTED: Final = 10  # runs whose ids begin alike
 
-__all__ = ["Receipt", "RunDetails", "RunRecord", "list_runs", "no_run", "project_ledger", "run_of", "show_run"]
+__all__ = [
+    "ListedRun",
+    "Receipt",
+    "RunDetails",
+    "RunRecord",
+    "StopRequest",
+    "list_runs",
+    "no_run",
+    "project_ledger",
+    "run_of",
+    "show_run",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +46,15 @@ class RunDetails:
     epochs: Sequence[EpochRecord]
     receipts: Mapping[int, Mapping[str, Receipt]]
     balance: Mapping[int, Sequence[NodeBalance]]
+    stop: StopRequest | None = None  # of a run that goes on
+
+
+@dataclass(frozen=True, slots=True)
+class ListedRun:
+    """A run, and whether it was asked to stop where it goes on."""
+
+    run: RunRecord
+    stop: StopRequest | None = None
 
 
 @contextmanager
@@ -60,11 +81,22 @@ def project_ledger(settings: Settings, file: Path | None = None) -> Iterator[tup
         ledger.close()
 
 
-def list_runs(settings: Settings, *, limit: int, pipeline: str | None = None) -> Sequence[RunRecord]:
+def list_runs(settings: Settings, *, limit: int, pipeline: str | None = None) -> Sequence[ListedRun]:
     """Newest first; those of a pipeline's tables (``shop/crm.sales.orders``) are the pipeline's too."""
     with project_ledger(settings) as (ledger, _):
         runs = ledger.runs(limit=limit if pipeline is None else 1_000_000) if ledger is not None else ()
-        return [run for run in runs if pipeline in {None, run.key.pipeline, run.key.pipeline.partition("/")[0]}][:limit]
+        named = [run for run in runs if pipeline in {None, run.key.pipeline, run.key.pipeline.partition("/")[0]}]
+        asked = _asked(ledger, named[:limit]) if ledger is not None else {}
+        return [ListedRun(run, asked.get(run.run_id)) for run in named[:limit]]
+
+
+def _asked(ledger: Ledger, runs: Sequence[RunRecord]) -> Mapping[str, StopRequest]:
+    """What is asked of the runs that go on, by their ids."""
+    if all(run.status is not RunStatus.RUNNING for run in runs):
+        return {}
+    going = {run.run_id for run in runs if run.status is RunStatus.RUNNING}
+    found = ((run_of_holder(one.lease.holder), one.stop) for one in ledger.holdings())
+    return {run_id: stop for run_id, stop in found if stop is not None and run_id in going}
 
 
 def show_run(settings: Settings, run_id: str | None) -> RunDetails:
@@ -74,7 +106,13 @@ def show_run(settings: Settings, run_id: str | None) -> RunDetails:
         if ledger is None or not newest:
             raise no_run(run_id)
         run = newest[0] if run_id is None else run_of(ledger, run_id)
-        return RunDetails(run, ledger.epochs(run.run_id), ledger.receipts(run.run_id), ledger.balance(run.run_id))
+        return RunDetails(
+            run,
+            ledger.epochs(run.run_id),
+            ledger.receipts(run.run_id),
+            ledger.balance(run.run_id),
+            _asked(ledger, [run]).get(run.run_id),
+        )
 
 
 def run_of(ledger: Ledger, run_id: str) -> RunRecord:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
-import os
-import socket
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -19,12 +16,13 @@ from penstock.ledger.api import PipelineKey, RejectOutcome
 from penstock.ledger.rejects import RejectFiles, read
 from penstock.run import balance
 from penstock.run.feeds import as_they_stand
+from penstock.run.heartbeat import LEASE
 from penstock.run.passes import labels_of, places_of
 from penstock.run.replays import part_of, replay_of
-from penstock.run.runner import LEASE
 from penstock.service.causes import CauseRows, by_cause, group_name
 from penstock.service.desk import Wanted, chosen, planned, warnings_of
 from penstock.service.families import parts
+from penstock.service.holders import caller, holder_of
 from penstock.service.masking import hidden_columns, masked_rejects
 from penstock.service.opening import opened
 from penstock.service.rejected import chosen_group, records_of, settled_groups
@@ -46,6 +44,7 @@ if TYPE_CHECKING:
     from penstock.graph import Graph
     from penstock.ledger.api import Ledger, RejectFile
     from penstock.ledger.rejects import Group
+    from penstock.run.stopping import Stop
     from penstock.service.families import Part
     from penstock.service.rejected import RejectedRecord
     from penstock.service.request import Request
@@ -185,14 +184,14 @@ class ReplayResult:
         return {**self.run.to_json(), "replay": told}
 
 
-def replay(request: Request, asked: Asked, *, events: Events, faults: Faults) -> ReplayResult:
+def replay(request: Request, asked: Asked, *, events: Events, faults: Faults, stop: Stop | None = None) -> ReplayResult:
     """Sends the open rows of a group again as an epoch of its own. What fails once it is planned is told in the result.
 
     Raises ConfigError LED-140 for a group that there is not, CLI-114 and CMP-2xx for a repair that is wrong, CMP-390 to
     CMP-392 where the document does not take them; DataError LED-120.
     """
     with _part(request, asked) as (part, wanted):
-        done = run(request, events, faults, part.loaded, wanted=wanted)
+        done = run(request, events, faults, part.loaded, wanted=wanted, stop=stop)
         warned = warnings_of(part.loaded.pipeline, (name for epoch in done.epochs for name in epoch.receipts))
         done = replace(done, warnings=(*done.warnings, *dict.fromkeys(warned)))
     rows, rejected = 0, 0
@@ -273,13 +272,13 @@ def discard(
     Raises ConfigError LED-140 for a group that there is not, LED-141, LED-142 while a replay is not finished; FatalError
     LED-110 while the pipeline is being run; DataError LED-120.
     """
-    by = f"{getpass.getuser()}@{socket.gethostname()}"
+    by = caller()
     with project_ledger(settings) as (ledger, project):
         keys = {entry.key for entry in ledger.rejects()} if ledger is not None else set()
         groups = {key: _groups(ledger, key) for key in keys if pipeline in {None, key.pipeline}}
         node, cause, key = _one(group, groups)
         assert ledger is not None
-        lease = ledger.take(key, f"{socket.gethostname()}/{os.getpid()}/rejects", duration=LEASE)
+        lease = ledger.take(key, holder_of("rejects"), duration=LEASE)
         try:
             last = ledger.last_epoch(key, lease.incarnation)
             if last is not None and last.sealed_at is None and replay_of(last.ranges) is not None:

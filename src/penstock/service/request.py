@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from penstock.clock import Clock, SystemClock
 from penstock.connectors.api import pass_by
+from penstock.connectors.resilience.ward import Wards
 from penstock.document.assembly import Settings
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def interval_of(begin: str | None, end: str | None) -> Interval | None:
 @dataclass(frozen=True, slots=True)
 class Request:
     """``reached`` is called at the points where a crash may be asked for; ``interval`` is read again, and nothing else of
-    sources with a cursor.
+    sources with a cursor; ``wards`` are what all parts of the command share of the systems that they speak to.
     """
 
     file: Path
@@ -37,3 +38,4 @@ class Request:
     reached: Callable[[str], None] = pass_by
     full_refresh: bool = False
     interval: Interval | None = None
+    wards: Wards = field(default_factory=Wards)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import socket
 from dataclasses import dataclass, field, replace
 from random import SystemRandom
 from typing import TYPE_CHECKING, Any
@@ -11,17 +9,21 @@ from typing import TYPE_CHECKING, Any
 from penstock.compile.interval import check_interval
 from penstock.document.models import REJECTS
 from penstock.errors import PenstockError
+from penstock.errors.shortages import shortages_named
 from penstock.events import RunEnded, RunStarted
 from penstock.ledger.api import Account, NodeBalance, RunRecord, RunStatus
 from penstock.run.epoch import SealedEpoch
 from penstock.run.feeds import FOLDER as SPOOL
 from penstock.run.feeds import Feeds
+from penstock.run.runner import Done
 from penstock.run.runner import replay as replay_plan
 from penstock.run.runner import run as run_plan
+from penstock.run.stopping import Stop
 from penstock.run.surroundings import Surroundings
 from penstock.service.causes import CauseRows, by_cause
 from penstock.service.desk import RejectsDesk
 from penstock.service.drift import drifts, seen_columns
+from penstock.service.holders import holder_of
 from penstock.service.noted import warnings_of_rules
 from penstock.service.opening import opened
 from penstock.service.reconciling_runs import Compared, reconcile_committed
@@ -45,7 +47,7 @@ if TYPE_CHECKING:
     from penstock.service.request import Request
 
 
-__all__ = ["NodeBalance", "RunResult", "SealedEpoch", "Summed", "new_run_id", "run", "status_of"]
+__all__ = ["NodeBalance", "RunResult", "SealedEpoch", "Stop", "Stopped", "Summed", "new_run_id", "run", "status_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,18 @@ def together(epochs: Iterable[SealedEpoch]) -> Summed:
 
 
 @dataclass(frozen=True, slots=True)
+class Stopped:
+    """Who asked a run to stop, and what became of the epoch that was at work: ``finished``, or aborted."""
+
+    by: str
+    at: datetime
+    finished: bool
+
+    def to_json(self) -> dict[str, Any]:
+        return {"by": self.by, "at": self.at.isoformat(), "epoch": "finished" if self.finished else "aborted"}
+
+
+@dataclass(frozen=True, slots=True)
 class RunResult:
     """What ``run --json`` prints. ``epochs`` are those that this run sealed; ``aborted`` what an epoch had rejected that
     was not sealed: kept, as evidence. ``error`` is why the run failed, None where it is done or was interrupted.
@@ -90,6 +104,7 @@ class RunResult:
     warnings: Sequence[Problem] = ()
     problems: Sequence[Problem] = ()
     aborted: Sequence[RejectEntry] = ()
+    stopped: Stopped | None = None
     error: PenstockError | None = field(default=None, compare=False)
     news: Sequence[Drift] = ()
     sources: Mapping[str, Any] = field(default_factory=dict)
@@ -156,6 +171,7 @@ class RunResult:
             "sources": dict(self.sources),
             "news": [str(drift) for drift in self.news],
             "reconciled": [one.summary() for one in self.reconciled],
+            "stopped": self.stopped.to_json() if self.stopped is not None else None,
             "warnings": [problem.to_json() for problem in self.warnings],
             "problems": [problem.to_json() for problem in self.problems],
         }
@@ -220,16 +236,17 @@ def run(
     *,
     run_id: str | None = None,
     wanted: Wanted | None = None,
+    stop: Stop | None = None,
 ) -> RunResult:
     """Runs one pipeline (a document with ``tables:`` is several: ``documents``). ``wanted``: the rejects to send again, in
-    place of what is new.
+    place of what is new. ``stop``: by which the caller may ask it to end.
 
     What goes wrong before it is planned is raised, and nothing was touched; from then on a failure is told in the
     result, an interrupt too (``status``): who calls decides what ends.
     """
     started = request.clock.now()
     begun_at = request.clock.monotonic()
-    with opened(request, loaded) as found:
+    with shortages_named(), opened(request, loaded) as found:
         found.connect()
         compiled, plan = found.plan()
         if request.interval is not None:
@@ -246,40 +263,47 @@ def run(
         news = drifts(found)
         found.ledger.begin_run(record)
         events.emit(RunStarted(plan.pipeline, record.run_id, plan.hash))
-        begun = _Begun(found, compiled, plan, record, events, faults, wanted, news)
+        begun = _Begun(found, compiled, plan, record, events, faults, wanted, news, stop or Stop(request.clock))
         try:
-            epochs, error = _epochs(begun)
+            done, error = _epochs(begun)
         except Exception:
             found.ledger.end_run(replace(record, status=RunStatus.FAILED, ended_at=request.clock.now()))
             raise
-        compared = reconcile_committed(found, epochs) if error is None else Compared()
+        is_done = error is None and not done.stopped
+        compared = reconcile_committed(found, done.epochs) if is_done else Compared()
         result = _result(
-            begun, epochs, compared, error=error, duration_ms=round((request.clock.monotonic() - begun_at) * 1000)
+            begun, done, compared, error=error, duration_ms=round((request.clock.monotonic() - begun_at) * 1000)
         )
         ended = replace(record, status=result.status, ended_at=request.clock.now(), summary=result.to_json())
-        found.ledger.end_run(ended)
+        try:
+            found.ledger.end_run(ended)
+        except PenstockError:
+            if result.error is None:  # else what failed first is told, and the next run closes the record
+                raise
         events.emit(RunEnded(plan.pipeline, record.run_id, result.status.value, result.duration_ms / 1000))
     return result
 
 
 def _result(
     begun: _Begun,
-    epochs: Sequence[SealedEpoch],
+    done: Done,
     compared: Compared,
     *,
     error: PenstockError | KeyboardInterrupt | None,
     duration_ms: int,
 ) -> RunResult:
     record = begun.record
+    epochs: Sequence[SealedEpoch] = done.epochs
     kept = begun.found.ledger.rejects(record.key, run_id=record.run_id) if error is not None else ()
     if error is not None:
         epochs = _sealed_before(begun, kept)
     error = error or compared.error
+    stopped = _stopped(begun.stop, done, error)
     failure = error if isinstance(error, PenstockError) else None
     return RunResult(
         begun.plan.pipeline,
         record.run_id,
-        status_of(error),
+        status_of(error, begun.stop, stopped=done.stopped),
         record.engine,
         record.guarantee,
         record.started_at,
@@ -288,11 +312,18 @@ def _result(
         (*begun.compiled.warnings, *warnings_of_rules(begun.plan.graph, _entries(epochs)), *compared.warnings),
         failure.problems if failure is not None else (),
         tuple(entry for entry in kept if entry.status == "aborted"),
+        stopped,
         failure,
         begun.news,
         seen_columns(begun.found),
         compared.reconciled,
     )
+
+
+def _stopped(stop: Stop, done: Done, error: PenstockError | KeyboardInterrupt | None) -> Stopped | None:
+    if stop.asked is None or not (done.stopped or isinstance(error, KeyboardInterrupt)):
+        return None
+    return Stopped(stop.asked.by, stop.asked.at, finished=done.stopped)
 
 
 def _entries(epochs: Sequence[SealedEpoch]) -> Iterator[NodeBalance]:
@@ -328,29 +359,32 @@ class _Begun:
     faults: Faults
     wanted: Wanted | None = None
     news: Sequence[Drift] = ()
+    stop: Stop = field(default_factory=Stop)
 
 
-def _epochs(begun: _Begun) -> tuple[Sequence[SealedEpoch], PenstockError | KeyboardInterrupt | None]:
-    holder = f"{socket.gethostname()}/{os.getpid()}/{begun.record.run_id}"
+def _epochs(begun: _Begun) -> tuple[Done, PenstockError | KeyboardInterrupt | None]:
+    holder = holder_of(begun.record.run_id)
     try:
-        if begun.wanted is not None:
-            done = replay_plan(_surroundings(begun), holder)
-        else:
-            done = run_plan(_surroundings(begun), holder, full_refresh=begun.found.request.full_refresh)
+        with shortages_named():
+            if begun.wanted is not None:
+                done = replay_plan(_surroundings(begun), holder)
+            else:
+                done = run_plan(_surroundings(begun), holder, full_refresh=begun.found.request.full_refresh)
     except (PenstockError, KeyboardInterrupt) as error:
-        return (), error
-    return done.epochs, None
+        return Done(()), error
+    return done, None
 
 
-def status_of(error: PenstockError | KeyboardInterrupt | None) -> RunStatus:
-    """How a run ended that this ended."""
-    match error:
-        case None:
-            return RunStatus.DONE
-        case KeyboardInterrupt():
-            return RunStatus.INTERRUPTED
-        case _:
-            return RunStatus.FAILED
+def status_of(
+    error: PenstockError | KeyboardInterrupt | None, stop: Stop | None = None, *, stopped: bool = False
+) -> RunStatus:
+    """How a run ended that this ended; ``stopped``: since it was asked to, between two epochs."""
+    if isinstance(error, PenstockError):
+        return RunStatus.FAILED
+    if error is None and not stopped:
+        return RunStatus.DONE
+    is_signal = stop is None or stop.asked is None or stop.asked.is_signal
+    return RunStatus.INTERRUPTED if is_signal else RunStatus.STOPPED
 
 
 def _surroundings(begun: _Begun) -> Surroundings:
@@ -382,6 +416,8 @@ def _surroundings(begun: _Begun) -> Surroundings:
         schemas,
         interval=found.request.interval,
         rejected=found.rejects,
+        stop=begun.stop,
+        grace=found.pipeline.run.grace,
     )
     return replace(around, desk=RejectsDesk(found, compiled, around, begun.wanted))
 

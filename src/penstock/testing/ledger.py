@@ -16,6 +16,7 @@ from penstock.ledger.api import (
     Account,
     EpochRecord,
     EpochStatus,
+    Health,
     KeptRows,
     NodeBalance,
     PipelineKey,
@@ -26,6 +27,7 @@ from penstock.ledger.api import (
     RunRecord,
     RunStatus,
     Seal,
+    StopRequest,
 )
 from penstock.types import INT64, STRING, Field, Schema
 
@@ -64,6 +66,7 @@ REJECTS = (
         {"k": frozenset({"pii"})},
     ),
 )
+STOP = StopRequest("ä@host", NOW, timedelta(milliseconds=1500))
 RECEIPT = Receipt(rows=3, inserted=1, updated=1, unchanged=1, deleted=7, bytes=99, version="v7", checksum="abc")
 
 
@@ -195,6 +198,54 @@ class LedgerConformance(ABC):
         for thread in threads:
             thread.join()
         assert len(won) == 1
+
+    # ------------------------------------------------------------ stopping
+
+    def test_a_run_that_is_asked_to_stop_hears_by_whom_and_how(self, ledger: Ledger) -> None:
+        lease = self.take(ledger)
+        assert ledger.heed_stop(lease) is None
+        other = self.open()
+        try:
+            (held,) = other.holdings()
+            assert (held.lease.key, held.lease.holder, held.lease.fence) == (KEY, "one", lease.fence)
+            assert (held.health, held.stop) == (Health.ALIVE, None)
+            other.ask_stop(held.lease, STOP)
+            assert other.holdings()[0].stop == STOP
+            heard = dataclasses.replace(STOP, heard=True)
+            assert ledger.heed_stop(lease) == heard
+            assert other.holdings()[0].stop == heard
+        finally:
+            other.close()
+
+    def test_a_later_request_to_stop_replaces_an_earlier_one_and_is_heard_anew(self, ledger: Ledger) -> None:
+        lease = self.take(ledger)
+        ledger.ask_stop(lease, STOP)
+        ledger.heed_stop(lease)
+        later = StopRequest("somebody else", NOW + MINUTE, timedelta(0))
+        ledger.ask_stop(lease, later)
+        assert ledger.holdings()[0].stop == later
+        assert ledger.heed_stop(lease) == dataclasses.replace(later, heard=True)
+
+    def test_a_request_to_stop_ends_with_the_lease_that_it_was_for(self, ledger: Ledger) -> None:
+        first = self.take(ledger)
+        ledger.ask_stop(first, STOP)
+        ledger.release(first)
+        assert ledger.holdings() == []
+        second = self.take(ledger)
+        assert ledger.heed_stop(second) is None
+        assert [held.stop for held in ledger.holdings()] == [None]
+        with pytest.raises(FatalError) as caught:
+            ledger.ask_stop(first, STOP)
+        assert caught.value.code == "LED-111"
+
+    def test_a_holder_whose_lease_has_run_out_is_silent(self, ledger: Ledger) -> None:
+        lease = self.take(ledger)
+        self.take(ledger, OTHER)
+        self.pass_time(timedelta(seconds=50))
+        ledger.renew(lease, duration=MINUTE)
+        self.pass_time(timedelta(seconds=20))
+        found = {held.lease.key: held.health for held in ledger.holdings()}
+        assert found == {KEY: Health.ALIVE, OTHER: Health.SILENT}
 
     # ------------------------------------------------------------ epochs
 

@@ -9,6 +9,7 @@ from rich.console import Console
 
 from penstock.cli.render.history import runs_table
 from penstock.ledger.api import PipelineKey, RunRecord, RunStatus
+from penstock.service.remembering import ListedRun
 
 BEGUN = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -19,5 +20,5 @@ def test_a_run_took_what_the_clock_says_unless_it_was_put_back(seconds: int | No
     run = RunRecord("r", PipelineKey("p", "default", "x"), RunStatus.DONE, BEGUN, ended)
     console = Console(width=200)
     with console.capture() as shown:
-        console.print(runs_table([run]))
+        console.print(runs_table([ListedRun(run)]))
     assert shown.get().splitlines()[1].partition("00:00")[2].strip() == told

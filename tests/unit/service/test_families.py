@@ -13,7 +13,7 @@ from penstock.errors import ConfigError
 from penstock.events import Events
 from penstock.faults.points import Faults
 from penstock.service import inspecting, validating
-from penstock.service.documents import run_document
+from penstock.service.documents import Stop, run_document
 from penstock.service.families import file_name, parts
 from penstock.service.rejected import rejects
 from penstock.service.remembering import list_runs, show_run
@@ -80,7 +80,7 @@ def test_each_table_is_written_to_its_own_place_and_remembered_by_its_own_name(t
     assert [run["pipeline"] for run in found.to_json()["members"]] == ["copy/crm.s.a", "copy/crm.s.b"]
     assert run(asked).results[1].epochs[0].record.number == 2
     listed = list_runs(asked.settings, limit=10, pipeline="copy")
-    assert [one.key.pipeline for one in listed] == ["copy/crm.s.b", "copy/crm.s.a"] * 2
+    assert [one.run.key.pipeline for one in listed] == ["copy/crm.s.b", "copy/crm.s.a"] * 2
     assert project_of(None, asked.settings).name == "shop"
 
 
@@ -188,6 +188,22 @@ def test_an_interrupt_ends_all_tables(tmp_path: Path) -> None:
     asked = request(tmp_path, TWO % "labels: {}", FILES, reached=reached)
     found = run(asked)
     assert (found.status.value, found.not_run) == ("interrupted", ("copy/crm.s.b",))
+
+
+@pytest.mark.parametrize(("is_signal", "status"), [(True, "interrupted"), (False, "stopped")])
+def test_after_a_table_that_was_finished_since_a_stop_was_asked_for_the_next_does_not_begin(
+    tmp_path: Path, *, is_signal: bool, status: str
+) -> None:
+    stop = Stop()
+
+    def reached(point: str) -> None:
+        if point == "files.staged":
+            stop.ask("somebody", is_signal=is_signal)
+
+    asked = request(tmp_path, TWO % "labels: {}", FILES, reached=reached)
+    found = run_document(asked, events=Events(level="error"), faults=Faults(), stop=stop)
+    assert [each.status.value for each in found.results] == ["done"]
+    assert (found.status.value, found.not_run) == (status, ("copy/crm.s.b",))
 
 
 # ---------------------------------------------------------------- looking at it

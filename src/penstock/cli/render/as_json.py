@@ -14,10 +14,11 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from penstock.service.inspecting import Sampled
-    from penstock.service.remembering import RunDetails, RunRecord
+    from penstock.service.remembering import RunDetails, RunRecord, StopRequest
 
 
-def run_json(run: RunRecord) -> dict[str, Any]:
+def run_json(run: RunRecord, stop: StopRequest | None = None) -> dict[str, Any]:
+    """``stop``: what is asked of it while it goes on."""
     return {
         "run_id": run.run_id,
         "project": run.key.project,
@@ -29,11 +30,13 @@ def run_json(run: RunRecord) -> dict[str, Any]:
         "engine": run.engine,
         "guarantee": run.guarantee,
         "plan_hash": run.plan_hash,
+        "stopping": {"by": stop.by, "at": stop.at.isoformat()} if stop is not None else None,
+        "stopped": run.summary.get("stopped"),
     }
 
 
 def details_json(details: RunDetails) -> dict[str, Any]:
-    return run_json(details.run) | {"summary": dict(details.run.summary)}
+    return run_json(details.run, details.stop) | {"summary": dict(details.run.summary)}
 
 
 def rows_json(found: Sampled) -> list[dict[str, Any]]:

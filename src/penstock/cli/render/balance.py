@@ -58,6 +58,8 @@ def _reconciled(one: Reconciled) -> Text:
 def _unsealed(result: RunResult) -> Text:
     """What a run that failed or was interrupted left open, and where to look."""
     left = "the epoch after it was not sealed" if result.epochs else "nothing was sealed"
+    if result.stopped is not None and result.stopped.finished:
+        left = "the next run goes on" if result.epochs else "before its first epoch"
     return Text.assemble(
         (f"{result.pipeline}", "bold"),
         f"  {result.status.value}, {left}  ",

@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from penstock.service.remembering import RunDetails, RunRecord
+    from penstock.service.remembering import ListedRun, RunDetails, RunRecord, StopRequest
 
 _FOLDED: Final = frozenset({"pipeline", "environment"})  # where names are long
-_STYLES = {"done": "green", "failed": "red", "interrupted": "yellow", "running": "cyan"}
+_STYLES = {"done": "green", "failed": "red", "interrupted": "yellow", "stopped": "yellow", "running": "cyan"}
 
 
 def _table(*titles: str, numbers: frozenset[str] = frozenset()) -> Table:
@@ -32,9 +32,9 @@ def _table(*titles: str, numbers: frozenset[str] = frozenset()) -> Table:
     return table
 
 
-def runs_table(runs: Sequence[RunRecord]) -> Table:
-    """The environment only where there is another than the default one."""
-    environments = {run.key.environment for run in runs} != {"default"}
+def runs_table(listed: Sequence[ListedRun]) -> Table:
+    """The environment only where there is another than the default one; who asks a run to stop only where one is asked."""
+    environments = {each.run.key.environment for each in listed} != {"default"}
     titles = (
         "run",
         "pipeline",
@@ -45,17 +45,30 @@ def runs_table(runs: Sequence[RunRecord]) -> Table:
         "rejected",
     )
     table = _table(*titles, numbers=frozenset({"took", "rejected"}))
-    for run in runs:
+    for each in listed:
+        run = each.run
         table.add_row(
             run.run_id,
             run.key.pipeline,
             *([run.key.environment] if environments else []),
-            Text(run.status.value, style=_STYLES.get(run.status.value, "")),
+            _status(run, each.stop),
             f"{run.started_at:%m-%d %H:%M}",
             _took(run),
             _rejected(run),
         )
     return table
+
+
+def _status(run: RunRecord, stop: StopRequest | None) -> Text:
+    if stop is not None:
+        return Text(f"stopping, by {stop.by}", style="yellow")
+    return Text(run.status.value + _by(run), style=_STYLES.get(run.status.value, ""))
+
+
+def _by(run: RunRecord) -> str:
+    """Who asked a run to stop that did."""
+    stopped = run.summary.get("stopped")
+    return f", by {stopped.get('by')}" if isinstance(stopped, dict) else ""
 
 
 def _took(run: RunRecord) -> str:
@@ -77,9 +90,7 @@ def _rejected(run: RunRecord) -> str:
 
 def details_page(details: RunDetails) -> Iterator[RenderableType]:
     run = details.run
-    yield Text.assemble(
-        (run.key.pipeline, "bold"), f"  run {run.run_id}  ", (run.status.value, _STYLES.get(run.status.value, ""))
-    )
+    yield Text.assemble((run.key.pipeline, "bold"), f"  run {run.run_id}  ", _status(run, details.stop))
     for epoch in details.epochs:
         sealed = f"sealed {epoch.sealed_at:%Y-%m-%d %H:%M:%S}" if epoch.sealed_at else "not sealed"
         yield Text(f"epoch {epoch.number}: {sealed}", style="dim")

@@ -9,14 +9,14 @@ from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
 
-from penstock.service.inspecting import Acknowledge, Commit, Keep, Pass, Read, Seal, Spool, statements_of
+from penstock.service.inspecting import Acknowledge, Commit, Keep, Pass, Read, Seal, Spool, grouped, statements_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from rich.console import RenderableType
 
-    from penstock.service.inspecting import Explained, Position, Stage
+    from penstock.service.inspecting import CaredFor, Explained, Position, Setting, Stage
 
 
 def plan_page(explained: Explained, *, sql: bool = False) -> Iterator[RenderableType]:
@@ -32,6 +32,8 @@ def plan_page(explained: Explained, *, sql: bool = False) -> Iterator[Renderable
     rejects = explained.compiled.pipeline.rejects
     if rejects is not None:
         yield Text(f"rejected rows also go to {rejects.name} ({rejects.descriptor.name}), in a commit of each epoch")
+    for connection in explained.connections:
+        yield _care(connection)
     if sql:
         yield from _statements(explained)
 
@@ -45,6 +47,21 @@ def _series(explained: Explained) -> str:
     later = [name for name in plan.commits if name not in series.each]
     ends = f"; {', '.join(later)} at their end" if later else ""
     return f"in epochs of about {' or '.join(limits)} of {', '.join(series.sources)}{ends}"
+
+
+def _care(connection: CaredFor) -> Text:
+    """``eia: retries attempts 5*, total 300 s*; breaker failures 3, rest 30 s*``: a star is what the document does not say."""
+    groups = (
+        " ".join(filter(None, (group, ", ".join(map(_setting, settings)))))
+        for group, settings in grouped(connection.settings).items()
+    )
+    names = ", ".join(connection.used_by)
+    return Text.assemble((names, "bold"), (f": {'; '.join(groups)}  (* by default)", "dim"))
+
+
+def _setting(setting: Setting) -> str:
+    value = "none" if setting.value is None else f"{setting.value:g}" if setting.is_duration else str(setting.value)
+    return f"{setting.name} {value}{' s' if setting.is_duration else ''}{'*' if setting.is_default else ''}"
 
 
 def _stages(explained: Explained) -> Table:

@@ -24,6 +24,7 @@ from penstock.events import (
     SourceSpooled,
     SpoolMoved,
     SpoolStarted,
+    StopAsked,
 )
 
 if TYPE_CHECKING:
@@ -97,6 +98,8 @@ class _Listener:
                 self._say("rows are staged", facts=self._figures(self._rows, rows, seconds))
             case SinkCommitted(sink=sink, rows=rows):
                 self._say(f"committed {sink}: {rows:,} rows")
+            case StopAsked(by=by):
+                self._say(f"asked to stop by {by}: this epoch is the last")
             case EpochSealed(epoch=epoch):
                 self._say(f"epoch {epoch} sealed")
             case _:

@@ -40,7 +40,7 @@ class ObjectListing:
     def of(
         cls, text: str, connection: ObjectConnection, *, context: Context, endings: tuple[str, ...]
     ) -> ObjectListing:
-        bucket = Bucket(connection, context.clock)
+        bucket = Bucket(connection, context.clock, context.wards)
         return cls(text, endings, bucket, Copies(bucket, context.scratch / "objects"))
 
     def files(self) -> tuple[FoundFile, ...]:

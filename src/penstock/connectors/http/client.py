@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
-from random import Random, SystemRandom
 from typing import TYPE_CHECKING, Final
 
 from penstock.connectors.http.config import ApiKeyAuth, BasicAuth, BearerAuth, HttpConnection, OAuth2Auth
@@ -20,26 +19,39 @@ from penstock.connectors.http.resolver import Resolver, SystemResolver
 from penstock.connectors.http.statuses import REDIRECTS, is_answer, judge
 from penstock.connectors.http.urls import Url, join, parse_url
 from penstock.connectors.resilience.cancel import Cancellation
-from penstock.connectors.resilience.rate_limit import Rate, RateLimiter
-from penstock.connectors.resilience.retry import Again, RetryPolicy, call_with_retry
+from penstock.connectors.resilience.rate_limit import Rate
+from penstock.connectors.resilience.retry import Again
+from penstock.connectors.resilience.settings import Failure
+from penstock.connectors.resilience.ward import Ward, Wards
 from penstock.errors import ConfigError, FatalError, PenstockError, Problem, TransientError
 from penstock.fields import reveal
 from penstock.secret import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from random import Random
 
     from penstock.clock import Clock
     from penstock.connectors.api import Context
     from penstock.connectors.http.messages import Pairs
 
 _UNAUTHORIZED: Final = 401
+_FULL: Final = "NET-161"  # the bulkhead: nothing was sent
+_FAILURES: Final = {
+    "NET-105": Failure.UNREACHABLE,
+    "NET-110": Failure.UNREACHABLE,
+    "NET-111": Failure.TIMEOUT,
+    "NET-112": Failure.BROKEN,
+    "NET-114": Failure.UNREACHABLE,
+    "NET-161": Failure.BUSY,
+}
 
 
 class HttpClient:
     """Sends requests to one service. Thread-safe; every method may block, and ``cancel`` ends what blocks.
 
-    ``resolve`` turns a path of the document into an absolute one (certificates). ``close`` is idempotent.
+    ``resolve`` turns a path of the document into an absolute one (certificates). Clients of equal connections that are given
+    the same ``wards`` share their breaker, rate and bulkhead. ``close`` is idempotent.
     """
 
     def __init__(
@@ -50,24 +62,23 @@ class HttpClient:
         resolve: Callable[[str], Path] = Path,
         resolver: Resolver | None = None,
         random: Random | None = None,
+        wards: Wards | None = None,
     ) -> None:
         self.redact = Redactor(_secrets_of(connection))
         self._connection = connection
         self._clock = clock
-        self._random = random or SystemRandom()
         self._base = parse_url(reveal(connection.base_url), hidden=isinstance(connection.base_url, Secret))
         self._limits = _limits_of(connection)
-        self._policy = _policy_of(connection)
+        self._ward = (wards or Wards()).of(connection, lambda: _ward_of(connection, self._base, clock, random))
         self._guard = Guard(map(parse_allowed, connection.allow_private), resolver or SystemResolver(), clock)
         self._transport = CurlTransport(self._limits, _tls_files(connection, resolve))
-        self._limiter = RateLimiter(_rate_of(connection), clock)
         self._credentials = credentials_of(connection.auth, self.send, redactor=self.redact, clock=clock)
         self._cancellation = Cancellation()
 
     @classmethod
     def of(cls, connection: HttpConnection, context: Context) -> HttpClient:
         """The client of a connector."""
-        return cls(connection, clock=context.clock, resolve=context.resolve)
+        return cls(connection, clock=context.clock, resolve=context.resolve, wards=context.wards)
 
     @property
     def base(self) -> Url:
@@ -91,12 +102,8 @@ class HttpClient:
         """
         with self._cancellation.child() as scope, (cancellation or Cancellation()).breaker(scope.cancel):
             try:
-                return call_with_retry(
-                    lambda _: self._attempt(request, scope),
-                    self._policy,
-                    clock=self._clock,
-                    random=self._random,
-                    sleep=lambda seconds: scope.sleep(seconds, self._clock),
+                return self._ward.call(
+                    lambda _: self._attempt(request, scope), sleep=lambda seconds: scope.sleep(seconds, self._clock)
                 )
             except PenstockError as error:
                 raise self._redacted(error) from None
@@ -111,7 +118,7 @@ class HttpClient:
     # ------------------------------------------------------------ one attempt
 
     def _attempt(self, request: Request, scope: Cancellation) -> Response | Again:
-        self._limiter.acquire(lambda seconds: scope.sleep(seconds, self._clock))
+        self._ward.limiter.acquire(lambda seconds: scope.sleep(seconds, self._clock))
         proof = Proof() if request.anonymous else self._credentials.proof(scope)
         outcome = self._exchange(request, proof, scope)
         if isinstance(outcome, Incoming) and not request.anonymous and self._credentials.refused(proof):
@@ -119,7 +126,7 @@ class HttpClient:
         if isinstance(outcome, Incoming):
             raise self._judged(outcome, request, self.url_of(request))
         if isinstance(outcome, Again) and outcome.after_seconds:
-            self._limiter.pause(min(outcome.after_seconds, self._policy.longest_asked_wait_seconds))
+            self._ward.limiter.pause(min(outcome.after_seconds, self._ward.policy.longest_asked_wait_seconds))
         return outcome
 
     def _exchange(self, request: Request, proof: Proof, scope: Cancellation) -> Response | Again | Incoming:
@@ -163,20 +170,17 @@ class HttpClient:
         trusted = not request.anonymous and url.origin == self._base.origin
         headers = self._headers(request, proof if trusted else Proof(), trusted=trusted)
         target = self._with_query(url, proof) if trusted else url
+        signing = request.signing if trusted else None
+        outgoing = Outgoing(request.method, target, headers, request.body, addresses, signing)
         try:
-            return self._transport.send(
-                Outgoing(
-                    request.method, target, headers, request.body, addresses, request.signing if trusted else None
-                ),
-                max(left_seconds, 0.001),
-                scope,
-            )
+            with self._ward.slot(lambda seconds: scope.sleep(seconds, self._clock)):
+                return self._transport.send(outgoing, max(left_seconds, 0.001), scope)
         except NotSentError as unsent:
             return _again_or_raise(unsent.error, scope)
         except TransientError as error:
             scope.check()
-            if request.may_repeat:
-                return Again(error)
+            if request.may_repeat or error.code == _FULL:
+                return _again(error)
             problem = error.problems[0]
             message = f"{problem.message}; whether {request.method} {url.shown_path} took effect is not known"
             raise FatalError("NET-124", message, detail=problem.detail) from None
@@ -215,7 +219,11 @@ def _url_below(base: Url, path: str, hidden: bool) -> Url:  # noqa: FBT001 -- a 
 def _again_or_raise(error: TransientError, scope: Cancellation) -> Again:
     """What failed on the way may be tried again, but not what we ended ourselves."""
     scope.check()
-    return Again(error)
+    return _again(error)
+
+
+def _again(error: TransientError) -> Again:
+    return Again(error, failure=_FAILURES.get(error.code))
 
 
 def _redacted(problem: Problem, redact: Redactor) -> Problem:
@@ -263,15 +271,8 @@ def _limits_of(connection: HttpConnection) -> Limits:
     )
 
 
-def _policy_of(connection: HttpConnection) -> RetryPolicy:
-    retries = connection.retries
-    return RetryPolicy(
-        attempts=retries.attempts,
-        total_seconds=retries.total.total_seconds(),
-        first_wait_seconds=retries.first_wait.total_seconds(),
-        longest_wait_seconds=retries.longest_wait.total_seconds(),
-        longest_asked_wait_seconds=retries.longest_asked_wait.total_seconds(),
-    )
+def _ward_of(connection: HttpConnection, base: Url, clock: Clock, random: Random | None) -> Ward:
+    return Ward(base.authority, connection, clock=clock, rate=_rate_of(connection), random=random)
 
 
 def _rate_of(connection: HttpConnection) -> Rate | None:

@@ -10,8 +10,9 @@ from pydantic import AfterValidator, Field, model_validator
 from penstock.connectors.http.guard import parse_allowed
 from penstock.connectors.http.messages import check_header
 from penstock.connectors.http.urls import parse_url
+from penstock.connectors.resilience.settings import Care, RateLimit, Retries, Wait
 from penstock.errors import ConfigError
-from penstock.fields import ByteSize, Duration, Params, TextOrSecret, unfit
+from penstock.fields import ByteSize, Params, TextOrSecret, unfit
 from penstock.secret import Secret
 
 
@@ -35,12 +36,6 @@ def _headers(value: dict[str, str | Secret]) -> dict[str, str | Secret]:
     return value
 
 
-def _positive(value: timedelta) -> timedelta:
-    if value <= timedelta(0):
-        raise ValueError("takes a duration above zero")
-    return value
-
-
 def _allowed(value: str) -> str:
     parse_allowed(value)
     return value
@@ -49,7 +44,6 @@ def _allowed(value: str) -> str:
 Url = Annotated[TextOrSecret, AfterValidator(_url)]
 HeaderMap = Annotated[dict[str, TextOrSecret], AfterValidator(_headers)]
 QueryMap: TypeAlias = dict[str, TextOrSecret | list[TextOrSecret]]
-Wait = Annotated[Duration, AfterValidator(_positive)]
 
 
 class ApiKeyAuth(Params):
@@ -117,29 +111,6 @@ class Timeouts(Params):
     total: Wait = Field(default=timedelta(minutes=5), description="For one attempt as a whole, redirects included.")
 
 
-class Retries(Params):
-    """How often and how long to try again: exponential waits with full jitter."""
-
-    attempts: int = Field(
-        default=5, ge=1, le=100, description="How often a request is sent at most, first try included."
-    )
-    total: Wait = Field(default=timedelta(minutes=5), description="No wait is begun that would end after this time.")
-    first_wait: Wait = Field(default=timedelta(milliseconds=500), description="The longest first wait; it doubles.")
-    longest_wait: Wait = Field(default=timedelta(seconds=30), description="What no wait of our own exceeds.")
-    longest_asked_wait: Wait = Field(
-        default=timedelta(minutes=2),
-        description="What is waited at most when the server asks for a wait (Retry-After).",
-    )
-
-
-class RateLimit(Params):
-    """How often a service may be asked, all parallel requests of the connection together."""
-
-    requests: float = Field(gt=0, description="How many requests.")
-    per: Wait = Field(default=timedelta(seconds=1), description="In how much time.")
-    burst: int = Field(default=1, ge=1, description="How many may be sent at once after a rest.")
-
-
 class Tls(Params):
     """TLS beyond the defaults: certificates are always verified, TLS 1.2 is the least."""
 
@@ -155,7 +126,7 @@ class Tls(Params):
         return self
 
 
-class HttpConnection(Params):
+class HttpConnection(Care):
     """An HTTP service: where it is, who we are to it, and how gently it is to be treated."""
 
     base_url: Url = Field(description="What every path stands below.")
@@ -171,7 +142,6 @@ class HttpConnection(Params):
         default=64 * 1024 * 1024, gt=0, description="How large one answer may be, decompressed."
     )
     max_redirects: int = Field(default=5, ge=0, le=20, description="How often the server may send a request on.")
-    retries: Retries = Field(default_factory=Retries, description="How often and how long to try again.")
     rate_limit: RateLimit | None = Field(default=None, description="How often the service may be asked.")
     tls: Tls = Field(default_factory=Tls, description="Certificates beyond the defaults.")
 

@@ -9,6 +9,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 from penstock.connectors.resilience.retry import Again
+from penstock.connectors.resilience.settings import Failure
 from penstock.errors import ConfigError, FatalError, TransientError, blanked
 
 if TYPE_CHECKING:
@@ -46,7 +47,8 @@ def judge(
     if status in _AGAIN or (status in _REFUSED and asked is not None):
         if status not in _NOT_TAKEN_UP and status not in _REFUSED and not request.may_repeat:
             return FatalError("NET-124", f"{message}; whether it took effect is not known", detail=detail)
-        return Again(TransientError("NET-120", message, detail=detail), asked)
+        failure = Failure.BUSY if status in _NOT_TAKEN_UP or status in _REFUSED else Failure.ERROR
+        return Again(TransientError("NET-120", message, detail=detail), asked, failure)
     if status in _REFUSED:
         return ConfigError("NET-121", message, detail=detail, hint=_REFUSED_HINT if status == _UNAUTHORIZED else None)
     if status in _NOTHING_THERE:

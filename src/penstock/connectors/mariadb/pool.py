@@ -7,14 +7,19 @@ import weakref
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
 
-from penstock.connectors.mariadb.driver import Place, connect, run, translated
+from penstock.connectors.mariadb.driver import Fault, Place, connect, run, translated
 from penstock.connectors.mariadb.sql import sql
+from penstock.connectors.resilience.retry import Again
+from penstock.connectors.resilience.settings import Failure
+from penstock.connectors.resilience.ward import Ward, Wards
+from penstock.errors import TransientError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pymysql.connections import Connection
 
+    from penstock.clock import Clock
     from penstock.connectors.mariadb.driver import Area
     from penstock.connectors.mariadb.params import MariadbConnection
 
@@ -25,22 +30,37 @@ BEGIN: Final = (sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"), sql("STA
 class Connections:
     """Thread-safe. Holds at most as many connections as were in use at the same time."""
 
-    def __init__(self, settings: MariadbConnection, area: Area) -> None:
+    def __init__(self, settings: MariadbConnection, area: Area, clock: Clock, wards: Wards | None = None) -> None:
         self.place: Final = Place.of(settings, area)
         self._settings = settings
         self._lock = threading.Lock()
+        self._out: set[int] = set()  # by id: those that are at work
+        self._ward = (wards or Wards()).of(settings, lambda: Ward(self.place.name, settings, clock=clock))
         self._idle: list[Connection[Any]] = []
         weakref.finalize(self, _close_all, self._idle)
 
     def take(self) -> Connection[Any]:
-        """A connection in autocommit without a transaction; ``give_back`` or ``discard`` it."""
+        """A connection in autocommit without a transaction; ``give_back`` or ``discard`` it. Raises, besides what connecting
+        raises, TransientError NET-160 while the server is left alone, and NET-161.
+        """
+        self._ward.enter()
+        try:
+            connection = self._found()
+        except BaseException:
+            self._ward.leave()
+            raise
+        with self._lock:
+            self._out.add(id(connection))
+        return connection
+
+    def _found(self) -> Connection[Any]:
         import pymysql
 
         while True:
             with self._lock:
                 found = self._idle.pop() if self._idle else None
             if found is None:
-                return connect(self._settings, self.place)
+                return self._connected()
             try:
                 found.ping(reconnect=False)
             except (pymysql.Error, OSError):
@@ -48,13 +68,33 @@ class Connections:
             else:
                 return found
 
+    def _connected(self) -> Connection[Any]:
+        def attempt(_: int) -> Connection[Any] | Again:
+            try:
+                return connect(self._settings, self.place)
+            except TransientError as error:
+                is_busy = error.code.endswith(Fault.BUSY.value[0])
+                return Again(error, failure=Failure.BUSY if is_busy else Failure.UNREACHABLE)
+
+        return self._ward.call(attempt)
+
+    def _returned(self, connection: Connection[Any]) -> None:
+        """It is at work no more; once for each that was taken."""
+        with self._lock:
+            was_out = id(connection) in self._out
+            self._out.discard(id(connection))
+        if was_out:
+            self._ward.leave()
+
     def give_back(self, connection: Connection[Any]) -> None:
         """For the next ``take``; no transaction may be open on it."""
+        self._returned(connection)
         with self._lock:
             self._idle.append(connection)
 
     def discard(self, connection: Connection[Any]) -> None:
         """Close it; the server rolls back what it had open. Raises nothing."""
+        self._returned(connection)
         import pymysql
 
         with suppress(pymysql.Error, OSError):

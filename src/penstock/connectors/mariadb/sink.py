@@ -50,7 +50,7 @@ class MariadbSink(Sink):
         self._name = parse_name(params.table, "SNK")
         if self._name.name.startswith(OWN_PREFIX):
             raise ConfigError("SNK-233", f'tables named "{OWN_PREFIX}..." are Penstock\'s own')
-        self._connections = Connections(params.connection, "SNK")
+        self._connections = Connections(params.connection, "SNK", context.clock, context.wards)
 
     # ------------------------------------------------------------ the target
 

@@ -58,7 +58,7 @@ class MariadbSource(Source):
         self._params = params
         self._contract = context.contract.schema if context.contract else None
         self._bad_values = context.contract.on_bad_value if context.contract else params.on_bad_value
-        self._connections = Connections(params.connection, "SRC")
+        self._connections = Connections(params.connection, "SRC", context.clock, context.wards)
 
     def describe(self) -> Schema:
         """Columns in the table's or query's order. Raises ConfigError SRC-112, SRC-233, SRC-234 and what connecting

@@ -7,9 +7,10 @@ from typing import Annotated, Final, Literal, assert_never
 
 from pydantic import AfterValidator, Field, model_validator
 
-from penstock.connectors.http.config import Retries, Timeouts
+from penstock.connectors.http.config import Timeouts
 from penstock.connectors.http.guard import parse_allowed
 from penstock.connectors.http.urls import parse_url
+from penstock.connectors.resilience.settings import Care
 from penstock.errors import ConfigError
 from penstock.fields import ByteSize, Duration, Params, TextOrSecret
 from penstock.secret import Secret
@@ -38,7 +39,7 @@ def _allowed(value: str) -> str:
     return value
 
 
-class _Store(Params):
+class _Store(Care):
     """What all of them have."""
 
     prefix: Annotated[str, AfterValidator(_prefix)] = Field(
@@ -60,7 +61,6 @@ class _Store(Params):
     )
     parallel: int = Field(default=8, ge=1, le=64, description="How many requests for data run at the same time.")
     timeouts: Timeouts = Field(default_factory=Timeouts, description="How long to wait.")
-    retries: Retries = Field(default_factory=Retries, description="How often and how long to try again.")
 
     @model_validator(mode="after")
     def _is_encrypted(self) -> _Store:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -12,7 +11,8 @@ from penstock.connectors.objects.faults import classified, is_no_bucket
 from penstock.connectors.objects.opening import open_store
 from penstock.connectors.objects.roles import role_of
 from penstock.connectors.resilience.parallel import in_order
-from penstock.connectors.resilience.retry import Again, RetryPolicy, call_with_retry
+from penstock.connectors.resilience.retry import Again
+from penstock.connectors.resilience.ward import Ward, Wards
 from penstock.errors import PenstockError, TransientError
 from penstock.secret import Secret
 
@@ -54,15 +54,16 @@ class ObjectChangedError(Exception):
 
 
 class Bucket:
-    """Thread-safe. Every method raises ConfigError NET-151 to NET-155 and, once its retries are spent, TransientError
-    NET-156; the first call also what ``open_store`` raises, and where a role is taken on what ``RoleSession.renew`` does.
+    """Thread-safe. Every method raises ConfigError NET-151 to NET-155, TransientError NET-156 once its retries are
+    spent and NET-160 while the store is left alone; the first call also what ``open_store`` raises, and where a role is
+    taken on what ``RoleSession.renew`` does.
     """
 
-    def __init__(self, connection: ObjectConnection, clock: Clock) -> None:
+    def __init__(self, connection: ObjectConnection, clock: Clock, wards: Wards | None = None) -> None:
         self.connection = connection
         self.url = url_of(connection)
         self._clock = clock
-        self._random = random.Random()  # noqa: S311 -- waits between tries
+        self._ward = (wards or Wards()).of(connection, lambda: Ward(self.url, connection, clock=clock))
         self._hidden = _secrets_of(connection)
         self._opened: ObjectStore | None = None
         self._role = role_of(connection, clock)
@@ -181,7 +182,7 @@ class Bucket:
             with closing(in_order(piece, range(0, size, part), concurrency=_UPLOADS)) as pieces:
                 obstore.put(self._store, self._key(to), pieces, chunk_size=part, max_concurrency=_UPLOADS)
 
-        self._call(doing, through)
+        self._ward.call(lambda _: self._once(doing, through))  # its pieces take their turns by themselves
 
     def delete(self, keys: Sequence[str]) -> None:
         """What is gone already is no error."""
@@ -206,9 +207,13 @@ class Bucket:
         return "/".join(filter(None, (self.connection.prefix, key)))
 
     def _call(self, doing: str, call: Callable[[], T]) -> T:
+        def attempt(_: int) -> T | Again:
+            with self._ward.slot():
+                return self._once(doing, call)
+
         if self._role is not None:
             self._role.renew()
-        return call_with_retry(lambda _: self._once(doing, call), self._policy, clock=self._clock, random=self._random)
+        return self._ward.call(attempt)
 
     def _once(self, doing: str, call: Callable[[], T]) -> T | Again:
         from obstore.exceptions import BaseError, PreconditionError
@@ -231,17 +236,6 @@ class Bucket:
 
     def _classified(self, error: Exception, doing: str) -> PenstockError:
         return classified(error, store=self.url, doing=doing, hidden=self._hidden)
-
-    @property
-    def _policy(self) -> RetryPolicy:
-        retries = self.connection.retries
-        return RetryPolicy(
-            attempts=retries.attempts,
-            total_seconds=retries.total.total_seconds(),
-            first_wait_seconds=retries.first_wait.total_seconds(),
-            longest_wait_seconds=retries.longest_wait.total_seconds(),
-            longest_asked_wait_seconds=retries.longest_asked_wait.total_seconds(),
-        )
 
 
 def _secrets_of(connection: ObjectConnection) -> tuple[str, ...]:

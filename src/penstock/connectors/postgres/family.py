@@ -62,7 +62,7 @@ class PostgresFamily:
 
     def __init__(self, params: PostgresSourceParams, context: Context) -> None:
         self._params = params
-        self._connections = Connections(params.connection, "SRC", context.clock)
+        self._connections = Connections(params.connection, "SRC", context.clock, context.wards)
 
     def members(self) -> tuple[Member, ...]:
         """Sorted by name, each once; what is named beats what a pattern matches. Partitions, system tables and

@@ -51,7 +51,7 @@ class PostgresSink(Sink):
         self._name = parse_name(params.table, "SNK")
         if self._name.name.startswith(OWN_PREFIX):
             raise ConfigError("SNK-203", f'tables named "{OWN_PREFIX}..." are Penstock\'s own')
-        self._connections = Connections(params.connection, "SNK", context.clock)
+        self._connections = Connections(params.connection, "SNK", context.clock, context.wards)
         self._schema: str | None = self._name.schema
         self._writers: list[StageWriter] = []
         self._prepared: Schema | None = None  # who prepares commits; other processes only write

@@ -49,7 +49,7 @@ class PostgresSource(Source):
         self._contract = context.contract.schema if context.contract else None
         self._bad_values = context.contract.on_bad_value if context.contract else params.on_bad_value
         self._owns_connections = connections is None
-        self._connections = connections or Connections(params.connection, "SRC", context.clock)
+        self._connections = connections or Connections(params.connection, "SRC", context.clock, context.wards)
 
     # ------------------------------------------------------------ what it is
 

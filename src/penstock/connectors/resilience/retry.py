@@ -6,18 +6,19 @@ raising TransientError). Any other exception passes through at once.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from penstock.errors import TransientError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from random import Random
 
     from tenacity import RetryCallState
 
     from penstock.clock import Clock
+    from penstock.connectors.resilience.settings import Failure
 
 T = TypeVar("T")
 _LARGEST_EXPONENT: Final = 60  # beyond it 2**n times any base exceeds any cap
@@ -25,7 +26,7 @@ _LARGEST_EXPONENT: Final = 60  # beyond it 2**n times any base exceeds any cap
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """``attempts`` counts the first call. The wait before attempt n+1 is drawn evenly from 0 to
+    """``attempts`` counts the first call; ``attempts_by`` has another number by how the latest one failed. The wait before attempt n+1 is drawn evenly from 0 to
     ``min(longest_wait_seconds, first_wait_seconds * 2**(n-1))``; a wait that the system asks for is honoured as a lower
     bound, cut to ``longest_asked_wait_seconds``. A wait that would end after ``total_seconds`` is not begun.
     """
@@ -35,6 +36,11 @@ class RetryPolicy:
     first_wait_seconds: float = 0.5
     longest_wait_seconds: float = 30.0
     longest_asked_wait_seconds: float = 120.0
+    attempts_by: Mapping[Failure, int] = field(default_factory=dict)
+
+    def most(self, failure: Failure | None) -> int:
+        """How often to try where the latest attempt failed so."""
+        return self.attempts if failure is None else self.attempts_by.get(failure, self.attempts)
 
     def wait_seconds(self, attempt: int, *, asked: float | None, random: Random) -> float:
         """The wait after attempt ``attempt`` (from 1) failed."""
@@ -49,6 +55,7 @@ class Again:
 
     error: TransientError
     after_seconds: float | None = None
+    failure: Failure | None = None
 
 
 def call_with_retry(
@@ -58,10 +65,13 @@ def call_with_retry(
     clock: Clock,
     random: Random,
     sleep: Callable[[float], None] | None = None,
+    goes_on: Callable[[], bool] = lambda: True,
+    give_up: Callable[[TransientError], None] = lambda _: None,
 ) -> T:
     """Call ``attempt(1)``, ``attempt(2)``, … until one returns something else than :class:`Again`, and return that.
 
-    ``sleep`` replaces ``clock.sleep`` where a wait must be interruptible. Raises the last attempt's TransientError, its
+    ``sleep`` replaces ``clock.sleep`` where a wait must be interruptible; ``goes_on`` is asked before each repetition, and
+    ``give_up`` is told the error that is raised when nothing more is tried. Raises the last attempt's TransientError, its
     detail completed by how often and how long it was tried, once the budget is spent.
     """
     started = clock.monotonic()
@@ -75,10 +85,16 @@ def call_with_retry(
 
     def stop(state: RetryCallState) -> bool:
         elapsed = clock.monotonic() - started
-        return state.attempt_number >= policy.attempts or elapsed + state.upcoming_sleep > policy.total_seconds
+        return (
+            state.attempt_number >= policy.most(_failure(state).failure)
+            or elapsed + state.upcoming_sleep > policy.total_seconds
+            or not goes_on()
+        )
 
-    def give_up(state: RetryCallState) -> T:
-        raise _given_up(_failure(state).error, state.attempt_number, clock.monotonic() - started)
+    def end(state: RetryCallState) -> T:
+        error = _given_up(_failure(state).error, state.attempt_number, clock.monotonic() - started)
+        give_up(error)
+        raise error
 
     number = 0
 
@@ -92,7 +108,7 @@ def call_with_retry(
         wait=wait,
         stop=stop,
         retry=retry_if_result(lambda result: isinstance(result, Again)),
-        retry_error_callback=give_up,
+        retry_error_callback=end,
     )
     result = retrying(once)
     assert not isinstance(result, Again)

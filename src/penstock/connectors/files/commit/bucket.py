@@ -71,7 +71,7 @@ class BucketTarget(Target):
         """Raises ConfigError DOC-231."""
         key = checked_key(path)
         root, _, name = key.rpartition("/") if one_file else (key, "", "")
-        bucket = Bucket(connection, context.clock)
+        bucket = Bucket(connection, context.clock, context.wards)
         return cls(bucket, root, one_file=name or None, named=path, scratch=context.scratch)
 
     def classified(self) -> AbstractContextManager[None]:
