@@ -43,7 +43,7 @@ class StorePlace(Place):
 
     @classmethod
     def of(cls, connection: ObjectConnection, context: Context, own: str) -> StorePlace:
-        return cls(Bucket(connection, context.clock), context.scratch.resolve() / own)
+        return cls(Bucket(connection, context.clock, context.wards), context.scratch.resolve() / own)
 
     # ------------------------------------------------------------ locations
 
