@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import signal
 import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING, Literal
 
 import pytest
-from crashes import processes
+from crashes import children
 from epochs import Hasty, once
 from systems import SQLITE
 
@@ -169,17 +168,10 @@ def test_a_replay_waits_for_the_end_of_a_series(tmp_path: Path) -> None:
 def died(file: Path, point: str, time: int, act: Literal["raise", "kill"]) -> None:
     faults = Faults({(point, time): act})
     if act == "kill":
-        child = processes().Process(target=_child, args=(file, faults))
-        child.start()
-        child.join(120)
-        assert child.exitcode == -signal.SIGKILL, f"{point}@{time}: exit code {child.exitcode}"
+        code = children().start(sent, file, faults).join(120)
+        assert code == KILLED, f"{point}@{time}: exit code {code}"
         return
     try:
         assert sent(file, faults).run.status is RunStatus.FAILED
     except PenstockError as error:
         assert error.code.startswith("FLT-")  # noqa: PT017 -- it may as well be told in the result
-
-
-def _child(file: Path, faults: Faults) -> None:
-    sent(file, faults)
-    os._exit(0)

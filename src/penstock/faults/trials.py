@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from random import Random
 
-_EARLY: Final = 2  # of each kind that goes by the clock, before the last points are walked
 _MOST_BLOWS: Final = 3
 
 
@@ -53,7 +52,7 @@ def trials(passed: Mapping[str, int], chance: Random) -> Iterator[Trial]:
     for place, kind in enumerate(AT_POINTS):
         yield from (Trial(kind, point) for point in passed)
         if place == 0:
-            yield from (_by_the_clock(kind, chance) for kind in _BY_THE_CLOCK for _ in range(_EARLY))
+            yield from (_by_the_clock(by_the_clock, chance) for by_the_clock in _BY_THE_CLOCK)
     for kind in AT_POINTS:
         yield from (Trial(kind, point, times) for point, times in passed.items() if times > 1)
     points = list(passed.items())

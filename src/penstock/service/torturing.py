@@ -438,7 +438,7 @@ def _then_run(stage: _Stage, undisturbed: _Undisturbed, *, struck: bool, ahead: 
 
 def _overtaken(stage: _Stage, undisturbed: _Undisturbed, trial: Trial) -> _Blow:
     """The first run stands still, a second one comes to its end, the first goes on. Where it holds a file, the second one
-    has to wait until it goes on.
+    has to wait until it goes on; where it stands still before it began, it may make a load of its own when it goes on.
     """
     acts: dict[tuple[str, int], Act] = {(trial.point, trial.time): "pause"} if trial.point else {}
     first = stage.start(acts)
@@ -453,7 +453,7 @@ def _overtaken(stage: _Stage, undisturbed: _Undisturbed, trial: Trial) -> _Blow:
     alone = second.child.join(_OVERTAKES_S) is not None and second.is_done()
     first.child.wake()
     wrong = [stage.finish(run) for run in (first, second)]
-    if struck and alone:
+    if struck and alone and trial.point:
         return _Blow(struck, 1 if before < undisturbed.once.epochs else 2)
     if None in wrong:
         return _Blow(struck, None)

@@ -18,7 +18,7 @@ from penstock.registry import Capability
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from penstock.connectors.api import Context, Epoch, Receipt, Staged
+    from penstock.connectors.api import Context, Epoch, Receipt, SinkId, Staged
     from penstock.connectors.sqlite.params import SqliteSinkParams
     from penstock.registry import Descriptor, Group
 
@@ -39,6 +39,10 @@ class TwoActs(SqliteSink):
         self._reached("two_acts.between")
         super().commit(epoch, [])
         return receipt
+
+    def incarnations(self, sink_id: SinkId) -> frozenset[str]:
+        marker = self.marker(sink_id)
+        return frozenset() if marker is None else frozenset({sink_id.incarnation})
 
 
 LIAR = replace(SINK, name="liar", make=TwoActs)

@@ -57,18 +57,12 @@ def tortured(request: Request, *, trials: int, chosen: str) -> Tortured:
 
 def test_a_pipeline_that_loses_and_doubles_nothing(project: Callable[..., Request], tmp_path: Path) -> None:
     told: list[str] = []
-    found = torture(project(), Bounds(3600, 7, "sqlite.committed"), seed=5, told=told.append)
+    found = torture(project(), Bounds(3600, 5, "sqlite.committed"), seed=5, told=told.append)
     assert found.breaches == ()
     assert found.holds
     assert found.guarantee == "exactly_once"
     assert found.untried == 0
-    assert {one.kind: one.trials for one in found.tried} == {
-        Kind.KILLED_AT: 1,
-        Kind.LOST_AT: 1,
-        Kind.OVERTAKEN_AT: 1,
-        Kind.KILLED: 2,
-        Kind.OVERTAKEN: 2,
-    }
+    assert {one.kind: one.trials for one in found.tried} == dict.fromkeys(Kind, 1)
     at_points = [one for one in found.tried if one.kind not in (Kind.KILLED, Kind.OVERTAKEN)]
     assert all(one.struck for one in at_points)
     assert found.unsteady == {"stored": frozenset({"at"})}
