@@ -34,7 +34,7 @@ Control = Literal["marker off", "fence off", "retry on"]
 CONTROLS: tuple[Control, ...] = ("marker off", "fence off", "retry on")
 WRITERS = 3
 _KILLED = 0.7  # of the blows of a contest
-_CALM_EPOCHS = 6  # by which is measured how long one takes
+_CALM_EPOCHS = 2  # by which is measured how long one takes
 _PATIENCE_S = 120.0  # for something to come of a contest on a busy machine
 
 
@@ -54,8 +54,11 @@ class Result:
     def holds(self) -> bool:
         return not self.lost and not self.doubled
 
-    def plus(self, other: Result) -> Result:
-        return Result(*(getattr(self, name) + getattr(other, name) for name in self.__dataclass_fields__))
+    def then(self, later: Result) -> Result:
+        """Of one ring, which holds what it held before."""
+        whole = {name: max(getattr(self, name), getattr(later, name)) for name in ("epochs", "lost", "doubled")}
+        summed = ("seconds", "kills", "zombies", "answers")
+        return Result(**whole, **{name: getattr(self, name) + getattr(later, name) for name in summed})
 
 
 # ---------------------------------------------------------------- writers
@@ -252,6 +255,7 @@ class Ordeal:
 
     def _calm(self) -> float:
         """Seconds that a writer needs to begin and to commit some epochs."""
+        children().start(time.sleep, 0).join(_PATIENCE_S)  # what all are forked from has imported its modules then
         begun = time.monotonic()
         children().start(write_until, self.ring, self._next(), _last(self.ring) + _CALM_EPOCHS, {}).join(_PATIENCE_S)
         return time.monotonic() - begun
