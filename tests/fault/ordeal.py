@@ -6,6 +6,7 @@ Negative controls are writers that lack one of the things which keep them right;
 
 from __future__ import annotations
 
+import os
 import time
 from collections import Counter
 from contextlib import suppress
@@ -65,13 +66,16 @@ class Result:
 
 
 def write_on(ring: Ring, fence: int) -> None:
-    """A process: takes the marker, commits one epoch after the other, until it is killed or somebody else took over."""
-    while True:
+    """A process: takes the marker, commits one epoch after the other, until it is killed, somebody else took over, or nobody is
+    left who would kill it.
+    """
+    parent = os.getppid()
+    while os.getppid() == parent:
         sink = ring(lambda _: None)
         with suppress(TransientError):
             try:
                 number = _committed(sink)
-                while True:
+                while os.getppid() == parent:
                     number += 1
                     deliver(sink, epoch(number, fence=fence, attempt=f"{fence}-{number}"), rows_of(number))
             except (FatalError, duckdb.Error):  # refused, or its folder was thrown away while it was written to

@@ -15,6 +15,7 @@ from systems import SQLITE
 from penstock.document.assembly import Settings
 from penstock.errors import PenstockError
 from penstock.events import Events
+from penstock.faults.children import KILLED
 from penstock.faults.points import RUN_POINTS, Faults
 from penstock.ledger.api import RunStatus
 from penstock.ledger.sqlite import SqliteLedger
@@ -100,7 +101,7 @@ def test_the_run_after_a_replay_that_died_finishes_it(point: str, time: int, tmp
     holds(file, LATER, f"{point}@{time}, sent once more")
 
 
-KILLED = [
+AT_DEATH = [
     ("run.planned", 1),
     ("run.staged", 1),
     *(("run.committed", time) for time in (1, 2, 3)),
@@ -109,7 +110,7 @@ KILLED = [
 ]
 
 
-@pytest.mark.parametrize(("point", "time"), KILLED)
+@pytest.mark.parametrize(("point", "time"), AT_DEATH)
 def test_the_replay_after_one_that_was_killed_finishes_it(point: str, time: int, tmp_path: Path) -> None:
     file = ran(tmp_path / "p")
     died(file, point, time, "kill")
