@@ -17,7 +17,7 @@ from rings import SERVED, local, of_database, of_store
 from penstock.testing import servers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from datetime import date
 
     from rings import Reading
@@ -58,9 +58,8 @@ class Asked:
     seed: int
 
 
-def ordeals(asked: Asked, folder: Path, told: Callable[[str], None]) -> list[Row]:
+def ordeals(asked: Asked, folder: Path) -> Iterator[Row]:
     """One sink after the other. Servers are started as they are needed."""
-    rows = []
     for sink in asked.sinks:
         with ExitStack() as stack:
             ring = _rings(sink, folder, stack)
@@ -68,11 +67,12 @@ def ordeals(asked: Asked, folder: Path, told: Callable[[str], None]) -> list[Row
             result = (
                 ordeal.kills(asked.kills).then(ordeal.contest(asked.zombies)).then(ordeal.lost_answers(asked.answers))
             )
-            row = Row(sink, result, {control: _control(control, ring()) for control in CONTROLS})
-            told(_line(row))
-            told(_controls(row))
-            rows.append(row)
-    return rows
+            yield Row(sink, result, {control: _control(control, ring()) for control in CONTROLS})
+
+
+def told(row: Row) -> tuple[str, str]:
+    """Its lines of both tables."""
+    return _line(row), _controls(row)
 
 
 def _control(control: Control, reading: Reading) -> Result | None:
@@ -131,7 +131,7 @@ def page(rows: Sequence[Row], asked: Asked, every: Sequence[str], *, minutes: fl
         "lost at each crash point in turn. At the end the sink's own client reads every row: each epoch must be there, once.",
         "",
         f"Measured {day} on {_machine()}, Python {platform.python_version()}, {_versions()}; seed {asked.seed}, {minutes:.0f} minutes.",
-        *_part(asked, every),
+        *_part(rows, asked, every),
         "",
         "| sink | kills | zombies | lost answers | epochs | rows lost | rows doubled | seconds |",
         "|---|---|---|---|---|---|---|---|",
@@ -155,18 +155,18 @@ def page(rows: Sequence[Row], asked: Asked, every: Sequence[str], *, minutes: fl
     return "\n".join(lines) + "\n"
 
 
-def _part(asked: Asked, every: Sequence[str]) -> list[str]:
+def _part(rows: Sequence[Row], asked: Asked, every: Sequence[str]) -> list[str]:
     """Says so where less was done than the whole form does."""
     less = [
         f"{getattr(asked, name)} {name} of {whole}" for name, whole in ASKED.items() if getattr(asked, name) < whole
     ]
-    missing = [_SHOWN[sink] for sink in every if sink not in asked.sinks]
-    told = []
+    missing = [_SHOWN[sink] for sink in every if sink not in {row.sink for row in rows}]
+    words = []
     if less:
-        told.append(f"A part of the whole form: {', '.join(less)} per sink were asked for.")
+        words.append(f"A part of the whole form: {', '.join(less)} per sink were asked for.")
     if missing:
-        told.append(f"Not measured: {', '.join(missing)}.")
-    return ["", " ".join(told)] if told else []
+        words.append(f"Not measured: {', '.join(missing)}.")
+    return ["", " ".join(words)] if words else []
 
 
 def _line(row: Row) -> str:
