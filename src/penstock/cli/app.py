@@ -37,7 +37,18 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _part in (project, inspecting, profiling, testing, torturing, running, remembering, reconciling, rejecting, catalogue):
+for _part in (
+    project,
+    inspecting,
+    profiling,
+    testing,
+    torturing,
+    running,
+    remembering,
+    reconciling,
+    rejecting,
+    catalogue,
+):
     _part.register(app)
 
 

@@ -46,7 +46,7 @@ class Room:
 
 def refusals(loaded: Loaded) -> Iterator[Problem]:
     """FLT-111 for each sink that can write nowhere else, or whose rows cannot be looked at."""
-    for use in loaded.pipeline.sinks.values():
+    for use in _every(loaded):
         if use.descriptor.scratch is None and not _has_path(use):
             yield Problem(
                 "FLT-111",
@@ -54,7 +54,7 @@ def refusals(loaded: Loaded) -> Iterator[Problem]:
                 at=use.at,
                 detail="what it sends cannot be sent elsewhere.",
             )
-        elif "read_back" not in use.descriptor.capabilities:
+        elif use is not loaded.pipeline.rejects and "read_back" not in use.descriptor.capabilities:
             yield Problem(
                 "FLT-111",
                 f'the rows of the sink "{use.name}" ({use.descriptor.name}) cannot be read back',
@@ -69,10 +69,13 @@ def moved(loaded: Loaded, room: Room) -> Loaded:
         name: replace(use, params=_moved(use, room, number))
         for number, (name, use) in enumerate(loaded.pipeline.sinks.items(), 1)
     }
+    rejects = loaded.pipeline.rejects
+    if rejects is not None:
+        rejects = replace(rejects, params=_moved(rejects, room, 0))
     return replace(
         loaded,
         project=replace(loaded.project, state_elsewhere=room.state),
-        pipeline=replace(loaded.pipeline, sinks=sinks),
+        pipeline=replace(loaded.pipeline, sinks=sinks, rejects=rejects),
         paths=replace(loaded.paths, allowed=(*loaded.paths.allowed, room.folder)),
         ledger=None,
     )
@@ -84,13 +87,20 @@ def there(loaded: Loaded, clock: Clock) -> Iterator[None]:
     its sink.
     """
     with ExitStack() as places:
-        for use in loaded.pipeline.sinks.values():
+        for use in _every(loaded):
             if use.descriptor.scratch is not None and not _has_path(use):
                 try:
                     places.enter_context(use.descriptor.scratch.there(use.params, clock))
                 except PenstockError as error:
                     raise error.placed(use.at, use.places) from None
         yield
+
+
+def _every(loaded: Loaded) -> Iterator[SinkUse]:
+    """The sinks, and the place of rejects where the document names one."""
+    yield from loaded.pipeline.sinks.values()
+    if loaded.pipeline.rejects is not None:
+        yield loaded.pipeline.rejects
 
 
 def _moved(use: SinkUse, room: Room, number: int) -> SinkParams:
