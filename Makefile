@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 BIN := .venv/bin
 
-.PHONY: help env demo test test-long check bench docs lock clean
+.PHONY: help env demo test test-long torture check bench docs lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -33,6 +33,11 @@ test-long: env  ## the tests that take long
 	@scripts/object-servers
 	@scripts/database-servers
 	@$(BIN)/python -m pytest -n 2 -m long
+
+torture: env  ## kill and freeze the writers of every sink; writes docs/reliability.md (SINKS="sqlite delta" KILLS=50 ZOMBIES=30 ANSWERS=20 SEED=7 for a part)
+	@scripts/system-packages postgresql mariadb-server
+	@scripts/object-servers
+	@$(BIN)/python scripts/torture $(if $(SINKS),--sinks $(SINKS)) $(if $(KILLS),--kills $(KILLS)) $(if $(ZOMBIES),--zombies $(ZOMBIES)) $(if $(ANSWERS),--answers $(ANSWERS)) $(if $(SEED),--seed $(SEED))
 
 bench: env  ## every path against its floor and its peers, in one run; writes docs/benchmarks.md
 	@scripts/system-packages postgresql

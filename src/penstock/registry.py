@@ -16,9 +16,13 @@ from penstock.errors import InternalError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from contextlib import AbstractContextManager
     from importlib.metadata import EntryPoint, EntryPoints
+    from pathlib import Path
 
     from pydantic import BaseModel
+
+    from penstock.clock import Clock
 
 Group = Literal["sources", "sinks", "steps", "rules"]
 Dimension = Literal["completeness", "validity", "uniqueness", "consistency", "timeliness", "accuracy"]
@@ -48,6 +52,19 @@ class Capability(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class ScratchPlace:
+    """How a sink writes elsewhere while its pipeline is tortured: beside its own target, in the same system.
+
+    ``moved(params, name, folder)``: the parameters with that place, which ``name`` (letters, digits, ``_``) tells from
+    others; what lies in files lies in ``folder`` (absolute, present). Pure: every process of a trial asks for itself.
+    ``there(moved params, clock)``: a block in which the place is there, and after which nothing of it is left.
+    """
+
+    moved: Callable[[Any, str, Path], Any]
+    there: Callable[[Any, Clock], AbstractContextManager[None]]
+
+
+@dataclass(frozen=True, slots=True)
 class Descriptor:
     """What there is to know about one source, sink, step or rule before it is used.
 
@@ -70,6 +87,7 @@ class Descriptor:
     short: str | None = None
     dimension: Dimension | None = None  # of a rule: which side of quality it is about
     notes: tuple[str, ...] = field(default=())  # limits a user must know, one sentence each
+    scratch: ScratchPlace | None = None  # of a sink; what lies in local files by its path needs none
 
 
 @cache

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 import random
-import signal
 import time
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import pyarrow as pa
 
+from penstock.faults.children import KILLED, Children
+from penstock.faults.points import act
 from penstock.testing.sinks import deliver, epoch
 from penstock.testing.sinks.deliveries import SINK_ID
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from multiprocessing.process import BaseProcess
     from pathlib import Path
 
     from penstock.connectors.api import Sink
+    from penstock.faults.children import Child
 
 Death = Literal["raise", "kill"]
 
@@ -46,7 +44,7 @@ class Reaper:
         self.passed += 1
         if self.passed == self.nth:
             if self.death == "kill":
-                os.kill(os.getpid(), signal.SIGKILL)
+                act("kill", reached)
             raise Crash(reached)
 
 
@@ -74,35 +72,25 @@ def run_epochs(
         sink.close()
 
 
-def _child(make: Any, last: int, fence: int, reaper: Reaper) -> None:
-    run_epochs(make, last, fence=fence, reaper=reaper)
-    os._exit(0)
+# What runs and sinks import, so that who is to be killed is under way at once.
+IMPORTED = (
+    *("crashes", "epochs", "duckdb", "psycopg", "xxhash"),
+    *("pyarrow.parquet", "pyarrow.compute", "pyarrow.acero"),
+    *("sqlglot.generators.duckdb", "sqlglot.parsers.duckdb", "sqlglot.generators.sqlite"),
+    *("penstock.steps.filter", "penstock.steps.limit", "penstock.steps.aggregate", "penstock.errors.catalogue"),
+    *("penstock.connectors.files.table", "penstock.connectors.files.counting", "penstock.types.conform"),
+    *("penstock.testing.sinks", "penstock.testing.native", "penstock.engines.duckdb.engine"),
+    *("penstock.service.documents", "penstock.ledger.sqlite", "penstock.connectors.files.csv_source"),
+    "penstock.connectors.files.parquet_sink",
+    *("penstock.connectors.sqlite.sink", "penstock.connectors.sqlite.source"),
+    *("penstock.connectors.postgres.sink", "penstock.connectors.delta.sink", "penstock.connectors.mariadb.sink"),
+    *("penstock.connectors.iceberg.sink", "penstock.connectors.iceberg.changes"),
+    *("pyiceberg.catalog.sql", "pyiceberg.io.pyarrow", "pyiceberg.table.update.snapshot", "pyiceberg_core"),
+)
 
 
-def processes() -> multiprocessing.context.ForkServerContext:
-    """Children start from a process that has imported all and opened nothing."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(
-        [
-            *("crashes", "epochs", "duckdb", "psycopg", "xxhash"),
-            *("pyarrow.parquet", "pyarrow.compute", "pyarrow.acero"),
-            *("sqlglot.generators.duckdb", "sqlglot.parsers.duckdb", "sqlglot.generators.sqlite"),
-            *("penstock.steps.filter", "penstock.steps.limit", "penstock.steps.aggregate", "penstock.errors.catalogue"),
-            *("penstock.connectors.files.table", "penstock.connectors.files.counting", "penstock.types.conform"),
-            *("penstock.testing.sinks", "penstock.testing.native", "penstock.engines.duckdb.engine"),
-            *("penstock.service.documents", "penstock.ledger.sqlite", "penstock.connectors.files.csv_source"),
-            "penstock.connectors.files.parquet_sink",
-            *("penstock.connectors.sqlite.sink", "penstock.connectors.sqlite.source"),
-            *(
-                "penstock.connectors.postgres.sink",
-                "penstock.connectors.delta.sink",
-                "penstock.connectors.mariadb.sink",
-            ),
-            *("penstock.connectors.iceberg.sink", "penstock.connectors.iceberg.changes"),
-            *("pyiceberg.catalog.sql", "pyiceberg.io.pyarrow", "pyiceberg.table.update.snapshot", "pyiceberg_core"),
-        ]
-    )
-    return context
+def children() -> Children:
+    return Children(IMPORTED)
 
 
 def die(make: Any, last: int, reaper: Reaper) -> bool:
@@ -113,10 +101,7 @@ def die(make: Any, last: int, reaper: Reaper) -> bool:
         except Crash:
             return True
         return False
-    child = processes().Process(target=_child, args=(make, last, 1, reaper))
-    child.start()
-    child.join(60)
-    return child.exitcode == -signal.SIGKILL
+    return children().start(run_epochs, make, last, fence=1, reaper=reaper).join(60) == KILLED
 
 
 # ---------------------------------------------------------------- the zombie contest
@@ -132,28 +117,23 @@ def contest(compete: Callable[..., None], folder: Path, *, fenced: bool) -> None
     chance = random.Random(7)
     names = iter(range(10_000))
 
-    def start() -> BaseProcess:
-        child = processes().Process(target=compete, args=(folder, str(next(names))), kwargs={"fenced": fenced})
-        child.start()
-        return child
+    def start() -> Child:
+        return children().start(compete, folder, str(next(names)), fenced=fenced)
 
-    children = [start() for _ in range(3)]
+    competitors = [start() for _ in range(3)]
     until = time.monotonic() + CONTEST_S
-    while time.monotonic() < until and any(child.is_alive() for child in children):
+    while time.monotonic() < until and any(child.is_alive for child in competitors):
         time.sleep(chance.uniform(0.05, 0.4))
         place = chance.randrange(3)
-        struck = children[place]
-        if not struck.is_alive() or struck.pid is None:
+        struck = competitors[place]
+        if not struck.is_alive:
             continue
         if chance.random() < 0.7:
             struck.kill()
-            struck.join()
-            children[place] = start()
+            competitors[place] = start()
         else:
-            with suppress(ProcessLookupError):  # it is done
-                os.kill(struck.pid, signal.SIGSTOP)
-                time.sleep(chance.uniform(0.05, 0.3))
-                os.kill(struck.pid, signal.SIGCONT)
-    for child in children:
+            struck.freeze()
+            time.sleep(chance.uniform(0.05, 0.3))
+            struck.wake()
+    for child in competitors:
         child.kill()
-        child.join()

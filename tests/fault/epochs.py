@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import os
-import signal
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from crashes import processes
+from crashes import children
 
 from penstock.clock import SystemClock
 from penstock.document.assembly import Settings
 from penstock.errors import PenstockError
 from penstock.events import Events
+from penstock.faults.children import KILLED
 from penstock.faults.points import Faults
 from penstock.ledger.api import RunStatus
 from penstock.service.request import Request
@@ -118,10 +118,8 @@ def die(
     """A run that fails at that point; one that loses an answer there finds out what came of it, and comes to its end."""
     faults = Faults({(point, time): act})
     if act == "kill":
-        child = processes().Process(target=_child, args=(system, file, faults, full_refresh))
-        child.start()
-        child.join(120)
-        assert child.exitcode == -signal.SIGKILL, f"{point}@{time}: exit code {child.exitcode}"
+        code = children().start(once, system, file, faults, full_refresh=full_refresh).join(120)
+        assert code == KILLED, f"{point}@{time}: exit code {code}"
         return
     try:
         result = once(system, file, faults, full_refresh=full_refresh)
@@ -130,8 +128,3 @@ def die(
         return
     expected = RunStatus.DONE if act == "lost" else RunStatus.FAILED
     assert result.status is expected, f"{act} at {point}@{time}: {result.status}"
-
-
-def _child(system: System, file: Path, faults: Faults, full_refresh: bool) -> None:  # noqa: FBT001 -- by place
-    once(system, file, faults, full_refresh=full_refresh)
-    os._exit(0)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import time
 from collections import Counter
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pytest
-from crashes import Crash, Death, Reaper, contest, die, processes, rows_of, run_epochs
+from crashes import Crash, Death, Reaper, children, contest, die, rows_of, run_epochs
 
 from penstock.clock import SystemClock
 from penstock.connectors.api import Context, WriteMode
@@ -21,6 +20,7 @@ from penstock.connectors.delta.places import FolderPlace
 from penstock.connectors.delta.sink import CRASH_POINTS, DeltaSink
 from penstock.connectors.delta.table import newest
 from penstock.errors import PenstockError
+from penstock.faults.children import KILLED
 from penstock.testing import native
 from penstock.testing.sinks import deliver, epoch
 from penstock.testing.sinks.deliveries import SINK_ID
@@ -128,10 +128,7 @@ def test_a_crash_between_a_new_column_and_the_data_is_made_good(tmp_path: Path, 
     reaper = Reaper("delta.evolved", death)
     make = Make(tmp_path, "append")
     if death == "kill":
-        child = processes().Process(target=_evolve, args=(make, reaper))
-        child.start()
-        child.join(60)
-        assert child.exitcode == -signal.SIGKILL
+        assert children().start(_evolve, make, reaper).join(60) == KILLED
     else:
         with pytest.raises(Crash):
             _evolve(make, reaper)

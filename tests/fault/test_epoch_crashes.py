@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 from begun import begun, go
@@ -20,12 +20,14 @@ from penstock.ledger.api import RunStatus
 from penstock.ledger.sqlite import SqliteLedger
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from systems import Reader
 
     from penstock.testing.servers import PostgresServer
+
+
+Act = Literal["kill", "lost", "raise"]
 
 
 def test_a_plain_run_gives_what_the_oracle_says(system: System, read: Reader, tmp_path: Path) -> None:
@@ -34,61 +36,85 @@ def test_a_plain_run_gives_what_the_oracle_says(system: System, read: Reader, tm
     check(tmp_path / "plain", read, epochs=1)
 
 
-# A killed run leaves all that a failed one leaves, and more: the second is walked for one system, for all in the long form.
-CRASHES = [
-    ("kill", "files"),
-    ("kill", "sqlite"),
-    ("kill", "duckdb"),
-    ("kill", "delta"),
-    ("kill", "iceberg"),
-    pytest.param("kill", "postgres", marks=pytest.mark.server),
-    pytest.param("kill", "mariadb", marks=pytest.mark.server),
-    pytest.param("kill", "s3", marks=pytest.mark.server),
-    ("raise", "files"),
-    pytest.param("raise", "sqlite", marks=pytest.mark.long),
-    pytest.param("raise", "duckdb", marks=pytest.mark.long),
-    pytest.param("raise", "delta", marks=pytest.mark.long),
-    pytest.param("raise", "iceberg", marks=pytest.mark.long),
-    pytest.param("raise", "postgres", marks=[pytest.mark.long, pytest.mark.server]),
-    pytest.param("raise", "mariadb", marks=[pytest.mark.long, pytest.mark.server]),
-    pytest.param("raise", "s3", marks=[pytest.mark.long, pytest.mark.server]),
+# A killed run leaves all that a failed one leaves, and more: failures are walked for one system, for all in the long form.
+SYSTEMS = ("files", "sqlite", "duckdb", "delta", "iceberg", "postgres", "mariadb", "s3")
+WALKED = [
+    pytest.param(system, act, marks=[pytest.mark.server] if system in {"postgres", "mariadb", "s3"} else [])
+    for system in SYSTEMS
+    for act in ("kill", "lost", *(["raise"] if system == "files" else []))
 ]
+HALVES = pytest.mark.parametrize("half", range(2))  # of the points, so that several workers share a walk
 
 
-QUARTERS = pytest.mark.parametrize("quarter", range(4))  # of the points, so that several workers share a walk
-
-
-@QUARTERS
-@pytest.mark.parametrize(("act", "system"), CRASHES, indirect=["system"])
-def test_the_run_after_a_crash_leaves_what_an_uninterrupted_one_does(
-    act: Any, quarter: int, system: System, read: Reader, tmp_path: Path
+@HALVES
+@pytest.mark.parametrize(("system", "act"), WALKED, indirect=["system"])
+def test_the_run_after_a_fault_leaves_what_an_uninterrupted_one_does(
+    act: Act, half: int, system: System, read: Reader, tmp_path: Path
 ) -> None:
-    for folder, point, time in _walked(system, tmp_path, quarter):
+    """In pairs: every point meets every act, over some system; the long form has every point with every act over each."""
+    passed = _passed(system, tmp_path)
+    picked = [item for item in passed if act in picked_acts(system, passed, *item)]
+    _walk(picked[half::2], act, system, read, tmp_path)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("act", ["kill", "lost", "raise"])
+def test_the_run_after_any_fault_at_any_point_leaves_what_an_uninterrupted_one_does(
+    act: Act, system: System, read: Reader, tmp_path: Path
+) -> None:
+    _walk(_passed(system, tmp_path), act, system, read, tmp_path)
+
+
+# Between them a sink has done something that the ledger does not know of.
+AT_SINKS = frozenset({"run.staged", "run.accounted", "run.before_commit", "run.committed", "run.before_seal"})
+
+
+def picked_acts(system: System, passed: list[tuple[str, int]], point: str, time: int) -> set[Act]:
+    """What a short walk does at the time that a point is passed. A sink's own points are passed by each of the three sinks: acts
+    take turns. Those of the run meet one act per system where sinks are about to commit, elsewhere one in every second
+    system, so that each meets every act in some.
+    """
+    place, turn = passed.index((point, time)), SYSTEMS.index(system.name)
+    if point in system.points:
+        times = sum(1 for name, _ in passed if name == point)
+        own = sorted(system.points).index(point) + time
+        acts: set[Act] = {"kill", "lost"} if times == 1 else {"kill" if own % 2 else "lost"}
+    elif point in AT_SINKS:
+        acts = {"kill" if (place + turn) % 2 else "lost"}
+    else:
+        acts = {0: {"kill"}, 2: {"lost"}}.get((place + turn) % 4, set())  # type: ignore[assignment]  # literals
+    return acts if "kill" in acts else {*acts, "raise"}
+
+
+def test_in_pairs_every_point_meets_every_act() -> None:
+    """A sink's own points over that sink, the run's over some."""
+    met: set[tuple[str, str]] = set()
+    for name in SYSTEMS:
+        system = System(name, "", "", "", frozenset({f"{name}.{part}" for part in ("staged", "marked", "committed")}))
+        passed = [(point, time) for point in RUN_POINTS for time in ((1, 2, 3) if point in AT_SINKS else (1,))]
+        passed += [(point, time) for point in sorted(system.points) for time in (1, 2, 3)]
+        met |= {(point, act) for point, time in passed for act in picked_acts(system, passed, point, time)}
+        assert {(point, act) for point in system.points for act in ("kill", "lost")} <= met
+    assert {(point, act) for point in RUN_POINTS for act in ("kill", "lost")} <= met
+
+
+def _passed(system: System, folder: Path) -> list[tuple[str, int]]:
+    passed = points(system, system.project(folder / "walk"))
+    assert {point for point, _ in passed} == {*RUN_POINTS, *system.points}
+    return passed
+
+
+def _walk(items: list[tuple[str, int]], act: Act, system: System, read: Reader, tmp_path: Path) -> None:
+    """Of a run with a fault that passes the rest is done whether the deed was or not: the run settles it by the markers."""
+    for number, (point, time) in enumerate(items):
+        folder = tmp_path / str(number)
         file = system.project(folder)
         die(system, file, point, time, act)
-        before = sealed(folder)
-        completed(system, file)
-        _holds(folder, read, before + 1, f"{act} at {point}@{time}")
-
-
-@QUARTERS
-def test_a_run_with_a_fault_that_passes_leaves_what_an_uninterrupted_one_does(
-    quarter: int, system: System, read: Reader, tmp_path: Path
-) -> None:
-    """Whether the deed was done or not: the run settles it by the markers and does what is left."""
-    for folder, point, time in _walked(system, tmp_path, quarter):
-        file = system.project(folder)
-        die(system, file, point, time, "lost")
-        _holds(folder, read, 1, f"lost at {point}@{time}")
-
-
-def _walked(system: System, folder: Path, quarter: int) -> Iterator[tuple[Path, str, int]]:
-    """Every fourth point that a run passes, each with a folder of its own."""
-    walked = points(system, system.project(folder / "walk"))
-    assert {point for point, _ in walked} == {*RUN_POINTS, *system.points}
-    for number, (point, time) in enumerate(walked):
-        if number % 4 == quarter:
-            yield folder / str(number), point, time
+        loads = 1
+        if act != "lost":
+            loads = sealed(folder) + 1
+            completed(system, file)
+        _holds(folder, read, loads, f"{act} at {point}@{time}")
 
 
 def _holds(folder: Path, read: Reader, epochs: int, what: str) -> None:

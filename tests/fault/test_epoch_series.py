@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import sqlite3
 import tempfile
@@ -112,6 +113,7 @@ def test_where_a_reject_stands_does_not_depend_on_the_pieces(tmp_path: Path) -> 
     assert places[0] == places[1]
 
 
+@functools.cache
 def crash_points() -> list[tuple[str, int]]:
     """The run's own, in the second epoch and in the last one."""
     with tempfile.TemporaryDirectory() as folder:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import signal
 import time
 from collections import Counter
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import pyarrow.parquet as pq
 import pytest
-from crashes import Reaper, processes, rows_of, run_epochs
+from crashes import Reaper, children, rows_of, run_epochs
 
 from object_stores import content_of, keys_in, left_in, store_of
 from penstock.clock import SystemClock
@@ -30,11 +29,11 @@ from penstock.testing.sinks.deliveries import SINK_ID
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
-    from multiprocessing.process import BaseProcess
     from pathlib import Path
 
     from penstock.connectors.api import Epoch, SinkId
     from penstock.connectors.files.sink import FileSink
+    from penstock.faults.children import Child
     from penstock.testing.servers import ObjectServer
 
 ROWS = rows_of(1).num_rows
@@ -131,40 +130,33 @@ class Arena:
         self.make = make
         self.chance = random.Random(seed)
         self.fence = 0
-        self.runners: list[BaseProcess] = []
-        self.frozen: dict[int, float] = {}
+        self.runners: list[Child] = []
+        self.frozen: dict[Child, float] = {}
 
     def fill(self, count: int) -> None:
-        self.runners = [runner for runner in self.runners if runner.is_alive()]
+        self.runners = [runner for runner in self.runners if runner.is_alive]
         while len(self.runners) < count:
             self.fence += 1
-            runner = processes().Process(target=write_on, args=(self.make, self.fence))
-            runner.start()
-            self.runners.append(runner)
+            self.runners.append(children().start(write_on, self.make, self.fence))
 
     def strike(self) -> None:
         runner = self.chance.choice(self.runners)
-        if runner.pid is None or not runner.is_alive():
-            return
         if self.chance.random() < 0.7:
-            os.kill(runner.pid, signal.SIGKILL)
-            runner.join(10)
+            runner.kill()
         else:
-            os.kill(runner.pid, signal.SIGSTOP)
-            self.frozen[runner.pid] = time.monotonic() + self.chance.uniform(0.05, 0.3)
+            runner.freeze()
+            self.frozen[runner] = time.monotonic() + self.chance.uniform(0.05, 0.3)
 
     def wake(self, *, everyone: bool = False) -> None:
-        for pid, until in list(self.frozen.items()):
+        for runner, until in list(self.frozen.items()):
             if everyone or time.monotonic() >= until:
-                del self.frozen[pid]
-                if any(runner.pid == pid and runner.is_alive() for runner in self.runners):
-                    os.kill(pid, signal.SIGCONT)
+                del self.frozen[runner]
+                runner.wake()
 
     def end(self) -> None:
         self.wake(everyone=True)
         for runner in self.runners:
             runner.kill()
-            runner.join(10)
 
 
 def contest(make: Make, *, runners: int, seconds: float, seed: int) -> int:

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-import os
-import signal
 import socket
-import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from crashes import processes
-from epochs import _child, completed, die, once, points
+from crashes import children
+from epochs import completed, die, once, points
 from systems import FILES, check, read_files
 
 from penstock.faults.points import RUN_POINTS, Faults
 from penstock.ledger.api import RunStatus
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from epochs import System
 
     from penstock.testing.servers import PostgresServer
@@ -86,30 +84,22 @@ def test_a_dead_runs_pipeline_is_refused_with_its_name_until_the_lease_has_expir
 
 def test_a_paused_run_whose_lease_expired_writes_nothing_when_it_wakes_up(lab: Lab, tmp_path: Path) -> None:
     file = lab.system.project(tmp_path / "p")
-    child = processes().Process(target=_child, args=(lab.system, file, Faults({("run.accounted", 1): "pause"}), False))
-    child.start()
+    child = children().start(once, lab.system, file, Faults({("run.accounted", 1): "pause"}))
     try:
-        assert child.pid is not None
-        _await_stopped(child.pid)
+        assert child.frozen_within(60)
         refused = once(lab.system, file, Faults())
         assert [problem.code for problem in refused.problems] == ["LED-110"]
         assert f"/{child.pid}/" in refused.problems[0].message
         lab.expire(tmp_path / "p")
         completed(lab.system, file)
-        os.kill(child.pid, signal.SIGCONT)
+        child.wake()
         child.join(120)
     finally:
         child.kill()
-        child.join()
     check(tmp_path / "p", read_files, epochs=1)
     paused, _, last = lab.sql("select status from ledger_p.runs order by started_at").splitlines()
     assert (paused, last) == ("failed", "done")
     assert lab.sealed(tmp_path / "p") == 1
-
-
-def _await_stopped(pid: int) -> None:
-    while Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(") ")[2][0] != "T":
-        time.sleep(0.01)
 
 
 @dataclasses.dataclass(slots=True)

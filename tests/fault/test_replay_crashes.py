@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import os
-import signal
 import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING, Literal
 
 import pytest
-from crashes import processes
+from crashes import children
 from epochs import Hasty, once
 from systems import SQLITE
 
 from penstock.document.assembly import Settings
 from penstock.errors import PenstockError
 from penstock.events import Events
+from penstock.faults.children import KILLED
 from penstock.faults.points import RUN_POINTS, Faults
 from penstock.ledger.api import RunStatus
 from penstock.ledger.sqlite import SqliteLedger
@@ -101,7 +101,7 @@ def test_the_run_after_a_replay_that_died_finishes_it(point: str, time: int, tmp
     holds(file, LATER, f"{point}@{time}, sent once more")
 
 
-KILLED = [
+AT_DEATH = [
     ("run.planned", 1),
     ("run.staged", 1),
     *(("run.committed", time) for time in (1, 2, 3)),
@@ -110,7 +110,7 @@ KILLED = [
 ]
 
 
-@pytest.mark.parametrize(("point", "time"), KILLED)
+@pytest.mark.parametrize(("point", "time"), AT_DEATH)
 def test_the_replay_after_one_that_was_killed_finishes_it(point: str, time: int, tmp_path: Path) -> None:
     file = ran(tmp_path / "p")
     died(file, point, time, "kill")
@@ -169,17 +169,10 @@ def test_a_replay_waits_for_the_end_of_a_series(tmp_path: Path) -> None:
 def died(file: Path, point: str, time: int, act: Literal["raise", "kill"]) -> None:
     faults = Faults({(point, time): act})
     if act == "kill":
-        child = processes().Process(target=_child, args=(file, faults))
-        child.start()
-        child.join(120)
-        assert child.exitcode == -signal.SIGKILL, f"{point}@{time}: exit code {child.exitcode}"
+        code = children().start(sent, file, faults).join(120)
+        assert code == KILLED, f"{point}@{time}: exit code {code}"
         return
     try:
         assert sent(file, faults).run.status is RunStatus.FAILED
     except PenstockError as error:
         assert error.code.startswith("FLT-")  # noqa: PT017 -- it may as well be told in the result
-
-
-def _child(file: Path, faults: Faults) -> None:
-    sent(file, faults)
-    os._exit(0)

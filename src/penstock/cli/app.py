@@ -17,6 +17,7 @@ from penstock.cli import (
     remembering,
     running,
     testing,
+    torturing,
 )
 from penstock.cli.arguments import arranged, refused, wants_json
 from penstock.cli.options import Globals, LogFormat, LogLevel, Told
@@ -37,7 +38,18 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _part in (project, inspecting, profiling, testing, running, remembering, reconciling, rejecting, catalogue):
+for _part in (
+    project,
+    inspecting,
+    profiling,
+    testing,
+    torturing,
+    running,
+    remembering,
+    reconciling,
+    rejecting,
+    catalogue,
+):
     _part.register(app)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, runtime_checkable
 
 from penstock.registry import Capability
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from penstock.connectors.params import SourceParams
     from penstock.registry import Descriptor
 
+PLACE: Final = "{table}"  # in a sink's path or table: where the name of each of the tables belongs
 OnTableError = Literal["continue", "stop"]
 
 

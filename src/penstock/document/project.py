@@ -52,11 +52,12 @@ class Project:
     run_environment: Layer | None = None
     ledger: Merged | None = None
     file: Path | None = None
+    state_elsewhere: Path | None = None  # of a run that is only a trial
 
     @property
     def state(self) -> Path:
         """The folder of ledger, rejects and spool."""
-        return self.root / STATE
+        return self.state_elsewhere or self.root / STATE
 
     def pipelines(self) -> tuple[Path, ...]:
         """The project's pipeline files, sorted; they need not be valid."""

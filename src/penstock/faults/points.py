@@ -48,13 +48,14 @@ class Faults:
 
     def reached(self, point: str) -> None:
         self.seen[point] += 1
-        act = self.acts.get((point, self.seen[point]))
-        if act is not None:
-            _act(act, point)
+        asked = self.acts.get((point, self.seen[point]))
+        if asked is not None:
+            act(asked, point)
 
 
-def _act(act: Act, point: str) -> None:
-    match act:
+def act(asked: Act, point: str) -> None:
+    """Here and now, in this process."""
+    match asked:
         case "kill":
             os.kill(os.getpid(), signal.SIGKILL)
         case "pause":
@@ -69,16 +70,16 @@ def parse_faults(text: str) -> Faults:
     """Raises ConfigError FLT-110 for anything that is not ``point[@n]=act``."""
     acts: dict[tuple[str, int], Act] = {}
     for part in filter(None, (item.strip() for item in text.split(","))):
-        name, _, act = part.partition("=")
+        name, _, asked = part.partition("=")
         point, _, time = name.partition("@")
         known = get_args(Act)
-        if not point or act not in known or not (time or "1").isdigit():
-            near = nearest(act, known)
+        if not point or asked not in known or not (time or "1").isdigit():
+            near = nearest(asked, known)
             raise ConfigError(
                 "FLT-110",
                 f'"{part}" is no crash point and what it does',
                 detail=f"the form is point=act or point@n=act, acts are {', '.join(known)}.",
-                hint=f'did you mean "{near}"?' if near and act not in known else None,
+                hint=f'did you mean "{near}"?' if near and asked not in known else None,
             )
-        acts[point, int(time or 1)] = act  # type: ignore[assignment]  # checked against the literal's members above
+        acts[point, int(time or 1)] = asked  # type: ignore[assignment]  # checked against the literal's members above
     return Faults(acts)

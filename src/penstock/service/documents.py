@@ -75,15 +75,18 @@ def faults_of(settings: Settings) -> Faults:
     return parse_faults(settings.variables.get(VARIABLE, ""))
 
 
-def run_document(request: Request, *, events: Events, faults: Faults, stop: Stop | None = None) -> DocumentResult:
-    """Runs every part, until ``stop`` is asked for. One that cannot begin is a result that failed; where there are tables, whether the next ones
-    begin then is ``on_table_error``'s to say. Raises nothing but our own bugs.
+def run_document(
+    request: Request, *, events: Events, faults: Faults, stop: Stop | None = None, loaded: Loaded | None = None
+) -> DocumentResult:
+    """Runs every part of the document, which is read unless it is handed in, until ``stop`` is asked for. One that cannot
+    begin is a result that failed; where there are tables, whether the next ones begin then is ``on_table_error``'s to say.
+    Raises nothing but our own bugs.
 
     From the moment when its document has been read a run is remembered, whatever ends it.
     """
     call = _Call.of(request)
     try:
-        loaded = load(request.file, request.settings)
+        loaded = loaded or load(request.file, request.settings)
     except (ConfigError, KeyboardInterrupt) as error:
         return DocumentResult(None, (call.ended(None, error),))
     done: list[RunResult] = []

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from penstock.compile.reads import only, reads, upstream
 from penstock.connectors.api import Context, WriteMode
-from penstock.connectors.families import TableFamily, is_family
+from penstock.connectors.families import PLACE, TableFamily, is_family
 from penstock.document.assembly import load
 from penstock.errors import ConfigError, InternalError, PenstockError, Problem
 from penstock.fields import reveal
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from penstock.document.models import Pipeline, SinkUse, SourceUse
     from penstock.service.request import Request
 
-PLACE: Final = "{table}"
 _IN_SCHEMA: Final = f".{PLACE}"  # in a table's name: the schema stands before it
 _NAMED: Final = ("path", "table")  # the parameters in which it is replaced
 Answer = TypeVar("Answer")

@@ -15,6 +15,7 @@ from penstock.connectors.files.listing import found_at
 from penstock.connectors.files.sink import FileKind, ReadableFileSink
 from penstock.connectors.files.sink_params import CAPABILITIES, MODES, NOTES, FileSinkParams
 from penstock.connectors.files.staged import STAGED_FORM
+from penstock.connectors.objects.scratch import SCRATCH
 from penstock.registry import Capability, Descriptor
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ SINK: Final = Descriptor(
     make=make,
     example="type: avro\nfrom: prices\npath: out/prices\nmode: append\ncodec: zstandard\n",
     capabilities=CAPABILITIES - {Capability.NATIVE},
+    scratch=SCRATCH,
     modes=MODES,
     extra="avro",
     notes=(

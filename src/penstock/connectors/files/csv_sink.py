@@ -19,6 +19,7 @@ from penstock.connectors.files.sink_params import (
     compression_of,
     with_compression,
 )
+from penstock.connectors.objects.scratch import SCRATCH
 from penstock.registry import Descriptor
 
 if TYPE_CHECKING:
@@ -77,6 +78,7 @@ SINK: Final = Descriptor(
     make=make,
     example="type: csv\nfrom: prices\npath: out/prices.csv\nmode: overwrite\n",
     capabilities=CAPABILITIES,
+    scratch=SCRATCH,
     modes=MODES,
     notes=(
         *NOTES,

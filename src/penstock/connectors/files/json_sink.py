@@ -18,6 +18,7 @@ from penstock.connectors.files.sink_params import (
     compression_of,
     with_compression,
 )
+from penstock.connectors.objects.scratch import SCRATCH
 from penstock.registry import Descriptor
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ SINK: Final = Descriptor(
     make=make,
     example="type: json\nfrom: prices\npath: out/prices\nmode: append\n",
     capabilities=CAPABILITIES,
+    scratch=SCRATCH,
     modes=MODES,
     notes=(
         *NOTES,

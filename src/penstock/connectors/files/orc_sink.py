@@ -16,6 +16,7 @@ from penstock.connectors.files.orc_reading import batches_of, schemas_of
 from penstock.connectors.files.sink import FileKind, ReadableFileSink
 from penstock.connectors.files.sink_params import CAPABILITIES, MODES, NOTES, FileSinkParams
 from penstock.connectors.files.staged import STAGED_FORM
+from penstock.connectors.objects.scratch import SCRATCH
 from penstock.registry import Capability, Descriptor
 from penstock.types import UUID, Schema
 
@@ -80,6 +81,7 @@ SINK: Final = Descriptor(
     make=make,
     example="type: orc\nfrom: prices\npath: out/prices\nmode: append\ncompression: zlib\n",
     capabilities=CAPABILITIES - {Capability.NATIVE},
+    scratch=SCRATCH,
     modes=MODES,
     notes=(
         *NOTES,

@@ -10,6 +10,7 @@ from penstock.connectors.api import ParquetFormat
 from penstock.connectors.files.held import parquet_objection
 from penstock.connectors.files.sink import FileKind, ReadableFileSink
 from penstock.connectors.files.sink_params import CAPABILITIES, MODES, NOTES, FileSinkParams, is_one_file
+from penstock.connectors.objects.scratch import SCRATCH
 from penstock.fields import ByteSize  # noqa: TC001 -- pydantic evaluates the annotations here
 from penstock.registry import Descriptor
 
@@ -84,6 +85,7 @@ SINK: Final = Descriptor(
     make=make,
     example="type: parquet\nfrom: prices\npath: out/prices\nmode: overwrite_partitions\npartition_by: [region]\n",
     capabilities=CAPABILITIES,
+    scratch=SCRATCH,
     modes=MODES,
     notes=(
         *NOTES,

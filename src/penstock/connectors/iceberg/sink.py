@@ -12,6 +12,7 @@ from penstock.connectors.iceberg.catalog import Catalog
 from penstock.connectors.iceberg.layout import incarnations_in, mark_of
 from penstock.connectors.iceberg.params import IcebergSinkParams
 from penstock.connectors.iceberg.schema import field_ids, stored_schema, to_iceberg
+from penstock.connectors.iceberg.scratch import SCRATCH
 from penstock.connectors.iceberg.source import IcebergSource
 from penstock.connectors.iceberg.staging import gone
 from penstock.connectors.iceberg.table import newest
@@ -352,6 +353,7 @@ SINK: Final = Descriptor(
         "type: iceberg\nfrom: prices\nconnection: {path: lake/catalog.db, warehouse: lake}\ntable: oil.prices\n"
         "mode: merge\nkeys: [crude, price_date]\npartition_by: [crude, {month: price_date}]\n"
     ),
+    scratch=SCRATCH,
     capabilities=frozenset(
         {Capability.NATIVE, Capability.LOCAL, Capability.ATOMIC_COMMIT, Capability.READ_BACK, Capability.PARALLEL}
     ),

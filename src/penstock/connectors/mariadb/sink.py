@@ -15,6 +15,7 @@ from penstock.connectors.mariadb.merge import VERDICT_COLUMN, Loading
 from penstock.connectors.mariadb.names import OWN_PREFIX, TableName, parse_name
 from penstock.connectors.mariadb.params import MariadbSinkParams
 from penstock.connectors.mariadb.pool import Connections, begin
+from penstock.connectors.mariadb.scratch import SCRATCH
 from penstock.connectors.mariadb.source import MariadbTable
 from penstock.connectors.mariadb.sql import joined, sql
 from penstock.connectors.mariadb.staging import Stage, StageWriter, drop, end_writer, leftovers
@@ -291,6 +292,7 @@ SINK: Final = Descriptor(
         "type: mariadb\nfrom: prices\nconnection: mariadb://writer@localhost:3306/shop\ntable: prices\n"
         "mode: merge\nkeys: [crude, day]\n"
     ),
+    scratch=SCRATCH,
     capabilities=frozenset({Capability.ATOMIC_COMMIT, Capability.READ_BACK, Capability.PARALLEL}),
     modes=("append", "overwrite", "merge"),
     extra="mariadb",

@@ -16,6 +16,7 @@ from penstock.connectors.postgres.names import OWN_PREFIX, TableName, parse_name
 from penstock.connectors.postgres.params import PostgresSinkParams
 from penstock.connectors.postgres.pool import Connections
 from penstock.connectors.postgres.rebuilding import check_free, lasting, primary_key, rebuild, without_lasting
+from penstock.connectors.postgres.scratch import SCRATCH
 from penstock.connectors.postgres.staging import BEGIN, Stage, StageWriter, drop, end_open, leftovers
 from penstock.connectors.postgres.table import PostgresTable
 from penstock.connectors.server_tables import check_brought, compared
@@ -352,6 +353,7 @@ SINK: Final = Descriptor(
         "type: postgres\nfrom: prices\nconnection: postgresql://writer@localhost:5432/shop\ntable: sales.prices\n"
         "mode: merge\nkeys: [crude, day]\n"
     ),
+    scratch=SCRATCH,
     capabilities=frozenset({Capability.ATOMIC_COMMIT, Capability.READ_BACK, Capability.PARALLEL}),
     modes=("append", "overwrite", "merge"),
     extra="postgres",

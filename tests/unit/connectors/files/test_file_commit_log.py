@@ -16,6 +16,7 @@ from penstock.testing.sinks.deliveries import OTHER_INCARNATION, SINK_ID, stage
 from penstock.types.arrow import from_arrow
 
 if TYPE_CHECKING:
+    from penstock.connectors.files.commit.records import Manifest
     from penstock.types import Schema
 
 
@@ -164,6 +165,28 @@ def test_an_attempt_that_lost_its_files_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FatalError) as caught:
         sink.commit(epoch(1), [staged])
     assert caught.value.code == "SNK-120"
+
+
+def test_an_attempt_that_somebody_throws_away_while_it_is_committed_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A runner that starts removes what others have staged: also between the last look at it and its manifest."""
+    sink = file_sink(tmp_path)
+    staged = stage(sink, epoch(1), rows((1, "a")))
+    ready = sink._target.ready
+
+    def late(attempt: Path, manifest: Manifest) -> None:
+        file_sink(tmp_path).marker(SINK_ID)
+        ready(attempt, manifest)
+
+    monkeypatch.setattr(sink._target, "ready", late)
+    with pytest.raises(FatalError) as caught:
+        sink.commit(epoch(1), [staged])
+    assert caught.value.code == "SNK-120"
+    assert file_sink(tmp_path).marker(SINK_ID) is None
+    assert not list((tmp_path / "out" / "_penstock" / "staging").glob("*/*"))
+    deliver(file_sink(tmp_path), epoch(1), rows((1, "a")))
+    assert ids(tmp_path) == {1: 1}
 
 
 def _schema() -> Schema:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -108,6 +109,10 @@ class Folder(Target):
         self.log.write_manifest(attempt, manifest)
 
     def append(self, attempt: Path, manifest: Manifest) -> bool:
+        """Looks once more: whoever threw the attempt away before its manifest was written left a folder without its files."""
+        if self.lacking(attempt, [item.staged for item in manifest.added]):
+            self.log.discard(attempt)
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(attempt))
         return self.log.append(attempt, manifest.version)
 
     def snapshot(self, state: State) -> bool:
