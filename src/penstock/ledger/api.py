@@ -125,7 +125,8 @@ class RejectOutcome:
 class RuleResult:
     """What a rule found of the rows that came into its node in one epoch. ``rule`` is its name there, ``kind`` that of the
     catalogue. ``violating`` are rows, None of a rule about all rows; of such a one ``measured`` has figures by the metric
-    (None: there was nothing to measure), and ``broken`` what is to be said where the rows violate it.
+    (None: there was nothing to measure), ``broken`` what is to be said where the rows violate it, and ``note`` what is to be
+    said in any case.
     """
 
     rule: str
@@ -136,6 +137,7 @@ class RuleResult:
     violating: int | None = None
     measured: Mapping[str, float | None] = field(default_factory=dict)
     broken: str | None = None
+    note: str | None = None
 
     def after(self, earlier: RuleResult) -> RuleResult:
         """The same rule over both epochs."""

@@ -33,8 +33,8 @@ __all__ = ["Alike", "Dataset", "Quality", "RuleScore", "quality"]
 @dataclass(frozen=True, slots=True)
 class RuleScore:
     """One rule in one run. ``violating`` of ``rows``, both of all its epochs; None: a rule about all rows, of which
-    ``measured`` and ``said`` are those of the last epoch that violated it, else of the last. ``history`` has its scores in
-    earlier runs and this one, oldest first.
+    ``measured``, ``said`` and ``note`` (what is to be said in any case) are those of the last epoch that violated it, else of
+    the last. ``history`` has its scores in earlier runs and this one, oldest first.
     """
 
     rule: str
@@ -47,6 +47,7 @@ class RuleScore:
     measured: Mapping[str, float | None]
     said: str | None
     score: float
+    note: str | None = None
     history: tuple[float, ...] = ()
 
 
@@ -231,6 +232,7 @@ def _scored(results: Sequence[tuple[int, RuleResult]]) -> RuleScore:
         told.measured,
         told.broken,
         score,
+        told.note,
     )
 
 

@@ -74,10 +74,11 @@ def curve(history: tuple[float, ...]) -> str:
 
 
 def found(rule: RuleScore) -> str:
-    """What is said of it, else its figures."""
+    """What is said of it, else its figures and what they are to be."""
     if rule.said is not None:
         return rule.said
-    return ", ".join(
+    figures = ", ".join(
         f"{name} {'-' if value is None else f'{value:,.6g}' if isinstance(value, float) else f'{value:,}'}"
         for name, value in rule.measured.items()
     )
+    return "; ".join(filter(None, (figures, rule.note)))
