@@ -92,8 +92,12 @@ def quality(
         from penstock.cli.render.quality import page
 
         show(*page(found))
-    else:
-        from penstock.cli.render import quality_pages
+    elif format == "markdown":
+        from penstock.cli.render.quality_markdown import markdown
 
-        write(quality_pages.markdown(found) if format == "markdown" else quality_pages.html(found))
+        write(markdown(found))
+    else:
+        from penstock.cli.render.quality_html import html
+
+        write(html(found))
     return 0

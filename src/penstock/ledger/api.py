@@ -126,7 +126,7 @@ class RuleResult:
     """What a rule found of the rows that came into its node in one epoch. ``rule`` is its name there, ``kind`` that of the
     catalogue. ``violating`` are rows, None of a rule about all rows; of such a one ``measured`` has figures by the metric
     (None: there was nothing to measure), ``broken`` what is to be said where the rows violate it, and ``note`` what is to be
-    said in any case.
+    said in any case. ``samples`` are some of the violating rows where the rule lets them pass, by column, labelled ones masked.
     """
 
     rule: str
@@ -138,11 +138,13 @@ class RuleResult:
     measured: Mapping[str, float | None] = field(default_factory=dict)
     broken: str | None = None
     note: str | None = None
+    samples: tuple[Mapping[str, Json], ...] = ()
 
     def after(self, earlier: RuleResult) -> RuleResult:
         """The same rule over both epochs."""
         rows = None if self.violating is None else self.violating + (earlier.violating or 0)
-        return replace(self, violating=rows, broken=self.broken or earlier.broken)
+        samples = self.samples or earlier.samples
+        return replace(self, violating=rows, broken=self.broken or earlier.broken, samples=samples)
 
 
 @dataclass(frozen=True, slots=True)

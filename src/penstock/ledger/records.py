@@ -183,10 +183,11 @@ def to_schema(row: Row) -> Schema:
 
 
 def to_balance(stored: Sequence[Mapping[str, Any]]) -> list[NodeBalance]:
-    return [
-        NodeBalance(**{**item, "rules": tuple(RuleResult(**found) for found in item.get("rules", ()))})
-        for item in stored
-    ]
+    return [NodeBalance(**{**item, "rules": tuple(map(_to_result, item.get("rules", ())))}) for item in stored]
+
+
+def _to_result(stored: Mapping[str, Any]) -> RuleResult:
+    return RuleResult(**{**stored, "samples": tuple(stored.get("samples", ()))})
 
 
 def to_receipts(stored: Mapping[str, Mapping[str, Any]]) -> dict[str, Receipt]:

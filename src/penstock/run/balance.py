@@ -80,6 +80,7 @@ def _result(rule: Rule, counts: NodeCounts, note: str | None) -> RuleResult:
         measured=counts.measured.get(rule.code, {}),
         broken=counts.broken.get(rule.code),
         note=note,
+        samples=tuple(counts.samples.get(rule.code, ())),
     )
 
 

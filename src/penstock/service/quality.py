@@ -20,11 +20,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
+    from penstock.connectors.api import Json
     from penstock.ledger.api import EpochRecord, Ledger, NodeBalance, RuleResult
     from penstock.service.request import Request
 
 _REMEMBERED: Final = 200  # epochs that are looked at
 _SHOWN: Final = 20  # runs of the history
+_SAMPLES: Final = 5  # rows of each rule
 _DIMENSIONS: Final = get_args(Dimension)
 
 __all__ = ["Alike", "Dataset", "Quality", "RuleScore", "quality"]
@@ -34,7 +36,8 @@ __all__ = ["Alike", "Dataset", "Quality", "RuleScore", "quality"]
 class RuleScore:
     """One rule in one run. ``violating`` of ``rows``, both of all its epochs; None: a rule about all rows, of which
     ``measured``, ``said`` and ``note`` (what is to be said in any case) are those of the last epoch that violated it, else of
-    the last. ``history`` has its scores in earlier runs and this one, oldest first.
+    the last. ``samples`` are some of the violating rows where the rule lets them pass, by column. ``history`` has its
+    scores in earlier runs and this one, oldest first.
     """
 
     rule: str
@@ -48,6 +51,7 @@ class RuleScore:
     said: str | None
     score: float
     note: str | None = None
+    samples: tuple[Mapping[str, Json], ...] = ()
     history: tuple[float, ...] = ()
 
 
@@ -233,6 +237,7 @@ def _scored(results: Sequence[tuple[int, RuleResult]]) -> RuleScore:
         told.broken,
         score,
         told.note,
+        tuple(sample for _, rule in results for sample in rule.samples)[:_SAMPLES],
     )
 
 

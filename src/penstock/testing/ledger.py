@@ -48,9 +48,9 @@ BALANCE = (
         3,
         noted={"range": 1, "range_2": 0},
         rules=(
-            RuleResult("range", "range", "validity", 1, "warn", 1),
+            RuleResult("range", "range", "validity", 1, "warn", 1, samples=({"k": 1, "ä": None, "x": ["🛢"]},)),
             RuleResult("range_2", "range", "validity", 0.5, "reject", 0),
-            RuleResult("sum", "sum_equals", "accuracy", 2, "warn", None, {"sum": 0.1, "age_s": None}, "ä"),
+            RuleResult("sum", "sum_equals", "accuracy", 2, "warn", None, {"sum": 0.1, "age_s": None}, "ä", "b"),
         ),
     ),
 )

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Final
 
 from rich.table import Table
 from rich.text import Text
+
+from penstock.cli.render.rows import cell
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from rich.console import RenderableType
 
+    from penstock.connectors.api import Json
     from penstock.service.quality import Quality, RuleScore
 
 _BARS: Final = "▁▂▃▄▅▆▇█"
@@ -35,6 +39,8 @@ def page(found: Quality) -> Iterator[RenderableType]:
         yield ""
         yield Text.assemble((dataset.name, "bold"), f"  {per_cent(dataset.score)}")
         yield _table(dataset.rules)
+        for rule in dataset.rules:
+            yield from _samples(rule)
 
 
 def _table(rules: tuple[RuleScore, ...]) -> Table:
@@ -77,8 +83,31 @@ def found(rule: RuleScore) -> str:
     """What is said of it, else its figures and what they are to be."""
     if rule.said is not None:
         return rule.said
-    figures = ", ".join(
+    return "; ".join(filter(None, (figures(rule), rule.note)))
+
+
+def figures(rule: RuleScore) -> str:
+    """What it measured."""
+    return ", ".join(
         f"{name} {'-' if value is None else f'{value:,.6g}' if isinstance(value, float) else f'{value:,}'}"
         for name, value in rule.measured.items()
     )
-    return "; ".join(filter(None, (figures, rule.note)))
+
+
+def shown(value: Json) -> str:
+    """A value of a sample: a text as it is, anything else as JSON writes it."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _samples(rule: RuleScore) -> Iterator[RenderableType]:
+    if not rule.samples:
+        return
+    yield ""
+    yield Text(f"rows that violate {rule.rule}", style="dim")
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    names = list(dict.fromkeys(name for row in rule.samples for name in row))
+    for name in names:
+        table.add_column(cell(name), overflow="fold")
+    for row in rule.samples:
+        table.add_row(*(cell(row.get(name)) for name in names))
+    yield table
