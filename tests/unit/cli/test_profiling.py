@@ -239,7 +239,7 @@ def test_a_page_of_html_needs_nothing_else_and_escapes_everything(penstock: Call
     page = Page(said.out)
     assert {"svg", "rect", "table"} <= set(page.tags) <= {
         "html", "head", "meta", "title", "style", "body", "h1", "h2", "p", "section", "div", "table", "tr", "th", "td",
-        "svg", "rect", "text",
+        "svg", "rect", "text", "ul", "li", "b", "i", "span", "small",
     }  # fmt: skip
     assert not [name for name, _ in page.attributes if name.startswith("on") or name in {"src", "href"}]
     assert "\x1b" not in said.out

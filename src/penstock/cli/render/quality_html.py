@@ -19,7 +19,7 @@ _STYLE: Final = """
 .ring { width: 7rem; height: 7rem; flex: none }
 .ring circle { fill: none; stroke-width: 7; stroke: var(--track) }
 .ring .value { stroke: currentColor; stroke-linecap: round }
-.ring text { fill: currentColor; font-size: 15px; font-weight: 650; text-anchor: middle; font-variant-numeric: tabular-nums }
+.ring text { color: inherit; fill: currentColor; font-size: 15px; font-weight: 650; text-anchor: middle; font-variant-numeric: tabular-nums }
 .scores { display: grid; grid-template-columns: repeat(auto-fit, minmax(9.5rem, 1fr)); gap: .75rem; list-style: none; margin: 1rem 0 0; padding: 0 }
 .scores li { margin: 0; padding: .75rem 1rem }
 .scores b { display: block; font-size: 1.3rem; line-height: 1.35; font-weight: 650; font-variant-numeric: tabular-nums }
