@@ -87,17 +87,17 @@ def quality(
     settings = options.settings_of(env, param, allow_path=allow_path)
     found = report_of(options.request_of(file, settings), run)
     if json:
-        print_json(found.to_json())
+        print_json(found.to_json(lambda report: report.to_json()))
     elif format == "text":
-        from penstock.cli.render.quality import page
+        from penstock.cli.render.quality import pages
 
-        show(*page(found))
+        show(*pages(found.answers))
     elif format == "markdown":
         from penstock.cli.render.quality_markdown import markdown
 
-        write(markdown(found))
+        write(markdown(found.answers))
     else:
         from penstock.cli.render.quality_html import html
 
-        write(html(found))
+        write(html(found.answers))
     return 0

@@ -293,6 +293,10 @@ class Ledger(Protocol):
         """Idempotent; a lease that somebody else holds by now stays theirs."""
         ...
 
+    def pipelines(self) -> Sequence[PipelineKey]:
+        """Those that ever took a lease, sorted."""
+        ...
+
     def new_incarnation(self, lease: Lease) -> str:
         """Forget the checkpoint: a new history whose first epoch is 1; the old one's records stay.
 

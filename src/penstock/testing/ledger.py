@@ -133,6 +133,12 @@ class LedgerConformance(ABC):
             other.close()
         assert caught.value.code == "LED-110"
 
+    def test_pipelines_are_those_that_took_a_lease(self, ledger: Ledger) -> None:
+        assert ledger.pipelines() == []
+        for key in (OTHER, KEY, KEY):
+            ledger.release(self.take(ledger, key))
+        assert ledger.pipelines() == [KEY, OTHER]
+
     def test_an_expired_lease_may_be_taken(self, ledger: Ledger) -> None:
         first = self.take(ledger)
         other = self.open()

@@ -25,7 +25,7 @@ section > * { min-width: 0 }
 .column small { font-size: .8rem }
 .column table { font-size: .85rem } .column td, .column th { padding-top: .1rem; padding-bottom: .1rem; font-size: .85rem }
 .column td { text-align: right; font-variant-numeric: tabular-nums; overflow-wrap: anywhere }
-.plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(15rem, 100%), 1fr)); gap: 1rem 2rem }
+.plots { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(15rem, 100%), 1fr)); gap: 1rem 2rem }
 .plots svg { width: 100%; height: auto } .plots p { font-size: .78rem; margin-bottom: .35rem }
 .plots text { font-size: 12px; font-variant-numeric: tabular-nums }
 rect.bar { fill: var(--accent) } rect.behind { fill: var(--accent-back) } .plots .behind + text { fill: var(--ink) }
@@ -68,10 +68,16 @@ def _column(one: ColumnProfile, rows: int) -> str:
     head = (
         f'<div><h2>{text(one.name)}</h2><p class="tags"><span class="pill plain">{text(one.type)}</span>{labels}</p>'
         f'<span class="meter"><i style="width:{known:.2f}%"></i></span>'
-        f'<small class="soft">{"no nulls" if not one.nulls else f"{one.nulls:,} nulls ({share(one.nulls, rows)})"}</small></div>'
+        f'<small class="soft">{_nulls(one, rows)}</small></div>'
     )
     plots = [_histogram(one), _bars(one.top, "most frequent"), _bars(one.patterns, "patterns")]
     return f'<section class="card column">{head}{_figures(one)}<div class="plots">{"".join(plots)}</div></section>'
+
+
+def _nulls(one: ColumnProfile, rows: int) -> str:
+    if not one.nulls:
+        return "no nulls"
+    return f"{one.nulls:,} {'null' if one.nulls == 1 else 'nulls'} ({share(one.nulls, rows)})"
 
 
 def _figures(one: ColumnProfile) -> str:

@@ -11,7 +11,7 @@ from rich.text import Text
 from penstock.cli.render.rows import cell
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from rich.console import RenderableType
 
@@ -19,6 +19,26 @@ if TYPE_CHECKING:
     from penstock.service.quality import Quality, RuleScore
 
 _BARS: Final = "▁▂▃▄▅▆▇█"
+
+
+def pages(reports: Sequence[Quality]) -> Iterator[RenderableType]:
+    """Those of a document with ``tables:`` behind a line for each."""
+    if len(reports) > 1:
+        table = Table(box=None, pad_edge=False, header_style="dim")
+        table.add_column("pipeline", overflow="fold")
+        for title in ("quality", "rules"):
+            table.add_column(title, justify="right", no_wrap=True)
+        for report in sorted(reports, key=_worst_first):
+            table.add_row(cell(report.pipeline), per_cent(report.score), f"{len(report.rules):,}")
+        yield table
+    for report in reports:
+        if len(reports) > 1:
+            yield ""
+        yield from page(report)
+
+
+def _worst_first(report: Quality) -> tuple[float, str]:
+    return (1 if report.score is None else report.score, report.pipeline)
 
 
 def page(found: Quality) -> Iterator[RenderableType]:

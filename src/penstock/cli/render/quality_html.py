@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from penstock.service.quality import Dataset, Quality, RuleScore
 
 _STYLE: Final = """
-.head { display: flex; align-items: center; justify-content: space-between; gap: 1.5rem }
+.head { margin-top: 1.5rem; display: flex; align-items: center; justify-content: space-between; gap: 1.5rem }
 .head > div { min-width: 0 }
 .ring { width: 7rem; height: 7rem; flex: none }
 .ring circle { fill: none; stroke-width: 7; stroke: var(--track) }
@@ -65,12 +65,37 @@ _TITLES: Final = (
 )
 
 
-def html(report: Quality) -> str:
-    title = f"Quality of {report.pipeline}"
+def html(reports: Sequence[Quality]) -> str:
+    """``reports`` of one pipeline, or of each table of a document with ``tables:``; those behind a line for each."""
+    if len(reports) == 1:
+        return document(f"Quality of {reports[0].pipeline}", _STYLE, _report(reports[0]))
+    name = reports[0].pipeline.partition("/")[0]
+    parts = [part for report in reports for part in _report(report)]
+    return document(f"Quality of {name}", _STYLE, [_overview(reports), *parts])
+
+
+def _report(report: Quality) -> list[str]:
     parts = [_head(report), _scores(report), _runs(report.history), *map(_dataset, report.datasets)]
     if not report.datasets:
         parts.append('<div class="card empty">No source, transform or sink of this pipeline has rules.</div>')
-    return document(title, _STYLE, parts)
+    return parts
+
+
+def _overview(reports: Sequence[Quality]) -> str:
+    """A line for each, the worst first."""
+    ordered = sorted(reports, key=lambda report: (1 if report.score is None else report.score, report.pipeline))
+    lines = "".join(
+        f'<tr><td class="rule">{text(report.pipeline)}</td><td data-title="last run">{report.at:%Y-%m-%d %H:%M}</td>'
+        f'<td class="number" data-title="rules">{len(report.rules):,}</td>'
+        f'<td class="number score {mood(report.score)}" data-title="score"><span>{per_cent(report.score)}{_meter(report.score or 0)}</span></td></tr>'
+        for report in ordered
+    )
+    head = '<th>pipeline</th><th>last run, UTC</th><th class="number">rules</th><th class="number">score</th>'
+    table = f'<table class="rules"><thead><tr>{head}</tr></thead><tbody>{lines}</tbody></table>'
+    return (
+        f'<section class="card"><div class="title"><h2>{len(reports):,} pipelines</h2></div>'
+        f'<div class="wide">{table}</div></section>'
+    )
 
 
 def _head(report: Quality) -> str:

@@ -17,7 +17,11 @@ _TITLES: Final = ("rule", "dimension", "on_fail", "weight", "rows", "violating",
 _NUMBERS: Final = frozenset({"weight", "rows", "violating", "score"})
 
 
-def markdown(report: Quality) -> str:
+def markdown(reports: Sequence[Quality]) -> str:
+    return printable("\n".join(map(_report, reports)))
+
+
+def _report(report: Quality) -> str:
     lines = [f"# Quality of {_cell(report.pipeline)}: {per_cent(report.score)}", "", _subtitle(report), ""]
     if report.dimensions:
         lines += _rows(("dimension", "score"), ((name, per_cent(score)) for name, score in report.dimensions.items()))
@@ -26,7 +30,7 @@ def markdown(report: Quality) -> str:
         lines += _rows(_TITLES, map(_cells, dataset.rules))
         for rule in dataset.rules:
             lines += _samples(rule)
-    return printable("\n".join([*lines, ""]))
+    return "\n".join([*lines, ""])
 
 
 def _samples(rule: RuleScore) -> list[str]:
