@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime, timedelta
 
-    from penstock.connectors.api import Json, Position, Receipt
+    from penstock.connectors.api import ColumnFigures, Json, Position, Receipt
     from penstock.types import Schema
 
 
@@ -150,7 +150,8 @@ class RuleResult:
 @dataclass(frozen=True, slots=True)
 class NodeBalance:
     """The account of one node in one epoch; ``kind`` is a graph.NodeKind. Columns of document.md's ``run --json``; ``noted``: of a check,
-    by the rule, rows that violate one which lets them pass; ``rules``: what each of its rules found.
+    by the rule, rows that violate one which lets them pass; ``rules``: what each of its rules found; ``columns``: of what a
+    sink gets, as far as it is known without looking at it again.
     """
 
     node: str
@@ -164,6 +165,7 @@ class NodeBalance:
     empty: int = 0
     noted: Mapping[str, int] = field(default_factory=dict)
     rules: tuple[RuleResult, ...] = ()
+    columns: Mapping[str, ColumnFigures] = field(default_factory=dict)
 
     def plus(self, later: NodeBalance) -> NodeBalance:
         """The same node over both epochs."""
@@ -179,6 +181,7 @@ class NodeBalance:
             self.empty + later.empty,
             _added(self.noted, later.noted),
             _over_both(self.rules, later.rules),
+            {name: found.plus(self.columns[name]) for name, found in later.columns.items() if name in self.columns},
         )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from penstock.connectors.api import Receipt
+from penstock.connectors.api import ColumnFigures, Receipt
 from penstock.ledger.api import (
     Account,
     EpochRecord,
@@ -183,7 +183,16 @@ def to_schema(row: Row) -> Schema:
 
 
 def to_balance(stored: Sequence[Mapping[str, Any]]) -> list[NodeBalance]:
-    return [NodeBalance(**{**item, "rules": tuple(map(_to_result, item.get("rules", ())))}) for item in stored]
+    return [
+        NodeBalance(
+            **{
+                **item,
+                "rules": tuple(map(_to_result, item.get("rules", ()))),
+                "columns": {name: ColumnFigures(**found) for name, found in item.get("columns", {}).items()},
+            }
+        )
+        for item in stored
+    ]
 
 
 def _to_result(stored: Mapping[str, Any]) -> RuleResult:

@@ -60,6 +60,7 @@ def _entry(node: Node, counts: NodeCounts) -> NodeBalance:
         empty=counts.empty,
         noted=counts.noted,
         rules=_results(node, counts) if isinstance(node, Check) else (),
+        columns=counts.columns,
     )
 
 

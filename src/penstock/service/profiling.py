@@ -21,6 +21,7 @@ from penstock.service.given import without_ends
 from penstock.service.inspecting import looking_at
 from penstock.service.masking import hidden_columns
 from penstock.service.measures import BINS, QUANTILES, Measured, correlation
+from penstock.service.recalled import REMEMBERED, Recalled, recalled, sinks_of
 from penstock.service.scratch import scratch_folder
 from penstock.types.logical import DATE
 
@@ -116,6 +117,7 @@ class Profile:
     correlated: tuple[str, ...]
     rejected: Mapping[str, int]
     advice: tuple[Advice, ...] = ()
+    runs: int = 0  # of the ledger, of which the advice was true too
 
 
 def profile(
@@ -143,6 +145,7 @@ def profile(
             for one in measured
         )
         section, use = _place(look.found.pipeline, look.called)
+        before = _before(look)
         is_part = any(read.incremental for read in look.graph.reads)
         return Profile(
             look.called,
@@ -152,10 +155,21 @@ def profile(
             tuple(_correlations(copy, paired)),
             tuple(one.field.name for one in paired),
             copy.rejected,
-            advised(list(zip(columns, look.schema, strict=True)), copy.rows, use=use, is_part=is_part)
+            advised(list(zip(columns, look.schema, strict=True)), copy.rows, use=use, is_part=is_part, before=before)
             if use is not None
             else (),
+            max((found.runs for found in before), default=0),
         )
+
+
+def _before(look: Look) -> list[Recalled]:
+    """What runs wrote of the node's rows as they are."""
+    memory = look.found.memory
+    if memory is None:
+        return []
+    history = memory.history(look.found.key, limit=REMEMBERED)
+    each = (recalled(history, sink) for sink in sinks_of(look.whole, look.called))
+    return [found for found in each if found is not None]
 
 
 def _place(pipeline: Pipeline, name: str) -> tuple[Section | None, SourceUse | Transform | SinkUse | None]:

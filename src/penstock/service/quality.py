@@ -16,6 +16,7 @@ from penstock.ledger.api import PipelineKey
 from penstock.registry import Dimension
 from penstock.service.families import PerPart
 from penstock.service.ledgers import find_ledger
+from penstock.service.recalled import REMEMBERED
 from penstock.service.remembering import no_run, run_of
 
 if TYPE_CHECKING:
@@ -23,15 +24,15 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from penstock.connectors.api import Json
+    from penstock.document.assembly import Loaded
     from penstock.ledger.api import EpochRecord, Ledger, NodeBalance, RuleResult, RunRecord
     from penstock.service.request import Request
 
-_REMEMBERED: Final = 200  # epochs that are looked at
 _SHOWN: Final = 20  # runs of the history
 _SAMPLES: Final = 5  # rows of each rule
 _DIMENSIONS: Final = get_args(Dimension)
 
-__all__ = ["Alike", "Dataset", "Quality", "RuleScore", "quality"]
+__all__ = ["Alike", "Dataset", "Quality", "RuleScore", "pipelines_of", "quality"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,13 +152,12 @@ def quality(request: Request, run_id: str | None = None) -> PerPart[Quality]:
     Raises ConfigError LED-130, LED-133, LED-134 (a run of another pipeline), and LED-135 where nothing was sealed.
     """
     loaded = load(request.file, request.settings)
-    key = PipelineKey(loaded.project.name, loaded.project.environment, loaded.pipeline.name)
+    key = _key_of(loaded)
     ledger = find_ledger(loaded.project, loaded.ledger)
     if ledger is None:
         raise no_run(run_id)
     try:
-        of_tables = any(is_family(use.descriptor, use.params) for use in loaded.pipeline.sources.values())
-        known = [other for other in ledger.pipelines() if _is_part(other, key)] if of_tables else [key]
+        of_tables, known = _has_tables(loaded), pipelines_of(ledger, loaded)
         if run_id is not None:
             run = run_of(ledger, run_id)
             if run.key not in known:
@@ -171,6 +171,20 @@ def quality(request: Request, run_id: str | None = None) -> PerPart[Quality]:
         return PerPart(found, of_tables)
     finally:
         ledger.close()
+
+
+def pipelines_of(ledger: Ledger, loaded: Loaded) -> list[PipelineKey]:
+    """The document's, or those of its tables that ever ran, and of what reads none."""
+    key = _key_of(loaded)
+    return [other for other in ledger.pipelines() if _is_part(other, key)] if _has_tables(loaded) else [key]
+
+
+def _key_of(loaded: Loaded) -> PipelineKey:
+    return PipelineKey(loaded.project.name, loaded.project.environment, loaded.pipeline.name)
+
+
+def _has_tables(loaded: Loaded) -> bool:
+    return any(is_family(use.descriptor, use.params) for use in loaded.pipeline.sources.values())
 
 
 def _is_part(other: PipelineKey, key: PipelineKey) -> bool:
@@ -197,7 +211,7 @@ def _sealed_nothing(key: PipelineKey, run_id: str | None) -> ConfigError:
 def _report(ledger: Ledger, key: PipelineKey, run: RunRecord | None = None) -> Quality:
     """``run`` None: the newest that sealed an epoch."""
     by_run: dict[str, list[tuple[EpochRecord, Sequence[NodeBalance]]]] = {}
-    for epoch, entries in ledger.history(key, limit=_REMEMBERED):
+    for epoch, entries in ledger.history(key, limit=REMEMBERED):
         by_run.setdefault(epoch.run_id, []).insert(0, (epoch, entries))
     asked = run.run_id if run is not None else next(iter(by_run), None)
     if asked is None or asked not in by_run:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from penstock.connectors.api import Receipt
+from penstock.connectors.api import ColumnFigures, Receipt
 from penstock.errors import FatalError
 from penstock.ledger.api import (
     Account,
@@ -40,6 +40,7 @@ KEY = PipelineKey("project", "default", "pipeline")
 OTHER = PipelineKey("project", "prod", "pipeline")
 BALANCE = (
     NodeBalance("a", "read", {"a": 5}, 4, rejected=1),
+    NodeBalance("s", "write", {"x": 5}, 5, columns={"ä": ColumnFigures(1, 4, "-0.5", "9"), "t": ColumnFigures(0, 5)}),
     NodeBalance("x.join", "join", {"a": 4, "b": 2}, 3, unmatched={"a": 1, "b": 0}),
     NodeBalance(
         "x.rules",

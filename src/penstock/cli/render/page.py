@@ -43,7 +43,7 @@ code { font: .88em/1.5 ui-monospace, "SF Mono", Menlo, Consolas, monospace }
 .pill { border-radius: 1rem; padding: .1rem .6rem; font-size: .8rem; font-weight: 600; white-space: nowrap; font-variant-numeric: tabular-nums }
 .pill.good { background: var(--good-back) } .pill.some { background: var(--some-back) } .pill.bad { background: var(--bad-back) }
 .pill.plain { background: var(--track); color: var(--soft); font-weight: 500 }
-.empty { text-align: center; color: var(--soft); padding: 2.5rem 1rem }
+.empty { text-align: center; color: var(--soft); padding: 3rem 1rem }
 table { border-collapse: collapse; font-size: .9rem; width: 100% }
 th { font-weight: 500; font-size: .78rem; text-align: left; white-space: nowrap }
 td, th { padding: .4rem 1rem .4rem 0; vertical-align: top }
