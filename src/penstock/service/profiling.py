@@ -20,7 +20,7 @@ from penstock.service.copied import Copied
 from penstock.service.given import without_ends
 from penstock.service.inspecting import looking_at
 from penstock.service.masking import hidden_columns
-from penstock.service.measures import BINS, QUANTILES, Measured, correlation
+from penstock.service.measures import BINS, QUANTILES, Measured, correlation, patterns_of
 from penstock.service.recalled import REMEMBERED, Recalled, recalled, sinks_of
 from penstock.service.scratch import scratch_folder
 from penstock.types.logical import DATE
@@ -139,6 +139,13 @@ def profile(
         for part in _parts(measured) if copy.rows else ():
             told(f"{part[0].field.name} … {part[-1].field.name}: counting")
             counted |= copy.ask({k: v for one in part for k, v in one.counts(found, hidden=one.field.name in hidden)})
+        for part in _parts(measured):
+            counted |= copy.ask({k: v for one in part for k, v in one.patterns(counted)})
+        counted |= {
+            one.name("patterns"): patterns_of(counted[one.name("dictionary")] or ())
+            for one in measured
+            if one.name("dictionary") in counted
+        }
         paired = [one for one in measured if one.is_number and one.field.name not in hidden][:CORRELATED]
         columns = tuple(
             _column(one, copy.rows, found=found, counted=counted, is_hidden=one.field.name in hidden)
