@@ -7,7 +7,6 @@ epoch decides as it did before. What has too little history has no bounds: nothi
 from __future__ import annotations
 
 import math
-import statistics
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, assert_never
 
@@ -153,6 +152,8 @@ def expected_by(baseline: Baseline, before: Sequence[float]) -> Expected:
 
 
 def _middle_and_spread(method: Method, before: Sequence[float]) -> tuple[float, float]:
+    import statistics  # some milliseconds, which a run without such a rule has not to spend
+
     match method:
         case Method.ZSCORE:
             return statistics.fmean(before), statistics.stdev(before) if len(before) > 1 else 0.0

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from penstock.connectors.api import Json
     from penstock.service.quality import Quality, RuleScore
 
 _BARS: Final = "▁▂▃▄▅▆▇█"
@@ -114,7 +113,7 @@ def figures(rule: RuleScore) -> str:
     )
 
 
-def shown(value: Json) -> str:
+def shown(value: object) -> str:
     """A value of a sample: a text as it is, anything else as JSON writes it."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 

@@ -10,7 +10,6 @@ from penstock.cli.render.quality import figures, per_cent, shown
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from penstock.connectors.api import Json
     from penstock.service.quality import Dataset, Quality, RuleScore
 
 _STYLE: Final = """
@@ -205,7 +204,7 @@ def _samples(rule: RuleScore) -> str:
     )
 
 
-def _sampled(row: Mapping[str, Json], name: str) -> str:
+def _sampled(row: Mapping[str, object], name: str) -> str:
     value = row.get(name)
     return '<td class="soft">null</td>' if value is None else f"<td>{text(shown(value))}</td>"
 
