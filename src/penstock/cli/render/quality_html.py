@@ -74,10 +74,16 @@ def html(reports: Sequence[Quality]) -> str:
 
 
 def _report(report: Quality) -> list[str]:
-    parts = [_head(report), _scores(report), _runs(report.history), *map(_dataset, report.datasets)]
+    parts = [_head(report), _scores(report), _runs(report.history), _reconciled(report)]
+    parts += map(_dataset, report.datasets)
     if not report.datasets:
         parts.append('<div class="card empty">No source, transform or sink of this pipeline has rules.</div>')
     return parts
+
+
+def _reconciled(report: Quality) -> str:
+    lines = "".join(f"<p class={'bad' if one.differences else 'good'}>{text(one)}</p>" for one in report.reconciled)
+    return f'<div class="card">{lines}</div>' if lines else ""
 
 
 def _overview(reports: Sequence[Quality]) -> str:

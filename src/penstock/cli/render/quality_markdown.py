@@ -9,7 +9,7 @@ from penstock.cli.render.quality import found as found_by
 from penstock.cli.render.quality import per_cent, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from penstock.service.quality import Quality, RuleScore
 
@@ -22,12 +22,13 @@ def markdown(reports: Sequence[Quality]) -> str:
 
 
 def _report(report: Quality) -> str:
-    lines = [f"# Quality of {_cell(report.pipeline)}: {per_cent(report.score)}", "", _subtitle(report), ""]
+    lines = [f"# Quality of {cell(report.pipeline)}: {per_cent(report.score)}", "", _subtitle(report), ""]
     if report.dimensions:
-        lines += _rows(("dimension", "score"), ((name, per_cent(score)) for name, score in report.dimensions.items()))
+        lines += rows(("dimension", "score"), ((name, per_cent(score)) for name, score in report.dimensions.items()))
+    lines += ["", *(f"- {cell(str(one))}" for one in report.reconciled)] if report.reconciled else []
     for dataset in report.datasets:
-        lines += ["", f"## {_cell(dataset.name)}: {per_cent(dataset.score)}", ""]
-        lines += _rows(_TITLES, map(_cells, dataset.rules))
+        lines += ["", f"## {cell(dataset.name)}: {per_cent(dataset.score)}", ""]
+        lines += rows(_TITLES, map(_cells, dataset.rules))
         for rule in dataset.rules:
             lines += _samples(rule)
     return "\n".join([*lines, ""])
@@ -38,15 +39,16 @@ def _samples(rule: RuleScore) -> list[str]:
         return []
     names = list(dict.fromkeys(name for row in rule.samples for name in row))
     cells = ([shown(row.get(name)) for name in names] for row in rule.samples)
-    return ["", f"Rows that violate {_cell(rule.rule)}:", "", *_rows(names, cells)]
+    return ["", f"Rows that violate {cell(rule.rule)}:", "", *rows(names, cells)]
 
 
-def _rows(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    lines = [titles, ["---:" if title in _NUMBERS else "---" for title in titles], *rows]
-    return [f"| {' | '.join(map(_cell, line))} |" for line in lines]
+def rows(titles: Sequence[str], cells: Iterable[Sequence[str]], numbers: Collection[str] = _NUMBERS) -> list[str]:
+    """A table of Markdown; the columns of ``numbers`` stand to the right."""
+    lines = [titles, ["---:" if title in numbers else "---" for title in titles], *cells]
+    return [f"| {' | '.join(map(cell, line))} |" for line in lines]
 
 
-def _cell(text: str) -> str:
+def cell(text: str) -> str:
     """Nothing in it ends a cell, or is markup."""
     plain = " ".join(text.split())
     return "".join(f"\\{mark}" if mark in "\\`*_[]<>|#" else mark for mark in plain)
