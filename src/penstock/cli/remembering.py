@@ -107,25 +107,46 @@ def quality(
     format: Annotated[  # noqa: A002 -- the option's name
         Literal["text", "markdown", "html"], typer.Option("--format", help="How it is printed.")
     ] = "text",
+    advise: Annotated[
+        bool, typer.Option("--advise", help="Print rules that held in all runs, as a patch to the document.")
+    ] = False,
     param: options.Param = None,
     env: options.Env = None,
     allow_path: options.AllowPath = None,
     json: options.Json = False,
 ) -> int:
-    """What the rules of a pipeline found in a run, scored."""
-    from penstock.cli.output import print_json, show, write
+    """What the rules of a pipeline found in a run, scored.
+
+    --advise prints rules that would have held in all runs, as a patch to the document: by the figures that runs left in the
+    ledger, so that no row is read. `profile FILE NODE --advise` looks at the rows too.
+    """
+    from penstock.cli.output import print_json, printable, show, write
     from penstock.service.quality import quality as report_of
 
     settings = options.settings_of(env, param, allow_path=allow_path)
+    if advise:
+        from penstock.cli.render import advice
+        from penstock.service.suggesting import suggested
+
+        rules = suggested(options.request_of(file, settings))
+        if json:
+            print_json(advice.to_json(rules))
+        else:
+            write(printable(advice.patch(rules)))
+        return 0
     found = report_of(options.request_of(file, settings), run)
     if json:
-        print_json(found.to_json())
+        print_json(found.to_json(lambda report: report.to_json()))
     elif format == "text":
-        from penstock.cli.render.quality import page
+        from penstock.cli.render.quality import pages
 
-        show(*page(found))
+        show(*pages(found.answers))
+    elif format == "markdown":
+        from penstock.cli.render.quality_markdown import markdown
+
+        write(markdown(found.answers))
     else:
-        from penstock.cli.render import quality_pages
+        from penstock.cli.render.quality_html import html
 
-        write(quality_pages.markdown(found) if format == "markdown" else quality_pages.html(found))
+        write(html(found.answers))
     return 0

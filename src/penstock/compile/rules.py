@@ -181,7 +181,15 @@ def _note(found: Sequence[Violation], use: RuleUse, label: str, on_fail: Literal
 def _table_rule(found: TableViolation, use: RuleUse, label: str) -> TableRule:
     on_fail = cast("TableRuleParams", use.params).on_fail
     return TableRule(
-        label, found.measures, found.violated, found.message, found.columns, on_fail, found.beside, at=use.at
+        label,
+        found.measures,
+        found.violated,
+        found.message,
+        found.columns,
+        on_fail,
+        beside=found.beside,
+        baselines=found.baselines,
+        at=use.at,
     )
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from decimal import Decimal as Number
 from enum import StrEnum
 from typing import TYPE_CHECKING, ClassVar, Final, Literal, TypeAlias
 
@@ -450,6 +451,27 @@ class Staged:
     rows: int
     bytes: int
     payload: Mapping[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnFigures:
+    """What is known of a column's values without another look at them: nulls, others, and of numbers the least and the
+    greatest (as text; None: not known, or none).
+    """
+
+    nulls: int
+    values: int
+    low: str | None = None
+    high: str | None = None
+
+    def plus(self, other: ColumnFigures) -> ColumnFigures:
+        """Of the values of both."""
+        nulls, values = self.nulls + other.nulls, self.values + other.values
+        known = [one for one in (self, other) if one.values]
+        if not known or any(one.low is None or one.high is None for one in known):
+            return ColumnFigures(nulls, values)
+        lows, highs = [one.low or "" for one in known], [one.high or "" for one in known]
+        return ColumnFigures(nulls, values, min(lows, key=Number), max(highs, key=Number))
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from sqlglot import exp
 
-    from penstock.connectors.api import Rows, Staged, Writer
+    from penstock.connectors.api import ColumnFigures, Json, Rows, Staged, Writer
     from penstock.graph import Graph
     from penstock.types import Schema
 
@@ -63,7 +63,8 @@ class NodeCounts:
     many as came out and were rejected where it has none. ``noted``: of a check, by the rule, rows that violate one which
     lets them pass; ``refused``, by the rule, rows that it rejected; ``measured``, by the rule, what one about all rows
     measured, by the metric, None where there was nothing to measure; ``broken``, by the rule, what is to be said of one that
-    they violate.
+    they violate; ``samples``, by the rule, some of the rows that are noted, by column, without values of labelled ones.
+    ``columns``: of what a sink gets, as far as it is known without looking at it again.
     """
 
     into: Mapping[str, int]
@@ -75,6 +76,8 @@ class NodeCounts:
     refused: Mapping[str, int] = field(default_factory=dict)
     measured: Mapping[str, Mapping[str, float | None]] = field(default_factory=dict)
     broken: Mapping[str, str] = field(default_factory=dict)
+    samples: Mapping[str, Sequence[Mapping[str, Json]]] = field(default_factory=dict)
+    columns: Mapping[str, ColumnFigures] = field(default_factory=dict)
 
 
 class RejectStore(Protocol):

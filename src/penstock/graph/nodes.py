@@ -102,12 +102,37 @@ class Note:
     at: Location | None = field(default=None, compare=False)
 
 
+class Method(StrEnum):
+    """How figures of earlier epochs bound a new one: how far from which middle it may lie."""
+
+    ZSCORE = "zscore"  # standard deviations, from the mean
+    MAD = "mad"  # median absolute deviations, as those of a normal distribution, from the median
+    IQR = "iqr"  # interquartile ranges, from the nearer quartile
+    SEASONAL = "seasonal"  # as mad, of epochs of the same weekday (UTC) alone
+    DRIFT = "drift"  # shares of the median, from the median
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """A measure is compared with its own figures in the newest ``window`` epochs before, where ``min_history`` of them have
+    one. ``sensitivity`` counts what the method does.
+    """
+
+    measure: str
+    method: Method
+    sensitivity: float
+    min_history: int
+    window: int
+    side: Literal["both", "above", "below"] = "both"
+
+
 @dataclass(frozen=True, slots=True)
 class TableRule:
     """A rule about all rows that come in, together. ``measures`` are numbers: aggregates over the rows, by the metric's
     name. ``violated`` true means that the rows violate the rule, null and false that they do not; it and ``message``, a SQL
-    text expression, name measures, and by ``OTHER`` columns of the node ``beside``, which has one row. ``columns`` are those
-    that the message tells of: one that is labelled hides it.
+    text expression, name measures, by ``OTHER`` columns of the node ``beside``, which has one row, and by ``EARLIER`` what
+    its ``baselines`` set (graph/history.py), null until an epoch gives it a value. ``columns`` are those that the message
+    tells of: one that is labelled hides it. ``note``: what is to be said of the rule also where the rows fulfil it.
     """
 
     code: str
@@ -117,6 +142,8 @@ class TableRule:
     columns: tuple[str, ...]
     on_fail: Literal["warn", "fail", "info"]
     beside: str | None = None
+    baselines: tuple[Baseline, ...] = ()
+    note: str | None = None
     at: Location | None = field(default=None, compare=False)
 
 
@@ -134,6 +161,7 @@ class Rule:
 
 
 OTHER: Final = "other"
+EARLIER: Final = "earlier"
 JoinKind: TypeAlias = Literal["inner", "left", "right", "full", "cross", "semi", "anti", "asof", "asof_left"]
 
 

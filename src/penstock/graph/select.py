@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, assert_never, cast
 from sqlglot import exp
 
 from penstock.graph.nodes import (
+    EARLIER,
     OTHER,
     Aggregate,
     Check,
@@ -124,6 +125,8 @@ def _verdict(rule: TableRule) -> exp.Struct:
             return tree
         if tree.table == OTHER:
             return column(tree.name, rule.beside)
+        if tree.table == EARLIER:  # no epoch has said what is expected
+            return exp.null()
         return field_of(column(rule.code, _MEASURED), tree.name)
 
     double = exp.DataType.build("double")

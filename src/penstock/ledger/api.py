@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime, timedelta
 
-    from penstock.connectors.api import Json, Position, Receipt
+    from penstock.connectors.api import ColumnFigures, Json, Position, Receipt
     from penstock.types import Schema
 
 
@@ -126,7 +126,8 @@ class RejectOutcome:
 class RuleResult:
     """What a rule found of the rows that came into its node in one epoch. ``rule`` is its name there, ``kind`` that of the
     catalogue. ``violating`` are rows, None of a rule about all rows; of such a one ``measured`` has figures by the metric
-    (None: there was nothing to measure), and ``broken`` what is to be said where the rows violate it.
+    (None: there was nothing to measure), ``broken`` what is to be said where the rows violate it, and ``note`` what is to be
+    said in any case. ``samples`` are some of the violating rows where the rule lets them pass, by column, labelled ones masked.
     """
 
     rule: str
@@ -137,17 +138,21 @@ class RuleResult:
     violating: int | None = None
     measured: Mapping[str, float | None] = field(default_factory=dict)
     broken: str | None = None
+    note: str | None = None
+    samples: tuple[Mapping[str, Json], ...] = ()
 
     def after(self, earlier: RuleResult) -> RuleResult:
         """The same rule over both epochs."""
         rows = None if self.violating is None else self.violating + (earlier.violating or 0)
-        return replace(self, violating=rows, broken=self.broken or earlier.broken)
+        samples = self.samples or earlier.samples
+        return replace(self, violating=rows, broken=self.broken or earlier.broken, samples=samples)
 
 
 @dataclass(frozen=True, slots=True)
 class NodeBalance:
     """The account of one node in one epoch; ``kind`` is a graph.NodeKind. Columns of document.md's ``run --json``; ``noted``: of a check,
-    by the rule, rows that violate one which lets them pass; ``rules``: what each of its rules found.
+    by the rule, rows that violate one which lets them pass; ``rules``: what each of its rules found; ``columns``: of what a
+    sink gets, as far as it is known without looking at it again.
     """
 
     node: str
@@ -161,6 +166,7 @@ class NodeBalance:
     empty: int = 0
     noted: Mapping[str, int] = field(default_factory=dict)
     rules: tuple[RuleResult, ...] = ()
+    columns: Mapping[str, ColumnFigures] = field(default_factory=dict)
 
     def plus(self, later: NodeBalance) -> NodeBalance:
         """The same node over both epochs."""
@@ -176,6 +182,7 @@ class NodeBalance:
             self.empty + later.empty,
             _added(self.noted, later.noted),
             _over_both(self.rules, later.rules),
+            {name: found.plus(self.columns[name]) for name, found in later.columns.items() if name in self.columns},
         )
 
 
@@ -331,6 +338,10 @@ class Ledger(Protocol):
 
     def heed_stop(self, lease: Lease) -> StopRequest | None:
         """What is asked of the run that has this lease; whoever asked sees from then on that it was heard."""
+        ...
+
+    def pipelines(self) -> Sequence[PipelineKey]:
+        """Those that ever took a lease, sorted."""
         ...
 
     def new_incarnation(self, lease: Lease) -> str:

@@ -6,7 +6,7 @@ import dataclasses
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from penstock.connectors.api import Receipt
+from penstock.connectors.api import ColumnFigures, Receipt
 from penstock.ledger.api import (
     Account,
     EpochRecord,
@@ -211,9 +211,19 @@ def to_schema(row: Row) -> Schema:
 
 def to_balance(stored: Sequence[Mapping[str, Any]]) -> list[NodeBalance]:
     return [
-        NodeBalance(**{**item, "rules": tuple(RuleResult(**found) for found in item.get("rules", ()))})
+        NodeBalance(
+            **{
+                **item,
+                "rules": tuple(map(_to_result, item.get("rules", ()))),
+                "columns": {name: ColumnFigures(**found) for name, found in item.get("columns", {}).items()},
+            }
+        )
         for item in stored
     ]
+
+
+def _to_result(stored: Mapping[str, Any]) -> RuleResult:
+    return RuleResult(**{**stored, "samples": tuple(stored.get("samples", ()))})
 
 
 def to_receipts(stored: Mapping[str, Mapping[str, Any]]) -> dict[str, Receipt]:

@@ -140,6 +140,7 @@ _HISTORY: Final = _KEY + " and incarnation = :incarnation"
 _ATTEMPT: Final = _HISTORY + " and number = :number and attempt = :attempt"
 
 PIPELINE: Final = "select * from pipelines where " + _KEY
+PIPELINES: Final = "select project, environment, pipeline from pipelines"
 ENSURE_PIPELINE: Final = """
 insert into pipelines (project, environment, pipeline, incarnation, fence, expires_at, replacing)
 values (:project, :environment, :pipeline, :incarnation, 0, :expires_at, 0)

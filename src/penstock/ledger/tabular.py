@@ -202,6 +202,10 @@ class TabularLedger(ABC):
         self._write(tables.CLOSE_RUNS, {**records.of_key(lease.key), "run_id": run_id, "ended_at": at})
 
     @transaction
+    def pipelines(self) -> Sequence[PipelineKey]:
+        return sorted(records.to_key(row) for row in self._rows(tables.PIPELINES))
+
+    @transaction
     def runs(self, *, key: PipelineKey | None = None, limit: int = 50) -> Sequence[RunRecord]:
         rows = (
             self._rows(tables.RUNS, limit=limit)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from sqlglot import exp
 
     from penstock.errors import Location
-    from penstock.graph.nodes import Column
+    from penstock.graph.nodes import Baseline, Column
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,8 @@ class TableViolation:
     """What all rows together violate. ``measures`` are aggregates over them, numbers, each under the metric's name; an empty
     input has them too. ``violated`` and ``message``, a SQL text expression, name these as columns, and columns of the
     node ``beside``, which has one row, by ``nodes.OTHER``. ``columns`` are those of which the message tells: a labelled one
-    hides it.
+    hides it. ``baselines`` say which measures are compared with their history; what that sets them is named by
+    ``graph.history.lowest``, ``highest`` and ``told``.
     """
 
     measures: tuple[Column, ...]
@@ -47,6 +48,7 @@ class TableViolation:
     message: exp.Expr
     columns: tuple[str, ...] = ()
     beside: str | None = None
+    baselines: tuple[Baseline, ...] = ()
 
 
 class Scope(api.Scope, Protocol):

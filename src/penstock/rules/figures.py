@@ -51,6 +51,13 @@ def said(before: str, name: str, after: str = "") -> exp.Expr:
     return exp.Concat(expressions=parts, safe=True, coalesce=True)
 
 
+def null_share(of: exp.Column) -> exp.Expr:
+    """The share of rows (0 to 1) in which the column is null; null without a row."""
+    rows = exp.Count(this=exp.Star())
+    nulls = exp.Paren(this=exp.Sub(this=rows, expression=exp.Count(this=of.copy())))
+    return exp.Div(this=nulls, expression=exp.Nullif(this=rows.copy(), expression=exp.Literal.number(0)))
+
+
 def per_cent(share: exp.Expr) -> exp.Expr:
     """A share (0 to 1) as people read it: ``12.5 %``."""
     hundredfold = exp.Mul(this=exp.Paren(this=share), expression=exp.Literal.number(100))

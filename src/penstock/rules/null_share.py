@@ -11,7 +11,7 @@ from penstock.fields import Names, Share
 from penstock.graph.nodes import Column
 from penstock.registry import Descriptor
 from penstock.rules.api import TableViolation
-from penstock.rules.figures import per_cent
+from penstock.rules.figures import null_share, per_cent
 from penstock.rules.params import TableRuleParams
 from penstock.steps.collect import each
 from penstock.trees import call, column, when
@@ -40,15 +40,8 @@ def make(params: NullShareParams, scope: Scope) -> TableViolation:
         safe=True,
         coalesce=True,
     )
-    measures = tuple(Column(share.name, _nulls(item)) for item, share in zip(found, shares.values(), strict=True))
+    measures = tuple(Column(share.name, null_share(item)) for item, share in zip(found, shares.values(), strict=True))
     return TableViolation(measures, exp.or_(*over.values()), message)
-
-
-def _nulls(item: exp.Column) -> exp.Expr:
-    """Null without a row."""
-    rows = exp.Count(this=exp.Star())
-    nulls = exp.Paren(this=exp.Sub(this=rows, expression=exp.Count(this=item.copy())))
-    return exp.Div(this=nulls, expression=exp.Nullif(this=rows.copy(), expression=exp.Literal.number(0)))
 
 
 def _told(name: str, share: exp.Column) -> exp.Expr:

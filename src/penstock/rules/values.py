@@ -9,7 +9,7 @@ from sqlglot import exp
 from penstock.errors import ConfigError
 from penstock.rules.api import Violation
 from penstock.steps.rewrite import shown
-from penstock.trees import call, column, matches
+from penstock.trees import call, column, matches, when
 from penstock.types.families import Family, comparable, family
 from penstock.types.logical import FLOAT32, FLOAT64, JSON, STRING, Kind, List
 
@@ -124,6 +124,12 @@ def _unfit(scope: Scope, name: str, column: exp.Column, why: str, node: str | No
     return ConfigError(
         "CMP-371", f'column "{column.name}" is {kind}', at=getattr(name, "at", None) or scope.at, detail=f"{why}."
     )
+
+
+def finite(scope: Scope, found: exp.Column) -> exp.Expr:
+    """A column of numbers as DOUBLE, null where it is NaN or infinite."""
+    value = exp.Cast(this=found.copy(), to=exp.DataType.build("double"))
+    return value if is_nan(found, scope.schema[found.name].type) is None else when(call("isfinite", found), value)
 
 
 def is_nan(column: exp.Column, kind: LogicalType) -> exp.Expr | None:

@@ -59,11 +59,17 @@ def _entry(node: Node, counts: NodeCounts) -> NodeBalance:
         unmatched=counts.unmatched,
         empty=counts.empty,
         noted=counts.noted,
-        rules=tuple(_result(rule, counts) for rule in node.rules) if isinstance(node, Check) else (),
+        rules=_results(node, counts) if isinstance(node, Check) else (),
+        columns=counts.columns,
     )
 
 
-def _result(rule: Rule, counts: NodeCounts) -> RuleResult:
+def _results(node: Check, counts: NodeCounts) -> tuple[RuleResult, ...]:
+    notes = {rule.code: rule.note for rule in node.table_rules}
+    return tuple(_result(rule, counts, notes.get(rule.code)) for rule in node.rules)
+
+
+def _result(rule: Rule, counts: NodeCounts, note: str | None) -> RuleResult:
     of_all = rule.code in counts.measured
     return RuleResult(
         rule.code,
@@ -74,6 +80,8 @@ def _result(rule: Rule, counts: NodeCounts) -> RuleResult:
         violating=None if of_all else counts.noted.get(rule.code, counts.refused.get(rule.code, 0)),
         measured=counts.measured.get(rule.code, {}),
         broken=counts.broken.get(rule.code),
+        note=note,
+        samples=tuple(counts.samples.get(rule.code, ())),
     )
 
 

@@ -10,12 +10,14 @@ from penstock.errors import InternalError
 from penstock.events import PassDone, PassMoved, PassStarted
 from penstock.graph import Graph
 from penstock.graph.chance import with_kept
+from penstock.graph.history import window_of, with_history
 from penstock.graph.moment import at_moment
 from penstock.graph.nodes import Check, Read, Sort, Write
 from penstock.graph.span import in_ranges
 from penstock.ledger.api import Account
 from penstock.ledger.rejects import RejectFiles
 from penstock.run import balance
+from penstock.run.before import history_of
 from penstock.run.kept import KeptWriter, kept_rows, rows_of
 
 if TYPE_CHECKING:
@@ -84,6 +86,10 @@ class Passes:
     def _part(self, kept: Collection[str], *ends: str) -> Graph:
         whole = with_kept(self.around.plan.graph, kept)
         part = at_moment(whole.only(whole.upstream(*ends)), self.record.planned_at)
+        window = window_of(part)
+        if window:
+            history = history_of(self.around.ledger, self.around.plan.graph, self.record, window)
+            part = with_history(part, self.record.planned_at, history)
         return in_ranges(part, self.around.feeds.conditions(self.record.ranges))
 
     def _run(

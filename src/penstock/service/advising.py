@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from penstock.connectors.api import ColumnFigures
+from penstock.service.recalled import widened
 from penstock.types.families import Family, family
 from penstock.types.logical import BOOLEAN, FLOAT32, FLOAT64, STRING
 
@@ -15,9 +17,11 @@ if TYPE_CHECKING:
 
     from penstock.document.models import SinkUse, SourceUse, Transform
     from penstock.service.profiling import ColumnProfile
+    from penstock.service.recalled import Recalled
     from penstock.types import Field, LogicalType
 
 _MANY: Final = 100  # rows from which on a profile suggests anything
+_RUNS: Final = 3  # from which on their figures suggest anything
 _FEW: Final = 10  # values that are a set, each of which stands there often
 _OFTEN: Final = 10  # times, on average
 _CUT: Final = 50  # characters of a text that its pattern is taken of
@@ -37,10 +41,16 @@ class Advice:
 
 
 def advised(
-    columns: Sequence[tuple[ColumnProfile, Field]], rows: int, *, use: SourceUse | Transform | SinkUse, is_part: bool
+    columns: Sequence[tuple[ColumnProfile, Field]],
+    rows: int,
+    *,
+    use: SourceUse | Transform | SinkUse,
+    is_part: bool,
+    before: Sequence[Recalled] = (),
 ) -> tuple[Advice, ...]:
     """``use`` is the node as the document has it. ``is_part``: the rows are new ones of an incremental source, of which nothing is known
-    together with the others. Columns that show no values get no advice that would hold one.
+    together with the others. Columns that show no values get no advice that would hold one. What runs wrote of the node's
+    rows ``before`` must bear the advice out, and has its share in bounds.
     """
     if rows < _MANY:
         return ()
@@ -48,13 +58,16 @@ def advised(
     full = tuple(
         one.name
         for one, _ in columns
-        if not one.nulls and not {("not_null", one.name), ("primary_key", one.name)} & said
+        if not one.nulls
+        and not {("not_null", one.name), ("primary_key", one.name)} & said
+        and not any(found.columns[one.name].nulls for found in before if one.name in found.columns)
     )
     found = [Advice("not_null", full)] if full else []
     for one, item in columns:
-        if not is_part and _is_key(one, item.type, rows):
+        repeated = any(one.name in found.repeated for found in before)
+        if not is_part and not repeated and _is_key(one, item.type, rows):
             found.append(Advice("unique", (one.name,)))
-        found += [] if one.is_hidden else _of_values(one, item.type)
+        found += [] if one.is_hidden else _of_values(one, item.type, before)
     return tuple(one for one in found if one.rule == "not_null" or (one.rule, _column(one)) not in said)
 
 
@@ -79,7 +92,7 @@ def _is_key(one: ColumnProfile, kind: LogicalType, rows: int) -> bool:
     return one.is_exact and one.distinct == rows and kind not in (FLOAT32, FLOAT64, BOOLEAN)
 
 
-def _of_values(one: ColumnProfile, kind: LogicalType) -> Iterator[Advice]:
+def _of_values(one: ColumnProfile, kind: LogicalType, before: Sequence[Recalled]) -> Iterator[Advice]:
     shown = sum(item.rows for item in one.top)
     if kind == STRING and one.distinct <= _FEW and shown == one.count >= _OFTEN * len(one.top) > 0:
         yield Advice("in_set", params={"column": one.name, "values": sorted(item.value for item in one.top)})
@@ -93,9 +106,40 @@ def _of_values(one: ColumnProfile, kind: LogicalType) -> Iterator[Advice]:
         and not one.nan
         and not one.infinite
     ):
-        yield Advice(
-            "range", params={"column": one.name, "min": str(one.minimum), "max": str(one.maximum)}, is_number=True
-        )
+        low, high = _bounds(one, before)
+        yield Advice("range", params={"column": one.name, "min": low, "max": high}, is_number=True)
+
+
+def _bounds(one: ColumnProfile, before: Sequence[Recalled]) -> tuple[str, str]:
+    """Those of the rows; together with what runs wrote before they have some room."""
+    figures = ColumnFigures(one.nulls, one.count, str(one.minimum), str(one.maximum))
+    known = [found.columns[one.name] for found in before if one.name in found.columns]
+    for other in known:
+        figures = figures.plus(other)
+    if not known or figures.low is None or figures.high is None:
+        return str(one.minimum), str(one.maximum)
+    return widened(figures.low, figures.high)
+
+
+def advised_by_history(found: Recalled, *, uses: Sequence[SourceUse | Transform | SinkUse]) -> tuple[Advice, ...]:
+    """What was true of all that runs wrote into a sink. ``uses`` are the sink and what is above it, as far as that has the
+    same columns: what one of them demands already is not advised.
+    """
+    if found.rows < _MANY or found.runs < _RUNS:
+        return ()
+    said = {item for use in uses for item in _said(use)}
+    full = tuple(
+        name
+        for name, one in found.columns.items()
+        if not one.nulls and not {("not_null", name), ("primary_key", name)} & said
+    )
+    ranges = [
+        Advice("range", params={"column": name, "min": bounds[0], "max": bounds[1]}, is_number=True)
+        for name, one in found.columns.items()
+        if ("range", name) not in said and one.low is not None and one.high is not None and one.low != one.high
+        for bounds in (widened(one.low, one.high),)
+    ]
+    return (*([Advice("not_null", full)] if full else []), *ranges)
 
 
 def _expression(pattern: str) -> str:

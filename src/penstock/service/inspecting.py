@@ -262,7 +262,7 @@ def preview(request: Request, name: str, rows: int, allow: Collection[str] = ())
 @dataclass(frozen=True, slots=True)
 class Look:
     """A node that is to be read outside of a run, and what its document calls it: ``graph`` is all that it takes, as the
-    document says it.
+    document says it; ``whole`` is the document's pipeline, of which ``found`` has no more than that.
     """
 
     called: str
@@ -270,6 +270,7 @@ class Look:
     graph: Graph
     node: str
     schema: Schema
+    whole: Pipeline
 
 
 @contextmanager
@@ -288,7 +289,7 @@ def looking_at(request: Request, name: str) -> Iterator[Look]:
             schema = graph[node_id].schema
             if schema is None:
                 raise InternalError("INT-900", f'"{node_id}" has no columns yet')
-            yield Look(node, found, graph.only(graph.upstream(node_id)), node_id, schema)
+            yield Look(node, found, graph.only(graph.upstream(node_id)), node_id, schema, part.loaded.pipeline)
 
 
 def _chosen(found: Parts, name: str) -> tuple[Part, str]:

@@ -14,7 +14,7 @@ from penstock.types.families import Family, family
 from penstock.types.logical import FLOAT32, FLOAT64, STRING, TIMESTAMPTZ, List, Map, Struct
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from penstock.types import Field
 
@@ -24,6 +24,8 @@ TOP: Final = 10  # most frequent values
 PATTERNS: Final = 5  # most frequent patterns of a text
 _VALUE: Final = 100  # characters of a value that are looked at, to bound the memory
 _PATTERN: Final = 50
+_DICTIONARY: Final = 10_000  # distinct texts of which each is looked at once, however many rows have it
+_CLASSES: Final = (("\\p{L}", "A"), ("\\p{N}", "9"))
 _FEW: Final = 1_000  # distinct values that are counted exactly
 _EXACT: Final = 0.9  # share of distinct values, by a sketch that is off by some percent, above which all may be
 
@@ -80,9 +82,10 @@ class Measured:
 
     def pattern(self) -> exp.Expr:
         """The text with A for each letter and 9 for each digit."""
-        cut = call("left", self.value, exp.Literal.number(_PATTERN))
-        letters = call("regexp_replace", cut, *texts(["\\p{L}", "A", "g"]).expressions)
-        return call("regexp_replace", letters, *texts(["\\p{N}", "9", "g"]).expressions)
+        text: exp.Expr = self._start()
+        for kind, letter in _CLASSES:
+            text = call("regexp_replace", text, *texts([kind, letter, "g"]).expressions)
+        return text
 
     # ------------------------------------------------------------ measures
 
@@ -107,7 +110,6 @@ class Measured:
             yield self.name("length"), exp.Avg(this=length)
         if self.is_text:
             yield self.name("empty"), _counted(exp.EQ(this=self.value, expression=exp.Literal.string("")))
-            yield self.name("patterns"), call("approx_top_k", self.pattern(), exp.Literal.number(PATTERNS))
         if axis is not None:
             shares = exp.Array(expressions=[exp.Literal.number(str(share)) for share in QUANTILES])
             yield self.name("quantiles"), call("approx_quantile", axis, shares)
@@ -124,14 +126,25 @@ class Measured:
         if hidden:
             return
         shown, axis = self.shown(), self.axis()
-        top, patterns = found.get(self.name("top")), found.get(self.name("patterns"))
+        top = found.get(self.name("top"))
         if shown is not None and top:
             yield self.name("top"), _counted_each(shown, top)
-        if patterns:
-            yield self.name("patterns"), _counted_each(self.pattern(), patterns)
+        if self.is_text and found[self.name("distinct")] <= _DICTIONARY:
+            yield self.name("dictionary"), call("histogram", self._start())
+        elif self.is_text:
+            yield self.name("forms"), call("approx_top_k", self.pattern(), exp.Literal.number(PATTERNS))
         low, high = found.get(self.name("low")), found.get(self.name("high"))
         if axis is not None and low is not None and high is not None and 0 < high - low < float("inf"):
             yield self.name("bins"), call("histogram", _bin(axis, low, high))
+
+    def patterns(self, counted: Mapping[str, Any]) -> Iterator[tuple[str, exp.Expr]]:
+        """How many rows have the patterns that a sketch found; of few values these tell (``patterns_of``)."""
+        forms = counted.get(self.name("forms"))
+        if forms:
+            yield self.name("patterns"), _counted_each(self.pattern(), forms)
+
+    def _start(self) -> exp.Expr:
+        return call("left", self.value, exp.Literal.number(_PATTERN))
 
     def _ordered(self) -> exp.Expr:
         """NaN has no place in an order."""
@@ -143,6 +156,20 @@ class Measured:
         if self.is_text or isinstance(self.field.type, List):
             return call("len", self.value)
         return call("octet_length", self.value) if str(self.field.type) == "binary" else None
+
+
+def patterns_of(dictionary: Sequence[tuple[str, int]]) -> list[tuple[str, int]]:
+    """The most frequent patterns of texts, each with its rows, and their rows: every text is taken apart once."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    forms = pa.array([value for value, _ in dictionary], pa.string())
+    for kind, letter in _CLASSES:
+        forms = pc.replace_substring_regex(forms, kind, letter)
+    each = pa.table({"form": forms, "rows": pa.array([rows for _, rows in dictionary], pa.int64())})
+    summed = each.group_by("form").aggregate([("rows", "sum")])
+    most = summed.sort_by([("rows_sum", "descending"), ("form", "ascending")]).slice(0, PATTERNS)
+    return list(zip(most.column("form").to_pylist(), most.column("rows_sum").to_pylist(), strict=True))
 
 
 def correlation(one: Measured, other: Measured) -> exp.Expr:

@@ -20,7 +20,8 @@ from penstock.service.copied import Copied
 from penstock.service.given import without_ends
 from penstock.service.inspecting import looking_at
 from penstock.service.masking import hidden_columns
-from penstock.service.measures import BINS, QUANTILES, Measured, correlation
+from penstock.service.measures import BINS, QUANTILES, Measured, correlation, patterns_of
+from penstock.service.recalled import REMEMBERED, Recalled, recalled, sinks_of
 from penstock.service.scratch import scratch_folder
 from penstock.types.logical import DATE
 
@@ -116,6 +117,7 @@ class Profile:
     correlated: tuple[str, ...]
     rejected: Mapping[str, int]
     advice: tuple[Advice, ...] = ()
+    runs: int = 0  # of the ledger, of which the advice was true too
 
 
 def profile(
@@ -137,12 +139,20 @@ def profile(
         for part in _parts(measured) if copy.rows else ():
             told(f"{part[0].field.name} … {part[-1].field.name}: counting")
             counted |= copy.ask({k: v for one in part for k, v in one.counts(found, hidden=one.field.name in hidden)})
+        for part in _parts(measured):
+            counted |= copy.ask({k: v for one in part for k, v in one.patterns(counted)})
+        counted |= {
+            one.name("patterns"): patterns_of(counted[one.name("dictionary")] or ())
+            for one in measured
+            if one.name("dictionary") in counted
+        }
         paired = [one for one in measured if one.is_number and one.field.name not in hidden][:CORRELATED]
         columns = tuple(
             _column(one, copy.rows, found=found, counted=counted, is_hidden=one.field.name in hidden)
             for one in measured
         )
         section, use = _place(look.found.pipeline, look.called)
+        before = _before(look)
         is_part = any(read.incremental for read in look.graph.reads)
         return Profile(
             look.called,
@@ -152,10 +162,21 @@ def profile(
             tuple(_correlations(copy, paired)),
             tuple(one.field.name for one in paired),
             copy.rejected,
-            advised(list(zip(columns, look.schema, strict=True)), copy.rows, use=use, is_part=is_part)
+            advised(list(zip(columns, look.schema, strict=True)), copy.rows, use=use, is_part=is_part, before=before)
             if use is not None
             else (),
+            max((found.runs for found in before), default=0),
         )
+
+
+def _before(look: Look) -> list[Recalled]:
+    """What runs wrote of the node's rows as they are."""
+    memory = look.found.memory
+    if memory is None:
+        return []
+    history = memory.history(look.found.key, limit=REMEMBERED)
+    each = (recalled(history, sink) for sink in sinks_of(look.whole, look.called))
+    return [found for found in each if found is not None]
 
 
 def _place(pipeline: Pipeline, name: str) -> tuple[Section | None, SourceUse | Transform | SinkUse | None]:

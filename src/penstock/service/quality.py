@@ -9,32 +9,38 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, get_args
 
+from penstock.connectors.families import is_family
 from penstock.document.assembly import load
 from penstock.errors import ConfigError
 from penstock.ledger.api import PipelineKey
 from penstock.registry import Dimension
+from penstock.service.families import PerPart
 from penstock.service.ledgers import find_ledger
+from penstock.service.recalled import REMEMBERED
 from penstock.service.remembering import no_run, run_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
-    from penstock.ledger.api import EpochRecord, Ledger, NodeBalance, RuleResult
+    from penstock.connectors.api import Json
+    from penstock.document.assembly import Loaded
+    from penstock.ledger.api import EpochRecord, Ledger, NodeBalance, RuleResult, RunRecord
     from penstock.service.request import Request
 
-_REMEMBERED: Final = 200  # epochs that are looked at
 _SHOWN: Final = 20  # runs of the history
+_SAMPLES: Final = 5  # rows of each rule
 _DIMENSIONS: Final = get_args(Dimension)
 
-__all__ = ["Alike", "Dataset", "Quality", "RuleScore", "quality"]
+__all__ = ["Alike", "Dataset", "Quality", "RuleScore", "pipelines_of", "quality"]
 
 
 @dataclass(frozen=True, slots=True)
 class RuleScore:
     """One rule in one run. ``violating`` of ``rows``, both of all its epochs; None: a rule about all rows, of which
-    ``measured`` and ``said`` are those of the last epoch that violated it, else of the last. ``history`` has its scores in
-    earlier runs and this one, oldest first.
+    ``measured``, ``said`` and ``note`` (what is to be said in any case) are those of the last epoch that violated it, else of
+    the last. ``samples`` are some of the violating rows where the rule lets them pass, by column. ``history`` has its
+    scores in earlier runs and this one, oldest first.
     """
 
     rule: str
@@ -47,6 +53,8 @@ class RuleScore:
     measured: Mapping[str, float | None]
     said: str | None
     score: float
+    note: str | None = None
+    samples: tuple[Mapping[str, Json], ...] = ()
     history: tuple[float, ...] = ()
 
 
@@ -137,40 +145,77 @@ class Quality:
         }
 
 
-def quality(request: Request, run_id: str | None = None) -> Quality:
-    """Of a run of the document's pipeline (an id or its prefix), by default of the newest that sealed an epoch.
+def quality(request: Request, run_id: str | None = None) -> PerPart[Quality]:
+    """Of a run of the document's pipeline (an id or its prefix), by default of the newest that sealed an epoch; of a document
+    with ``tables:`` of each table's, and of what reads none, as far as they sealed one. Asks no source.
 
-    Raises ConfigError LED-130, LED-133, LED-134 (a run of another pipeline), and LED-135 where the run sealed nothing.
+    Raises ConfigError LED-130, LED-133, LED-134 (a run of another pipeline), and LED-135 where nothing was sealed.
     """
     loaded = load(request.file, request.settings)
-    key = PipelineKey(loaded.project.name, loaded.project.environment, loaded.pipeline.name)
+    key = _key_of(loaded)
     ledger = find_ledger(loaded.project, loaded.ledger)
     if ledger is None:
         raise no_run(run_id)
     try:
-        return _report(ledger, key, run_id)
+        of_tables, known = _has_tables(loaded), pipelines_of(ledger, loaded)
+        if run_id is not None:
+            run = run_of(ledger, run_id)
+            if run.key not in known:
+                raise _not_of(run, key)
+            return PerPart((_report(ledger, run.key, run),), of_tables)
+        if not of_tables:
+            return PerPart((_report(ledger, key),), of_tables)
+        found = tuple(_report(ledger, other) for other in known if ledger.history(other, limit=1))
+        if not found:
+            raise _sealed_nothing(key, None)
+        return PerPart(found, of_tables)
     finally:
         ledger.close()
 
 
-def _report(ledger: Ledger, key: PipelineKey, run_id: str | None) -> Quality:
-    run = run_of(ledger, run_id) if run_id is not None else None
-    if run is not None and run.key != key:
-        raise ConfigError(
-            "LED-134",
-            f'the run "{run.run_id}" is one of "{run.key.pipeline}", not of "{key.pipeline}"',
-            hint="`penstock runs list` shows which run is whose",
-        )
+def pipelines_of(ledger: Ledger, loaded: Loaded) -> list[PipelineKey]:
+    """The document's, or those of its tables that ever ran, and of what reads none."""
+    key = _key_of(loaded)
+    return [other for other in ledger.pipelines() if _is_part(other, key)] if _has_tables(loaded) else [key]
+
+
+def _key_of(loaded: Loaded) -> PipelineKey:
+    return PipelineKey(loaded.project.name, loaded.project.environment, loaded.pipeline.name)
+
+
+def _has_tables(loaded: Loaded) -> bool:
+    return any(is_family(use.descriptor, use.params) for use in loaded.pipeline.sources.values())
+
+
+def _is_part(other: PipelineKey, key: PipelineKey) -> bool:
+    """Whether it is the document's pipeline, or that of one of its tables (``shop/crm.sales.orders``)."""
+    return replace(other, pipeline=other.pipeline.partition("/")[0]) == key
+
+
+def _not_of(run: RunRecord, key: PipelineKey) -> ConfigError:
+    return ConfigError(
+        "LED-134",
+        f'the run "{run.run_id}" is one of "{run.key.pipeline}", not of "{key.pipeline}"',
+        hint="`penstock runs list` shows which run is whose",
+    )
+
+
+def _sealed_nothing(key: PipelineKey, run_id: str | None) -> ConfigError:
+    return ConfigError(
+        "LED-135",
+        f'the pipeline "{key.pipeline}" has sealed nothing yet' if run_id is None else f'"{run_id}" sealed nothing',
+        hint="a report is of what a run committed; `penstock rejects list` has what a failed one refused",
+    )
+
+
+def _report(ledger: Ledger, key: PipelineKey, run: RunRecord | None = None) -> Quality:
+    """``run`` None: the newest that sealed an epoch."""
     by_run: dict[str, list[tuple[EpochRecord, Sequence[NodeBalance]]]] = {}
-    for epoch, entries in ledger.history(key, limit=_REMEMBERED):
+    for epoch, entries in ledger.history(key, limit=REMEMBERED):
         by_run.setdefault(epoch.run_id, []).insert(0, (epoch, entries))
     asked = run.run_id if run is not None else next(iter(by_run), None)
     if asked is None or asked not in by_run:
-        raise ConfigError(
-            "LED-135",
-            f'the pipeline "{key.pipeline}" has sealed nothing yet' if asked is None else f'"{asked}" sealed nothing',
-            hint="a report is of what a run committed; `penstock rejects list` has what a failed one refused",
-        )
+        raise _sealed_nothing(key, asked)
     oldest_first = list(by_run)[::-1]
     upto = oldest_first[: oldest_first.index(asked) + 1][-_SHOWN:]
     scored = {name: _datasets([entries for _, entries in by_run[name]]) for name in upto}
@@ -231,6 +276,8 @@ def _scored(results: Sequence[tuple[int, RuleResult]]) -> RuleScore:
         told.measured,
         told.broken,
         score,
+        told.note,
+        tuple(sample for _, rule in results for sample in rule.samples)[:_SAMPLES],
     )
 
 

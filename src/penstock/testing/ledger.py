@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from penstock.connectors.api import Receipt
+from penstock.connectors.api import ColumnFigures, Receipt
 from penstock.errors import FatalError
 from penstock.ledger.api import (
     Account,
@@ -42,6 +42,7 @@ KEY = PipelineKey("project", "default", "pipeline")
 OTHER = PipelineKey("project", "prod", "pipeline")
 BALANCE = (
     NodeBalance("a", "read", {"a": 5}, 4, rejected=1),
+    NodeBalance("s", "write", {"x": 5}, 5, columns={"ä": ColumnFigures(1, 4, "-0.5", "9"), "t": ColumnFigures(0, 5)}),
     NodeBalance("x.join", "join", {"a": 4, "b": 2}, 3, unmatched={"a": 1, "b": 0}),
     NodeBalance(
         "x.rules",
@@ -50,9 +51,9 @@ BALANCE = (
         3,
         noted={"range": 1, "range_2": 0},
         rules=(
-            RuleResult("range", "range", "validity", 1, "warn", 1),
+            RuleResult("range", "range", "validity", 1, "warn", 1, samples=({"k": 1, "ä": None, "x": ["🛢"]},)),
             RuleResult("range_2", "range", "validity", 0.5, "reject", 0),
-            RuleResult("sum", "sum_equals", "accuracy", 2, "warn", None, {"sum": 0.1, "age_s": None}, "ä"),
+            RuleResult("sum", "sum_equals", "accuracy", 2, "warn", None, {"sum": 0.1, "age_s": None}, "ä", "b"),
         ),
     ),
 )
@@ -135,6 +136,12 @@ class LedgerConformance(ABC):
         finally:
             other.close()
         assert caught.value.code == "LED-110"
+
+    def test_pipelines_are_those_that_took_a_lease(self, ledger: Ledger) -> None:
+        assert ledger.pipelines() == []
+        for key in (OTHER, KEY, KEY):
+            ledger.release(self.take(ledger, key))
+        assert ledger.pipelines() == [KEY, OTHER]
 
     def test_an_expired_lease_may_be_taken(self, ledger: Ledger) -> None:
         first = self.take(ledger)

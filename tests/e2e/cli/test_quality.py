@@ -38,6 +38,8 @@ def held(project, penstock):
         assert said.code == 0, said.err
         return said.json["run_id"]
 
+    run.text = DOCUMENT.replace("HOSTILE", f'"{HOSTILE}"')
+    run.write = lambda text: (project / "pipelines" / "held.yml").write_text(text, encoding="utf-8")
     run.report = lambda *words: penstock("quality", "pipelines/held.yml", *words)
     run.project, run.penstock = project, penstock
     return run
@@ -121,7 +123,7 @@ def test_a_page_needs_nothing_else_and_holds_no_markup_of_the_documents(held):
     assert not {"script", "link", "img", "iframe"} & page.tags
     assert not {"src", "href", "onload"} & page.attributes
     assert "url(" not in said.out
-    assert "http" not in said.out
+    assert "//" not in said.out
     assert HOSTILE in page.text
     assert "54.17 %" in page.text
 
@@ -133,6 +135,27 @@ def test_markdown_keeps_its_cells(held):
     assert rows == [
         "| \\<script\\>alert(1)\\</script\\> \\| \\`x\\` \\[a\\](b) | completeness | warn | 1 | 4 |  | 100 % | rows 4 |"
     ]
+
+
+def test_rows_that_a_rule_lets_pass_are_shown_labelled_columns_masked(held):
+    lines = [f"{number},{HOSTILE},-{number}" for number in range(1, 9)]
+    held.write(
+        held.text.replace("raw: {type: csv", "raw: {labels: {id: [pii]}, type: csv").replace(
+            "first: {", "first: {allow: [pii], "
+        )
+    )
+    held("\n".join(["id,name,price", *lines, f"9,{'long' * 99},-9"]) + "\n")
+    (good, _) = held.report("--json").json["datasets"]
+    (samples,) = [rule["samples"] for rule in good["rules"] if rule["samples"]]
+    assert len(samples) == 5
+    assert all(list(row) == ["price", "id", "name", "day"] for row in samples)
+    assert {row["id"] for row in samples} == {"***"}
+    assert {row["price"] for row in samples} <= {float(-number) for number in range(1, 10)}
+    assert {len(row["name"]) for row in samples} <= {len(HOSTILE), 100}
+    assert held.report().out.count("***") == held.report("--format", "html").out.count("***") == 5
+    marked = held.report("--format", "markdown").out
+    assert "Rows that violate range:" in marked
+    assert "<script" not in marked.replace("\\<script", "")
 
 
 def test_what_there_is_no_report_of(held):

@@ -126,6 +126,23 @@ def test_more_columns_than_one_statement_takes(penstock: Callable[..., Said], pr
     assert len(said.json["correlated"]) == 20
 
 
+def test_patterns_of_few_texts_are_those_of_many(
+    penstock: Callable[..., Said], project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A dictionary's values are taken apart once each, and count as often as they stand there."""
+    words = ["AB-12", "äß-٣٤", "x" * 80, "", "🛢 7", "CD-99"]
+    table = pa.table({"word": [words[n % len(words)] if n % 5 else None for n in range(600)]})
+    few = columns(of_file(penstock, project, table, "--json"))["word"]["patterns"]
+    assert few == [
+        {"pattern": "AA-99", "rows": 240},
+        {"pattern": "", "rows": 80},
+        {"pattern": "A" * 50, "rows": 80},
+        {"pattern": "🛢 9", "rows": 80},
+    ]
+    monkeypatch.setattr("penstock.service.measures._DICTIONARY", 0)
+    assert columns(of_file(penstock, project, table, "--json"))["word"]["patterns"] == few
+
+
 # ---------------------------------------------------------------- nodes
 
 
@@ -239,7 +256,7 @@ def test_a_page_of_html_needs_nothing_else_and_escapes_everything(penstock: Call
     page = Page(said.out)
     assert {"svg", "rect", "table"} <= set(page.tags) <= {
         "html", "head", "meta", "title", "style", "body", "h1", "h2", "p", "section", "div", "table", "tr", "th", "td",
-        "svg", "rect", "text",
+        "svg", "rect", "text", "ul", "li", "b", "i", "span", "small",
     }  # fmt: skip
     assert not [name for name, _ in page.attributes if name.startswith("on") or name in {"src", "href"}]
     assert "\x1b" not in said.out

@@ -134,6 +134,7 @@ _EACH = {
     "distribution": "distribution: {column: n, mean: {min: 1}, stddev: {max: 1}, quantiles: {p50: {min: 1}}}",
     "freshness": "freshness: {column: d, within: 1 day}",
     "sum_equals": "sum_equals: {column: n, to: more, of: k}",
+    "anomaly": "anomaly: {metric: null_share, column: n}",
 }
 _MORE = {"k": "int64?", "x": "string?"}
 

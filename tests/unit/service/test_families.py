@@ -15,6 +15,7 @@ from penstock.faults.points import Faults
 from penstock.service import inspecting, validating
 from penstock.service.documents import Stop, run_document
 from penstock.service.families import file_name, parts
+from penstock.service.quality import quality
 from penstock.service.rejected import rejects
 from penstock.service.remembering import list_runs, show_run
 
@@ -259,3 +260,32 @@ def test_a_file_name_is_of_one_table_only() -> None:
     assert len(set(written)) == len(names)
     assert all("/" not in name and name not in {".", ".."} and len(name.encode()) <= 200 for name in written)
     assert file_name("Größe") == "Größe"
+
+
+def test_each_table_has_a_quality_of_its_own(tmp_path: Path) -> None:
+    """And a history of its own: one that is unlike before is not judged by the other."""
+    ruled = (
+        "  kept: {from: crm, rules: [{range: {column: id, max: 2}}, {anomaly: {metric: row_count, min_history: 2}}]}\n"
+    )
+    text = TWO.replace("  kept: {from: crm, steps: [{filter: id > 0}]}\n", ruled) % "labels: {}"
+    rows = [{**FILES, "s.b": "id,y\n1,r\n1,s\n"}] * 3
+    for files in (*rows, {"s.a": "id,x\n1,p\n3,q\n", "s.b": "id,y\n" + "1,r\n" * 9}):
+        asked = request(tmp_path, text, files)
+        assert {one.status.value for one in run(asked).results} == {"done"}
+    found = quality(asked)
+    assert found.of_tables
+    scores = {one.pipeline: [(rule.score, rule.note) for rule in one.rules] for one in found}
+    assert scores == {
+        "copy/crm.s.a": [(0.5, None), (1, "row_count expected between 2 and 2, as in 3 runs before")],
+        "copy/crm.s.b": [(1, None), (0, "row_count expected between 2 and 2, as in 3 runs before")],
+    }
+    (newest, *_) = list_runs(asked.settings, limit=9)
+    assert [one.pipeline for one in quality(asked, newest.run_id)] == [newest.key.pipeline]
+    assert {member["pipeline"] for member in found.to_json(lambda one: one.to_json())["members"]} == set(scores)
+
+
+def test_of_tables_that_sealed_nothing_there_is_no_quality(tmp_path: Path) -> None:
+    asked = request(tmp_path, TWO % "labels: {}", {"s.a": FILES["s.a"]})
+    asked.settings.project_root.joinpath("data", f"{b'b'.hex()}.csv").unlink(missing_ok=True)
+    run(asked)
+    assert [one.pipeline for one in quality(asked)] == ["copy/crm.s.a"]

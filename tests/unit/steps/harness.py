@@ -362,6 +362,8 @@ def _rule_lines(rule: TableRule) -> Iterator[str]:
     yield f"-- {rule.on_fail} {rule.code}{beside}: {rule.violated.sql(dialect='duckdb')}"
     yield from (f"--   {item.name}: {item.value.sql(dialect='duckdb')}" for item in rule.measures)
     yield f"--   {rule.message.sql(dialect='duckdb')}"
+    for one in rule.baselines:
+        yield f"--   {one.measure}: {one.sensitivity:g} {one.method} {one.side}, {one.min_history} of {one.window}"
 
 
 def _node_text(node: Node) -> str:

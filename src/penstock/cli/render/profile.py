@@ -109,13 +109,18 @@ def patch(found: Profile) -> str:
     if not found.advice or found.section is None:
         return f"# {found.rows:,} rows suggest no rule that is not there yet\n"
     name = found.name if _NODE.fullmatch(found.name) else "file"
+    before = f", and of what {found.runs:,} runs wrote" if found.runs else ""
     lines = [
-        f"# true of all {found.rows:,} rows; widen what may grow",
+        f"# true of all {found.rows:,} rows{before}; widen what may grow",
         f"{found.section}:",
-        f"  {name}:",
-        "    rules:",
+        *rules_of(name, found.advice),
     ]
-    return "\n".join([*lines, *(f"      - {_rule(item)}" for item in found.advice), ""])
+    return "\n".join([*lines, ""])
+
+
+def rules_of(name: str, advice: Sequence[Advice]) -> list[str]:
+    """The lines of one node."""
+    return [f"  {name}:", "    rules:", *(f"      - {_rule(item)}" for item in advice)]
 
 
 def _rule(item: Advice) -> str:
@@ -147,8 +152,12 @@ def profile_json(found: Profile) -> dict[str, Any]:
         "correlations": [{"one": item.one, "other": item.other, "value": item.value} for item in found.correlations],
         "correlated": list(found.correlated),
         "rejected": [{"node": node, "rows": rows} for node, rows in found.rejected.items()],
-        "advice": [{"rule": item.rule, **(item.params or {"columns": list(item.columns)})} for item in found.advice],
+        "advice": advice_json(found.advice),
     }
+
+
+def advice_json(advice: Sequence[Advice]) -> list[dict[str, Any]]:
+    return [{"rule": item.rule, **(item.params or {"columns": list(item.columns)})} for item in advice]
 
 
 def _column_json(one: ColumnProfile) -> dict[str, Any]:

@@ -2,19 +2,42 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Final
 
 from rich.table import Table
 from rich.text import Text
 
+from penstock.cli.render.rows import cell
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from rich.console import RenderableType
 
     from penstock.service.quality import Quality, RuleScore
 
 _BARS: Final = "▁▂▃▄▅▆▇█"
+
+
+def pages(reports: Sequence[Quality]) -> Iterator[RenderableType]:
+    """Those of a document with ``tables:`` behind a line for each."""
+    if len(reports) > 1:
+        table = Table(box=None, pad_edge=False, header_style="dim")
+        table.add_column("pipeline", overflow="fold")
+        for title in ("quality", "rules"):
+            table.add_column(title, justify="right", no_wrap=True)
+        for report in sorted(reports, key=_worst_first):
+            table.add_row(cell(report.pipeline), per_cent(report.score), f"{len(report.rules):,}")
+        yield table
+    for report in reports:
+        if len(reports) > 1:
+            yield ""
+        yield from page(report)
+
+
+def _worst_first(report: Quality) -> tuple[float, str]:
+    return (1 if report.score is None else report.score, report.pipeline)
 
 
 def page(found: Quality) -> Iterator[RenderableType]:
@@ -35,6 +58,8 @@ def page(found: Quality) -> Iterator[RenderableType]:
         yield ""
         yield Text.assemble((dataset.name, "bold"), f"  {per_cent(dataset.score)}")
         yield _table(dataset.rules)
+        for rule in dataset.rules:
+            yield from _samples(rule)
 
 
 def _table(rules: tuple[RuleScore, ...]) -> Table:
@@ -74,10 +99,34 @@ def curve(history: tuple[float, ...]) -> str:
 
 
 def found(rule: RuleScore) -> str:
-    """What is said of it, else its figures."""
+    """What is said of it, else its figures and what they are to be."""
     if rule.said is not None:
         return rule.said
+    return "; ".join(filter(None, (figures(rule), rule.note)))
+
+
+def figures(rule: RuleScore) -> str:
+    """What it measured."""
     return ", ".join(
         f"{name} {'-' if value is None else f'{value:,.6g}' if isinstance(value, float) else f'{value:,}'}"
         for name, value in rule.measured.items()
     )
+
+
+def shown(value: object) -> str:
+    """A value of a sample: a text as it is, anything else as JSON writes it."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _samples(rule: RuleScore) -> Iterator[RenderableType]:
+    if not rule.samples:
+        return
+    yield ""
+    yield Text(f"rows that violate {rule.rule}", style="dim")
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    names = list(dict.fromkeys(name for row in rule.samples for name in row))
+    for name in names:
+        table.add_column(cell(name), overflow="fold")
+    for row in rule.samples:
+        table.add_row(*(cell(row.get(name)) for name in names))
+    yield table

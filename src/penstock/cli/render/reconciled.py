@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from penstock.cli.output import printable
-from penstock.cli.render.quality_pages import cell, rows
+from penstock.cli.render.quality_markdown import cell, rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

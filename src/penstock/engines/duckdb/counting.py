@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from sqlglot import exp
 
 from penstock.engines.duckdb.profile import tag_condition
+from penstock.engines.duckdb.sampling import ROWS, handed_over
 from penstock.graph.select import measured_columns, projections, to_select, violated
 from penstock.trees import call, column, identifier, is_null, relation, struct
 
@@ -40,6 +41,7 @@ class Counted:
     extra: tuple[str, ...] = ()
     notes: Mapping[str, str] = field(default_factory=dict)  # by rule, the sequence that counts its rows
     observer: str | None = None  # the function that takes the rows which are measured
+    sampler: str | None = None  # the function that takes the first rows which notes speak of
 
     def noted_in(self, rows: Mapping[str, int]) -> dict[str, int]:
         return {rule: rows[sequence] for rule, sequence in self.notes.items()}
@@ -92,15 +94,18 @@ def _missing(name: str) -> exp.Expr:
 
 
 def counted_check(node: Check, tag: str) -> Counted:
-    """The node's rows. A row that a note speaks of draws a number from the note's sequence, which is always more than
-    zero: the numbers drawn are those rows, and a row that it does not speak of costs what asking costs. What all rows are
-    measured by is handed to a function, which lets each pass.
+    """The node's rows. A row that a note speaks of draws a number from the note's sequence: the numbers drawn are those
+    rows, and a row that it does not speak of costs what asking costs. Those with the first numbers are handed to a
+    function, to be shown; what all rows are measured by is handed to another one. Each lets every row pass.
     """
     condition: exp.Expr = exp.Not(this=violated(node.causes))
     notes: dict[str, str] = {}
+    sampler = f"penstock_{tag}_sample"
     for place, note in enumerate(node.notes):
         notes[note.code] = f"penstock_{tag}_{place}"
-        drawn = exp.GT(this=call("nextval", exp.Literal.string(notes[note.code])), expression=exp.Literal.number(0))
+        number = call("nextval", exp.Literal.string(notes[note.code]))
+        is_early = exp.LTE(this=number, expression=exp.Literal.number(ROWS))
+        drawn = exp.Case(ifs=[exp.If(this=is_early, true=handed_over(node, note, sampler))], default=exp.true())
         passes = exp.Case(ifs=[exp.If(this=violated([note]), true=drawn)], default=exp.true())
         # One inside the other: every row is asked about, whatever becomes of it.
         condition = exp.Case(ifs=[exp.If(this=passes, true=exp.Paren(this=condition))])
@@ -109,7 +114,8 @@ def counted_check(node: Check, tag: str) -> Counted:
         taken = call(observer, struct({name: column(name) for name in measured_columns(node)} or {"row": exp.true()}))
         condition = exp.Case(ifs=[exp.If(this=taken, true=exp.Paren(this=condition))])
     select = exp.select("*").from_(relation(node.input))
-    return Counted(select.where(tag_condition(condition, tag), copy=False), out=tag, notes=notes, observer=observer)
+    query = select.where(tag_condition(condition, tag), copy=False)
+    return Counted(query, out=tag, notes=notes, observer=observer, sampler=sampler if notes else None)
 
 
 # ---------------------------------------------------------------- joins

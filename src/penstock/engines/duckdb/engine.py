@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from sqlglot import exp
 
-    from penstock.connectors.api import Rows, Staged, Writer
+    from penstock.connectors.api import ColumnFigures, Rows, Staged, Writer
     from penstock.engines.api import Limits, OpenWriter, Pass, Progress, RejectStore
     from penstock.graph import Graph
     from penstock.types import Schema
@@ -95,19 +95,19 @@ class DuckDBEngine(Engine):
         if schema is None:
             raise InternalError("INT-900", f"the write {write} has no schema")
 
-        def attempt(query: exp.Query) -> Writer:
+        def attempt(query: exp.Query) -> tuple[Writer, Mapping[str, ColumnFigures]]:
             writer = opened()
             try:
-                outputs.deliver(run.session, query, schema, writer, run.fraction)
+                return writer, outputs.deliver(run.session, query, schema, writer, run.fraction)
             except BaseException:
                 writer.abort()
                 raise
-            return writer
 
-        def undo(writer: Writer) -> None:
-            writer.abort()
+        def undo(done: tuple[Writer, Mapping[str, ColumnFigures]]) -> None:
+            done[0].abort()
 
-        writer = run.execute(write, attempt, undo)
+        writer, columns = run.execute(write, attempt, undo)
+        run.counts[write] = replace(run.counts[write], columns=columns)
         try:
             return writer, writer.stage()
         except BaseException:

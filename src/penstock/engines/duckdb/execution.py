@@ -13,9 +13,10 @@ from penstock.engines.api import NodeCounts
 from penstock.engines.duckdb import python_step, rejected
 from penstock.engines.duckdb.errors import UncertainError, translated
 from penstock.engines.duckdb.inputs import Input
-from penstock.engines.duckdb.observing import Observer, failing
+from penstock.engines.duckdb.observing import Findings, Observer, failing
 from penstock.engines.duckdb.origin import Carried
 from penstock.engines.duckdb.profile import Profile, read_profile
+from penstock.engines.duckdb.sampling import Sampler
 from penstock.engines.duckdb.statement import Composer, Statement, counts_of
 from penstock.engines.duckdb.suspects import suspected
 from penstock.errors import ConfigError, DataError, InternalError, PenstockError
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 
     from penstock.connectors.api import Rows
     from penstock.engines.api import Progress, RejectStore
-    from penstock.engines.duckdb.observing import Findings
     from penstock.engines.duckdb.session import Session
     from penstock.graph import Graph
     from penstock.graph.nodes import Python
@@ -156,9 +156,15 @@ class Execution:
     def _attempted(
         self, statement: Statement, attempt: Callable[[exp.Query], Result], undo: Callable[[Result], None]
     ) -> tuple[Result, Mapping[str, Findings]]:
-        """What the attempt gave, and by check what was measured on the way."""
+        """What the attempt gave, and by check what was found on the way."""
         with ExitStack() as open_ones:
             observers: dict[str, Observer] = {}
+            samplers: dict[str, Sampler] = {}
+            for name, function in statement.sampled.items():
+                node = self.graph[name]
+                if isinstance(node, Check):
+                    samplers[name] = Sampler(self.session, node, function)
+                    open_ones.callback(samplers[name].close)
             for name, function in statement.observed.items():
                 node = self.graph[name]
                 if isinstance(node, Check):
@@ -167,10 +173,13 @@ class Execution:
                     open_ones.callback(observers[name].close)
             result = attempt(statement.query)
             try:
-                return result, {name: observer.findings() for name, observer in observers.items()}
+                findings = {name: observer.findings() for name, observer in observers.items()}
             except BaseException:
                 undo(result)
                 raise
+            for name, sampler in samplers.items():
+                findings[name] = replace(findings.get(name, Findings()), samples=sampler.found())
+            return result, findings
 
     def _not_run(self, statement: Statement, found: Profile) -> tuple[str, ...]:
         """Nodes that the statement left out, since a query does not read them or the planner proved what they lead to
@@ -298,8 +307,10 @@ class Execution:
             if name in self._tables:
                 continue
             if name in findings:
-                measured, broken = findings[name].measured, findings[name].broken
-                found = replace(found, measured=measured, broken=broken)  # noqa: PLW2901 -- the same count
+                said = findings[name]
+                found = replace(  # noqa: PLW2901 -- the same count
+                    found, measured=said.measured, broken=said.broken, samples=said.samples
+                )
             if name in taken:
                 lost, delivered = taken[name].rejected, taken[name].delivered
                 records = lost + (found.out if delivered is None else delivered)

@@ -26,10 +26,11 @@ from penstock.types.duckdb import to_duckdb_text
 from penstock.types.logical import BOOLEAN, Struct, StructField
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     import pyarrow as pa
 
+    from penstock.connectors.api import Json
     from penstock.engines.duckdb.session import Session
     from penstock.graph.nodes import Check
 
@@ -39,10 +40,13 @@ _HIDDEN: Final = "it speaks of labelled columns, and is not shown"
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What the rules of a check measured, and what is to be said of those that the rows violate (``engines.api.NodeCounts``)."""
+    """What the rules of a check measured, what is to be said of those that the rows violate, and some rows that violate one
+    (``engines.api.NodeCounts``).
+    """
 
     measured: Mapping[str, Mapping[str, float | None]] = field(default_factory=dict)
     broken: Mapping[str, str] = field(default_factory=dict)
+    samples: Mapping[str, Sequence[Mapping[str, Json]]] = field(default_factory=dict)
 
 
 class Observer:

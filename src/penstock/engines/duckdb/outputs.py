@@ -24,13 +24,14 @@ from penstock.engines.duckdb.errors import translated
 from penstock.engines.duckdb.pump import drain
 from penstock.engines.duckdb.readers import reader
 from penstock.engines.duckdb.wide_steps import may_have_wide_steps
+from penstock.engines.duckdb.written import figures_of
 from penstock.errors import FatalError, InternalError
 from penstock.trees import column, copy_option, field_ids, identifier
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
-    from penstock.connectors.api import FileTarget, Writer
+    from penstock.connectors.api import ColumnFigures, FileTarget, Writer
     from penstock.engines.duckdb.session import Session
     from penstock.types import Schema
 
@@ -40,20 +41,22 @@ _ANY_SIZE: Final = 1 << 60
 
 def deliver(
     session: Session, query: exp.Query, schema: Schema, writer: Writer, progress: Callable[[float], None] | None = None
-) -> None:
-    """Runs the query and hands every row to the writer; does not stage. The session's profile is that of the query.
+) -> Mapping[str, ColumnFigures]:
+    """Runs the query and hands every row to the writer; does not stage. The session's profile is that of the query. What is
+    known of the columns that were written, where that costs nothing.
 
     Raises the five error classes; the caller aborts the writer.
     """
     match writer:
         case FileWriter():
-            _files(session, query, schema=schema, writer=writer, progress=progress)
+            return _files(session, query, schema=schema, writer=writer, progress=progress)
         case PipeWriter():
             _pipe(session, query, writer=writer, progress=progress)
         case BatchWriter():
             _batches(session, query, schema=schema, writer=writer, progress=progress)
         case _:
             raise InternalError("INT-900", f"{type(writer).__name__} is no kind of writer")
+    return {}
 
 
 # ---------------------------------------------------------------- files
@@ -66,7 +69,7 @@ def _files(
     schema: Schema,
     writer: FileWriter,
     progress: Callable[[float], None] | None,
-) -> None:
+) -> Mapping[str, ColumnFigures]:
     asked = writer.target()
     form = asked.format.settled(schema) if isinstance(asked.format, ParquetFormat) else asked.format
     target = replace(asked, format=form)
@@ -80,8 +83,10 @@ def _files(
                     _write_again(session, Path(path), older)
     if isinstance(form, ParquetFormat):
         writer.counted({os.path.relpath(str(row[0]), target.folder): int(row[1]) for row in found})
-    elif target.single:  # a folder's rows are told for all its files
+        return figures_of(schema, (row[4] for row in found))
+    if target.single:  # a folder's rows are told for all its files
         writer.counted({target.single: int(found[0][0])})
+    return {}
 
 
 def _write_again(session: Session, path: Path, form: ParquetFormat) -> None:

@@ -63,6 +63,11 @@ class Statement:
         return {name: item.observer for name, item in self.counted.items() if item.observer is not None}
 
     @property
+    def sampled(self) -> Mapping[str, str]:
+        """By check, the function that must be there to take the first rows that its notes speak of."""
+        return {name: item.sampler for name, item in self.counted.items() if item.sampler is not None}
+
+    @property
     def sequences(self) -> tuple[str, ...]:
         """Those that must be there, at their start, when the query is run."""
         return tuple(sequence for item in self.counted.values() for sequence in item.notes.values())

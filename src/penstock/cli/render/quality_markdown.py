@@ -1,0 +1,64 @@
+"""The quality report as Markdown."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from penstock.cli.output import printable
+from penstock.cli.render.quality import found as found_by
+from penstock.cli.render.quality import per_cent, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Sequence
+
+    from penstock.service.quality import Quality, RuleScore
+
+_TITLES: Final = ("rule", "dimension", "on_fail", "weight", "rows", "violating", "score", "found")
+_NUMBERS: Final = frozenset({"weight", "rows", "violating", "score"})
+
+
+def markdown(reports: Sequence[Quality]) -> str:
+    return printable("\n".join(map(_report, reports)))
+
+
+def _report(report: Quality) -> str:
+    lines = [f"# Quality of {cell(report.pipeline)}: {per_cent(report.score)}", "", _subtitle(report), ""]
+    if report.dimensions:
+        lines += rows(("dimension", "score"), ((name, per_cent(score)) for name, score in report.dimensions.items()))
+    lines += ["", *(f"- {cell(str(one))}" for one in report.reconciled)] if report.reconciled else []
+    for dataset in report.datasets:
+        lines += ["", f"## {cell(dataset.name)}: {per_cent(dataset.score)}", ""]
+        lines += rows(_TITLES, map(_cells, dataset.rules))
+        for rule in dataset.rules:
+            lines += _samples(rule)
+    return "\n".join([*lines, ""])
+
+
+def _samples(rule: RuleScore) -> list[str]:
+    if not rule.samples:
+        return []
+    names = list(dict.fromkeys(name for row in rule.samples for name in row))
+    cells = ([shown(row.get(name)) for name in names] for row in rule.samples)
+    return ["", f"Rows that violate {cell(rule.rule)}:", "", *rows(names, cells)]
+
+
+def rows(titles: Sequence[str], cells: Iterable[Sequence[str]], numbers: Collection[str] = _NUMBERS) -> list[str]:
+    """A table of Markdown; the columns of ``numbers`` stand to the right."""
+    lines = [titles, ["---:" if title in numbers else "---" for title in titles], *cells]
+    return [f"| {' | '.join(map(cell, line))} |" for line in lines]
+
+
+def cell(text: str) -> str:
+    """Nothing in it ends a cell, or is markup."""
+    plain = " ".join(text.split())
+    return "".join(f"\\{mark}" if mark in "\\`*_[]<>|#" else mark for mark in plain)
+
+
+def _cells(rule: RuleScore) -> tuple[str, ...]:
+    violating = f"{rule.violating:,}" if rule.violating is not None else ""
+    numbers = (f"{rule.weight:g}", f"{rule.rows:,}", violating, per_cent(rule.score))
+    return (rule.rule, rule.dimension, rule.on_fail, *numbers, found_by(rule))
+
+
+def _subtitle(report: Quality) -> str:
+    return f"run {report.run_id}, {report.at:%Y-%m-%d %H:%M} UTC"
