@@ -191,8 +191,8 @@ def test_the_lake_is_cut_by_region_and_crude(folder, runs):
 
 def test_a_second_run_reads_what_is_new_and_adds_nothing(folder, runs):
     first, second = runs[:2]
-    read = {node: second.told["balance"][node]["out"] for node in ("eia.range", "ice", "opec")}
-    assert read == {"eia.range": 55, "ice": 0, "opec": 5_411}  # a week of EIA, no file of ICE; OPEC has but one
+    read = {node: second.told["balance"][node]["out"] for node in ("eia", "ice", "opec")}
+    assert read == {"eia": 55, "ice": 0, "opec": 5_411}  # a week of EIA, no file of ICE; OPEC has but one
     assert (second.lake["inserted"], second.lake["updated"], second.lake["unchanged"]) == (0, 0, 13_590)
     assert second.data_files == first.data_files
     assert second.serving == first.serving
