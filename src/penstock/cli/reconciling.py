@@ -31,7 +31,7 @@ def reconcile(
     allow_path: options.AllowPath = None,
     json: options.Json = False,
 ) -> int:
-    """Compare a sink's table with what its source gives now.
+    """Compare a sink's table with what its source gives.
 
     Rows are counted and summed up by ranges of keys; where a range differs its keys are told: missing, extra, repeated,
     differing. Nothing is written. Columns with labels show no values. Exits with 1 where anything differs.

@@ -35,7 +35,7 @@ def torture(
     allow_path: options.AllowPath = None,
     json: options.Json = False,
 ) -> int:
-    """Kill, freeze and cut off runs of a pipeline, over scratch copies of its sinks.
+    """Kill, freeze and cut off runs over scratch sinks.
 
     Each trial is followed by a run that completes; its rows are compared with those of undisturbed runs. Real sinks, ledger
     and rejects are not touched. Exits with 1 where what the pipeline guarantees was broken.

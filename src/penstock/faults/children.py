@@ -7,7 +7,6 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-import time
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -80,11 +79,10 @@ class Child:
 
     def frozen_within(self, seconds: float) -> bool:
         """Waits until it stands still; False where it ended, or goes on that long."""
-        until = time.monotonic() + seconds
-        while time.monotonic() < until and self.is_alive:
-            if self.is_frozen:
-                return True
-            time.sleep(_LOOK_S)
+        for _ in range(round(seconds / _LOOK_S)):
+            if self.is_frozen or not self.is_alive:
+                break
+            self._process.join(_LOOK_S)
         return self.is_frozen
 
     def kill(self) -> int | None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import random
 import shutil
 import sys
-import time
 from collections import Counter
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
@@ -342,14 +341,14 @@ def _alone(chamber: _Chamber, stack: ExitStack, *, runs: int = 1, ahead: float =
     """The room of runs that nobody disturbed, what the last one told, and how many seconds it took."""
     stage = stack.enter_context(chamber.room())
     for number in range(runs):
-        begun = time.monotonic()
+        begun = chamber.request.clock.monotonic()
         run = stage.start(ahead=ahead)
         wrong = stage.finish(run)
         told = run.order.told()
         if wrong is not None or told is None:
             raise _not_runnable(wrong or "", told)
         if number == runs - 1:
-            return stage, told, time.monotonic() - begun
+            return stage, told, chamber.request.clock.monotonic() - begun
     raise InternalError("INT-900", "nothing was run")
 
 

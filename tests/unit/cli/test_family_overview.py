@@ -37,7 +37,7 @@ def _run(name: str, epochs: Sequence[SealedEpoch], *problems: Problem, warnings:
     error = ConfigError.of(problems) if problems else None
     status = RunStatus.FAILED if problems else RunStatus.DONE
     return RunResult(
-        f"shop/crm.{name}", f"run-{name}", status, "duckdb", None, NOW, 5, epochs, warnings, problems, (), error
+        f"shop/crm.{name}", f"run-{name}", status, "duckdb", None, NOW, 5, epochs, warnings, problems, error=error
     )
 
 

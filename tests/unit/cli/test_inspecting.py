@@ -165,7 +165,7 @@ def test_a_plan_as_json_has_what_the_specification_says(penstock: Callable[..., 
         for column in node["columns"]:
             assert column.keys() == {"name", "type", "nullable", "labels"}
     assert found["nodes"]["out"]["columns"][0] == {"name": "day", "type": "date", "nullable": False, "labels": []}
-    assert found["sinks"]["out"].keys() == {"type", "mode", "action"}
+    assert found["sinks"]["out"].keys() == {"type", "mode", "action", "place"}
     assert found["plan_hash"] == penstock("plan", FILE, "--json").json["plan_hash"]
 
 

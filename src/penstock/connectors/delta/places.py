@@ -21,8 +21,7 @@ if TYPE_CHECKING:
 
     from deltalake import DeltaTable
 
-    from penstock.connectors.api import Context, Epoch, SinkId
-    from penstock.connectors.delta.params import DeltaSinkParams, DeltaSourceParams
+    from penstock.connectors.api import Epoch, SinkId
     from penstock.connectors.delta.staging import Attempt
     from penstock.connectors.lake.tables import DataFile
 
@@ -159,15 +158,3 @@ class FolderPlace(Place):
             attempt = FolderAttempt.claim(self, folder)
             if attempt is not None:
                 attempt.remove()
-
-
-def place_of(params: DeltaSinkParams | DeltaSourceParams, context: Context, *, own: str = "table") -> Place:
-    """As the document says; ``own`` names, in the component's private folder, what mirrors an object store.
-
-    Raises ConfigError DOC-231, DOC-232.
-    """
-    if params.connection is None:
-        return FolderPlace(context.resolve(params.path).resolve())
-    from penstock.connectors.delta.mirror import Mirror
-
-    return Mirror.of(params.connection, params.path, context=context, own=own)

@@ -13,7 +13,7 @@ from penstock.connectors.delta.driver import touching
 from penstock.connectors.delta.features import check_writable
 from penstock.connectors.delta.log import incarnations
 from penstock.connectors.delta.params import DeltaSinkParams
-from penstock.connectors.delta.places import place_of
+from penstock.connectors.delta.placing import place_of
 from penstock.connectors.delta.schema import has_zoneless, stored_schema
 from penstock.connectors.delta.source import DeltaSource
 from penstock.connectors.delta.staging import gone

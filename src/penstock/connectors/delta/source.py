@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from penstock.connectors.api import Batches, Chunk, Files, ParquetFormat, Partition, Source
 from penstock.connectors.delta.driver import opening
 from penstock.connectors.delta.params import DeltaSourceParams
-from penstock.connectors.delta.places import place_of
+from penstock.connectors.delta.placing import place_of
 from penstock.connectors.delta.table import at_time, at_version, missing, newest
 from penstock.connectors.lake.tables import added
 from penstock.errors import ConfigError

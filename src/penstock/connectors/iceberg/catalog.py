@@ -19,7 +19,7 @@ import logging
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
-from penstock.connectors.iceberg.places import place_of
+from penstock.connectors.iceberg.placing import place_of
 from penstock.disk import ensure_folder
 from penstock.errors import ConfigError, PenstockError, TransientError
 

@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
-    from penstock.connectors.api import Context, Epoch, SinkId
-    from penstock.connectors.iceberg.params import IcebergConnection
+    from penstock.connectors.api import Epoch, SinkId
     from penstock.connectors.iceberg.staging import Attempt
     from penstock.connectors.lake.tables import DataFile
 
@@ -114,12 +113,3 @@ class LocalPlace(Place):
 
     def left(self, root: Path, sink_id: SinkId, upto: Epoch | None = None) -> list[Attempt]:  # noqa: ARG002 -- locks tell
         return list(folders_of(self, root, sink_id))
-
-
-def place_of(connection: IcebergConnection, context: Context, own: str) -> Place:
-    """As the document says; ``own`` names, in the component's private folder, what mirrors an object store."""
-    if connection.store is None:
-        return LocalPlace(context.resolve)
-    from penstock.connectors.iceberg.in_store import StorePlace
-
-    return StorePlace.of(connection.store, context, own)

@@ -346,7 +346,7 @@ def _shown(divisions: Sequence[Division]) -> str:
 SINK: Final = Descriptor(
     name="iceberg",
     group="sinks",
-    summary="An Iceberg table, on a local file system or in an object store, in a SQL or REST catalog, created where it is not there yet.",
+    summary="An Iceberg table of a SQL or REST catalog, on this machine or in an object store, created where it is not there.",
     params=IcebergSinkParams,
     make=IcebergSink,
     example=(

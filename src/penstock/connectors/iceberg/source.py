@@ -194,7 +194,7 @@ def make_source(params: IcebergSourceParams, context: Context) -> IcebergSource:
 SOURCE: Final = Descriptor(
     name="iceberg",
     group="sources",
-    summary="An Iceberg table, on a local file system or in an object store, in a SQL or REST catalog, as it stands or as it once stood.",
+    summary="An Iceberg table of a SQL or REST catalog, on this machine or in an object store, as it stands or once stood.",
     params=IcebergSourceParams,
     make=make_source,
     example="type: iceberg\nconnection: {path: lake/catalog.db}\ntable: oil.prices\n",

@@ -201,6 +201,11 @@ def _of_tables(source: str, broken: str) -> Iterator[FileCase]:
         widens=True,
         schema={"k": "decimal(9,2)"},
     )
+    yield from _of_contents(source)
+    yield from _of_columns(source)
+
+
+def _of_contents(source: str) -> Iterator[FileCase]:
     long = "\u00fcx" * 5_000_000
     yield _case(
         "huge_field",
@@ -217,6 +222,23 @@ def _of_tables(source: str, broken: str) -> Iterator[FileCase]:
         [("v", "string", ("a\r\nb\rc\n", "\r"))],
         Taken((("a\r\nb\rc\n",), ("\r",))),
     )
+    for name, hazard, text in (
+        ("surrogate", Hazard.LONE_SURROGATE, b"a\xed\xa0\x80"),
+        ("not_utf8", Hazard.ENCODING, b"caf\xe9"),
+    ):
+        stands_for = b"?" * len(text)
+        code = {"parquet": "ENG-312", "orc": "SRC-321", "avro": "SRC-304"}[source]
+        yield _case(
+            name,
+            hazard,
+            source,
+            [("v", "string", ("a", stands_for.decode()))],
+            Refused(code),
+            spoil=partial(_replaced, old=stands_for, new=text),
+        )
+
+
+def _of_columns(source: str) -> Iterator[FileCase]:
     columns: list[Column] = [(f"c{place}", "int64", (place, place + 1)) for place in range(_COLUMNS)]
     yield _case(
         "many_columns",
@@ -247,18 +269,4 @@ def _of_tables(source: str, broken: str) -> Iterator[FileCase]:
             source,
             [("k", "int64", (1,)), ("k", "int64", (2,))],
             Refused("DOC-410"),
-        )
-    for name, hazard, text in (
-        ("surrogate", Hazard.LONE_SURROGATE, b"a\xed\xa0\x80"),
-        ("not_utf8", Hazard.ENCODING, b"caf\xe9"),
-    ):
-        stands_for = b"?" * len(text)
-        code = {"parquet": "ENG-312", "orc": "SRC-321", "avro": "SRC-304"}[source]
-        yield _case(
-            name,
-            hazard,
-            source,
-            [("v", "string", ("a", stands_for.decode()))],
-            Refused(code),
-            spoil=partial(_replaced, old=stands_for, new=text),
         )
