@@ -92,7 +92,8 @@ def _repeated_keys(builder: Builder, use: SinkUse, *, node_id: str, keys: tuple[
 
 def _chosen(builder: Builder, use: SinkUse, *, node_id: str, keys: tuple[str, ...], order_by: str | None) -> str:
     """One row of each key, or none where the rows of a key differ and none is the newest."""
-    names = builder.schema_of(node_id).names
+    schema = builder.schema_of(node_id)
+    names = schema.names
     hashed, rank, lowest, highest = (unused_name(name, names) for name in _OWN)
     carried = tuple(Column(name, column(name)) for name in names)
     order = (
@@ -104,7 +105,7 @@ def _chosen(builder: Builder, use: SinkUse, *, node_id: str, keys: tuple[str, ..
         input=node_id,
         columns=(
             *carried,
-            Column(hashed, sample_hash(names, 0)),
+            Column(hashed, sample_hash(schema, names, 0)),
             Column(
                 rank,
                 _over(call("rank"), keys, order) if order else exp.Literal.number(1),

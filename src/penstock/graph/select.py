@@ -33,9 +33,11 @@ from penstock.graph.nodes import (
     Write,
 )
 from penstock.trees import call, column, field_of, identifier, relation, struct
+from penstock.types import Schema
+from penstock.types.logical import children
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from penstock.graph.nodes import Cause, Note, TableRule
 
@@ -151,16 +153,27 @@ def keep(select: exp.Select, condition: exp.Expr) -> exp.Select:
     return select.where(condition.copy())
 
 
-def sample_hash(columns: Sequence[str], seed: int) -> exp.Expr:
-    """A number of the row's content and the seed: the same for the same row whatever the threads and the order."""
-    number = call("hash", exp.Literal.number(seed), *(column(name) for name in columns))
+def sample_hash(schema: Schema, names: Iterable[str], seed: int) -> exp.Expr:
+    """A number of the row's content and the seed: the same for the same row whatever the threads and the order.
+
+    Values of nested types count by their text, in which no two are alike: DuckDB 2.0 gives null, ``[]`` and ``[0]`` one hash.
+    """
+    number = call("hash", exp.Literal.number(seed), *(_told_apart(schema, name) for name in names))
     number.meta[_ROW_HASH] = True
     return number
 
 
+def _told_apart(schema: Schema, name: str) -> exp.Expr:
+    value = column(name)
+    return exp.cast(value, "text") if children(schema[name].type) else value
+
+
 def says_something(found: exp.Column) -> bool:
     """Whether a column takes part in an expression by its value: inside ``sample_hash`` it only tells rows apart."""
-    return found.parent is None or not found.parent.meta.get(_ROW_HASH)
+    parent = found.parent
+    while parent is not None and not parent.meta.get(_ROW_HASH):
+        parent = parent.parent
+    return parent is None
 
 
 def _join(node: Join, name: Callable[[str], exp.Table]) -> exp.Select:
@@ -227,8 +240,8 @@ def _union(tables: Sequence[exp.Table]) -> exp.Query:
 
 
 def _sample(node: Sample, name: Callable[[str], exp.Table]) -> exp.Select:
-    columns = node.schema.names if node.schema is not None else ()
-    number = sample_hash(columns, node.seed)
+    schema = node.schema or Schema(())
+    number = sample_hash(schema, schema.names, node.seed)
     select = exp.select("*").from_(name(node.input))
     if node.rows is not None:
         return select.order_by(exp.Ordered(this=number, nulls_first=False)).limit(node.rows)

@@ -24,7 +24,7 @@ def tie_break(schema: Schema, decided: Sequence[exp.Expr]) -> tuple[exp.Ordered,
     """
     named = {tree.name for tree in decided if isinstance(tree, exp.Column)}
     others = [name for name in schema.names if name not in named]
-    return (exp.Ordered(this=sample_hash(others, 0), nulls_first=False),) if others else ()
+    return (exp.Ordered(this=sample_hash(schema, others, 0), nulls_first=False),) if others else ()
 
 
 def first_of(schema: Schema, keys: Sequence[exp.Expr], order: Sequence[exp.Ordered]) -> exp.Expr:

@@ -69,6 +69,26 @@ def test_a_row_that_differs_only_by_a_null_is_another_row() -> None:
     assert len(ran.rejected) == 2
 
 
+NESTED = [
+    ("list<int64?>?", None, []),
+    ("list<int64?>?", [], [0]),
+    ("list<int64?>?", [None], []),
+    ("list<list<int64?>?>?", [[1], [2]], [[1, 2]]),
+    ("list<string?>?", [None], ["NULL"]),
+    ("list<string?>?", ["a, b"], ["a", "b"]),
+    ("struct<a: list<int64?>?, b: list<int64?>?>?", {"a": [1], "b": [2]}, {"a": [1, 2], "b": []}),
+]
+
+
+@pytest.mark.parametrize(("kind", "one", "other"), NESTED)
+def test_rows_that_differ_in_a_nested_value_alone_are_two_rows(kind: str, one: object, other: object) -> None:
+    text = _document("keys: [id]", f'{{id: int64, deep: "{kind}"}}')
+    rows = [{"id": 1, "deep": one}, {"id": 1, "deep": other}, {"id": 2, "deep": other}, {"id": 2, "deep": other}]
+    ran = memory_sink.run(text, {"rows": rows}, "lake")
+    assert ran.rows == [{"id": 2, "deep": other}]
+    assert [reject.code for reject in ran.rejected] == ["ambiguous_key"] * 2
+
+
 def test_order_by_picks_the_newest() -> None:
     ran = _run("keys: [id], order_by: seen", [_row(1, 1.0, 1), _row(1, 3.0, 3), _row(1, 2.0, 2), _row(2, 9.0, 1)])
     assert sorted(ran.rows, key=lambda row: row["id"]) == [_row(1, 3.0, 3), _row(2, 9.0, 1)]
