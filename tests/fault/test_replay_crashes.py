@@ -176,3 +176,13 @@ def died(file: Path, point: str, time: int, act: Literal["raise", "kill"]) -> No
         assert sent(file, faults).run.status is RunStatus.FAILED
     except PenstockError as error:
         assert error.code.startswith("FLT-")  # noqa: PT017 -- it may as well be told in the result
+
+
+def test_a_half_committed_replay_is_not_finished_with_another_place_for_rejects(tmp_path: Path) -> None:
+    file = ran(tmp_path / "p")
+    text = file.read_text(encoding="utf-8")
+    file.write_text(text + "rejects: {type: sqlite, path: bad.db, table: one}\n", encoding="utf-8")
+    died(file, "run.committed", 1, "raise")
+    file.write_text(text + "rejects: {type: sqlite, path: bad.db, table: other}\n", encoding="utf-8")
+    result = once(SQLITE, file, Faults())
+    assert [problem.code for problem in result.problems] == ["RUN-111"]

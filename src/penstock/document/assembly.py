@@ -323,12 +323,12 @@ def _name_in(path: Path, wanted: str) -> Value:
 
 
 def _connections_named_in(document: Mapping) -> Iterator[str]:
-    for title in ("sources", "sinks"):
-        section = document.get(title)
-        for entry in section.entries.values() if isinstance(section, Mapping) else ():
-            name = find(entry.value, ("connection",))
-            if isinstance(name, Scalar) and isinstance(name.value, str):
-                yield name.value
+    sections = [document.get(title) for title in ("sources", "sinks")]
+    uses = [entry.value for section in sections if isinstance(section, Mapping) for entry in section.entries.values()]
+    for use in (*uses, document.get("rejects")):
+        name = find(use, ("connection",)) if isinstance(use, Mapping) else None
+        if isinstance(name, Scalar) and isinstance(name.value, str):
+            yield name.value
 
 
 def _values_of_params(document: Mapping, params: Params, given: AbstractMapping[str, str]) -> Iterator[MergedValue]:

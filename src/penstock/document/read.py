@@ -222,7 +222,9 @@ class _Reader(Components):
                 hint="name a table, or a folder of files",
             )
             return None
-        place = json.dumps([descriptor.name, cast("SinkParams", params).model_dump(mode="json")], default=str)
+        # Not over where a connection leads, or how: a system may move, and what it has is told by its markers.
+        stated = cast("SinkParams", params).model_dump(mode="json", exclude={"connection"})
+        place = json.dumps([descriptor.name, stated], default=str)
         name = f"{REJECTS}{hashlib.sha256(place.encode()).hexdigest()[:8]}"
         return SinkUse(name, at, descriptor, cast("SinkParams", params), (), places=places_of(node))
 

@@ -128,6 +128,7 @@ class RuleResult:
     catalogue. ``violating`` are rows, None of a rule about all rows; of such a one ``measured`` has figures by the metric
     (None: there was nothing to measure), ``broken`` what is to be said where the rows violate it, and ``note`` what is to be
     said in any case. ``samples`` are some of the violating rows where the rule lets them pass, by column, labelled ones masked.
+    ``hidden``: the figures tell of labelled columns, and are for later epochs to compare with, and for nobody to see.
     """
 
     rule: str
@@ -140,6 +141,12 @@ class RuleResult:
     broken: str | None = None
     note: str | None = None
     samples: tuple[Mapping[str, Json], ...] = ()
+    hidden: bool = False
+
+    @property
+    def shown(self) -> Mapping[str, float | None]:
+        """What anybody may see of the figures."""
+        return {} if self.hidden else self.measured
 
     def after(self, earlier: RuleResult) -> RuleResult:
         """The same rule over both epochs."""

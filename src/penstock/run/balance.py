@@ -66,10 +66,12 @@ def _entry(node: Node, counts: NodeCounts) -> NodeBalance:
 
 def _results(node: Check, counts: NodeCounts) -> tuple[RuleResult, ...]:
     notes = {rule.code: rule.note for rule in node.table_rules}
-    return tuple(_result(rule, counts, notes.get(rule.code)) for rule in node.rules)
+    labelled = {column.name for column in node.schema or () if column.labels}
+    hidden = {rule.code for rule in node.table_rules if labelled & set(rule.columns)}
+    return tuple(_result(rule, counts, notes.get(rule.code), hidden=rule.code in hidden) for rule in node.rules)
 
 
-def _result(rule: Rule, counts: NodeCounts, note: str | None) -> RuleResult:
+def _result(rule: Rule, counts: NodeCounts, note: str | None, *, hidden: bool) -> RuleResult:
     of_all = rule.code in counts.measured
     return RuleResult(
         rule.code,
@@ -82,6 +84,7 @@ def _result(rule: Rule, counts: NodeCounts, note: str | None) -> RuleResult:
         broken=counts.broken.get(rule.code),
         note=note,
         samples=tuple(counts.samples.get(rule.code, ())),
+        hidden=hidden,
     )
 
 

@@ -50,6 +50,7 @@ def cared_for(pipeline: Pipeline) -> tuple[CaredFor, ...]:
     """One per connection to a service, in the document's order."""
     found: list[tuple[Care, list[str]]] = []
     uses: list[SourceUse | SinkUse] = [*pipeline.sources.values(), *pipeline.sinks.values()]
+    uses += [pipeline.rejects] if pipeline.rejects is not None else []
     for use in uses:
         connection = getattr(use.params, "connection", None)
         if not isinstance(connection, Care):

@@ -17,7 +17,6 @@ from penstock.graph.nodes import Read
 from penstock.graph.replayed import SOURCE, node_of
 from penstock.ledger.rejects import FOLDER, checksum_of
 from penstock.ledger.state import writing_state
-from penstock.plan.make import make_plan
 from penstock.run.replays import RejectedRows, Replay, columns_kept, part_of, repaired_file
 from penstock.service.opening import allowance_of
 from penstock.service.rejected import settled_groups
@@ -156,7 +155,7 @@ def _compiled(found: Opened, compiled: Compiled, replay: Replay) -> Replayed:
 def planned(found: Opened, compiled: Compiled, replay: Replay) -> tuple[Plan, Mapping[str, Source]]:
     """The plan that sends the rows, and the sources that it reads."""
     made = _compiled(found, compiled, replay)
-    plan = make_plan(made.compiled, found.changes(made.compiled))
+    plan = found.plan_of(made.compiled)
     scratch = found.scratch / f"rejects-{uuid.uuid4().hex}"
     scratch.mkdir()
     rows = RejectedRows(

@@ -266,10 +266,13 @@ class Opened:
 
     def plan(self) -> tuple[Compiled, Plan]:
         compiled = self.compile()
+        return compiled, self.plan_of(compiled)
+
+    def plan_of(self, compiled: Compiled) -> Plan:
         made = make_plan(compiled, self.changes(compiled))
         if self.rejects is not None:  # an epoch that it lacks is finished with it, or not at all
             made = replace(made, hash=hashlib.sha256(f"{made.hash} {self.rejects.name}".encode()).hexdigest())
-        return compiled, made
+        return made
 
     def close(self) -> None:
         made: list[Source | Sink] = [*self.sources.values(), *self.sinks.values()]

@@ -273,7 +273,7 @@ def _scored(results: Sequence[tuple[int, RuleResult]]) -> RuleScore:
         told.on_fail,
         rows,
         violating,
-        told.measured,
+        told.shown,
         told.broken,
         score,
         told.note,

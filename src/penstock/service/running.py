@@ -217,7 +217,7 @@ def _balance_json(epochs: Sequence[SealedEpoch]) -> dict[str, Any]:
             node["unmatched"] = dict(entry.unmatched)
         if entry.noted:
             node["noted"] = dict(entry.noted)
-        measured = {rule.rule: dict(rule.measured) for rule in entry.rules if rule.measured}
+        measured = {rule.rule: dict(rule.shown) for rule in entry.rules if rule.shown}
         if measured:
             node["measured"] = measured  # of the last epoch
         if entry.empty:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from penstock.document.assembly import Settings, load
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -164,3 +166,38 @@ def test_a_place_that_cannot_be_is_refused_before_a_row_is_read(
     assert penstock("run", FILE).code == 0
     shop(place)
     assert penstock("run", FILE, "--json").codes == codes
+
+
+def test_a_connection_that_rejects_alone_name_is_filled_in(
+    penstock: Callable[..., Said], project: Path, shop: Callable[[str], None]
+) -> None:
+    connection = "{type: postgres, host: localhost, user: reader, password: '${secret.NEVER_SET}', database: shop}"
+    text = (project / "penstock.yml").read_text(encoding="utf-8")
+    (project / "penstock.yml").write_text(f"{text}\nconnections: {{warehouse: {connection}}}\n", encoding="utf-8")
+    shop("type: postgres, connection: warehouse, table: bad")
+    assert [problem["code"] for problem in penstock("validate", FILE, "--json").json["problems"]] == ["DOC-190"]
+
+
+def test_a_place_that_is_treated_otherwise_is_the_same_place(project: Path, shop: Callable[[str], None]) -> None:
+    def named(timeout: str) -> str:
+        connection = f"{{host: localhost, user: reader, database: shop, connect_timeout: {timeout}}}"
+        shop(f"type: postgres, connection: {connection}, table: bad")
+        place = load(project / FILE, Settings({})).pipeline.rejects
+        assert place is not None
+        return place.name
+
+    assert named("1 s") == named("2 s")
+
+
+def test_figures_of_labelled_columns_are_not_shown(
+    penstock: Callable[..., Said], project: Path, shop: Callable[[str], None]
+) -> None:
+    shop(PLACES["sqlite"])
+    text = (project / FILE).read_text(encoding="utf-8").replace("labels: {shop: [pii]}", "labels: {price: [pii]}")
+    text = text.replace(
+        "rules: [", "rules: [{distribution: {column: price, mean: {max: 1000}}}, {row_count: {min: 1}}, "
+    )
+    (project / FILE).write_text(text, encoding="utf-8")
+    assert penstock("run", FILE, "--json").json["balance"]["clean.rules"]["measured"] == {"row_count": {"rows": 2}}
+    (found,) = penstock("quality", FILE, "--json").json["datasets"]
+    assert {rule["rule"]: rule["measured"] for rule in found["rules"]}["distribution"] == {}

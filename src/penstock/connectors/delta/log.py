@@ -82,6 +82,7 @@ def _told(entry: str | None) -> dict[str, Any] | None:
     """What a log entry holds of ours, perhaps nothing; None where the entry is gone."""
     if entry is None:
         return None
-    line = next((line for line in entry.splitlines() if line.startswith(_BEGINNING)), "{}")
+    # By newlines alone: a line's JSON may hold other marks that end a line of text.
+    line = next((line for line in entry.split("\n") if line.startswith(_BEGINNING)), "{}")
     told = json.loads(line).get("commitInfo", {}).get(_KEY)
     return told if isinstance(told, dict) else {}

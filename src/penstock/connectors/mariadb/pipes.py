@@ -57,12 +57,14 @@ class RowPipe:
         """The read ends, for the engine to close. Raises what connecting, locking and the queries raise."""
         taken: list[Connection[Any]] = []
         try:
+            # All of them before the table is locked: whoever waits for one keeps nobody from writing meanwhile.
+            for _ in self._queries:
+                taken.append(self._connections.take())  # noqa: PERF401 -- those taken before one fails are given up below
             with self._unchanging():
-                for _ in self._queries:
-                    taken.append(self._connections.take())
+                for connection in taken:
                     with translated(self._connections.place, "opening a snapshot"):
                         for statement in _SNAPSHOT:
-                            run(taken[-1], statement)
+                            run(connection, statement)
             with translated(self._connections.place, "opening a snapshot"):
                 if self._check is not None:
                     self._check(taken[0])

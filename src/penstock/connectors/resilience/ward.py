@@ -43,9 +43,23 @@ class Ward:
             name, failures=breaker.failures, rest_seconds=breaker.rest.total_seconds(), clock=clock
         )
         self._slots = _Slots(name, care.bulkhead, clock) if care.bulkhead is not None else None
+        self._within = _Within()
 
     def call(self, attempt: Callable[[int], T | Again], *, sleep: Callable[[float], None] | None = None) -> T:
-        """As ``call_with_retry``, within the breaker. Raises TransientError NET-160 while the system is left alone."""
+        """As ``call_with_retry``, within the breaker. Raises TransientError NET-160 while the system is left alone.
+
+        A call within a call of the same thread, such as for the token that the outer one needs, is a part of it: the breaker
+        hears of the outer one.
+        """
+        if self._within.depth:
+            return call_with_retry(attempt, self.policy, clock=self._clock, random=self._random, sleep=sleep)
+        self._within.depth = 1
+        try:
+            return self._guarded(attempt, sleep)
+        finally:
+            self._within.depth = 0
+
+    def _guarded(self, attempt: Callable[[int], T | Again], sleep: Callable[[float], None] | None) -> T:
         is_probe = self._breaker.admit()
         policy = replace(self.policy, attempts=1, attempts_by={}) if is_probe else self.policy
         told = False
@@ -95,6 +109,12 @@ class Ward:
     def leave(self) -> None:
         if self._slots is not None:
             self._slots.leave()
+
+
+class _Within(threading.local):
+    """Of each thread: whether it is within a call."""
+
+    depth = 0
 
 
 class _Slots:

@@ -10,6 +10,7 @@ from deltalake import Schema
 from deltalake.transaction import AddAction, create_table_with_add_actions
 
 from penstock.connectors.delta import layout
+from penstock.connectors.delta.log import _told
 from penstock.errors import DataError
 from penstock.testing import data
 from penstock.testing.sinks import epoch
@@ -97,3 +98,10 @@ def test_attempts_of_other_epochs_and_incarnations_have_other_file_names() -> No
         )
     }
     assert len(names) == 4
+
+
+@pytest.mark.parametrize("mark", ["\u2028", "\u2029", "\u0085"])
+def test_an_entry_is_read_by_newlines_alone(mark: str) -> None:
+    """JSON may hold other marks that end a line of text, and other writers leave them as they are."""
+    foreign = '{"commitInfo":{"operationParameters":{"predicate":"a = \'x' + mark + 'y\'"}}}\n{"add":{}}'
+    assert _told(foreign) == {}

@@ -151,3 +151,14 @@ def test_equal_connections_share_a_ward_and_others_do_not() -> None:
     assert one is two
     assert one is not three
     assert Wards().of(cares[0], lambda: Ward("x", cares[0], clock=FakeClock())) is not one
+
+
+def test_a_call_within_a_call_is_a_part_of_it_also_when_it_probes() -> None:
+    """A token that the outer call needs is asked of the same system."""
+    clock = FakeClock()
+    cared = ward(clock, retries={"attempts": 1}, breaker={"failures": 1, "rest": "10 s"})
+    assert code(lambda: cared.call(System(Failure.ERROR))) == "NET-110"
+    assert code(lambda: cared.call(System())) == "NET-160"
+    clock.sleep(11)
+    assert cared.call(lambda _: cared.call(System())) == "answer"
+    assert cared.call(System()) == "answer"
