@@ -407,8 +407,10 @@ class _Blow:
 
 def _struck_at(stage: _Stage, undisturbed: _Undisturbed, trial: Trial, act: Act) -> _Blow:
     run = stage.start({(trial.point, trial.time): act})
-    stage.finish(run)
+    wrong = stage.finish(run)
     told = run.order.told()
+    if told is None and act != "kill":  # it hangs, or it died of something else than the blow
+        return _Blow(struck=True, loads=None, wrong=wrong)
     if told is None:
         return _then_run(stage, undisturbed, struck=run.child.join(0) == KILLED)
     struck = told.passed.get(trial.point, 0) >= trial.time
