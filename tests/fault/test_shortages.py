@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import multiprocessing
 import os
 import resource
 import shutil
@@ -16,7 +17,6 @@ from typing import TYPE_CHECKING, Any, Literal
 import pyarrow as pa
 import pyarrow.orc
 import pytest
-from crashes import processes
 from epochs import System, completed, once
 from systems import (
     DELTA,
@@ -94,8 +94,9 @@ def starved(system: System, file: Path, shortage: Shortage, level: int, told: Co
 
 
 def ended(system: System, file: Path, shortage: Shortage, level: int) -> tuple[str, list[str]]:
-    here, there = processes().Pipe(duplex=False)
-    child = processes().Process(target=starved, args=(system, file, shortage, level, there))
+    spawned = multiprocessing.get_context("spawn")
+    here, there = spawned.Pipe(duplex=False)
+    child = spawned.Process(target=starved, args=(system, file, shortage, level, there))
     child.start()
     there.close()
     try:

@@ -12,6 +12,7 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.errors import ParseError, SqlglotError
 
+from penstock.compile.brackets import unclosed
 from penstock.compile.comparisons import check_comparisons
 from penstock.compile.lambdas import is_bound, with_arrows
 from penstock.errors import ConfigError, Problem, nearest
@@ -75,6 +76,7 @@ def _nulls_first(item: exp.Expr, text: ExpressionText) -> bool:
 
 def _parsed(prefix: str, text: ExpressionText) -> exp.Select:
     try:
+        open_at = unclosed(sqlglot.tokenize(text.sql, dialect="duckdb"))
         trees = sqlglot.parse(prefix + text.sql, dialect="duckdb")
     except SqlglotError as error:
         place = error.errors[0] if isinstance(error, ParseError) and error.errors else {}
@@ -82,6 +84,8 @@ def _parsed(prefix: str, text: ExpressionText) -> exp.Select:
         _refuse(text, "the expression cannot be parsed", detail=complaint(error), span=span)
     except RecursionError:
         _too_deep(text)
+    if open_at is not None:
+        _refuse(text, "a bracket is not closed", span=(open_at, 1))
     tree = trees[0] if len(trees) == 1 else None
     if not isinstance(tree, exp.Select):
         _refuse(text, "one expression is wanted here")

@@ -9,6 +9,7 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.errors import ParseError, SqlglotError
 
+from penstock.compile.brackets import unclosed
 from penstock.errors import ConfigError, nearest
 from penstock.trees import complaint, identifier
 from penstock.types.logical import fold_case
@@ -88,6 +89,9 @@ def _parse(text: Located) -> exp.Query:
             at=text.place(offset, max(len(near), 1)),
             detail=complaint(error) if isinstance(error, SqlglotError) else "it is nested too deeply",
         ) from None
+    open_at = unclosed(tokens)
+    if open_at is not None:
+        raise ConfigError("CMP-207", "a bracket is not closed", at=text.place(open_at, 1))
     if len(trees) != 1 or not isinstance(trees[0], exp.Query):
         raise ConfigError("CMP-224", "`sql` is one SELECT, nothing before and nothing after it", at=text.at)
     found = next((part for part in trees[0].find_all(*_STATEMENTS) if not isinstance(part, exp.Query)), None)

@@ -282,7 +282,9 @@ def _sealed(found: Opened, sink: str) -> tuple[EpochRecord, Mapping[tuple[str, s
     """The last sealed epoch and the positions after it. Raises ConfigError RUN-190, RUN-192."""
     use, memory = found.pipeline.sinks[sink], found.memory
     last = memory.last_sealed(found.key) if memory is not None else None
-    if memory is None or last is None or found.sinks[sink].describe() is None:
+    # A sink that a refresh has just filled does not tell what was there before it.
+    has_table = found.replaces or found.sinks[sink].describe() is not None
+    if memory is None or last is None or not has_table:
         what = f'"{found.pipeline.name}" has sealed nothing yet' if last is None else f'"{sink}" has no table yet'
         raise ConfigError("RUN-190", f"{what}, so that there is nothing to compare", at=use.at, hint="run it first")
     sealed = memory.positions(found.key, last.incarnation)

@@ -475,3 +475,11 @@ def test_the_quality_report_tells_of_it(penstock: Callable[..., Said]) -> None:
     assert (found["sink"], found["agrees"], found["rows"]) == ("out", True, {"source": 7, "target": 7})
     for shown in ("text", "markdown", "html"):
         assert "out against raw: all 7 rows alike" in penstock("quality", "pipelines/rows.yml", "--format", shown).out
+
+
+def test_a_refresh_is_compared_as_any_other_run(penstock: Callable[..., Said]) -> None:
+    write(ROWS)
+    document(DOCUMENT.format(target=SQLITE, more=BY_ID))
+    assert penstock("run", "pipelines/rows.yml", "--json").json["reconciled"][0]["agrees"]
+    said = penstock("run", "pipelines/rows.yml", "--full-refresh", "--json").json
+    assert ([one["agrees"] for one in said["reconciled"]], said["warnings"]) == ([True], [])

@@ -119,7 +119,10 @@ def test_a_with_name_may_not_look_like_a_step_of_a_node() -> None:
     assert _problem('with "orders.filter" as (select 1 as a) select * from orders').code == "CMP-213"
 
 
-@pytest.mark.parametrize("sql", ["select 'a", "select (1", "select * from", "select a b c from orders"])
+@pytest.mark.parametrize(
+    "sql",
+    ["select 'a", "select (1", "select * from", "select a b c from orders", "select cast(1 as bigint from orders"],
+)
 def test_what_cannot_be_parsed_says_so_without_words_of_the_parser(sql: str) -> None:
     found = _problem(sql)
     assert found.code == "CMP-207"

@@ -227,13 +227,17 @@ class FileSource(Source):
     def merged_names(self, names: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
         """The columns of all files (``names`` by file), in the order of their first appearance.
 
-        Raises DataError SRC-135 where files differ in more than the order and may not.
+        Raises DataError SRC-135 where files differ in more than the order and may not. What the contract does not name, and
+        its policy leaves out, may be in some of them.
         """
         union = tuple(dict.fromkeys(name for columns in names.values() for name in columns))
         if self.takes_differing:
             return union
+        contract = self._context.contract
+        ignores = contract is not None and contract.on_new_column == "ignore"
+        wanted = [name for name in union if not ignores or contract is None or name in contract.schema]
         for file, columns in names.items():
-            lacking = [name for name in union if name not in columns]
+            lacking = [name for name in wanted if name not in columns]
             if lacking:
                 raise DataError(
                     "SRC-135",

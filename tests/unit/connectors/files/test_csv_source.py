@@ -153,6 +153,18 @@ def test_files_without_a_header_are_named_by_the_document_the_schema_or_their_pl
     assert rows(source(tmp_path, text + "}", {"p": "int8", "q": "string"}))[1] == {"p": 2, "q": "b"}
 
 
+def test_a_file_may_have_columns_that_the_schema_does_not_name(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("x,y\n1,2\n")
+    (tmp_path / "b.csv").write_text("z,y,x\n9,4,3\n")
+    contract = {"x": "int64", "y": "int64"}
+    made = source(tmp_path, "{type: csv, path: '*.csv'}", contract)
+    assert rows(made, "x", "y") == [{"x": 1, "y": 2}, {"x": 3, "y": 4}]
+    (tmp_path / "c.csv").write_text("x\n5\n")
+    with pytest.raises(DataError) as caught:
+        source(tmp_path, "{type: csv, path: '*.csv'}", contract).describe()
+    assert (caught.value.code, "'y'" in str(caught.value), "'z'" in str(caught.value)) == ("SRC-135", True, False)
+
+
 def test_files_may_differ_where_the_document_says_so(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("x,y\n1,2\n")
     (tmp_path / "b.csv").write_text("z,x\n3,4\n")
