@@ -122,6 +122,10 @@ class Rejected:
 
     @property
     def run_id(self) -> str | None:
+        """Which run rejected these; of several the newest."""
+        runs = {entry.run_id for entry in self.entries}
+        if len(runs) == 1:
+            return runs.pop()
         return self.run.run_id if self.run is not None else None
 
     @property

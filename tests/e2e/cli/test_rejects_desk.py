@@ -78,6 +78,15 @@ def groups(penstock: Callable[..., Said], *options: str) -> dict[str, int]:
 # ---------------------------------------------------------------- list, show
 
 
+def test_a_group_is_told_with_the_run_that_rejected_it(penstock: Callable[..., Said], shop: Path) -> None:
+    first = penstock("run", FILE, "--json").json["run_id"]
+    (shop / "data" / "sold-2.csv").write_text("id,shop,price,at\n9,z,many,2024-01-09\n", encoding="utf-8")
+    second = penstock("run", FILE, "--json").json["run_id"]
+    assert penstock("rejects", "show", "raw/bad_value/at", "--json").json["run_id"] == first
+    assert f"run {first}" in penstock("rejects", "show", "raw/bad_value/at").out
+    assert penstock("rejects", "list", "--json").json["run_id"] == second
+
+
 def test_groups_are_of_all_epochs_and_have_an_example(penstock: Callable[..., Said], shop: Path) -> None:
     penstock("run", FILE, "-q")
     (shop / "data" / "sold-2.csv").write_text("id,shop,price,at\n6,d,900,2024-01-04\n", encoding="utf-8")

@@ -46,7 +46,7 @@ def test_the_page_names_what_was_tried_and_what_came_of_it() -> None:
         "stored: 0 rows lost, 20 doubled",
         "2 epochs are sealed, not 1",
         "not compared: at of stored",
-        "1 of 2 crash points were not walked",
+        "1 of 2 crash points were walked in every way",
         "15 trials in 3 s, seed 7",
         "THE GUARANTEE WAS BROKEN",
     ):
