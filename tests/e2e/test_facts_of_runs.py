@@ -136,4 +136,5 @@ def test_every_class_is_emitted_by_something(tmp_path: Path) -> None:
     other.run(run__committed="lost")
     other.run(run__committed="raise")
     other.run()
-    assert {type(event) for event in (*spooled.events, *heard.events, *other.events)} == CLASSES
+    emitted = {type(event) for event in (*spooled.events, *heard.events, *other.events)}
+    assert emitted == CLASSES - {events.StopAsked}  # which test_stopping_runs sees

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 FILE = "pipelines/days.yml"
 KEYS = {
+    "sources",
+    "news",
+    "reconciled",
+    "stopped",
     "pipeline", "run_id", "status", "engine", "guarantee", "started_at", "duration_ms",
     "epochs", "balance", "rejects", "warnings", "problems",
 }  # fmt: skip

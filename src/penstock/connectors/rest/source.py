@@ -216,7 +216,7 @@ SOURCE: Final = Descriptor(
     notes=(
         "All pages are written to a private file first; the run reads that file, as often as it needs to.",
         "Without a schema, columns come from the first page; text stays text, so state a schema for dates.",
-        "With `incremental: {cursor: …, send: {query: start}}` later runs ask the service for rows from the cursor's last value on.",
+        "With `incremental: {cursor: day, send: {query: start}}` later runs ask the service for rows from the cursor's last value on.",
         "A listing that shifts while it is read may show a record twice or not at all, as its service delivers it.",
         "Requests go straight to the service: proxies named by the environment are not used.",
     ),
