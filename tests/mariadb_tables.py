@@ -146,7 +146,7 @@ def read(connection: Connection[Any], name: str) -> pa.Table | None:
     if not found:
         return None
     fields = [pa.field(column, _arrow(*described)) for column, *described in found]
-    items = ", ".join(f"{quoted(f.name)} + 0e0" if f.type == pa.float32() else quoted(f.name) for f in fields)
+    items = ", ".join(f"{quoted(f.name)} * 1e0" if f.type == pa.float32() else quoted(f.name) for f in fields)
     rows = execute(connection, f"SELECT {items} FROM {quoted(name)}")
     columns = list(zip(*rows, strict=True)) or [()] * len(fields)
     arrays = [pa.array([_read(v, f.type) for v in c], f.type) for c, f in zip(columns, fields, strict=True)]

@@ -244,12 +244,12 @@ def test_a_store_that_is_away_for_a_moment_is_asked_again(
             if not s3_server.running:
                 s3_server.start()
 
-    made._listing.bucket._clock = Returning()
+    made._listing.bucket._ward._clock = Returning()
     s3_server.stop()
     try:
         assert made.describe().names == ("k",)
         s3_server.stop()
-        made._listing.bucket._clock = SystemClock()
+        made._listing.bucket._ward._clock = SystemClock()
         with pytest.raises(TransientError) as failure:
             made.latest(Partition())
         assert "tried 2 times" in str(failure.value.problems[0].detail)

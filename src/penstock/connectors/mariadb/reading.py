@@ -60,7 +60,7 @@ def _value(column: Column, logical: LogicalType, policy: BadValues, *, is_mariad
             number = sql("{} + 0", name) if kind == "bit" else name
             return sql("CASE {} WHEN 0 THEN 'false' WHEN 1 THEN 'true' ELSE {} END", number, number)
         case "float" | "bit":  # whose own text is rounded, or bytes
-            return sql("{} + 0e0", name) if column.kind == "float" else sql("{} + 0", name)
+            return sql("{} * 1e0", name) if column.kind == "float" else sql("{} + 0", name)
         case "timestamp" | "datetime" if logical == TIMESTAMPTZ:
             return sql("CONCAT({}, '+00')", name)
         case kind if kind in _NUMBERS or kind in _MOMENTS or kind in ("time", "uuid"):

@@ -85,7 +85,7 @@ class Column:
             return plain
         match type(self.kind).__name__:
             case "FLOAT":  # whose own text is rounded
-                return plain.op("+")(sa.literal_column("0e0"))
+                return plain.op("*")(sa.literal_column("1e0"))
             case "BIT":  # which would come as bytes
                 return plain.op("+")(sa.literal_column("0"))
             case "TIMESTAMP":  # in the zone of the session, which is UTC
