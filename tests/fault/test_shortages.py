@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import pyarrow as pa
 import pyarrow.orc
 import pytest
+from crashes import children
 from epochs import System, completed, once
 from systems import (
     DELTA,
@@ -94,10 +95,8 @@ def starved(system: System, file: Path, shortage: Shortage, level: int, told: Co
 
 
 def ended(system: System, file: Path, shortage: Shortage, level: int) -> tuple[str, list[str]]:
-    spawned = multiprocessing.get_context("spawn")
-    here, there = spawned.Pipe(duplex=False)
-    child = spawned.Process(target=starved, args=(system, file, shortage, level, there))
-    child.start()
+    here, there = multiprocessing.Pipe(duplex=False)
+    child = children().start(starved, system, file, shortage, level, there)
     there.close()
     try:
         told = here.recv()
