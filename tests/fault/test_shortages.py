@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Literal
 
 import pyarrow as pa
@@ -279,9 +280,10 @@ def test_a_reader_that_is_killed_as_for_want_of_memory_is_named_and_the_next_run
     def kill() -> None:
         """Whatever reads, as soon as it is there."""
         while not ended.wait(0.005):
-            for pid in reading():
-                os.kill(pid, signal.SIGKILL)
-                killed.append(pid)
+            with suppress(ProcessLookupError, FileNotFoundError):  # of a process or a thread that has just ended
+                for pid in reading():
+                    os.kill(pid, signal.SIGKILL)
+                    killed.append(pid)
 
     killer = threading.Thread(target=kill)
 
