@@ -215,7 +215,7 @@ def test_an_interrupt_ends_a_long_run_at_once_and_the_next_one_works(tmp_path: P
 
 def test_completion_knows_commands_and_options(fresh: Path) -> None:
     asked = {"_PENSTOCK_COMPLETE": "complete_bash", "COMP_WORDS": "penstock re", "COMP_CWORD": "1"}
-    assert penstock(fresh, **asked).stdout.split() == ["rejects"]
+    assert penstock(fresh, **asked).stdout.split() == ["reconcile", "rejects"]
     asked = {"_PENSTOCK_COMPLETE": "complete_bash", "COMP_WORDS": "penstock plan --s", "COMP_CWORD": "2"}
     assert penstock(fresh, **asked).stdout.split() == ["--sql"]
     for words, names in (
