@@ -220,7 +220,7 @@ def test_completion_knows_commands_and_options(fresh: Path) -> None:
     assert penstock(fresh, **asked).stdout.split() == ["--sql"]
     for words, names in (
         ("steps fi", ["fill_null", "filter"]),
-        ("connectors sq", ["sqlite"]),
+        ("connectors sq", ["sqlalchemy", "sqlite"]),
         ("errors LED-10", ["LED-101", "LED-102", "LED-103"]),
     ):
         asked = {"_PENSTOCK_COMPLETE": "complete_bash", "COMP_WORDS": f"penstock {words}", "COMP_CWORD": "2"}
