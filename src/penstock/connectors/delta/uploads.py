@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from contextlib import closing, suppress
+from contextlib import suppress
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any
@@ -21,7 +21,6 @@ from penstock.connectors.lake.claims import Claims
 from penstock.connectors.objects.copies import Copies
 from penstock.connectors.objects.keys import joined
 from penstock.connectors.objects.store import StoredObject
-from penstock.connectors.resilience.parallel import in_order
 from penstock.errors import TransientError
 
 if TYPE_CHECKING:
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
     from penstock.connectors.api import Epoch, SinkId
     from penstock.connectors.delta.mirror import Mirror
     from penstock.connectors.delta.staging import NewFile
-    from penstock.connectors.resilience.cancel import Cancellation
 
 
 class BucketAttempt(Attempt):
@@ -79,7 +77,9 @@ class BucketAttempt(Attempt):
         if final:
             self._upload(files, self.finals(files, source), source)
         else:
-            self._put({self._key(source, file.path): self.folder / source / file.path for file in files})
+            self.place.bucket.write_all(
+                {self._key(source, file.path): self.folder / source / file.path for file in files}
+            )
         if self._claims.is_void(self.folder.name):
             for noted in self._noted():
                 self.unplace(noted)
@@ -115,17 +115,10 @@ class BucketAttempt(Attempt):
             raise gone(self.folder.name)
         self.place.bucket.write(self._note_key(source), note(told["app"], told["epoch"], finals))
         pairs = zip(files, finals, strict=True)
-        self._put({joined(self.place.key, new.path): self.folder / source / old.path for old, new in pairs})
+        self.place.bucket.write_all(
+            {joined(self.place.key, new.path): self.folder / source / old.path for old, new in pairs}
+        )
         shutil.rmtree(self.folder / source)
-
-    def _put(self, files: dict[str, Path]) -> None:
-        def put(key: str, cancelled: Cancellation) -> None:
-            cancelled.check()
-            self.place.bucket.write(key, files[key])
-
-        with closing(in_order(put, list(files), concurrency=self.place.bucket.connection.parallel)) as done:
-            for _ in done:
-                pass
 
     def unplace(self, source: str) -> None:
         self._remove_placed(self._read(source))

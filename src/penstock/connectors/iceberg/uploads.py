@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from contextlib import closing, suppress
+from contextlib import suppress
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any, Final
@@ -19,7 +19,6 @@ from penstock.connectors.iceberg.layout import epoch_in, key_of
 from penstock.connectors.iceberg.staging import ROWS, Attempt, area_of, gone, named_in
 from penstock.connectors.lake.claims import Claims
 from penstock.connectors.objects.keys import joined
-from penstock.connectors.resilience.parallel import in_order
 from penstock.errors import TransientError
 
 if TYPE_CHECKING:
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
 
     from penstock.connectors.api import Epoch, SinkId
     from penstock.connectors.iceberg.in_store import StorePlace
-    from penstock.connectors.resilience.cancel import Cancellation
 
 _CLAIMS: Final = "_penstock"
 
@@ -83,13 +81,7 @@ class BucketAttempt(Attempt):
             raise gone(self.folder.name)
 
     def take(self, paths: Iterable[Path]) -> None:
-        def put(path: Path, cancelled: Cancellation) -> None:
-            cancelled.check()
-            self.place.bucket.write(self.place.key_at(path), path)
-
-        with closing(in_order(put, list(paths), concurrency=self.place.bucket.connection.parallel)) as done:
-            for _ in done:
-                pass
+        self.place.bucket.write_all({self.place.key_at(path): path for path in paths})
 
     def rows(self) -> list[Path]:
         """Where they are not here, they were staged by a writer on another machine."""

@@ -9,10 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from penstock.connectors.mariadb.driver import Fault, Place, connect, run, translated
 from penstock.connectors.mariadb.sql import sql
-from penstock.connectors.resilience.retry import Again
-from penstock.connectors.resilience.settings import Failure
+from penstock.connectors.resilience.loans import Loans
 from penstock.connectors.resilience.ward import Ward, Wards
-from penstock.errors import TransientError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,8 +32,8 @@ class Connections:
         self.place: Final = Place.of(settings, area)
         self._settings = settings
         self._lock = threading.Lock()
-        self._out: set[int] = set()  # by id: those that are at work
-        self._ward = (wards or Wards()).of(settings, lambda: Ward(self.place.name, settings, clock=clock))
+        ward = (wards or Wards()).of(settings, lambda: Ward(self.place.name, settings, clock=clock))
+        self._loans: Loans[Connection[Any]] = Loans(ward, busy=Fault.BUSY.value[0])
         self._idle: list[Connection[Any]] = []
         weakref.finalize(self, _close_all, self._idle)
 
@@ -43,15 +41,7 @@ class Connections:
         """A connection in autocommit without a transaction; ``give_back`` or ``discard`` it. Raises, besides what connecting
         raises, TransientError NET-160 while the server is left alone, and NET-161.
         """
-        self._ward.enter()
-        try:
-            connection = self._found()
-        except BaseException:
-            self._ward.leave()
-            raise
-        with self._lock:
-            self._out.add(id(connection))
-        return connection
+        return self._loans.take(self._found)
 
     def _found(self) -> Connection[Any]:
         import pymysql
@@ -60,7 +50,7 @@ class Connections:
             with self._lock:
                 found = self._idle.pop() if self._idle else None
             if found is None:
-                return self._connected()
+                return self._loans.connected(lambda: connect(self._settings, self.place))
             try:
                 found.ping(reconnect=False)
             except (pymysql.Error, OSError):
@@ -68,33 +58,15 @@ class Connections:
             else:
                 return found
 
-    def _connected(self) -> Connection[Any]:
-        def attempt(_: int) -> Connection[Any] | Again:
-            try:
-                return connect(self._settings, self.place)
-            except TransientError as error:
-                is_busy = error.code.endswith(Fault.BUSY.value[0])
-                return Again(error, failure=Failure.BUSY if is_busy else Failure.UNREACHABLE)
-
-        return self._ward.call(attempt)
-
-    def _returned(self, connection: Connection[Any]) -> None:
-        """It is at work no more; once for each that was taken."""
-        with self._lock:
-            was_out = id(connection) in self._out
-            self._out.discard(id(connection))
-        if was_out:
-            self._ward.leave()
-
     def give_back(self, connection: Connection[Any]) -> None:
         """For the next ``take``; no transaction may be open on it."""
-        self._returned(connection)
+        self._loans.returned(connection)
         with self._lock:
             self._idle.append(connection)
 
     def discard(self, connection: Connection[Any]) -> None:
         """Close it; the server rolls back what it had open. Raises nothing."""
-        self._returned(connection)
+        self._loans.returned(connection)
         import pymysql
 
         with suppress(pymysql.Error, OSError):

@@ -17,7 +17,7 @@ from penstock.errors import PenstockError, TransientError
 from penstock.secret import Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from obstore.store import ObjectStore
@@ -142,6 +142,17 @@ class Bucket:
             f'writing "{key}"',
             lambda: obstore.put(self._store, self._key(key), content, chunk_size=part, max_concurrency=_UPLOADS),
         )
+
+    def write_all(self, files: Mapping[str, Path]) -> None:
+        """Each file to its key, several at a time. The first failure ends those that have not begun."""
+
+        def put(key: str, cancelled: Cancellation) -> None:
+            cancelled.check()
+            self.write(key, files[key])
+
+        with closing(in_order(put, list(files), concurrency=self.connection.parallel)) as done:
+            for _ in done:
+                pass
 
     def create(self, key: str, content: bytes) -> bool:
         """A small object that is not there yet; False where another is. One that has this very content counts as made: it

@@ -9,10 +9,8 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 from penstock.connectors.postgres.driver import Fault, Place, connect, translated
-from penstock.connectors.resilience.retry import Again
-from penstock.connectors.resilience.settings import Failure
+from penstock.connectors.resilience.loans import Loans
 from penstock.connectors.resilience.ward import Ward, Wards
-from penstock.errors import TransientError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,8 +33,8 @@ class Connections:
         self._settings = settings
         self._clock = clock
         self._lock = threading.Lock()
-        self._out: set[int] = set()  # by id: those that are at work
-        self._ward = (wards or Wards()).of(settings, lambda: Ward(self.place.name, settings, clock=clock))
+        ward = (wards or Wards()).of(settings, lambda: Ward(self.place.name, settings, clock=clock))
+        self._loans: Loans[psycopg.Connection] = Loans(ward, busy=Fault.BUSY.value[0])
         self._idle: list[tuple[psycopg.Connection, float]] = []
         weakref.finalize(self, _close_all, self._idle)
 
@@ -44,22 +42,14 @@ class Connections:
         """A connection in autocommit without a transaction; ``give_back`` or ``discard`` it. Raises, besides what connecting
         raises, TransientError NET-160 while the server is left alone, and NET-161.
         """
-        self._ward.enter()
-        try:
-            connection = self._found()
-        except BaseException:
-            self._ward.leave()
-            raise
-        with self._lock:
-            self._out.add(id(connection))
-        return connection
+        return self._loans.take(self._found)
 
     def _found(self) -> psycopg.Connection:
         while True:
             with self._lock:
                 found = self._idle.pop() if self._idle else None
             if found is None:
-                return self._connected()
+                return self._loans.connected(lambda: connect(self._settings, self.place))
             connection, since = found
             if self._stands(connection, since):
                 return connection
@@ -78,24 +68,6 @@ class Connections:
             return False
         return True
 
-    def _connected(self) -> psycopg.Connection:
-        def attempt(_: int) -> psycopg.Connection | Again:
-            try:
-                return connect(self._settings, self.place)
-            except TransientError as error:
-                is_busy = error.code.endswith(Fault.BUSY.value[0])
-                return Again(error, failure=Failure.BUSY if is_busy else Failure.UNREACHABLE)
-
-        return self._ward.call(attempt)
-
-    def _returned(self, connection: psycopg.Connection) -> None:
-        """It is at work no more; once for each that was taken."""
-        with self._lock:
-            was_out = id(connection) in self._out
-            self._out.discard(id(connection))
-        if was_out:
-            self._ward.leave()
-
     def give_back(self, connection: psycopg.Connection) -> None:
         """For the next ``take``; a transaction that is still open is rolled back."""
         import psycopg
@@ -107,7 +79,7 @@ class Connections:
         except psycopg.Error:
             self.discard(connection)
             return
-        self._returned(connection)
+        self._loans.returned(connection)
         if connection.closed:
             return
         with self._lock:
@@ -115,7 +87,7 @@ class Connections:
 
     def discard(self, connection: psycopg.Connection) -> None:
         """Close it; the server rolls back what it had open. Raises nothing."""
-        self._returned(connection)
+        self._loans.returned(connection)
         import psycopg
 
         with suppress(psycopg.Error):

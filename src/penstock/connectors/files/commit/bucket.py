@@ -158,14 +158,7 @@ class BucketTarget(Target):
 
     def keep(self, folder: Path, files: Sequence[Path]) -> None:
         """Into the store; what is there needs no room here any longer."""
-
-        def put(path: Path, cancelled: Cancellation) -> None:
-            cancelled.check()
-            self._bucket.write(self._key(path), path)
-
-        with closing(in_order(put, files, concurrency=self._bucket.connection.parallel)) as done:
-            for _ in done:
-                pass
+        self._bucket.write_all({self._key(path): path for path in files})
         for path in files:
             path.unlink()
             remove_empty(path.parent, folder)
