@@ -18,12 +18,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 ROOT: Final = Path(__file__).parents[2]
 _SOURCE: Final = ROOT / "src"
 _LIMIT_S: Final = 600
 _TESTS_FAILED: Final = 1  # of pytest: they ran, and some failed
+_PYTEST: Final = (
+    sys.executable,
+    "-m",
+    "pytest",
+    "-xq",
+    "-p",
+    "no:cacheprovider",
+    "-p",
+    "no:randomly",
+    "-m",
+    "not server and not long",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +76,7 @@ class Outcome:
 
 
 EPOCH: Final = "run/epoch.py"
-_CRASHES: Final = ("tests/fault/test_epoch_crashes.py", "-k", "the_run_after_a_crash and raise-files")
+_CRASHES: Final = ("tests/fault/test_epoch_crashes.py", "-k", "the_run_after_a_fault and files-raise")
 _DIES: Final = "tests/fault/test_incremental.py::test_a_run_that_dies_reads_its_files_once"
 _PARQUET: Final = "tests/conformance/test_file_sinks.py::TestParquetFolder"
 _SQLITE: Final = "tests/conformance/test_sqlite.py::TestSqliteSink"
@@ -297,7 +309,7 @@ MUTANTS: Final = (
     Mutant(
         "no fsync of Delta's entry",
         "an entry of the log may be lost with the power after the epoch was sealed",
-        (Edit("connectors/delta/sink.py", "        make_durable(self._root, int(done.version))\n", ""),),
+        (Edit("connectors/delta/sink.py", "        self._place.settle(int(done.version))\n", ""),),
         (f"{_DELTA}::test_what_the_log_names_was_made_durable_before_and_the_log_after",),
     ),
     Mutant(
@@ -329,6 +341,20 @@ def objections(mutant: Mutant, source: Path = _SOURCE) -> list[str]:
     return found
 
 
+def untested(mutants: Iterable[Mutant]) -> list[str]:
+    """What pytest says where it does not find their tests."""
+    asked = {mutant.tests for mutant in mutants}
+    picked = [tests for tests in asked if "-k" in tests]
+    named = tuple(test for tests in asked.difference(picked) for test in tests)
+    found = (_collected(*tests) for tests in (*picked, named))
+    return [said for code, said in found if code]
+
+
+def _collected(*tests: str) -> tuple[int, str]:
+    done = subprocess.run([*_PYTEST, "--collect-only", *tests], cwd=ROOT, capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
 def run(mutant: Mutant) -> Outcome:
     """Its tests against a copy of the code that has the change."""
     why = objections(mutant)
@@ -350,22 +376,9 @@ def unharmed(mutant: Mutant) -> Outcome:
 
 def _tested(mutant: Mutant, source: Path) -> Outcome:
     started = time.monotonic()
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-x",
-        "-q",
-        "-p",
-        "no:cacheprovider",
-        "-p",
-        "no:randomly",
-        "-m",
-        "not server and not long",
-    ]
     try:
         done = subprocess.run(
-            [*command, *mutant.tests],
+            [*_PYTEST, *mutant.tests],
             cwd=ROOT,
             env=_environment(source),
             capture_output=True,

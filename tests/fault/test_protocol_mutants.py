@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from protocol_mutants import MUTANTS, Edit, Mutant, Verdict, objections, run, table, unharmed
+from protocol_mutants import MUTANTS, Edit, Mutant, Verdict, objections, run, table, unharmed, untested
 
 RULES = "tests/unit/connectors/test_commit_rules.py"
 COMMENT = Edit("connectors/commits.py", '"""What every sink decides', '"""What each sink decides')
@@ -16,6 +16,12 @@ def test_the_protocol_is_broken_in_at_least_fifteen_ways() -> None:
 @pytest.mark.parametrize("mutant", MUTANTS, ids=[mutant.name for mutant in MUTANTS])
 def test_a_mutant_can_be_made_of_the_code_as_it_is(mutant: Mutant) -> None:
     assert objections(mutant) == []
+
+
+@pytest.mark.slow
+def test_the_tests_that_should_notice_are_there() -> None:
+    assert untested(MUTANTS) == []
+    assert "no_such" in untested([Mutant("lost", "nothing", (COMMENT,), (f"{RULES}::no_such",))])[0]
 
 
 def test_a_mutant_of_code_that_has_moved_on_is_told() -> None:

@@ -279,7 +279,7 @@ def test_each_table_has_a_quality_of_its_own(tmp_path: Path) -> None:
         "copy/crm.s.a": [(0.5, None), (1, "row_count expected between 2 and 2, as in 3 runs before")],
         "copy/crm.s.b": [(1, None), (0, "row_count expected between 2 and 2, as in 3 runs before")],
     }
-    (newest, *_) = list_runs(asked.settings, limit=9)
+    newest = list_runs(asked.settings, limit=9)[0].run
     assert [one.pipeline for one in quality(asked, newest.run_id)] == [newest.key.pipeline]
     assert {member["pipeline"] for member in found.to_json(lambda one: one.to_json())["members"]} == set(scores)
 
