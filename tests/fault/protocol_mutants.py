@@ -169,14 +169,23 @@ MUTANTS: Final = (
     Mutant(
         "fence not raised by the lease",
         "two runs hold one fence, so that no sink can tell them apart",
-        (Edit("ledger/tabular.py", 'row["fence"] + 1, row["incarnation"]', 'row["fence"], row["incarnation"]'),),
+        (Edit("ledger/tabular.py", 'max(row["fence"] + 1, int(', 'max(row["fence"], int('),),
         (f"{_LEDGER}::test_each_holder_has_a_larger_fence", f"{_LEDGER}::test_a_zombie_can_neither_plan_nor_prepare_nor_seal"),
     ),
     Mutant(
         "fence not compared",
         "a run that was overtaken commits all the same",
-        (Edit("connectors/commits.py", "    if newest > epoch.fence:\n", "    if newest > epoch.fence + 10**9:\n"),),
+        (Edit("connectors/commits.py", "    if newest > epoch.fence:\n", "    if newest > epoch.fence + 10**12:\n"),),
         ("tests/unit/connectors/test_commit_rules.py", f"{_DELTA_FAULTS}::test_who_was_overtaken_writes_nothing"),
+    ),
+    Mutant(
+        "fence of one incarnation alone",
+        "a run that a full refresh has overtaken commits behind it",
+        (Edit("connectors/commits.py", "    check_fence(max(fence, newest), epoch)\n", "    check_fence(fence, epoch)\n"),),
+        (
+            f"{_SQLITE}::test_a_run_that_a_full_refresh_has_overtaken_commits_no_more",
+            "tests/conformance/test_delta.py::TestDeltaSink::test_a_run_that_a_full_refresh_has_overtaken_commits_no_more",
+        ),
     ),
     Mutant(
         "fence not taken at the sink",
@@ -240,7 +249,7 @@ MUTANTS: Final = (
     Mutant(
         "marker not read before a commit: SQLite",
         "an epoch that a sink has is committed once more",
-        (Edit("connectors/sqlite/sink.py", "if is_committed(marker, epoch) and marker and marker.receipt:", "if False and marker:"),),
+        (Edit("connectors/sqlite/sink.py", "if is_committed(marker, epoch, newest=marker_tables.newest(connection, epoch)) and marker and marker.receipt:", "if False and marker:"),),
         (
             f"{_SQLITE}::test_committing_the_same_staged_rows_again_writes_once",
             f"{_SQLITE}::test_redoing_a_committed_epoch_with_another_attempt_writes_once",
@@ -264,8 +273,8 @@ MUTANTS: Final = (
         (
             Edit(
                 "connectors/files/commit/names.py",
-                'return f"{epoch.fence}-{slug(epoch.attempt)}-{fingerprint(epoch.attempt, str(epoch.number))}"',
-                'return f"{epoch.fence}-x-{fingerprint(str(epoch.number))}"',
+                'return f"{epoch.fence}-{slug(epoch.attempt)}-{fingerprint(epoch.attempt, str(epoch.number), epoch.sink_id.incarnation)}"',
+                'return f"{epoch.fence}-x-{fingerprint(str(epoch.number), epoch.sink_id.incarnation)}"',
             ),
         ),
         (f"{_FILES}::test_an_attempt_that_is_committed_takes_no_file_of_another_one_with_it",),

@@ -27,13 +27,14 @@ _POLICY_OR_TARGET: Final = ("on_schema_change", "table", "path")
 Objection = Callable[[Field], str | None]
 
 
-def is_committed(marker: EpochMarker | None, epoch: Epoch) -> bool:
-    """Whether the marker already stands at this epoch, so that the commit has nothing to do.
+def is_committed(marker: EpochMarker | None, epoch: Epoch, *, newest: int) -> bool:
+    """Whether the marker already stands at this epoch, so that the commit has nothing to do. ``newest`` is the highest fence
+    that the sink has seen under any incarnation: who was overtaken by a full refresh commits no more.
 
-    Raises FatalError SNK-120 where the epoch neither follows the marker nor equals it, or the marker's fence is newer.
+    Raises FatalError SNK-120 where the epoch neither follows the marker nor equals it, or a fence is newer.
     """
     last, fence = (marker.epoch, marker.fence) if marker else (0, 0)
-    check_fence(fence, epoch)
+    check_fence(max(fence, newest), epoch)
     if epoch.number not in (last, last + 1):
         raise FatalError(
             "SNK-120",

@@ -51,8 +51,8 @@ _INCARNATIONS: Final = """SELECT incarnation FROM _penstock_commits
 _WRITE_MARK: Final = """INSERT INTO _penstock_commits VALUES (?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (project, environment, pipeline, sink, incarnation)
     DO UPDATE SET epoch = excluded.epoch, fence = excluded.fence, receipt = excluded.receipt"""
-_READ_FENCE: Final = """SELECT fence FROM _penstock_runners
-    WHERE project = ? AND environment = ? AND pipeline = ? AND sink = ? AND incarnation = ?"""
+_READ_FENCE: Final = """SELECT max(fence) FROM _penstock_runners
+    WHERE project = ? AND environment = ? AND pipeline = ? AND sink = ?"""
 _RAISE_FENCE: Final = """INSERT INTO _penstock_runners VALUES (?, ?, ?, ?, ?, ?)
     ON CONFLICT (project, environment, pipeline, sink, incarnation)
     DO UPDATE SET fence = CASE WHEN excluded.fence > fence THEN excluded.fence ELSE fence END"""
@@ -93,16 +93,15 @@ def write(connection: Connection, epoch: Epoch, receipt: Receipt) -> None:
     connection.execute(_WRITE_MARK, row)
 
 
-def is_newest(connection: Connection, epoch: Epoch) -> bool:
-    """Whether this runner is known as the newest. Raises FatalError SNK-120 where there is a newer one."""
-    found = connection.execute(_READ_FENCE, epoch.sink_id.parts).fetchone()
-    newest = -1 if found is None else int(found[0])
-    check_fence(newest, epoch)
-    return newest == epoch.fence
+def newest(connection: Connection, epoch: Epoch) -> int:
+    """The fence of the sink's newest runner, of whatever incarnation; 0 where there was none."""
+    (found,) = connection.execute(_READ_FENCE, epoch.sink_id.lasting).fetchone()
+    return int(found or 0)
 
 
 def raise_fence(connection: Connection, epoch: Epoch) -> None:
-    """From now on no older runner is the newest. Idempotent."""
+    """From now on no older runner is the newest. Idempotent. Raises FatalError SNK-120 where there is a newer one."""
+    check_fence(newest(connection, epoch), epoch)
     connection.execute(_RAISE_FENCE, (*epoch.sink_id.parts, epoch.fence))
 
 

@@ -253,8 +253,8 @@ class RunRecord:
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """The right to run a pipeline: ``fence`` is larger than that of every earlier holder; ``expires_at`` by the ledger's
-    clock.
+    """The right to run a pipeline: ``fence`` is larger than that of every earlier holder, and at least the seconds since 1970
+    at which it was taken; ``expires_at`` by the ledger's clock, as these.
     """
 
     key: PipelineKey
@@ -319,7 +319,7 @@ class Ledger(Protocol):
     """The durable memory. One instance per process; methods may be called from any thread."""
 
     def take(self, key: PipelineKey, holder: str, *, duration: timedelta) -> Lease:
-        """The lease, its fence one more than ever before; the incarnation is made at the first call.
+        """The lease, its fence above every one before; the incarnation is made at the first call.
 
         Raises FatalError LED-110 naming the holder while another holder's lease has not expired.
         """

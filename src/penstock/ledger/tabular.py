@@ -131,7 +131,10 @@ class TabularLedger(ABC):
                 detail=f"its lease ends at {row['expires_at']:%Y-%m-%d %H:%M:%S} UTC unless it is renewed.",
                 hint=f"wait until that run ends, or stop it with `penstock runs stop {key.pipeline}`",
             )
-        lease = Lease(key, holder, row["fence"] + 1, row["incarnation"], self._now() + duration)
+        now = self._now()
+        # By the clock, so that it is above what sinks have seen of a ledger that was lost or set back.
+        fence = max(row["fence"] + 1, int(now.timestamp()))
+        lease = Lease(key, holder, fence, row["incarnation"], now + duration)
         self._write(tables.HOLD, records.of_lease(lease))
         return lease
 

@@ -118,6 +118,11 @@ class LedgerConformance(ABC):
         assert second.fence > first.fence
         assert second.incarnation == first.incarnation
 
+    def test_a_fence_is_above_those_of_a_ledger_that_was_lost(self, ledger: Ledger) -> None:
+        """Sinks remember the runs of that ledger, too; both go by a clock."""
+        lease = self.take(ledger)
+        assert lease.fence > (lease.expires_at - MINUTE).timestamp() - 1
+
     def test_a_lease_survives_reopening(self, ledger: Ledger) -> None:
         lease = self.take(ledger)
         ledger.close()

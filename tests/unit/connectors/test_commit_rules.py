@@ -18,7 +18,7 @@ TARGET = Schema.of({"id": "int64", "size": "int32?"})
     [(None, 1, 1, False), ((1, 1), 2, 1, False), ((1, 1), 2, 9, False), ((2, 1), 2, 1, True), ((2, 1), 2, 3, True)],
 )
 def test_an_epoch_follows_its_marker_or_equals_it(marker, number, fence, done):
-    assert is_committed(marker and EpochMarker(*marker), epoch(number, fence=fence)) is done
+    assert is_committed(marker and EpochMarker(*marker), epoch(number, fence=fence), newest=fence) is done
 
 
 @pytest.mark.parametrize(
@@ -26,7 +26,14 @@ def test_an_epoch_follows_its_marker_or_equals_it(marker, number, fence, done):
 )
 def test_a_gap_an_old_epoch_and_a_stale_fence_stop(marker, number, fence):
     with pytest.raises(FatalError) as caught:
-        is_committed(marker and EpochMarker(*marker), epoch(number, fence=fence))
+        is_committed(marker and EpochMarker(*marker), epoch(number, fence=fence), newest=0)
+    assert caught.value.code == "SNK-120"
+
+
+@pytest.mark.parametrize(("marker", "number"), [(None, 1), (EpochMarker(1, 3), 2), (EpochMarker(2, 3), 2)])
+def test_who_another_incarnation_has_overtaken_commits_no_more(marker, number):
+    with pytest.raises(FatalError) as caught:
+        is_committed(marker, epoch(number, fence=3), newest=4)
     assert caught.value.code == "SNK-120"
 
 

@@ -54,9 +54,13 @@ def marker_of(table: Snapshot | None, sink_id: SinkId, *, told: bool = True) -> 
     last = None if table is None else table.handle.transaction_version(app_id(sink_id))
     if table is None or last is None:
         return None
-    fence = table.handle.transaction_version(fence_id(sink_id)) or 0
     record = commit_of(table.place, table.version, app_id(sink_id), last) if told else None
-    return EpochMarker(last, fence, record.receipt if record else None)
+    return EpochMarker(last, fence_of(table, sink_id), record.receipt if record else None)
+
+
+def fence_of(table: Snapshot | None, sink_id: SinkId) -> int:
+    """The fence of the sink's last commit, under whatever incarnation; 0 where there was none."""
+    return (None if table is None else table.handle.transaction_version(fence_id(sink_id))) or 0
 
 
 def swap(

@@ -39,8 +39,10 @@ def app_id(sink_id: SinkId) -> str:
 
 
 def fence_id(sink_id: SinkId) -> str:
-    """Under which the fence of the last commit stands, as a transaction of its own: it outlives the log entry."""
-    return f"{app_id(sink_id)}#fence"
+    """Under which the fence of the last commit stands, as a transaction of its own: it outlives the log entry. It is the
+    same for all incarnations of the sink.
+    """
+    return f"penstock/{'/'.join(sink_id.lasting)}#fence"
 
 
 def sink_folder(root: Path, sink_id: SinkId) -> Path:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from penstock.connectors.api import Epoch, EpochMarker, ParquetFormat, Preparation, Sink, WriteMode
 from penstock.connectors.commits import compare, evolved, is_committed, policy_of, refuse_empty
 from penstock.connectors.delta import layout
-from penstock.connectors.delta.commit import admit_zoneless, evolve, keep_log, marker_of, swap
+from penstock.connectors.delta.commit import admit_zoneless, evolve, fence_of, keep_log, marker_of, swap
 from penstock.connectors.delta.driver import touching
 from penstock.connectors.delta.features import check_writable
 from penstock.connectors.delta.log import incarnations
@@ -233,7 +233,8 @@ class DeltaSink(Sink):
 
     def _receipt(self, table: Snapshot | None, epoch: Epoch) -> Receipt | None:
         """The receipt of the epoch if it is committed. Raises FatalError SNK-120, SNK-259."""
-        if not is_committed(marker_of(table, epoch.sink_id, told=False), epoch):
+        marker = marker_of(table, epoch.sink_id, told=False)
+        if not is_committed(marker, epoch, newest=fence_of(table, epoch.sink_id)):
             return None
         marker = marker_of(table, epoch.sink_id)
         if marker is None or marker.receipt is None:

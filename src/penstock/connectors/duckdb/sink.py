@@ -117,12 +117,12 @@ class DuckdbSink(Sink):
             return marker_tables.incarnations(connection, sink_id)
 
     def writer(self, epoch: Epoch, schema: Schema) -> ArrowWriter:
-        """Raises FatalError SNK-120 where a newer runner has opened a writer for this sink id."""
+        """Raises FatalError SNK-120 where a newer runner has opened a writer for this sink."""
         with writing(self._params.path):
             make_file(self._path)
             with self._opened() as connection, transaction(connection):
                 marker_tables.create(connection)
-                if not marker_tables.is_newest(connection, epoch):
+                if marker_tables.newest(connection, epoch) != epoch.fence:
                     marker_tables.raise_fence(connection, epoch)
         path = self._staging.attempt_file(epoch)
         self._attempts.add(path.name)
@@ -144,9 +144,8 @@ class DuckdbSink(Sink):
     def _commit(self, connection: Opened, epoch: Epoch, *, parts: Sequence[StagedRows], size: int) -> Receipt:
         marker_tables.create(connection)
         marker = marker_tables.read(connection, epoch.sink_id)
-        if is_committed(marker, epoch) and marker and marker.receipt:
+        if is_committed(marker, epoch, newest=marker_tables.newest(connection, epoch)) and marker and marker.receipt:
             return marker.receipt
-        marker_tables.is_newest(connection, epoch)
         rows = sum(part.rows for part in parts)
         refuse_empty(self._params.mode, rows, allow_empty=self._params.allow_empty, sink=epoch.sink_id.sink)
         counts = self._write(connection, parts, rows)

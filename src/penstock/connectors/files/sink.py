@@ -170,7 +170,7 @@ class FileSink(Sink):
         return frozenset(filter(None, (incarnation_of(key, sink_id) for key in marks)))
 
     def writer(self, epoch: Epoch, schema: Schema) -> StagingWriter:
-        """Raises FatalError SNK-120 where a newer runner has opened a writer for this sink id."""
+        """Raises FatalError SNK-120 where a newer runner has opened a writer for this sink."""
         with self._target.classified():
             self._target.raise_fence(epoch)
             attempt = self._target.attempt(epoch)
@@ -202,7 +202,7 @@ class FileSink(Sink):
             while True:
                 state = self._published()
                 mark = state.marks.get(sink_key(epoch.sink_id))
-                if is_committed(mark.marker() if mark else None, epoch) and mark:
+                if is_committed(mark.marker() if mark else None, epoch, newest=_newest(state, epoch.sink_id)) and mark:
                     self._attempts.discard(attempt.name)
                     self._target.drop(epoch)
                     return mark.receipt.receipt()
@@ -278,6 +278,12 @@ class ReadableFileSink(FileSink):
         from penstock.connectors.files.table import FileTable
 
         return FileTable(self._target, kind=self._kind, named=self._params.path, allowance=self._allowance)
+
+
+def _newest(state: State, sink_id: SinkId) -> int:
+    """The highest fence of the sink's commits, under whatever incarnation."""
+    ours = (mark.fence for key, mark in state.marks.items() if incarnation_of(key, sink_id) is not None)
+    return max(ours, default=0)
 
 
 def _target_of(params: FileSinkParams, context: Context) -> Target:

@@ -60,6 +60,12 @@ def incarnations_in(properties: Mapping[str, str], sink_id: SinkId) -> frozenset
     return frozenset(key.removeprefix(ours) for key in properties if key.startswith(ours))
 
 
+def fence_in(properties: Mapping[str, str], sink_id: SinkId) -> int:
+    """The highest fence of a commit of the sink, under whatever incarnation; 0 where there was none."""
+    ours = key_of(replace(sink_id, incarnation=""))
+    return max((int(json.loads(text)["fence"]) for key, text in properties.items() if key.startswith(ours)), default=0)
+
+
 def summary_of(epoch: Epoch) -> dict[str, str]:
     """For people, and for who looks for the commit of an attempt."""
     return {

@@ -1,7 +1,7 @@
 """The row that makes a commit exactly once: ``_penstock_commits`` beside the target, one row per sink and incarnation.
 
-Within the committing transaction the row is locked (``SELECT ... FOR UPDATE``), compared with the epoch, and moved with
-``UPDATE ... WHERE epoch = e - 1 AND fence = f``, which must hit one row. Creating the table and the row commits by itself,
+Within the committing transaction the sink's rows are locked, those of all incarnations (``SELECT ... FOR UPDATE``), its row
+is compared with the epoch, and moved with ``UPDATE ... WHERE epoch = e - 1 AND fence = f``, which must hit one row. Creating the table and the row commits by itself,
 hence comes before: a row at epoch 0 is no marker.
 """
 
@@ -42,6 +42,10 @@ SELECT epoch, fence, `rows`, inserted, updated, unchanged, ignored_older, delete
 _INCARNATIONS: Final = """
 SELECT incarnation FROM {} WHERE project = {} AND environment = {} AND pipeline = {} AND sink = {} AND target = {}
     AND epoch > 0
+"""
+_LOCK: Final = """
+SELECT fence FROM {} WHERE project = {} AND environment = {} AND pipeline = {} AND sink = {} AND target = {}
+FOR UPDATE
 """
 _INSERT: Final = """
 INSERT IGNORE INTO {} (project, environment, pipeline, sink, incarnation, epoch, fence, target)
@@ -90,6 +94,14 @@ class Markers:
         names = (literal(name) for name in sink_id.lasting)
         found = rows_of(connection, sql(_INCARNATIONS, self._table(), *names, literal(self.target)))
         return frozenset(bytes(row[0]).decode() for row in found)
+
+    def lock(self, connection: Connection[Any], sink_id: SinkId) -> int:
+        """Until the transaction ends nobody else commits to this target for the sink, under whatever incarnation; the
+        highest fence of such a commit.
+        """
+        names = (literal(name) for name in sink_id.lasting)
+        found = rows_of(connection, sql(_LOCK, self._table(), *names, literal(self.target)))
+        return max((int(row[0]) for row in found), default=0)
 
     def ready(self, connection: Connection[Any], sink_id: SinkId) -> None:
         """The table and a row at epoch 0 where there is none yet, so that there is something to lock. Outside of any

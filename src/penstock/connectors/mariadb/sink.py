@@ -210,9 +210,10 @@ class MariadbSink(Sink):
         return receipt
 
     def _commit(self, connection: Connection[Any], markers: Markers, epoch: Epoch, staged: Sequence[Staged]) -> Receipt:
+        newest = markers.lock(connection, epoch.sink_id)
         before = markers.read(connection, epoch.sink_id, lock=True)
         self._context.reached("mariadb.locked")
-        if is_committed(before, epoch) and before is not None and before.receipt is not None:
+        if is_committed(before, epoch, newest=newest) and before is not None and before.receipt is not None:
             return before.receipt
         rows = sum(one.rows for one in staged)
         refuse_empty(self._params.mode, rows, allow_empty=self._params.allow_empty, sink=self._context.name)

@@ -1,8 +1,8 @@
 """The row that makes a commit exactly once: ``_penstock_commits`` beside the target, one row per sink and incarnation.
 
-Within the committing transaction: the row is locked (``SELECT ... FOR UPDATE``), compared with the epoch, and moved with
-``UPDATE ... WHERE epoch = e - 1 AND fence = f``, which must hit one row. Who holds the lock decides; whoever comes later
-sees what was committed.
+Within the committing transaction: the sink is locked under all its incarnations (an advisory lock) and its row with
+``SELECT ... FOR UPDATE``, compared with the epoch, and moved with ``UPDATE ... WHERE epoch = e - 1 AND fence = f``, which
+must hit one row. Who holds the lock decides; whoever comes later sees what was committed.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, LiteralString
 
 from penstock.connectors.api import EpochMarker, Receipt
+from penstock.connectors.commits import fingerprint
 from penstock.errors import FatalError
 
 if TYPE_CHECKING:
@@ -38,6 +39,10 @@ WHERE project = {} AND environment = {} AND pipeline = {} AND sink = {} AND inca
 _INCARNATIONS: Final[LiteralString] = """
 SELECT incarnation FROM {} WHERE project = {} AND environment = {} AND pipeline = {} AND sink = {} AND target = {}
     AND epoch > 0
+"""
+_NEWEST: Final[LiteralString] = """
+SELECT coalesce(max(fence), 0) FROM {} WHERE project = {} AND environment = {} AND pipeline = {} AND sink = {}
+    AND target = {}
 """
 _INSERT: Final[LiteralString] = """
 INSERT INTO {} (project, environment, pipeline, sink, incarnation, epoch, fence, target)
@@ -108,9 +113,18 @@ class Markers:
         return frozenset(str(row[0]) for row in found)
 
     def lock(self, connection: psycopg.Connection, epoch: Epoch) -> EpochMarker | None:
-        """As ``read`` with a lock; the row is made at epoch 0 where there is none yet."""
+        """As ``read`` with a lock, on the sink under all its incarnations; the row is made at epoch 0 where there is none
+        yet.
+        """
+        held = fingerprint(TABLE, self.target, *epoch.sink_id.lasting)
+        connection.execute("SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended(%s, 0))", (held,))
         connection.execute(self._composed(_INSERT, *epoch.sink_id.parts, self.target))
         return self.read(connection, epoch.sink_id, lock=True)
+
+    def newest(self, connection: psycopg.Connection, sink_id: SinkId) -> int:
+        """The highest fence of a commit to this target, of whatever incarnation of the sink."""
+        row = connection.execute(self._composed(_NEWEST, *sink_id.lasting, self.target)).fetchone()
+        return int(row[0]) if row else 0
 
     def advance(
         self, connection: psycopg.Connection, epoch: Epoch, before: EpochMarker | None, receipt: Receipt

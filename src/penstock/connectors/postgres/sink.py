@@ -241,7 +241,8 @@ class PostgresSink(Sink):
         before = markers.lock(connection, epoch)
         self._context.reached("postgres.locked")
         tables = [str(one.payload["table"]) for one in staged if one.payload.get("table")]
-        if is_committed(before, epoch) and before is not None and before.receipt is not None:
+        newest = markers.newest(connection, epoch.sink_id)
+        if is_committed(before, epoch, newest=newest) and before is not None and before.receipt is not None:
             connection.execute("ROLLBACK")
             connection.execute(BEGIN)
             drop(connection, markers.schema, tables)

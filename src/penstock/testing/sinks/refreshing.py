@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pyarrow as pa
+import pytest
 
 from penstock.connectors.api import WriteMode
 from penstock.testing import data
@@ -63,6 +64,19 @@ class Refresh(SinkConformance):
         sink = self.sink(REFRESH)
         assert not sink.preview(from_arrow(OLD.schema)).replaces
         deliver(sink, epoch(1, incarnation=OTHER_INCARNATION), OLD.slice(1))
+        self.assert_holds(OLD.slice(1))
+
+    @pytest.mark.parametrize("sealed", [0, 1])
+    def test_a_run_that_a_full_refresh_has_overtaken_commits_no_more(self, sealed: int) -> None:
+        """It was frozen before its commit, of an epoch of the incarnation that was."""
+        self.needs(WriteMode.OVERWRITE)
+        old = self.sink(OVERWRITE)
+        old.prepare(from_arrow(OLD.schema))
+        for number in range(sealed):
+            deliver(old, epoch(number + 1), OLD)
+        late = stage(old, epoch(sealed + 1), OLD)
+        deliver(self.sink(REFRESH), epoch(1, fence=2, incarnation=OTHER_INCARNATION), OLD.slice(1))
+        self.assert_refused_as_foreign(lambda: old.commit(epoch(sealed + 1), [late]))
         self.assert_holds(OLD.slice(1))
 
     def _assert_columns(self, *names: str) -> None:

@@ -7,13 +7,13 @@ is finished by whoever comes next if it was interrupted.
 
 The home of a target's state, ``_penstock`` in the folder (of one file: ``_penstock/file-<name>-<hash>`` beside it)::
 
-    fences/<sink>/<n>                          the newest runner that writes for this sink id
+    fences/<sink>/<n>                          the newest runner that writes for this sink
     staging/<sink>/<fence>-<attempt>/parts/    the files of an attempt, one folder per writer
     log/<version>/manifest                     a committed epoch: sink id with incarnation, files in, files out
     log/<version>/parts/                       its files until they are published
     snapshots/<version>                        all that the versions up to this one left, so that old ones can go
     trash/                                     what is being deleted
 
-``<sink>`` is a readable name and a hash of the whole sink id, the incarnation among it. No name in here ends in
+``<sink>`` is a readable name and a hash of what all incarnations of the sink have in common. No name in here ends in
 ``.csv``, ``.json`` or ``.parquet``: a glob below the folder never finds one.
 """

@@ -29,7 +29,6 @@ from penstock.connectors.files.commit.names import (
     file_home,
     key_folder,
     sink_folder,
-    sink_key,
 )
 from penstock.connectors.files.commit.target import Target
 from penstock.connectors.objects.copies import Copies
@@ -143,7 +142,7 @@ class BucketTarget(Target):
             )
 
     def check_fence(self, epoch: Epoch) -> None:
-        check_fence(self.log.read().fences.get(sink_key(epoch.sink_id), -1), epoch)
+        check_fence(self.log.read().fences.get(sink_folder(epoch.sink_id), -1), epoch)
 
     # ------------------------------------------------------------ attempts
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from penstock.connectors.commits import check_fence
-from penstock.connectors.files.commit.names import sink_key, version_name, version_of
+from penstock.connectors.files.commit.names import key_folder, sink_folder, version_name, version_of
 from penstock.connectors.files.commit.records import BucketState, Claim, Logged, decode, encode
 
 if TYPE_CHECKING:
@@ -56,28 +56,28 @@ class BucketLog:
 
     def take_over(self, epoch: Epoch) -> bool:
         """Whether the epoch's runner is new here. Raises FatalError SNK-120 where a newer one has been here."""
-        key = sink_key(epoch.sink_id)
+        sink = sink_folder(epoch.sink_id)
         while True:
             known = self.read()
-            fence = known.fences.get(key, -1)
+            fence = known.fences.get(sink, -1)
             check_fence(fence, epoch)
             if fence == epoch.fence:
                 return False
-            claim = Claim(version=known.state.version + 1, sink_id=key, fence=epoch.fence)
+            claim = Claim(version=known.state.version + 1, sink=sink, fence=epoch.fence)
             if self._create(claim.version, Logged(claim=claim)):
                 self.read()
                 return True
 
     def void(self, sink_id: SinkId, attempts: Sequence[str]) -> None:
         """From now on none of these attempts is committed, unless it has been."""
-        key = sink_key(sink_id)
+        sink = sink_folder(sink_id)
         while True:
             known = self.read()
-            new = tuple(name for name in attempts if name not in known.voids.get(key, ()))
+            new = tuple(name for name in attempts if name not in known.voids.get(sink, ()))
             if not new:
                 return
-            fence = known.fences.get(key, -1)
-            claim = Claim(version=known.state.version + 1, sink_id=key, fence=fence, voids=new)
+            fence = known.fences.get(sink, -1)
+            claim = Claim(version=known.state.version + 1, sink=sink, fence=fence, voids=new)
             if self._create(claim.version, Logged(claim=claim)):
                 self.read()
                 return
@@ -87,7 +87,7 @@ class BucketLog:
 
         Raises FileNotFoundError where the attempt has been thrown away.
         """
-        if manifest.attempt in self._known.voids.get(manifest.sink_id, ()):
+        if manifest.attempt in self._known.voids.get(key_folder(manifest.sink_id), ()):
             raise FileNotFoundError(manifest.attempt)
         return self._create(manifest.version, Logged(manifest=manifest))
 

@@ -119,7 +119,7 @@ class Log:
     # ------------------------------------------------------------ fences
 
     def raise_fence(self, epoch: Epoch) -> None:
-        """From now on no older runner commits under this sink id; what it has staged is thrown away.
+        """From now on no older runner commits for this sink, under whatever incarnation; what it has staged is thrown away.
 
         Raises FatalError SNK-120 where a newer runner has been here.
         """

@@ -40,13 +40,17 @@ def incarnation_of(key: str, sink_id: SinkId) -> str | None:
 
 
 def sink_folder(sink_id: SinkId) -> str:
-    """The folder of a sink id, the same for every epoch; another incarnation has another."""
-    return key_folder(sink_key(sink_id))
+    """The folder of a sink, the same for all its incarnations: one runner has it at a time."""
+    return _folder(sink_id.lasting)
 
 
 def key_folder(key: str) -> str:
     """``sink_folder`` of what ``sink_key`` gives."""
-    return f"{slug(json.loads(key)[3])}-{fingerprint(key)}"
+    return _folder(json.loads(key)[:-1])
+
+
+def _folder(lasting: Sequence[str]) -> str:
+    return f"{slug(lasting[-1])}-{fingerprint(*lasting)}"
 
 
 def file_home(name: str) -> str:
@@ -56,7 +60,7 @@ def file_home(name: str) -> str:
 
 def attempt_folder(epoch: Epoch) -> str:
     """The folder of an attempt; ``fence_of`` reads its fence back."""
-    return f"{epoch.fence}-{slug(epoch.attempt)}-{fingerprint(epoch.attempt, str(epoch.number))}"
+    return f"{epoch.fence}-{slug(epoch.attempt)}-{fingerprint(epoch.attempt, str(epoch.number), epoch.sink_id.incarnation)}"
 
 
 def fence_of(attempt: str) -> int:

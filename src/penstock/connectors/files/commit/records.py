@@ -151,12 +151,12 @@ class State(_Kept):
 
 
 class Claim(_Kept):
-    """In a store's log: from this version on ``fence`` is the oldest runner that commits under the sink id, and ``voids``
-    are attempts of its that are committed never. Of two that make the same claim both have it.
+    """In a store's log: from this version on ``fence`` is the oldest runner that commits for the sink, and ``voids`` are
+    attempts of its that are committed never; ``sink`` is its folder's name. Of two that make the same claim both have it.
     """
 
     version: int
-    sink_id: str
+    sink: str
     fence: int
     voids: tuple[str, ...] = ()
 
@@ -170,7 +170,7 @@ class Logged(_Kept):
 
 
 class BucketState(_Kept):
-    """A target in a store after all entries of its log up to ``state.version``; fences and void attempts by sink id."""
+    """A target in a store after all entries of its log up to ``state.version``; fences and void attempts by sink."""
 
     v: int = VERSION
     state: State = State()
@@ -182,12 +182,12 @@ class BucketState(_Kept):
         if logged.manifest is not None:
             return self.model_copy(update={"state": self.state.after(logged.manifest)})
         assert logged.claim is not None
-        claim, before = logged.claim, self.fences.get(logged.claim.sink_id, -1)
-        kept = self.voids.get(claim.sink_id, ()) if claim.fence == before else ()
+        claim, before = logged.claim, self.fences.get(logged.claim.sink, -1)
+        kept = self.voids.get(claim.sink, ()) if claim.fence == before else ()
         return BucketState(
             state=self.state.model_copy(update={"version": claim.version}),
-            fences={**self.fences, claim.sink_id: max(claim.fence, before)},
-            voids={**self.voids, claim.sink_id: (*kept, *claim.voids)},
+            fences={**self.fences, claim.sink: max(claim.fence, before)},
+            voids={**self.voids, claim.sink: (*kept, *claim.voids)},
         )
 
 

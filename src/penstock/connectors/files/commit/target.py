@@ -59,7 +59,7 @@ class Target(ABC):
 
     @abstractmethod
     def raise_fence(self, epoch: Epoch) -> None:
-        """From now on no older runner commits under this sink id; what it has staged is thrown away.
+        """From now on no older runner commits for this sink, under whatever incarnation; what it has staged is thrown away.
 
         Raises FatalError SNK-120 where a newer runner has been here.
         """
