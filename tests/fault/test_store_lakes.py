@@ -32,7 +32,7 @@ from penstock.connectors.objects.store import Bucket
 from penstock.errors import FatalError, PenstockError, TransientError
 from penstock.testing.delivery import fill
 from penstock.testing.sinks import deliver, epoch
-from penstock.testing.sinks.deliveries import SINK_ID, stage
+from penstock.testing.sinks.deliveries import OTHER_INCARNATION, SINK_ID, stage
 from penstock.types.arrow import from_arrow
 
 if TYPE_CHECKING:
@@ -108,6 +108,10 @@ def expected(upto: int, mode: str = "append") -> Counter[tuple[int, int]]:
 
 def never(point: str) -> None:
     """Nobody asks for faults."""
+
+
+def crash() -> None:
+    raise crashes.Crash
 
 
 def at(point: str, do: Callable[[], object]) -> Callable[[str], None]:
@@ -283,6 +287,19 @@ def test_who_dies_at_the_last_of_tidying_up_loses_no_file(make: Make, monkeypatc
     make(never).marker(SINK_ID)
     assert make.visible() == expected(1)
     assert not [key for key in keys_in(store_of(make.connection)) if "_penstock" in key]
+
+
+def test_what_a_dead_commit_had_taken_goes_when_a_full_refresh_has_committed(make: Make) -> None:
+    """Its epoch never comes under that incarnation; the newer runner's fence tells that it cannot."""
+    deliver(make(never), epoch(1), rows_of(1))
+    with pytest.raises(crashes.Crash):
+        deliver(make(at(".claimed", crash)), epoch(2), rows_of(2))
+    assert make.left() != []
+    make(never).marker(SINK_ID)
+    assert make.left() != []  # the commit may be under way
+    deliver(make(never), epoch(1, fence=2, incarnation=OTHER_INCARNATION), rows_of(3))
+    assert make.left() == []
+    assert make.visible() == expected(1) + expected(3) - expected(2)
 
 
 def test_who_looked_before_a_commit_ended_removes_nothing_of_it(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:

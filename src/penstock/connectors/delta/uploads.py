@@ -14,10 +14,10 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any
 
-from penstock.connectors.delta.layout import app_id, file_stem, sink_folder
+from penstock.connectors.delta.layout import app_id, fence_id, file_stem, sink_folder
 from penstock.connectors.delta.staging import PLACED, ROWS, Attempt, committed, gone, note
 from penstock.connectors.delta.table import newest
-from penstock.connectors.lake.claims import Claims
+from penstock.connectors.lake.claims import Claims, Purpose
 from penstock.connectors.objects.copies import Copies
 from penstock.connectors.objects.keys import joined
 from penstock.connectors.objects.store import StoredObject
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from penstock.connectors.api import Epoch, SinkId
     from penstock.connectors.delta.mirror import Mirror
     from penstock.connectors.delta.staging import NewFile
+    from penstock.connectors.delta.table import Snapshot
 
 
 class BucketAttempt(Attempt):
@@ -48,23 +49,23 @@ class BucketAttempt(Attempt):
         folder = Path(mkdtemp(prefix=f"{file_stem(epoch)}-", dir=area))  # other machines have writers of it, too
         (folder / ROWS).mkdir()
         made = cls(place, folder, _claims(place, epoch.sink_id))
-        made._claims.begin(folder.name, note(app_id(epoch.sink_id), epoch.number, ()))
+        made._claims.begin(folder.name, _purpose(epoch))
         return made
 
     @classmethod
     def claim(cls, place: Mirror, sink_id: SinkId, name: str) -> BucketAttempt | None:
         """To commit it; None where it is void, or gone."""
         claims = _claims(place, sink_id)
-        if claims.take(name) is None:
+        if not claims.take(name):
             return None
         return cls(place, sink_folder(place.root, sink_id) / name, claims)
 
     @classmethod
     def clear(cls, place: Mirror, sink_id: SinkId, *, but: Collection[str] = (), upto: Epoch | None = None) -> None:
-        """``upto``: this epoch is committed, and only what is not later goes."""
+        """``upto``: this epoch is committed, and only what is over with it goes."""
         claims = _claims(place, sink_id)
-        for name in claims.names():
-            if name not in but and (upto is None or _is_of(claims.told(name), upto)):
+        for name in claims.names() if upto is None else claims.over_after(_purpose(upto)):
+            if name not in but:
                 cls(place, sink_folder(place.root, sink_id) / name, claims).remove()
 
     def release(self) -> None:
@@ -109,11 +110,11 @@ class BucketAttempt(Attempt):
     def _upload(self, files: Sequence[NewFile], finals: Sequence[NewFile], source: str) -> None:
         if not files:
             return
-        told = json.loads(self._claims.told(self.folder.name) or "null")
-        if told is None:  # another has thrown it away
+        purpose = self._claims.purpose(self.folder.name)
+        if purpose is None:  # another has thrown it away
             self._claims.drop(self.folder.name)
             raise gone(self.folder.name)
-        self.place.bucket.write(self._note_key(source), note(told["app"], told["epoch"], finals))
+        self.place.bucket.write(self._note_key(source), note(purpose.marker, purpose.epoch, finals))
         pairs = zip(files, finals, strict=True)
         self.place.bucket.write_all(
             {joined(self.place.key, new.path): self.folder / source / old.path for old, new in pairs}
@@ -150,12 +151,12 @@ class BucketAttempt(Attempt):
         self._ended()
 
     def remove(self) -> None:
-        """Stays where a commit has it that may yet come: until its epoch is committed."""
+        """Stays where a commit has it that may yet come."""
         name = self.folder.name
         void = self._claims.void(name)
-        told = None if void else self._claims.told(name)
-        table = None if told is None else newest(self.place)
-        if told is not None and (table is None or not _is_behind(table.handle.transaction_version, json.loads(told))):
+        purpose = None if void else self._claims.purpose(name)
+        table = None if purpose is None else newest(self.place)
+        if purpose is not None and (table is None or not _is_over(table, purpose)):
             return
         for source in self._noted():
             placed = self._read(source)
@@ -183,13 +184,10 @@ def _claims(place: Mirror, sink_id: SinkId) -> Claims:
     return Claims(place.bucket, joined(place.key, area))
 
 
-def _is_of(told: bytes | None, epoch: Epoch) -> bool:
-    """Whether an attempt was at this epoch, or one before it; one that says nothing is on its way out."""
-    about: dict[str, Any] = json.loads(told or b"{}")
-    return not about or (about["app"] == app_id(epoch.sink_id) and about["epoch"] <= epoch.number)
+def _purpose(epoch: Epoch) -> Purpose:
+    return Purpose(app_id(epoch.sink_id), epoch.number, fence_id(epoch.sink_id), epoch.fence)
 
 
-def _is_behind(last_of: Any, told: dict[str, Any]) -> bool:
-    """Whether the table has the epoch, so that another commit of it would be refused."""
-    last = last_of(told["app"])
-    return last is not None and last >= told["epoch"]
+def _is_over(table: Snapshot, purpose: Purpose) -> bool:
+    last_of = table.handle.transaction_version
+    return purpose.is_over(epoch=last_of(purpose.marker) or 0, fence=last_of(purpose.sink) or 0)

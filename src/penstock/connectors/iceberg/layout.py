@@ -40,6 +40,11 @@ def key_of(sink_id: SinkId) -> str:
     return f"{_PREFIX}{sink_id}"
 
 
+def keys_of(sink_id: SinkId) -> str:
+    """How the keys of all incarnations of the sink begin."""
+    return key_of(replace(sink_id, incarnation=""))
+
+
 def mark_of(properties: Mapping[str, str], sink_id: SinkId) -> Mark | None:
     """None where the table has none."""
     text = properties.get(key_of(sink_id))
@@ -56,14 +61,13 @@ def epoch_in(properties: Mapping[str, str], key: str) -> int:
 
 def incarnations_in(properties: Mapping[str, str], sink_id: SinkId) -> frozenset[str]:
     """Of the sink's markers."""
-    ours = key_of(replace(sink_id, incarnation=""))
+    ours = keys_of(sink_id)
     return frozenset(key.removeprefix(ours) for key in properties if key.startswith(ours))
 
 
-def fence_in(properties: Mapping[str, str], sink_id: SinkId) -> int:
-    """The highest fence of a commit of the sink, under whatever incarnation; 0 where there was none."""
-    ours = key_of(replace(sink_id, incarnation=""))
-    return max((int(json.loads(text)["fence"]) for key, text in properties.items() if key.startswith(ours)), default=0)
+def fence_in(properties: Mapping[str, str], keys: str) -> int:
+    """The highest fence of a commit under a marker whose key begins so; 0 where there was none."""
+    return max((int(json.loads(text)["fence"]) for key, text in properties.items() if key.startswith(keys)), default=0)
 
 
 def summary_of(epoch: Epoch) -> dict[str, str]:

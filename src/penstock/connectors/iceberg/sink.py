@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from penstock.connectors.api import Epoch, EpochMarker, ParquetFormat, Preparation, Sink, WriteMode
 from penstock.connectors.commits import compare, evolved, is_committed, policy_of, refuse_empty
 from penstock.connectors.iceberg.catalog import Catalog
-from penstock.connectors.iceberg.layout import fence_in, incarnations_in, mark_of
+from penstock.connectors.iceberg.layout import fence_in, incarnations_in, keys_of, mark_of
 from penstock.connectors.iceberg.params import IcebergSinkParams
 from penstock.connectors.iceberg.schema import field_ids, stored_schema, to_iceberg
 from penstock.connectors.iceberg.scratch import SCRATCH
@@ -308,7 +308,7 @@ class IcebergSink(Sink):
         """The receipt of the epoch if it is committed. Raises FatalError SNK-120."""
         properties = {} if table is None else table.handle.metadata.properties
         mark = mark_of(properties, epoch.sink_id)
-        newest = fence_in(properties, epoch.sink_id)
+        newest = fence_in(properties, keys_of(epoch.sink_id))
         done = is_committed(None if mark is None else mark.marker, epoch, newest=newest)
         return mark.receipt if done and mark is not None else None
 

@@ -7,22 +7,21 @@ is there.
 
 from __future__ import annotations
 
-import json
 import shutil
 from contextlib import suppress
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from penstock.connectors.commits import fingerprint
-from penstock.connectors.iceberg.layout import epoch_in, key_of
+from penstock.connectors.iceberg.layout import epoch_in, fence_in, key_of, keys_of
 from penstock.connectors.iceberg.staging import ROWS, Attempt, area_of, gone, named_in
-from penstock.connectors.lake.claims import Claims
+from penstock.connectors.lake.claims import Claims, Purpose
 from penstock.connectors.objects.keys import joined
 from penstock.errors import TransientError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from pyiceberg.table import Table
 
@@ -49,20 +48,20 @@ class BucketAttempt(Attempt):
         folder = Path(mkdtemp(prefix=f"{epoch.number:06}-{named}-", dir=area))  # other machines have writers of it, too
         (folder / ROWS).mkdir()
         made = cls(place, root, folder, _claims(place, root, epoch.sink_id))
-        made._claims.begin(folder.name, json.dumps({"key": key_of(epoch.sink_id), "epoch": epoch.number}).encode())
+        made._claims.begin(folder.name, _purpose(epoch))
         return made
 
     @classmethod
     def claim(cls, place: StorePlace, root: Path, sink_id: SinkId, name: str) -> BucketAttempt | None:
         claims = _claims(place, root, sink_id)
-        if claims.take(name) is None:
+        if not claims.take(name):
             return None
         return cls(place, root, area_of(root, sink_id) / name, claims)
 
     @classmethod
     def left(cls, place: StorePlace, root: Path, sink_id: SinkId, upto: Epoch | None) -> list[BucketAttempt]:
         claims = _claims(place, root, sink_id)
-        names = [name for name in claims.names() if upto is None or _is_of(claims.told(name), upto)]
+        names = claims.names() if upto is None else claims.over_after(_purpose(upto))
         return [cls(place, root, area_of(root, sink_id) / name, claims) for name in names]
 
     def release(self) -> None:
@@ -107,18 +106,17 @@ class BucketAttempt(Attempt):
         self._ended()
 
     def remove(self, find: Callable[[], Table | None]) -> None:
-        """Stays where a commit has it that may yet come: until its epoch is committed."""
+        """Stays where a commit has it that may yet come."""
         name = self.folder.name
         void = self._claims.void(name)
-        told = self._claims.told(name)
-        if told is None:  # who committed it, or threw it away, has done all but the last
+        purpose = self._claims.purpose(name)
+        if purpose is None:  # who committed it, or threw it away, has done all but the last
             pass
         elif void:
             self._remove_but(())
         else:
             table = find()
-            about = json.loads(told)
-            if table is None or epoch_in(table.metadata.properties, about["key"]) < about["epoch"]:
+            if table is None or not _is_over(table.metadata.properties, purpose):
                 return
             self._remove_but(named_in(self.place, table, self.folder))
         self._claims.drop(name)
@@ -141,7 +139,10 @@ def _claims(place: StorePlace, root: Path, sink_id: SinkId) -> Claims:
     return Claims(place.bucket, joined(place.key_at(root), _CLAIMS, fingerprint(*sink_id.lasting)))
 
 
-def _is_of(told: bytes | None, epoch: Epoch) -> bool:
-    """Whether an attempt was at this epoch, or one before it; one that says nothing is on its way out."""
-    about: dict[str, Any] = json.loads(told or b"{}")
-    return not about or (about["key"] == key_of(epoch.sink_id) and about["epoch"] <= epoch.number)
+def _purpose(epoch: Epoch) -> Purpose:
+    return Purpose(key_of(epoch.sink_id), epoch.number, keys_of(epoch.sink_id), epoch.fence)
+
+
+def _is_over(properties: Mapping[str, str], purpose: Purpose) -> bool:
+    epoch, fence = epoch_in(properties, purpose.marker), fence_in(properties, purpose.sink)
+    return purpose.is_over(epoch=epoch, fence=fence)
