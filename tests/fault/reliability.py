@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import random
+import re
 from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from rings import Reading
 
 ASKED = {"kills": 500, "zombies": 300, "answers": 100}  # of each sink, in the whole form
+_CONTROLS_BELOW = "## Negative controls"
 _SHOWN = {
     "files": "files in a folder",
     "one_file": "one file",
@@ -70,9 +72,9 @@ def ordeals(asked: Asked, folder: Path) -> Iterator[Row]:
             yield Row(sink, result, {control: _control(control, ring()) for control in CONTROLS})
 
 
-def told(row: Row) -> tuple[str, str]:
+def told(row: Row, asked: Asked, day: date) -> tuple[str, str]:
     """Its lines of both tables."""
-    return _line(row), _controls(row)
+    return _line(row, asked, day), _controls(row)
 
 
 def _control(control: Control, reading: Reading) -> Result | None:
@@ -119,7 +121,11 @@ def _found(installation: Any) -> Any:
 # ---------------------------------------------------------------- the page
 
 
-def page(rows: Sequence[Row], asked: Asked, every: Sequence[str], *, minutes: float, day: date) -> str:
+def page(rows: Sequence[Row], asked: Asked, every: Sequence[str], *, before: str, day: date) -> str:
+    """``before``: the page as it was, whose lines of other sinks stay."""
+    figures, _, controls = before.partition(_CONTROLS_BELOW)
+    measured = {row.sink: _line(row, asked, day) for row in rows}
+    found_out = {row.sink: _controls(row) for row in rows}
     lines = [
         "# Reliability",
         "",
@@ -130,21 +136,21 @@ def page(rows: Sequence[Row], asked: Asked, every: Sequence[str], *, minutes: fl
         "every blow kills one (70 %) or freezes it while the others go on and then wakes it (30 %, a *zombie*); then answers are",
         "lost at each crash point in turn. At the end the sink's own client reads every row: each epoch must be there, once.",
         "",
-        f"Measured {day} on {_machine()}, Python {platform.python_version()}, {_versions()}; seed {asked.seed}, {minutes:.0f} minutes.",
-        *_part(rows, asked, every),
+        f"A line was written by the latest run of its sink; the whole form asks for {_whole()}. The latest of all ran on",
+        f"{_machine()}, Python {platform.python_version()}, {_versions()}.",
         "",
-        "| sink | kills | zombies | lost answers | epochs | rows lost | rows doubled | seconds |",
-        "|---|---|---|---|---|---|---|---|",
-        *(_line(row) for row in rows),
+        "| sink | kills | zombies | lost answers | epochs | rows lost | rows doubled | seconds | measured |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|---|",
+        *_lines(measured, every, figures),
         "",
-        "## Negative controls",
+        _CONTROLS_BELOW,
         "",
         "Writers that lack one thing, in the situation in which it would have kept them right. Each has to be found out, or the",
         "figures above say nothing. What overwrites one file shows no epoch that comes twice.",
         "",
         "| sink | " + " | ".join(CONTROLS) + " |",
         "|---|" + "---|" * len(CONTROLS),
-        *(_controls(row) for row in rows),
+        *_lines(found_out, every, controls),
         "",
         "- *marker off*: after a kill between commit and seal the next writer goes by what was noted, and not by the sink's marker.",
         "- *fence off*: a frozen writer wakes up after another one has done its epoch, and nobody refuses it.",
@@ -155,28 +161,28 @@ def page(rows: Sequence[Row], asked: Asked, every: Sequence[str], *, minutes: fl
     return "\n".join(lines) + "\n"
 
 
-def _part(rows: Sequence[Row], asked: Asked, every: Sequence[str]) -> list[str]:
-    """Says so where less was done than the whole form does."""
-    less = [
-        f"{getattr(asked, name)} {name} of {whole}" for name, whole in ASKED.items() if getattr(asked, name) < whole
-    ]
-    missing = [_SHOWN[sink] for sink in every if sink not in {row.sink for row in rows}]
-    words = []
-    if less:
-        words.append(f"A part of the whole form: {', '.join(less)} per sink were asked for.")
-    if missing:
-        words.append(f"Not measured: {', '.join(missing)}.")
-    return ["", " ".join(words)] if words else []
+def _lines(new: Mapping[str, str], every: Sequence[str], old: str) -> Iterator[str]:
+    """Of each sink its new line, else the one that it had."""
+    for sink in every:
+        had = (
+            line for line in old.splitlines() if re.match(rf"\| {re.escape(_SHOWN[sink])}( \*\*broken\*\*)? \|", line)
+        )
+        yield from [new[sink]] if sink in new else list(had)
 
 
-def _line(row: Row) -> str:
+def _whole() -> str:
+    *first, last = (f"{count} {name}" for name, count in ASKED.items())
+    return f"{', '.join(first)} and {last} per sink"
+
+
+def _line(row: Row, asked: Asked, day: date) -> str:
     one = row.result
     verdict = "" if one.holds else " **broken**"
     figures = (one.kills, one.zombies, one.answers, one.epochs, one.lost, one.doubled)
     return (
         f"| {_SHOWN[row.sink]}{verdict} | "
         + " | ".join(f"{figure:,}" for figure in figures)
-        + f" | {one.seconds:.0f} |"
+        + f" | {one.seconds:.0f} | {day}, seed {asked.seed} |"
     )
 
 
