@@ -147,7 +147,7 @@ def test_an_older_ledger_goes_on(store: Store, version: int) -> None:
     old(store, version)
     with closing(store.open()) as ledger:
         lease = ledger.take(KEY, "another", duration=MINUTE)
-        assert lease.fence == 2
+        assert lease.fence > 1
         planned = ledger.last_epoch(KEY, lease.incarnation)
         assert planned is not None
         assert ledger.prepared(planned) == Account(KNOWN, REJECTS, {"some.limit": KeptRows("1-a1/0.arrow", "c0ffee")})
