@@ -71,19 +71,28 @@ AT_SINKS = frozenset({"run.staged", "run.accounted", "run.before_commit", "run.c
 
 def picked_acts(system: System, passed: list[tuple[str, int]], point: str, time: int) -> set[Act]:
     """What a short walk does at the time that a point is passed. A sink's own points are passed by each of the three sinks: acts
-    take turns. Those of the run meet one act per system where sinks are about to commit, elsewhere one in every second
-    system, so that each meets every act in some.
+    take turns. Those of the run meet an act in two of three systems where sinks are about to commit, elsewhere in every second.
     """
-    place, turn = passed.index((point, time)), SYSTEMS.index(system.name)
+    turn = SYSTEMS.index(system.name)
     if point in system.points:
         times = sum(1 for name, _ in passed if name == point)
         own = sorted(system.points).index(point) + time
         acts: set[Act] = {"kill", "lost"} if times == 1 else {"kill" if own % 2 else "lost"}
     elif point in AT_SINKS:
-        acts = {"kill" if (place + turn) % 2 else "lost"}
+        acts = _in_turn(RUN_POINTS.index(point) + time + turn, 3)
     else:
-        acts = {0: {"kill"}, 2: {"lost"}}.get((place + turn) % 4, set())  # type: ignore[assignment]  # literals
+        acts = _in_turn(RUN_POINTS.index(point) + turn, len(SYSTEMS) // 2)
     return acts if "kill" in acts else {*acts, "raise"}
+
+
+def _in_turn(number: int, of: int) -> set[Act]:
+    match number % of:
+        case 0:
+            return {"kill"}
+        case 1:
+            return {"lost"}
+        case _:
+            return set()
 
 
 def test_in_pairs_every_point_meets_every_act() -> None:
