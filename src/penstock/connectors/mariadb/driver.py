@@ -171,6 +171,12 @@ def is_mariadb(connection: Any) -> bool:
     return "mariadb" in str(connection.server_version).lower()
 
 
+def version_of(connection: Any) -> tuple[int, ...]:
+    """The numbers that the server's version begins with: (8, 0, 15)."""
+    found = re.match(r"\d+(?:\.\d+)*", str(connection.server_version))
+    return tuple(int(part) for part in found.group().split(".")) if found else ()
+
+
 def _session(settings: MariadbConnection, *, is_mariadb: bool) -> Sql:
     lock_s = max(1, round(settings.lock_timeout.total_seconds()))
     values: dict[str, str | int] = {

@@ -8,7 +8,7 @@ from penstock.connectors.api import Receipt, Sink, WriteMode
 from penstock.connectors.commits import is_committed, refuse_empty
 from penstock.connectors.mariadb.catalogue import current_database, find_relation, has_unique_key
 from penstock.connectors.mariadb.columns import Dialect, held, primary_key, standing
-from penstock.connectors.mariadb.driver import Fault, fault_of, is_mariadb, rows_of, run, translated
+from penstock.connectors.mariadb.driver import Fault, fault_of, rows_of, run, translated
 from penstock.connectors.mariadb.encoding import Encoder
 from penstock.connectors.mariadb.marker import Markers
 from penstock.connectors.mariadb.merge import VERDICT_COLUMN, Loading
@@ -69,7 +69,7 @@ class MariadbSink(Sink):
         """Creates or changes table and marker table. Each statement commits by itself, and may be repeated."""
         with self._connections.connection("preparing the target") as connection:
             change = self._compared(connection, self._find(connection), schema)
-            dialect = Dialect(is_mariadb=is_mariadb(connection))
+            dialect = Dialect.of(connection)
             table = self._target(connection).identifier()
             if change.creates:
                 columns = dialect.definitions(schema, self._params.keys)
@@ -84,7 +84,7 @@ class MariadbSink(Sink):
         self._context.reached("mariadb.prepared")
 
     def _compared(self, connection: Connection[Any], relation: Relation | None, rows: Schema) -> Preparation:
-        dialect = Dialect(is_mariadb=is_mariadb(connection))
+        dialect = Dialect.of(connection)
         change = compared(
             None if relation is None else held(relation.columns, rows),
             rows,
