@@ -13,19 +13,16 @@ import mariadb_tables as tables
 from penstock.connectors.mariadb.params import MariadbSinkParams, MariadbSourceParams
 from penstock.connectors.mariadb.sink import SINK, MariadbSink
 from penstock.connectors.mariadb.source import SOURCE, MariadbSource
-from penstock.errors import ConfigError
 from penstock.testing import data
-from penstock.testing.sinks.deliveries import OTHER_INCARNATION, OVERWRITE, SinkOptions, deliver, epoch
 from penstock.testing.sinks.evolution import Evolution
 from penstock.testing.sinks.markers import Markers
 from penstock.testing.sinks.merging import Merge
 from penstock.testing.sinks.modes import Append, Overwrite
 from penstock.testing.sinks.reading import ReadBack
-from penstock.testing.sinks.refreshing import NEW, OLD, REFRESH
+from penstock.testing.sinks.refreshing import Refresh
 from penstock.testing.sinks.values import Values
 from penstock.testing.sinks.visibility import Visibility
 from penstock.testing.sources import SourceSuite
-from penstock.types.arrow import from_arrow
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,6 +30,7 @@ if TYPE_CHECKING:
 
     from penstock.connectors.api import Source
     from penstock.testing.servers import MariadbServer
+    from penstock.testing.sinks.deliveries import SinkOptions
 
 pytestmark = pytest.mark.server
 
@@ -109,9 +107,7 @@ class TestMariadbParts(TestMariadbSource):
         return self._make(table="t", split_by=data.ID, parallel=3)
 
 
-class TestMariadbSink(OnServer, Markers, Visibility, Values, Evolution, Append, Overwrite, Merge, ReadBack):
-    """All but Refresh: MariaDB changes columns in no transaction, so that such a full refresh is refused."""
-
+class TestMariadbSink(OnServer, Markers, Visibility, Values, Evolution, Append, Overwrite, Merge, Refresh, ReadBack):
     descriptor = SINK
     refuses = ("interval", *NESTED)
     refused_names = (data.LONG_NAME, "\U0001f6e2")
@@ -131,19 +127,6 @@ class TestMariadbSink(OnServer, Markers, Visibility, Values, Evolution, Append, 
     def leftovers(self) -> list[str]:
         rows = tables.execute(self.connection, "SHOW TABLES LIKE '\\_penstock\\_stage%'")
         return [name for (name,) in rows]
-
-    def test_a_full_refresh_of_the_same_columns_is_an_overwrite(self) -> None:
-        deliver(self.sink(OVERWRITE), epoch(1), OLD)
-        deliver(self.sink(REFRESH), epoch(1, incarnation=OTHER_INCARNATION), OLD.slice(1))
-        self.assert_holds(OLD.slice(1))
-
-    def test_a_full_refresh_with_other_columns_is_refused_and_changes_nothing(self) -> None:
-        deliver(self.sink(OVERWRITE), epoch(1), OLD)
-        for act in (self.sink(REFRESH).preview, self.sink(REFRESH).prepare):
-            with pytest.raises(ConfigError) as caught:
-                act(from_arrow(NEW.schema))
-            assert caught.value.code == "SNK-248"
-        self.assert_holds(OLD)
 
     def as_stored(self, table: pa.Table) -> pa.Table:
         return without_signs_of_zero(table)

@@ -19,6 +19,7 @@ uint64, year int16, timestamp timestamptz, a decimal above 38 digits string, and
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 from penstock.connectors.mariadb.driver import is_mariadb, version_of
@@ -174,6 +175,10 @@ class Dialect:
         names = [field.name for field in fields]
         is_told_apart = self.has_exact_text or all(field.type != STRING for field in fields)
         return primary_key(names) if is_told_apart else sql("KEY ({})", listed(names))
+
+    def kind(self, field: Field) -> str:
+        """What the catalogue calls the type of a column that is no key."""
+        return re.split(r"[ (]", self._type(field, ()))[0]
 
     def _type(self, field: Field, keys: Sequence[Field]) -> Sql:
         match field.type:
