@@ -6,7 +6,7 @@
 | boolean | tinyint(1) | |
 | int8 ... int64, uint8 ... uint64 | tinyint, smallint, int, bigint, unsigned | |
 | decimal(p,s) | decimal(p,s) | MySQL has at most 30 digits after the point |
-| float32, float64 | float, double | no NaN, no infinity; -0.0 becomes 0.0 |
+| float32, float64 | float, double | no NaN, no infinity; on MariaDB -0.0 becomes 0.0 |
 | date, time, timestamp | date, time(6), datetime(6) | the years 1 to 9999 |
 | timestamptz | datetime(6) in UTC, its comment says so | the server's own timestamp ends in 2038 |
 | uuid | uuid; MySQL: char(36), its comment says so | |

@@ -164,7 +164,7 @@ def connect(settings: MariadbConnection, place: Place) -> Connection[Any]:
             unix_socket=settings.socket,
             database=settings.database,
             user=settings.user,
-            password=settings.password.reveal() if settings.password else "",
+            password=settings.password.reveal().encode() if settings.password else b"",  # text would be Latin-1
             charset="utf8mb4",
             connect_timeout=max(1, round(settings.connect_timeout.total_seconds())),
             autocommit=True,
