@@ -107,7 +107,9 @@ class TestMariadbParts(TestMariadbSource):
         return self._make(table="t", split_by=data.ID, parallel=3)
 
 
-class TestMariadbSink(OnServer, Markers, Visibility, Values, Evolution, Append, Overwrite, Merge, Refresh, ReadBack):
+class OfTable(OnServer):
+    """What the suites ask of a sink."""
+
     descriptor = SINK
     refuses = ("interval", *NESTED)
     refused_names = (data.LONG_NAME, "\U0001f6e2")
@@ -132,10 +134,12 @@ class TestMariadbSink(OnServer, Markers, Visibility, Values, Evolution, Append, 
         return without_signs_of_zero(table)
 
 
-class TestMysqlSink(OnMysql, TestMariadbSink):
-    """The whole of MariaDB's."""
+class TestMariadbSink(OfTable, Markers, Visibility, Values, Evolution, Append, Overwrite, Merge, Refresh, ReadBack):
+    pass
 
-    refuses = (*TestMariadbSink.refuses, "decimal(38,38)")
+
+class OfMysqlTable(OnMysql, OfTable):
+    refuses = (*OfTable.refuses, "decimal(38,38)")
 
     def as_stored(self, table: pa.Table) -> pa.Table:
         """MySQL keeps the sign of zero, and of json the values: keys in another order, numbers as it takes them."""
@@ -147,6 +151,15 @@ class TestMysqlSink(OnMysql, TestMariadbSink):
     def _as_json(self, text: str | None) -> str | None:
         found: str | None = tables.execute(self.connection, "SELECT CAST(CAST(%s AS JSON) AS CHAR)", (text,))[0][0]
         return found
+
+
+class TestMysqlSink(OfMysqlTable, Markers, Values, Append, Overwrite, Merge, Refresh):
+    pass
+
+
+@pytest.mark.long
+class TestMysqlSinkAtLength(OfMysqlTable, Visibility, Evolution, ReadBack):
+    """The rest of what MariaDB goes through."""
 
 
 def finite(table: pa.Table) -> pa.Table:

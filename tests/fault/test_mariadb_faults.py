@@ -54,8 +54,15 @@ def test_the_sink_passes_exactly_these_points(lab: Lab) -> None:
     assert tuple(passed) == CRASH_POINTS
 
 
-@BOTH
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(
+    ("lab", "mode"),
+    [
+        *(("mariadb", mode) for mode in MODES),
+        ("mysql", "merge"),
+        *(pytest.param("mysql", mode, marks=pytest.mark.long) for mode in ("append", "overwrite")),
+    ],
+    indirect=["lab"],
+)
 @pytest.mark.parametrize("point", CRASH_POINTS)
 def test_an_epoch_that_fails_at_a_point_is_redone_once(lab: Lab, point: str, mode: str) -> None:
     deliver(lab.sink(mode), epoch(1), FIRST)
