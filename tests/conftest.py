@@ -64,8 +64,17 @@ def mysql_server() -> Iterator[MariadbServer]:
     installation = find_mysql()
     if isinstance(installation, Unavailable):
         pytest.skip(installation.reason)
-    with mariadb(installation) as server:
+    # As where a server has others that follow it.
+    with mariadb(installation, settings={"gtid-mode": "ON", "enforce-gtid-consistency": "ON"}) as server:
         yield server
+
+
+@pytest.fixture
+def mysql_database(mysql_server: MariadbServer) -> str:
+    """The name of a fresh, empty database of that server."""
+    name = f"test_{next(_DATABASE_NUMBERS)}"
+    mysql_server.sql(f"CREATE DATABASE {name}")
+    return name
 
 
 @pytest.fixture

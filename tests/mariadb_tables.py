@@ -43,6 +43,8 @@ _TYPES = {
 _ARROW = {
     "longtext": pa.string(),
     "varchar": pa.string(),
+    "char": pa.string(),
+    "json": pa.string(),
     "tinyint(1)": pa.bool_(),
     "tinyint": pa.int8(),
     "smallint": pa.int16(),

@@ -19,14 +19,17 @@ if HERE not in sys.path:
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [HERE, os.environ.get("PYTHONPATH", "")]))
 
 
-SERVERS = [pytest.param(name, marks=pytest.mark.server) for name in ("postgres", "mariadb", "s3")]
+SERVERS = [
+    *(pytest.param(name, marks=pytest.mark.server) for name in ("postgres", "mariadb", "s3")),
+    pytest.param("mysql", marks=[pytest.mark.server, pytest.mark.long]),
+]
 
 
 @pytest.fixture(params=["files", "sqlite", "duckdb", "delta", "iceberg", *SERVERS])
 def system(request: pytest.FixtureRequest) -> System:
-    from systems import DELTA, DUCKDB, FILES, ICEBERG, SQLITE, mariadb, postgres, s3
+    from systems import DELTA, DUCKDB, FILES, ICEBERG, SQLITE, mariadb, mysql, postgres, s3
 
-    served = {"postgres": postgres, "mariadb": mariadb, "s3": s3}
+    served = {"postgres": postgres, "mariadb": mariadb, "mysql": mysql, "s3": s3}
     if request.param in served:
         return served[request.param](*_server(request, request.param))
     return {"files": FILES, "sqlite": SQLITE, "duckdb": DUCKDB, "delta": DELTA, "iceberg": ICEBERG}[request.param]
@@ -51,7 +54,7 @@ def read(system: System, request: pytest.FixtureRequest) -> Reader:
         s3_reader,
     )
 
-    served = {"postgres": postgres_reader, "mariadb": mariadb_reader, "s3": s3_reader}
+    served = {"postgres": postgres_reader, "mariadb": mariadb_reader, "mysql": mariadb_reader, "s3": s3_reader}
     if system.name in served:
         return served[system.name](*_server(request, system.name))
     local = {"files": read_files, "sqlite": read_sqlite, "duckdb": read_duckdb}

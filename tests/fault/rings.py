@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from penstock.testing.servers import MariadbServer, ObjectServer, PostgresServer
 
 SINKS = ("files", "one_file", "sqlite", "duckdb", "postgres", "mariadb", "delta", "iceberg", "s3")
-SERVED = ("postgres", "mariadb", "s3")
+SERVED = ("postgres", "mariadb", "mysql", "s3")
 _WAIT = {"lock_wait": "2 s"}
 _LOCAL: dict[str, tuple[str, dict[str, Any]]] = {
     "files": ("parquet", {"path": "out"}),
@@ -122,7 +122,8 @@ def local(name: str, folder: Path) -> Reading:
 def of_database(name: str, folder: Path, server: PostgresServer | MariadbServer, database: str) -> Reading:
     folder.mkdir(parents=True)
     stated = {"connection": server.url(database), "table": "rows_"}
-    return Reading(Ring(name, folder, name, stated), lambda text: server.sql(text, database=database))
+    kind = "mariadb" if name == "mysql" else name
+    return Reading(Ring(name, folder, kind, stated), lambda text: server.sql(text, database=database))
 
 
 def of_store(folder: Path, server: ObjectServer, bucket: str) -> Reading:

@@ -6,6 +6,7 @@ import json
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from decimal import Decimal
 from io import BytesIO
 from pathlib import Path
@@ -170,6 +171,10 @@ def mariadb(server: MariadbServer, database: str) -> System:
         f"{{from: summary, {sink}, table: summed_$PLACE, mode: overwrite}}",
         frozenset(mariadb_sink.CRASH_POINTS),
     )
+
+
+def mysql(server: MariadbServer, database: str) -> System:
+    return replace(mariadb(server, database), name="mysql")
 
 
 def mariadb_reader(server: MariadbServer, database: str) -> Reader:

@@ -54,8 +54,8 @@ def take_away(system: System, request: pytest.FixtureRequest) -> Take:
         server.sql(f"drop table {name}_{folder.name}", database=request.getfixturevalue("postgres_database"))
 
     def mariadb(folder: Path, name: str) -> None:
-        server = request.getfixturevalue("mariadb_server")
-        server.sql(f"drop table `{name}_{folder.name}`", database=request.getfixturevalue("mariadb_database"))
+        server = request.getfixturevalue(f"{system.name}_server")
+        server.sql(f"drop table `{name}_{folder.name}`", database=request.getfixturevalue(f"{system.name}_database"))
 
     def s3(folder: Path, name: str) -> None:
         server = request.getfixturevalue("s3_server")
@@ -65,7 +65,7 @@ def take_away(system: System, request: pytest.FixtureRequest) -> Take:
         store.delete(found)
 
     every = {"files": files, "delta": files, "iceberg": iceberg, "sqlite": sqlite, "duckdb": in_duckdb}
-    return {**every, "postgres": postgres, "mariadb": mariadb, "s3": s3}[system.name]
+    return {**every, "postgres": postgres, "mariadb": mariadb, "mysql": mariadb, "s3": s3}[system.name]
 
 
 def test_a_target_that_is_gone_is_found_before_anything_is_committed(

@@ -2,37 +2,33 @@
 
 from __future__ import annotations
 
-from contextlib import closing
-from dataclasses import dataclass
+from contextlib import closing, contextmanager
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pyarrow as pa
 import pytest
+from mariadb_labs import BOTH, MODES, CrashError, Lab, crash_at, opened, refused
 
-import mariadb_tables as tables
-from penstock.connectors.api import ScanRequest, pass_by
-from penstock.connectors.mariadb.params import MariadbSinkParams, MariadbSourceParams
-from penstock.connectors.mariadb.sink import CRASH_POINTS, MariadbSink
-from penstock.connectors.mariadb.source import MariadbSource
-from penstock.errors import ConfigError, DataError, PenstockError, TransientError
+from penstock.connectors.api import ScanRequest
+from penstock.connectors.mariadb.sink import CRASH_POINTS
+from penstock.errors import ConfigError, DataError, TransientError
 from penstock.testing.delivery import fill, pull
 from penstock.testing.sinks import deliver, epoch, rows
 from penstock.testing.sinks.deliveries import SINK_ID, stage
 from penstock.types.arrow import from_arrow
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
-    from pymysql.connections import Connection
-
-    from penstock.testing.servers import MariadbServer
+    from penstock.connectors.mariadb.sink import MariadbSink
+    from penstock.connectors.mariadb.source import MariadbSource
+    from penstock.errors import PenstockError
 
 pytestmark = pytest.mark.server
 
-MODES: dict[str, dict[str, Any]] = {"append": {}, "overwrite": {}, "merge": {"keys": ["id"]}}
 FIRST = rows((1, "one"), (2, "two"))
 SECOND = rows((2, "TWO"), (3, "three"))
 AFTER = {
@@ -42,66 +38,35 @@ AFTER = {
 }
 
 
-class CrashError(Exception):
-    """What a crash point raises in these tests."""
-
-
-@dataclass(frozen=True)
-class Lab:
-    url: str
-    connection: Connection[Any]
-    folder: Path
-
-    def run(self, statement: str) -> list[Any]:
-        return tables.execute(self.connection, statement)
-
-    def rows(self) -> list[tuple[Any, ...]]:
-        return sorted(self.run("SELECT id, name FROM t"))
-
-    def staging(self) -> list[str]:
-        return [name for (name,) in self.run("SHOW TABLES LIKE '\\_penstock\\_stage%'")]
-
-    def sink(self, mode: str = "append", reached: Callable[[str], None] = pass_by, **keys: object) -> MariadbSink:
-        given = {"type": "mariadb", "from": "x", "connection": self.url, "table": "t", "mode": mode}
-        params = MariadbSinkParams.model_validate({**given, **MODES[mode], **keys})
-        return MariadbSink(params, tables.context(self.folder, reached))
-
-    def source(self, **keys: object) -> MariadbSource:
-        params = MariadbSourceParams.model_validate({"type": "mariadb", "connection": self.url, **keys})
-        return MariadbSource(params, tables.context(self.folder))
-
-
 @pytest.fixture
-def lab(mariadb_server: MariadbServer, mariadb_database: str, tmp_path: Path) -> Iterator[Lab]:
-    url = mariadb_server.url(mariadb_database)
-    with tables.connect(url) as connection:
-        yield Lab(url, connection, tmp_path)
-
-
-def refused(act: Callable[[], object]) -> PenstockError:
-    with pytest.raises(PenstockError) as caught:
-        act()
-    return caught.value
+def lab(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Lab]:
+    with opened(request, tmp_path) as made:
+        yield made
 
 
 # ---------------------------------------------------------------- crash points, and others at work
 
 
+@BOTH
 def test_the_sink_passes_exactly_these_points(lab: Lab) -> None:
     passed: list[str] = []
     deliver(lab.sink("append", passed.append), epoch(1), FIRST)
     assert tuple(passed) == CRASH_POINTS
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(
+    ("lab", "mode"),
+    [
+        *(("mariadb", mode) for mode in MODES),
+        ("mysql", "merge"),
+        *(pytest.param("mysql", mode, marks=pytest.mark.long) for mode in ("append", "overwrite")),
+    ],
+    indirect=["lab"],
+)
 @pytest.mark.parametrize("point", CRASH_POINTS)
 def test_an_epoch_that_fails_at_a_point_is_redone_once(lab: Lab, point: str, mode: str) -> None:
-    def crash(reached: str) -> None:
-        if reached == point:
-            raise CrashError
-
     deliver(lab.sink(mode), epoch(1), FIRST)
-    with closing(lab.sink(mode, crash)) as dying, pytest.raises(CrashError):
+    with closing(lab.sink(mode, crash_at(point))) as dying, pytest.raises(CrashError):
         deliver(dying, epoch(2), SECOND)
     with closing(lab.sink(mode)) as again:
         marker = again.marker(SINK_ID)
@@ -112,6 +77,7 @@ def test_an_epoch_that_fails_at_a_point_is_redone_once(lab: Lab, point: str, mod
     assert not lab.staging()
 
 
+@BOTH
 def test_a_writer_that_hangs_is_ended_by_who_takes_the_sink_over(lab: Lab) -> None:
     sink = lab.sink()
     deliver(sink, epoch(1), FIRST)
@@ -125,6 +91,7 @@ def test_a_writer_that_hangs_is_ended_by_who_takes_the_sink_over(lab: Lab) -> No
     assert lab.rows() == AFTER["append"]
 
 
+@BOTH
 def test_staged_rows_that_another_run_removed_are_not_missed_in_silence(lab: Lab) -> None:
     sink = lab.sink()
     sink.prepare(from_arrow(FIRST.schema))
@@ -134,6 +101,7 @@ def test_staged_rows_that_another_run_removed_are_not_missed_in_silence(lab: Lab
     assert lab.rows() == []
 
 
+@BOTH
 def test_staged_rows_that_somebody_deletes_are_not_missed_in_silence(lab: Lab) -> None:
     sink = lab.sink()
     sink.prepare(from_arrow(FIRST.schema))
@@ -143,6 +111,7 @@ def test_staged_rows_that_somebody_deletes_are_not_missed_in_silence(lab: Lab) -
     assert lab.rows() == []
 
 
+@BOTH
 def test_a_lost_answer_to_a_commit_is_told_as_unclear(lab: Lab) -> None:
     def cut(reached: str) -> None:
         if reached == "mariadb.marked":
@@ -157,6 +126,7 @@ def test_a_lost_answer_to_a_commit_is_told_as_unclear(lab: Lab) -> None:
     assert lab.rows() == [(1, "one"), (2, "two")]
 
 
+@BOTH
 def test_who_waits_too_long_for_another_is_transient(lab: Lab) -> None:
     deliver(lab.sink("merge"), epoch(1), FIRST)
     lab.run("BEGIN")
@@ -168,6 +138,7 @@ def test_who_waits_too_long_for_another_is_transient(lab: Lab) -> None:
     lab.run("ROLLBACK")
 
 
+@BOTH
 def test_readers_see_the_old_rows_until_an_overwrite_is_committed(lab: Lab) -> None:
     seen: list[list[tuple[Any, ...]]] = []
     deliver(lab.sink("overwrite"), epoch(1), FIRST)
@@ -192,6 +163,7 @@ def test_a_target_that_does_not_fit_is_refused_before_a_row_is_written(lab: Lab,
     assert refused(lambda: lab.sink().preview(from_arrow(FIRST.schema))).code == code
 
 
+@BOTH
 def test_widening_a_column_with_a_default_is_refused(lab: Lab) -> None:
     lab.run("CREATE TABLE t (id int DEFAULT 7)")
     wide = pa.table({"id": pa.array([2**40])})
@@ -232,6 +204,7 @@ def test_keys_that_tell_no_rows_apart_are_refused(lab: Lab, table: pa.Table, cod
     assert refused(lambda: deliver(lab.sink("merge"), epoch(1), table)).code == code
 
 
+@BOTH
 def test_a_target_with_a_key_twice_is_refused(lab: Lab) -> None:
     lab.run("CREATE TABLE t (id bigint, name longtext)")
     lab.run("INSERT INTO t VALUES (2, 'a'), (2, 'b')")
@@ -244,6 +217,59 @@ def test_what_has_no_place_is_refused_by_its_column(lab: Lab, values: pa.Array) 
     error = refused(lambda: deliver(lab.sink(), epoch(1), table))
     assert error.code == "SNK-241"
     assert '"value"' in str(error)
+
+
+@contextmanager
+def setting(lab: Lab, name: str, value: str) -> Iterator[None]:
+    """Of the whole server, for sessions that begin meanwhile."""
+    ((before,),) = lab.run(f"SELECT @@GLOBAL.{name}")
+    lab.run(f"SET GLOBAL {name} = {value}")
+    try:
+        yield
+    finally:
+        lab.run(f"SET GLOBAL {name} = {before}")
+
+
+@BOTH
+def test_a_server_that_takes_no_rows_from_clients_says_so_before_any_is_sent(lab: Lab) -> None:
+    """As MySQL 8 is set up."""
+    with setting(lab, "local_infile", "OFF"):
+        error = refused(lambda: lab.sink().preview(from_arrow(FIRST.schema)))
+    assert isinstance(error, ConfigError)
+    assert error.code == "SNK-246"
+    assert "set local_infile to ON" in str(error)
+
+
+@BOTH
+def test_a_value_that_does_not_fit_is_found_where_the_server_keeps_no_warnings(lab: Lab) -> None:
+    lab.run("CREATE TABLE t (id bigint, name varchar(2))")
+    with setting(lab, "max_error_count", "0"):
+        assert refused(lambda: deliver(lab.sink(), epoch(1), FIRST)).code == "SNK-236"
+    assert lab.rows() == []
+
+
+@pytest.mark.parametrize("lab", ["mysql"], indirect=True)
+def test_a_server_that_wants_primary_keys_of_all_tables_gets_them(lab: Lab) -> None:
+    with setting(lab, "sql_require_primary_key", "ON"):
+        error = refused(lambda: deliver(lab.sink(), epoch(1), FIRST))
+        assert isinstance(error, ConfigError)
+        assert error.code == "SNK-342"
+        loads = {"merge": FIRST, "append": rows((9, "nine")), "overwrite": SECOND}
+        for number, (mode, table) in enumerate(loads.items(), 1):
+            deliver(lab.sink(mode), epoch(number), table)
+    assert lab.rows() == AFTER["overwrite"]
+
+
+@pytest.mark.parametrize("lab", ["mysql"], indirect=True)
+@pytest.mark.parametrize("tls", ["disable", "require"])
+def test_a_password_that_the_server_has_not_seen_yet_arrives_by_either_way(lab: Lab, tls: str) -> None:
+    """caching_sha2_password: encrypted by the server's key, or by the connection."""
+    user = {"user": f"fresh_{tls}", "password": "p'w \\ \N{SNOWMAN}"}
+    lab.run(f"CREATE USER {user['user']}@'%' IDENTIFIED WITH caching_sha2_password BY 'p\\'w \\\\ \N{SNOWMAN}'")
+    lab.run(f"GRANT ALL ON {lab.url.rpartition('/')[2]}.* TO {user['user']}@'%'")
+    place = {"host": "127.0.0.1", "port": lab.server.port, "database": lab.url.rpartition("/")[2]}
+    deliver(lab.sink(connection={**user, **place, "tls": tls}), epoch(1), FIRST)
+    assert lab.rows() == [(1, "one"), (2, "two")]
 
 
 # ---------------------------------------------------------------- sources
@@ -339,9 +365,10 @@ def _describe(lab: Lab, area: str, connection: object) -> PenstockError:
         return refused(made.describe)
 
 
+@BOTH
 @pytest.mark.parametrize("area", ["SRC", "SNK"])
-def test_a_wrong_password_is_refused_and_not_shown(lab: Lab, mariadb_server: MariadbServer, area: str) -> None:
-    url = f"mariadb://{mariadb_server.locked_user}:hunter2@127.0.0.1:{mariadb_server.port}/x"
+def test_a_wrong_password_is_refused_and_not_shown(lab: Lab, area: str) -> None:
+    url = f"mariadb://{lab.server.locked_user}:hunter2@127.0.0.1:{lab.server.port}/x"
     error = _describe(lab, area, url)
     assert error.code == f"{area}-232"
     assert "hunter2" not in repr(error) + str(error)
@@ -352,22 +379,24 @@ def test_a_server_that_is_not_there_is_transient(lab: Lab, area: str) -> None:
     assert isinstance(_describe(lab, area, "mariadb://x@127.0.0.1:9/nothing"), TransientError)
 
 
+@BOTH
 @pytest.mark.parametrize("area", ["SRC", "SNK"])
-def test_a_database_that_is_not_there_is_named(lab: Lab, mariadb_server: MariadbServer, area: str) -> None:
-    error = _describe(lab, area, mariadb_server.url("nowhere"))
+def test_a_database_that_is_not_there_is_named(lab: Lab, area: str) -> None:
+    error = _describe(lab, area, lab.server.url("nowhere"))
     assert error.code == f"{area}-238"
     assert "nowhere" in str(error)
 
 
-def test_a_sink_without_a_database_says_so(lab: Lab, mariadb_server: MariadbServer) -> None:
-    assert _describe(lab, "SNK", mariadb_server.url()).code == "SNK-238"
+def test_a_sink_without_a_database_says_so(lab: Lab) -> None:
+    assert _describe(lab, "SNK", lab.server.url()).code == "SNK-238"
 
 
+@BOTH
 @pytest.mark.parametrize("area", ["SRC", "SNK"])
-def test_a_missing_right_is_named(lab: Lab, mariadb_server: MariadbServer, area: str) -> None:
+def test_a_missing_right_is_named(lab: Lab, area: str) -> None:
     lab.run("CREATE TABLE t (id bigint, name longtext)")
-    user = {"user": mariadb_server.locked_user, "password": mariadb_server.locked_password}
-    place = {"host": "127.0.0.1", "port": mariadb_server.port, "database": lab.url.rpartition("/")[2]}
+    user = {"user": lab.server.locked_user, "password": lab.server.locked_password}
+    place = {"host": "127.0.0.1", "port": lab.server.port, "database": lab.url.rpartition("/")[2]}
     error = _describe(lab, area, {**user, **place})
     assert error.code == f"{area}-237"
     assert isinstance(error, ConfigError)

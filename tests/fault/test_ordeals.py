@@ -19,9 +19,10 @@ SINKS = [
     pytest.param(name, marks=[pytest.mark.server] if name in SERVED else [])
     for name in ("one_file", "sqlite", "duckdb", "postgres", "mariadb")
 ]
+MYSQL = pytest.param("mysql", marks=[pytest.mark.server, pytest.mark.long])
 
 
-@pytest.fixture(params=SINKS)
+@pytest.fixture(params=[*SINKS, MYSQL])
 def reading(request: pytest.FixtureRequest, tmp_path: Path) -> Reading:
     if request.param not in SERVED:
         return local(request.param, tmp_path / "ring")
@@ -40,7 +41,7 @@ def test_writers_that_are_killed_frozen_and_cut_off_lose_and_double_nothing(read
 # What overwrites shows nothing of contents that come twice.
 LACKING = [
     pytest.param(*sink.values, control, marks=sink.marks)
-    for sink in SINKS
+    for sink in [*SINKS, MYSQL]
     for control in (CONTROLS if sink.values != ("one_file",) else ("fence off",))
 ]
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from penstock.connectors.commits import compare, policy_of
 from penstock.errors import ConfigError
+from penstock.types.compatibility import can_hold
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -43,6 +45,41 @@ def compared(
         most=most,
         sink=context.name,
     )
+
+
+@dataclass(frozen=True)
+class Refreshed:
+    """What a full refresh makes of a table's columns: those of the rows, and what the database fills itself.
+
+    ``held`` are the table's columns as what they take of the rows, ``lasting`` the names of those that stay whatever the
+    rows bring.
+    """
+
+    held: Schema
+    lasting: Collection[str]
+    rows: Schema
+
+    @property
+    def standing(self) -> Schema:
+        """The columns that must be among the rows', or go."""
+        return self.held.without(name for name in self.lasting if name not in self.rows)
+
+    @property
+    def going(self) -> list[str]:
+        return [name for name in self.standing.names if name not in self.rows]
+
+    @property
+    def changing(self) -> list[Field]:
+        """The columns of the rows whose values the table's own would not take."""
+        return [
+            column
+            for column in self.rows
+            if column.name in self.held and not can_hold(self.held[column.name].type, column.type)
+        ]
+
+    @property
+    def coming(self) -> list[Field]:
+        return [column for column in self.rows if column.name not in self.held]
 
 
 def check_brought(needed: Iterable[str], rows: Schema, *, code: str, sink: str) -> None:

@@ -38,6 +38,13 @@ _S3_KEY: Final = "test-key-of-a-throw-away-server"
 # Known to everybody: Azurite has this one account.
 _AZURITE_ACCOUNT: Final = "devstoreaccount1"
 _AZURITE_KEY: Final = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+_OF_MYSQL: Final = {
+    "local-infile": "ON",
+    "mysqlx": "OFF",
+    "sync-binlog": "0",
+    "innodb-flush-method": "nosync",
+    "innodb-doublewrite": "OFF",
+}
 _FAST: Final = {"fsync": "off", "full_page_writes": "off"}
 
 
@@ -286,7 +293,7 @@ class MariadbServer:
             "skip-name-resolve": "ON",
             "innodb-flush-log-at-trx-commit": "0",
             "innodb-buffer-pool-size": "64M",
-            **({"local-infile": "ON", "mysqlx": "OFF"} if self.installation.is_mysql else {}),
+            **(_OF_MYSQL if self.installation.is_mysql else {}),
             **(settings or {}),
         }
         options = [f"--{name}={value}" for name, value in values.items()]

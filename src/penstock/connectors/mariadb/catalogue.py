@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final
 
 from penstock.connectors.mariadb.driver import is_mariadb, rows_of
@@ -55,9 +56,9 @@ WHERE table_schema = {} AND table_name = {} ORDER BY ordinal_position
 _JSON: Final = """
 SELECT check_clause FROM information_schema.check_constraints WHERE constraint_schema = {} AND table_name = {}
 """
-_UNIQUE: Final = """
-SELECT index_name, group_concat(column_name ORDER BY seq_in_index SEPARATOR '\n'), max(sub_part IS NOT NULL)
-FROM information_schema.statistics WHERE table_schema = {} AND table_name = {} AND non_unique = 0 GROUP BY index_name
+_INDEXES: Final = """
+SELECT index_name, column_name, non_unique, sub_part FROM information_schema.statistics
+WHERE table_schema = {} AND table_name = {} ORDER BY index_name, seq_in_index
 """
 
 
@@ -86,6 +87,20 @@ class Column:
         """What stands in parentheses after the type: ``decimal(10,2)``."""
         inside = self.declared.partition("(")[2].partition(")")[0]
         return tuple(int(part) for part in inside.split(",") if part.strip().isdigit())
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """``columns`` in the index's order, None for one that is an expression; ``partial``: of some only the beginning."""
+
+    name: str
+    columns: tuple[str | None, ...]
+    unique: bool
+    partial: bool
+
+    @property
+    def primary(self) -> bool:
+        return self.name == "PRIMARY"
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +143,23 @@ def table_names(connection: Connection[Any], database: str) -> list[str]:
 
 def has_unique_key(connection: Connection[Any], table: TableName, keys: Sequence[str]) -> bool:
     """Whether an index of the table sees to it that no two rows have the same keys."""
-    found = rows_of(connection, sql(_UNIQUE, literal(table.database or ""), literal(table.name)))
-    return any(not partial and set(str(names).split("\n")) <= set(keys) for _, names, partial in found)
+    return any(
+        index.unique and not index.partial and set(index.columns) <= set(keys) for index in indexes(connection, table)
+    )
+
+
+def indexes(connection: Connection[Any], table: TableName) -> list[Index]:
+    """All of a table's, the primary key among them."""
+    found = rows_of(connection, sql(_INDEXES, literal(table.database or ""), literal(table.name)))
+    return [
+        Index(
+            name,
+            tuple(column for _, column, _, _ in parts),
+            unique=not parts[0][2],
+            partial=any(length is not None for *_, length in parts),
+        )
+        for name, parts in ((name, list(parts)) for name, parts in groupby(found, key=lambda row: str(row[0])))
+    ]
 
 
 def _columns(connection: Connection[Any], table: TableName) -> Iterator[Column]:

@@ -6,7 +6,7 @@
 | boolean | tinyint(1) | |
 | int8 ... int64, uint8 ... uint64 | tinyint, smallint, int, bigint, unsigned | |
 | decimal(p,s) | decimal(p,s) | MySQL has at most 30 digits after the point |
-| float32, float64 | float, double | no NaN, no infinity; -0.0 becomes 0.0 |
+| float32, float64 | float, double | no NaN, no infinity; on MariaDB -0.0 becomes 0.0 |
 | date, time, timestamp | date, time(6), datetime(6) | the years 1 to 9999 |
 | timestamptz | datetime(6) in UTC, its comment says so | the server's own timestamp ends in 2038 |
 | uuid | uuid; MySQL: char(36), its comment says so | |
@@ -19,8 +19,10 @@ uint64, year int16, timestamp timestamptz, a decimal above 38 digits string, and
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+import re
+from typing import TYPE_CHECKING, Any, Final
 
+from penstock.connectors.mariadb.driver import is_mariadb, version_of
 from penstock.connectors.mariadb.names import unfit
 from penstock.connectors.mariadb.sql import Sql, identifier, joined, listed, literal, sql
 from penstock.types import (
@@ -52,6 +54,8 @@ from penstock.types.logical import MAX_PRECISION
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from pymysql.connections import Connection
 
     from penstock.connectors.mariadb.catalogue import Column
     from penstock.types import LogicalType
@@ -114,17 +118,27 @@ _KEY_BYTES: Final = 3_072
 _OTHER_KEY_BYTES: Final = 32
 _LONGEST_KEY: Final = 255
 _MYSQL_SCALE: Final = 30
+_EXACT_TEXT: Final = (8, 0, 17)  # utf8mb4_0900_bin came with it
 _INTEGERS: Final = frozenset({*_SIGNED.values(), *_UNSIGNED.values()})
 
 
 class Dialect:
-    """What MariaDB and MySQL do not have in common."""
+    """What MariaDB and MySQL, and older ones of these, do not have in common."""
 
-    def __init__(self, *, is_mariadb: bool) -> None:
+    def __init__(self, *, is_mariadb: bool, has_exact_text: bool = True) -> None:
+        """``has_exact_text``: the server has a collation to which trailing blanks count (MySQL has none before 8.0.17)."""
         self.is_mariadb = is_mariadb
-        # Trailing blanks count.
-        self.collation: Final = sql("utf8mb4_nopad_bin" if is_mariadb else "utf8mb4_0900_bin")
+        self.has_exact_text = has_exact_text
+        exact = sql("utf8mb4_nopad_bin" if is_mariadb else "utf8mb4_0900_bin")
+        self.collation: Final = exact if has_exact_text else sql("utf8mb4_bin")
         self.uuid: Final = sql("uuid" if is_mariadb else "char(36)")
+
+    @classmethod
+    def of(cls, connection: Connection[Any]) -> Dialect:
+        """The server's at the other end."""
+        of_mariadb = is_mariadb(connection)
+        has_exact_text = of_mariadb or version_of(connection) >= _EXACT_TEXT
+        return cls(is_mariadb=of_mariadb, has_exact_text=has_exact_text)
 
     def objection(self, field: Field) -> str | None:
         """Why the server has no place for a column, or None."""
@@ -153,8 +167,18 @@ class Dialect:
         fields = [schema[key] for key in keys]
         items = [self.definition(field, fields) for field in schema]
         if keys:
-            items.append(primary_key(keys))
+            items.append(self.key(fields))
         return joined(", ", items)
+
+    def key(self, fields: Sequence[Field]) -> Sql:
+        """A primary key; a mere index where the server would take keys for one that differ in their trailing blanks."""
+        names = [field.name for field in fields]
+        is_told_apart = self.has_exact_text or all(field.type != STRING for field in fields)
+        return primary_key(names) if is_told_apart else sql("KEY ({})", listed(names))
+
+    def kind(self, field: Field) -> str:
+        """What the catalogue calls the type of a column that is no key."""
+        return re.split(r"[ (]", self._type(field, ()))[0]
 
     def _type(self, field: Field, keys: Sequence[Field]) -> Sql:
         match field.type:

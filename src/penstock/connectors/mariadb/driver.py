@@ -7,6 +7,7 @@
 | no such database | ConfigError 238 |
 | a right is missing | ConfigError 237 |
 | the server does not allow LOAD DATA LOCAL | ConfigError 246 (SNK only) |
+| the server wants a primary key of every table | ConfigError 342 (SNK only) |
 | statement refused: names, what is not supported, and any other | ConfigError 234 |
 | busy: locks, deadlock, timeouts, memory, disk, connections | TransientError 235 |
 | a value is refused: conversion, range, constraint | DataError 236 |
@@ -55,6 +56,12 @@ class Fault(Enum):
         "does not take rows from its clients",
         "set local_infile to ON in the server's configuration: rows are sent by LOAD DATA LOCAL",
     )
+    KEYLESS = (
+        "342",
+        ConfigError,
+        "takes no table without a primary key",
+        "state keys, so that the table is created with one, or create it with a key that fills itself",
+    )
 
 
 _NUMBERS: Final = {
@@ -63,8 +70,29 @@ _NUMBERS: Final = {
     Fault.DATABASE: (1046, 1049),
     Fault.RIGHT: (1044, 1142, 1143, 1227, 1370),
     Fault.LOCAL: (1148, 3948, 4166),
+    Fault.KEYLESS: (3098, 3750),
     Fault.BUSY: (
-        *(1020, 1021, 1037, 1038, 1040, 1041, 1099, 1114, 1203, 1205, 1206, 1213, 1226, 1317, 1412, 1969, 3024, 3572),
+        *(
+            1020,
+            1021,
+            1037,
+            1038,
+            1040,
+            1041,
+            1099,
+            1114,
+            1203,
+            1205,
+            1206,
+            1213,
+            1226,
+            1317,
+            1412,
+            1969,
+            3024,
+            3058,
+            3572,
+        ),
     ),
     Fault.VALUE: (
         *(1048, 1062, 1169, 1216, 1217, 1264, 1265, 1292, 1364, 1365, 1366, 1367, 1406, 1411, 1416, 1451, 1452, 1525),
@@ -80,6 +108,8 @@ _SHOWN_VALUE: Final = re.compile(
 )
 # How long the server waits for the next rows while the engine, or another sink, is busy.
 _PATIENCE_S: Final = 86_400
+# What LOAD DATA LOCAL complains of is looked up afterwards; with none kept it would have changed values in silence.
+_COMPLAINTS: Final = 8
 _MODES: Final = (
     "STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION,"
     "NO_AUTO_VALUE_ON_ZERO"
@@ -134,7 +164,7 @@ def connect(settings: MariadbConnection, place: Place) -> Connection[Any]:
             unix_socket=settings.socket,
             database=settings.database,
             user=settings.user,
-            password=settings.password.reveal() if settings.password else "",
+            password=settings.password.reveal().encode() if settings.password else b"",  # text would be Latin-1
             charset="utf8mb4",
             connect_timeout=max(1, round(settings.connect_timeout.total_seconds())),
             autocommit=True,
@@ -171,6 +201,12 @@ def is_mariadb(connection: Any) -> bool:
     return "mariadb" in str(connection.server_version).lower()
 
 
+def version_of(connection: Any) -> tuple[int, ...]:
+    """The numbers that MySQL's version begins with: (8, 0, 15)."""
+    found = re.match(r"\d+(?:\.\d+)*", str(connection.server_version))
+    return tuple(int(part) for part in found.group().split(".")) if found else ()
+
+
 def _session(settings: MariadbConnection, *, is_mariadb: bool) -> Sql:
     lock_s = max(1, round(settings.lock_timeout.total_seconds()))
     values: dict[str, str | int] = {
@@ -184,6 +220,7 @@ def _session(settings: MariadbConnection, *, is_mariadb: bool) -> Sql:
         "net_read_timeout": _PATIENCE_S,
         "net_write_timeout": _PATIENCE_S,
         "wait_timeout": _PATIENCE_S,
+        "max_error_count": _COMPLAINTS,
     }
     if settings.statement_timeout is not None:
         seconds = max(1, round(settings.statement_timeout.total_seconds()))

@@ -57,6 +57,7 @@ UPDATE {} SET epoch = {}, fence = {}, `rows` = {}, inserted = {}, updated = {}, 
     deleted = {}, bytes = {}, checksum = {}, target = {}, committed_at = current_timestamp(6), commits = commits + 1
 WHERE {} AND epoch = {} AND fence = {}
 """
+_ANNOUNCE: Final = "UPDATE {} SET commits = commits + 1 WHERE {} AND epoch = {} AND fence = {}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,17 +119,31 @@ class Markers:
             *(epoch.number, epoch.fence, receipt.rows, receipt.inserted, receipt.updated, receipt.unchanged),
             *(receipt.ignored_older, receipt.deleted, receipt.bytes, receipt.checksum, self.target),
         )
-        place = (_same(epoch.sink_id), literal(epoch.number - 1), literal(before.fence if before else 0))
-        if run(connection, sql(_ADVANCE, self._table(), *map(literal, values), *place)) != 1:
-            raise FatalError(
-                "SNK-120", f'the marker of sink "{epoch.sink_id.sink}" does not stand before epoch {epoch.number}'
-            )
+        place = _before(epoch, before)
+        _moved(run(connection, sql(_ADVANCE, self._table(), *map(literal, values), *place)), epoch)
+
+    def announce(self, connection: Connection[Any], epoch: Epoch, before: EpochMarker | None) -> None:
+        """The target's state becomes another one, though the row stays: what is done to the table commits by itself, before
+        the epoch. Errors as ``advance``.
+        """
+        _moved(run(connection, sql(_ANNOUNCE, self._table(), *_before(epoch, before))), epoch)
 
     def state(self, connection: Connection[Any]) -> str:
         """Names the target's state: another one after every commit to it, by whatever sink or incarnation."""
         if not self.exists(connection):
             return "0"
         return str(rows_of(connection, sql(_STATE, self._table(), literal(self.target)))[0][0])
+
+
+def _before(epoch: Epoch, before: EpochMarker | None) -> tuple[Sql, Sql, Sql]:
+    return _same(epoch.sink_id), literal(epoch.number - 1), literal(before.fence if before else 0)
+
+
+def _moved(rows: int, epoch: Epoch) -> None:
+    if rows != 1:
+        raise FatalError(
+            "SNK-120", f'the marker of sink "{epoch.sink_id.sink}" does not stand before epoch {epoch.number}'
+        )
 
 
 def _same(sink_id: SinkId) -> Sql:

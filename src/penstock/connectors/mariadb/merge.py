@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 VERDICT: Final = "_penstock_verdict"
 VERDICT_COLUMN: Final = sql("{} tinyint NULL", identifier(VERDICT))
+# Of a staging table without keys: some servers take no table without one, and do not copy its rows elsewhere.
+OWN_KEY: Final = sql("{} bigint unsigned NOT NULL AUTO_INCREMENT PRIMARY KEY", identifier("_penstock_row"))
 _UNCHANGED: Final = 0
 _OLDER: Final = 1
 _CHANGED: Final = 2
@@ -53,6 +55,10 @@ class Loading:
         inserted = sum(self._run(self._insert(stage)) for stage in self.stages)
         self._check(inserted, self.rows)
         return Receipt(self.rows, inserted=inserted, bytes=self.bytes)
+
+    def count(self) -> int:
+        """How many rows the target holds."""
+        return int(rows_of(self.connection, sql("SELECT count(*) FROM {}", self.target.identifier()))[0][0])
 
     def clear(self) -> int:
         """The old rows go, readers see them until the commit; TRUNCATE would commit by itself."""

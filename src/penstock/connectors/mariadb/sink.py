@@ -2,35 +2,46 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, assert_never
 
 from penstock.connectors.api import Receipt, Sink, WriteMode
-from penstock.connectors.commits import is_committed, refuse_empty
-from penstock.connectors.mariadb.catalogue import current_database, find_relation, has_unique_key
+from penstock.connectors.commits import fingerprint, is_committed, refuse_empty
+from penstock.connectors.mariadb.catalogue import current_database, find_relation, has_unique_key, indexes
 from penstock.connectors.mariadb.columns import Dialect, held, primary_key, standing
-from penstock.connectors.mariadb.driver import Fault, fault_of, is_mariadb, rows_of, run, translated
+from penstock.connectors.mariadb.driver import Fault, fault_of, rows_of, run, translated
 from penstock.connectors.mariadb.encoding import Encoder
+from penstock.connectors.mariadb.locks import end_holder, lock, unlock
 from penstock.connectors.mariadb.marker import Markers
-from penstock.connectors.mariadb.merge import VERDICT_COLUMN, Loading
+from penstock.connectors.mariadb.merge import OWN_KEY, VERDICT_COLUMN, Loading
 from penstock.connectors.mariadb.names import OWN_PREFIX, TableName, parse_name
 from penstock.connectors.mariadb.params import MariadbSinkParams
 from penstock.connectors.mariadb.pool import Connections, begin
+from penstock.connectors.mariadb.rebuilding import (
+    Successor,
+    alteration,
+    check_free,
+    columns_as_changed,
+    lasting,
+    refreshed,
+)
 from penstock.connectors.mariadb.scratch import SCRATCH
 from penstock.connectors.mariadb.source import MariadbTable
 from penstock.connectors.mariadb.sql import joined, sql
-from penstock.connectors.mariadb.staging import Stage, StageWriter, drop, end_writer, leftovers
+from penstock.connectors.mariadb.staging import Stage, StageWriter, drop, leftovers, new_name
 from penstock.connectors.server_tables import check_brought, compared
 from penstock.errors import ConfigError, InternalError, TransientError
 from penstock.registry import Capability, Descriptor
 from penstock.types import Schema
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from pymysql.connections import Connection
 
     from penstock.connectors.api import Context, Epoch, EpochMarker, Preparation, SinkId, Source, Staged
     from penstock.connectors.mariadb.catalogue import Relation
+    from penstock.connectors.server_tables import Refreshed
 
 _ENGINE: Final = "InnoDB"
 _MOST_COLUMNS: Final = 1_017
@@ -40,6 +51,8 @@ CRASH_POINTS: Final = (
     *("mariadb.prepared", "mariadb.staged", "mariadb.locked", "mariadb.written", "mariadb.marked"),
     "mariadb.committed",
 )
+# Those between "locked" and "written" where a full refresh replaces the table: the new one is filled, has its name.
+REBUILD_POINTS: Final = ("mariadb.built", "mariadb.swapped")
 
 
 class MariadbSink(Sink):
@@ -52,24 +65,28 @@ class MariadbSink(Sink):
         if self._name.name.startswith(OWN_PREFIX):
             raise ConfigError("SNK-233", f'tables named "{OWN_PREFIX}..." are Penstock\'s own')
         self._connections = Connections(params.connection, "SNK", context.clock, context.wards)
+        self._prepared: Schema | None = None  # who prepares commits; other processes only write
 
     # ------------------------------------------------------------ the target
 
     def describe(self) -> Schema | None:
         with self._connections.connection("describing the target") as connection:
             relation = self._find(connection)
-        return None if relation is None or self._context.refreshes else held(relation.columns)
+        if relation is None:
+            return None
+        return lasting(relation) if self._context.refreshes else held(relation.columns)
 
     def preview(self, schema: Schema) -> Preparation:
-        """Raises ConfigError SNK-110 to SNK-113, SNK-115, SNK-233, SNK-245, SNK-247, SNK-248."""
+        """Raises ConfigError SNK-110 to SNK-113, SNK-115, SNK-233, SNK-245 to SNK-248, SNK-340, SNK-341."""
         with self._connections.connection("describing the target") as connection:
+            self._check_takes_rows(connection)
             return self._compared(connection, self._find(connection), schema)
 
     def prepare(self, schema: Schema) -> None:
         """Creates or changes table and marker table. Each statement commits by itself, and may be repeated."""
         with self._connections.connection("preparing the target") as connection:
             change = self._compared(connection, self._find(connection), schema)
-            dialect = Dialect(is_mariadb=is_mariadb(connection))
+            dialect = Dialect.of(connection)
             table = self._target(connection).identifier()
             if change.creates:
                 columns = dialect.definitions(schema, self._params.keys)
@@ -81,12 +98,20 @@ class MariadbSink(Sink):
             if steps:
                 run(connection, sql("ALTER TABLE {} {}", table, joined(", ", steps)))
             self._markers(connection).create(connection)
+        self._prepared = schema
         self._context.reached("mariadb.prepared")
 
+    def _check_takes_rows(self, connection: Connection[Any]) -> None:
+        if not rows_of(connection, sql("SELECT @@GLOBAL.local_infile"))[0][0]:
+            raise self._connections.place.error(Fault.LOCAL, "describing the target", "its local_infile is OFF")
+
     def _compared(self, connection: Connection[Any], relation: Relation | None, rows: Schema) -> Preparation:
-        dialect = Dialect(is_mariadb=is_mariadb(connection))
+        dialect = Dialect.of(connection)
+        standing = None
+        if relation is not None:
+            standing = refreshed(relation, rows).standing if self._context.refreshes else held(relation.columns, rows)
         change = compared(
-            None if relation is None else held(relation.columns, rows),
+            standing,
             rows,
             params=self._params,
             context=self._context,
@@ -94,18 +119,13 @@ class MariadbSink(Sink):
             objection=dialect.objection,
             most=_MOST_COLUMNS,
         )
-        if relation is not None:
+        if relation is not None and change.replaces:
+            check_free(connection, relation, refreshed(relation, rows), sink=self._context.name)
+        elif relation is not None:
             self._check_kept(relation, rows, change)
         return change
 
     def _check_kept(self, relation: Relation, rows: Schema, change: Preparation) -> None:
-        if change.replaces:
-            raise ConfigError(
-                "SNK-248",
-                f'the columns of sink "{self._context.name}" are not those of its table, and MariaDB cannot change them '
-                "in the transaction that replaces the rows",
-                hint="drop the table before the full refresh, or name another one",
-            )
         lost = [old.name for old, _ in change.widens if relation.column(old.name).fills_itself]
         if lost:
             raise ConfigError(
@@ -145,12 +165,16 @@ class MariadbSink(Sink):
     # ------------------------------------------------------------ epochs
 
     def marker(self, sink_id: SinkId) -> EpochMarker | None:
-        """Ends writers that earlier attempts of this sink left, and removes their staging tables."""
+        """Ends writers and commits that earlier attempts of this sink left, and removes their staging tables."""
         with self._connections.connection("reading the marker") as connection:
             markers = self._markers(connection)
+            turn = _turn(sink_id, markers)
+            end_holder(connection, turn)
+            self._take(connection, turn)  # once it is free nothing of them is under way
+            unlock(connection, turn)
             left = leftovers(connection, markers.database, sink_id)
             for table in left:
-                end_writer(connection, table)
+                end_holder(connection, table)
             drop(connection, markers.database, left)
             return markers.read(connection, sink_id) if markers.exists(connection) else None
 
@@ -174,13 +198,17 @@ class MariadbSink(Sink):
 
     def _stage(self, connection: Connection[Any], relation: Relation, epoch: Epoch, schema: Schema) -> Stage:
         keys = tuple(self._params.keys) if self._params.mode is WriteMode.MERGE else ()
-        columns = [relation.column(name) for name in schema.names]
-        definitions = [standing(column, key=column.name in keys) for column in columns]
+        if self._context.refreshes:
+            change = refreshed(relation, schema)
+            definitions, kinds = columns_as_changed(relation, change, Dialect.of(connection))
+        else:
+            columns = [relation.column(name) for name in schema.names]
+            definitions = [standing(column, key=column.name in keys) for column in columns]
+            kinds = {column.name: column.kind for column in columns}
         if keys:
             definitions.append(VERDICT_COLUMN)
-        if keys and has_unique_key(connection, relation.table, keys):
-            definitions.append(primary_key(keys))
-        kinds = {column.name: column.kind for column in columns}
+        is_told_apart = keys and has_unique_key(connection, relation.table, keys)
+        definitions.append(primary_key(keys) if is_told_apart else OWN_KEY)
         database = relation.table.database or ""
         return Stage(database, epoch.sink_id, schema, keys, joined(", ", definitions), kinds)
 
@@ -196,18 +224,29 @@ class MariadbSink(Sink):
             with translated(self._connections.place, "committing an epoch"):
                 markers = self._markers(connection)
                 markers.ready(connection, epoch.sink_id)
+                turn = _turn(epoch.sink_id, markers)
+                self._take(connection, turn)
                 begin(connection)
                 receipt = self._commit(connection, markers, epoch, staged)
             self._context.reached("mariadb.marked")
             self._settle(connection)
             self._context.reached("mariadb.committed")
             with translated(self._connections.place, "removing staged rows"):
+                unlock(connection, turn)
                 drop(connection, markers.database, tables)
         except BaseException:
             self._connections.discard(connection)
             raise
         self._connections.give_back(connection)
         return receipt
+
+    def _take(self, connection: Connection[Any], turn: str) -> None:
+        """The turn to commit, held until the session lets go or ends: what replaces a table ends every transaction, so
+        that the marker's row alone would hold nobody off.
+        """
+        wait_s = max(1, round(self._params.connection.lock_timeout.total_seconds()))
+        if not lock(connection, turn, wait_s):
+            raise self._connections.place.error(Fault.BUSY, "waiting for another commit of the sink", None)
 
     def _commit(self, connection: Connection[Any], markers: Markers, epoch: Epoch, staged: Sequence[Staged]) -> Receipt:
         newest = markers.lock(connection, epoch.sink_id)
@@ -217,18 +256,47 @@ class MariadbSink(Sink):
             return before.receipt
         rows = sum(one.rows for one in staged)
         refuse_empty(self._params.mode, rows, allow_empty=self._params.allow_empty, sink=self._context.name)
-        receipt = self._loaded(connection, staged, rows)
+        loading = self._loading(connection, staged, rows)
+        columns = self._prepared or loading.sent  # of an empty input nothing is staged
+        if self._context.refreshes and self._compared(connection, loading.target, columns).replaces:
+            change = refreshed(loading.target, columns)
+            receipt = self._replaced(
+                loading, change, lambda: markers.announce(connection, epoch, before), epoch.sink_id
+            )
+        else:
+            receipt = self._loaded(loading)
         self._context.reached("mariadb.written")
         markers.advance(connection, epoch, before, receipt)
         return receipt
 
-    def _loaded(self, connection: Connection[Any], staged: Sequence[Staged], rows: int) -> Receipt:
+    def _loading(self, connection: Connection[Any], staged: Sequence[Staged], rows: int) -> Loading:
         tables = tuple(str(one.payload["table"]) for one in staged if one.payload.get("table"))
         target = self._find(connection)
         if target is None:
             raise ConfigError("SNK-233", f'there is no table "{self._name}" any more')
-        _hold(connection, target.table.database, tables)
-        loading = Loading(connection, target, tables, _columns(staged), rows, sum(one.bytes for one in staged))
+        return Loading(connection, target, tables, _columns(staged), rows, sum(one.bytes for one in staged))
+
+    def _replaced(self, loading: Loading, change: Refreshed, announce: Callable[[], None], sink_id: SinkId) -> Receipt:
+        """The table is another one then, whatever becomes of the marker, for which a transaction is begun."""
+        connection, target = loading.connection, loading.target
+        steps = alteration(indexes(connection, target.table), change, self._params.keys, Dialect.of(connection))
+        new = Successor.make(connection, target, new_name(sink_id), steps)
+        begin(connection)
+        announce()
+        _hold(loading)
+        deleted = loading.count()
+        added = replace(loading, target=replace(target, table=new.name)).append()
+        run(connection, sql("COMMIT"))
+        self._context.reached("mariadb.built")
+        old = new_name(sink_id)
+        new.take_place(old)
+        self._context.reached("mariadb.swapped")
+        new.drop(old, sink=self._context.name)
+        begin(connection)
+        return replace(added, deleted=deleted)
+
+    def _loaded(self, loading: Loading) -> Receipt:
+        _hold(loading)
         match self._params.mode:
             case WriteMode.APPEND:
                 return loading.append()
@@ -268,13 +336,19 @@ class MariadbSink(Sink):
         self._connections.close()
 
 
-def _hold(connection: Connection[Any], database: str | None, tables: Sequence[str]) -> None:
+def _turn(sink_id: SinkId, markers: Markers) -> str:
+    """The name of a lock that one commit of the sink to this target holds at a time."""
+    return f"{OWN_PREFIX}commit_{fingerprint(*sink_id.lasting, markers.target)}"
+
+
+def _hold(loading: Loading) -> None:
     """Nobody drops the staging tables from here on; who took the sink over may have done so before."""
     import pymysql
 
-    for table in tables:
+    for table in loading.stages:
         try:
-            rows_of(connection, sql("SELECT 1 FROM {} LIMIT 0", TableName(database, table).identifier()))
+            place = TableName(loading.target.table.database, table).identifier()
+            rows_of(loading.connection, sql("SELECT 1 FROM {} LIMIT 0", place))
         except pymysql.err.ProgrammingError:
             raise TransientError("SNK-244", "the staged rows were removed, as by another run of the pipeline") from None
 
@@ -298,15 +372,18 @@ SINK: Final = Descriptor(
     modes=("append", "overwrite", "merge"),
     extra="mariadb",
     notes=(
-        "MySQL from 8.0.17 on: older ones have no collation that tells trailing blanks and all code points. Untested there.",
-        "Needs the right to create and drop tables in the target's database, and local_infile on the server: rows go by LOAD DATA LOCAL.",
+        "Needs the rights to create, alter and drop tables in the target's database, and local_infile on the server (MySQL has it off: SNK-246): rows go by LOAD DATA LOCAL.",
         "The table must be kept by InnoDB. Staged rows (_penstock_stage_...) and markers (_penstock_commits) lie beside it.",
         "overwrite deletes the rows and inserts the new ones in one transaction: readers see the old table until the commit, and a large one takes its time.",
-        "Creating the table and adding or widening columns commits by itself, before the rows; a full refresh cannot change columns.",
+        "Creating the table and adding or widening columns commits by itself, before the rows.",
+        "A full refresh with other columns fills a new table made after the old one and exchanges their names in one act, once nobody reads the old one (lock_timeout): rights, defaults, checks and indexes stay, AUTO_INCREMENT begins anew. Triggers, foreign keys, a history, and views and indexes of columns that go or change are refused (SNK-340); on MySQL the user needs TRIGGER, not by a role (SNK-341).",
+        "One commit of a sink at a time by GET_LOCK, which one server knows: not for groups of servers that are all written to, nor through a proxy that shares sessions.",
         "merge holds the rows of the same keys against other writers, not against readers, while an epoch is committed.",
-        "A table that merge creates has its keys as primary key, text in it as varchar of at most 255 characters.",
-        "NaN, infinities, days outside the years 1 to 9999 and column names with characters above U+FFFF are refused; -0.0 becomes 0.0.",
+        "A table that merge creates has its keys as primary key, text in it as varchar of at most 255 characters. Before MySQL 8.0.17, to which trailing blanks do not count, keys of text are a mere index, and merge looks for repeated ones itself.",
+        "MySQL's json keeps values, not their text: keys in another order, whole numbers beyond 64 bits and long decimals as doubles.",
+        "NaN, infinities, days outside the years 1 to 9999 and column names with characters above U+FFFF are refused; on MariaDB -0.0 becomes 0.0.",
         "timestamptz is kept as datetime(6) in UTC, and the column's comment says so: the server's own timestamp ends in 2038.",
-        "Tested on MariaDB 10.11.",
+        "A server that takes no table without a primary key (sql_require_primary_key) needs keys, or a table that is there (SNK-342).",
+        "Tested on MariaDB 10.11 and MySQL 8.0.15 with GTIDs enforced; later MySQL, group replication and Galera were not to be had.",
     ),
 )

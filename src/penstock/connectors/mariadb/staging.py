@@ -16,6 +16,7 @@ from penstock.connectors.commits import fingerprint
 from penstock.connectors.mariadb.driver import Fault, rows_of, run, translated, without_values
 from penstock.connectors.mariadb.encoding import load_statement
 from penstock.connectors.mariadb.loading import Load
+from penstock.connectors.mariadb.locks import end_holder, lock, unlock
 from penstock.connectors.mariadb.names import OWN_PREFIX, TableName
 from penstock.connectors.mariadb.pool import begin
 from penstock.connectors.mariadb.sql import Sql, literal, sql
@@ -42,21 +43,16 @@ def prefix_of(sink_id: SinkId) -> str:
     return f"{PREFIX}{fingerprint(*sink_id.lasting)}_"
 
 
+def new_name(sink_id: SinkId) -> str:
+    """Of a staging table that nobody has made yet."""
+    return prefix_of(sink_id) + uuid.uuid4().hex[:16]
+
+
 def leftovers(connection: Connection[Any], database: str, sink_id: SinkId) -> list[str]:
     """Names of the staging tables of this sink that were not used."""
     prefix = prefix_of(sink_id)
     statement = sql(_LEFT, literal(database), literal(len(prefix)), literal(prefix))
     return [str(name) for (name,) in rows_of(connection, statement)]
-
-
-def end_writer(connection: Connection[Any], table: str) -> None:
-    """End the session that fills the table, if one does."""
-    import pymysql
-
-    holder = rows_of(connection, sql("SELECT IS_USED_LOCK({})", literal(table)))[0][0]
-    if holder is not None:
-        with suppress(pymysql.err.OperationalError):  # it ended by itself
-            run(connection, sql("KILL {}", literal(int(holder))))
 
 
 def drop(connection: Connection[Any], database: str, names: Sequence[str]) -> None:
@@ -118,9 +114,9 @@ class StageWriter(BatchWriter):
 
     def _opened(self) -> Load:
         connection = self._connection = self._connections.take()
-        self._table = prefix_of(self._stage.sink_id) + uuid.uuid4().hex[:16]
+        self._table = new_name(self._stage.sink_id)
         table = TableName(self._stage.database, self._table).identifier()
-        rows_of(connection, sql("SELECT GET_LOCK({}, 0)", literal(self._table)))
+        lock(connection, self._table, 0)
         run(connection, sql("CREATE TABLE {} ({}) ENGINE = InnoDB", table, self._stage.definitions))
         begin(connection)
         return Load(connection, load_statement(table, self._stage.columns, self._stage.kinds))
@@ -156,7 +152,7 @@ class StageWriter(BatchWriter):
             if taken != self._rows:
                 raise TransientError("SNK-244", f"{self._rows} rows were sent and the server took {taken}")
             run(connection, sql("COMMIT"))
-            rows_of(connection, sql("SELECT RELEASE_LOCK({})", literal(self._table)))
+            unlock(connection, self._table or "")
         self._connections.give_back(connection)
         self._load = self._connection = None
         return size
@@ -174,5 +170,5 @@ class StageWriter(BatchWriter):
     def _drop(self, table: str) -> None:
         """As far as the server answers; what stays is removed by the next ``marker``."""
         with suppress(PenstockError), self._connections.connection("removing staged rows") as connection:
-            end_writer(connection, table)
+            end_holder(connection, table)
             drop(connection, self._stage.database, [table])

@@ -9,16 +9,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, LiteralString
 
 from penstock.connectors.postgres.columns import held, type_of
+from penstock.connectors.server_tables import Refreshed
 from penstock.errors import ConfigError
 from penstock.types import Schema
-from penstock.types.compatibility import can_hold
 
 if TYPE_CHECKING:
     import psycopg
     from psycopg import sql
 
     from penstock.connectors.postgres.catalogue import Relation
-    from penstock.types import Field
 
 # What else in the database speaks of these columns, by its name; what is the table's own goes with them.
 _DEPENDENTS: Final[LiteralString] = """
@@ -39,15 +38,16 @@ def lasting(relation: Relation) -> Schema | None:
     return held(columns) if columns else None
 
 
-def without_lasting(relation: Relation, rows: Schema) -> Schema:
-    """The columns that must be among the rows', or go."""
+def refreshed(relation: Relation, rows: Schema) -> Refreshed:
+    """What becomes of the table's columns."""
     stays = lasting(relation) or Schema()
-    return held(relation.columns, rows).without(name for name in stays.names if name not in rows)
+    return Refreshed(held(relation.columns, rows), stays.names, rows)
 
 
 def check_free(connection: psycopg.Connection, relation: Relation, rows: Schema, *, sink: str) -> None:
     """Raises ConfigError SNK-215 where something else in the database needs a column that would go or change."""
-    touched = [*_going(relation, rows), *(column.name for column in _changing(relation, rows))]
+    change = refreshed(relation, rows)
+    touched = [*change.going, *(column.name for column in change.changing)]
     found = [row[0] for row in connection.execute(_DEPENDENTS, (relation.oid, touched)).fetchall()]
     if found:
         raise ConfigError(
@@ -62,15 +62,15 @@ def rebuild(connection: psycopg.Connection, relation: Relation, rows: Schema, ke
     """Within the caller's transaction, on a table that has been emptied. ``keys`` become its primary key if it has none."""
     from psycopg import sql
 
-    table = relation.identifier()
-    steps = [sql.SQL("DROP COLUMN {}").format(sql.Identifier(name)) for name in _going(relation, rows)]
-    for column in _changing(relation, rows):
+    table, change = relation.identifier(), refreshed(relation, rows)
+    steps = [sql.SQL("DROP COLUMN {}").format(sql.Identifier(name)) for name in change.going]
+    for column in change.changing:
         name, kind = sql.Identifier(column.name), type_of(column.type)
         steps.append(sql.SQL("ALTER COLUMN {} DROP DEFAULT").format(name))
         steps.append(sql.SQL("ALTER COLUMN {} TYPE {} USING NULL::{}").format(name, kind, kind))
-    there = {column.name for column in relation.columns}
-    new = [column for column in rows if column.name not in there]
-    steps += [sql.SQL("ADD COLUMN {} {}").format(sql.Identifier(item.name), type_of(item.type)) for item in new]
+    steps += [
+        sql.SQL("ADD COLUMN {} {}").format(sql.Identifier(item.name), type_of(item.type)) for item in change.coming
+    ]
     for step in steps:
         connection.execute(sql.SQL("ALTER TABLE {} {}").format(table, step))
     row = connection.execute(_HAS_KEY, (relation.oid,)).fetchone()
@@ -83,13 +83,3 @@ def primary_key(keys: list[str]) -> sql.Composed:
     from psycopg import sql
 
     return sql.SQL("PRIMARY KEY ({})").format(sql.SQL(", ").join([sql.Identifier(key) for key in keys]))
-
-
-def _going(relation: Relation, rows: Schema) -> list[str]:
-    return [name for name in without_lasting(relation, rows).names if name not in rows]
-
-
-def _changing(relation: Relation, rows: Schema) -> list[Field]:
-    """The columns of the rows whose values the table's own would not take."""
-    there = held(relation.columns, rows)
-    return [column for column in rows if column.name in there and not can_hold(there[column.name].type, column.type)]

@@ -15,7 +15,7 @@ from penstock.connectors.postgres.merge import Load, takes_straight
 from penstock.connectors.postgres.names import OWN_PREFIX, TableName, parse_name
 from penstock.connectors.postgres.params import PostgresSinkParams
 from penstock.connectors.postgres.pool import Connections
-from penstock.connectors.postgres.rebuilding import check_free, lasting, primary_key, rebuild, without_lasting
+from penstock.connectors.postgres.rebuilding import check_free, lasting, primary_key, rebuild, refreshed
 from penstock.connectors.postgres.scratch import SCRATCH
 from penstock.connectors.postgres.staging import BEGIN, Stage, StageWriter, drop, end_open, leftovers
 from penstock.connectors.postgres.table import PostgresTable
@@ -114,7 +114,7 @@ class PostgresSink(Sink):
         standing = None
         if relation is not None:
             refreshes = self._context.refreshes
-            standing = without_lasting(relation, rows) if refreshes else held(relation.columns, rows)
+            standing = refreshed(relation, rows).standing if refreshes else held(relation.columns, rows)
         change = compared(
             standing,
             rows,
