@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 from sqlglot import exp
 
 from penstock.connectors import marker_tables
-from penstock.connectors.api import Batches, Chunk, Source
+from penstock.connectors.api import LIVE_TABLE, Batches, Chunk, Source
 from penstock.connectors.duckdb import catalog, statements
 from penstock.connectors.duckdb.driver import opened, reading
 from penstock.errors import ConfigError, DataError, InternalError, nearest
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
     from pathlib import Path
 
-    from penstock.connectors.api import Context, Partition, Position, Rows, ScanRequest
+    from penstock.connectors.api import Context, Partition, Position, Rows, ScanRequest, Undivided
     from penstock.connectors.duckdb.driver import Opened
     from penstock.connectors.duckdb.params import DuckdbSourceParams
     from penstock.types import Schema
@@ -105,6 +105,10 @@ class _Reader(Source):
 
     def _check(self, connection: Opened, upto: Position) -> None:
         """Whether what is there now is what was planned."""
+
+    def undivided(self) -> Undivided:
+        """Two epochs would see two states of it."""
+        return LIVE_TABLE
 
 
 class DuckdbSource(_Reader):

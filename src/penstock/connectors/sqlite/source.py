@@ -6,7 +6,7 @@ from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Final
 
 from penstock.connectors import marker_tables
-from penstock.connectors.api import Batches, Chunk, Source
+from penstock.connectors.api import LIVE_TABLE, Batches, Chunk, Source
 from penstock.connectors.driver_rows import Converter
 from penstock.connectors.sqlite import catalog, query, statements
 from penstock.connectors.sqlite.affinity import logical_of
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from sqlglot import exp
 
-    from penstock.connectors.api import Context, Contract, Partition, Position, Rows, ScanRequest
+    from penstock.connectors.api import Context, Contract, Partition, Position, Rows, ScanRequest, Undivided
     from penstock.connectors.driver_rows import Policy
     from penstock.connectors.sqlite.params import SqliteSourceParams
     from penstock.types import LogicalType
@@ -110,6 +110,10 @@ class _Reader(Source):
 
     def _check(self, connection: sqlite3.Connection, upto: Position) -> None:
         """Whether what is there now is what was planned."""
+
+    def undivided(self) -> Undivided:
+        """Two epochs would see two states of it."""
+        return LIVE_TABLE
 
 
 class SqliteSource(_Reader):
