@@ -8,8 +8,8 @@ import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, Literal
 
-import pytest
 import pyarrow as pa
+import pytest
 from deltalake import DeltaTable, write_deltalake
 from epochs import completed, die, once
 from systems import FILES, sealed
