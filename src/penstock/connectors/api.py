@@ -284,8 +284,8 @@ class ScanRequest:
     """One range of one partition: (after, upto]; ``after`` None: from the beginning.
 
     ``columns`` in the order wanted, None: all. ``predicate`` is a SQLGlot tree in DuckDB's dialect over this source's
-    columns, given only where the source declares Capability.FILTER; rows for which it is not true may be left out, and
-    must be if the source says so in :meth:`Source.takes`.
+    columns; rows for which it is not true may be left out, and must be where the source says so in :meth:`Source.takes`
+    (Capability.FILTER). Of others a run gives the bounds of a cursor.
     """
 
     partition: Partition

@@ -19,7 +19,7 @@ from penstock.errors import PenstockError
 from penstock.events import SourceSpooled, SpoolMoved, SpoolStarted
 from penstock.graph import Graph
 from penstock.graph.moment import at_moment
-from penstock.graph.nodes import Read, Write
+from penstock.graph.nodes import Filter, Read, Write
 from penstock.graph.span import Interval, Mark, bounds, condition, least, within
 from penstock.ledger.api import KeptRows, Range, RejectFile
 from penstock.ledger.state import writing_state
@@ -207,10 +207,11 @@ class Feeds:
         assert read.schema is not None
         columns = to_arrow(read.schema)
         upto = source.latest(part)
-        copy = Write(f"{name}.spool", input=read.id, sink=name, schema=read.schema)
+        new = Filter(f"{name}.new", input=read.id, condition=beyond or exp.true(), schema=read.schema)
+        copy = Write(f"{name}.spool", input=new.id, sink=name, schema=read.schema)
         rows = [source.scan(ScanRequest(part, None, upto, read.columns, self._asked(read, beyond)))]
         rejects = _SpooledRejects(folder / _REJECTS)
-        work = Pass(Graph((read, copy)))
+        work = Pass(Graph((read, new, copy)))
         outcome = self.engine.run(
             work,
             inputs={read.id: rows},
@@ -277,10 +278,10 @@ class Feeds:
         return bounds(node, mark_of(node, item.after), mark_of(node, item.upto))
 
     def _asked(self, node: Read, beyond: exp.Expr | None) -> exp.Expr | None:
-        """The condition that the source applies: the one it took when the run was planned, and the bounds of the range where it
-        takes them too.
+        """The condition that the source applies, which it took when the run was planned, and the bounds of the range, by which
+        it may leave out rows.
         """
-        if beyond is None or not self.sources[node.source].takes(beyond):
+        if beyond is None:
             return node.predicate
         return exp.and_(node.predicate, beyond) if node.predicate is not None else beyond
 

@@ -31,6 +31,14 @@ _ALLOWED: Final = (
     *(exp.Column, exp.Identifier, exp.Literal, exp.Boolean, exp.Null, exp.Neg, exp.Paren),
     *(exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE, exp.In, exp.Between, exp.Is, exp.Not, exp.And, exp.Or),
 )
+_TYPED: Final = (exp.DType.DATE, exp.DType.TIMESTAMP)
+
+
+def _is_constant(node: exp.Expr) -> bool:
+    """A day or a time without a zone, and the type around it."""
+    if isinstance(node, exp.Cast):
+        return isinstance(node.this, exp.Literal) and node.to.this in _TYPED
+    return isinstance(node, exp.DataType) and isinstance(node.parent, exp.Cast)
 
 
 class _Reader(Source):
@@ -51,7 +59,7 @@ class _Reader(Source):
         return catalog.schema_of(types)
 
     def takes(self, predicate: exp.Expr) -> bool:
-        return all(isinstance(node, _ALLOWED) for node in predicate.walk())
+        return all(isinstance(node, _ALLOWED) or _is_constant(node) for node in predicate.walk())
 
     def scan(self, request: ScanRequest) -> Rows:
         """Batches; errors as ``describe``, and DataError SRC-337 for a value that no type here can take."""
