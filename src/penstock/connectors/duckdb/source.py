@@ -31,7 +31,7 @@ _ALLOWED: Final = (
     *(exp.Column, exp.Identifier, exp.Literal, exp.Boolean, exp.Null, exp.Neg, exp.Paren),
     *(exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE, exp.In, exp.Between, exp.Is, exp.Not, exp.And, exp.Or),
 )
-_TYPED: Final = (exp.DType.DATE, exp.DType.TIMESTAMP)
+_TYPED: Final = (exp.DType.DATE, exp.DType.TIMESTAMP, exp.DType.TIMESTAMPNTZ)
 
 
 def _is_constant(node: exp.Expr) -> bool:
