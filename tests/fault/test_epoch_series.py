@@ -250,6 +250,18 @@ def test_a_cursor_is_cut_by_its_values(sinks: str, size: str, tmp_path: Path) ->
     assert shop.found == list(range(102))
 
 
+@pytest.mark.parametrize("sinks", [APPENDED, TWO], ids=["read", "copied"])
+def test_of_a_table_each_epoch_reads_its_own_rows(sinks: str, tmp_path: Path) -> None:
+    """In SQLite, and where it is copied for two sinks; so a record that becomes no row is told once."""
+    shop = Shop(tmp_path, sinks)
+    with closing(sqlite3.connect(tmp_path / "shop.db")) as connection:
+        connection.execute("insert into t values ('oops', 17, 'v')")
+        connection.commit()
+    result = completed(FILES, shop.file)
+    assert shop.found == list(range(100))
+    assert (len(result.epochs) > 2, result.read, result.rejected) == (True, 101, 1)
+
+
 def test_a_lag_is_not_taken_from_a_cut(tmp_path: Path) -> None:
     shop = Shop(tmp_path, MERGED, "{cursor: at, lag: 10}")
     assert completed(FILES, shop.file).written == 100

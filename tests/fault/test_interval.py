@@ -149,3 +149,54 @@ def test_in_the_midst_of_a_series_there_is_none(tmp_path: Path) -> None:
     assert [problem.code for problem in result.problems] == ["RUN-135"]
     completed(FILES, shop.file)
     assert shop.run("2024-01-05", None).written == 6
+
+
+# ---------------------------------------------------------------- in a series of epochs
+
+
+def in_epochs(folder: Path, sink: str) -> Shop:
+    """Of an interval of nine days three epochs, after all ten were read."""
+    shop = Shop(folder, sink)
+    completed(FILES, shop.file)
+    shop.file.write_text(shop.file.read_text().replace("threads: 1", "threads: 1, epoch: {rows: 3}"))
+    shop.put(range(1, 11), "new")
+    return shop
+
+
+BY_KEY, AT_ITS_END = "mode: merge, keys: [k], order_by: day", "mode: merge, keys: [k]"
+
+
+@pytest.mark.parametrize(("sink", "midst"), [(BY_KEY, 3), (AT_ITS_END, 0)])
+def test_a_long_interval_is_a_series_and_goes_on_where_it_died(sink: str, midst: int, tmp_path: Path) -> None:
+    shop = in_epochs(tmp_path, sink)
+    before = shop.position()
+    failed = shop.run("2024-01-02", None, Faults({("run.sealed", 1): "raise"}))
+    assert (failed.status, len(shop.new)) == (RunStatus.FAILED, midst)
+    result = shop.run("2024-01-02", None)
+    assert (result.status, len(result.epochs), shop.new) == (RunStatus.DONE, 2, list(range(2, 11)))
+    assert shop.position() == before
+    assert len(shop.run("2024-01-02", None).epochs) == 3  # asked for again, it is read again
+
+
+@pytest.mark.parametrize("point", [("run.planned", 2), ("run.committed", 1), ("run.kept", 2)])
+def test_an_epoch_of_it_that_died_is_done_again(point: tuple[str, int], tmp_path: Path) -> None:
+    shop = in_epochs(tmp_path, AT_ITS_END)
+    assert shop.run("2024-01-02", None, Faults({point: "raise"})).status is RunStatus.FAILED
+    shop.run("2024-01-02", None)
+    assert shop.new == list(range(2, 11))
+
+
+def test_one_that_is_given_up_is_forgotten(tmp_path: Path) -> None:
+    shop = in_epochs(tmp_path, AT_ITS_END)
+    before = shop.position()
+    shop.run("2024-01-02", None, Faults({("run.sealed", 2): "raise"}))
+    assert len(shop.run("2024-01-02", "2024-01-04").epochs) == 1  # another one
+    assert shop.new == [2, 3]
+    shop.run("2024-01-02", None, Faults({("run.sealed", 1): "raise"}))
+    shop.put([11], "new")
+    completed(FILES, shop.file)
+    assert (shop.new, shop.position() == before) == (
+        [2, 3, 10, 11],
+        False,
+    )  # the 10th is another row of the newest value
+    assert not list((tmp_path / ".penstock" / "spool").rglob("*.arrow"))

@@ -15,7 +15,7 @@ from penstock.compile.query import read_query
 from penstock.compile.reconcile import unfit_to_reconcile
 from penstock.compile.rules import demand
 from penstock.compile.scope import Builder, StepScope, unknown_node
-from penstock.compile.series import held_node, series_of, waits
+from penstock.compile.series import coming_whole, held_node, series_of, waits
 from penstock.compile.union import union_by_name
 from penstock.errors import ConfigError, InternalError, Location, Problem
 from penstock.graph import Graph
@@ -270,4 +270,5 @@ def build(pipeline: Pipeline, facts: Facts, engine: Engine) -> Built:
     series = series_of(graph, pipeline, work.reduced)
     if isinstance(series, Problem):
         return Built(graph, None, (*builder.problems, series), scoped, reduced)
-    return Built(graph, series, tuple(builder.problems), scoped, reduced)
+    whole = coming_whole(graph, pipeline, series, facts) if series is not None else ()
+    return Built(graph, series, (*builder.problems, *whole), scoped, reduced)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from sqlglot import exp
 
+    from penstock.connectors.api import Undivided
     from penstock.errors import Location, PenstockError
     from penstock.graph import Graph
     from penstock.types import Schema
@@ -35,11 +36,16 @@ def _takes_nothing(_source: str, _predicate: exp.Expr) -> bool:
     return False
 
 
+def _divides(_source: str) -> None:
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Facts:
     """``sources``: columns of each source as it stands now. ``targets``: columns of each sink's table, None or absent
     where there is none yet; ``refreshes``: this run gives it the columns that are sent, beside these. ``recorded``: what the ledger has as the contract of a source without one.
-    ``takes(source, predicate)``: whether the source's read applies exactly this conjunct. ``pivot_values``: distinct
+    ``takes(source, predicate)``: whether the source's read applies exactly this conjunct.
+    ``undivided(source)``: why a series of epochs cannot cut it. ``pivot_values``: distinct
     values as text, by the id of the pivot's node, in any order, null as None.
     """
 
@@ -48,6 +54,7 @@ class Facts:
     refreshes: bool = False
     recorded: Mapping[str, Schema] = field(default_factory=dict)
     takes: Callable[[str, exp.Expr], bool] = _takes_nothing
+    undivided: Callable[[str], Undivided | None] = _divides
     pivot_values: Mapping[str, Sequence[str | None]] = field(default_factory=dict)
 
     def with_values(self, found: Mapping[str, Sequence[str | None]]) -> Facts:

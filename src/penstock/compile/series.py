@@ -14,10 +14,12 @@ from penstock.compile.incremental import parts_of, whole
 from penstock.connectors.api import Size
 from penstock.errors import Problem
 from penstock.graph.nodes import Check, Join, Write
+from penstock.registry import Capability
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
+    from penstock.compile.facts import Facts
     from penstock.document.models import Pipeline, SinkUse
     from penstock.graph import Graph
 
@@ -84,6 +86,27 @@ def series_of(graph: Graph, pipeline: Pipeline, reduced: Collection[str]) -> Ser
     )
 
 
+def coming_whole(graph: Graph, pipeline: Pipeline, series: Series, facts: Facts) -> Iterator[Problem]:
+    """CMP-360, a warning, for each source of the series that is not cut. By a cursor any is, but for one whose answers are
+    kept as they came.
+    """
+    by_cursor = {read.source for read in graph.reads if read.cursor is not None}
+    for name in series.sources:
+        use = pipeline.sources[name]
+        if name in by_cursor and Capability.SPOOLS not in use.descriptor.capabilities:
+            continue
+        why = facts.undivided(name)
+        if why is not None:
+            yield Problem(
+                "CMP-360",
+                f'"{name}" comes whole, in the first epoch of the series',
+                at=use.at,
+                detail=f"{why.because[0].upper()}{why.because[1:]}.",
+                hint=why.hint,
+                severity="warning",
+            )
+
+
 def _driving(graph: Graph, node_id: str) -> frozenset[str]:
     """The reads whose rows a node's rows are: of a join those of the side that the document names first."""
     node = graph[node_id]
@@ -125,4 +148,4 @@ def _obstacle(graph: Graph, new: Mapping[str, str], *, free: Collection[str]) ->
     return None
 
 
-__all__ = ["Series", "held_node", "is_held", "series_of", "waits"]
+__all__ = ["Series", "coming_whole", "held_node", "is_held", "series_of", "waits"]

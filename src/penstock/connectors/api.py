@@ -284,8 +284,8 @@ class ScanRequest:
     """One range of one partition: (after, upto]; ``after`` None: from the beginning.
 
     ``columns`` in the order wanted, None: all. ``predicate`` is a SQLGlot tree in DuckDB's dialect over this source's
-    columns, given only where the source declares Capability.FILTER; rows for which it is not true may be left out, and
-    must be if the source says so in :meth:`Source.takes`.
+    columns; rows for which it is not true may be left out, and must be where the source says so in :meth:`Source.takes`
+    (Capability.FILTER). Of others a run gives the bounds of a cursor.
     """
 
     partition: Partition
@@ -301,6 +301,21 @@ class Size:
 
     rows: int | None = None
     bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Undivided:
+    """Why a source comes in one piece: ``because`` goes on after "it comes whole: ", ``hint`` is what would allow a cut."""
+
+    because: str
+    hint: str | None = None
+
+
+# Of tables that others write to and that cannot be read as they were.
+LIVE_TABLE: Final = Undivided(
+    "others may write to it between two epochs, and nothing tells which rows an earlier one had",
+    "name a column that grows with every new or changed row: `incremental: {cursor: updated_at}`",
+)
 
 
 class Source(ABC):
@@ -334,6 +349,10 @@ class Source(ABC):
         that begin or end there are scanned like any other (Capability.DIVISIBLE); most sources have their rows in one piece.
         """
         return upto
+
+    def undivided(self) -> Undivided | None:
+        """Why ``cut`` leaves all there is, as it stands now, in one piece; None where it may divide it."""
+        return Undivided("its rows come in one go")
 
     def recheck(self, request: ScanRequest) -> None:  # noqa: B027 -- most sources read one state of theirs
         """Once the rows of a scan have all been read, and before any of them is committed.
@@ -373,6 +392,10 @@ class Spooling(Source):
     The run calls ``spool`` in place of ``latest``, once per partition and epoch, before the ranges are written;
     ``scan`` of such a range reads these files only.
     """
+
+    def undivided(self) -> Undivided:
+        """By a cursor neither."""
+        return Undivided("its answers cannot be asked for twice, and are kept all at once as they came")
 
     @abstractmethod
     def spool(

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from penstock.connectors.api import EpochMarker, Position, Staged
+    from penstock.graph.span import Interval
     from penstock.ledger.api import KeptRows, Lease, Range, RejectFile
     from penstock.run.surroundings import RejectsTarget, Surroundings
 
@@ -152,6 +153,9 @@ class EpochRunner:
         number = 1 if last is None else last.number + (1 if last.sealed_at is not None else 0)
         attempt = uuid.uuid4().hex
         positions = around.ledger.positions(around.key, self._lease.incarnation)
+        self._check_no_interval(positions.values())
+        if around.interval is not None:
+            positions = {**positions, **self._under_way(last, around.interval)}
         held = self._held(positions.values(), last)
         self._check_goes_on(last, positions.values(), held)
         around.feeds.forget(_files(held))
@@ -207,19 +211,33 @@ class EpochRunner:
                         found.setdefault(node, []).append(rows)
         return found
 
-    def _check_goes_on(
-        self, last: EpochRecord | None, positions: Iterable[Position], held: Mapping[str, Sequence[KeptRows]]
-    ) -> None:
-        """Raises FatalError RUN-131 where the pipeline is another one than the one that began the series, RUN-135 where
-        something else is asked for.
+    def _under_way(self, last: EpochRecord | None, interval: Interval) -> Mapping[tuple[str, str], Position]:
+        """Where the sources stand in the series of the same interval that the last epoch was of, if the pipeline is the same; else
+        it begins anew, which whoever takes an interval takes twice.
         """
-        plan = self._around.plan
+        if last is None or last.plan_hash != self._around.plan.hash:
+            return {}
+        places = {
+            (item.source, item.partition): place
+            for item in last.ranges
+            if item.aside and (place := item.upto if last.sealed_at is not None else item.after) is not None
+        }
+        return places if any(series.interval_of(place) == interval for place in places.values()) else {}
+
+    def _check_no_interval(self, positions: Iterable[Position]) -> None:
+        """Raises FatalError RUN-135."""
         if series.since(positions) is not None and self._around.interval is not None:
             raise FatalError(
                 "RUN-135",
                 "an interval cannot be read in the midst of a series of epochs",
                 hint="run the pipeline without --from and --to to the end of the series first",
             )
+
+    def _check_goes_on(
+        self, last: EpochRecord | None, positions: Iterable[Position], held: Mapping[str, Sequence[KeptRows]]
+    ) -> None:
+        """Raises FatalError RUN-131 where the pipeline is another one than the one that began the series."""
+        plan = self._around.plan
         if series.since(positions) is None or (
             plan.series is not None and last is not None and last.plan_hash == plan.hash
         ):

@@ -19,7 +19,7 @@ from penstock.errors import PenstockError
 from penstock.events import SourceSpooled, SpoolMoved, SpoolStarted
 from penstock.graph import Graph
 from penstock.graph.moment import at_moment
-from penstock.graph.nodes import Read, Write
+from penstock.graph.nodes import Filter, Read, Write
 from penstock.graph.span import Interval, Mark, bounds, condition, least, within
 from penstock.ledger.api import KeptRows, Range, RejectFile
 from penstock.ledger.state import writing_state
@@ -70,13 +70,16 @@ class Feeds:
     ) -> tuple[Range, ...]:
         """Everything that the sources have now, or what they have beyond their ``sealed`` positions, by (source,
         partition), and of a long load the next piece; ``number`` and ``attempt`` name the folder of spooled files,
-        ``moment`` is the epoch's. With an ``interval`` it is that of the cursors, and nothing is new.
+        ``moment`` is the epoch's. With an ``interval`` it is that of the cursors, and nothing is new; ``sealed`` are then the
+        positions in the midst of its own series.
         """
         reads = {read.source: read for read in at_moment(self.plan.graph, moment).reads}
         folder, begun = self.folder / f"{number}-{attempt}", series.since(sealed.values())
         if interval is not None:
             return tuple(
-                item for name, read in reads.items() for item in self._between(read, folder / name, interval, sealed)
+                item
+                for name, read in reads.items()
+                for item in self._between(read, folder / name, interval, sealed, begun=begun or number)
             )
         return tuple(
             Range(name, part.id, after, upto)
@@ -94,7 +97,7 @@ class Feeds:
         begun: int | None,
     ) -> Iterator[tuple[Partition, Position | None, Position]]:
         """``begun``: the first epoch of the series that is under way. A source that has come to its end waits for the others."""
-        cut = self.plan.series is not None and read.source in self.plan.series.sources
+        cut = self._is_cut(read)
         with _placed(read):
             for part in self.sources[read.source].partitions():
                 last = sealed.get((read.source, part.id))
@@ -105,25 +108,59 @@ class Feeds:
                 yield part, after, self._upto(read, part, after, folder, begun=begun or number, cut=cut)
 
     def _between(
-        self, read: Read, folder: Path, interval: Interval, sealed: Mapping[tuple[str, str], Position]
+        self,
+        read: Read,
+        folder: Path,
+        interval: Interval,
+        passed: Mapping[tuple[str, str], Position],
+        *,
+        begun: int,
     ) -> Iterator[Range]:
-        """Of a source with a cursor the interval, of another one that is incremental nothing, of any other all."""
-        begin, end = (Mark(text, cut=True) if text else None for text in (interval.begin, interval.end))
+        """Of a source with a cursor the interval, or the next piece of it; of another one that is incremental nothing, of any
+        other all. ``passed``: where the epochs before have come to in this interval, or else in all.
+        """
+        under_way = begun if series.since(passed.values()) is not None else None
         with _placed(read):
             for part in self.sources[read.source].partitions():
-                if read.cursor is not None:
-                    beyond = bounds(read, begin, end)
-                    own = self._end(read, part, None, folder, beyond, mark=begin)
-                    after = position_of(read, begin, own) if begin is not None else None
-                    if end is None:
-                        rows = self._rows_of(read, Range(read.source, part.id, None, own), beyond)
-                        end = newest(self.engine, read, rows, begin)
-                    yield Range(read.source, part.id, after, position_of(read, end, own), aside=True)
+                last = passed.get((read.source, part.id))
+                if read.cursor is not None and (last is None or under_way is None):
+                    yield self._piece_of(interval, read, part, None, folder, begun=begun)
+                elif read.cursor is not None and series.since([last]) is not None:
+                    yield self._piece_of(interval, read, part, last, folder, begun=begun)
+                elif last is not None and under_way is not None and (read.cursor is not None or self._is_cut(read)):
+                    yield Range(
+                        read.source, part.id, last, last, aside=True
+                    )  # it has come to its end before the others
                 elif read.incremental:
-                    last = sealed.get((read.source, part.id)) or self.sources[read.source].latest(part)
+                    last = last or self.sources[read.source].latest(part)
                     yield Range(read.source, part.id, last, last, aside=True)
                 else:
-                    yield Range(read.source, part.id, None, self._end(read, part, None, folder))
+                    yield Range(
+                        read.source, part.id, None, self._end(read, part, None, folder), aside=self._is_cut(read)
+                    )
+
+    def _piece_of(
+        self, interval: Interval, read: Read, part: Partition, last: Position | None, folder: Path, *, begun: int
+    ) -> Range:
+        begin, end = (Mark(text, cut=True) if text else None for text in (interval.begin, interval.end))
+        mark = mark_of(read, last) if last is not None else begin
+        rest = series.rest_of(last)
+        if rest is None and last is None and self._is_cut(read):
+            rest = self._cuts(read, part, mark, end)
+        upto = Mark(rest[0], cut=True) if rest else end
+        beyond = bounds(read, mark, upto)
+        own = self._end(read, part, None, folder, beyond, mark=mark)
+        after = last or (position_of(read, begin, own) if begin is not None else None)
+        if rest:
+            place = series.with_rest(position_of(read, upto, own), rest[1:], begun, interval)
+            return Range(read.source, part.id, after, place, aside=True)
+        if upto is None:
+            rows = self._rows_of(read, Range(read.source, part.id, None, own), beyond)
+            upto = newest(self.engine, read, rows, mark)
+        return Range(read.source, part.id, after, position_of(read, upto, own), aside=True)
+
+    def _is_cut(self, read: Read) -> bool:
+        return self.plan.series is not None and read.source in self.plan.series.sources
 
     def _upto(
         self, read: Read, part: Partition, after: Position | None, folder: Path, *, begun: int, cut: bool
@@ -150,7 +187,7 @@ class Feeds:
         rows = self._rows_of(read, Range(read.source, part.id, None, own), beyond)
         return position_of(read, newest(self.engine, read, rows, mark), own)
 
-    def _cuts(self, read: Read, part: Partition, mark: Mark | None) -> list[str]:
+    def _cuts(self, read: Read, part: Partition, mark: Mark | None, end: Mark | None = None) -> list[str]:
         """None of a source whose answers are kept as they came: they come all at once."""
         source = self.sources[read.source]
         if self.plan.series is None or read.cursor is None or read.schema is None or isinstance(source, Spooling):
@@ -161,7 +198,8 @@ class Feeds:
             columns = tuple(name for name in read.schema.names if name in needed)
             read = dataclasses.replace(read, columns=columns, schema=read.schema.select(columns))
         now = Range(read.source, part.id, None, source.latest(part))
-        return series.cuts(self.engine, read, self._rows_of(read, now, bounds(read, mark, None)), mark, size)
+        rows = self._rows_of(read, now, bounds(read, mark, end))
+        return series.cuts(self.engine, read, rows, size, after=mark, upto=end)
 
     def _end(
         self,
@@ -207,10 +245,11 @@ class Feeds:
         assert read.schema is not None
         columns = to_arrow(read.schema)
         upto = source.latest(part)
-        copy = Write(f"{name}.spool", input=read.id, sink=name, schema=read.schema)
+        new = Filter(f"{name}.new", input=read.id, condition=beyond or exp.true(), schema=read.schema)
+        copy = Write(f"{name}.spool", input=new.id, sink=name, schema=read.schema)
         rows = [source.scan(ScanRequest(part, None, upto, read.columns, self._asked(read, beyond)))]
         rejects = _SpooledRejects(folder / _REJECTS)
-        work = Pass(Graph((read, copy)))
+        work = Pass(Graph((read, new, copy)))
         outcome = self.engine.run(
             work,
             inputs={read.id: rows},
@@ -277,10 +316,10 @@ class Feeds:
         return bounds(node, mark_of(node, item.after), mark_of(node, item.upto))
 
     def _asked(self, node: Read, beyond: exp.Expr | None) -> exp.Expr | None:
-        """The condition that the source applies: the one it took when the run was planned, and the bounds of the range where it
-        takes them too.
+        """The condition that the source applies, which it took when the run was planned, and the bounds of the range, by which
+        it may leave out rows.
         """
-        if beyond is None or not self.sources[node.source].takes(beyond):
+        if beyond is None:
             return node.predicate
         return exp.and_(node.predicate, beyond) if node.predicate is not None else beyond
 

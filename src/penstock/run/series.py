@@ -3,6 +3,8 @@
 Position of a source in the midst of a series: ``{"v": 1, "series": {"since": number of the first epoch, "end": the
 source's own position at its end}, "at": its own}``; with a cursor the one of run/cursors.py, and ``{"series": {"since":
 …, "rest": [texts]}}`` in it: the cursor's values before which the next epochs end, after which one is left that is open.
+Of an interval that is read again that has its ``"interval": [from, to]`` too, and the ledger keeps no position: it stands in the
+last epoch's ranges alone, and is dropped once another epoch follows.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlglot import exp
 
 from penstock.graph.nodes import Column, Filter
-from penstock.graph.span import condition
+from penstock.graph.span import Interval, condition
 from penstock.run.cursors import look
 from penstock.trees import call, column, struct, text_of
 from penstock.types import INT64, STRING, Field, Schema
@@ -22,7 +24,7 @@ from penstock.types.logical import List
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from penstock.connectors.api import Position, Rows, Size
+    from penstock.connectors.api import Json, Position, Rows, Size
     from penstock.engines.api import Engine
     from penstock.graph.nodes import Read
     from penstock.graph.span import Mark
@@ -73,27 +75,40 @@ def rest_of(position: Position | None) -> list[str] | None:
             return None
 
 
+def interval_of(position: Position | None) -> Interval | None:
+    """Which interval is being read again in a series; None where none is."""
+    match position:
+        case {"series": {"interval": [str() | None as begin, str() | None as end]}}:
+            return Interval(begin, end)
+    return None
+
+
 def up_to(at: Position, end: Position, begun: int) -> Position:
     """``at`` on the way to ``end``."""
     return end if at == end else {"v": _VERSION, "series": {"since": begun, "end": end}, "at": at}
 
 
-def with_rest(position: Position, rest: Sequence[str], begun: int) -> Position:
+def with_rest(position: Position, rest: Sequence[str], begun: int, interval: Interval | None = None) -> Position:
     """A position with a cursor, and the cuts to come."""
-    return {**position, "series": {"since": begun, "rest": list(rest)}}
+    found: dict[str, Json] = {"since": begun, "rest": list(rest)}
+    if interval is not None:
+        found["interval"] = [interval.begin, interval.end]
+    return {**position, "series": found}
 
 
 # ---------------------------------------------------------------- cuts
 
 
-def cuts(engine: Engine, read: Read, rows: Sequence[Rows], after: Mark | None, size: Size) -> list[str]:
-    """The values of a cursor that part the rows beyond ``after`` into pieces of about ``size``, in order; found in one look
-    at all of them, of which it remembers a sample.
+def cuts(
+    engine: Engine, read: Read, rows: Sequence[Rows], size: Size, *, after: Mark | None, upto: Mark | None = None
+) -> list[str]:
+    """The values of a cursor that part the rows beyond ``after`` (up to ``upto``) into pieces of about ``size``, in order; found
+    in one look at all of them, of which it remembers a sample.
     """
     assert read.cursor is not None
     assert read.schema is not None
     by = column(read.cursor.by)
-    beyond = Filter("beyond", input=read.id, condition=condition(read, after, None), schema=read.schema)
+    beyond = Filter("beyond", input=read.id, condition=condition(read, after, upto), schema=read.schema)
     drawn = call("list_sort", call("arg_min", by, call("random"), exp.Literal.number(_SAMPLED)))
     lambda_ = exp.Lambda(this=text_of(exp.column("x")), expressions=[exp.to_identifier("x")])
     measures = (
@@ -123,4 +138,4 @@ def _parted(found: dict[str, Any], size: Size) -> list[str]:
     return [value for value in dict.fromkeys(chosen) if value != found["first"]]
 
 
-__all__ = ["cuts", "end_of", "own_of", "rest_of", "since", "up_to", "with_rest"]
+__all__ = ["cuts", "end_of", "interval_of", "own_of", "rest_of", "since", "up_to", "with_rest"]

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from sqlglot import exp
 
     from penstock.compile.facts import DistinctRequest
-    from penstock.connectors.api import Preparation, Rows, Sink, Source
+    from penstock.connectors.api import Preparation, Rows, Sink, Source, Undivided
     from penstock.document.models import Pipeline, SinkUse, SourceUse
     from penstock.engines.api import Engine
     from penstock.graph import Graph
@@ -121,7 +121,7 @@ class Opened:
                 self.rejects = RejectsTable(rejects_use, made, self.state, context.allowance)
                 made.preview(SCHEMA)
         self.problems.extend(collisions(self.pipeline, self.loaded.paths.resolve))
-        self.facts = Facts(columns, targets, self.replaces, recorded, self._takes)
+        self.facts = Facts(columns, targets, self.replaces, recorded, self._takes, self._undivided)
 
     def inferred(self, name: str) -> Schema:
         """The columns that a source has where nothing is expected of it."""
@@ -206,6 +206,9 @@ class Opened:
 
     def _takes(self, source: str, predicate: exp.Expr) -> bool:
         return source in self.sources and self.sources[source].takes(predicate)
+
+    def _undivided(self, source: str) -> Undivided | None:
+        return self.sources[source].undivided() if source in self.sources else None
 
     @contextmanager
     def _noted(self, use: SourceUse | SinkUse) -> Iterator[None]:

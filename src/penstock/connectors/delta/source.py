@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from penstock.connectors.api import Batches, Chunk, Files, ParquetFormat, Partition, Source
+from penstock.connectors.api import Batches, Chunk, Files, ParquetFormat, Partition, Source, Undivided
 from penstock.connectors.delta.driver import opening
 from penstock.connectors.delta.params import DeltaSourceParams
 from penstock.connectors.delta.placing import place_of
 from penstock.connectors.delta.table import at_time, at_version, missing, newest
-from penstock.connectors.lake.tables import added
-from penstock.errors import ConfigError
+from penstock.connectors.lake.pieces import Pieces, counted, foreign, is_piece, of_series, reached
 from penstock.registry import Capability, Descriptor
 from penstock.types.logical import fold_case
 
@@ -20,19 +19,21 @@ if TYPE_CHECKING:
 
     from sqlglot import exp
 
-    from penstock.connectors.api import Allowance, Context, Position, Rows, ScanRequest
+    from penstock.connectors.api import Allowance, Context, Position, Rows, ScanRequest, Size
     from penstock.connectors.delta.places import Place
     from penstock.connectors.delta.table import Snapshot
     from penstock.connectors.lake.tables import DataFile
     from penstock.types import Schema
 
 _FILE: Final = "file_index"  # DuckDB's virtual column, which a column of that name hides
+_VERSION: Final = "version"
+_REWRITE: Final = "have the system that wrote the table rewrite it without them"
 
 
 class DeltaSource(Source):
-    """A table at a version, a time, or as it stands when ``latest`` is asked. Holds one opened version at a time.
+    """A table at a version, a time, or as it stands when ``latest`` is asked. Holds at most three opened versions.
 
-    Position: ``{"v": 1, "version": N}``, all rows of version N of the table.
+    Position: that of ``lake.pieces``, its key ``version``.
     """
 
     def __init__(
@@ -44,6 +45,8 @@ class DeltaSource(Source):
         self._version = version
         self._moment = moment
         self._open: Snapshot | None = None
+        self._others: dict[int, Snapshot] = {}
+        self._pieces = Pieces(_VERSION, self._at, _is_plain)
 
     def describe(self) -> Schema:
         """The columns of the version that ``latest`` names. Raises ConfigError SRC-250 to SRC-253, SRC-256."""
@@ -51,7 +54,21 @@ class DeltaSource(Source):
 
     def latest(self, partition: Partition) -> Position:  # noqa: ARG002 -- a table has one
         """The version asked for, or the newest. Errors as ``describe``."""
-        return {"v": 1, "version": self._reopen().version}
+        return {"v": 1, _VERSION: self._reopen().version}
+
+    def cut(self, partition: Partition, after: Position | None, upto: Position, size: Size) -> Position:  # noqa: ARG002 -- as above
+        """Behind some whole files of the version; nothing of one that deltalake reads is cut. Errors as ``scan``."""
+        with of_series(is_piece(after)):
+            snapshot = self._reached(upto)
+            if after is None and _scans(snapshot):
+                return upto
+            return self._pieces.cut(after, upto, size, lambda file: counted(snapshot, file))
+
+    def undivided(self) -> Undivided | None:
+        """Where deltalake reads the table. Errors as ``describe``."""
+        if not _scans(self._open or self._reopen()):
+            return None
+        return Undivided("the Delta library reads it, for its deletion vectors or mapped columns, in one go", _REWRITE)
 
     def takes(self, predicate: exp.Expr) -> bool:
         """A condition on partition columns alone, made of comparisons and constants; none where deltalake scans."""
@@ -61,28 +78,33 @@ class DeltaSource(Source):
         return pruning.decides(predicate, snapshot.partition_by) and not _scans(snapshot)
 
     def scan(self, request: ScanRequest) -> Rows:
-        """The rows of version ``upto``, or those that it has more than version ``after``.
+        """The rows of version ``upto``, or those that it has more than version ``after``; of a piece those of its files.
 
         Files for the engine's reader; where the table uses deletion vectors or column mapping, batches of deltalake's
-        own scan, which is slower. Raises ConfigError SRC-252, SRC-253, SRC-255, SRC-361 and DataError SRC-110, SRC-254, SRC-266.
+        own scan, which is slower. Raises ConfigError SRC-252, SRC-253, SRC-255, SRC-361 and DataError SRC-110, SRC-254, SRC-266,
+        SRC-370 (in the midst of a series).
         """
+        with of_series(is_piece(request.after, request.upto)):
+            snapshot = self._reached(request.upto)
+            schema = snapshot.schema if request.columns is None else snapshot.schema.select(request.columns)
+            if request.after is None and _scans(snapshot):
+                if is_piece(request.upto):
+                    raise foreign(_VERSION)
+                self._place.check_scanned(snapshot.title)
+                snapshot.local(snapshot.files)
+                return _scanned(snapshot, schema, request.upto)
+            return self._files(snapshot, schema, request)
+
+    def _files(self, snapshot: Snapshot, schema: Schema, request: ScanRequest) -> Rows:
         from penstock.connectors.lake import pruning
 
-        before = self._at(request.after) if request.after is not None else None
-        snapshot = self._at(request.upto)
-        schema = snapshot.schema if request.columns is None else snapshot.schema.select(request.columns)
-        if before is None and _scans(snapshot):
-            self._place.check_scanned(snapshot.title)
-            snapshot.local(snapshot.files)
-            return _scanned(snapshot, schema, request.upto)
         files = (
             snapshot.files
             if request.predicate is None
             else pruning.kept(snapshot, request.predicate, allowance=self._allowance)
         )
-        if before is not None:
-            new = added(before, snapshot, is_plain=not (_scans(before) or _scans(snapshot)))
-            files = tuple(file for file in files if file.path in new)
+        chosen = self._pieces.chosen(request.after, request.upto)
+        files = tuple(file for file in files if file.path in chosen)
         if not files:
             return Batches(schema, lambda: iter(()))
         paths = [str(path) for path in snapshot.local(files)]
@@ -96,6 +118,7 @@ class DeltaSource(Source):
 
     def close(self) -> None:
         self._open = None
+        self._others.clear()
         self._place.close()
 
     def _reopen(self) -> Snapshot:
@@ -110,15 +133,23 @@ class DeltaSource(Source):
             raise missing(self._place)
         return self._open
 
-    def _at(self, position: Position) -> Snapshot:
-        match position:
-            case {"v": 1, "version": int() as version}:
-                pass
-            case _:
-                raise ConfigError("SRC-255", "a position was not written by this version of the delta source")
-        if self._open is None or self._open.version != version:
-            self._open = at_version(self._place, version)
-        return self._open
+    def _reached(self, position: Position) -> Snapshot:
+        """The version of a position. Raises ConfigError SRC-252, SRC-255."""
+        return self._at(reached(position, _VERSION).version)
+
+    def _at(self, version: int | None) -> Snapshot:
+        if version is None:
+            raise foreign(_VERSION)
+        if self._open is not None and self._open.version == version:
+            return self._open
+        if version not in self._others:
+            kept = list(self._others.items())[-1:]
+            self._others = dict([*kept, (version, at_version(self._place, version))])
+        return self._others[version]
+
+
+def _is_plain(snapshot: Snapshot) -> bool:
+    return not _scans(snapshot)
 
 
 def _scans(snapshot: Snapshot) -> bool:
@@ -177,12 +208,14 @@ SOURCE: Final = Descriptor(
             Capability.SNAPSHOT,
             Capability.TIME_TRAVEL,
             Capability.VERSIONS,
+            Capability.DIVISIBLE,
         }
     ),
     extra="delta",
     notes=(
         "Conditions on partition columns alone decide which files are read.",
         "A table that uses deletion vectors or column mapping is read by deltalake instead of the engine, slower; in an object store not at all.",
+        "In a series of epochs the version of its first epoch is read to the end; a data file is its smallest piece, and a table that deltalake reads comes whole.",
         "An old version can be read until its files are vacuumed or its log entries are cleaned up.",
         "In an object store the log is read from its last checkpoint on, and files are copied within the connection's `cache`.",
         "Tested on an S3 server and Azurite; Google Cloud Storage against no server.",

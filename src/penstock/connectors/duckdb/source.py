@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 from sqlglot import exp
 
 from penstock.connectors import marker_tables
-from penstock.connectors.api import Batches, Chunk, Source
+from penstock.connectors.api import LIVE_TABLE, Batches, Chunk, Source
 from penstock.connectors.duckdb import catalog, statements
 from penstock.connectors.duckdb.driver import opened, reading
 from penstock.errors import ConfigError, DataError, InternalError, nearest
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
     from pathlib import Path
 
-    from penstock.connectors.api import Context, Partition, Position, Rows, ScanRequest
+    from penstock.connectors.api import Context, Partition, Position, Rows, ScanRequest, Undivided
     from penstock.connectors.duckdb.driver import Opened
     from penstock.connectors.duckdb.params import DuckdbSourceParams
     from penstock.types import Schema
@@ -31,6 +31,14 @@ _ALLOWED: Final = (
     *(exp.Column, exp.Identifier, exp.Literal, exp.Boolean, exp.Null, exp.Neg, exp.Paren),
     *(exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE, exp.In, exp.Between, exp.Is, exp.Not, exp.And, exp.Or),
 )
+_TYPED: Final = (exp.DType.DATE, exp.DType.TIMESTAMP, exp.DType.TIMESTAMPNTZ)
+
+
+def _is_constant(node: exp.Expr) -> bool:
+    """A day or a time without a zone, and the type around it."""
+    if isinstance(node, exp.Cast):
+        return isinstance(node.this, exp.Literal) and node.to.this in _TYPED
+    return isinstance(node, exp.DataType) and isinstance(node.parent, exp.Cast)
 
 
 class _Reader(Source):
@@ -51,7 +59,7 @@ class _Reader(Source):
         return catalog.schema_of(types)
 
     def takes(self, predicate: exp.Expr) -> bool:
-        return all(isinstance(node, _ALLOWED) for node in predicate.walk())
+        return all(isinstance(node, _ALLOWED) or _is_constant(node) for node in predicate.walk())
 
     def scan(self, request: ScanRequest) -> Rows:
         """Batches; errors as ``describe``, and DataError SRC-337 for a value that no type here can take."""
@@ -105,6 +113,10 @@ class _Reader(Source):
 
     def _check(self, connection: Opened, upto: Position) -> None:
         """Whether what is there now is what was planned."""
+
+    def undivided(self) -> Undivided:
+        """Two epochs would see two states of it."""
+        return LIVE_TABLE
 
 
 class DuckdbSource(_Reader):

@@ -163,6 +163,9 @@ class FileSource(Source):
 
         return next_piece(self._found(), after, upto, size, divide)
 
+    def undivided(self) -> None:
+        """Between files at least."""
+
     def _divide(self, file: FoundFile, start: Place, budget: Budget) -> Place | None:
         """As ``pieces.Divide``; for kinds of files of which a part can be read."""
         take_whole(file, start, budget)

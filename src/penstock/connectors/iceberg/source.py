@@ -8,7 +8,7 @@ from penstock.connectors.api import Batches, Chunk, Files, ParquetFormat, Partit
 from penstock.connectors.iceberg.catalog import Catalog, brief
 from penstock.connectors.iceberg.params import IcebergSourceParams
 from penstock.connectors.iceberg.table import at_snapshot, at_time, newest
-from penstock.connectors.lake.tables import added
+from penstock.connectors.lake.pieces import Pieces, counted, is_piece, of_series, reached
 from penstock.errors import ConfigError
 from penstock.registry import Capability, Descriptor
 from penstock.types import List, Map, Struct
@@ -20,18 +20,19 @@ if TYPE_CHECKING:
 
     from sqlglot import exp
 
-    from penstock.connectors.api import Context, Position, Rows, ScanRequest
+    from penstock.connectors.api import Context, Position, Rows, ScanRequest, Size
     from penstock.connectors.iceberg.table import Snapshot
     from penstock.connectors.lake.tables import DataFile
     from penstock.types import LogicalType, Schema
 
 _FILE: Final = "file_index"  # DuckDB's virtual column, which a column of that name hides
+_SNAPSHOT: Final = "snapshot"
 
 
 class IcebergSource(Source):
-    """A table at a snapshot, a time, or as it stands when ``latest`` is asked. Holds one opened snapshot at a time.
+    """A table at a snapshot, a time, or as it stands when ``latest`` is asked. Holds at most three opened snapshots.
 
-    Position: ``{"v": 1, "snapshot": N}``, all rows of that snapshot; N null: of a table that never had rows.
+    Position: that of ``lake.pieces``, its key ``snapshot``; null: of a table that never had rows.
     """
 
     def __init__(
@@ -50,6 +51,8 @@ class IcebergSource(Source):
         self._number = number
         self._moment = moment
         self._open: Snapshot | None = None
+        self._others: dict[int | None, Snapshot] = {}
+        self._pieces = Pieces(_SNAPSHOT, self._at, _is_plain)
 
     def describe(self) -> Schema:
         """The columns of the snapshot that ``latest`` names. Raises ConfigError SRC-258 to SRC-265, TransientError
@@ -59,7 +62,16 @@ class IcebergSource(Source):
 
     def latest(self, partition: Partition) -> Position:  # noqa: ARG002 -- a table has one
         """The snapshot asked for, or the current one. Errors as ``describe``."""
-        return {"v": 1, "snapshot": self._reopen().number}
+        return {"v": 1, _SNAPSHOT: self._reopen().number}
+
+    def cut(self, partition: Partition, after: Position | None, upto: Position, size: Size) -> Position:  # noqa: ARG002 -- as above
+        """Behind some whole data files of the snapshot, with what deletes rows of them. Errors as ``scan``."""
+        with of_series(is_piece(after)):
+            snapshot = self._reached(upto)
+            return self._pieces.cut(after, upto, size, lambda file: counted(snapshot, file))
+
+    def undivided(self) -> None:
+        """It is divided."""
 
     def takes(self, predicate: exp.Expr) -> bool:
         """A condition on columns by whose values the table is divided, made of comparisons and constants."""
@@ -69,25 +81,29 @@ class IcebergSource(Source):
         return pruning.decides(predicate, snapshot.partition_by) and not _scans(snapshot)
 
     def scan(self, request: ScanRequest) -> Rows:
-        """The rows of snapshot ``upto``, or those that it has more than snapshot ``after``.
+        """The rows of snapshot ``upto``, or those that it has more than snapshot ``after``; of a piece those of its files.
 
         Files for the engine's reader; where names do not tell the columns, or files delete rows of others, batches of
-        pyiceberg's own scan, which is slower. Raises ConfigError SRC-255, SRC-260, SRC-261, DataError SRC-110, SRC-254, SRC-266.
+        pyiceberg's own scan, which is slower. Raises ConfigError SRC-255, SRC-260, SRC-261, DataError SRC-110, SRC-254, SRC-266,
+        SRC-370 (in the midst of a series).
         """
+        with of_series(is_piece(request.after, request.upto)):
+            snapshot = self._reached(request.upto)
+            schema = snapshot.schema if request.columns is None else snapshot.schema.select(request.columns)
+            chosen = self._pieces.chosen(request.after, request.upto)
+            if _scans(snapshot):
+                files = [file for file in snapshot.files if file.path in chosen]
+                self._catalog.place.check(snapshot.root, snapshot.title, files)
+                return _scanned(snapshot, schema, request.upto, chosen)
+            return self._files(snapshot, schema, request.predicate, chosen)
+
+    def _files(self, snapshot: Snapshot, schema: Schema, predicate: exp.Expr | None, chosen: frozenset[str]) -> Rows:
         from penstock.connectors.lake import pruning
 
-        before = self._at(request.after) if request.after is not None else None
-        snapshot = self._at(request.upto)
-        schema = snapshot.schema if request.columns is None else snapshot.schema.select(request.columns)
-        if before is None and _scans(snapshot):
-            self._catalog.place.check(snapshot.root, snapshot.title, snapshot.files)
-            return _scanned(snapshot, schema, request.upto)
         files = snapshot.files
-        if request.predicate is not None:
-            files = pruning.kept(snapshot, request.predicate, allowance=self._allowance)
-        if before is not None:
-            new = added(before, snapshot, is_plain=not (_scans(before) or _scans(snapshot)))
-            files = tuple(file for file in files if file.path in new)
+        if predicate is not None:
+            files = pruning.kept(snapshot, predicate, allowance=self._allowance)
+        files = tuple(file for file in files if file.path in chosen)
         if not files:
             return Batches(schema, lambda: iter(()))
         paths = [str(path) for path in snapshot.local(files)]
@@ -102,6 +118,7 @@ class IcebergSource(Source):
 
     def close(self) -> None:
         self._open = None
+        self._others.clear()
         self._catalog.close()
 
     def _reopen(self) -> Snapshot:
@@ -116,15 +133,21 @@ class IcebergSource(Source):
             raise self._catalog.missing(self._table)
         return self._open
 
-    def _at(self, position: Position) -> Snapshot:
-        match position:
-            case {"v": 1, "snapshot": int() | None as number}:
-                pass
-            case _:
-                raise ConfigError("SRC-255", "a position was not written by this version of the iceberg source")
-        if self._open is None or self._open.number != number:
-            self._open = at_snapshot(self._catalog, self._table, number)
-        return self._open
+    def _reached(self, position: Position) -> Snapshot:
+        """The snapshot of a position. Raises ConfigError SRC-255, SRC-260."""
+        return self._at(reached(position, _SNAPSHOT).version)
+
+    def _at(self, number: int | None) -> Snapshot:
+        if self._open is not None and self._open.number == number:
+            return self._open
+        if number not in self._others:
+            kept = list(self._others.items())[-1:]
+            self._others = dict([*kept, (number, at_snapshot(self._catalog, self._table, number))])
+        return self._others[number]
+
+
+def _is_plain(snapshot: Snapshot) -> bool:
+    return not _scans(snapshot)
 
 
 def _scans(snapshot: Snapshot) -> bool:
@@ -142,8 +165,8 @@ def _constants(file: DataFile, schema: Schema) -> Mapping[str, exp.Expr]:
     return {name: value_of(value, schema[name].type) for name, value in file.partition.items() if name in schema}
 
 
-def _scanned(snapshot: Snapshot, schema: Schema, position: Position) -> Batches:
-    """What pyiceberg's own reader delivers, one data file after another: it holds one in memory as a whole."""
+def _scanned(snapshot: Snapshot, schema: Schema, position: Position, paths: frozenset[str]) -> Batches:
+    """What pyiceberg's own reader delivers of these files, one after another: it holds one in memory as a whole."""
     amiss = next((field.name for field in schema if _holds_structs_within(field.type)), None)
     if amiss is not None:
         raise ConfigError(
@@ -162,7 +185,7 @@ def _scanned(snapshot: Snapshot, schema: Schema, position: Position) -> Batches:
         handle, wanted = snapshot.handle, to_arrow(schema)
         chosen = snapshot.fields.select(*schema.names)
         scan = ArrowScan(handle.metadata, handle.io, chosen, AlwaysTrue())
-        for task in snapshot.tasks:
+        for task in snapshot.tasks_of(paths):
             try:
                 for batch in scan.to_record_batches([task]):
                     yield Chunk(batch.select(wanted.names).cast(wanted), position)
@@ -209,12 +232,14 @@ SOURCE: Final = Descriptor(
             Capability.SNAPSHOT,
             Capability.TIME_TRAVEL,
             Capability.VERSIONS,
+            Capability.DIVISIBLE,
         }
     ),
     extra="iceberg",
     notes=(
         "Conditions on columns by whose values the table is divided decide which files are read.",
         "A table with delete files, renamed columns or other files than Parquet is read by pyiceberg instead of the engine, slower.",
+        "In a series of epochs the snapshot of its first epoch is read to the end; a data file is its smallest piece.",
         "An old snapshot can be read until it is expired.",
         "REST catalogs are tested against a small server of our own that speaks the protocol, not against a vendor's.",
         "Equality deletes are refused.",

@@ -18,7 +18,7 @@ from penstock.errors import ConfigError
 from penstock.types import Kind, LogicalType, Primitive
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from pyiceberg.manifest import DataFile as Entry
@@ -94,6 +94,10 @@ class Snapshot:
             DataFile(path, entry.file_size_in_bytes, entry.record_count, self._values(entry))
             for path, entry in self.entries.items()
         )
+
+    def tasks_of(self, paths: Collection[str]) -> Iterator[FileScanTask]:
+        """Of these files, by path relative to the root."""
+        return (task for task in self.tasks if self._inside(task.file.file_path) in paths)
 
     def _inside(self, location: str) -> str:
         path = os.path.normpath(self.catalog.place.path_of(location))

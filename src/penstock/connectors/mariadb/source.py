@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
-from penstock.connectors.api import Pipe, Source
+from penstock.connectors.api import LIVE_TABLE, Pipe, Source
 from penstock.connectors.mariadb.catalogue import columns_of_result, current_database, find_relation, table_names
 from penstock.connectors.mariadb.columns import logical_of
 from penstock.connectors.mariadb.driver import is_mariadb, rows_of
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pymysql.connections import Connection
     from sqlglot import exp
 
-    from penstock.connectors.api import Context, Partition, Position, ScanRequest
+    from penstock.connectors.api import Context, Partition, Position, ScanRequest, Undivided
     from penstock.connectors.mariadb.catalogue import Column
     from penstock.connectors.mariadb.marker import Markers
     from penstock.connectors.mariadb.params import MariadbConnection
@@ -80,6 +80,10 @@ class MariadbSource(Source):
         if request.after is not None:
             raise InternalError("INT-900", "a mariadb source is read in full and was asked for a part")
         return self._pipe(request, None)
+
+    def undivided(self) -> Undivided:
+        """Two epochs would see two states of it."""
+        return LIVE_TABLE
 
     def close(self) -> None:
         self._connections.close()

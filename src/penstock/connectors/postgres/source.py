@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
-from penstock.connectors.api import Context, CsvFormat, Partition, Pipe, Source
+from penstock.connectors.api import LIVE_TABLE, Context, CsvFormat, Partition, Pipe, Source
 from penstock.connectors.postgres.catalogue import columns_of_result, find_relation, relations
 from penstock.connectors.postgres.copying import CopyPipes
 from penstock.connectors.postgres.names import nearest_table, parse_name
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from psycopg import sql
     from sqlglot import exp
 
-    from penstock.connectors.api import Position, ScanRequest
+    from penstock.connectors.api import Position, ScanRequest, Undivided
     from penstock.connectors.postgres.catalogue import PgColumn, Relation
     from penstock.connectors.postgres.params import PostgresSourceParams
     from penstock.types import LogicalType
@@ -76,6 +76,10 @@ class PostgresSource(Source):
         if request.after is not None:
             raise InternalError("INT-900", "a postgres source is read in full and was asked for a part")
         return self._pipe(request, None)
+
+    def undivided(self) -> Undivided:
+        """Two epochs would see two states of it."""
+        return LIVE_TABLE
 
     def close(self) -> None:
         if self._owns_connections:

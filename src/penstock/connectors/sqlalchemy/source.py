@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
-from penstock.connectors.api import Batches, Chunk, Source
+from penstock.connectors.api import LIVE_TABLE, Batches, Chunk, Source
 from penstock.connectors.driver_rows import Converter
 from penstock.connectors.sqlalchemy.columns import column_of
 from penstock.connectors.sqlalchemy.driver import Database
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     import sqlalchemy as sa
 
-    from penstock.connectors.api import Context, Partition, Position, ScanRequest
+    from penstock.connectors.api import Context, Partition, Position, ScanRequest, Undivided
     from penstock.connectors.driver_rows import Policy
     from penstock.connectors.sqlalchemy.columns import Column
     from penstock.connectors.sqlalchemy.names import TableName
@@ -88,6 +88,10 @@ class SqlalchemySource(Source):
         names = request.columns or read.schema.names[: None if request.columns is None else 1]
         schema = read.schema.select(names)
         return Batches(schema, lambda: self._chunks(read, schema, request))
+
+    def undivided(self) -> Undivided:
+        """Two epochs would see two states of it."""
+        return LIVE_TABLE
 
     def close(self) -> None:
         if self._made is not None:

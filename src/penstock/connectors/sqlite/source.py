@@ -6,11 +6,12 @@ from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Final
 
 from penstock.connectors import marker_tables
-from penstock.connectors.api import Batches, Chunk, Source
+from penstock.connectors.api import LIVE_TABLE, Batches, Chunk, Source
 from penstock.connectors.driver_rows import Converter
 from penstock.connectors.sqlite import catalog, query, statements
 from penstock.connectors.sqlite.affinity import logical_of
 from penstock.connectors.sqlite.driver import open_for_reading, reading, run
+from penstock.connectors.sqlite.narrowing import narrowed
 from penstock.connectors.sqlite.reading import BAD_VALUE, to_array
 from penstock.errors import ConfigError, DataError, InternalError, nearest
 from penstock.types import Field, Schema
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from sqlglot import exp
 
-    from penstock.connectors.api import Context, Contract, Partition, Position, Rows, ScanRequest
+    from penstock.connectors.api import Context, Contract, Partition, Position, Rows, ScanRequest, Undivided
     from penstock.connectors.driver_rows import Policy
     from penstock.connectors.sqlite.params import SqliteSourceParams
     from penstock.types import LogicalType
@@ -68,9 +69,10 @@ class _Reader(Source):
                 raise ConfigError("SRC-171", "a position was not written by this version of the sqlite source")
         whole = self.describe()
         schema = whole if request.columns is None else whole.select(request.columns)
-        return Batches(schema, lambda: self._chunks(schema, request.upto))
+        where = narrowed(request.predicate, whole) if request.predicate is not None else None
+        return Batches(schema, lambda: self._chunks(schema, request.upto, where))
 
-    def _chunks(self, schema: Schema, upto: Position) -> Iterator[Chunk]:
+    def _chunks(self, schema: Schema, upto: Position, where: exp.Expr | None) -> Iterator[Chunk]:
         """All of it in one transaction: one consistent look."""
         policy: Policy = self._contract.on_bad_value if self._contract else "reject"
         convert = Converter(schema, to_array, policy, self._named, BAD_VALUE)
@@ -78,7 +80,7 @@ class _Reader(Source):
             connection.execute("BEGIN")
             self._check(connection, upto)
             relation, _ = self._relation(connection)
-            cursor = run(connection, statements.select_from(relation, schema.names))
+            cursor = run(connection, statements.select_from(relation, schema.names, where))
             first = 1
             while rows := cursor.fetchmany(_BATCH_ROWS):
                 found = convert(rows, first)
@@ -110,6 +112,10 @@ class _Reader(Source):
 
     def _check(self, connection: sqlite3.Connection, upto: Position) -> None:
         """Whether what is there now is what was planned."""
+
+    def undivided(self) -> Undivided:
+        """Two epochs would see two states of it."""
+        return LIVE_TABLE
 
 
 class SqliteSource(_Reader):

@@ -57,9 +57,10 @@ def unique_index(text: str, index: str, keys: Sequence[str]) -> exp.Create:
     return exp.Create(this=made, kind="INDEX", unique=True, exists=True)
 
 
-def select_from(relation: exp.Table, columns: Sequence[str]) -> exp.Select:
-    """SELECT these columns, in this order."""
-    return exp.select(*(exp.column(identifier(column)) for column in columns)).from_(relation)
+def select_from(relation: exp.Table, columns: Sequence[str], where: exp.Expr | None = None) -> exp.Select:
+    """SELECT these columns, in this order, of all rows or of those that a condition is true of."""
+    query = exp.select(*(exp.column(identifier(column)) for column in columns)).from_(relation)
+    return query if where is None else query.where(where)
 
 
 def delete_all(text: str) -> exp.Delete:

@@ -73,6 +73,15 @@ def test_types_that_are_duckdbs_own_are_those_that_hold_them(tmp_path: Path) -> 
     assert rows(source, "b", where="e = 'sad'") == []
 
 
+def test_days_and_times_without_a_zone_are_compared_there(tmp_path: Path) -> None:
+    source = made(
+        tmp_path, "CREATE TABLE t AS SELECT range AS id, DATE '2024-01-01' + range::INTEGER AS day FROM range(3)"
+    )
+    where = "day >= CAST('2024-01-02' AS DATE) AND day < CAST('2024-01-03 00:00:00' AS TIMESTAMP)"
+    assert source.takes(parse_one(where, dialect="duckdb"))
+    assert rows(source, "id", where=where) == [{"id": 1}]
+
+
 @pytest.mark.parametrize("predicate", ["id % 2 = 0", "name::int = 3", "random() < 0.5", "id in (select 1)"])
 def test_what_may_fail_or_differ_is_left_to_the_engine(tmp_path: Path, predicate: str) -> None:
     source = made(tmp_path, "CREATE TABLE t AS SELECT 1 AS id, 'x' AS name")
