@@ -92,7 +92,7 @@ class Alike:
     def __str__(self) -> str:
         """``out against raw: all 7 rows alike``."""
         kinds = ", ".join(f"{keys:,} {kind}" for kind, keys in self.differences.items())
-        found = f"{kinds} of {self.rows['source']:,}" if kinds else f"all {self.rows['source']:,} rows alike"
+        found = f"{kinds} of {self.rows['target']:,}" if kinds else f"all {self.rows['target']:,} rows alike"
         return f"{self.sink} against {self.against}: {found}"
 
     def to_json(self) -> dict[str, Any]:
