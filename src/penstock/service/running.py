@@ -90,7 +90,8 @@ class RunResult:
 
     ``news``: what is other in the sources' columns than what was seen before; ``sources``: the columns that they have.
     ``pipeline`` and ``run_id`` are None where the document could not be read, ``engine`` and ``guarantee`` where it
-    could not be planned. ``reconciled`` has the sinks that were compared once their rows were committed.
+    could not be planned. ``reconciled`` has the sinks that were compared once their rows were committed. ``is_replay``: it
+    was to send rejected rows again.
     """
 
     pipeline: str | None
@@ -109,6 +110,7 @@ class RunResult:
     news: Sequence[Drift] = ()
     sources: Mapping[str, Any] = field(default_factory=dict)
     reconciled: Sequence[Reconciled] = ()
+    is_replay: bool = False
 
     @property
     def read(self) -> int:
@@ -156,6 +158,7 @@ class RunResult:
         return {
             "pipeline": self.pipeline,
             "run_id": self.run_id,
+            "kind": "replay" if self.is_replay else "load",
             "status": self.status.value,
             "engine": self.engine,
             "guarantee": self.guarantee,
@@ -259,6 +262,7 @@ def run(
             engine=found.engine.name,
             guarantee=compiled.delivery.given,
             plan_hash=plan.hash,
+            summary={"kind": "load" if wanted is None else "replay"},
         )
         news = drifts(found)
         found.ledger.begin_run(record)
@@ -317,6 +321,7 @@ def _result(
         begun.news,
         seen_columns(begun.found),
         compared.reconciled,
+        is_replay=record.is_replay,
     )
 
 

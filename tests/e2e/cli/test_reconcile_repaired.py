@@ -86,7 +86,7 @@ def test_repaired_rows_are_expected_and_later_runs_are_well(
     assert numbers(told(penstock)) == (2, 2, 4)
 
 
-@pytest.mark.parametrize("mode", [APPEND, MERGE])
+@pytest.mark.parametrize("mode", [pytest.param(APPEND, marks=pytest.mark.long), MERGE])
 def test_a_repaired_row_that_is_lost_or_changed_is_told(
     mode: str, penstock: Callable[..., Said], project: Path, begun: Callable[[str], None]
 ) -> None:
@@ -98,6 +98,7 @@ def test_a_repaired_row_that_is_lost_or_changed_is_told(
     assert numbers(found) == (1, 2, 2)
 
 
+@pytest.mark.long
 def test_rows_without_keys_are_expected_as_often_as_they_were_sent(
     penstock: Callable[..., Said], project: Path, begun: Callable[[str], None]
 ) -> None:
@@ -125,6 +126,7 @@ def test_a_repaired_row_that_the_source_has_mended_since(
     assert (one["kind"], one["values"]["price"]) == ("differing", {"source": "2.75", "target": "2.60"})
 
 
+@pytest.mark.long
 def test_a_repair_that_was_repaired_counts_once(
     penstock: Callable[..., Said], project: Path, begun: Callable[[str], None]
 ) -> None:
@@ -137,6 +139,7 @@ def test_a_repair_that_was_repaired_counts_once(
     assert told(penstock)["differences"] == {"missing": {"keys": 1, "source_rows": 1, "target_rows": 0}}
 
 
+@pytest.mark.long
 def test_beside_the_source_itself_a_repaired_row_stands_for_the_bad_one(
     penstock: Callable[..., Said], begun: Callable[[str], None]
 ) -> None:
@@ -145,6 +148,7 @@ def test_beside_the_source_itself_a_repaired_row_stands_for_the_bad_one(
     assert (found["agrees"], *numbers(found)) == (True, 2, 1, 3)
 
 
+@pytest.mark.long
 def test_rows_of_a_repaired_file_are_expected(penstock: Callable[..., Said], project: Path) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -158,6 +162,7 @@ def test_rows_of_a_repaired_file_are_expected(penstock: Callable[..., Said], pro
     assert (told(penstock)["agrees"], *numbers(told(penstock))) == (True, 1, 2, 3)
 
 
+@pytest.mark.long
 def test_what_can_no_longer_be_made_once_more_is_told(
     penstock: Callable[..., Said], project: Path, begun: Callable[[str], None]
 ) -> None:
@@ -169,6 +174,7 @@ def test_what_can_no_longer_be_made_once_more_is_told(
     assert found["differences"] == {"extra": {"keys": 1, "source_rows": 0, "target_rows": 1}}
 
 
+@pytest.mark.long
 def test_after_a_full_refresh_the_replays_before_it_count_no_more(
     penstock: Callable[..., Said], begun: Callable[[str], None]
 ) -> None:
@@ -177,6 +183,7 @@ def test_after_a_full_refresh_the_replays_before_it_count_no_more(
     assert (told(penstock)["agrees"], *numbers(told(penstock))) == (True, 1, 0, 1)
 
 
+@pytest.mark.long
 def test_a_table_that_is_made_of_the_repaired_one_has_no_repairs_of_its_own(
     penstock: Callable[..., Said], project: Path
 ) -> None:
