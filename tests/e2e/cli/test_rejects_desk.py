@@ -103,8 +103,8 @@ def test_one_record_is_shown_with_its_whole_way(penstock: Callable[..., Said], s
     penstock("run", FILE, "-q")
     shown = penstock("rejects", "show", "clean.rules/range/price", "--row", "1").out
     assert [" ".join(line.split()) for line in shown.splitlines()[1:]] == [
-        "from source raw", "the source's row", "id 4", "shop c", "price 500.0", "at 2024-01-03", "as it came to the node",
-        "id 4", "shop c", "price 500.0", "at 2024-01-03", "cents 50000",
+        "from source raw", "the source's row", "id 4", "shop c", "price 500.00", "at 2024-01-03", "as it came to the node",
+        "id 4", "shop c", "price 500.00", "at 2024-01-03", "cents 50000",
         "rejected by clean.rules pipelines/shop.yml:9:3 in epoch 1 (kept)",
         'range: "price" is more than 100: 500.00 pipelines/shop.yml:15:9',
     ]  # fmt: skip
