@@ -69,7 +69,7 @@ def holds(file: Path, expected: list[tuple[int, str]], what: str) -> None:
             assert connection.execute(f"select k, v from {table} order by k").fetchall() == expected, f"{what}: {table}"
         assert connection.execute("select sum(n) from summed").fetchall() == [(len(expected),)], what
     found = rejects(Settings(dict(os.environ), project_root=file.parent))
-    assert [(one.name, one.rows) for one in found.groups()] == [("numbers.repaired.schema.check/bad_value/v", 1)], what
+    assert [(one.name, one.rows) for one in found.groups()] == [("numbers/bad_value/v", 1)], what
 
 
 def test_every_point_of_a_run_is_one_of_a_replay(tmp_path: Path) -> None:

@@ -164,7 +164,12 @@ def entered(found: Opened, compiled: Compiled, replay: Replay) -> tuple[Replayed
     scratch = found.scratch / f"rejects-{uuid.uuid4().hex}"
     scratch.mkdir()
     rows = RejectedRows(
-        replay, made.read, state=found.state, scratch=scratch, allowance=allowance_of(found.loaded, scratch)
+        replay,
+        made.read,
+        state=found.state,
+        scratch=scratch,
+        allowance=allowance_of(found.loaded, scratch),
+        runs={entry.file.path: entry.run_id for entry in found.ledger.rejects(found.key)},
     )
     used = {read.source for read in made.compiled.graph.reads}
     return made, {SOURCE: rows, **{name: source for name, source in found.sources.items() if name in used}}
