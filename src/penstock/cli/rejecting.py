@@ -220,7 +220,7 @@ def replay_rejects(
     events = options.globals_of(context).events()
     with stoppable() as stop:
         done = replay(request, _asked(group, sets, repaired, pipeline), events=events, faults=faults, stop=stop)
-    tell([*done.run.warnings, *done.run.problems])
+    tell([*done.run.warnings, *done.run.problems, *faults.not_passed()])
     if json:
         print_json(done.to_json())
     elif done.run.status is RunStatus.DONE:

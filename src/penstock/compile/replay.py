@@ -22,9 +22,10 @@ from penstock.connectors.params import SourceParams
 from penstock.document.models import SourceUse
 from penstock.errors import ConfigError, InternalError
 from penstock.faithful import as_text
+from penstock.fields import Located
 from penstock.graph import Graph
 from penstock.graph.nodes import Check, Column, Filter, Project, Read, Union, Write
-from penstock.graph.replayed import SOURCE, node_of, read_id, repaired_id
+from penstock.graph.replayed import REPAIRED, SOURCE, node_of, read_id, repaired_id
 from penstock.registry import Capability, Descriptor
 from penstock.trees import column
 
@@ -190,7 +191,7 @@ def _entering(
         kept = kept.with_fields([dataclasses.replace(item, type=as_text(item.type)) for item in kept])
     read = Read(read_id(entry.node), source=SOURCE, schema=kept, incremental=True, at=at)
     current = builder.add(read)
-    scope = StepScope(builder, repaired_id(entry.node), "", (current,), at, _nowhere)
+    scope = StepScope(builder, entry.node, REPAIRED, (current,), at, _nowhere)
     if sets:
         values = {item.name: item for item in scope.expressions(_known(sets, scope))}
         columns = tuple(values.get(name, Column(name, column(name))) for name in wanted.names)
@@ -204,7 +205,16 @@ def _entering(
 
 def _known(sets: Sequence[NamedExpression], scope: StepScope) -> list[NamedExpression]:
     """Each with the exact name of a column that is there. Raises ConfigError CMP-203."""
-    return [dataclasses.replace(item, name=scope.column(item.name).name) for item in sets]
+    return [dataclasses.replace(item, name=scope.column(_placed(item)).name) for item in sets]
+
+
+def _placed(item: NamedExpression) -> str:
+    """The name with its place before its value: ``price = …``."""
+    place = item.value.place
+    if place is None:
+        return item.name
+    before = len(f"{item.name} = ")
+    return Located.of(item.name, place(-before, len(item.name)), lambda start, length: place(start - before, length))
 
 
 def _nowhere(name: str, at: object) -> str:

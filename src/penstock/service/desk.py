@@ -213,7 +213,7 @@ def _expression(name: str, sql: str) -> ExpressionText:
         begin = before + start + 1
         return Location(_OPTION, 1, begin, begin + max(length, 1), line)
 
-    return ExpressionText(sql, place)
+    return ExpressionText(sql, place, in_yaml=False)
 
 
 def _schema_of(path: Path) -> Schema:
