@@ -10,7 +10,8 @@ from penstock.compile.interval import check_interval
 from penstock.document.models import REJECTS
 from penstock.errors import PenstockError
 from penstock.errors.shortages import shortages_named
-from penstock.events import RunEnded, RunStarted
+from penstock.events import Events, RunEnded, RunStarted
+from penstock.faults.points import Faults
 from penstock.ledger.api import Account, NodeBalance, RunRecord, RunStatus
 from penstock.run.epoch import SealedEpoch
 from penstock.run.feeds import FOLDER as SPOOL
@@ -36,8 +37,8 @@ if TYPE_CHECKING:
     from penstock.connectors.api import Receipt
     from penstock.document.assembly import Loaded
     from penstock.errors import Problem
-    from penstock.events import Events
-    from penstock.faults.points import Faults
+
+
     from penstock.ledger.api import RejectEntry
     from penstock.plan.stages import Plan
     from penstock.service.desk import Wanted
@@ -390,6 +391,11 @@ def status_of(
         return RunStatus.DONE
     is_signal = stop is None or stop.asked is None or stop.asked.is_signal
     return RunStatus.INTERRUPTED if is_signal else RunStatus.STOPPED
+
+
+def surroundings(found: Opened, compiled: Compiled, plan: Plan, record: RunRecord) -> Surroundings:
+    """What a run of the plan would have around it: making them asks nobody and writes nothing."""
+    return _surroundings(_Begun(found, compiled, plan, record, Events(level="error"), Faults()))
 
 
 def _surroundings(begun: _Begun) -> Surroundings:

@@ -584,3 +584,37 @@ def test_records_of_json_are_repaired_too(penstock: Callable[..., Said], shop: P
     assert sold(shop) == [(1, "1.25")]
     penstock("rejects", "replay", FILE, "raw/bad_value/price", "--set", "price = '7'")
     assert sold(shop, "id, shop, price") == [(1, "a", "1.25"), (9007199254740993, "a\nb", "7.00")]
+
+
+# ---------------------------------------------------------------- what a repair gets wrong
+
+
+@pytest.mark.parametrize(
+    ("repair", "code", "at", "hint"),
+    [
+        ("prize = 1", "CMP-203", 1, 'did you mean "price"?'),
+        ("price = many", "CMP-203", 9, "a text is written 'many'"),
+        ("price = abs(id, (price", "CMP-207", None, None),
+        ("new = shop_name", "CMP-203", 1, None),
+    ],
+)
+def test_a_mistake_in_a_repair_is_told_where_it_stands_and_not_of_yaml(
+    repair: str, code: str, at: int | None, hint: str | None, penstock: Callable[..., Said], shop: Path
+) -> None:
+    if not (shop / ".penstock").exists():
+        penstock("run", FILE, "-q")
+    said = penstock("rejects", "try", FILE, "raw/bad_value/price", "--set", repair, "--json")
+    (problem, *_) = said.json["problems"]
+    assert (problem["code"], problem["file"], problem["hint"]) == (code, "--set", hint)
+    assert at in {None, problem["column"]}
+    assert "repaired" not in said.out
+
+
+def test_a_crash_point_that_nothing_passes_is_told(
+    penstock: Callable[..., Said], shop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PENSTOCK_FAULTS", "sqlite.comitted=raise")
+    said = penstock("run", FILE)
+    assert said.code == 0
+    assert "FLT-121" in said.err
+    assert 'did you mean "sqlite.committed"?' in said.err
