@@ -112,7 +112,13 @@ class RejectFiles:
             checksum = checksum_of(content)
         path = str(file.path.relative_to(self._state))
         return RejectFile(
-            node_of(node), path, file.rows, checksum, dict(file.groups), self._labels.get(node, {}), self._places.get(node, {})
+            node_of(node),
+            path,
+            file.rows,
+            checksum,
+            dict(file.groups),
+            self._labels.get(node, {}),
+            self._places.get(node, {}),
         )
 
 

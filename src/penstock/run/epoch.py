@@ -71,7 +71,9 @@ class _Progress:
 def situation_of(around: Surroundings, incarnation: str) -> Situation:
     """What the markers of all sinks say. Needs no lease, and writes nothing. Raises FatalError RUN-110, RUN-111."""
     sealed = around.ledger.committed(around.key, incarnation)
-    markers = {name: _marker_of(around, name, incarnation) for name, sink in around.every_sink.items() if sink.remembers}
+    markers = {
+        name: _marker_of(around, name, incarnation) for name, sink in around.every_sink.items() if sink.remembers
+    }
     last = around.ledger.last_epoch(around.key, incarnation)
     # A replay has a plan of its own, which whoever finishes it makes again.
     own = last is not None and replay_of(last.ranges) is None

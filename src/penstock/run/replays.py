@@ -217,9 +217,7 @@ class RejectedRows(Source):
             for run, batch in self._batches():
                 file.write(_lines(database, batch, self._replay.kept, run))
         name = f"rejects of {self._replay.node}"
-        return Files(
-            JsonFormat(), (str(path),), self.describe(), origins={str(path): Origin(name)}, position=POSITION
-        )
+        return Files(JsonFormat(), (str(path),), self.describe(), origins={str(path): Origin(name)}, position=POSITION)
 
     def _batches(self) -> Iterator[tuple[str | None, pa.RecordBatch]]:
         for part in self._replay.parts:

@@ -252,9 +252,7 @@ def reconcile_sink(
     target = sides.found_rows(TARGET)
     again = sent_again(found, sink, sides.comparison, incarnation=last.incarnation, folder=sides.folder)
     adds = asked.against is None and str(found.pipeline.sinks[sink].params.mode) == "append"
-    source = together(
-        SOURCE, given, again.rows, target, comparison=sides.comparison, adds=adds, folder=sides.folder
-    )
+    source = together(SOURCE, given, again.rows, target, comparison=sides.comparison, adds=adds, folder=sides.folder)
     beside = Beside(sides.comparison, source, target, sides.folder)
     told("comparing")
     ranges = beside.ranges(asked.ranges)
@@ -269,9 +267,7 @@ def reconcile_sink(
         totals = beside.totals(different)
         if totals and shows:
             told("fetching the values that differ")
-            examples = tuple(
-                _examples(sides, beside, different, again=again.rows, kinds=tuple(totals), hidden=hidden)
-            )
+            examples = tuple(_examples(sides, beside, different, again=again.rows, kinds=tuple(totals), hidden=hidden))
     return Reconciled(
         found.pipeline.name,
         sink,

@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from penstock.document.assembly import Loaded
     from penstock.errors import Problem
 
-
     from penstock.ledger.api import RejectEntry
     from penstock.plan.stages import Plan
     from penstock.service.desk import Wanted

@@ -75,9 +75,7 @@ def sent_again(found: Opened, sink: str, comparison: Comparison, *, incarnation:
         exp.select("*", exp.alias_(exp.cast(exp.Literal.number(turn), "bigint"), TURN)).from_(relation(copy.read.id))
         for turn, copy in enumerate(copies)
     ]
-    return SentAgain(
-        made_of(copies, _union(parts), schema=schema, into=folder / "sent_again.arrow"), tuple(warnings)
-    )
+    return SentAgain(made_of(copies, _union(parts), schema=schema, into=folder / "sent_again.arrow"), tuple(warnings))
 
 
 def _replays(found: Opened, sink: str, incarnation: str) -> Iterator[tuple[EpochRecord, Replay]]:
@@ -132,7 +130,7 @@ def _made(
     sent = made.compiled.written[write.id].schema or Schema(())
     lacking = [item.name for item in comparison.columns if item.name not in sent]
     if lacking:
-        raise ConfigError("CMP-423", f'they were sent without {", ".join(lacking)}')
+        raise ConfigError("CMP-423", f"they were sent without {', '.join(lacking)}")
     node = comparison.rows(write.input, sent)
     inputs = as_they_stand(graph, sources, sinks=found.sinks, scratch=into.parent)
     return Copied.of(
@@ -163,16 +161,12 @@ def together(
     last = exp.alias_(call("arg_max", column(FINGERPRINT), column(TURN)), FINGERPRINT)
     latest = exp.select(*map(column, keys), last).from_(relation(sent.read.id)).group_by(*map(column, keys))
     present = exp.select(*(column(key, given.read.id) for key in keys)).from_(relation(given.read.id))
-    present = present.join(
-        relation(sent.read.id), on=_same(keys, given.read.id, sent.read.id), join_type="semi"
-    )
+    present = present.join(relation(sent.read.id), on=_same(keys, given.read.id, sent.read.id), join_type="semi")
     alone = exp.select("*").from_(latest.subquery("latest"))
     alone = _apart(alone, keys, of="latest", other=present.subquery(_PRESENT))
     alone = _apart(alone, keys, of="latest", other=relation(stands.read.id))
     repaired = exp.select(*row).from_(relation(stands.read.id))
-    return made_of(
-        (given, sent, stands), _union([others, repaired, alone]), schema=comparison.schema, into=into
-    )
+    return made_of((given, sent, stands), _union([others, repaired, alone]), schema=comparison.schema, into=into)
 
 
 def _standing(sent: Copied, target: Copied, keys: Sequence[str]) -> exp.Query:

@@ -186,9 +186,12 @@ def test_a_pipeline_without_rules_says_so(held):
     assert held.penstock("quality", "pipelines/plain.yml", "--json").json["score"] is None
 
 
-AS_TEXT = DOCUMENT.replace('id: "int64?"', 'id: "int64"').replace(
-    "type: csv, path: data/days.csv", "type: csv, path: data/days*.csv, incremental: files"
-).replace("mode: overwrite, allow_empty: true", "mode: append").replace("HOSTILE", "x")
+AS_TEXT = (
+    DOCUMENT.replace('id: "int64?"', 'id: "int64"')
+    .replace("type: csv, path: data/days.csv", "type: csv, path: data/days*.csv, incremental: files")
+    .replace("mode: overwrite, allow_empty: true", "mode: append")
+    .replace("HOSTILE", "x")
+)
 
 
 def test_a_report_is_of_the_last_load_and_says_what_was_sent_again_since(held):

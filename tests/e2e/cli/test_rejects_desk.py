@@ -115,7 +115,7 @@ def test_one_record_is_shown_with_its_whole_way(penstock: Callable[..., Said], s
     for form in ((), ("--json",)):
         beyond = penstock("rejects", "show", "raw/bad_value/price", "--row", "9", *form)
         assert beyond.code == 2
-        assert 'CLI-190' in beyond.out + beyond.err
+        assert "CLI-190" in beyond.out + beyond.err
         assert "there are 3" in beyond.out + beyond.err
     said = penstock("rejects", "show", "raw/bad_value/prize", "--json")
     assert (said.codes, said.json["problems"][0]["hint"]) == (["LED-140"], 'did you mean "raw/bad_value/price"?')
@@ -201,7 +201,9 @@ def test_a_group_is_sent_again_once(penstock: Callable[..., Said], shop: Path) -
     assert (balance["in"], balance["out"]) == (3, 3)
     assert sold(shop) == [(1, "1.50"), (2, "2.50")]
     again = penstock("rejects", "replay", FILE, "raw/bad_value/price", "--set", COMMA, "--json").json
-    assert again["replay"] == {"group": "raw/bad_value/price", "rows": 2, "rejected": 2}, "those that are bad all the same"
+    assert again["replay"] == {"group": "raw/bad_value/price", "rows": 2, "rejected": 2}, (
+        "those that are bad all the same"
+    )
     penstock("rejects", "discard", "raw/bad_value/price", "--reason", "no prices")
     again = penstock("rejects", "replay", FILE, "raw/bad_value/price", "--set", COMMA)
     assert (again.code, again.out) == (0, "nothing of raw/bad_value/price is open: nothing was sent\n")
@@ -252,7 +254,14 @@ def test_a_row_that_a_rule_rejects_is_known_by_its_file_also_when_it_was_sent_ag
     files = [str(shop / "data" / f"sold-{number}.csv") for number in (2, 1)]
     assert places("clean.rules/range/price") == [{"file": name} for name in files]
     (many, again, _) = places("raw/bad_value/price")[::-1]
-    penstock("rejects", "replay", FILE, "raw/bad_value/price", "--set", "price = case price when 'many' then '700' else price end")
+    penstock(
+        "rejects",
+        "replay",
+        FILE,
+        "raw/bad_value/price",
+        "--set",
+        "price = case price when 'many' then '700' else price end",
+    )
     first = {**again, "run": run}
     assert (places("raw/bad_value/at"), first in places("raw/bad_value/price")) == ([first], True)
     assert places("clean.rules/range/price")[0]["run"] == run
