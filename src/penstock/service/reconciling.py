@@ -457,7 +457,7 @@ def _values(
 ) -> dict[tuple[str, int], Mapping[str, Any]]:
     """Of each example the values on that side: texts, and what tells whether they are the same."""
     graph, node = sides.rows(side)
-    return _asked(graph, node.id, sides.inputs(graph), sides, beside, examples, hidden)
+    return _asked(graph, node.id, sides.inputs(graph), sides, beside=beside, examples=examples, hidden=hidden)
 
 
 def _values_of(
@@ -465,7 +465,8 @@ def _values_of(
 ) -> dict[tuple[str, int], Mapping[str, Any]]:
     """The same of the rows that were sent again."""
     inputs = {again.read.id: again.parts}
-    return _asked(Graph((again.read,)), again.read.id, inputs, sides, beside, examples, hidden, latest=TURN)
+    graph = Graph((again.read,))
+    return _asked(graph, again.read.id, inputs, sides, beside=beside, examples=examples, hidden=hidden, latest=TURN)
 
 
 def _asked(
@@ -473,10 +474,10 @@ def _asked(
     node: str,
     inputs: Mapping[str, Sequence[Rows]],
     sides: _Sides,
+    *,
     beside: Beside,
     examples: Copied,
     hidden: Collection[str],
-    *,
     latest: str | None = None,
 ) -> dict[tuple[str, int], Mapping[str, Any]]:
     columns: dict[str, exp.Expr] = {}

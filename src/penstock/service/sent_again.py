@@ -27,7 +27,7 @@ from penstock.trees import call, column, relation
 from penstock.types import INT64, Field, Schema
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from penstock.compile.pipeline import Compiled
@@ -98,10 +98,8 @@ def _joined(epochs: Sequence[tuple[EpochRecord, Replay]]) -> Iterator[tuple[Epoc
     alike: dict[object, tuple[EpochRecord, Replay]] = {}
     for record, replay in epochs:
         way = (replay.node, replay.group, replay.place, replay.kept, tuple(replay.sets.items()), replay.repaired)
-        if way in alike and replay.repaired is None:
-            before = alike[way][1]
-            replay = replace(before, parts=(*before.parts, *replay.parts))
-        alike[way] = (record, replay)
+        before = alike[way][1].parts if way in alike else ()
+        alike[way] = (record, replace(replay, parts=(*before, *replay.parts)))
     yield from alike.values()
 
 
