@@ -72,10 +72,13 @@ class AlsoCalled:
 
 @dataclass(frozen=True, slots=True)
 class ExpressionText:
-    """A SQL scalar expression in DuckDB's dialect, not yet parsed; ``place`` finds a part of it in the document."""
+    """A SQL scalar expression in DuckDB's dialect, not yet parsed; ``place`` finds a part of it in the document. ``in_yaml``:
+    or it was given by itself, where nothing need be said of YAML.
+    """
 
     sql: str
     place: Callable[[int, int], Location] | None = None
+    in_yaml: bool = True
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, ExpressionText) and other.sql == self.sql

@@ -11,6 +11,7 @@ import typer
 from penstock.cli import options
 
 if TYPE_CHECKING:
+    from penstock.errors import ConfigError
     from penstock.service.rejected import Rejected
     from penstock.service.replaying import Asked
 
@@ -110,6 +111,8 @@ def show_rejects(
     found = _rejects(project, run=run, pipeline=pipeline, node=node, every=every, allow=allow, group=group)
     begin = row - 1 if row is not None else 0
     chosen = list(islice(found.records(), begin, begin + (rows if row is None else 1)))
+    if row is not None and not chosen:
+        raise _no_row(row, sum(1 for _ in found.records()))
     if json:
         print_json({"run_id": found.run_id, "records": [record.to_json() for record in chosen]})
     elif chosen:
@@ -118,8 +121,15 @@ def show_rejects(
         page = records_page(chosen, found.root) if row is None else record_page(chosen[0], found.root)
         show(title(found), *page)
     else:
-        show("nothing was rejected" if row is None else f"there are fewer than {row} records")
+        show("nothing was rejected")
     return 0
+
+
+def _no_row(row: int, records: int) -> ConfigError:
+    from penstock.errors import ConfigError
+
+    there = f"there {'is' if records == 1 else 'are'} {records:,}" if records else "nothing was rejected"
+    return ConfigError("CLI-190", f"there is no record {row:,}", detail=f"{there}.")
 
 
 def export_rejects(
@@ -210,7 +220,7 @@ def replay_rejects(
     events = options.globals_of(context).events()
     with stoppable() as stop:
         done = replay(request, _asked(group, sets, repaired, pipeline), events=events, faults=faults, stop=stop)
-    tell([*done.run.warnings, *done.run.problems])
+    tell([*done.run.warnings, *done.run.problems, *faults.not_passed()])
     if json:
         print_json(done.to_json())
     elif done.run.status is RunStatus.DONE:

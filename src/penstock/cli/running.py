@@ -84,7 +84,7 @@ def run(
             if result.status is not RunStatus.DONE or stop.asked is not None:
                 break
     left = files[len(done) :]
-    tell(_not_run(left))
+    tell([*_not_run(left), *faults.not_passed()])
     if left and stop.asked is not None:
         code = code or Told(INTERRUPTED if stop.asked.is_signal else STOPPED)
     if json:

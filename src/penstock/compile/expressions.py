@@ -147,7 +147,7 @@ def _refuse(
 
 
 def _hint(text: ExpressionText, start: int, length: int) -> str | None:
-    if text.sql.count("(") > text.sql.count(")"):
+    if text.in_yaml and text.sql.count("(") > text.sql.count(")"):
         return "a comma inside {...} or [...] of YAML ends the text: put the expression in quotes"
     short = _DIRECTIONS.get(text.sql[start : start + length].casefold())
     return f"SQL writes `{short}`" if short else None
@@ -315,7 +315,8 @@ def _find(
                 "CMP-204", f'column "{name}" is ambiguous', at=place_of(node, text), detail=f"it may be {places}."
             )
     known = [n for schema in schemas.values() for n in schema.names]
-    as_text = f"{{text: {name}}} or in SQL quotes" if text.sql.strip() == name else quote_text(name)
+    is_whole = text.in_yaml and text.sql.strip() == name
+    as_text = f"{{text: {name}}} or in SQL quotes" if is_whole else quote_text(name)
     raise missing_column(name, known, owner=owner, at=place_of(node, text), as_text=as_text)
 
 

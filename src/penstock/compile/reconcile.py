@@ -167,18 +167,21 @@ class Comparison:
         """Of what is kept of each row."""
         return Schema((*self.places, Field(FINGERPRINT, UINT64)))
 
+    @property
+    def row_schema(self) -> Schema:
+        """Of that and the values that were compared, under ``value0`` and so on."""
+        return Schema((*self.schema, *(Field(f"value{place}", item.kind) for place, item in enumerate(self.columns))))
+
     def fingerprints(self, node: str, given: Schema) -> Project:
         """The keys and the fingerprint of each row of a node that has these columns."""
         return Project(f"{node}:{FINGERPRINT}", input=node, columns=self._kept(given), schema=self.schema)
 
     def rows(self, node: str, given: Schema) -> Project:
-        """The same with the values that were compared, under ``value0`` and so on."""
+        """The same with the values that were compared."""
         values = tuple(
             Column(f"value{place}", _as(item, given[item.name].type)) for place, item in enumerate(self.columns)
         )
-        fields = tuple(Field(f"value{place}", item.kind) for place, item in enumerate(self.columns))
-        schema = Schema((*self.schema, *fields))
-        return Project(f"{node}:rows", input=node, columns=(*self._kept(given), *values), schema=schema)
+        return Project(f"{node}:rows", input=node, columns=(*self._kept(given), *values), schema=self.row_schema)
 
     def _kept(self, given: Schema) -> tuple[Column, ...]:
         sums = [digest(_as(item, given[item.name].type), item.kind) for item in self.columns]

@@ -22,9 +22,10 @@ from penstock.connectors.params import SourceParams
 from penstock.document.models import SourceUse
 from penstock.errors import ConfigError, InternalError
 from penstock.faithful import as_text
+from penstock.fields import Located
 from penstock.graph import Graph
 from penstock.graph.nodes import Check, Column, Filter, Project, Read, Union, Write
-from penstock.graph.replayed import SOURCE, node_of, read_id, repaired_id
+from penstock.graph.replayed import REPAIRED, SOURCE, node_of, read_id, repaired_id
 from penstock.registry import Capability, Descriptor
 from penstock.trees import column
 
@@ -142,7 +143,7 @@ def replayed(
     graph = written
     for change in OPTIMISING:
         graph = change(graph, pipeline, facts)
-    read = graph[read_id(entry.rejecting)]
+    read = graph[read_id(entry.node)]
     if not isinstance(read, Read):
         raise InternalError("INT-900", "the rejected rows lead nowhere")
     done = dataclasses.replace(compiled, pipeline=pipeline, written=written, graph=graph)
@@ -188,15 +189,15 @@ def _entering(
         kept = given.select([name for name in given.names if name in wanted])
     elif entry.as_text:
         kept = kept.with_fields([dataclasses.replace(item, type=as_text(item.type)) for item in kept])
-    read = Read(read_id(entry.rejecting), source=SOURCE, schema=kept, incremental=True, at=at)
+    read = Read(read_id(entry.node), source=SOURCE, schema=kept, incremental=True, at=at)
     current = builder.add(read)
-    scope = StepScope(builder, repaired_id(entry.rejecting), "", (current,), at, _nowhere)
+    scope = StepScope(builder, entry.node, REPAIRED, (current,), at, _nowhere)
     if sets:
         values = {item.name: item for item in scope.expressions(_known(sets, scope))}
         columns = tuple(values.get(name, Column(name, column(name))) for name in wanted.names)
-        current = builder.add(Project(repaired_id(entry.rejecting), input=current, columns=columns, at=at))
+        current = builder.add(Project(repaired_id(entry.node), input=current, columns=columns, at=at))
     contract = wanted.with_fields(dataclasses.replace(item, nullable=True) for item in wanted)
-    current = enforce(builder, current, contract, owner=repaired_id(entry.rejecting), at=at)
+    current = enforce(builder, current, contract, owner=repaired_id(entry.node), at=at)
     carried = tuple(Column(name, column(name)) for name in wanted.names)
     builder.add(Project(entry.node, input=current, columns=carried, is_origin=True, at=at))
     return tuple(builder.nodes.values())
@@ -204,7 +205,16 @@ def _entering(
 
 def _known(sets: Sequence[NamedExpression], scope: StepScope) -> list[NamedExpression]:
     """Each with the exact name of a column that is there. Raises ConfigError CMP-203."""
-    return [dataclasses.replace(item, name=scope.column(item.name).name) for item in sets]
+    return [dataclasses.replace(item, name=scope.column(_placed(item)).name) for item in sets]
+
+
+def _placed(item: NamedExpression) -> str:
+    """The name with its place before its value: ``price = …``."""
+    place = item.value.place
+    if place is None:
+        return item.name
+    before = len(f"{item.name} = ")
+    return Located.of(item.name, place(-before, len(item.name)), lambda start, length: place(start - before, length))
 
 
 def _nowhere(name: str, at: object) -> str:

@@ -161,7 +161,7 @@ class StepScope:
         value = item.value.sql.strip()
         seems_new = value.isidentifier() and value not in self.schema.names
         seems_old = item.name in self.schema.names or not item.name.replace(" ", "").isidentifier()
-        if problem.code != "CMP-203" or not (seems_new and seems_old):
+        if problem.code != "CMP-203" or not (item.value.in_yaml and seems_new and seems_old):
             return problem
         hint = f"the map reads new: from; write `{value}: {item.name}`"
         return dataclasses.replace(problem, hint=hint)

@@ -190,6 +190,7 @@ REJECT_COLUMNS: tuple[tuple[str, str], ...] = (
     ("causes", "list<struct<code: string, column: string?, message: string>>"),
 )
 # What a node's reject has besides: the row of the source that became it (JSON), where each row has one.
+POSITION: Final = "penstock position"  # a column that says where a row comes from, while rejects are told
 SOURCE_ROW: tuple[str, str] = ("source_row", "json?")
 
 
@@ -223,6 +224,7 @@ class Files:
     ``field_ids`` are those of the columns, by which files of Parquet are read then, whatever their names there.
     ``layouts`` names, per path of a CSV file, the columns it holds in their order (all of them, also those that
     ``schema`` leaves out); without it the file holds the schema's. ``origins`` are those of private copies, per path.
+    ``position`` is a column of JSON Lines that says of each row where it came from, for rejects: not one of the schema.
     """
 
     format: FileFormat
@@ -234,6 +236,7 @@ class Files:
     field_ids: Mapping[str, int] = field(default_factory=dict)
     layouts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     origins: Mapping[str, Origin] = field(default_factory=dict)
+    position: str | None = None
 
     def origin(self, path: str) -> Origin:
         """Of a file that is no copy, itself."""

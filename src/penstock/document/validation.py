@@ -178,11 +178,17 @@ def _wrong_value(detail: ErrorDetails, node: Node, owner: Owner) -> Problem:
         )
     expected = re.findall("'([^']*)'", _context(detail, "expected") or _context(detail, "expected_tags"))
     near = nearest(found.text, expected) if isinstance(found, Scalar) else None
-    hint = f'did you mean "{near}"?' if near else _cut_hint(node, place)
+    hint = f'did you mean "{near}"?' if near else _cut_hint(node, place) or _listed_hint(detail, found)
     words = _words(detail)
     link = " " if _VERB.match(words) else ": "
     at = locate(node, (*place, *_named_key(words, found)))
     return Problem("DOC-203", f"{subject}{link}{words}", at=at, hint=hint)
+
+
+def _listed_hint(detail: ErrorDetails, found: Node | None) -> str | None:
+    """For one thing in the place of a list of one."""
+    is_list = detail["type"] in {"list_type", "tuple_type"} and isinstance(found, Scalar)
+    return f"write [{found.text}]" if is_list and isinstance(found, Scalar) and found.text else None
 
 
 _VERB: Final = re.compile(r"(takes|needs|has|cannot) ")  # else the words are a sentence with a subject of its own

@@ -14,10 +14,10 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal, get_args
 
-from penstock.errors import ConfigError, FatalError, TransientError, nearest
+from penstock.errors import ConfigError, FatalError, Problem, TransientError, nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
 Act = Literal["kill", "raise", "lost", "pause"]
 VARIABLE: Final = "PENSTOCK_FAULTS"
@@ -39,6 +39,16 @@ RUN_POINTS: Final = (
 )
 
 
+def _unknown(point: str, known: Collection[str]) -> ConfigError:
+    near = nearest(point, known)
+    return ConfigError(
+        "FLT-120",
+        f'a run has no crash point "{point}"',
+        detail=f"it has {', '.join(known)}.",
+        hint=f'did you mean "{near}"?' if near else None,
+    )
+
+
 @dataclass(slots=True)
 class Faults:
     """``acts`` by (point, time it is passed). ``seen`` counts every point that was passed, asked for or not."""
@@ -46,11 +56,27 @@ class Faults:
     acts: Mapping[tuple[str, int], Act] = field(default_factory=dict)
     seen: Counter[str] = field(default_factory=Counter)
 
+    def not_passed(self) -> tuple[Problem, ...]:
+        """A warning for each point that was asked for and that nothing passed: a sink's own are known only then."""
+        asked = dict.fromkeys(point for point, _ in self.acts if point not in self.seen)
+        return tuple(_not_passed(point, self.seen) for point in asked)
+
     def reached(self, point: str) -> None:
         self.seen[point] += 1
         asked = self.acts.get((point, self.seen[point]))
         if asked is not None:
             act(asked, point)
+
+
+def _not_passed(point: str, passed: Collection[str]) -> Problem:
+    near = nearest(point, passed)
+    return Problem(
+        "FLT-121",
+        f'nothing passed the crash point "{point}", so that nothing failed there',
+        detail=f"passed were {', '.join(passed)}." if passed else "none was passed.",
+        hint=f'did you mean "{near}"?' if near else None,
+        severity="warning",
+    )
 
 
 def act(asked: Act, point: str) -> None:
@@ -67,8 +93,9 @@ def act(asked: Act, point: str) -> None:
 
 
 def parse_faults(text: str) -> Faults:
-    """Raises ConfigError FLT-110 for anything that is not ``point[@n]=act``."""
+    """Raises ConfigError FLT-110 for anything that is not ``point[@n]=act``, FLT-120 for a point that no run has."""
     acts: dict[tuple[str, int], Act] = {}
+    runs_own = RUN_POINTS[0].partition(".")[0]
     for part in filter(None, (item.strip() for item in text.split(","))):
         name, _, asked = part.partition("=")
         point, _, time = name.partition("@")
@@ -81,5 +108,7 @@ def parse_faults(text: str) -> Faults:
                 detail=f"the form is point=act or point@n=act, acts are {', '.join(known)}.",
                 hint=f'did you mean "{near}"?' if near and asked not in known else None,
             )
+        if point.startswith(f"{runs_own}.") and point not in RUN_POINTS:
+            raise _unknown(point, RUN_POINTS)
         acts[point, int(time or 1)] = asked  # type: ignore[assignment]  # checked against the literal's members above
     return Faults(acts)

@@ -14,7 +14,8 @@ from typing import Final
 
 SOURCE: Final = "@rejects"  # no document can name a source so
 _READ: Final = ".rejected"
-_REPAIRED: Final = ".repaired"
+REPAIRED: Final = "repaired"
+_REPAIRED: Final = f".{REPAIRED}"
 CHECK: Final = ".schema.check"
 
 

@@ -238,7 +238,9 @@ class Seal:
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
-    """One call of ``penstock run``; ``summary`` is what ``run --json`` printed, without secrets and without data."""
+    """One call of ``penstock run`` or ``rejects replay``; ``summary`` is what ``--json`` printed, without secrets and without
+    data; of one that goes on no more than its ``kind``.
+    """
 
     run_id: str
     key: PipelineKey
@@ -249,6 +251,11 @@ class RunRecord:
     guarantee: str = ""
     plan_hash: str = ""
     summary: Mapping[str, Json] = field(default_factory=dict)
+
+    @property
+    def is_replay(self) -> bool:
+        """Whether it was to send rejected rows again, in place of what is new."""
+        return self.summary.get("kind") == "replay"
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, BinaryIO, Final, TypeAlias
 
 from penstock.errors import DataError
+from penstock.graph.replayed import node_of
 from penstock.ledger.api import RejectFile
 from penstock.ledger.state import writing_state
 
@@ -111,7 +112,13 @@ class RejectFiles:
             checksum = checksum_of(content)
         path = str(file.path.relative_to(self._state))
         return RejectFile(
-            node, path, file.rows, checksum, dict(file.groups), self._labels.get(node, {}), self._places.get(node, {})
+            node_of(node),
+            path,
+            file.rows,
+            checksum,
+            dict(file.groups),
+            self._labels.get(node, {}),
+            self._places.get(node, {}),
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, assert_never
 
@@ -26,6 +27,7 @@ from penstock.graph.nodes import (
     Union,
     Write,
 )
+from penstock.graph.replayed import node_of
 from penstock.ledger.api import NodeBalance, RuleResult
 
 if TYPE_CHECKING:
@@ -95,7 +97,7 @@ def check(
     staged: Mapping[str, Sequence[Staged]],
 ) -> None:
     """Raises FatalError RUN-120 naming the first node that does not balance, with its figures: nothing is committed."""
-    kept = {file.node: file.rows for file in rejects}
+    kept, rejected = _by_node(rejects, entries)
     out = {entry.node: entry.out for entry in entries}
     partly = _partly(graph, entries)
     for entry in entries:
@@ -108,15 +110,24 @@ def check(
             ):
                 raise _unbalanced(entry, f'"{source}" gave {out[source]} rows, {rows} arrived')
         _check_node(node, entry, in_part=partly.computed(node.id))
-        if kept.get(entry.node, 0) != entry.rejected:
-            raise _unbalanced(
-                entry, f"{entry.rejected} rows were rejected, the reject store has {kept.get(entry.node, 0)}"
-            )
+        name = node_of(entry.node)
+        if kept[name] != rejected[name]:
+            raise _unbalanced(entry, f"{rejected[name]} rows were rejected, the reject store has {kept[name]}")
         if isinstance(node, Write):
             handed = sum(part.rows for part in staged.get(node.sink, ()))
             if node.sink in staged and handed != entry.out:
                 raise _unbalanced(entry, f"{entry.out} rows were sent, the sink staged {handed}")
     _check_shared_out(graph, entries, partly)
+
+
+def _by_node(rejects: Sequence[RejectFile], entries: Sequence[NodeBalance]) -> tuple[Counter[str], Counter[str]]:
+    """What the reject store has, and what nodes say that they rejected, by the document's own node."""
+    kept, rejected = Counter[str](), Counter[str]()
+    for file in rejects:
+        kept[file.node] += file.rows
+    for entry in entries:
+        rejected[node_of(entry.node)] += entry.rejected
+    return kept, rejected
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,6 +69,23 @@ class _Progress:
         return tuple(name for name in self.record.sinks if name not in self.receipts)
 
 
+def situation_of(around: Surroundings, incarnation: str) -> Situation:
+    """What the markers of all sinks say. Needs no lease, and writes nothing. Raises FatalError RUN-110, RUN-111."""
+    sealed = around.ledger.committed(around.key, incarnation)
+    markers = {
+        name: _marker_of(around, name, incarnation) for name, sink in around.every_sink.items() if sink.remembers
+    }
+    last = around.ledger.last_epoch(around.key, incarnation)
+    # A replay has a plan of its own, which whoever finishes it makes again.
+    own = last is not None and replay_of(last.ranges) is None
+    return settle(last, sealed, markers=markers, plan_hash=around.plan.hash if own or last is None else last.plan_hash)
+
+
+def _marker_of(around: Surroundings, name: str, incarnation: str) -> EpochMarker | None:
+    with around.at_sink(name):
+        return around.every_sink[name].marker(around.sink_id(name, incarnation))
+
+
 class EpochRunner:
     """Runs epochs of one pipeline under one lease. Not thread-safe."""
 
@@ -80,15 +97,7 @@ class EpochRunner:
 
     def situation(self) -> Situation:
         """Reads the markers of all sinks. Raises FatalError RUN-110, RUN-111."""
-        around = self._around
-        sealed = around.ledger.committed(around.key, self._lease.incarnation)
-        markers = {name: self._marker(name) for name, sink in around.every_sink.items() if sink.remembers}
-        last = around.ledger.last_epoch(around.key, self._lease.incarnation)
-        # A replay has a plan of its own, which whoever finishes it makes again.
-        own = last is not None and replay_of(last.ranges) is None
-        return settle(
-            last, sealed, markers=markers, plan_hash=around.plan.hash if own or last is None else last.plan_hash
-        )
+        return situation_of(self._around, self._lease.incarnation)
 
     def new(self, last: EpochRecord | None) -> SealedEpoch | None:
         """Plans an epoch over what the sources have now and runs it; None where none of them has anything new."""
@@ -140,8 +149,7 @@ class EpochRunner:
         return tuple(found)
 
     def _marker(self, name: str) -> EpochMarker | None:
-        with self._around.at_sink(name):
-            return self._around.every_sink[name].marker(self._sink_id(name))
+        return _marker_of(self._around, name, self._lease.incarnation)
 
     # ------------------------------------------------------------ planning
 

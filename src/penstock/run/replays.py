@@ -13,7 +13,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
-from penstock.connectors.api import Files, JsonFormat, Origin, ParquetFormat, Source
+from penstock.connectors.api import POSITION, Files, JsonFormat, Origin, ParquetFormat, Source
 from penstock.connectors.database import open_database
 from penstock.errors import DataError, InternalError
 from penstock.graph.replayed import SOURCE, rejecting_ids
@@ -37,18 +37,31 @@ if TYPE_CHECKING:
 
 _VERSION: Final = 1
 _LINES: Final = "lines.ndjson"
-# One JSON object per line. What never became a row and is no object stays one text, which no reader takes for a row.
-_LINES_OF: Final = {
-    "source_row": "SELECT source_row::varchar FROM batch",
+_KEPT: Final = {
+    "source_row": "CREATE OR REPLACE TEMP VIEW kept AS SELECT source_row::varchar AS line, position FROM batch",
     "record": """
-        SELECT regexp_replace(coalesce(
+        CREATE OR REPLACE TEMP VIEW kept AS SELECT position, coalesce(
             row::varchar,
             CASE WHEN json_valid(raw) AND json_type(raw) = 'OBJECT' THEN raw END,
             to_json(raw)::varchar
-        ), '[\r\n]', ' ', 'g')
-        FROM batch
+        ) AS line FROM batch
     """,
 }
+# One JSON object per line, which says too where its row came from at first. What never became a row and is no object stays
+# one text, which no reader takes for a row.
+_LINES_OF: Final = """
+    SELECT regexp_replace(CASE
+        WHEN left(line, 1) <> '{' THEN line
+        WHEN line = '{}' THEN json_object($name, place)::varchar
+        ELSE left(json_object($name, place)::varchar, -1) || ',' || substr(line, 2)
+    END, '[\r\n]', ' ', 'g')
+    FROM (
+        SELECT trim(line) AS line, json_merge_patch(
+            coalesce(position, '{}')::json, json_object('run', coalesce(position::json ->> 'run', $run))
+        )::varchar AS place
+        FROM kept
+    )
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,14 +182,24 @@ def superseded(graph: Graph, ranges: Sequence[Range]) -> frozenset[str]:
 
 
 class RejectedRows(Source):
-    """The rows of a replay, always the same ones. ``read`` is the node that gets them."""
+    """The rows of a replay, always the same ones. ``read`` is the node that gets them; ``runs`` rejected them, by file."""
 
-    def __init__(self, replay: Replay, read: Read, *, state: Path, scratch: Path, allowance: Allowance) -> None:
+    def __init__(
+        self,
+        replay: Replay,
+        read: Read,
+        *,
+        state: Path,
+        scratch: Path,
+        allowance: Allowance,
+        runs: Mapping[str, str],
+    ) -> None:
         self._replay = replay
         self._read = read
         self._state = state
         self._scratch = scratch
         self._allowance = allowance
+        self._runs = runs
 
     def describe(self) -> Schema:
         assert self._read.schema is not None
@@ -191,25 +214,26 @@ class RejectedRows(Source):
             return Files(ParquetFormat(), (str(repaired_file(self._state, self._replay.repaired)),), self.describe())
         path = self._scratch / _LINES
         with path.open("wb") as file, open_database(self._allowance) as database:
-            for batch in self._batches():
-                file.write(_lines(database, batch, self._replay.kept))
+            for run, batch in self._batches():
+                file.write(_lines(database, batch, self._replay.kept, run))
         name = f"rejects of {self._replay.node}"
-        return Files(JsonFormat(), (str(path),), self.describe(), origins={str(path): Origin(name)})
+        return Files(JsonFormat(), (str(path),), self.describe(), origins={str(path): Origin(name)}, position=POSITION)
 
-    def _batches(self) -> Iterator[pa.RecordBatch]:
+    def _batches(self) -> Iterator[tuple[str | None, pa.RecordBatch]]:
         for part in self._replay.parts:
             for batch in read(self._state, part.file):
                 found = open_rows(batch, part.settled, self._replay.group)
                 if found.num_rows:
-                    yield found
+                    yield self._runs.get(part.file.path), found
 
 
-def _lines(database: duckdb.DuckDBPyConnection, batch: pa.RecordBatch, kept: str) -> bytes:
+def _lines(database: duckdb.DuckDBPyConnection, batch: pa.RecordBatch, kept: str, run: str | None) -> bytes:
     import pyarrow as pa
     import pyarrow.compute as pc
 
     database.register("batch", batch)
-    table: pa.Table = database.sql(_LINES_OF[kept]).to_arrow_table()
+    database.execute(_KEPT[kept])
+    table: pa.Table = database.sql(_LINES_OF, params={"name": POSITION, "run": run}).to_arrow_table()
     ended = pc.binary_join_element_wise(table.column(0).combine_chunks(), "", "\n")
     text: str = pc.binary_join(pa.ListArray.from_arrays([0, len(ended)], ended), "")[0].as_py()
     return text.encode()

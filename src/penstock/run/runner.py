@@ -107,7 +107,7 @@ def _found(around: Surroundings, lease: Lease, runner: EpochRunner) -> Situation
     around.ledger.close_runs(lease, around.run_id, at=around.clock.now())
     around.faults.reached("run.taken")
     situation = runner.situation()
-    check_targets(around, lease, situation)
+    check_targets(around, lease.incarnation, situation)
     return situation
 
 

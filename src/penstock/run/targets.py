@@ -9,18 +9,17 @@ from penstock.errors import FatalError
 
 if TYPE_CHECKING:
     from penstock.connectors.api import SinkId
-    from penstock.ledger.api import Lease
     from penstock.run.settle import Situation
     from penstock.run.surroundings import Surroundings
 
 
-def check_targets(around: Surroundings, lease: Lease, situation: Situation) -> None:
+def check_targets(around: Surroundings, incarnation: str, situation: Situation) -> None:
     """Looks at the sinks once their markers are read, before anything is planned.
 
     A sink that this run replaces as a whole may be without its target, and may have been filled by anybody.
     Raises FatalError RUN-113, RUN-114.
     """
-    sealed = around.ledger.committed(around.key, lease.incarnation)
+    sealed = around.ledger.committed(around.key, incarnation)
     commits, replacing = around.plan.commits, around.ledger.replacing(around.key)
     for name, sink in around.every_sink.items():
         committed = name in situation.committed
@@ -29,7 +28,7 @@ def check_targets(around: Surroundings, lease: Lease, situation: Situation) -> N
         if committed or name in sealed:
             _check_there(name, sink.missing())
         elif not replacing:
-            _check_known(around, around.sink_id(name, lease.incarnation))
+            _check_known(around, around.sink_id(name, incarnation))
 
 
 def _check_there(name: str, gone: str | None) -> None:

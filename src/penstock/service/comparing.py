@@ -266,11 +266,14 @@ class Beside:
         order = {kind.value: place for place, kind in enumerate(Kind)}
         return sorted(rows, key=lambda row: (order[row[_KIND]], row[_PLACE]))
 
-    def values_query(self, rows: str, examples: str, columns: Mapping[str, exp.Expr]) -> exp.Select:
+    def values_query(
+        self, rows: str, examples: str, columns: Mapping[str, exp.Expr], *, latest: str | None = None
+    ) -> exp.Select:
         """One row per example that the node ``rows`` (``Comparison.rows``) has: of several rows of a key the one whose
-        fingerprint is the least. ``columns`` are what is asked of it.
+        fingerprint is the least, or the ``latest`` by that column. ``columns`` are what is asked of it.
         """
-        one = call("arg_min", struct(columns), column(FINGERPRINT, rows))
+        chosen = ("arg_min", FINGERPRINT) if latest is None else ("arg_max", latest)
+        one = call(chosen[0], struct(columns), column(chosen[1], rows))
         return (
             exp.select(column(_KIND, examples), column(_PLACE, examples), exp.alias_(one, "one"))
             .from_(relation(rows))

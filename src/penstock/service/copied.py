@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from penstock.engines.api import Pass, Unkept
@@ -63,6 +63,10 @@ class Copied:
             sum(staged.rows for staged in outcome.staged[name]),
             balance.account(whole, outcome.counts),
         )
+
+    def named(self, name: str) -> Copied:
+        """The same rows by another name."""
+        return replace(self, read=replace(self.read, id=name, source=name))
 
     @property
     def rejected(self) -> Mapping[str, int]:

@@ -154,15 +154,25 @@ def _compiled(found: Opened, compiled: Compiled, replay: Replay) -> Replayed:
 
 def planned(found: Opened, compiled: Compiled, replay: Replay) -> tuple[Plan, Mapping[str, Source]]:
     """The plan that sends the rows, and the sources that it reads."""
+    made, sources = entered(found, compiled, replay)
+    return found.plan_of(made.compiled), sources
+
+
+def entered(found: Opened, compiled: Compiled, replay: Replay) -> tuple[Replayed, Mapping[str, Source]]:
+    """The graph that sends the rows, and the sources that it reads. Raises as ``compile.replay.replayed``."""
     made = _compiled(found, compiled, replay)
-    plan = found.plan_of(made.compiled)
     scratch = found.scratch / f"rejects-{uuid.uuid4().hex}"
     scratch.mkdir()
     rows = RejectedRows(
-        replay, made.read, state=found.state, scratch=scratch, allowance=allowance_of(found.loaded, scratch)
+        replay,
+        made.read,
+        state=found.state,
+        scratch=scratch,
+        allowance=allowance_of(found.loaded, scratch),
+        runs={entry.file.path: entry.run_id for entry in found.ledger.rejects(found.key)},
     )
-    used = {read.source for read in plan.graph.reads}
-    return plan, {SOURCE: rows, **{name: source for name, source in found.sources.items() if name in used}}
+    used = {read.source for read in made.compiled.graph.reads}
+    return made, {SOURCE: rows, **{name: source for name, source in found.sources.items() if name in used}}
 
 
 def warnings_of(pipeline: Pipeline, sinks: Iterable[str]) -> Iterator[Problem]:
@@ -203,7 +213,7 @@ def _expression(name: str, sql: str) -> ExpressionText:
         begin = before + start + 1
         return Location(_OPTION, 1, begin, begin + max(length, 1), line)
 
-    return ExpressionText(sql, place)
+    return ExpressionText(sql, place, in_yaml=False)
 
 
 def _schema_of(path: Path) -> Schema:

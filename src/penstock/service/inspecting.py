@@ -16,12 +16,14 @@ from penstock.graph.nodes import Project, Read, Table, Write
 from penstock.graph.select import to_select
 from penstock.plan.stages import Acknowledge, Commit, Keep, Pass, Seal, Spool, Stage
 from penstock.run.replays import replay_of
+from penstock.run.series import own_of
 from penstock.service.caring import CaredFor, Setting, cared_for, grouped
 from penstock.service.drift import drifts
 from penstock.service.families import PerPart, parts
 from penstock.service.masking import masked_rows
 from penstock.service.naming import node_of
 from penstock.service.opening import opened
+from penstock.service.standing import standing
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -78,13 +80,20 @@ class Reach:
     after: Position | None
     upto: Position | None
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether it ends where it begins."""
+        return self.after is not None and self.upto is not None and own_of(self.after) == self.upto
+
     def to_json(self) -> dict[str, Any]:
         return {"source": self.source, "partition": self.partition, "after": self.after, "upto": self.upto}
 
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """A plan, and what the ledger knows of the pipeline. ``last`` is the newest sealed epoch."""
+    """A plan, and what the ledger knows of the pipeline. ``last`` is the newest sealed epoch; ``left`` the one that an earlier
+    run left in the midst, which a run would finish first.
+    """
 
     plan: Plan
     compiled: Compiled
@@ -92,6 +101,13 @@ class Explained:
     last: EpochRecord | None
     news: tuple[str, ...]
     connections: tuple[CaredFor, ...] = ()
+    left: EpochRecord | None = None
+
+    @property
+    def has_nothing_new(self) -> bool:
+        """Whether a run now would read and commit nothing, as far as the sources say without being read."""
+        whole = {read.source for read in self.plan.graph.reads if not read.incremental}
+        return self.left is None and not whole and all(item.is_empty for item in self.ranges)
 
     def to_json(self, *, sql: bool = True) -> dict[str, Any]:
         delivery = self.plan.delivery
@@ -110,6 +126,8 @@ class Explained:
             "rejects": _rejects_json(self.compiled.pipeline),
             "connections": [connection.to_json() for connection in self.connections],
             "last_epoch": self.last.number if self.last is not None else None,
+            "left_epoch": self.left.number if self.left is not None else None,
+            "nothing_new": self.has_nothing_new,
             "news": list(self.news),
             "warnings": [problem.to_json() for problem in self.plan.warnings],
         }
@@ -117,7 +135,8 @@ class Explained:
 
 def plan(request: Request) -> PerPart[Explained]:
     """One per table of ``tables:`` and one of the rest; of a document without tables one. Asks the systems for their
-    columns, writes nothing. Raises ConfigError with every problem of the first part that has any.
+    columns and for their markers, writes nothing. Raises ConfigError with every problem of the first part that has any, and
+    FatalError RUN-110 to RUN-114 as a run would.
     """
     with parts(request) as found:
         return PerPart(tuple(_explained(request, part) for part in found.each), found.of_tables)
@@ -129,6 +148,7 @@ def _explained(request: Request, part: Part) -> Explained:
         compiled, made = found.plan()
         memory = found.memory
         last = memory.last_sealed(found.key) if memory is not None else None
+        situation = standing(found, compiled, made, last)
         return Explained(
             made,
             compiled,
@@ -136,6 +156,7 @@ def _explained(request: Request, part: Part) -> Explained:
             last,
             tuple(_news(found, last, made)),
             cared_for(found.pipeline),
+            situation.epoch if situation is not None and situation.todo != "nothing" else None,
         )
 
 

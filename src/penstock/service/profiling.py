@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
-from penstock.errors import ConfigError
+from penstock.errors import ConfigError, PenstockError, Problem
 from penstock.graph import Graph
 from penstock.graph.moment import at_moment
 from penstock.graph.nodes import Aggregate, Column
@@ -212,8 +212,18 @@ def profile_file(request: Request, told: Callable[[str], None] = lambda _: None)
         document.write_text(json.dumps({"pipeline": "profile", "sources": {"file": source}}), encoding="utf-8")
         roots = (*request.settings.allow_paths, _fixed(path.absolute()))
         settings = replace(request.settings, project_root=folder, allow_paths=roots)
-        found = profile(replace(request, file=document, settings=settings), "file", told=told)
+        try:
+            found = profile(replace(request, file=document, settings=settings), "file", told=told)
+        except PenstockError as error:
+            error.problems = tuple(_of_file(problem, path) for problem in error.problems)
+            raise
         return replace(found, name=str(path))
+
+
+def _of_file(problem: Problem, path: Path) -> Problem:
+    """Nobody wrote the document that it stands in, and nobody can state anything there."""
+    hint = f"`profile FILE NODE` profiles a source that says how to read {path.name}" if problem.hint else None
+    return replace(problem, at=None, hint=hint)
 
 
 def _fixed(path: Path) -> Path:

@@ -7,13 +7,15 @@ A rule's score is 1 where nothing violates it: of a rule about rows the share of
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any, Final, get_args
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, get_args
 
 from penstock.connectors.families import is_family
 from penstock.document.assembly import load
 from penstock.errors import ConfigError
 from penstock.ledger.api import PipelineKey
 from penstock.registry import Dimension
+from penstock.run.replays import replay_of
+from penstock.service.causes import group_name
 from penstock.service.families import PerPart
 from penstock.service.ledgers import find_ledger
 from penstock.service.recalled import REMEMBERED
@@ -32,7 +34,7 @@ _SHOWN: Final = 20  # runs of the history
 _SAMPLES: Final = 5  # rows of each rule
 _DIMENSIONS: Final = get_args(Dimension)
 
-__all__ = ["Alike", "Dataset", "Quality", "RuleScore", "pipelines_of", "quality"]
+__all__ = ["Alike", "Dataset", "Quality", "RuleScore", "SentAgain", "pipelines_of", "quality"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +62,13 @@ class RuleScore:
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """A source, a transform or a sink with rules. ``score`` None: none of its rules has a weight."""
+    """A source, a transform or a sink with rules. ``score`` None: none of its rules has a weight. ``unseen`` are rows that its
+    source or a step rejected before any rule saw them (a text that is no number): no score counts them.
+    """
 
     name: str
     rules: tuple[RuleScore, ...]
+    unseen: int = 0
 
     @property
     def score(self) -> float | None:
@@ -92,7 +97,7 @@ class Alike:
     def __str__(self) -> str:
         """``out against raw: all 7 rows alike``."""
         kinds = ", ".join(f"{keys:,} {kind}" for kind, keys in self.differences.items())
-        found = f"{kinds} of {self.rows['source']:,}" if kinds else f"all {self.rows['source']:,} rows alike"
+        found = f"{kinds} of {self.rows['target']:,}" if kinds else f"all {self.rows['target']:,} rows alike"
         return f"{self.sink} against {self.against}: {found}"
 
     def to_json(self) -> dict[str, Any]:
@@ -100,9 +105,25 @@ class Alike:
 
 
 @dataclass(frozen=True, slots=True)
+class SentAgain:
+    """Rejected rows of a group that were repaired and sent again by ``run_id``, once the run of the report had loaded."""
+
+    group: str
+    run_id: str
+    rows: int
+    rejected: int
+
+    def __str__(self) -> str:
+        """``raw/bad_value/price: 3 rows sent again since, 1 rejected again (run …)``."""
+        rows = f"{self.rows:,} row{'' if self.rows == 1 else 's'}"
+        return f"{self.group}: {rows} sent again since, {self.rejected:,} rejected again (run {self.run_id})"
+
+
+@dataclass(frozen=True, slots=True)
 class Quality:
-    """The report of one run, sealed at ``at``. ``history`` are the scores of runs, oldest first, this one the last;
-    ``reconciled`` are its sinks that say ``reconcile:``.
+    """The report of one run, sealed at ``at``. ``history`` are the scores of runs that load, oldest first, this one the
+    last; ``reconciled`` are its sinks that say ``reconcile:``; ``sent_again`` is what was sent again between it and the next
+    load, oldest first. ``is_replay``: of a run that itself only sent rows again.
     """
 
     pipeline: str
@@ -111,6 +132,8 @@ class Quality:
     datasets: tuple[Dataset, ...]
     history: tuple[float, ...] = ()
     reconciled: tuple[Alike, ...] = ()
+    sent_again: tuple[SentAgain, ...] = ()
+    is_replay: bool = False
 
     @property
     def rules(self) -> tuple[RuleScore, ...]:
@@ -128,6 +151,7 @@ class Quality:
         return {
             "pipeline": self.pipeline,
             "run_id": self.run_id,
+            "kind": "replay" if self.is_replay else "load",
             "sealed_at": self.at.isoformat(),
             "score": self.score,
             "dimensions": dict(self.dimensions),
@@ -137,16 +161,18 @@ class Quality:
                     "name": dataset.name,
                     "score": dataset.score,
                     "dimensions": dict(dataset.dimensions),
+                    "rejected_before_rules": dataset.unseen,
                     "rules": [asdict(rule) for rule in dataset.rules],
                 }
                 for dataset in self.datasets
             ],
             "reconciled": [one.to_json() for one in self.reconciled],
+            "sent_again": [asdict(one) for one in self.sent_again],
         }
 
 
 def quality(request: Request, run_id: str | None = None) -> PerPart[Quality]:
-    """Of a run of the document's pipeline (an id or its prefix), by default of the newest that sealed an epoch; of a document
+    """Of a run of the document's pipeline (an id or its prefix), by default of the newest that loaded anything; of a document
     with ``tables:`` of each table's, and of what reads none, as far as they sealed one. Asks no source.
 
     Raises ConfigError LED-130, LED-133, LED-134 (a run of another pipeline), and LED-135 where nothing was sealed.
@@ -208,16 +234,21 @@ def _sealed_nothing(key: PipelineKey, run_id: str | None) -> ConfigError:
     )
 
 
+_Sealed: TypeAlias = "tuple[EpochRecord, Sequence[NodeBalance]]"
+
+
 def _report(ledger: Ledger, key: PipelineKey, run: RunRecord | None = None) -> Quality:
-    """``run`` None: the newest that sealed an epoch."""
-    by_run: dict[str, list[tuple[EpochRecord, Sequence[NodeBalance]]]] = {}
-    for epoch, entries in ledger.history(key, limit=REMEMBERED):
-        by_run.setdefault(epoch.run_id, []).insert(0, (epoch, entries))
-    asked = run.run_id if run is not None else next(iter(by_run), None)
-    if asked is None or asked not in by_run:
+    """``run`` None: the newest that loaded anything."""
+    history = ledger.history(key, limit=REMEMBERED)
+    loads, replays = _by_run(history, replays=False), _by_run(history, replays=True)
+    asked = run.run_id if run is not None else next(iter([*loads, *replays]), None)
+    if asked is None or asked not in {*loads, *replays}:
         raise _sealed_nothing(key, asked)
+    # A run may have finished what another one was killed in: it is reported by what it loaded.
+    is_replay = asked not in loads
+    by_run = replays if is_replay else loads
     oldest_first = list(by_run)[::-1]
-    upto = oldest_first[: oldest_first.index(asked) + 1][-_SHOWN:]
+    upto = [asked] if is_replay else oldest_first[: oldest_first.index(asked) + 1][-_SHOWN:]
     scored = {name: _datasets([entries for _, entries in by_run[name]]) for name in upto}
     past: dict[tuple[str, str], list[float]] = {}
     for datasets in scored.values():
@@ -225,7 +256,11 @@ def _report(ledger: Ledger, key: PipelineKey, run: RunRecord | None = None) -> Q
             for rule in rules:
                 past.setdefault((name, rule.rule), []).append(rule.score)
     shown = tuple(
-        Dataset(name, tuple(replace(rule, history=tuple(past[name, rule.rule])) for rule in rules))
+        Dataset(
+            name,
+            tuple(replace(rule, history=tuple(past[name, rule.rule])) for rule in rules),
+            sum(_unseen(name, entries) for _, entries in by_run[asked]),
+        )
         for name, rules in scored[asked].items()
     )
     means = [_mean([rule for rules in datasets.values() for rule in rules]) for datasets in scored.values()]
@@ -237,7 +272,45 @@ def _report(ledger: Ledger, key: PipelineKey, run: RunRecord | None = None) -> Q
         shown,
         tuple(score for score in means if score is not None),
         tuple(map(Alike.of, _summary(ledger, asked).get("reconciled", ()))),
+        () if is_replay else _sent_again(history, asked),
+        is_replay,
     )
+
+
+def _by_run(history: Sequence[_Sealed], *, replays: bool) -> dict[str, list[_Sealed]]:
+    """The epochs that load, or those that sent rejected rows again, by the run that sealed them, which are newest first."""
+    found: dict[str, list[_Sealed]] = {}
+    for epoch, entries in history:
+        if (replay_of(epoch.ranges) is not None) is replays:
+            found.setdefault(epoch.run_id, []).insert(0, (epoch, entries))
+    return found
+
+
+def _sent_again(history: Sequence[_Sealed], run_id: str) -> tuple[SentAgain, ...]:
+    """What was sent again between that run's last load and the next one."""
+    found: list[SentAgain] = []
+    for epoch, entries in history:
+        replay = replay_of(epoch.ranges)
+        if replay is not None:
+            rejected = sum(entry.rejected for entry in entries)
+            found.insert(0, SentAgain(group_name(replay.node, replay.group), epoch.run_id, replay.rows, rejected))
+        elif epoch.run_id == run_id:
+            return tuple(found)
+        else:
+            found.clear()
+    return ()
+
+
+def _unseen(name: str, entries: Sequence[NodeBalance]) -> int:
+    """The rows of an epoch that were rejected on the way to the dataset's rules, and not by other rules."""
+    by_node = {entry.node: entry for entry in entries}
+    todo = [entry.node for entry in entries if entry.rules and entry.node.removesuffix(".rules") == name]
+    seen: set[str] = set(todo)
+    while todo:
+        new = (by_node[todo.pop()].into.keys() & by_node.keys()) - seen
+        seen |= new
+        todo += new
+    return sum(by_node[node].rejected for node in seen if not by_node[node].rules)
 
 
 def _summary(ledger: Ledger, run_id: str) -> Mapping[str, Any]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlglot import exp
 
+from penstock.compile.reads import only
 from penstock.compile.reconcile import (
     Comparison,
     check_reconcilable,
@@ -37,6 +38,7 @@ from penstock.service.families import parts
 from penstock.service.given import without_ends
 from penstock.service.masking import hidden_columns
 from penstock.service.opening import opened
+from penstock.service.sent_again import TURN, sent_again, together
 from penstock.trees import call, column, text_of
 
 if TYPE_CHECKING:
@@ -83,8 +85,9 @@ class Example:
 @dataclass(frozen=True, slots=True)
 class Reconciled:
     """What came of comparing a sink's table with ``against``. ``left_out`` has the columns that were not compared, and why;
-    ``rejected`` the rows that nodes rejected on the way to the sink, ``replayed`` how many of them have been sent again by
-    now: these are in the target alone, unless the source has been mended too.
+    ``rejected`` the rows that nodes rejected on the way to the sink. ``source`` are the rows that the source gives,
+    ``replayed`` those that it does not, and that the target should have since they were repaired and sent again: both
+    together are what ``ranges`` call the source's.
     """
 
     pipeline: str
@@ -124,6 +127,7 @@ class Reconciled:
             "against": self.against,
             "agrees": not self.differences,
             "rows": {"source": self.source, "target": self.target},
+            "replayed": self.replayed,
             "ranges": {"all": len(self.ranges), "differing": sum(1 for one in self.ranges if not one.agrees)},
             "differences": {kind.value: total.keys for kind, total in self.totals.items()},
             "on_difference": self.on_difference,
@@ -210,10 +214,12 @@ def _one(
 ) -> Reconciled:
     """Only what the sink and its source need is asked for and compiled."""
     asked = loaded.pipeline.sinks[sink].params.reconcile or Reconcile()
-    needed = reconciled_pipeline(loaded.pipeline, sink, asked)
+    names = (sink, asked.against) if asked.against in loaded.pipeline.names else (sink,)
+    needed = replace(only(loaded.pipeline, names), rejects=None)
     with opened(request, replace(loaded, pipeline=needed)) as found:
         found.connect()
-        return reconcile_sink(found, found.compile(), sink, asked, allow=allow, told=told)
+        compiled = found.compile(pipeline=reconciled_pipeline(needed, sink, asked))
+        return reconcile_sink(found, compiled, sink, asked, allow=allow, told=told)
 
 
 def reconcile_run(found: Opened, sink: str) -> Reconciled:
@@ -241,9 +247,12 @@ def reconcile_sink(
     sides = _Sides.of(found, compiled, sink, asked, sealed)
     hidden = hidden_columns({item.name: item.labels for item in sides.comparison.columns}, allow)
     told(f"reading what {sink} should hold")
-    source = sides.expected(SOURCE, up_to_sealed(sides.graph, sealed))
+    given = sides.expected("given", up_to_sealed(sides.graph, sealed))
     told(f"reading {sink}")
     target = sides.found_rows(TARGET)
+    again = sent_again(found, sink, sides.comparison, incarnation=last.incarnation, folder=sides.folder)
+    adds = asked.against is None and str(found.pipeline.sinks[sink].params.mode) == "append"
+    source = together(SOURCE, given, again.rows, target, comparison=sides.comparison, adds=adds, folder=sides.folder)
     beside = Beside(sides.comparison, source, target, sides.folder)
     told("comparing")
     ranges = beside.ranges(asked.ranges)
@@ -258,7 +267,7 @@ def reconcile_sink(
         totals = beside.totals(different)
         if totals and shows:
             told("fetching the values that differ")
-            examples = tuple(_examples(sides, beside, different, kinds=tuple(totals), hidden=hidden))
+            examples = tuple(_examples(sides, beside, different, again=again.rows, kinds=tuple(totals), hidden=hidden))
     return Reconciled(
         found.pipeline.name,
         sink,
@@ -266,15 +275,15 @@ def reconcile_sink(
         names_of(sides.comparison.keys),
         names_of(sides.comparison.columns),
         dict(sides.comparison.left_out),
-        source.rows,
+        given.rows,
         target.rows,
         _masked_ranges(ranges, sides.comparison, hidden),
         totals,
         examples,
-        source.rejected,
-        sum(one.rows for one in found.ledger.outcomes(found.key) if one.outcome == "replayed"),
+        given.rejected,
+        source.rows - given.rows,
         asked.on_difference,
-        tuple(_warnings(found, sink, last)),
+        (*again.warnings, *_warnings(found, sink, last)),
     )
 
 
@@ -416,12 +425,22 @@ def _table_schema(found: Opened, sink: str) -> Schema:
 
 
 def _examples(
-    sides: _Sides, beside: Beside, different: Copied, *, kinds: Sequence[Kind], hidden: Collection[str]
+    sides: _Sides,
+    beside: Beside,
+    different: Copied,
+    *,
+    again: Copied | None,
+    kinds: Sequence[Kind],
+    hidden: Collection[str],
 ) -> Iterator[Example]:
     compared = sides.comparison
     examples = beside.examples(different, kinds, SHOWN)
     wants_values = not compared.keys or Kind.DIFFERING in kinds
-    values = {side: _values(sides, beside, examples, side, hidden) if wants_values else {} for side in (SOURCE, TARGET)}
+    values: dict[str, Mapping[tuple[str, int], Mapping[str, Any]]] = {SOURCE: {}, TARGET: {}}
+    if wants_values:
+        values = {side: _values(sides, beside, examples, side, hidden) for side in (SOURCE, TARGET)}
+        if again is not None:  # of keys that the source does not give
+            values[SOURCE] = {**_values_of(again, sides, beside, examples, hidden), **values[SOURCE]}
     for row in beside.shown(examples, _LETTERS):
         key = {
             item.name: MASK if item.name in hidden else row[place.name]
@@ -438,17 +457,40 @@ def _values(
 ) -> dict[tuple[str, int], Mapping[str, Any]]:
     """Of each example the values on that side: texts, and what tells whether they are the same."""
     graph, node = sides.rows(side)
+    return _asked(graph, node.id, sides.inputs(graph), sides, beside=beside, examples=examples, hidden=hidden)
+
+
+def _values_of(
+    again: Copied, sides: _Sides, beside: Beside, examples: Copied, hidden: Collection[str]
+) -> dict[tuple[str, int], Mapping[str, Any]]:
+    """The same of the rows that were sent again."""
+    inputs = {again.read.id: again.parts}
+    graph = Graph((again.read,))
+    return _asked(graph, again.read.id, inputs, sides, beside=beside, examples=examples, hidden=hidden, latest=TURN)
+
+
+def _asked(
+    graph: Graph,
+    node: str,
+    inputs: Mapping[str, Sequence[Rows]],
+    sides: _Sides,
+    *,
+    beside: Beside,
+    examples: Copied,
+    hidden: Collection[str],
+    latest: str | None = None,
+) -> dict[tuple[str, int], Mapping[str, Any]]:
     columns: dict[str, exp.Expr] = {}
     for place, item in enumerate(sides.comparison.columns):
-        value = column(f"value{place}", node.id)
+        value = column(f"value{place}", node)
         text = call("left", text_of(value), exp.Literal.number(_LETTERS))
         columns[f"text{place}"] = exp.Literal.string(MASK) if item.name in hidden else text
         columns[f"sum{place}"] = call("hash", digest(value, item.kind))
-    query = beside.values_query(node.id, examples.read.id, columns)
-    ask = Query("values", tables={node.id: node.id, examples.read.id: examples.read.id}, query=query)
+    query = beside.values_query(node, examples.read.id, columns, latest=latest)
+    ask = Query("values", tables={node: node, examples.read.id: examples.read.id}, query=query)
     whole = Graph((*graph.nodes, examples.read, ask))
-    inputs = {**sides.inputs(graph), examples.read.id: examples.parts}
-    table = sides.found.engine.sample(whole, ask.id, inputs, examples.rows).table
+    every = {**inputs, examples.read.id: examples.parts}
+    table = sides.found.engine.sample(whole, ask.id, every, examples.rows).table
     return {(row["kind"], row["place"]): row["one"] for row in table.to_pylist()}
 
 

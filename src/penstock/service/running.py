@@ -10,7 +10,8 @@ from penstock.compile.interval import check_interval
 from penstock.document.models import REJECTS
 from penstock.errors import PenstockError
 from penstock.errors.shortages import shortages_named
-from penstock.events import RunEnded, RunStarted
+from penstock.events import Events, RunEnded, RunStarted
+from penstock.faults.points import Faults
 from penstock.ledger.api import Account, NodeBalance, RunRecord, RunStatus
 from penstock.run.epoch import SealedEpoch
 from penstock.run.feeds import FOLDER as SPOOL
@@ -36,8 +37,6 @@ if TYPE_CHECKING:
     from penstock.connectors.api import Receipt
     from penstock.document.assembly import Loaded
     from penstock.errors import Problem
-    from penstock.events import Events
-    from penstock.faults.points import Faults
     from penstock.ledger.api import RejectEntry
     from penstock.plan.stages import Plan
     from penstock.service.desk import Wanted
@@ -90,7 +89,8 @@ class RunResult:
 
     ``news``: what is other in the sources' columns than what was seen before; ``sources``: the columns that they have.
     ``pipeline`` and ``run_id`` are None where the document could not be read, ``engine`` and ``guarantee`` where it
-    could not be planned. ``reconciled`` has the sinks that were compared once their rows were committed.
+    could not be planned. ``reconciled`` has the sinks that were compared once their rows were committed. ``is_replay``: it
+    was to send rejected rows again.
     """
 
     pipeline: str | None
@@ -109,6 +109,7 @@ class RunResult:
     news: Sequence[Drift] = ()
     sources: Mapping[str, Any] = field(default_factory=dict)
     reconciled: Sequence[Reconciled] = ()
+    is_replay: bool = False
 
     @property
     def read(self) -> int:
@@ -156,6 +157,7 @@ class RunResult:
         return {
             "pipeline": self.pipeline,
             "run_id": self.run_id,
+            "kind": "replay" if self.is_replay else "load",
             "status": self.status.value,
             "engine": self.engine,
             "guarantee": self.guarantee,
@@ -259,6 +261,7 @@ def run(
             engine=found.engine.name,
             guarantee=compiled.delivery.given,
             plan_hash=plan.hash,
+            summary={"kind": "load" if wanted is None else "replay"},
         )
         news = drifts(found)
         found.ledger.begin_run(record)
@@ -317,6 +320,7 @@ def _result(
         begun.news,
         seen_columns(begun.found),
         compared.reconciled,
+        is_replay=record.is_replay,
     )
 
 
@@ -385,6 +389,11 @@ def status_of(
         return RunStatus.DONE
     is_signal = stop is None or stop.asked is None or stop.asked.is_signal
     return RunStatus.INTERRUPTED if is_signal else RunStatus.STOPPED
+
+
+def surroundings(found: Opened, compiled: Compiled, plan: Plan, record: RunRecord) -> Surroundings:
+    """What a run of the plan would have around it: making them asks nobody and writes nothing."""
+    return _surroundings(_Begun(found, compiled, plan, record, Events(level="error"), Faults()))
 
 
 def _surroundings(begun: _Begun) -> Surroundings:

@@ -184,3 +184,42 @@ def test_a_pipeline_without_rules_says_so(held):
     said = held.penstock("quality", "pipelines/plain.yml")
     assert (said.code, "no node of the pipeline has rules" in said.out) == (0, True)
     assert held.penstock("quality", "pipelines/plain.yml", "--json").json["score"] is None
+
+
+AS_TEXT = (
+    DOCUMENT.replace('id: "int64?"', 'id: "int64"')
+    .replace("type: csv, path: data/days.csv", "type: csv, path: data/days*.csv, incremental: files")
+    .replace("mode: overwrite, allow_empty: true", "mode: append")
+    .replace("HOSTILE", "x")
+)
+
+
+def test_a_report_is_of_the_last_load_and_says_what_was_sent_again_since(held):
+    held.write(AS_TEXT.replace("      - {row_count: {min: 4}, name: x}\n", "").replace("rules: [{unique: id}], ", ""))
+    run = held("id,name,price\n1,a,-1\n2,,2\nthree,c,3\nfour,d,4\n,e,5\n")
+    assert held.report("--json").json["sent_again"] == []
+    mended = ("--set", "id = case id when 'three' then '3' else id end")
+    sent = held.penstock("rejects", "replay", "pipelines/held.yml", "raw/bad_value/id", *mended, "--json")
+    assert sent.code == 0, sent.out
+    replay = sent.json["run_id"]
+    found = held.report("--json").json
+    assert (found["run_id"], found["kind"], len(found["history"])) == (run, "load", 1)
+    (good,) = found["datasets"]
+    assert (good["rules"][0]["rows"], good["rules"][0]["violating"], good["rejected_before_rules"]) == (2, 1, 3)
+    assert found["sent_again"] == [{"group": "raw/bad_value/id", "run_id": replay, "rows": 2, "rejected": 1}]
+    for form in ("text", "markdown", "html"):
+        said = held.report("--format", form).out
+        assert "3 rows were rejected before these rules" in said, form
+        assert "2 rows sent again since, 1 rejected again" in said.replace("\\", ""), form
+        assert replay in said.replace("\n", ""), form
+    own = held.report("--run", replay, "--json").json
+    assert (own["run_id"], own["kind"], own["datasets"][0]["rules"][0]["rows"]) == (replay, "replay", 1)
+    assert f"replay {replay}" in held.report("--run", replay).out
+    listed = held.penstock("runs", "list", "--json").json["runs"]
+    assert [(one["run_id"], one["kind"]) for one in listed] == [(replay, "replay"), (run, "load")]
+    assert [line.split()[2] for line in held.penstock("runs", "list").out.splitlines()] == ["kind", "replay", "load"]
+    (held.project / "data" / "days2.csv").write_text("id,name,price\n7,g,7\n", encoding="utf-8")
+    assert held.penstock("run", "pipelines/held.yml").code == 0
+    later = held.report("--json").json
+    assert (later["sent_again"], len(later["history"]), later["datasets"][0]["rejected_before_rules"]) == ([], 2, 0)
+    assert len(held.report("--run", run, "--json").json["sent_again"]) == 1

@@ -103,8 +103,8 @@ def test_one_record_is_shown_with_its_whole_way(penstock: Callable[..., Said], s
     penstock("run", FILE, "-q")
     shown = penstock("rejects", "show", "clean.rules/range/price", "--row", "1").out
     assert [" ".join(line.split()) for line in shown.splitlines()[1:]] == [
-        "from source raw", "the source's row", "id 4", "shop c", "price 500.0", "at 2024-01-03", "as it came to the node",
-        "id 4", "shop c", "price 500.0", "at 2024-01-03", "cents 50000",
+        "from data/sold-1.csv", "the source's row", "id 4", "shop c", "price 500.00", "at 2024-01-03", "as it came to the node",
+        "id 4", "shop c", "price 500.00", "at 2024-01-03", "cents 50000",
         "rejected by clean.rules pipelines/shop.yml:9:3 in epoch 1 (kept)",
         'range: "price" is more than 100: 500.00 pipelines/shop.yml:15:9',
     ]  # fmt: skip
@@ -112,7 +112,11 @@ def test_one_record_is_shown_with_its_whole_way(penstock: Callable[..., Said], s
     assert "from data/sold-1.csv, record 6, byte " in record
     assert '5,c,"3,10",yesterday' in record
     assert "rejected by raw  pipelines/shop.yml:3:3" in record
-    assert penstock("rejects", "show", "--row", "9").out == "there are fewer than 9 records\n"
+    for form in ((), ("--json",)):
+        beyond = penstock("rejects", "show", "raw/bad_value/price", "--row", "9", *form)
+        assert beyond.code == 2
+        assert "CLI-190" in beyond.out + beyond.err
+        assert "there are 3" in beyond.out + beyond.err
     said = penstock("rejects", "show", "raw/bad_value/prize", "--json")
     assert (said.codes, said.json["problems"][0]["hint"]) == (["LED-140"], 'did you mean "raw/bad_value/price"?')
 
@@ -196,6 +200,10 @@ def test_a_group_is_sent_again_once(penstock: Callable[..., Said], shop: Path) -
     balance = done["balance"]["raw.rejected"]
     assert (balance["in"], balance["out"]) == (3, 3)
     assert sold(shop) == [(1, "1.50"), (2, "2.50")]
+    again = penstock("rejects", "replay", FILE, "raw/bad_value/price", "--set", COMMA, "--json").json
+    told = {"group": "raw/bad_value/price", "rows": 1, "rejected": 1}
+    assert again["replay"] == told, "what is bad all the same, and no more"
+    penstock("rejects", "discard", "raw/bad_value/price", "--reason", "no prices")
     again = penstock("rejects", "replay", FILE, "raw/bad_value/price", "--set", COMMA)
     assert (again.code, again.out) == (0, "nothing of raw/bad_value/price is open: nothing was sent\n")
     assert sold(shop) == [(1, "1.50"), (2, "2.50")]
@@ -219,17 +227,61 @@ def test_what_is_rejected_again_can_be_repaired_further(penstock: Callable[..., 
     penstock("rejects", "replay", FILE, "raw/bad_value/price", "--set", COMMA)
     left = {
         "clean.rules/range/price": 1,
-        "raw.repaired.schema.check/bad_value/at": 1,
-        "raw.repaired.schema.check/bad_value/price": 1,
+        "raw/bad_value/at": 1,
+        "raw/bad_value/price": 1,
     }
     assert groups(penstock) == left
-    penstock("rejects", "replay", FILE, "raw.repaired.schema.check/bad_value/at", "--set", "at = '2024-01-05'")
+    penstock("rejects", "replay", FILE, "raw/bad_value/at", "--set", "at = '2024-01-05'")
     assert (5, "3.10") in sold(shop)
-    penstock("rejects", "replay", FILE, "raw.repaired.schema.check/bad_value/price", "--set", "price = '700'")
+    penstock("rejects", "replay", FILE, "raw/bad_value/price", "--set", "price = '700'")
     assert groups(penstock) == {"clean.rules/range/price": 2}
     penstock("rejects", "replay", FILE, "clean.rules/range/price", "--set", "price = price / 10")
     assert groups(penstock) == {}
     assert sold(shop, "id, price, cents")[2:] == [(3, "70.00", 7000), (4, "50.00", 5000), (5, "3.10", 310)]
+
+
+def test_a_row_that_a_rule_rejects_is_known_by_its_file_also_when_it_was_sent_again(
+    penstock: Callable[..., Said], shop: Path
+) -> None:
+    run = penstock("run", FILE, "--json").json["run_id"]
+    (shop / "data" / "sold-2.csv").write_text("id,shop,price,at\n6,d,900,2024-01-04\n", encoding="utf-8")
+    penstock("run", FILE, "-q")
+
+    def places(group: str) -> list[dict[str, object]]:
+        return [one["position"] for one in penstock("rejects", "show", group, "--json").json["records"]]
+
+    files = [str(shop / "data" / f"sold-{number}.csv") for number in (2, 1)]
+    assert places("clean.rules/range/price") == [{"file": name} for name in files]
+    (first,) = ({**place, "run": run} for place in places("raw/bad_value/price") if place["record"] == 6)
+    penstock(
+        "rejects",
+        "replay",
+        FILE,
+        "raw/bad_value/price",
+        "--set",
+        "price = case price when 'many' then '700' else price end",
+    )
+    assert (places("raw/bad_value/at"), first in places("raw/bad_value/price")) == ([first], True)
+    assert places("clean.rules/range/price")[0]["run"] == run
+    assert places("clean.rules/range/price")[0]["file"] == files[1]
+    assert places("clean.rules/range/price")[0]["record"] == 4
+    penstock("rejects", "replay", FILE, "raw/bad_value/price", "--set", "shop = 'z'")
+    assert first in places("raw/bad_value/price"), "the first origin, whatever was tried since"
+    assert f"record 6, byte 98, run {run}" in penstock("rejects", "show", "raw/bad_value/at").out
+    assert "penstock position" not in penstock("rejects", "show", "--json").out
+
+
+@pytest.mark.long
+def test_a_row_of_parquet_is_known_by_its_number(penstock: Callable[..., Said], shop: Path) -> None:
+    changed(shop, ("type: csv\n    path: data/sold-*.csv", "type: parquet\n    path: data/*.parquet"))
+    for number, prices in ((1, [1, 2, 300]), (2, [400, 5, 600])):
+        rows = [{"id": place, "shop": "a", "price": price, "at": None} for place, price in enumerate(prices)]
+        pq.write_table(pa.Table.from_pylist(rows), shop / "data" / f"{number}.parquet")
+    changed(shop, ('price: "decimal(10,2)?", at: date', 'price: int64, at: "date?"'), ("    incremental: files\n", ""))
+    penstock("run", FILE, "-q")
+    shown = penstock("rejects", "show", "clean.rules/range/price", "--json").json["records"]
+    found = sorted((one["position"]["file"][-9:], one["position"]["row"]) for one in shown)
+    assert found == [("1.parquet", 3), ("2.parquet", 1), ("2.parquet", 3)]
 
 
 def test_rows_that_are_sent_as_they_are_meet_the_document_as_it_is_now(
@@ -252,7 +304,7 @@ def test_repaired_rows_may_come_as_a_file(penstock: Callable[..., Said], shop: P
     done = penstock("rejects", "replay", FILE, "raw/bad_value/price", "--file", "repaired.parquet", "--json").json
     assert done["replay"] == {"group": "raw/bad_value/price", "rows": 3, "rejected": 1}
     assert sold(shop) == [(1, "1.50"), (3, "4.20")]
-    assert penstock("rejects", "replay", FILE, "raw/bad_value/price").out.startswith("nothing of")
+    assert groups(penstock)["raw/bad_value/price"] == 1, "what is in the file, and is bad all the same"
 
 
 @pytest.mark.parametrize(
@@ -537,5 +589,39 @@ def test_records_of_json_are_repaired_too(penstock: Callable[..., Said], shop: P
     penstock("run", FILE, "-q")
     penstock("rejects", "replay", FILE, "raw/bad_value/price", "--set", COMMA)
     assert sold(shop) == [(1, "1.25")]
-    penstock("rejects", "replay", FILE, "raw.repaired.schema.check/bad_value/price", "--set", "price = '7'")
+    penstock("rejects", "replay", FILE, "raw/bad_value/price", "--set", "price = '7'")
     assert sold(shop, "id, shop, price") == [(1, "a", "1.25"), (9007199254740993, "a\nb", "7.00")]
+
+
+# ---------------------------------------------------------------- what a repair gets wrong
+
+
+@pytest.mark.parametrize(
+    ("repair", "code", "at", "hint"),
+    [
+        ("prize = 1", "CMP-203", 1, 'did you mean "price"?'),
+        ("price = many", "CMP-203", 9, "a text is written 'many'"),
+        ("price = abs(id, (price", "CMP-207", None, None),
+        ("new = shop_name", "CMP-203", 1, None),
+    ],
+)
+def test_a_mistake_in_a_repair_is_told_where_it_stands_and_not_of_yaml(
+    repair: str, code: str, at: int | None, hint: str | None, *, penstock: Callable[..., Said], shop: Path
+) -> None:
+    if not (shop / ".penstock").exists():
+        penstock("run", FILE, "-q")
+    said = penstock("rejects", "try", FILE, "raw/bad_value/price", "--set", repair, "--json")
+    (problem, *_) = said.json["problems"]
+    assert (problem["code"], problem["file"], problem["hint"]) == (code, "--set", hint)
+    assert at in {None, problem["column"]}
+    assert "repaired" not in said.out
+
+
+def test_a_crash_point_that_nothing_passes_is_told(
+    penstock: Callable[..., Said], shop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PENSTOCK_FAULTS", "sqlite.comitted=raise")
+    said = penstock("run", FILE)
+    assert said.code == 0
+    assert "FLT-121" in said.err
+    assert 'did you mean "sqlite.committed"?' in said.err

@@ -23,7 +23,7 @@ KEYS = {
     "news",
     "reconciled",
     "stopped",
-    "pipeline", "run_id", "status", "engine", "guarantee", "started_at", "duration_ms",
+    "pipeline", "run_id", "kind", "status", "engine", "guarantee", "started_at", "duration_ms",
     "epochs", "balance", "rejects", "warnings", "problems",
 }  # fmt: skip
 

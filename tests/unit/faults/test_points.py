@@ -47,3 +47,20 @@ def test_what_is_not_understood_is_said(text: str) -> None:
     with pytest.raises(ConfigError) as caught:
         parse_faults(text)
     assert caught.value.code == "FLT-110"
+
+
+def test_a_point_that_no_run_has_is_named_with_the_nearest() -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_faults("run.comitted=kill")
+    (problem,) = caught.value.problems
+    assert (problem.code, problem.hint) == ("FLT-120", 'did you mean "run.committed"?')
+
+
+def test_a_point_that_nothing_passed_is_told_afterwards() -> None:
+    faults = parse_faults("files.staged@2=raise, fils.staged=raise, run.taken=raise")
+    faults.reached("files.staged")
+    with pytest.raises(FatalError):
+        faults.reached("run.taken")
+    (told,) = faults.not_passed()
+    assert (told.code, told.severity, told.hint) == ("FLT-121", "warning", 'did you mean "files.staged"?')
+    assert "files.staged, run.taken" in str(told.detail)

@@ -24,6 +24,7 @@ def run_json(run: RunRecord, stop: StopRequest | None = None) -> dict[str, Any]:
         "project": run.key.project,
         "environment": run.key.environment,
         "pipeline": run.key.pipeline,
+        "kind": "replay" if run.is_replay else "load",
         "status": run.status.value,
         "started_at": run.started_at.isoformat(),
         "ended_at": run.ended_at.isoformat() if run.ended_at else None,

@@ -33,12 +33,16 @@ def _table(*titles: str, numbers: frozenset[str] = frozenset()) -> Table:
 
 
 def runs_table(listed: Sequence[ListedRun]) -> Table:
-    """The environment only where there is another than the default one; who asks a run to stop only where one is asked."""
+    """The environment only where there is another than the default one; whether a run loads or sends rejected rows again only
+    where one does that; who asks a run to stop only where one is asked.
+    """
     environments = {each.run.key.environment for each in listed} != {"default"}
+    replays = any(each.run.is_replay for each in listed)
     titles = (
         "run",
         "pipeline",
         *(["environment"] if environments else []),
+        *(["kind"] if replays else []),
         "status",
         "started (UTC)",
         "took",
@@ -51,6 +55,7 @@ def runs_table(listed: Sequence[ListedRun]) -> Table:
             run.run_id,
             run.key.pipeline,
             *([run.key.environment] if environments else []),
+            *(["replay" if run.is_replay else "load"] if replays else []),
             _status(run, each.stop),
             f"{run.started_at:%m-%d %H:%M}",
             _took(run),

@@ -28,7 +28,13 @@ def plan_page(explained: Explained, *, sql: bool = False) -> Iterator[Renderable
         yield Text(_series(explained))
     for item in explained.news:
         yield Text(f"new: {item}", style="yellow")
-    yield _stages(explained)
+    if explained.left is not None:
+        yield Text(f"epoch {explained.left.number}, which a run left in the midst, is finished first", style="yellow")
+    if explained.has_nothing_new and explained.last is not None and explained.last.sealed_at is not None:
+        at = f"{explained.last.sealed_at:%Y-%m-%d %H:%M} UTC"
+        yield f"nothing new since epoch {explained.last.number}, sealed {at}: a run would read and commit nothing"
+    else:
+        yield _stages(explained)
     rejects = explained.compiled.pipeline.rejects
     if rejects is not None:
         yield Text(f"rejected rows also go to {rejects.name} ({rejects.descriptor.name}), in a commit of each epoch")

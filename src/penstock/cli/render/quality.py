@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from penstock.service.quality import Quality, RuleScore
+    from penstock.service.quality import Dataset, Quality, RuleScore
 
 _BARS: Final = "▁▂▃▄▅▆▇█"
 
@@ -44,7 +44,7 @@ def page(found: Quality) -> Iterator[RenderableType]:
     yield Text.assemble(
         (found.pipeline, "bold"),
         f"  quality {per_cent(found.score)}  ",
-        (f"run {found.run_id}, {found.at:%Y-%m-%d %H:%M} UTC", "dim"),
+        (subtitle(found), "dim"),
     )
     if found.dimensions:
         yield "  ".join(f"{name} {per_cent(score)}" for name, score in found.dimensions.items())
@@ -52,14 +52,29 @@ def page(found: Quality) -> Iterator[RenderableType]:
         yield Text(f"{curve(found.history)}  the last {len(found.history)} runs", style="dim")
     for one in found.reconciled:
         yield Text(str(one), style="yellow" if one.differences else "")
+    yield from map(str, found.sent_again)
     if not found.datasets:
         yield "no node of the pipeline has rules"
     for dataset in found.datasets:
         yield ""
-        yield Text.assemble((dataset.name, "bold"), f"  {per_cent(dataset.score)}")
+        yield Text.assemble((dataset.name, "bold"), f"  {per_cent(dataset.score)}", (f"  {unseen(dataset)}", "dim"))
         yield _table(dataset.rules)
         for rule in dataset.rules:
             yield from _samples(rule)
+
+
+def subtitle(report: Quality) -> str:
+    """Of which run it is."""
+    what = "replay" if report.is_replay else "run"
+    return f"{what} {report.run_id}, {report.at:%Y-%m-%d %H:%M} UTC"
+
+
+def unseen(dataset: Dataset) -> str:
+    """What no score counts; nothing where there is none."""
+    if not dataset.unseen:
+        return ""
+    what = "1 row was" if dataset.unseen == 1 else f"{dataset.unseen:,} rows were"
+    return f"{what} rejected before these rules"
 
 
 def _table(rules: tuple[RuleScore, ...]) -> Table:

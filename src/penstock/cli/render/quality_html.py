@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from penstock.cli.render.page import document, text
-from penstock.cli.render.quality import figures, per_cent, shown
+from penstock.cli.render.quality import figures, per_cent, shown, subtitle, unseen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -74,15 +74,16 @@ def html(reports: Sequence[Quality]) -> str:
 
 
 def _report(report: Quality) -> list[str]:
-    parts = [_head(report), _scores(report), _runs(report.history), _reconciled(report)]
+    parts = [_head(report), _scores(report), _runs(report.history), _told(report)]
     parts += map(_dataset, report.datasets)
     if not report.datasets:
         parts.append('<div class="card empty">No source, transform or sink of this pipeline has rules.</div>')
     return parts
 
 
-def _reconciled(report: Quality) -> str:
+def _told(report: Quality) -> str:
     lines = "".join(f"<p class={'bad' if one.differences else 'good'}>{text(one)}</p>" for one in report.reconciled)
+    lines += "".join(f"<p>{text(one)}</p>" for one in report.sent_again)
     return f'<div class="card">{lines}</div>' if lines else ""
 
 
@@ -104,7 +105,7 @@ def _overview(reports: Sequence[Quality]) -> str:
 
 
 def _head(report: Quality) -> str:
-    words = f"run {report.run_id} · {report.at:%Y-%m-%d %H:%M} UTC"
+    words = subtitle(report).replace(", ", " · ")
     return (
         f'<header class="head"><div><p class="kind">Data quality</p><h1>{text(report.pipeline)}</h1>'
         f'<p class="soft">{text(words)}</p></div>{_ring(report.score)}</header>'
@@ -168,7 +169,8 @@ def _dataset(dataset: Dataset) -> str:
     samples = "".join(_samples(rule) for rule in dataset.rules if rule.samples)
     return (
         f'<section class="card"><div class="title"><h2>{text(dataset.name)}</h2>'
-        f'<span class="pill {mood(dataset.score)}">{per_cent(dataset.score)}</span></div>'
+        f'<span class="pill {mood(dataset.score)}">{per_cent(dataset.score)}</span>'
+        f'<span class="soft">{unseen(dataset)}</span></div>'
         f'<div class="wide"><table class="rules"><thead><tr>{head}</tr></thead><tbody>{rules}</tbody></table></div>'
         f"{samples}</section>"
     )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from penstock.cli.output import printable
 from penstock.cli.render.quality import found as found_by
-from penstock.cli.render.quality import per_cent, shown
+from penstock.cli.render.quality import per_cent, shown, subtitle, unseen
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -22,12 +22,14 @@ def markdown(reports: Sequence[Quality]) -> str:
 
 
 def _report(report: Quality) -> str:
-    lines = [f"# Quality of {cell(report.pipeline)}: {per_cent(report.score)}", "", _subtitle(report), ""]
+    lines = [f"# Quality of {cell(report.pipeline)}: {per_cent(report.score)}", "", subtitle(report), ""]
     if report.dimensions:
         lines += rows(("dimension", "score"), ((name, per_cent(score)) for name, score in report.dimensions.items()))
-    lines += ["", *(f"- {cell(str(one))}" for one in report.reconciled)] if report.reconciled else []
+    told = [*map(str, report.reconciled), *map(str, report.sent_again)]
+    lines += ["", *(f"- {cell(one)}" for one in told)] if told else []
     for dataset in report.datasets:
         lines += ["", f"## {cell(dataset.name)}: {per_cent(dataset.score)}", ""]
+        lines += [f"{unseen(dataset)}.", ""] if dataset.unseen else []
         lines += rows(_TITLES, map(_cells, dataset.rules))
         for rule in dataset.rules:
             lines += _samples(rule)
@@ -58,7 +60,3 @@ def _cells(rule: RuleScore) -> tuple[str, ...]:
     violating = f"{rule.violating:,}" if rule.violating is not None else ""
     numbers = (f"{rule.weight:g}", f"{rule.rows:,}", violating, per_cent(rule.score))
     return (rule.rule, rule.dimension, rule.on_fail, *numbers, found_by(rule))
-
-
-def _subtitle(report: Quality) -> str:
-    return f"run {report.run_id}, {report.at:%Y-%m-%d %H:%M} UTC"

@@ -55,10 +55,12 @@ def markdown(found: Sequence[Reconciled], *, every: bool) -> str:
 
 def verdict(one: Reconciled) -> str:
     """In a few words."""
+    again = f" + {one.replayed:,} repaired and sent again" if one.replayed else ""
     if not one.differences:
-        return f"{one.target:,} rows, all alike" if one.target else "no rows on either side"
+        how = f" ({one.source:,} of the source{again})" if again else ""
+        return f"{one.target:,} rows, all alike{how}" if one.target else "no rows on either side"
     counts = [f"{total.keys:,} {kind.value}" for kind, total in one.totals.items() if kind.value != "newer"]
-    return f"{', '.join(counts)}  ({one.source:,} rows in the source, {one.target:,} in the target)"
+    return f"{', '.join(counts)}  ({one.source:,} rows in the source{again}, {one.target:,} in the target)"
 
 
 def _notes(one: Reconciled) -> Iterator[str]:
@@ -73,8 +75,6 @@ def _notes(one: Reconciled) -> Iterator[str]:
     refused = sum(one.rejected.values())
     if refused:
         yield f"{refused:,} rows of the source are rejected on the way"
-    if one.replayed:
-        yield f"{one.replayed:,} rejected rows have been sent again: they are in the target alone"
 
 
 def _more(one: Reconciled) -> Iterator[str]:

@@ -213,10 +213,14 @@ class Execution:
         for _, item in self._used(target):
             if not item.settled:  # an earlier statement stopped before its end, and took some of its rejects
                 self._rejects.clear(item.node.id)
-        with translated("opening the inputs"):
-            leaves = {name: item.open(self.session, self._keep(item)) for name, item in self._used(target)}
-        leaves |= self._table_queries()
         origin = carried.looked_up(self.graph, target, self._tables) if carried is not None else None
+        located = {origin.read: origin.place} if origin is not None else {}
+        with translated("opening the inputs"):
+            leaves = {
+                name: item.open(self.session, self._keep(item), position=located.get(name))
+                for name, item in self._used(target)
+            }
+        leaves |= self._table_queries()
         if origin is None:
             return self._composer.statement(target, leaves, self._tables)
         if origin.begins in leaves:

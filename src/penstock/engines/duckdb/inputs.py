@@ -17,8 +17,8 @@ from penstock.engines.duckdb.inspection import Inspection, needs_inspection
 from penstock.engines.duckdb.long_ends import has_long_end
 from penstock.engines.duckdb.pump import Pump
 from penstock.engines.duckdb.read_ahead import ReadAhead
-from penstock.engines.duckdb.readers import files_query, pipe_query
-from penstock.trees import call, column, relation
+from penstock.engines.duckdb.readers import files_query, located, pipe_query
+from penstock.trees import call, column, identifier, relation, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -83,12 +83,20 @@ class Input:
         known = [rows for rows in counted if rows is not None]
         return sum(known) if len(known) == len(counted) else None
 
-    def open(self, session: Session, keep: Callable[[pa.RecordBatch], int]) -> exp.Query:
-        """The query over all parts; ``keep`` takes rejected records and says how many they were."""
+    def open(
+        self, session: Session, keep: Callable[[pa.RecordBatch], int], *, position: str | None = None
+    ) -> exp.Query:
+        """The query over all parts; ``keep`` takes rejected records and says how many they were. ``position``: a column more,
+        which says where each row comes from, as far as that is known (``readers.located``).
+        """
         self._open = []
         for place, part in enumerate(self.parts):
-            self._open.append(self._opened(session, place, part=part, keep=keep))
-        queries = [self._columns(part.query) for part in self._open]
+            known = located(part, position) if position is not None and isinstance(part, Files) else part
+            self._open.append(self._opened(session, place, part=known, keep=keep))
+        queries = [
+            self._columns(opened.query, position, known=isinstance(part, Files))
+            for part, opened in zip(self.parts, self._open, strict=True)
+        ]
         union: exp.Query = queries[0]
         for query in queries[1:]:
             union = exp.Union(this=union, expression=query, distinct=False)
@@ -129,11 +137,18 @@ class Input:
             part.inspect()
         self._inspected = True
 
-    def _columns(self, query: exp.Query) -> exp.Query:
-        """Only the node's columns, in its order."""
-        if self.node.columns is None:
+    def _columns(self, query: exp.Query, position: str | None, *, known: bool) -> exp.Query:
+        """Only the node's columns, in its order, and the position where it is asked for."""
+        columns: list[exp.Expr] = [column(name) for name in self.node.columns or ()]
+        if position is not None:
+            columns = columns or [exp.Star()]
+            if not known:
+                columns.append(exp.alias_(text_of(exp.null()), identifier(position)))
+            elif self.node.columns is not None:
+                columns.append(column(position))
+        if not columns:
             return query
-        return exp.select(*[column(name) for name in self.node.columns]).from_(query.subquery("part", copy=False))
+        return exp.select(*columns).from_(query.subquery("part", copy=False))
 
     def close(self) -> int:
         """Ends what the statement left open and takes its rejects; the number of records that never became rows.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from sqlglot import exp
 
+from penstock.connectors.api import POSITION
 from penstock.graph.nodes import Check, Column, Filter, Project, Read
 from penstock.trees import column, identifier, struct, unused_name
 
@@ -23,7 +24,8 @@ _WANTED: Final = "penstock source row"
 @dataclass(frozen=True, slots=True)
 class Origin:
     """``graph`` has the same nodes, those of the way carrying a struct of the source's columns in ``column``. ``begins`` is the
-    node of which these are: the read, a table that has its columns, or a projection that stands for a source.
+    node of which these are: the read, a table that has its columns, or a projection that stands for a source. They carry
+    too where each row comes from, in ``place``, where they have it from a ``read``; None: a table came in between.
     """
 
     graph: Graph
@@ -31,6 +33,8 @@ class Origin:
     begins: str
     schema: Schema
     column: str
+    place: str
+    read: str | None = None
 
     def leaf(self, query: exp.Query) -> exp.Query:
         """The rows of the read, or the table, with the column in which they are carried."""
@@ -64,17 +68,36 @@ def origin_of(graph: Graph, node_id: str, tables: Collection[str]) -> Origin | N
     read, schema = _read_behind(graph, begins), begins.schema
     if read is None or schema is None or not schema.names:
         return None
-    names = [name for node in (*way, begins) if node.schema is not None for name in node.schema.names]
-    carrier = unused_name(_WANTED, names)
+    behind = _between(graph, begins, read)
+    names = [name for node in (*way, begins, *behind) if node.schema is not None for name in node.schema.names]
+    carrier, place = unused_name(_WANTED, names), unused_name(POSITION, names)
+    located = not any(node.id in tables for node in (begins, *behind))
     changed = {node.id for node in way}
+    passing = {*changed, begins.id, *(node.id for node in behind)} if located else set()
 
     def carry(node: Node) -> Node:
-        if not isinstance(node, Project) or node.id not in {*changed, begins.id}:
+        if not isinstance(node, Project) or node.id not in {*changed, begins.id, *passing}:
             return node
-        carried = struct({item.name: item.value for item in node.columns}) if node.id == begins.id else column(carrier)
-        return dataclasses.replace(node, columns=(*node.columns, Column(carrier, carried)))
+        added: list[Column] = []
+        if node.id == begins.id:
+            added.append(Column(carrier, struct({item.name: item.value for item in node.columns})))
+        elif node.id in changed:
+            added.append(Column(carrier, column(carrier)))
+        if node.id in passing:
+            added.append(Column(place, column(place)))
+        return dataclasses.replace(node, columns=(*node.columns, *added))
 
-    return Origin(graph.map(carry), read.source, begins.id, schema, carrier)
+    return Origin(graph.map(carry), read.source, begins.id, schema, carrier, place, read.id if located else None)
+
+
+def _between(graph: Graph, begins: Node, read: Read) -> list[Node]:
+    """The nodes behind where the source's columns begin, up to its read."""
+    found: list[Node] = []
+    node = begins
+    while node.id != read.id:
+        node = graph[node.inputs[0]]
+        found.append(node)
+    return found
 
 
 def _is_source(node: Node) -> bool:

@@ -17,8 +17,8 @@ from sqlglot import exp
 from penstock.connectors.api import COPY_TEXT, CsvFormat, Files, JsonFormat, ParquetFormat, Pipe
 from penstock.engines.duckdb import copy_text
 from penstock.faithful import ALTERED, UNCERTAIN, Reading, Spelling, fast, textual
-from penstock.trees import call, column, file_names, identifier, is_null, parquet_columns, struct, texts
-from penstock.types import STRING
+from penstock.trees import call, column, file_names, identifier, is_null, parquet_columns, struct, text_of, texts
+from penstock.types import STRING, Field
 from penstock.types.duckdb import to_duckdb, to_duckdb_text
 from penstock.types.logical import Kind
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     import duckdb
 
-    from penstock.types import Field, Schema
+    from penstock.types import Schema
     from penstock.types.logical import LogicalType
 
 # A read_csv over more files than twice the threads loses the last record of a file, without a word, where that record
@@ -77,6 +77,23 @@ def files_query(files: Files, *, threads: int = 1, by_text: bool = False) -> exp
             return _union([_parquet_query(part) for part in _alike(files)])
         case _:
             assert_never(files.format)
+
+
+def located(files: Files, name: str) -> Files:
+    """With one column more, which says in JSON where a row comes from: its file, of Parquet also the row, from 1; or what the
+    file itself says of it (``Files.position``).
+    """
+    schema = files.schema.with_fields([*files.schema, Field(name, STRING)])
+    if files.position == name:
+        return replace(files, schema=schema)
+    constants = {
+        path: {
+            **files.constants.get(path, {}),
+            name: exp.Literal.string(json.dumps({"file": files.origin(path).name}, ensure_ascii=False)),
+        }
+        for path in files.paths
+    }
+    return replace(files, schema=schema, constants=constants, position=name)
 
 
 def pipe_query(pipe: Pipe, descriptors: Sequence[int], *, unchecked: bool = False) -> exp.Query:
@@ -373,7 +390,16 @@ def _parquet_query(files: Files) -> exp.Select:
         options.append(option("schema", parquet_columns(held, files.field_ids)))
     values: dict[str, exp.Expr] = {name: exp.Cast(this=column(name), to=to_duckdb(kind)) for name, kind in held.items()}
     chosen = selected(files, files.paths, values)
+    if files.position is not None:
+        chosen = [_with_row(item) if item.alias == files.position else item for item in chosen]
     return exp.select(*chosen).from_(reader("read_parquet", files.paths, options))
+
+
+def _with_row(place: exp.Expr) -> exp.Expr:
+    """``{"file": …}`` with the row's number, from 1."""
+    number = exp.Add(this=exp.column("file_row_number"), expression=exp.Literal.number(1))
+    row = call("json_object", exp.Literal.string("row"), number)
+    return exp.alias_(text_of(call("json_merge_patch", place.this, row)), identifier(place.alias))
 
 
 __all__ = [
@@ -384,6 +410,7 @@ __all__ = [
     "is_bad_data",
     "json_structure",
     "layout_of",
+    "located",
     "no_rows",
     "pipe_query",
     "selected",

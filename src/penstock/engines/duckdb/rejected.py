@@ -42,7 +42,8 @@ def rows_of(node: Check, source: exp.Query, origin: Origin | None = None) -> exp
         _FAILS: violated([cause for cause in node.causes if cause.on_fail == "fail"]),
     }
     if origin is not None:
-        values["position"] = call("to_json", struct({"source": exp.Literal.string(origin.source)}))
+        known = call("to_json", struct({"source": exp.Literal.string(origin.source)}))
+        values["position"] = known if origin.read is None else call("coalesce", column(origin.place), text_of(known))
         values[SOURCE_ROW[0]] = _source_row(origin)
     names = [name for name, _ in (*REJECT_COLUMNS, SOURCE_ROW)]
     nothing = text_of(exp.null())

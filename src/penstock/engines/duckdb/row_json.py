@@ -1,4 +1,6 @@
-"""Rows as JSON that every reader of JSON takes: what JSON has no number for (NaN, infinities) is its name as text."""
+"""Rows as JSON that every reader of JSON takes: what JSON has no number for (NaN, infinities) is its name as text, and a
+decimal is text with all its digits, which readers of JSON take for a double.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from sqlglot import exp
 
 from penstock.trees import call, field_of, is_null, struct, text_of
-from penstock.types.logical import Kind, List, Map, Primitive, Struct
+from penstock.types.logical import Decimal, Kind, List, Map, Primitive, Struct
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -23,8 +25,8 @@ def json_object(values: Mapping[str, tuple[exp.Expr, LogicalType]]) -> exp.Expr:
 
 
 def _safe(value: exp.Expr, kind: LogicalType, depth: int) -> exp.Expr:
-    """The value, with every float in it as JSON. Only what holds floats is taken apart."""
-    if not _has_floats(kind):
+    """The value, with every float and decimal in it as JSON. Only what holds such is taken apart."""
+    if not _needs_care(kind):
         return value.copy()
     match kind:
         case List():
@@ -45,6 +47,8 @@ def _safe(value: exp.Expr, kind: LogicalType, depth: int) -> exp.Expr:
                 ),
             )
             return call("map_from_entries", entries)
+        case Decimal():
+            return text_of(value)
         case _:
             text = text_of(value)
             finite = call("isfinite", value.copy())
@@ -59,18 +63,18 @@ def _name(text: exp.Expr) -> exp.Expr:
     return exp.Case(this=text, ifs=ifs, default=text.copy())
 
 
-def _has_floats(kind: LogicalType) -> bool:
+def _needs_care(kind: LogicalType) -> bool:
     match kind:
         case Primitive():
             return kind.kind in _FLOATS
         case List():
-            return _has_floats(kind.element)
+            return _needs_care(kind.element)
         case Map():
-            return _has_floats(kind.value)
+            return _needs_care(kind.value)
         case Struct():
-            return any(_has_floats(item.type) for item in kind.fields)
+            return any(_needs_care(item.type) for item in kind.fields)
         case _:
-            return False
+            return isinstance(kind, Decimal)
 
 
 def _each(value: exp.Expr, depth: int, change: Callable[[exp.Expr], exp.Expr]) -> exp.Expr:
