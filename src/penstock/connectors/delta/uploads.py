@@ -20,7 +20,7 @@ from penstock.connectors.delta.table import newest
 from penstock.connectors.lake.claims import Claims, Purpose
 from penstock.connectors.objects.copies import Copies
 from penstock.connectors.objects.keys import joined
-from penstock.connectors.objects.store import StoredObject
+from penstock.connectors.objects.bucket import StoredObject
 from penstock.errors import TransientError
 
 if TYPE_CHECKING:

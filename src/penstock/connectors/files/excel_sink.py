@@ -11,7 +11,7 @@ from penstock.connectors.files.excel_encoding import check_sheet_name, encode_ex
 from penstock.connectors.files.sink import FileKind, FileSink
 from penstock.connectors.files.sink_params import CAPABILITIES, MODES, NOTES, FileSinkParams
 from penstock.connectors.files.staged import STAGED_FORM
-from penstock.connectors.objects.scratch import SCRATCH
+from penstock.connectors.files.scratch import SCRATCH
 from penstock.registry import Capability, Descriptor
 
 if TYPE_CHECKING:

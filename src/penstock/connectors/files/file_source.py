@@ -20,7 +20,7 @@ from penstock.connectors.files.listing import (
     unreadable,
 )
 from penstock.connectors.files.pieces import next_piece, take_whole
-from penstock.connectors.objects.config import ObjectConnectionParam
+from penstock.connectors.files.places import FileConnectionParam
 from penstock.connectors.objects.outlines import Outline
 from penstock.connectors.params import SourceParams
 from penstock.errors import ConfigError, DataError, InternalError
@@ -59,9 +59,9 @@ LONG: Final = Decimal(38, 0)  # whole numbers of which a float would lose digits
 class FileSourceParams(SourceParams):
     """Files of one kind."""
 
-    connection: ObjectConnectionParam | None = Field(
+    connection: FileConnectionParam | None = Field(
         default=None,
-        description="The object store they lie in, or a connection of penstock.yml; unsaid, this machine's folders.",
+        description="The object store or HDFS they lie in, or a connection of penstock.yml; unsaid, this machine's folders.",
     )
     path: str = Field(
         min_length=1,

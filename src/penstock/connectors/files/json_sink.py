@@ -18,7 +18,7 @@ from penstock.connectors.files.sink_params import (
     compression_of,
     with_compression,
 )
-from penstock.connectors.objects.scratch import SCRATCH
+from penstock.connectors.files.scratch import SCRATCH
 from penstock.registry import Descriptor
 
 if TYPE_CHECKING:

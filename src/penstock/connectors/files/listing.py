@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from penstock.connectors.api import Json, Position
     from penstock.connectors.objects.outlines import Outline
-    from penstock.connectors.objects.store import StoredObject
+    from penstock.connectors.objects.bucket import StoredObject
 
 _WHOLE_BYTES: Final = 8 * 2**20
 _SAMPLES: Final = 64

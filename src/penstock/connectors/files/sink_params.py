@@ -8,7 +8,7 @@ from typing import Final, Literal
 from pydantic import Field, model_validator
 
 from penstock.connectors.api import WriteMode
-from penstock.connectors.objects.config import ObjectConnectionParam, url_of
+from penstock.connectors.files.places import FileConnectionParam, place_url
 from penstock.connectors.params import SinkParams
 from penstock.fields import Name
 from penstock.registry import Capability
@@ -24,9 +24,9 @@ def is_one_file(path: str) -> bool:
 class FileSinkParams(SinkParams):
     """A folder of files, or one file."""
 
-    connection: ObjectConnectionParam | None = Field(
+    connection: FileConnectionParam | None = Field(
         default=None,
-        description="The object store they are written to, or a connection of penstock.yml; unsaid, this machine's folders.",
+        description="The object store or HDFS they are written to, or a connection of penstock.yml; unsaid, this machine's folders.",
     )
     path: str = Field(
         min_length=1,
@@ -55,7 +55,7 @@ class FileSinkParams(SinkParams):
         return self
 
     def elsewhere(self) -> str | None:
-        return None if self.connection is None else f"{url_of(self.connection)}/{self.path}"
+        return None if self.connection is None else f"{place_url(self.connection)}/{self.path}"
 
 
 TextCompression = Literal["none", "gzip", "zstd"] | None
