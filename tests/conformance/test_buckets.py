@@ -13,8 +13,11 @@ from object_stores import content_of, keys_in, store_of
 from penstock.clock import SystemClock
 from penstock.connectors.files.places import FileConnectionParam, open_bucket
 from penstock.testing.buckets import BucketConformance
+from webhdfs import webhdfs
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from penstock.connectors.objects.bucket import Bucket
     from penstock.testing.java_servers import HdfsServer
     from penstock.testing.servers import ObjectServer
@@ -51,6 +54,27 @@ class TestAzure(_OverStore):
     @pytest.fixture(autouse=True)
     def _container(self, azure_server: ObjectServer, azure_container: str) -> None:
         self.connection = azure_server.connection(azure_container, prefix=PREFIX)
+
+
+class TestWebHdfsInThisProcess(BucketConformance):
+    """Quick; what a cluster itself does is tested below."""
+
+    @pytest.fixture(autouse=True)
+    def _cluster(self) -> Iterator[None]:
+        with webhdfs() as self.cluster:
+            yield
+
+    def make(self) -> Bucket:
+        return open_bucket(CONNECTION.validate_python(self.cluster.connection(PREFIX)), SystemClock())
+
+    def put(self, key: str, content: bytes) -> None:
+        self.cluster.put(f"/{PREFIX}/{key}", content)
+
+    def keys(self) -> list[str]:
+        return sorted(path.removeprefix(f"/{PREFIX}/") for path in self.cluster.files)
+
+    def content(self, key: str) -> bytes:
+        return self.cluster.files[f"/{PREFIX}/{key}"].content
 
 
 @pytest.mark.long

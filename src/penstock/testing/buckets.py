@@ -22,7 +22,7 @@ HOSTILE: Final = (
     "part=100%/x%20y.csv",
     "what?#not.csv",
     "größe/☕️/😀.csv",
-    "quote'd \"twice\".csv",
+    'quote\'d "twice".csv',
     ".hidden/_under.csv",
     "[a-z]*{1,2}.csv",
     "semi;colon,comma~tilde.csv",

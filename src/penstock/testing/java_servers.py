@@ -116,7 +116,11 @@ def hdfs(installation: JavaInstallation) -> Iterator[HdfsServer]:
     with _folder("hdfs") as folder:
         port = _free_port()
         told = [_HEAP, "--add-opens", "java.base/java.lang=ALL-UNNAMED", f"-DHADOOP_USER_NAME={_USER}"]
-        told += ["-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp", f"{installation.folder}/classes:{installation.folder}/lib/*"]
+        told += [
+            "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+            "-cp",
+            f"{installation.folder}/classes:{installation.folder}/lib/*",
+        ]
         command = [str(installation.java), *told, "HdfsCluster", str(folder / "data"), str(port)]
         asked = f"/webhdfs/v1/?op=LISTSTATUS&user.name={_USER}"
         with _running(JavaServer("HDFS", port, folder, command, asked)) as server:

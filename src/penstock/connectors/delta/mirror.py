@@ -62,7 +62,9 @@ class Mirror(Place):
     @classmethod
     def of(cls, connection: ObjectConnection, path: str, *, context: Context, own: str) -> Mirror:
         """Raises ConfigError DOC-231."""
-        return cls(ObjectBucket(connection, context.clock, context.wards), checked_key(path), context.scratch.resolve() / own)
+        return cls(
+            ObjectBucket(connection, context.clock, context.wards), checked_key(path), context.scratch.resolve() / own
+        )
 
     # ------------------------------------------------------------ the log
 

@@ -37,9 +37,7 @@ class ObjectListing:
     copies: Copies
 
     @classmethod
-    def of(
-        cls, text: str, connection: FileConnection, *, context: Context, endings: tuple[str, ...]
-    ) -> ObjectListing:
+    def of(cls, text: str, connection: FileConnection, *, context: Context, endings: tuple[str, ...]) -> ObjectListing:
         bucket = open_bucket(connection, context.clock, context.wards)
         return cls(text, endings, bucket, Copies(bucket, context.scratch / "objects"))
 

@@ -81,7 +81,11 @@ def classified(error: RemoteError, *, place: str, doing: str, hidden: Iterable[s
     if not error.name and error.status == _NOT_FOUND:
         code, words, hint = "NET-171", "has no WebHDFS", "check the endpoint of the connection, and dfs.webhdfs.enabled"
     elif error.name in _STRANGERS or error.status == _UNAUTHORIZED:
-        code, words, hint = "NET-172", "does not take the credentials", "check the connection's user, or renew its token"
+        code, words, hint = (
+            "NET-172",
+            "does not take the credentials",
+            "check the connection's user, or renew its token",
+        )
     elif error.name in _RIGHTS:
         code, words = "NET-173", "does not give a right that is needed"
     return ConfigError(code, f'"{place}" {words} while {doing}', detail=detail, hint=hint, about=("connection",))

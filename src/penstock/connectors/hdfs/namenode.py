@@ -161,9 +161,7 @@ class Namenode:
         return done
 
     def _astray(self, how: str) -> ConfigError:
-        return ConfigError(
-            "NET-176", f'"{self._endpoint.authority}" sends a request on {how}', about=("connection",)
-        )
+        return ConfigError("NET-176", f'"{self._endpoint.authority}" sends a request on {how}', about=("connection",))
 
 
 def _driver(connection: HdfsConnection, clock: Clock) -> WebHDFS:
