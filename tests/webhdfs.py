@@ -18,9 +18,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 
-class Refusal(Exception):
+class RefusalError(Exception):
     def __init__(self, status: int, name: str, message: str = "") -> None:
         super().__init__(status, name, message)
+
+
+def _passes(operation: str, path: str) -> None:
+    """Nobody asks for faults."""
 
 
 @dataclass
@@ -40,8 +44,8 @@ class Cluster:
     files: dict[str, File] = field(default_factory=dict)
     folders: set[str] = field(default_factory=lambda: {"/"})
     seen: list[tuple[str, str, str, dict[str, str], dict[str, str]]] = field(default_factory=list)
-    before: Callable[[str, str], None] = lambda operation, path: None
-    after: Callable[[str, str], None] = lambda operation, path: None
+    before: Callable[[str, str], None] = _passes
+    after: Callable[[str, str], None] = _passes
     lock: threading.RLock = field(default_factory=threading.RLock)
     numbers: int = 0
 
@@ -52,7 +56,7 @@ class Cluster:
     def put(self, path: str, content: bytes) -> None:
         with self.lock:
             if path in self.folders:
-                raise Refusal(403, "FileAlreadyExistsException")
+                raise RefusalError(403, "FileAlreadyExistsException")
             self.numbers += 1
             self.files[path] = File(self.numbers, content)
             self.make_folder(_parent(path))
@@ -66,7 +70,7 @@ class Cluster:
         if path in self.folders:
             return {"pathSuffix": name, "type": "DIRECTORY", "length": 0, "modificationTime": 1, "fileId": 0}
         if path not in self.files:
-            raise Refusal(404, "FileNotFoundException")
+            raise RefusalError(404, "FileNotFoundException")
         file = self.files[path]
         times = 1_700_000_000_000 + file.number
         return {
@@ -94,7 +98,7 @@ class Cluster:
                 return {"boolean": True}
             case "DELETE":
                 if path in self.folders and self.below(path):
-                    raise Refusal(403, "PathIsNotEmptyDirectoryException")
+                    raise RefusalError(403, "PathIsNotEmptyDirectoryException")
                 there = path in self.files or path in self.folders
                 self.files.pop(path, None)
                 self.folders.discard(path)
@@ -102,12 +106,12 @@ class Cluster:
             case "RENAME":
                 to = query["destination"]
                 if path not in self.files or _parent(to) not in self.folders:
-                    raise Refusal(404, "FileNotFoundException")
+                    raise RefusalError(404, "FileNotFoundException")
                 if to in self.folders or (to in self.files and query["renameoptions"] != "OVERWRITE"):
-                    raise Refusal(403, "FileAlreadyExistsException")
+                    raise RefusalError(403, "FileAlreadyExistsException")
                 self.files[to] = self.files.pop(path)
                 return None
-        raise Refusal(400, "UnsupportedOperationException", operation)
+        raise RefusalError(400, "UnsupportedOperationException", operation)
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -128,7 +132,7 @@ class Handler(BaseHTTPRequestHandler):
             with cluster.lock:
                 answer = self._answered(operation, path, query, body)
             cluster.after(operation, path)
-        except Refusal as refusal:
+        except RefusalError as refusal:
             status, name, message = refusal.args
             told = {"RemoteException": {"exception": name, "message": message}}
             answer = status, {}, json.dumps(told).encode() if name else b"<html>"
@@ -142,7 +146,11 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(content)
 
-    do_PUT = do_DELETE = do_POST = do_GET
+    def do_PUT(self) -> None:
+        self.do_GET()
+
+    def do_DELETE(self) -> None:
+        self.do_GET()
 
     def log_message(self, *_: object) -> None:
         """Nothing on standard error."""

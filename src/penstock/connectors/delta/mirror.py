@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from penstock.connectors.api import Context, Epoch, SinkId
     from penstock.connectors.delta.staging import Attempt
     from penstock.connectors.lake.tables import DataFile
-    from penstock.connectors.objects.config import ObjectConnection
     from penstock.connectors.objects.bucket import StoredObject
+    from penstock.connectors.objects.config import ObjectConnection
 
 _LOG: Final = "_delta_log"
 _ANY: Final = 1 << 63

@@ -47,6 +47,7 @@ NOTES: Final = (
     "A file that changes after planning, and be it while it is read, fails the epoch.",
     "Of a file over 8 MiB, a change that keeps size and time is seen only where it touches one of 64 sampled pieces.",
     "Objects of a store are told apart by what it says of their content, and copied to the run's private folder before they are read.",
+    "In HDFS a file is told from others by its number, time and length, and copied likewise.",
     "Google Cloud Storage is tested no further than to the making of its driver.",
 )
 SAMPLED_FILES: Final = 16
@@ -78,7 +79,7 @@ class FileSourceParams(SourceParams):
         new = self.incremental.files if self.incremental is not None else None
         if self.connection is not None and new is not None and new.same_content == "skip":
             raise ValueError(
-                "same_content: skip goes by checksums, which an object store does not give of every object"
+                "same_content: skip goes by checksums, which neither an object store nor HDFS gives of every file"
             )
         return self
 

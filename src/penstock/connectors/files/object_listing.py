@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from penstock.connectors.api import Context
     from penstock.connectors.files.places import FileConnection
-    from penstock.connectors.objects.outlines import Outline
     from penstock.connectors.objects.bucket import Bucket, StoredObject
+    from penstock.connectors.objects.outlines import Outline
 
 _WILDCARDS: Final = frozenset("*?[")
 

@@ -87,6 +87,7 @@ NOTES: Final = (
     "A link is followed: where one file is meant, what the link leads to is replaced, and the link stays.",
     "The folder _penstock beside the data is the sink's memory of commits; without it the next run starts anew.",
     "In an object store files are staged, committed by one object that is made if it is not there yet, and then copied to their places; the store must honour If-None-Match.",
+    "In HDFS files are staged, committed by a rename that fails where another has committed, and then moved to their places.",
     "Google Cloud Storage is tested no further than to the making of its driver.",
     "Null in a partition column is the folder column=__HIVE_DEFAULT_PARTITION__, other values are percent-encoded.",
 )

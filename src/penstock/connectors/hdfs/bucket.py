@@ -64,7 +64,7 @@ class HdfsBucket(Bucket):
             folders = [joined(at, status.name) for at, status in inside if not status.is_file]
             yield from (_stored(joined(at, status.name), status) for at, status in inside if status.is_file)
 
-    def _in(self, folder: str, cancelled: Cancellation) -> list[Status]:
+    def _in(self, folder: str, cancelled: Cancellation) -> Sequence[Status]:
         cancelled.check()
         return self._call(f'listing "{folder}"', lambda namenode: namenode.below(self._path(folder)))
 

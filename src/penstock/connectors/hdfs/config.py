@@ -12,7 +12,7 @@ from penstock.connectors.http.urls import parse_url
 from penstock.connectors.objects.config import Endpoint, RemoteFiles
 from penstock.connectors.resilience.settings import Wait
 from penstock.fields import Params
-from penstock.secret import Secret
+from penstock.secret import Secret  # noqa: TC001 -- pydantic reads it
 
 
 def _server(value: str) -> str:

@@ -85,9 +85,9 @@ class Namenode:
 
     def read(self, path: str, start: int = 0, length: int | None = None) -> bytes | None:
         """At most ``length`` bytes; None where the file is not there."""
-        ends = {} if length is None else {"length": length}
+        parameters = {"offset": start} if length is None else {"offset": start, "length": length}
         try:
-            answer = self._call("OPEN", path, offset=start, **ends)
+            answer = self._call("OPEN", path, **parameters)
             if answer.status_code == _SENT_ON:
                 answer = self._at_datanode("GET", answer)
         except RemoteError as error:
@@ -99,7 +99,7 @@ class Namenode:
 
     def write(self, path: str, content: Path | bytes) -> None:
         """In place of a file that is there; it is seen while it comes about. Folders above it are made."""
-        answer = self._call("CREATE", path, "put", overwrite="true")
+        answer = self._call("CREATE", path, "PUT", overwrite="true")
         if isinstance(content, bytes) or content.stat().st_size == 0:
             self._at_datanode("PUT", answer, data=content if isinstance(content, bytes) else b"", headers=_BINARY)
         else:
@@ -109,7 +109,7 @@ class Namenode:
     def rename(self, path: str, to: str, *, over: bool) -> Renamed:
         """Of a file; atomic. ``over``: in place of a file that is there."""
         try:
-            answer = self._call("RENAME", path, "put", destination=to, renameoptions="OVERWRITE" if over else "NONE")
+            answer = self._call("RENAME", path, "PUT", destination=to, renameoptions="OVERWRITE" if over else "NONE")
         except RemoteError as error:
             outcome = _OUTCOMES.get(error.name)
             if outcome is None:
@@ -126,12 +126,12 @@ class Namenode:
 
     def make_folder(self, path: str) -> None:
         """And those above it."""
-        self._call("MKDIRS", path, "put")
+        self._call("MKDIRS", path, "PUT")
 
     def delete(self, path: str) -> bool:
         """A file, or an empty folder; False where it is no such thing any longer."""
         try:
-            answer = self._call("DELETE", path, "delete", recursive="false")
+            answer = self._call("DELETE", path, "DELETE", recursive="false")
         except RemoteError as error:
             if error.name in {NOT_EMPTY, NOT_THERE}:
                 return False
@@ -140,8 +140,9 @@ class Namenode:
 
     # ------------------------------------------------------------ requests
 
-    def _call(self, operation: str, path: str, method: str = "get", **parameters: Any) -> Response:
-        return self._driver._call(operation, method, path, redirect=False, **parameters)
+    def _call(self, operation: str, path: str, method: str = "GET", /, **parameters: str | int) -> Response:
+        answer: Response = self._driver._call(operation, method, path, redirect=False, **parameters)  # noqa: SLF001 -- one operation; what is public does several
+        return answer
 
     def _at_datanode(self, method: str, answer: Response, **body: Any) -> Response:
         """Where the namenode sends on to: what it says goes there, and nothing of ours besides."""
@@ -155,7 +156,7 @@ class Namenode:
         mapped = self._datanodes.get(f"{host}:{target.port}")
         if mapped is not None:
             target = parse_url(f"{target.scheme}://{mapped}{target.target}")
-        done = self._driver.session.request(method, target.reveal(), **body)
+        done: Response = self._driver.session.request(method, target.reveal(), **body)
         if done.is_redirect:
             raise self._astray("more than once")
         return done
@@ -167,7 +168,6 @@ class Namenode:
 def _driver(connection: HdfsConnection, clock: Clock) -> WebHDFS:
     if find_spec("fsspec") is None or find_spec("requests") is None:
         raise ConfigError("NET-170", "HDFS needs what is not installed", hint="run `pip install 'penstock[hdfs]'`")
-    from pathlib import Path
 
     from fsspec.implementations.webhdfs import WebHDFS
 

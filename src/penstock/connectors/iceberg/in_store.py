@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Final, assert_never
 from penstock.connectors.iceberg.places import Place
 from penstock.connectors.iceberg.uploads import BucketAttempt
 from penstock.connectors.lake.copied import copied
+from penstock.connectors.objects.bucket import ObjectGoneError, StoredObject
 from penstock.connectors.objects.config import AzureConnection, GcsConnection, S3Connection
 from penstock.connectors.objects.copies import Copies
 from penstock.connectors.objects.keys import checked_key, joined
-from penstock.connectors.objects.bucket import ObjectGoneError, StoredObject
 from penstock.connectors.objects.store import ObjectBucket
 from penstock.errors import ConfigError
 

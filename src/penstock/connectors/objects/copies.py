@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from penstock.connectors.objects.outlines import Outline
     from penstock.connectors.objects.bucket import Bucket, StoredObject
+    from penstock.connectors.objects.outlines import Outline
     from penstock.connectors.resilience.cancel import Cancellation
 
 _PIECE_BYTES: Final = 8 * 2**20

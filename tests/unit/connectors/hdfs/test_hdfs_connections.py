@@ -92,9 +92,7 @@ def test_a_datanode_is_called_where_the_connection_says(cluster: Cluster) -> Non
     assert cluster.seen[-1][4]["Host"] == real
 
 
-def test_nothing_of_the_machine_goes_along(
-    cluster: Cluster, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
-) -> None:
+def test_nothing_of_the_machine_goes_along(cluster: Cluster, monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
     """Neither its proxies and passwords, nor a cookie that one server gave to another at the same host."""
     netrc = tmp_path / "netrc"
     netrc.write_text("machine 127.0.0.1 login me password swordfish\n")
@@ -109,15 +107,14 @@ def test_nothing_of_the_machine_goes_along(
 
 def test_a_token_goes_to_the_namenode_alone_and_into_no_message(cluster: Cluster) -> None:
     """What the namenode itself writes into the address of a datanode, it has given to it."""
-    real = cluster.datanode
     opened = bucket(cluster, token=TOKEN)
     opened.list("")
     assert cluster.seen[-1][3]["delegation"] == TOKEN
     assert "user.name" not in cluster.seen[-1][3]
-    cluster.datanode = f"{real}/webhdfs/v1/x?op=CREATE&mine="
-    with pytest.raises(ConfigError):
-        cluster.before = _refuses(403, "AccessControlException", f"Denied: token {TOKEN} may not")
-        opened.list("")
+    cluster.put("/lake/a", b"x")
+    assert opened.read("a") == b"x"
+    assert [seen[0] for seen in cluster.seen[-2:]] == [cluster.address, cluster.datanode]
+    cluster.before = _refuses(403, "AccessControlException", f"Denied: token {TOKEN} may not")
     with pytest.raises(ConfigError) as failure:
         opened.list("")
     assert TOKEN not in failure.value.problems[0].render()
@@ -125,9 +122,9 @@ def test_a_token_goes_to_the_namenode_alone_and_into_no_message(cluster: Cluster
 
 
 def _refuses(status: int, name: str, message: str = "") -> Any:
-    from webhdfs import Refusal
+    from webhdfs import RefusalError
 
     def before(operation: str, path: str) -> None:
-        raise Refusal(status, name, message)
+        raise RefusalError(status, name, message)
 
     return before

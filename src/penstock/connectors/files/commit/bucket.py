@@ -32,9 +32,9 @@ from penstock.connectors.files.commit.names import (
 )
 from penstock.connectors.files.commit.target import Target
 from penstock.connectors.files.places import open_bucket
+from penstock.connectors.objects.bucket import ObjectGoneError
 from penstock.connectors.objects.copies import Copies
 from penstock.connectors.objects.keys import checked_key, joined
-from penstock.connectors.objects.bucket import ObjectGoneError
 from penstock.connectors.resilience.parallel import in_order
 from penstock.disk import ensure_folder, remove_empty
 from penstock.errors import ConfigError

@@ -1,0 +1,88 @@
+"""The Iceberg sink over Nessie dies at every boundary, and competes with others of its name: every epoch is there once."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from crashes import Reaper, contest, die, rows_of, run_epochs
+from pyiceberg.exceptions import NoSuchTableError
+from test_store_lakes import compete, expected, never
+
+from nessie_tables import NessieLake
+from penstock.clock import SystemClock
+from penstock.connectors.api import Context
+from penstock.connectors.iceberg.sink import CRASH_POINTS, SINK
+from penstock.testing.sinks.deliveries import SINK_ID
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from penstock.connectors.api import Sink
+    from penstock.testing.java_servers import NessieServer
+    from penstock.testing.servers import ObjectServer
+
+pytestmark = [pytest.mark.server, pytest.mark.long]
+EPOCHS = 2
+COMMITTED = CRASH_POINTS.index("iceberg.committed")
+
+
+@dataclass(frozen=True)
+class Make:
+    """Travels to child processes. Every sink has a private folder of its own, as those of several machines have."""
+
+    folder: Path
+    store: dict[str, Any]
+    uri: str
+
+    def __call__(self, reached: Callable[[str], None]) -> Sink:
+        told = {"type": "iceberg", "from": "rows", "table": "oil.prices", "connection": self.lake.connection}
+        scratch = Path(mkdtemp(prefix="scratch-", dir=self.folder))
+        context = Context("table", self.folder.joinpath, scratch, SystemClock(), reached=reached)
+        return SINK.make(SINK.params.model_validate(told), context)
+
+    @property
+    def lake(self) -> NessieLake:
+        return NessieLake(self.folder, self.store, self.uri)
+
+    def visible(self) -> Counter[tuple[int, int]]:
+        """(id, epoch) of every row, with how often, as pyiceberg reads them."""
+        try:
+            found = self.lake.table().scan(selected_fields=("id", "epoch")).to_arrow()
+        except NoSuchTableError:
+            return Counter()
+        return Counter(zip(found["id"].to_pylist(), found["epoch"].to_pylist(), strict=True))
+
+
+@pytest.fixture
+def make(nessie_server: NessieServer, s3_server: ObjectServer, tmp_path: Path) -> Make:
+    made = Make(tmp_path, s3_server.connection(nessie_server.bucket, prefix="lake"), nessie_server.uri)
+    made.lake.clear()
+    return made
+
+
+@pytest.mark.parametrize("point", CRASH_POINTS)
+def test_a_crash_at_any_boundary_loses_and_doubles_nothing(make: Make, point: str) -> None:
+    assert die(make, EPOCHS, Reaper(point, "raise")), f"the run never passed {point}"
+    assert make.visible() == expected(2 if CRASH_POINTS.index(point) >= COMMITTED else 1)
+    run_epochs(make, EPOCHS, fence=2, reaper=Reaper("", "raise"))
+    assert make.visible() == expected(EPOCHS)
+    assert make.lake.left() == []
+
+
+def test_three_competitors_commit_every_epoch_once(make: Make) -> None:
+    """Who is killed while it uploads what another has thrown away leaves files that no table names."""
+    last = 0
+    for _ in range(4):  # on a busy machine few live long enough to commit
+        contest(compete, make, fenced=True)  # type: ignore[arg-type]  # it is handed on to the competitors
+        marker = make(never).marker(SINK_ID)
+        last = (marker.epoch if marker else 0) + 1
+        if last > 2:
+            break
+    assert last > 2, "nobody got anywhere"
+    run_epochs(make, last, fence=2, reaper=Reaper("", "raise"))
+    assert make.visible() == expected(last)
