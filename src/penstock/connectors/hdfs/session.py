@@ -39,7 +39,7 @@ class GuardedSession(requests.Session):
         for scheme in ("http://", "https://"):
             self.mount(scheme, _CheckedAddresses(guard, connect_seconds, connections))
 
-    def request(self, method: str, url: str, *args: Any, **options: Any) -> requests.Response:
+    def request(self, method: str, url: str | bytes, *args: Any, **options: Any) -> requests.Response:
         options |= {"timeout": self._timeout, "allow_redirects": False}
         answer = super().request(method, url, *args, **options)
         if answer.status_code >= _REFUSED:
