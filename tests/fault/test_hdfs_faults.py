@@ -60,7 +60,7 @@ class Make:
     def visible(self) -> Counter[tuple[int, int]]:
         """(id, epoch) of every row that a reader finds by listing the folder, with how often."""
         found: Counter[tuple[int, int]] = Counter()
-        for key in self.hdfs.keys():
+        for key in self.hdfs.keys():  # noqa: SIM118 -- no dictionary
             if key.endswith(".parquet"):
                 table = pq.read_table(BytesIO(self.hdfs.content(key)), columns=["id", "epoch"])
                 found.update(zip(table["id"].to_pylist(), table["epoch"].to_pylist(), strict=True))
