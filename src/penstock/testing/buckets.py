@@ -56,7 +56,9 @@ class BucketConformance(ABC):
         bucket = self.make()
         (listed,) = bucket.list("in")
         assert (listed.key, listed.size) == ("in/a.csv", 3)
-        assert bucket.find("in/a.csv") == listed
+        found = bucket.find("in/a.csv")
+        assert found is not None
+        assert (found.key, found.size) == (listed.key, listed.size)
         assert bucket.read("in/a.csv") == b"one"
         assert bucket.url_of("in/a.csv") == f"{bucket.url}/in/a.csv"
 
@@ -88,7 +90,9 @@ class BucketConformance(ABC):
         with pytest.raises(ObjectChangedError):
             bucket.read_range(found, 2, 5)
         bucket.delete(["file"])
-        with pytest.raises(ObjectGoneError):
+        with pytest.raises(
+            (ObjectGoneError, ObjectChangedError)
+        ):  # a store asked for one content says that it has not that
             bucket.read_range(found, 2, 5)
 
     # ------------------------------------------------------------ writing

@@ -71,7 +71,9 @@ class Bucket(ABC):
 
     @abstractmethod
     def read_range(self, found: StoredObject, start: int, end: int) -> bytes:
-        """Bytes [start, end), at least one, of exactly this object. Raises ObjectGoneError, ObjectChangedError."""
+        """Bytes [start, end), at least one, of exactly this object. Raises ObjectGoneError or ObjectChangedError, of which some
+        places tell one alone.
+        """
 
     # ------------------------------------------------------------ writing
 

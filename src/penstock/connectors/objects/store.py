@@ -62,7 +62,7 @@ class ObjectBucket(Bucket):
         offset = None if after is None else self._key(after)
         for chunk in obstore.list(self._store, self._key(prefix) or None, offset=offset):
             for meta in chunk:
-                if not meta["path"].endswith("/"):
+                if not meta["path"].endswith("/") and (offset is None or meta["path"] > offset):  # some give it as well
                     yield _stored(meta["path"][root:], meta)
 
     def find(self, key: str) -> StoredObject | None:
