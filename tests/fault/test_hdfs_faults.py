@@ -4,6 +4,7 @@ is there twice, nothing is early.
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from dataclasses import dataclass
 from io import BytesIO
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet as pq
 import pytest
-from crashes import Reaper, contest, die, run_epochs
+from crashes import Reaper, children, die, rows_of, run_epochs
 from test_store_lakes import compete, expected, never
 
 from hdfs_files import HdfsFolder
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from penstock.testing.java_servers import HdfsServer
 
 EPOCHS = 3
+CONTEST_S = 150
 COMMITTED = CRASH_POINTS.index("files.committed")
 PUBLISHED = CRASH_POINTS.index("files.published")
 
@@ -105,13 +107,15 @@ def test_a_crash_on_a_cluster_loses_and_doubles_nothing(on_cluster: Make, point:
 @pytest.mark.server
 @pytest.mark.long
 def test_three_competitors_commit_every_epoch_once(on_cluster: Make) -> None:
-    last = 0
-    for _ in range(4):  # on a busy machine few live long enough to commit
-        contest(compete, on_cluster, fenced=True)  # type: ignore[arg-type]  # it is handed on to the competitors
-        marker = on_cluster(never).marker(SINK_ID)
-        last = (marker.epoch if marker else 0) + 1
-        if last > 2:
-            break
+    """They are in each other's way alone, and are killed once some epochs are there."""
+    competitors = [children().start(compete, on_cluster, str(number), fenced=True) for number in range(3)]
+    until = time.monotonic() + CONTEST_S
+    while sum(on_cluster.visible().values()) < EPOCHS * rows_of(1).num_rows and time.monotonic() < until:
+        time.sleep(0.5)
+    for competitor in competitors:
+        competitor.kill()
+    marker = on_cluster(never).marker(SINK_ID)
+    last = (marker.epoch if marker else 0) + 1
     assert last > 2, "nobody got anywhere"
     run_epochs(on_cluster, last, fence=2, reaper=Reaper("", "raise"))
     assert on_cluster.visible() == expected(last)
