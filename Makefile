@@ -32,6 +32,7 @@ test-long: env  ## the tests that take long
 	@scripts/system-packages postgresql mariadb-server
 	@scripts/object-servers
 	@scripts/database-servers
+	@scripts/java-servers
 	@$(BIN)/python -m pytest -n 2 -m long
 
 torture: env  ## kill and freeze the writers of every sink; writes docs/reliability.md (SINKS="sqlite delta" KILLS=50 ZOMBIES=30 ANSWERS=20 SEED=7 for a part)

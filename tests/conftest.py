@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, settings
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from penstock.testing.java_servers import HdfsServer, NessieServer
     from penstock.testing.servers import MariadbServer, ObjectServer, PostgresServer
 
 # Parallel workers are told a width of 80 columns; what is printed here goes to no terminal.
@@ -107,6 +108,41 @@ def azure_server() -> Iterator[ObjectServer]:
         pytest.skip(installation.reason)
     with objects(installation, "azure") as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def hdfs_server() -> Iterator[HdfsServer]:
+    """A small cluster of HDFS for the whole session of this worker; the test skips, visibly, where there is none."""
+    from penstock.testing.java_servers import find_hdfs, hdfs
+    from penstock.testing.servers import Unavailable
+
+    installation = find_hdfs()
+    if isinstance(installation, Unavailable):
+        pytest.skip(installation.reason)
+    with hdfs(installation) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def nessie_server(s3_server: ObjectServer) -> Iterator[NessieServer]:
+    """Nessie over a bucket of the S3 server, for the whole session of this worker; the test skips, visibly, where there
+    is none.
+    """
+    from penstock.testing.java_servers import find_nessie, nessie
+    from penstock.testing.servers import Unavailable
+
+    installation = find_nessie()
+    if isinstance(installation, Unavailable):
+        pytest.skip(installation.reason)
+    s3_server.make_bucket("nessie")
+    with nessie(installation, s3_server, "nessie") as server:
+        yield server
+
+
+@pytest.fixture
+def hdfs_folder() -> str:
+    """The name of a folder of that cluster that is not there yet."""
+    return f"test-{next(_DATABASE_NUMBERS)}"
 
 
 @pytest.fixture

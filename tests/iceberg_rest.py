@@ -10,6 +10,7 @@ import threading
 from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from pydantic import TypeAdapter
 from pyiceberg.catalog.sql import SqlCatalog
@@ -88,8 +89,13 @@ class Handler(BaseHTTPRequestHandler):
                     schema = Schema.model_validate(given["schema"])
                     spec = PartitionSpec.model_validate(given["partition-spec"])
                     name = f"{space}.{given['name']}"
+                    # As services do that leave nothing to chance: another place each time they are asked.
+                    location = (
+                        given.get("location")
+                        or f"{self.catalog_options['warehouse']}/{space}/{given['name']}_{uuid4()}"
+                    )
                     staged = catalog.create_table_transaction(
-                        name, schema, given.get("location"), spec, properties=given.get("properties") or {}
+                        name, schema, location, spec, properties=given.get("properties") or {}
                     )
                     return {**told(staged._table), "metadata-location": None}
                 case "POST", ["namespaces", space, "tables", name]:

@@ -7,11 +7,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import obstore
 import pytest
 import test_file_sinks as files
 
-from object_stores import keys_in, left_in, store_of
+from object_stores import content_of, keys_in, left_in, store_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -24,18 +23,21 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.server
 
 
-class _OnS3:
-    """Beside a suite of files: before it looks into its folder, the folder is made what the bucket holds."""
+class Elsewhere:
+    """Beside a suite of files: before it looks into its folder, the folder is made what the place holds."""
 
-    server: ClassVar = "s3_server"
-    bucket: ClassVar = "s3_bucket"
     project: Path
+    connection: dict[str, Any]
+
+    def keys(self) -> list[str]:
+        """Of every file, below the connection's prefix."""
+        raise NotImplementedError
+
+    def content(self, key: str) -> bytes:
+        raise NotImplementedError
 
     @pytest.fixture(autouse=True)
-    def _store(self, request: pytest.FixtureRequest, _place: None) -> None:
-        server: ObjectServer = request.getfixturevalue(self.server)
-        self.connection: dict[str, Any] = server.connection(request.getfixturevalue(self.bucket), prefix="lake")
-        self.store = store_of(self.connection)
+    def _extra(self, _store: None) -> None:
         self.extra = {**type(self).extra, "connection": self.connection}
 
     def make(self, options: SinkOptions) -> Sink:
@@ -50,11 +52,28 @@ class _OnS3:
     def visible(self) -> list[Path]:
         for path in [path for path in self.project.rglob("*") if path.is_file()]:
             path.unlink()
-        for key in keys_in(self.store):
-            path = self.project / key.removeprefix("lake/")
+        for key in self.keys():
+            path = self.project / key
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(bytes(obstore.get(self.store, key).bytes()))
+            path.write_bytes(self.content(key))
         return super().visible()
+
+
+class _OnS3(Elsewhere):
+    server: ClassVar = "s3_server"
+    bucket: ClassVar = "s3_bucket"
+
+    @pytest.fixture(autouse=True)
+    def _store(self, request: pytest.FixtureRequest, _place: None) -> None:
+        server: ObjectServer = request.getfixturevalue(self.server)
+        self.connection = server.connection(request.getfixturevalue(self.bucket), prefix="lake")
+        self.store = store_of(self.connection)
+
+    def keys(self) -> list[str]:
+        return [key.removeprefix("lake/") for key in keys_in(self.store)]
+
+    def content(self, key: str) -> bytes:
+        return content_of(self.store, f"lake/{key}")
 
     def leftovers(self) -> Collection[str]:
         return left_in(self.store)

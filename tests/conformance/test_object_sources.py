@@ -24,23 +24,22 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.server
 
 
-class _OnS3:
-    """Beside a suite of files: what it wrote into its folder is put into the store, and the folder is emptied."""
+class Elsewhere:
+    """Beside a suite of files: what it wrote into its folder is put where the connection leads, and the folder is emptied."""
 
-    server: ClassVar = "s3_server"
-    bucket: ClassVar = "s3_bucket"
     folder: Path
     connection: dict[str, Any]
 
-    @pytest.fixture(autouse=True)
-    def _store(self, request: pytest.FixtureRequest, _folders: None) -> None:
-        server: ObjectServer = request.getfixturevalue(self.server)
-        self.connection = server.connection(request.getfixturevalue(self.bucket), prefix="in/here")
-        self.store = store_of(self.connection)
+    def remove_all(self) -> None:
+        raise NotImplementedError
+
+    def put(self, key: str, file: Path) -> None:
+        """Below the connection's prefix."""
+        raise NotImplementedError
 
     def load(self, table: pa.Table) -> None:
         super().load(table)
-        obstore.delete(self.store, [item["path"] for chunk in obstore.list(self.store) for item in chunk])
+        self.remove_all()
         self._put()
 
     def add(self, table: pa.Table) -> None:
@@ -49,7 +48,7 @@ class _OnS3:
 
     def _put(self) -> None:
         for path in self.folder.iterdir():
-            obstore.put(self.store, f"in/here/{self.folder.name}/{path.name}", path)
+            self.put(f"{self.folder.name}/{path.name}", path)
             path.unlink()
 
     def make(self) -> Source:
@@ -61,6 +60,23 @@ class _OnS3:
     def _source(self, path: str) -> Source:
         stated = {"type": self.descriptor.name, "path": path, "connection": self.connection}
         return self.descriptor.make(self.descriptor.params.model_validate(stated), self.context())
+
+
+class _OnS3(Elsewhere):
+    server: ClassVar = "s3_server"
+    bucket: ClassVar = "s3_bucket"
+
+    @pytest.fixture(autouse=True)
+    def _store(self, request: pytest.FixtureRequest, _folders: None) -> None:
+        server: ObjectServer = request.getfixturevalue(self.server)
+        self.connection = server.connection(request.getfixturevalue(self.bucket), prefix="in/here")
+        self.store = store_of(self.connection)
+
+    def remove_all(self) -> None:
+        obstore.delete(self.store, [item["path"] for chunk in obstore.list(self.store) for item in chunk])
+
+    def put(self, key: str, file: Path) -> None:
+        obstore.put(self.store, f"in/here/{key}", file)
 
 
 class TestCsv(_OnS3, files.TestCsv): ...

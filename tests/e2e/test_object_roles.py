@@ -15,7 +15,7 @@ import pytest
 from pydantic import ValidationError
 
 from penstock.connectors.objects.config import S3Connection
-from penstock.connectors.objects.store import Bucket
+from penstock.connectors.objects.store import ObjectBucket
 from penstock.errors import ConfigError, PenstockError, TransientError
 from penstock.testing.clock import FakeClock
 from penstock.testing.web import Reply, WebServer
@@ -89,7 +89,7 @@ def signature(got: Received, key: str) -> str:
 
 
 def test_the_role_is_asked_for_with_the_connections_keys(tokens: WebServer, store: WebServer) -> None:
-    Bucket(connection(tokens, store), FakeClock(NOW)).list("")
+    ObjectBucket(connection(tokens, store), FakeClock(NOW)).list("")
     (asked,) = tokens.received
     assert signature(asked, "long-term-key") == "AKIALONGTERM eu-central-1/sts/aws4_request"
     assert {name: value for name, (value,) in parse_qs(asked.body.decode()).items()} == {
@@ -103,14 +103,14 @@ def test_the_role_is_asked_for_with_the_connections_keys(tokens: WebServer, stor
 
 
 def test_a_session_token_goes_with_the_keys_that_it_belongs_to(tokens: WebServer, store: WebServer) -> None:
-    Bucket(connection(tokens, store, session_token="given-token"), FakeClock(NOW)).list("")
+    ObjectBucket(connection(tokens, store, session_token="given-token"), FakeClock(NOW)).list("")
     assert tokens.received[0].header("x-amz-security-token") == "given-token"
     assert "x-amz-security-token" in (tokens.received[0].header("authorization") or "")
     signature(tokens.received[0], "long-term-key")
 
 
 def test_requests_to_the_store_go_with_the_temporary_credentials_alone(tokens: WebServer, store: WebServer) -> None:
-    bucket = Bucket(connection(tokens, store, session_token="given-token"), FakeClock(NOW))
+    bucket = ObjectBucket(connection(tokens, store, session_token="given-token"), FakeClock(NOW))
     bucket.list("")
     bucket.list("")
     assert len(tokens.received) == 1
@@ -120,7 +120,7 @@ def test_requests_to_the_store_go_with_the_temporary_credentials_alone(tokens: W
 
 
 def test_without_a_role_a_session_token_given_by_hand_goes_to_the_store(tokens: WebServer, store: WebServer) -> None:
-    Bucket(connection(tokens, store, role=None, session_token="given-token"), FakeClock(NOW)).list("")
+    ObjectBucket(connection(tokens, store, role=None, session_token="given-token"), FakeClock(NOW)).list("")
     assert store.received[0].header("x-amz-security-token") == "given-token"
     assert tokens.received == []
 
@@ -130,7 +130,7 @@ def test_credentials_are_renewed_before_they_run_out(store: WebServer) -> None:
     start = datetime.now(UTC)
     with WebServer(lambda got: granted(got.number, start + timedelta(hours=got.number))) as tokens:
         clock = FakeClock(start)
-        bucket = Bucket(connection(tokens, store), clock)
+        bucket = ObjectBucket(connection(tokens, store), clock)
         bucket.list("")
         clock.advance(timedelta(minutes=50).total_seconds())
         bucket.list("")
@@ -153,7 +153,7 @@ def test_credentials_are_renewed_before_they_run_out(store: WebServer) -> None:
 )
 def test_what_the_token_service_says_is_named(store: WebServer, answer: Callable[[Received], Reply], code: str) -> None:
     with WebServer(answer) as tokens:
-        bucket = Bucket(connection(tokens, store), FakeClock(NOW))
+        bucket = ObjectBucket(connection(tokens, store), FakeClock(NOW))
         if code is None:
             bucket.list("")
             return
@@ -168,7 +168,7 @@ def test_what_the_token_service_says_is_named(store: WebServer, answer: Callable
 def test_a_token_service_that_is_down_is_named(tokens: WebServer, store: WebServer) -> None:
     role = {"arn": ARN, "endpoint": "http://127.0.0.1:1"}
     with pytest.raises(TransientError) as failure:
-        Bucket(connection(tokens, store, role=role), FakeClock(NOW)).list("")
+        ObjectBucket(connection(tokens, store, role=role), FakeClock(NOW)).list("")
     assert failure.value.code == "NET-110"
 
 
@@ -177,7 +177,7 @@ def test_nothing_of_the_machines_environment_is_used(
 ) -> None:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_ROLE_ARN"):
         monkeypatch.setenv(name, "ambient")
-    Bucket(connection(tokens, store), FakeClock(NOW)).list("")
+    ObjectBucket(connection(tokens, store), FakeClock(NOW)).list("")
     for got in (*tokens.received, *store.received):
         assert "ambient" not in repr((got.headers, got.body))
 

@@ -19,7 +19,7 @@ from penstock.connectors.api import Context, pass_by
 from penstock.connectors.files.commit.records import Claim, Logged
 from penstock.connectors.files.parquet_sink import SINK
 from penstock.connectors.objects.config import ObjectConnectionParam
-from penstock.connectors.objects.store import Bucket as Store
+from penstock.connectors.objects.store import ObjectBucket as Store
 from penstock.document.assembly import Settings
 from penstock.errors import ConfigError, FatalError
 from penstock.events import Events

@@ -28,7 +28,7 @@ from penstock.connectors.delta import mirror
 from penstock.connectors.delta import sink as delta
 from penstock.connectors.iceberg import sink as iceberg
 from penstock.connectors.lake.claims import Claims
-from penstock.connectors.objects.store import Bucket
+from penstock.connectors.objects.store import ObjectBucket
 from penstock.errors import FatalError, PenstockError, TransientError
 from penstock.testing.delivery import fill
 from penstock.testing.sinks import deliver, epoch
@@ -168,9 +168,9 @@ def test_a_lost_answer_of_a_delta_commit_is_settled_by_the_log(
     tmp_path: Path, s3_server: ObjectServer, s3_bucket: str, monkeypatch: pytest.MonkeyPatch, *, after: bool
 ) -> None:
     make = Make(tmp_path, s3_server.connection(s3_bucket, prefix="lake"), "delta")
-    real = Bucket.create
+    real = ObjectBucket.create
 
-    def lost(self: Bucket, key: str, content: bytes) -> bool:
+    def lost(self: ObjectBucket, key: str, content: bytes) -> bool:
         if "_delta_log" not in key:
             return real(self, key, content)
         monkeypatch.undo()
@@ -181,7 +181,7 @@ def test_a_lost_answer_of_a_delta_commit_is_settled_by_the_log(
     with closing(make(never)) as sink:
         deliver(sink, epoch(1), rows_of(1))
         late = stage(sink, epoch(2), rows_of(2))
-        monkeypatch.setattr(Bucket, "create", lost)
+        monkeypatch.setattr(ObjectBucket, "create", lost)
         with pytest.raises(TransientError):
             sink.commit(epoch(2), [late])
         assert make.visible() == expected(2 if after else 1)
@@ -198,10 +198,10 @@ def test_a_delta_commit_that_comes_late_finds_its_files(
 ) -> None:
     """The store takes what it was sent once everybody has given up, and somebody has cleaned up."""
     make = Make(tmp_path, s3_server.connection(s3_bucket, prefix="lake"), "delta")
-    real = Bucket.create
+    real = ObjectBucket.create
     sent: list[Callable[[], bool]] = []
 
-    def unanswered(self: Bucket, key: str, content: bytes) -> bool:
+    def unanswered(self: ObjectBucket, key: str, content: bytes) -> bool:
         if "_delta_log" not in key:
             return real(self, key, content)
         monkeypatch.undo()
@@ -211,7 +211,7 @@ def test_a_delta_commit_that_comes_late_finds_its_files(
     with closing(make(never)) as sink:
         deliver(sink, epoch(1), rows_of(1))
         late = stage(sink, epoch(2), rows_of(2))
-        monkeypatch.setattr(Bucket, "create", unanswered)
+        monkeypatch.setattr(ObjectBucket, "create", unanswered)
         with pytest.raises(TransientError):
             sink.commit(epoch(2), [late])
     make(never).marker(SINK_ID)
@@ -273,15 +273,15 @@ def test_what_a_commit_has_taken_is_left_to_it(make: Make) -> None:
 
 
 def test_who_dies_at_the_last_of_tidying_up_loses_no_file(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = Bucket.delete
+    real = ObjectBucket.delete
 
-    def dies(self: Bucket, keys: Sequence[str]) -> None:
+    def dies(self: ObjectBucket, keys: Sequence[str]) -> None:
         if any(key.endswith("/claim") for key in keys):
             raise crashes.Crash
         real(self, keys)
 
     with monkeypatch.context() as patched:
-        patched.setattr(Bucket, "delete", dies)
+        patched.setattr(ObjectBucket, "delete", dies)
         with pytest.raises(crashes.Crash):
             deliver(make(never), epoch(1), rows_of(1))
     make(never).marker(SINK_ID)

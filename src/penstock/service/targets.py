@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from penstock.connectors.objects.config import url_of
+from penstock.connectors.files.places import place_url
 from penstock.errors import PenstockError, Problem
 from penstock.registry import Capability
 
@@ -81,7 +81,7 @@ def _place(use: SinkUse | SourceUse, resolve: Resolve) -> Path | None:
     plain = next((at for at, part in enumerate(parts) if _WILD & set(part)), len(parts))
     connection = getattr(use.params, "connection", None)
     if connection is not None:
-        return Path(f"//{url_of(connection)}", *parts[:plain])
+        return Path(f"//{place_url(connection)}", *parts[:plain])
     if plain == 0:
         return None
     try:

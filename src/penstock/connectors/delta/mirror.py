@@ -19,7 +19,7 @@ from penstock.connectors.delta.uploads import BucketAttempt
 from penstock.connectors.lake.copied import copied
 from penstock.connectors.objects.copies import Copies
 from penstock.connectors.objects.keys import checked_key, joined
-from penstock.connectors.objects.store import Bucket
+from penstock.connectors.objects.store import ObjectBucket
 from penstock.disk import ensure_folder
 from penstock.errors import ConfigError, TransientError
 
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from penstock.connectors.api import Context, Epoch, SinkId
     from penstock.connectors.delta.staging import Attempt
     from penstock.connectors.lake.tables import DataFile
+    from penstock.connectors.objects.bucket import StoredObject
     from penstock.connectors.objects.config import ObjectConnection
-    from penstock.connectors.objects.store import StoredObject
 
 _LOG: Final = "_delta_log"
 _ANY: Final = 1 << 63
@@ -47,7 +47,7 @@ _CHECKPOINT: Final = re.compile(
 class Mirror(Place):
     """``key`` is the table's in the bucket; ``root`` a private folder."""
 
-    def __init__(self, bucket: Bucket, key: str, root: Path) -> None:
+    def __init__(self, bucket: ObjectBucket, key: str, root: Path) -> None:
         self.root = root
         self.name = self.shown = bucket.url_of(key)
         self.bucket = bucket
@@ -62,7 +62,9 @@ class Mirror(Place):
     @classmethod
     def of(cls, connection: ObjectConnection, path: str, *, context: Context, own: str) -> Mirror:
         """Raises ConfigError DOC-231."""
-        return cls(Bucket(connection, context.clock, context.wards), checked_key(path), context.scratch.resolve() / own)
+        return cls(
+            ObjectBucket(connection, context.clock, context.wards), checked_key(path), context.scratch.resolve() / own
+        )
 
     # ------------------------------------------------------------ the log
 

@@ -12,10 +12,10 @@ from penstock.connectors.files.avro_container import Codec  # noqa: TC001 -- pyd
 from penstock.connectors.files.avro_encoding import avro_objection, encode_avro
 from penstock.connectors.files.decoding import as_written
 from penstock.connectors.files.listing import found_at
+from penstock.connectors.files.scratch import SCRATCH
 from penstock.connectors.files.sink import FileKind, ReadableFileSink
 from penstock.connectors.files.sink_params import CAPABILITIES, MODES, NOTES, FileSinkParams
 from penstock.connectors.files.staged import STAGED_FORM
-from penstock.connectors.objects.scratch import SCRATCH
 from penstock.registry import Capability, Descriptor
 
 if TYPE_CHECKING:

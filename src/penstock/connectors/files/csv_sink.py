@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from penstock.connectors.api import CsvFormat
 from penstock.connectors.files.csv_dialect import ALSO_DELIMITER, check_characters
 from penstock.connectors.files.held import csv_objection
+from penstock.connectors.files.scratch import SCRATCH
 from penstock.connectors.files.sink import FileKind, ReadableFileSink
 from penstock.connectors.files.sink_params import (
     CAPABILITIES,
@@ -19,7 +20,6 @@ from penstock.connectors.files.sink_params import (
     compression_of,
     with_compression,
 )
-from penstock.connectors.objects.scratch import SCRATCH
 from penstock.registry import Descriptor
 
 if TYPE_CHECKING:

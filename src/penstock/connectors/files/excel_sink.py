@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Final
 from pydantic import AfterValidator, Field
 
 from penstock.connectors.files.excel_encoding import check_sheet_name, encode_excel, excel_objection
+from penstock.connectors.files.scratch import SCRATCH
 from penstock.connectors.files.sink import FileKind, FileSink
 from penstock.connectors.files.sink_params import CAPABILITIES, MODES, NOTES, FileSinkParams
 from penstock.connectors.files.staged import STAGED_FORM
-from penstock.connectors.objects.scratch import SCRATCH
 from penstock.registry import Capability, Descriptor
 
 if TYPE_CHECKING:

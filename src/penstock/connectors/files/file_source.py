@@ -20,7 +20,7 @@ from penstock.connectors.files.listing import (
     unreadable,
 )
 from penstock.connectors.files.pieces import next_piece, take_whole
-from penstock.connectors.objects.config import ObjectConnectionParam
+from penstock.connectors.files.places import FileConnectionParam
 from penstock.connectors.objects.outlines import Outline
 from penstock.connectors.params import SourceParams
 from penstock.errors import ConfigError, DataError, InternalError
@@ -47,6 +47,7 @@ NOTES: Final = (
     "A file that changes after planning, and be it while it is read, fails the epoch.",
     "Of a file over 8 MiB, a change that keeps size and time is seen only where it touches one of 64 sampled pieces.",
     "Objects of a store are told apart by what it says of their content, and copied to the run's private folder before they are read.",
+    "In HDFS a file is told from others by its number, time and length, and copied likewise.",
     "Google Cloud Storage is tested no further than to the making of its driver.",
 )
 SAMPLED_FILES: Final = 16
@@ -59,9 +60,9 @@ LONG: Final = Decimal(38, 0)  # whole numbers of which a float would lose digits
 class FileSourceParams(SourceParams):
     """Files of one kind."""
 
-    connection: ObjectConnectionParam | None = Field(
+    connection: FileConnectionParam | None = Field(
         default=None,
-        description="The object store they lie in, or a connection of penstock.yml; unsaid, this machine's folders.",
+        description="The object store or HDFS they lie in, or a connection of penstock.yml; unsaid, this machine's folders.",
     )
     path: str = Field(
         min_length=1,
@@ -78,7 +79,7 @@ class FileSourceParams(SourceParams):
         new = self.incremental.files if self.incremental is not None else None
         if self.connection is not None and new is not None and new.same_content == "skip":
             raise ValueError(
-                "same_content: skip goes by checksums, which an object store does not give of every object"
+                "same_content: skip goes by checksums, which neither an object store nor HDFS gives of every file"
             )
         return self
 

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from penstock.connectors.api import JsonFormat
 from penstock.connectors.files.held import json_objection, unreadable_json
+from penstock.connectors.files.scratch import SCRATCH
 from penstock.connectors.files.sink import FileKind, ReadableFileSink
 from penstock.connectors.files.sink_params import (
     CAPABILITIES,
@@ -18,7 +19,6 @@ from penstock.connectors.files.sink_params import (
     compression_of,
     with_compression,
 )
-from penstock.connectors.objects.scratch import SCRATCH
 from penstock.registry import Descriptor
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from penstock.connectors.api import Json, Position
+    from penstock.connectors.objects.bucket import StoredObject
     from penstock.connectors.objects.outlines import Outline
-    from penstock.connectors.objects.store import StoredObject
 
 _WHOLE_BYTES: Final = 8 * 2**20
 _SAMPLES: Final = 64

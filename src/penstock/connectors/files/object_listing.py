@@ -11,18 +11,18 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Final
 
 from penstock.connectors.files.listing import FoundFile, Remote
+from penstock.connectors.files.places import open_bucket
 from penstock.connectors.objects.copies import Copies
 from penstock.connectors.objects.keys import checked_key
-from penstock.connectors.objects.store import Bucket
 from penstock.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from penstock.connectors.api import Context
-    from penstock.connectors.objects.config import ObjectConnection
+    from penstock.connectors.files.places import FileConnection
+    from penstock.connectors.objects.bucket import Bucket, StoredObject
     from penstock.connectors.objects.outlines import Outline
-    from penstock.connectors.objects.store import StoredObject
 
 _WILDCARDS: Final = frozenset("*?[")
 
@@ -37,10 +37,8 @@ class ObjectListing:
     copies: Copies
 
     @classmethod
-    def of(
-        cls, text: str, connection: ObjectConnection, *, context: Context, endings: tuple[str, ...]
-    ) -> ObjectListing:
-        bucket = Bucket(connection, context.clock, context.wards)
+    def of(cls, text: str, connection: FileConnection, *, context: Context, endings: tuple[str, ...]) -> ObjectListing:
+        bucket = open_bucket(connection, context.clock, context.wards)
         return cls(text, endings, bucket, Copies(bucket, context.scratch / "objects"))
 
     def files(self) -> tuple[FoundFile, ...]:

@@ -13,10 +13,10 @@ from penstock.connectors.files.decoding import as_written
 from penstock.connectors.files.listing import found_at
 from penstock.connectors.files.orc_encoding import encode_orc, orc_objection
 from penstock.connectors.files.orc_reading import batches_of, schemas_of
+from penstock.connectors.files.scratch import SCRATCH
 from penstock.connectors.files.sink import FileKind, ReadableFileSink
 from penstock.connectors.files.sink_params import CAPABILITIES, MODES, NOTES, FileSinkParams
 from penstock.connectors.files.staged import STAGED_FORM
-from penstock.connectors.objects.scratch import SCRATCH
 from penstock.registry import Capability, Descriptor
 from penstock.types import UUID, Schema
 

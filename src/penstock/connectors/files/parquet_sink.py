@@ -8,9 +8,9 @@ from pydantic import Field, model_validator
 
 from penstock.connectors.api import ParquetFormat
 from penstock.connectors.files.held import parquet_objection
+from penstock.connectors.files.scratch import SCRATCH
 from penstock.connectors.files.sink import FileKind, ReadableFileSink
 from penstock.connectors.files.sink_params import CAPABILITIES, MODES, NOTES, FileSinkParams, is_one_file
-from penstock.connectors.objects.scratch import SCRATCH
 from penstock.fields import ByteSize  # noqa: TC001 -- pydantic evaluates the annotations here
 from penstock.registry import Descriptor
 

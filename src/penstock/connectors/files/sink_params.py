@@ -8,7 +8,7 @@ from typing import Final, Literal
 from pydantic import Field, model_validator
 
 from penstock.connectors.api import WriteMode
-from penstock.connectors.objects.config import ObjectConnectionParam, url_of
+from penstock.connectors.files.places import FileConnectionParam, place_url
 from penstock.connectors.params import SinkParams
 from penstock.fields import Name
 from penstock.registry import Capability
@@ -24,9 +24,9 @@ def is_one_file(path: str) -> bool:
 class FileSinkParams(SinkParams):
     """A folder of files, or one file."""
 
-    connection: ObjectConnectionParam | None = Field(
+    connection: FileConnectionParam | None = Field(
         default=None,
-        description="The object store they are written to, or a connection of penstock.yml; unsaid, this machine's folders.",
+        description="The object store or HDFS they are written to, or a connection of penstock.yml; unsaid, this machine's folders.",
     )
     path: str = Field(
         min_length=1,
@@ -55,7 +55,7 @@ class FileSinkParams(SinkParams):
         return self
 
     def elsewhere(self) -> str | None:
-        return None if self.connection is None else f"{url_of(self.connection)}/{self.path}"
+        return None if self.connection is None else f"{place_url(self.connection)}/{self.path}"
 
 
 TextCompression = Literal["none", "gzip", "zstd"] | None
@@ -87,6 +87,7 @@ NOTES: Final = (
     "A link is followed: where one file is meant, what the link leads to is replaced, and the link stays.",
     "The folder _penstock beside the data is the sink's memory of commits; without it the next run starts anew.",
     "In an object store files are staged, committed by one object that is made if it is not there yet, and then copied to their places; the store must honour If-None-Match.",
+    "In HDFS files are staged, committed by a rename that fails where another has committed, and then moved to their places.",
     "Google Cloud Storage is tested no further than to the making of its driver.",
     "Null in a partition column is the folder column=__HIVE_DEFAULT_PARTITION__, other values are percent-encoded.",
 )

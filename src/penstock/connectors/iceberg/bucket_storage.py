@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pyiceberg.io import FileIO, InputFile, OutputFile
 
 from penstock.connectors.iceberg.in_store import PLACE
-from penstock.connectors.objects.store import ObjectGoneError
+from penstock.connectors.objects.bucket import ObjectGoneError
 
 if TYPE_CHECKING:
     from pyiceberg.io import InputStream, OutputStream

@@ -16,6 +16,7 @@ says.
 from __future__ import annotations
 
 import logging
+import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 
 NO_RETRIES: Final = {"commit.retry.num-retries": "0"}
 _SHOWN: Final = 500
+# What services add to a table's location, another one each time they are asked (Nessie does).
+_NUMBER: Final = re.compile(r"[-_][0-9a-f]{8}(?:-?[0-9a-f]{4}){3}-?[0-9a-f]{12}/?$")
 
 
 class Catalog:
@@ -98,14 +101,17 @@ class Catalog:
             return self._open().create_table_transaction(table, schema, location, spec, properties=NO_RETRIES)
 
     def home(self, table: str, schema: IcebergSchema, spec: PartitionSpec) -> str:
-        """Where a table that is not there yet will lie. Errors as ``begin``."""
+        """Where a table that is not there yet will lie: the same place whoever asks, and however often, since writers stage
+        their files there before one of them makes the table. Errors as ``begin``.
+        """
         told = self._connection
         if told.uri is not None:  # the service says
             self._make_room(table)
             with self.asked():
                 staged = self._open().create_table_transaction(table, schema, None, spec)
-            self.folder_of(staged.table_metadata.location)
-            return staged.table_metadata.location
+            location = _NUMBER.sub("", staged.table_metadata.location)
+            self.folder_of(location)
+            return location
         if told.warehouse is None:
             raise ConfigError(
                 "SRC-262",

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Final, assert_never
 from penstock.connectors.iceberg.places import Place
 from penstock.connectors.iceberg.uploads import BucketAttempt
 from penstock.connectors.lake.copied import copied
+from penstock.connectors.objects.bucket import ObjectGoneError, StoredObject
 from penstock.connectors.objects.config import AzureConnection, GcsConnection, S3Connection
 from penstock.connectors.objects.copies import Copies
 from penstock.connectors.objects.keys import checked_key, joined
-from penstock.connectors.objects.store import Bucket, ObjectGoneError, StoredObject
+from penstock.connectors.objects.store import ObjectBucket
 from penstock.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ PLACE: Final = "penstock.place"
 class StorePlace(Place):
     """``root``, below a private folder, mirrors what is below the connection's prefix."""
 
-    def __init__(self, bucket: Bucket, folder: Path) -> None:
+    def __init__(self, bucket: ObjectBucket, folder: Path) -> None:
         self.bucket = bucket
         self.root = folder / "store"
         self._folder = folder
@@ -43,7 +44,7 @@ class StorePlace(Place):
 
     @classmethod
     def of(cls, connection: ObjectConnection, context: Context, own: str) -> StorePlace:
-        return cls(Bucket(connection, context.clock, context.wards), context.scratch.resolve() / own)
+        return cls(ObjectBucket(connection, context.clock, context.wards), context.scratch.resolve() / own)
 
     # ------------------------------------------------------------ locations
 

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Final
 from penstock.connectors.objects.keys import joined
 
 if TYPE_CHECKING:
-    from penstock.connectors.objects.store import Bucket
+    from penstock.connectors.objects.bucket import Bucket
 
 _OPEN: Final = "open"
 _CLAIM: Final = "claim"

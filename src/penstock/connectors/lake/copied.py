@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from penstock.connectors.lake.tables import not_as_told
+from penstock.connectors.objects.bucket import StoredObject
 from penstock.connectors.objects.keys import joined
-from penstock.connectors.objects.store import StoredObject
 from penstock.errors import DataError
 
 if TYPE_CHECKING:

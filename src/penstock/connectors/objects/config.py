@@ -39,27 +39,35 @@ def _allowed(value: str) -> str:
     return value
 
 
-class _Store(Care):
-    """What all of them have."""
+Endpoint = Annotated[str, AfterValidator(_endpoint)]
+
+
+class RemoteFiles(Care):
+    """What every connection has that files lie behind."""
 
     prefix: Annotated[str, AfterValidator(_prefix)] = Field(
         default="", description="What every path begins with: paths lead nowhere else."
-    )
-    endpoint: Annotated[str, AfterValidator(_endpoint)] | None = Field(
-        default=None, description="The service's URL, where it is not the provider's own."
     )
     allow_http: bool = Field(default=False, description="Whether the endpoint may be without TLS.")
     allow_private: list[Annotated[str, AfterValidator(_allowed)]] = Field(
         default_factory=list,
         description="Hosts that may be private or loopback: a name, name:port, address:port or network (10.0.0.0/8).",
     )
-    anonymous: bool = Field(default=False, description="Whether requests go without credentials.")
     cache: ByteSize = Field(
         default=32 * 2**30,
         gt=0,
         description="How much of the disk the copies may take that a source has at the same time.",
     )
     parallel: int = Field(default=8, ge=1, le=64, description="How many requests for data run at the same time.")
+
+
+class _Store(RemoteFiles):
+    """What all object stores have."""
+
+    endpoint: Endpoint | None = Field(
+        default=None, description="The service's URL, where it is not the provider's own."
+    )
+    anonymous: bool = Field(default=False, description="Whether requests go without credentials.")
     timeouts: Timeouts = Field(default_factory=Timeouts, description="How long to wait.")
 
     @model_validator(mode="after")
@@ -89,7 +97,7 @@ class AssumedRole(Params):
         default=timedelta(hours=1),
         description="How long temporary credentials live, 15m to 12h; they are renewed before they run out.",
     )
-    endpoint: Annotated[str, AfterValidator(_endpoint)] | None = Field(
+    endpoint: Endpoint | None = Field(
         default=None, description="The token service's URL (STS), where it is not Amazon's own of the region."
     )
 
@@ -185,8 +193,10 @@ def url_of(connection: ObjectConnection) -> str:
 __all__ = [
     "AssumedRole",
     "AzureConnection",
+    "Endpoint",
     "GcsConnection",
     "ObjectConnection",
     "ObjectConnectionParam",
+    "RemoteFiles",
     "S3Connection",
 ]

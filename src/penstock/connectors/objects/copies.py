@@ -8,7 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from penstock.connectors.objects.store import ObjectChangedError, ObjectGoneError
+from penstock.connectors.objects.bucket import ObjectChangedError, ObjectGoneError
 from penstock.connectors.resilience.parallel import in_order
 from penstock.errors import ConfigError, DataError, FatalError
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from penstock.connectors.objects.bucket import Bucket, StoredObject
     from penstock.connectors.objects.outlines import Outline
-    from penstock.connectors.objects.store import Bucket, StoredObject
     from penstock.connectors.resilience.cancel import Cancellation
 
 _PIECE_BYTES: Final = 8 * 2**20
@@ -74,7 +74,7 @@ class Copies:
         an object is gone or has changed; FatalError SRC-146 where the disk is full.
         """
         needed = sum(item.size for item in objects)
-        limit = self._bucket.connection.cache
+        limit = self._bucket.cache
         if needed > limit:
             raise ConfigError(
                 "SRC-145",
@@ -142,7 +142,7 @@ class Copies:
         return path
 
     def _read(self, pieces: Sequence[_Piece]) -> None:
-        with closing(in_order(self._one, pieces, concurrency=self._bucket.connection.parallel)) as done:
+        with closing(in_order(self._one, pieces, concurrency=self._bucket.parallel)) as done:
             for _ in done:
                 pass
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from contextlib import closing
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from penstock.connectors.objects.bucket import Bucket, ObjectChangedError, ObjectGoneError, StoredObject
 from penstock.connectors.objects.config import AssumedRole, url_of
 from penstock.connectors.objects.faults import classified, is_no_bucket
 from penstock.connectors.objects.opening import open_store
@@ -17,7 +17,7 @@ from penstock.errors import PenstockError, TransientError
 from penstock.secret import Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from obstore.store import ObjectStore
@@ -33,50 +33,26 @@ _UPLOADS: Final = 4
 _COPY_LIMIT: Final = 5 * 2**30  # what S3 copies in one request
 
 
-@dataclass(frozen=True, slots=True)
-class StoredObject:
-    """``modified_ns`` in whole seconds, as every answer of a store gives it; ``tag`` is what the store says of the
-    content: another one is another content. None where the store says nothing.
-    """
-
-    key: str
-    size: int
-    modified_ns: int
-    tag: str | None
-
-
-class ObjectGoneError(Exception):
-    """The object is not there; raised to callers within the room of connectors, who say what that means."""
-
-
-class ObjectChangedError(Exception):
-    """The object is there with another content; as above."""
-
-
-class Bucket:
-    """Thread-safe. Every method raises ConfigError NET-151 to NET-155, TransientError NET-156 once its retries are
-    spent and NET-160 while the store is left alone; the first call also what ``open_store`` raises, and where a role is
-    taken on what ``RoleSession.renew`` does.
+class ObjectBucket(Bucket):
+    """Every method raises ConfigError NET-151 to NET-155, TransientError NET-156 once its retries are spent and NET-160
+    while the store is left alone; the first call also what ``open_store`` raises, and where a role is taken on what
+    ``RoleSession.renew`` does.
     """
 
     def __init__(self, connection: ObjectConnection, clock: Clock, wards: Wards | None = None) -> None:
         self.connection = connection
         self.url = url_of(connection)
+        self.cache = connection.cache
+        self.parallel = connection.parallel
         self._clock = clock
         self._ward = (wards or Wards()).of(connection, lambda: Ward(self.url, connection, clock=clock))
         self._hidden = _secrets_of(connection)
         self._opened: ObjectStore | None = None
         self._role = role_of(connection, clock)
 
-    def url_of(self, key: str) -> str:
-        return f"{self.url}/{key}"
-
     # ------------------------------------------------------------ reading
 
     def list(self, prefix: str, *, after: str | None = None) -> list[StoredObject]:
-        """All objects below ``prefix/`` (of the whole bucket where it is ""), in no particular order; what only stands for
-        a folder is left out. ``after``: those whose keys come later than this one.
-        """
         return self._call(f'listing "{prefix}"', lambda: list(self._listed(prefix, after)))
 
     def _listed(self, prefix: str, after: str | None) -> Iterator[StoredObject]:
@@ -86,11 +62,10 @@ class Bucket:
         offset = None if after is None else self._key(after)
         for chunk in obstore.list(self._store, self._key(prefix) or None, offset=offset):
             for meta in chunk:
-                if not meta["path"].endswith("/"):
+                if not meta["path"].endswith("/") and (offset is None or meta["path"] > offset):  # some give it as well
                     yield _stored(meta["path"][root:], meta)
 
     def find(self, key: str) -> StoredObject | None:
-        """The object as it is now; None where it is not there."""
         import obstore
         from obstore.exceptions import PermissionDeniedError, UnauthenticatedError
 
@@ -106,7 +81,6 @@ class Bucket:
             return None
 
     def read(self, key: str) -> bytes | None:
-        """A small object as a whole; None where it is not there."""
         import obstore
 
         try:
@@ -115,7 +89,6 @@ class Bucket:
             return None
 
     def read_range(self, found: StoredObject, start: int, end: int) -> bytes:
-        """Bytes [start, end), at least one, of exactly this object. Raises ObjectGoneError, ObjectChangedError."""
         import obstore
 
         options: Any = {"range": (start, end)}
@@ -133,7 +106,6 @@ class Bucket:
     # ------------------------------------------------------------ writing
 
     def write(self, key: str, content: Path | bytes) -> None:
-        """The object as a whole, in place of one that is there."""
         import obstore
 
         size = len(content) if isinstance(content, bytes) else content.stat().st_size
@@ -143,21 +115,7 @@ class Bucket:
             lambda: obstore.put(self._store, self._key(key), content, chunk_size=part, max_concurrency=_UPLOADS),
         )
 
-    def write_all(self, files: Mapping[str, Path]) -> None:
-        """Each file to its key, several at a time. The first failure ends those that have not begun."""
-
-        def put(key: str, cancelled: Cancellation) -> None:
-            cancelled.check()
-            self.write(key, files[key])
-
-        with closing(in_order(put, list(files), concurrency=self.connection.parallel)) as done:
-            for _ in done:
-                pass
-
     def create(self, key: str, content: bytes) -> bool:
-        """A small object that is not there yet; False where another is. One that has this very content counts as made: it
-        may be our own, of a try whose answer was lost, so that ``content`` must tell one writer from another.
-        """
         import obstore
         from obstore.exceptions import AlreadyExistsError, PreconditionError
 
@@ -170,8 +128,8 @@ class Bucket:
 
         return self._call(f'creating "{key}"', made) or self.read(key) == content
 
-    def copy(self, found: str, size: int, to: str) -> None:
-        """Within the store; an object larger than it copies at once goes through this machine. Raises ObjectGoneError."""
+    def place(self, found: str, size: int, to: str) -> None:
+        """By a copy within the store; an object larger than it copies at once goes through this machine."""
         import obstore
 
         doing = f'copying "{found}"'
@@ -196,7 +154,6 @@ class Bucket:
         self._ward.call(lambda _: self._once(doing, through))  # its pieces take their turns by themselves
 
     def delete(self, keys: Sequence[str]) -> None:
-        """What is gone already is no error."""
         import obstore
 
         if keys:

@@ -10,7 +10,7 @@ from penstock.connectors.objects import opening
 from penstock.connectors.objects.config import GcsConnection, S3Connection
 from penstock.connectors.objects.faults import classified
 from penstock.connectors.objects.opening import open_store
-from penstock.connectors.objects.store import Bucket
+from penstock.connectors.objects.store import ObjectBucket
 from penstock.errors import ConfigError
 
 ANSWER = (
@@ -90,6 +90,6 @@ def test_a_store_that_repeats_a_key_is_not_repeated() -> None:
         raise GenericError(said)
 
     with pytest.raises(ConfigError) as failure:
-        Bucket(connection, SystemClock())._call("reading", refuses)
+        ObjectBucket(connection, SystemClock())._call("reading", refuses)
     assert failure.value.problems[0].detail == "the store says: AccessDenied: *** of *** may not do that."
     assert failure.value.__cause__ is None

@@ -31,9 +31,10 @@ from penstock.connectors.files.commit.names import (
     sink_folder,
 )
 from penstock.connectors.files.commit.target import Target
+from penstock.connectors.files.places import open_bucket
+from penstock.connectors.objects.bucket import ObjectGoneError
 from penstock.connectors.objects.copies import Copies
 from penstock.connectors.objects.keys import checked_key, joined
-from penstock.connectors.objects.store import Bucket, ObjectGoneError
 from penstock.connectors.resilience.parallel import in_order
 from penstock.disk import ensure_folder, remove_empty
 from penstock.errors import ConfigError
@@ -44,8 +45,8 @@ if TYPE_CHECKING:
 
     from penstock.connectors.api import Context, Epoch, SinkId
     from penstock.connectors.files.commit.records import Entry, Manifest, Placed, State
-    from penstock.connectors.objects.config import ObjectConnection
-    from penstock.connectors.objects.store import StoredObject
+    from penstock.connectors.files.places import FileConnection
+    from penstock.connectors.objects.bucket import Bucket, StoredObject
     from penstock.connectors.resilience.cancel import Cancellation
 
 PARTS: Final = "parts"
@@ -66,11 +67,11 @@ class BucketTarget(Target):
         self._copies = Copies(bucket, scratch / "objects")
 
     @classmethod
-    def of(cls, connection: ObjectConnection, path: str, *, context: Context, one_file: bool) -> BucketTarget:
+    def of(cls, connection: FileConnection, path: str, *, context: Context, one_file: bool) -> BucketTarget:
         """Raises ConfigError DOC-231."""
         key = checked_key(path)
         root, _, name = key.rpartition("/") if one_file else (key, "", "")
-        bucket = Bucket(connection, context.clock, context.wards)
+        bucket = open_bucket(connection, context.clock, context.wards)
         return cls(bucket, root, one_file=name or None, named=path, scratch=context.scratch)
 
     def classified(self) -> AbstractContextManager[None]:
@@ -103,7 +104,7 @@ class BucketTarget(Target):
             cancelled.check()
             self._place(f"{staged}/{PARTS}/{item.staged}", item.entry)
 
-        with closing(in_order(place, manifest.added, concurrency=self._bucket.connection.parallel)) as done:
+        with closing(in_order(place, manifest.added, concurrency=self._bucket.parallel)) as done:
             for _ in done:
                 reached("files.part_placed")
         reached("files.placed")
@@ -112,7 +113,7 @@ class BucketTarget(Target):
 
     def _place(self, staged: str, entry: Entry) -> None:
         try:
-            self._bucket.copy(staged, entry.bytes, joined(self._root, entry.path))
+            self._bucket.place(staged, entry.bytes, joined(self._root, entry.path))
         except ObjectGoneError:
             return  # another publisher was here
 

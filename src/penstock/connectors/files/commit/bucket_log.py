@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from penstock.connectors.api import Epoch, SinkId
     from penstock.connectors.files.commit.records import Manifest
-    from penstock.connectors.objects.store import Bucket
+    from penstock.connectors.objects.bucket import Bucket
 
 SNAPSHOT_EVERY: Final = 32  # cold readers ask for so many versions, one after the other
 

@@ -1,4 +1,4 @@
-"""A prefix of its own, in the same bucket, for the sinks of a pipeline that is tortured."""
+"""A prefix of its own, in the same bucket or HDFS, for the sinks of a pipeline that is tortured."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ def _moved(params: Any, name: str, _folder: Path) -> Any:
 @contextmanager
 def _there(params: Any, clock: Clock) -> Iterator[None]:
     """Raises what the store raises."""
-    from penstock.connectors.objects.store import Bucket
+    from penstock.connectors.files.places import open_bucket
 
     try:
         yield
     finally:
-        bucket = Bucket(params.connection, clock)
+        bucket = open_bucket(params.connection, clock)
         bucket.delete([found.key for found in bucket.list("")])
 
 

