@@ -1,8 +1,8 @@
 """What rules about all rows measure: a statement hands the columns that they need to a query of their own, beside it.
 
 A function in the statement takes them, a vector at a time, and lets every row pass; the query reads them as an Arrow
-stream on a connection of its own and aggregates as it goes, within the session's memory. So rows are gone through once,
-and none is kept.
+stream and aggregates as it goes. So rows are gone through once, and none is kept. The query has a database of its own, on
+one thread: in the session's it would wait for rows on one of the threads that are to bring them.
 """
 
 from __future__ import annotations
@@ -59,14 +59,15 @@ class Observer:
 
         if node.schema is None:
             raise InternalError("INT-900", f"the check {node.id} has no schema")
-        self._session, self._node, self._function, self._others = session, node, function, others
+        self._session, self._node, self._function = session, node, function
         self._columns = node.schema.select(measured_columns(node))
         self._changed = threading.Condition()
         self._batches: deque[pa.RecordBatch] = deque()
         self._ended = self._stopped = False
         self._row: tuple[dict[str, Any], ...] | None = None
         self._error: BaseException | None = None
-        self._reading = session.connection.cursor()
+        self._reading = session.workspace().connect(1, optimizes=True)
+        self._others = {name: self._beside(name, query) for name, query in others.items()}
         session.connection.create_function(
             function,
             lambda rows: self._take(rows),  # noqa: PLW0108 -- DuckDB evaluates the annotations of what it gets
@@ -79,6 +80,12 @@ class Observer:
         session.on_interrupt(self.stop)
         self._thread = threading.Thread(target=self._measure, name=f"measure {node.id}", daemon=True)
         self._thread.start()
+
+    def _beside(self, name: str, query: exp.Query) -> exp.Query:
+        """The row of a node beside the check, in the query's database."""
+        table = f"{self._function}_beside_{name}"
+        self._reading.register(table, self._session.connection.sql(query.sql(dialect="duckdb")).to_arrow_table())
+        return exp.select("*").from_(relation(table))
 
     def findings(self) -> Findings:
         """Of all rows that were taken. Waits for the query's end. Raises as the engine does (engines/duckdb/errors.py)."""
