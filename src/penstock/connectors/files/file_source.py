@@ -14,6 +14,7 @@ from penstock.connectors.files.listing import (
     check_described,
     check_untouched,
     grown,
+    names_in,
     planned,
     position_of,
     state_of,
@@ -119,7 +120,9 @@ class FileSource(Source):
         """Errors as ``files`` of Listing, and those of the kind of file; ConfigError SRC-112 (names that differ only in
         case), SRC-134 (no column is known), SRC-135 (files differ, and the document does not allow it).
         """
-        files = self._listing.files()
+        return self._schema_of(self._listing.files())
+
+    def _schema_of(self, files: Sequence[FoundFile]) -> Schema:
         if self._last is not None and self._last[0] == files:
             return self._last[1]
         self._listing.outline(self._looked_at(files), self.outline)
@@ -188,8 +191,9 @@ class FileSource(Source):
 
     def recheck(self, request: ScanRequest) -> None:
         """By size and time of modification; copies of objects are nobody else's."""
-        if self._params.connection is None:
-            check_untouched(self._found(), request.after, request.upto)
+        if isinstance(self._listing, Listing):
+            found = self._listing.again(names_in(request.after, request.upto))
+            check_untouched(found, request.after, request.upto)
 
     def close(self) -> None:
         self._listing.close()
@@ -207,7 +211,7 @@ class FileSource(Source):
         """As ``describe`` did when the run was compiled: over all files, so that a range cannot change types."""
         if not found and self._context.contract is not None:
             return self._context.contract.schema.relaxed()
-        return self.describe()
+        return self._schema_of(found) if found else self.describe()
 
     def _looked_at(self, files: Sequence[FoundFile]) -> Sequence[FoundFile]:
         """Those of which ``_describe`` opens any."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from penstock.errors import ConfigError, DataError, nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
     from penstock.connectors.api import Json, Position
     from penstock.connectors.objects.bucket import StoredObject
@@ -122,16 +122,16 @@ class Listing:
         that leaves the project.
         """
         place = self.resolve(self.text)
-        if place.is_dir():
-            root, paths = place, self._below(place)
+        root = self._root(place)
+        if root == place:
+            names = self._below(place)
         elif place.exists() or not _WILDCARDS & set(self.text):
-            root, paths = place.parent, [place] if place.exists() else []
+            names = [place.name] if place.exists() else []
         else:
-            root = _fixed_part(place)
             pattern = str(place.relative_to(root))
-            matches = glob.glob(pattern, root_dir=root, recursive=True)  # noqa: PTH207 -- Path.glob finds hidden ones
-            paths = [path for match in matches if not (path := root / match).is_dir()]
-        if not paths:
+            names = glob.glob(pattern, root_dir=root, recursive=True)  # noqa: PTH207 -- Path.glob finds hidden ones
+        found = self._looked_at(root, names)
+        if not found:
             raise ConfigError(
                 "SRC-130",
                 f'no file is there for "{self.text}"',
@@ -141,17 +141,42 @@ class Listing:
                 hint=None if place.is_dir() else self._nearest(place),
                 about=("path",),
             )
-        self._check(paths)
-        found = (found_at(path, path.relative_to(root).as_posix()) for path in paths)
         return tuple(sorted(found, key=lambda item: item.name))
 
-    def _check(self, paths: Sequence[Path]) -> None:
-        """What was matched lies within the roots: each folder is looked at once, and of the files those that are links."""
-        for folder in {path.parent for path in paths}:
-            self.resolve(str(folder))
-        for path in paths:
-            if path.is_symlink():
-                self.resolve(str(path))
+    def again(self, names: Collection[str]) -> tuple[FoundFile, ...]:
+        """Of those that ``files`` found the ones of these names that are still there. Raises as it does."""
+        root = self._root(self.resolve(self.text))
+        return tuple(self._looked_at(root, [name for name in names if (root / name).exists()]))
+
+    def _root(self, place: Path) -> Path:
+        """The folder that names are below: the place itself where it is one."""
+        if place.is_dir():
+            return place
+        return place.parent if place.exists() or not _WILDCARDS & set(self.text) else _fixed_part(place)
+
+    def _looked_at(self, root: Path, names: Sequence[str]) -> list[FoundFile]:
+        """The files of these names below the root, as they are now. What was matched lies within the roots: each folder is
+        looked at once, and of the files those that are links.
+        """
+        base = str(root)
+        for folder in {os.path.dirname(name) for name in names}:  # noqa: PTH120 -- text: there may be many
+            self.resolve(os.path.join(base, folder))  # noqa: PTH118 -- as above
+        found = (self._found(os.path.join(base, name), name) for name in names)  # noqa: PTH118 -- as above
+        return [file for file in found if file is not None]
+
+    def _found(self, path: str, name: str) -> FoundFile | None:
+        """None: it is a folder."""
+        try:
+            itself = os.lstat(path)
+            is_link = stat.S_ISLNK(itself.st_mode)
+            now = os.stat(path) if is_link else itself  # noqa: PTH116 -- as above
+        except OSError as error:
+            raise unreadable(Path(path), error) from None
+        if stat.S_ISDIR(now.st_mode):
+            return None
+        if is_link:
+            self.resolve(path)
+        return _as_found(Path(path), name.replace(os.sep, "/"), now)
 
     def outline(self, files: Sequence[FoundFile], outline: Outline | None) -> None:
         """Nothing to do: they lie here."""
@@ -176,12 +201,13 @@ class Listing:
         written[missing] = near or ""
         return f'did you mean "{Path(*written)}"?' if near else None
 
-    def _below(self, folder: Path) -> list[Path]:
-        found: list[Path] = []
+    def _below(self, folder: Path) -> list[str]:
+        found: list[str] = []
         for at, folders, names in os.walk(folder):
             folders[:] = [name for name in folders if not name.startswith((".", "_"))]
+            below = os.path.relpath(at, folder)
             found += [
-                Path(at, name)
+                name if below == os.curdir else os.path.join(below, name)  # noqa: PTH118 -- text: there may be many
                 for name in names
                 if not name.startswith((".", "_")) and name.lower().endswith(self.endings)
             ]
@@ -194,6 +220,10 @@ def found_at(path: Path, name: str) -> FoundFile:
         now = path.stat()
     except OSError as error:
         raise unreadable(path, error) from None
+    return _as_found(path, name, now)
+
+
+def _as_found(path: Path, name: str, now: os.stat_result) -> FoundFile:
     if not stat.S_ISREG(now.st_mode):
         raise ConfigError("SRC-132", f'"{path.name}" cannot be read', detail="it is no regular file")
     return FoundFile(path, name, now.st_size, now.st_mtime_ns)
@@ -335,6 +365,12 @@ def _is_untouched(state: State, file: FoundFile) -> bool:
     """By what a listing tells: size and time, and of an object what the store says of its content, for its times are seconds."""
     same = (state.size, state.mtime_ns) == (file.size, file.mtime_ns)
     return same and (file.remote is None or file.remote.checksum == state.checksum)
+
+
+def names_in(after: Position | None, upto: Position) -> frozenset[str]:
+    """Of the files of (after, upto]. Raises ConfigError SRC-131."""
+    done = {state.name: state for state in states_of(after)}
+    return frozenset(state.name for state in states_of(upto) if done.get(state.name) != state)
 
 
 def check_untouched(found: Sequence[FoundFile], after: Position | None, upto: Position) -> None:
