@@ -272,4 +272,4 @@ def test_a_connection_of_another_kind_is_refused(connection: dict[str, Any], tmp
     with pytest.raises(ConfigError) as failure:
         completed(file)
     assert failure.value.code == "DOC-209"
-    assert failure.value.problems[0].detail == "csv takes connections of the types s3, gcs, azure."
+    assert failure.value.problems[0].detail == "csv takes connections of the types s3, gcs, azure, hdfs."

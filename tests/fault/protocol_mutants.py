@@ -145,7 +145,7 @@ MUTANTS: Final = (
     Mutant(
         "markers not read at the start",
         "what the sinks have committed is not looked at, and an epoch that was cut off is sent again blindly",
-        (Edit(EPOCH, "if sink.remembers}", "if not sink.remembers}"),),
+        (Edit(EPOCH, "in around.every_sink.items() if sink.remembers\n", "in around.every_sink.items() if not sink.remembers\n"),),
         (_DIES,),
     ),
     Mutant(

@@ -151,8 +151,8 @@ def test_no_text_makes_rows_that_the_careful_read_does_not_account_for(pieces: l
         files = Files(CsvFormat(header=True), paths, SCHEMA)
         rows, rejects = careful(files, Path(folder))
         quick = fast(files)
-        assert (quick is None) == bool(rejects)
-        if quick is not None:
+        if quick is not None:  # else the careful read is what counts, whatever the fast one did not like
+            assert not rejects
             assert sorted(map(repr, quick)) == sorted(map(repr, rows))
 
 

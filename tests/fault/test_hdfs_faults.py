@@ -40,7 +40,7 @@ PUBLISHED = CRASH_POINTS.index("files.published")
 @dataclass(frozen=True)
 class Make:
     """Travels to child processes. Every sink has a private folder of its own, as those of several machines have; snapshots
-    come so often that each run passes several.
+    come with every commit.
     """
 
     folder: Path
@@ -52,7 +52,7 @@ class Make:
         scratch = Path(mkdtemp(prefix="scratch-", dir=self.folder))
         context = Context("out", self.folder.joinpath, scratch, SystemClock(), reached=reached)
         sink = SINK.make(SINK.params.model_validate(told), context)
-        sink._target.log._every = 2
+        sink._target.log._every = 1
         return sink
 
     @property

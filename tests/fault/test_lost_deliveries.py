@@ -60,8 +60,10 @@ def test_a_row_that_is_lost_between_a_source_and_its_node_stops_the_epoch(
 ) -> None:
     opened = Input.open
 
-    def losing(self: Input, session: Session, keep: Callable[[pa.RecordBatch], int]) -> exp.Query:
-        query = opened(self, session, keep)
+    def losing(
+        self: Input, session: Session, keep: Callable[[pa.RecordBatch], int], *, position: str | None = None
+    ) -> exp.Query:
+        query = opened(self, session, keep, position=position)
         if self.node.id != node:
             return query
         return exp.select("*").from_(query.subquery("rows")).where(exp.column("k").neq(7))

@@ -66,7 +66,7 @@ def test_runs_are_listed_newest_first_and_shown(penstock: Callable[..., Said]) -
     found = penstock("runs", "list", "--json").json["runs"]
     assert [run["run_id"] for run in found] == ids[::-1]
     assert found[0].keys() == {
-        "run_id", "project", "environment", "pipeline", "status", "started_at", "ended_at", "engine", "guarantee",
+        "run_id", "project", "environment", "pipeline", "kind", "status", "started_at", "ended_at", "engine", "guarantee",
         "plan_hash", "stopping", "stopped",
     }  # fmt: skip
     assert len(penstock("runs", "list", "-n", "1", "--json").json["runs"]) == 1
