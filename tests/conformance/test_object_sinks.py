@@ -4,6 +4,7 @@ by a plain DuckDB.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -23,18 +24,18 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.server
 
 
-class Elsewhere:
+class Elsewhere(ABC):
     """Beside a suite of files: before it looks into its folder, the folder is made what the place holds."""
 
     project: Path
     connection: dict[str, Any]
 
+    @abstractmethod
     def keys(self) -> list[str]:
         """Of every file, below the connection's prefix."""
-        raise NotImplementedError
 
-    def content(self, key: str) -> bytes:
-        raise NotImplementedError
+    @abstractmethod
+    def content(self, key: str) -> bytes: ...
 
     @pytest.fixture(autouse=True)
     def _extra(self, _store: None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import obstore
@@ -24,18 +25,18 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.server
 
 
-class Elsewhere:
+class Elsewhere(ABC):
     """Beside a suite of files: what it wrote into its folder is put where the connection leads, and the folder is emptied."""
 
     folder: Path
     connection: dict[str, Any]
 
-    def remove_all(self) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def remove_all(self) -> None: ...
 
+    @abstractmethod
     def put(self, key: str, file: Path) -> None:
         """Below the connection's prefix."""
-        raise NotImplementedError
 
     def load(self, table: pa.Table) -> None:
         super().load(table)
