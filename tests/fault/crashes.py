@@ -5,9 +5,10 @@ from __future__ import annotations
 import random
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import pyarrow as pa
+import pytest
 
 from penstock.faults.children import KILLED, Children
 from penstock.faults.points import act
@@ -22,6 +23,13 @@ if TYPE_CHECKING:
     from penstock.faults.children import Child
 
 Death = Literal["raise", "kill"]
+LAKE_MODES = ("append", "overwrite", "overwrite_partitions", "merge")
+# What a killed process leaves, one that fails leaves too: a mode meets one of both, in the long form the other as well.
+LAKE_DEATHS = [
+    pytest.param(mode, death, marks=[] if (death == "kill") == (mode in ("append", "merge")) else [pytest.mark.long])
+    for mode in LAKE_MODES
+    for death in get_args(Death)
+]
 
 
 class Crash(BaseException):

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 MODES: dict[str, dict[str, Any]] = {"append": {}, "overwrite": {}, "merge": {"keys": ["id"]}}
 BOTH = pytest.mark.parametrize("lab", ["mariadb", "mysql"], indirect=True)
+MYSQL_AT_LENGTH = pytest.mark.parametrize(
+    "lab", ["mariadb", pytest.param("mysql", marks=pytest.mark.long)], indirect=True
+)
 
 
 class CrashError(Exception):

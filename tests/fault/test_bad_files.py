@@ -30,7 +30,7 @@ from penstock.errors import ConfigError, DataError
 from penstock.types import Schema
 
 SCHEMA = Schema.of({"a": "int64?", "b": "string?", "c": "decimal(6,2)?"})
-RELAXED = settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.too_slow])
+RELAXED = settings(deadline=None, max_examples=12, suppress_health_check=[HealthCheck.too_slow])
 
 
 def fast(files: Files) -> list[dict[str, Any]] | None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pytest
-from crashes import Crash, Death, Reaper, children, contest, die, rows_of, run_epochs
+from crashes import LAKE_DEATHS, Crash, Death, Reaper, children, contest, die, rows_of, run_epochs
 
 from penstock.clock import SystemClock
 from penstock.connectors.api import Context, WriteMode
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 EPOCHS = 3
-MODES = ("append", "overwrite", "overwrite_partitions", "merge")
 POINTS = tuple(point for point in CRASH_POINTS if point != "delta.evolved")
 COMMITTED = POINTS.index("delta.committed")
 
@@ -105,8 +104,7 @@ def never(point: str) -> None:
     """Nobody asks for faults."""
 
 
-@pytest.mark.parametrize("death", ["raise", "kill"])
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(("mode", "death"), LAKE_DEATHS)
 @pytest.mark.parametrize("point", POINTS)
 def test_a_crash_at_any_boundary_loses_and_doubles_nothing(tmp_path: Path, point: str, mode: str, death: Death) -> None:
     make = begin(tmp_path, mode)

@@ -71,17 +71,17 @@ AT_SINKS = frozenset({"run.staged", "run.accounted", "run.before_commit", "run.c
 
 def picked_acts(system: System, passed: list[tuple[str, int]], point: str, time: int) -> set[Act]:
     """What a short walk does at the time that a point is passed. A sink's own points are passed by each of the three sinks: acts
-    take turns. Those of the run meet an act in two of three systems where sinks are about to commit, elsewhere in every second.
+    take turns. Those of the run meet an act in two of five systems where sinks are about to commit, elsewhere in two of eight.
     """
     turn = SYSTEMS.index(system.name)
     if point in system.points:
         times = sum(1 for name, _ in passed if name == point)
         own = sorted(system.points).index(point) + time
-        acts: set[Act] = {"kill", "lost"} if times == 1 else {"kill" if own % 2 else "lost"}
+        acts: set[Act] = {"kill", "lost"} if times == 1 else _in_turn(own, times)
     elif point in AT_SINKS:
-        acts = _in_turn(RUN_POINTS.index(point) + time + turn, 3)
+        acts = _in_turn(RUN_POINTS.index(point) + time + turn, 5)
     else:
-        acts = _in_turn(RUN_POINTS.index(point) + turn, len(SYSTEMS) // 2)
+        acts = _in_turn(RUN_POINTS.index(point) + turn, len(SYSTEMS))
     return acts if "kill" in acts else {*acts, "raise"}
 
 

@@ -120,14 +120,14 @@ def crash_points() -> list[tuple[str, int]]:
         load = Load(Path(folder) / "load")
         passed = [item for item in points(FILES, load.file) if item[0].startswith("run.")]
         last = dict(passed)  # how often each is passed
-        ends = {"run.kept", "run.accounted", "run.committed", "run.before_seal"}
+        ends = {"run.kept", "run.committed"}
         return [(point, time) for point, time in passed if time == 2 or (time == last[point] and point in ends)]
 
 
-@pytest.mark.parametrize("part", range(4))
+@pytest.mark.parametrize("part", range(2))
 def test_it_goes_on_wherever_it_died(part: int, tmp_path: Path) -> None:
     for place, (point, time) in enumerate(crash_points()):
-        if place % 4 == part:
+        if place % 2 == part:
             go_on(Load(tmp_path / f"load{place}"), point, time, "raise")
 
 
@@ -268,7 +268,7 @@ def test_a_lag_is_not_taken_from_a_cut(tmp_path: Path) -> None:
     assert completed(FILES, shop.file).written == len([k for k in range(100) if k // 3 >= 33 - 10])
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     dies=st.lists(
         st.tuples(st.sampled_from(["run.planned", "run.staged", "run.committed", "run.sealed"]), st.integers(1, 3)),

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from crashes import Death, Reaper, contest, die, rows_of, run_epochs
+from crashes import LAKE_DEATHS, Death, Reaper, contest, die, rows_of, run_epochs
 from pyiceberg.exceptions import CommitFailedException, NoSuchTableError
 
 from iceberg_tables import Lake
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from pyiceberg.table import Table
 
 EPOCHS = 3
-MODES = ("append", "overwrite", "overwrite_partitions", "merge")
 COMMITTED = CRASH_POINTS.index("iceberg.committed")
 
 
@@ -107,10 +106,7 @@ def never(point: str) -> None:
     """Nobody asks for faults."""
 
 
-@pytest.mark.parametrize(
-    ("mode", "death"),
-    [*((mode, "raise") for mode in MODES), ("append", "kill"), ("merge", "kill")],
-)
+@pytest.mark.parametrize(("mode", "death"), LAKE_DEATHS)
 @pytest.mark.parametrize("point", CRASH_POINTS)
 def test_a_crash_at_any_boundary_loses_and_doubles_nothing(tmp_path: Path, point: str, mode: str, death: Death) -> None:
     make = begin(tmp_path, mode)

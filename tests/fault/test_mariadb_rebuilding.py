@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pytest
-from mariadb_labs import BOTH, CrashError, Lab, crash_at, opened, refused
+from mariadb_labs import BOTH, MYSQL_AT_LENGTH, CrashError, Lab, crash_at, opened, refused
 
 from penstock.connectors.mariadb.sink import CRASH_POINTS, REBUILD_POINTS
 from penstock.errors import ConfigError, FatalError, TransientError
@@ -61,7 +61,7 @@ def test_the_rebuilding_passes_exactly_these_points(lab: Lab) -> None:
     assert not lab.staging()
 
 
-@BOTH
+@MYSQL_AT_LENGTH
 @pytest.mark.parametrize("point", IN_ORDER)
 def test_a_rebuilding_that_dies_leaves_the_old_table_or_the_new_one(lab: Lab, point: str) -> None:
     deliver(lab.sink("overwrite"), epoch(1), OLD)
@@ -81,7 +81,7 @@ def test_a_rebuilding_that_dies_leaves_the_old_table_or_the_new_one(lab: Lab, po
     assert not lab.staging()
 
 
-@BOTH
+@MYSQL_AT_LENGTH
 @pytest.mark.parametrize("point", ["mariadb.locked", "mariadb.built", "mariadb.swapped", "mariadb.written"])
 def test_a_rebuilding_that_wakes_up_late_does_not_touch_what_the_next_run_wrote(lab: Lab, point: str) -> None:
     """A table's name changes whatever transaction is open: the marker's row holds nobody off, ending the session does."""

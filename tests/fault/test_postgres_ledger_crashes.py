@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import socket
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 from crashes import children
@@ -56,11 +56,16 @@ def lab(postgres_server: PostgresServer, postgres_database: str) -> Lab:
     return Lab(postgres_server, postgres_database)
 
 
-@pytest.mark.parametrize("quarter", range(4))  # of the points, so that several workers share the walk
-def test_the_run_after_a_kill_leaves_what_an_uninterrupted_one_does(quarter: int, lab: Lab, tmp_path: Path) -> None:
-    walked = points(lab.system, lab.system.project(tmp_path / "walk"))
-    assert {point for point, _ in walked} == {*RUN_POINTS, *lab.system.points}
-    for number, (point, nth) in list(enumerate(walked))[quarter::4]:
+@pytest.mark.parametrize("form", ["short", pytest.param("long", marks=pytest.mark.long)])
+@pytest.mark.parametrize("half", range(2))  # of the points, so that two workers share the walk
+def test_the_run_after_a_kill_leaves_what_an_uninterrupted_one_does(
+    half: int, form: Literal["short", "long"], lab: Lab, tmp_path: Path
+) -> None:
+    """In the short form at the run's own points, where it speaks with its ledger, at each once."""
+    passed = points(lab.system, lab.system.project(tmp_path / "walk"))
+    assert {point for point, _ in passed} == {*RUN_POINTS, *lab.system.points}
+    walked = passed if form == "long" else [(point, 1) for point in RUN_POINTS]
+    for number, (point, nth) in list(enumerate(walked))[half::2]:
         folder = tmp_path / f"p{number}"
         file = lab.system.project(folder)
         die(lab.system, file, point, nth, "kill")

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import os
+import shutil
 import sqlite3
+import tempfile
 from contextlib import closing
-from typing import TYPE_CHECKING, Literal
+from pathlib import Path
+from typing import Literal
 
 import pytest
 from crashes import children
@@ -22,9 +27,6 @@ from penstock.ledger.sqlite import SqliteLedger
 from penstock.service.rejected import rejects
 from penstock.service.replaying import Asked, ReplayResult, replay
 from penstock.service.request import Request
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 GROUP = "numbers/bad_value/v"
 REPAIR = "v = replace(v, ',', '.')"
@@ -48,14 +50,23 @@ LATER = [*GOOD, (7, "7.00")]
 
 
 def ran(folder: Path) -> Path:
-    """The project after a first run, which rejected four rows."""
+    """The project after a first run, which rejected four rows: a copy of one that was run once. Its name is the folder's."""
+    made = _first(folder.name)
+    shutil.copytree(made, folder)
+    return folder / "crash.yml"
+
+
+@functools.cache
+def _first(name: str) -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="penstock-replay-")) / name
+    atexit.register(shutil.rmtree, folder.parent, ignore_errors=True)
     folder.mkdir()
     lines = [f'{k},{part},"{v}"' for k, part, v in ROWS]
     (folder / "in-1.csv").write_text("\n".join(["k,part,v", *lines]) + "\n", encoding="utf-8")
     file = folder / "crash.yml"
     file.write_text(DOCUMENT, encoding="utf-8")
     assert once(SQLITE, file, Faults()).rejected == 4
-    return file
+    return folder
 
 
 def sent(file: Path, faults: Faults) -> ReplayResult:
