@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from command_line import Said
 
+pytestmark = pytest.mark.slow
+
 FILE = "pipelines/days.yml"
 
 

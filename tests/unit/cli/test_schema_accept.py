@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
     from command_line import Said
 
+pytestmark = pytest.mark.slow
+
 DOCUMENT = """
 pipeline: acc
 sources:

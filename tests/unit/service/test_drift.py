@@ -13,6 +13,8 @@ from penstock.cli.app import execute
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.slow
+
 DOCUMENT = """pipeline: drift
 sources:
   rows: {{type: parquet, path: rows.parquet{source}}}

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     from delta_lake import Lake
 
+pytestmark = pytest.mark.slow
+
 
 def numbers(*values: int) -> pa.Table:
     return pa.table({"id": pa.array(values, pa.int64())})

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
     from penstock.connectors.duckdb.sink import DuckdbSink
 
+pytestmark = pytest.mark.slow
+
 TABLE = rows((1, "a"), (2, None))
 
 

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from penstock.connectors.duckdb.source import DuckdbSource
 
+pytestmark = pytest.mark.slow
+
 PART = Partition()
 
 

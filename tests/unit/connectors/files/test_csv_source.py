@@ -21,6 +21,8 @@ from penstock.testing.delivery import pull
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.slow
+
 
 def test_types_are_inferred_from_texts_and_codes_with_leading_zeros_stay_text(tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_text(

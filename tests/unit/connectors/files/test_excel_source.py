@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     from penstock.connectors.api import Source
 
+pytestmark = pytest.mark.slow
+
 OPTIONS = {"strings_to_numbers": False, "strings_to_formulas": False, "strings_to_urls": False}
 # Written by Excel 97's own format: day, price, name, ok; two rows.
 OLD_WORKBOOK = (

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from penstock.connectors.files.commit.records import Manifest
     from penstock.types import Schema
 
+pytestmark = pytest.mark.slow
+
 
 def other_pipeline(number: int, *, fence: int = 1):
     made = epoch(number, fence=fence)

@@ -23,6 +23,8 @@ from penstock.testing.sinks.deliveries import read_table, stage
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.slow
+
 TABLE = rows((1, "plain"), (2, None), (3, ""), (4, 'quo"te\nand break'), (5, "a,b"))
 
 

@@ -24,6 +24,8 @@ from penstock.testing.delivery import pull
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.slow
+
 OBJECTS = ['{"a": 1, "b": {"x": [1.5]}}', '{"a": 2, "c": "2024-01-31"}']
 EXPECTED = [{"a": 1, "b": {"x": [1.5]}, "c": None}, {"a": 2, "b": None, "c": "2024-01-31"}]
 

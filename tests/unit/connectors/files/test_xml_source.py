@@ -18,6 +18,8 @@ from penstock.connectors.api import Context, Files, Partition, ScanRequest
 from penstock.connectors.files.xml_source import XmlSource, XmlSourceParams
 from penstock.errors import ConfigError, DataError
 
+pytestmark = pytest.mark.slow
+
 PRICES = """<?xml version="1.0" encoding="utf-8"?>
 <!-- a comment -->
 <Basket xmlns="http://tempuri.org/b.xsd" made="2024">

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from penstock.connectors.api import Chunk
 
+pytestmark = pytest.mark.slow
+
 ALL = "{row_count: {min: 1}}"
 ONE = "one: {from: out, type: memory}"
 NUMBERS = {"k": "int64?"}

@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 
     from penstock.connectors.api import Writer
 
+pytestmark = pytest.mark.slow
+
 UTC: Final = dt.UTC
 TYPES: Final = {
     "i8": "int8?", "i16": "int16?", "i32": "int32?", "i": "int64?", "f32": "float32?", "f": "float64?",
