@@ -10,6 +10,8 @@ import pytest
 from test_iceberg import TestIcebergSource as _IcebergSource
 
 from nessie_tables import NessieLake
+from penstock.errors import ConfigError
+from penstock.testing.sources import ROWS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,4 +30,12 @@ class _OverNessie:
         self.lake.clear()
 
 
-class TestIcebergSource(_OverNessie, _IcebergSource): ...
+class TestIcebergSource(_OverNessie, _IcebergSource):
+    def test_a_range_does_not_grow_with_rows_that_came_later(self) -> None:
+        """Nessie tells of a table's newest snapshot alone: an older one is refused, and the newest not read in its place."""
+        self.load(ROWS)
+        ranges = self.ranges(self.source())
+        self.add(self.MORE)
+        with pytest.raises(ConfigError) as caught:
+            self.scan(self.source(), ranges)
+        assert caught.value.code == "SRC-260"
