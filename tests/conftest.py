@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import os
 from typing import TYPE_CHECKING
@@ -23,6 +24,12 @@ settings.register_profile("penstock", deadline=None, suppress_health_check=[Heal
 settings.load_profile("penstock")
 
 _DATABASE_NUMBERS = itertools.count(1)
+
+
+def pytest_collection_finish() -> None:
+    """Fifteen thousand tests stay to the end: looking through them again and again took a tenth of the time."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
