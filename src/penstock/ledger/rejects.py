@@ -8,6 +8,7 @@ import uuid
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, BinaryIO, Final, TypeAlias
@@ -66,6 +67,7 @@ class RejectFiles:
         self._places = places
         self._lock = threading.Lock()
         self._files: dict[str, _File] = {}
+        self._numbers = count()  # names of nodes that differ may be alike as names of files
 
     def write(self, node: str, batch: pa.RecordBatch) -> None:
         with self._lock, writing_state(self._folder):
@@ -99,7 +101,7 @@ class RejectFiles:
         import pyarrow.parquet as pq
 
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        path = self._folder / f"{len(self._files):03}-{_file_name(node)}.parquet"
+        path = self._folder / f"{next(self._numbers):03}-{_file_name(node)}.parquet"
         os.close(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600))
         handle = pa.OSFile(str(path), "wb")
         file = self._files[node] = _File(path, pq.ParquetWriter(handle, _schema(), compression="zstd"), handle)

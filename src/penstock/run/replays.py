@@ -241,12 +241,19 @@ def _lines(database: duckdb.DuckDBPyConnection, batch: pa.RecordBatch, kept: str
 
 def columns_kept(state: Path, replay: Replay) -> frozenset[str]:
     """The columns that all its rows were kept with: those of the first one of each file. Raises as ``read``."""
-    found: list[frozenset[str]] = []
-    for part in replay.parts:
-        batch = next((open_rows(batch, part.settled, replay.group) for batch in read(state, part.file)), None)
-        if batch is not None and batch.num_rows:
-            found.append(frozenset(_kept_of(batch.slice(0, 1).to_pylist()[0], replay.kept)))
+    firsts = (_first_row(state, part, replay.group) for part in replay.parts)
+    found = [frozenset(_kept_of(row, replay.kept)) for row in firsts if row is not None]
     return frozenset.intersection(*found) if found else frozenset()
+
+
+def _first_row(state: Path, part: Part, group: Group) -> Mapping[str, str | None] | None:
+    """It may lie behind many rows of other groups."""
+    for batch in read(state, part.file):
+        found = open_rows(batch, part.settled, group)
+        if found.num_rows:
+            row: Mapping[str, str | None] = found.slice(0, 1).to_pylist()[0]
+            return row
+    return None
 
 
 def _kept_of(record: Mapping[str, str | None], kept: str) -> Mapping[str, Any]:

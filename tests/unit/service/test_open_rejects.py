@@ -11,7 +11,7 @@ from penstock.errors import DataError
 from penstock.graph.replayed import SOURCE
 from penstock.ledger.api import PipelineKey, Range, RejectFile
 from penstock.ledger.rejects import RejectFiles, left_of, open_rows, read
-from penstock.run.replays import Replay, part_of, replay_of
+from penstock.run.replays import Replay, columns_kept, part_of, replay_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,13 +20,21 @@ if TYPE_CHECKING:
 ROWS = [[("a", "x")], [("a", "x"), ("b", None)], [("b", None)], [("a", "y"), ("a", "y")], [("a", None)]]
 
 
+MOST_OF_A_BATCH = 65_536
+KEY = PipelineKey("p", "default", "x")
+
+
+def rejected(rows: list[str], causes: list[list[tuple[str, str | None]]]) -> pa.RecordBatch:
+    told = [[{"code": code, "column": name, "message": "m"} for code, name in row] for row in causes]
+    kind = pa.list_(pa.struct(dict.fromkeys(("code", "column", "message"), pa.string())))
+    return pa.record_batch({"row": rows, "causes": pa.array(told, kind)})
+
+
 @pytest.fixture
 def file(tmp_path: Path) -> RejectFile:
-    files = RejectFiles(tmp_path, PipelineKey("p", "default", "x"), 1, "a", {}, places={"n": {"": "x.yml:1:1"}})
+    files = RejectFiles(tmp_path, KEY, 1, "a", {}, places={"n": {"": "x.yml:1:1"}})
     for part in (ROWS[:2], ROWS[2:]):
-        causes = [[{"code": code, "column": name, "message": "m"} for code, name in row] for row in part]
-        kind = pa.list_(pa.struct(dict.fromkeys(("code", "column", "message"), pa.string())))
-        files.write("n", pa.record_batch({"row": [str(row) for row in part], "causes": pa.array(causes, kind)}))
+        files.write("n", rejected([str(row) for row in part], part))
     (found,) = files.finish()
     return found
 
@@ -64,6 +72,24 @@ def test_a_replay_is_told_from_its_range(tmp_path, file):
     assert again.position() == replay.position()
     assert (again.rows, again.group, again.parts[0].left) == (1, ("a", "x"), part.left)
     assert replay_of([Range("s", "", None, {"v": 1})]) is None
+
+
+def test_the_columns_of_a_group_are_found_behind_any_number_of_rows_of_other_groups(tmp_path):
+    files = RejectFiles(tmp_path, KEY, 1, "a", {})
+    files.write("n", rejected(["{}"] * MOST_OF_A_BATCH, [[("a", "x")]] * MOST_OF_A_BATCH))
+    files.write("n", rejected(['{"x": 1, "y": 2}'], [[("b", None)]]))
+    part = part_of(tmp_path, files.finish()[0], [], ("b", None))
+    assert columns_kept(tmp_path, Replay("n", "b", None, "node", "record", {}, (part,))) == {"x", "y"}
+
+
+def test_files_of_nodes_whose_names_are_alike_stay_apart_whatever_is_cleared_meanwhile(tmp_path):
+    files = RejectFiles(tmp_path, KEY, 1, "a", {})
+    for node in ("first", "a.b"):
+        files.write(node, rejected([node], [[("a", "x")]]))
+    files.clear("first")
+    files.write("a_b", rejected(["a_b"], [[("a", "x")]]))
+    found = [batch.column("row").to_pylist() for file in files.finish() for batch in read(tmp_path, file)]
+    assert found == [["a.b"], ["a_b"]]
 
 
 @pytest.mark.parametrize("harm", ["gone", "cut", "one bit"])
