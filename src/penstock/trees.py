@@ -12,7 +12,7 @@ from penstock.types.duckdb import to_duckdb_text
 from penstock.types.logical import fold_case
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from sqlglot.errors import SqlglotError
@@ -154,6 +154,16 @@ def conjuncts(condition: exp.Expr | None) -> list[exp.Expr]:
 def create_table(name: str, query: exp.Query) -> exp.Create:
     """``CREATE TABLE name AS query``."""
     return exp.Create(this=relation(name), kind="TABLE", expression=query)
+
+
+def union_all(parts: Sequence[exp.Query]) -> exp.Query:
+    """All rows of all of them, by the place of the columns. A balanced tree: a chain of a thousand would be a thousand levels
+    deep. Takes the parts themselves, no copies.
+    """
+    if len(parts) == 1:
+        return parts[0]
+    middle = len(parts) // 2
+    return exp.Union(this=union_all(parts[:middle]), expression=union_all(parts[middle:]), distinct=False)
 
 
 def draws(query: exp.Expr) -> bool:

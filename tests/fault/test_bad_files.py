@@ -11,6 +11,7 @@ import random
 import re
 import tempfile
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,8 @@ from penstock.connectors.api import CsvFormat, Files, JsonFormat
 from penstock.connectors.files.listing import found_at
 from penstock.connectors.files.orc_reading import batches_of, schemas_of
 from penstock.engines.duckdb.careful import Workspace, careful_files
-from penstock.engines.duckdb.readers import files_query, is_bad_data
+from penstock.engines.duckdb.errors import translated
+from penstock.engines.duckdb.readers import files_query
 from penstock.errors import ConfigError, DataError
 from penstock.types import Schema
 
@@ -35,15 +37,11 @@ RELAXED = settings(deadline=None, max_examples=12, suppress_health_check=[Health
 
 def fast(files: Files) -> list[dict[str, Any]] | None:
     """None where the fast read gives up."""
-    with duckdb.connect(config={"threads": 2}) as database:
-        try:
-            found = database.sql(files_query(files, threads=2).sql(dialect="duckdb")).to_arrow_table()
-        except duckdb.Error as error:
-            if not is_bad_data(error):
-                raise
-            return None
+    with duckdb.connect(config={"threads": 2}) as database, suppress(DataError), translated("reading"):
+        found = database.sql(files_query(files, threads=2).sql(dialect="duckdb")).to_arrow_table()
         rows: list[dict[str, Any]] = found.to_pylist()
         return rows
+    return None
 
 
 def careful(files: Files, scratch: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:

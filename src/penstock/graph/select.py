@@ -32,7 +32,7 @@ from penstock.graph.nodes import (
     Union,
     Write,
 )
-from penstock.trees import call, column, field_of, identifier, relation, struct
+from penstock.trees import call, column, field_of, identifier, relation, struct, union_all
 from penstock.types import Schema
 from penstock.types.logical import children
 
@@ -69,7 +69,7 @@ def to_select(node: Node, name: Callable[[str], exp.Table] = relation) -> exp.Qu
         case Explode():
             return _explode(node, name)
         case Union():
-            return _union([name(member) for member in node.members])
+            return union_all([exp.select("*").from_(name(member)) for member in node.members])
         case Sort():
             return exp.select("*").from_(name(node.input)).order_by(*[order(key) for key in node.keys])
         case Limit():
@@ -230,13 +230,6 @@ def _places(node: Explode) -> exp.Expr:
     count = call("len", node.value)
     places = call("generate_series", exp.Literal.number(1), count)
     return call("unnest", _or_one_null(node, places))
-
-
-def _union(tables: Sequence[exp.Table]) -> exp.Query:
-    query: exp.Query = exp.select("*").from_(tables[0])
-    for table in tables[1:]:
-        query = exp.Union(this=query, expression=exp.select("*").from_(table), distinct=False)
-    return query
 
 
 def _sample(node: Sample, name: Callable[[str], exp.Table]) -> exp.Select:

@@ -14,7 +14,7 @@ from sqlglot import exp
 
 from penstock.compile.reconcile import FINGERPRINT
 from penstock.service.copied import asked, made_of
-from penstock.trees import call, column, is_not_null, is_null, relation, struct, text_of
+from penstock.trees import call, column, is_not_null, is_null, relation, struct, text_of, union_all
 from penstock.types import INT64, STRING, Field, Schema
 from penstock.types.duckdb import to_duckdb
 
@@ -244,11 +244,8 @@ class Beside:
     def examples(self, different: Copied, kinds: Sequence[Kind], most: int) -> Copied:
         """Of each kind the first keys in their order, ``place`` says which one it is."""
         parts = [self._first(different.read.id, kind, most) for kind in kinds]
-        query: exp.Query = parts[0]
-        for part in parts[1:]:
-            query = exp.Union(this=query, expression=part, distinct=False)
         schema = Schema((*self.schema, Field(_PLACE, INT64)))
-        return made_of((different,), query, schema=schema, into=self.folder / "examples.arrow")
+        return made_of((different,), union_all(parts), schema=schema, into=self.folder / "examples.arrow")
 
     def _first(self, table: str, kind: Kind, most: int) -> exp.Select:
         is_kind = exp.EQ(this=column(_KIND), expression=exp.Literal.string(kind.value))

@@ -23,7 +23,7 @@ from penstock.run.replays import replay_of
 from penstock.service.copied import Copied, made_of
 from penstock.service.desk import entered
 from penstock.service.given import without_ends
-from penstock.trees import call, column, relation
+from penstock.trees import call, column, relation, union_all
 from penstock.types import INT64, Field, Schema
 
 if TYPE_CHECKING:
@@ -75,7 +75,9 @@ def sent_again(found: Opened, sink: str, comparison: Comparison, *, incarnation:
         exp.select("*", exp.alias_(exp.cast(exp.Literal.number(turn), "bigint"), TURN)).from_(relation(copy.read.id))
         for turn, copy in enumerate(copies)
     ]
-    return SentAgain(made_of(copies, _union(parts), schema=schema, into=folder / "sent_again.arrow"), tuple(warnings))
+    return SentAgain(
+        made_of(copies, union_all(parts), schema=schema, into=folder / "sent_again.arrow"), tuple(warnings)
+    )
 
 
 def _replays(found: Opened, sink: str, incarnation: str) -> Iterator[tuple[EpochRecord, Replay]]:
@@ -151,7 +153,7 @@ def together(
     into = folder / f"{name}.arrow"
     if adds:
         more = exp.select(*row).from_(relation(sent.read.id))
-        return made_of((given, sent), _union([own, more]), schema=comparison.schema, into=into)
+        return made_of((given, sent), union_all([own, more]), schema=comparison.schema, into=into)
     stands = made_of(
         (sent, target), _standing(sent, target, keys), schema=comparison.schema, into=folder / f"{_STANDS}.arrow"
     )
@@ -164,7 +166,7 @@ def together(
     alone = _apart(alone, keys, of="latest", other=present.subquery(_PRESENT))
     alone = _apart(alone, keys, of="latest", other=relation(stands.read.id))
     repaired = exp.select(*row).from_(relation(stands.read.id))
-    return made_of((given, sent, stands), _union([others, repaired, alone]), schema=comparison.schema, into=into)
+    return made_of((given, sent, stands), union_all([others, repaired, alone]), schema=comparison.schema, into=into)
 
 
 def _standing(sent: Copied, target: Copied, keys: Sequence[str]) -> exp.Query:
@@ -196,13 +198,6 @@ def _apart(query: exp.Select, keys: Sequence[str], *, of: str, other: exp.Table 
 
 def _same(keys: Sequence[str], one: str, other: str) -> exp.Expr:
     return exp.and_(*(exp.NullSafeEQ(this=column(key, one), expression=column(key, other)) for key in keys))
-
-
-def _union(parts: Sequence[exp.Select]) -> exp.Query:
-    query: exp.Query = parts[0]
-    for part in parts[1:]:
-        query = exp.Union(this=query, expression=part, distinct=False)
-    return query
 
 
 __all__ = ["TURN", "SentAgain", "sent_again", "together"]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, assert_never
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, assert_never
 import pyarrow as pa
 
 from penstock.connectors.api import Batches, BatchWriter, Files, FileWriter, Pipe, PipeWriter, Rows, Writer
+from penstock.errors import DataError
 from penstock.testing import native
 from penstock.types.arrow import to_arrow
 
@@ -77,19 +78,12 @@ def pull(rows: Rows, *, changes: bool = False) -> tuple[pa.Table, int]:
 
 def _read_files(rows: Files) -> tuple[pa.Table, int]:
     """As the embedded engine does: fast, and carefully where that fails at a record."""
-    import duckdb
-
     from penstock.engines.duckdb.careful import Workspace, careful_files
-    from penstock.engines.duckdb.readers import files_query, is_bad_data
+    from penstock.engines.duckdb.errors import translated
+    from penstock.engines.duckdb.readers import files_query
 
-    with closing(native.connection()) as database:
-        try:
-            found = database.sql(files_query(rows).sql(dialect="duckdb")).to_arrow_table()
-        except duckdb.Error as error:
-            if not is_bad_data(error):
-                raise
-        else:
-            return found, 0
+    with closing(native.connection()) as database, suppress(DataError), translated("reading"):
+        return database.sql(files_query(rows).sql(dialect="duckdb")).to_arrow_table(), 0
     with TemporaryDirectory() as scratch:
         return _drain(careful_files(rows, Workspace(Path(scratch))))
 
@@ -120,19 +114,16 @@ def _read_pipe(rows: Pipe, *, changes: bool) -> pa.Table:
 
 
 def _read_unchecked(rows: Pipe) -> pa.Table | None:
-    import duckdb
-
-    from penstock.engines.duckdb.readers import is_bad_data, pipe_query
+    from penstock.engines.duckdb.errors import translated
+    from penstock.engines.duckdb.readers import pipe_query
 
     if rows.open_unchecked is None:
         return None
     ends = rows.open_unchecked()
     try:
-        with closing(native.connection()) as database:
+        with closing(native.connection()) as database, translated("reading"):
             return database.sql(pipe_query(rows, ends, unchecked=True).sql(dialect="duckdb")).to_arrow_table()
-    except duckdb.Error as error:
-        if not is_bad_data(error):
-            raise
+    except DataError:
         return None
     finally:
         for end in ends:

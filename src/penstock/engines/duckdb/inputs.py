@@ -18,7 +18,7 @@ from penstock.engines.duckdb.long_ends import has_long_end
 from penstock.engines.duckdb.pump import Pump
 from penstock.engines.duckdb.read_ahead import ReadAhead
 from penstock.engines.duckdb.readers import files_query, located, pipe_query
-from penstock.trees import call, column, identifier, relation, text_of
+from penstock.trees import call, column, identifier, relation, text_of, union_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -97,10 +97,7 @@ class Input:
             self._columns(opened.query, position, known=isinstance(part, Files))
             for part, opened in zip(self.parts, self._open, strict=True)
         ]
-        union: exp.Query = queries[0]
-        for query in queries[1:]:
-            union = exp.Union(this=union, expression=query, distinct=False)
-        return union
+        return union_all(queries)
 
     def _opened(self, session: Session, place: int, *, part: Rows, keep: Callable[[pa.RecordBatch], int]) -> _Opened:
         name = f"{self.node.id}#{place}"

@@ -1,7 +1,7 @@
 """Files and pipes as queries over DuckDB's own readers: the fast way, which fails at the first bad record.
 
-Whoever runs such a query and sees :func:`is_bad_data` starts the attempt again with ``careful.careful_files`` in place
-of the query: it delivers the same rows and names every record that is none.
+Whoever runs such a query and meets a DataError (``errors.classified``) starts the attempt again with
+``careful.careful_files`` in place of the query: it delivers the same rows and names every record that is none.
 
 Columns are read by their place under names of our own (``c0``, ``c1``, …), so that no name of a user's reaches a reader.
 """
@@ -17,15 +17,24 @@ from sqlglot import exp
 from penstock.connectors.api import COPY_TEXT, CsvFormat, Files, JsonFormat, ParquetFormat, Pipe
 from penstock.engines.duckdb import copy_text
 from penstock.faithful import ALTERED, UNCERTAIN, Reading, Spelling, fast, textual
-from penstock.trees import call, column, file_names, identifier, is_null, parquet_columns, struct, text_of, texts
+from penstock.trees import (
+    call,
+    column,
+    file_names,
+    identifier,
+    is_null,
+    parquet_columns,
+    struct,
+    text_of,
+    texts,
+    union_all,
+)
 from penstock.types import STRING, Field
 from penstock.types.duckdb import to_duckdb, to_duckdb_text
 from penstock.types.logical import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
-
-    import duckdb
 
     from penstock.types import Schema
     from penstock.types.logical import LogicalType
@@ -36,20 +45,6 @@ FILES_PER_THREAD: Final = 2
 MAX_CSV_BYTES: Final = 2_000_000  # DuckDB's own default for a record; more would cost memory per thread
 MAX_JSON_BYTES: Final = 16 * 2**20
 _SOURCE: Final = "__file"
-_BAD_DATA: Final = (
-    ALTERED,
-    UNCERTAIN,
-    "CSV Error on Line",
-    "CSV Parser state machine",
-    "The Parallel CSV Reader",
-    "JSON transform error",
-    "JSON exceeds maximum recursion depth",
-    "Malformed JSON",
-    "maximum_object_size",
-    "exceeded the maximum",
-    "Could not parse string",
-    "not utf-8 encoded",
-)
 
 
 def files_query(files: Files, *, threads: int = 1, by_text: bool = False) -> exp.Query:
@@ -67,14 +62,14 @@ def files_query(files: Files, *, threads: int = 1, by_text: bool = False) -> exp
                 _csv_query(files, form, part=CsvPart(tuple(paths), layout), reading=textual if by_text else fast)
                 for layout, paths in _by_layout(files, most=FILES_PER_THREAD * threads)
             ]
-            return _union(parts)
+            return union_all(parts)
         case JsonFormat() as form:
             # A read_json over several files in several threads loses errors, and with them records, most of the time
             # where a small file has a malformed line (DuckDB 2.0); over one file it does not.
             reading = textual if by_text else fast
-            return _union([_json_query(files, form, path=path, reading=reading) for path in files.paths])
+            return union_all([_json_query(files, form, path=path, reading=reading) for path in files.paths])
         case ParquetFormat():
-            return _union([_parquet_query(part) for part in _alike(files)])
+            return union_all([_parquet_query(part) for part in _alike(files)])
         case _:
             assert_never(files.format)
 
@@ -103,7 +98,7 @@ def pipe_query(pipe: Pipe, descriptors: Sequence[int], *, unchecked: bool = Fals
     if not descriptors:
         return no_rows(pipe.schema)
     part = _unchecked_part if unchecked else _pipe_part
-    return _union([part(f"/dev/fd/{descriptor}", pipe) for descriptor in descriptors])
+    return union_all([part(f"/dev/fd/{descriptor}", pipe) for descriptor in descriptors])
 
 
 def _pipe_part(path: str, pipe: Pipe) -> exp.Select:
@@ -127,15 +122,6 @@ def _unchecked_part(path: str, pipe: Pipe) -> exp.Select:
     return _every_value_read(query, [name for name in types if name != copy_text.FILLER])
 
 
-def is_bad_data(error: duckdb.Error) -> bool:
-    """Whether a careful read may be the answer to this error of a statement that holds a ``files_query``.
-
-    True also for some failures of a user's own expressions, which then fail again in the second attempt.
-    """
-    text = str(error)
-    return text.startswith("Conversion Error") or any(words in text for words in _BAD_DATA)
-
-
 # ---------------------------------------------------------------- parts of all readers
 
 
@@ -143,14 +129,6 @@ def no_rows(schema: Schema) -> exp.Select:
     """The columns of the schema, and nothing in them."""
     nulls = [exp.alias_(exp.Cast(this=exp.null(), to=to_duckdb(item.type)), identifier(item.name)) for item in schema]
     return exp.select(*nulls).where(exp.false())
-
-
-def _union(parts: Sequence[exp.Query]) -> exp.Query:
-    """UNION ALL as a balanced tree: a chain of a thousand would be a thousand levels deep."""
-    if len(parts) == 1:
-        return parts[0]
-    middle = len(parts) // 2
-    return exp.Union(this=_union(parts[:middle]), expression=_union(parts[middle:]), distinct=False)
 
 
 def option(name: str, value: exp.Expr | str | bool | int) -> exp.EQ:  # noqa: FBT001 -- an option's value
@@ -407,7 +385,6 @@ __all__ = [
     "csv_reader",
     "files_query",
     "held_columns",
-    "is_bad_data",
     "json_structure",
     "layout_of",
     "located",

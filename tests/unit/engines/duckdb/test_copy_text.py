@@ -11,8 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from penstock.connectors.api import COPY_TEXT, Pipe
-from penstock.engines.duckdb.readers import is_bad_data, pipe_query
-from penstock.faithful import UNCERTAIN
+from penstock.engines.duckdb.errors import UncertainError, translated
+from penstock.engines.duckdb.readers import pipe_query
+from penstock.errors import DataError
 from penstock.types import DATE, INT64, JSON, STRING, TIMESTAMP, TIMESTAMPTZ, Field, Schema
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def _read(path: Path, rows: list[list[str]], *types: LogicalType) -> list[tuple[
     descriptor = os.open(path, os.O_RDONLY)
     try:
         query = pipe_query(Pipe(COPY_TEXT, schema, lambda: (), lambda: None), [descriptor], unchecked=True)
-        with duckdb.connect() as connection:
+        with duckdb.connect() as connection, translated("reading"):
             connection.execute("SET threads = 1; SET timezone = 'UTC'")
             texts = ", ".join(f'"column {place}"::text' for place in range(len(types)))
             return connection.execute(f"SELECT {texts} FROM ({query.sql(dialect='duckdb')})").fetchall()
@@ -76,10 +77,9 @@ def test_escapes_of_json_are_undone_once(tmp_path: Path) -> None:
     ],
 )
 def test_a_moment_that_no_column_of_ours_has_is_refused(tmp_path: Path, kind: LogicalType, text: str) -> None:
-    with pytest.raises(duckdb.Error) as caught:
+    with pytest.raises(DataError) as caught:
         _read(tmp_path / "rows", [["2020-01-01", "1"], [text, "2"]], kind, INT64)
-    assert is_bad_data(caught.value)
-    assert ("infinity" in text) == (UNCERTAIN in str(caught.value))
+    assert ("infinity" in text) == isinstance(caught.value, UncertainError)
 
 
 def test_moments_and_nulls_are_taken(tmp_path: Path) -> None:

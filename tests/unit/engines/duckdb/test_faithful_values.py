@@ -14,7 +14,9 @@ from sqlglot import exp
 from penstock.connectors.api import CsvFormat, Files, JsonFormat
 from penstock.engines.duckdb.careful import Workspace, careful_files
 from penstock.engines.duckdb.careful import csv_records as records
-from penstock.engines.duckdb.readers import files_query, is_bad_data
+from penstock.engines.duckdb.errors import translated
+from penstock.engines.duckdb.readers import files_query
+from penstock.errors import DataError
 from penstock.types import Schema
 from typed_values import BAD, TEXTS, VALUES, by_kind, plain
 
@@ -39,10 +41,9 @@ def read(files: Files, *, by_text: bool) -> Any:
     with duckdb.connect(config={"threads": 1}) as database:
         database.execute("SET TimeZone = 'UTC'")
         try:
-            found = database.sql(files_query(files, by_text=by_text).sql(dialect="duckdb")).to_arrow_table()
-        except duckdb.Error as error:
-            if not is_bad_data(error):
-                raise
+            with translated("reading"):
+                found = database.sql(files_query(files, by_text=by_text).sql(dialect="duckdb")).to_arrow_table()
+        except DataError:
             return BAD
     return plain(found.column("a")[0].as_py())
 
