@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from penstock.compile.series import is_held
-from penstock.connectors.api import Receipt, SinkId
+from penstock.connectors.api import Receipt
 from penstock.engines.api import Pass, Unkept
 from penstock.errors import FatalError, InternalError, PenstockError, TransientError
 from penstock.events import (
@@ -386,9 +386,6 @@ class EpochRunner:
         if sink not in self._around.sinks:
             return sum(file.rows for file in account.rejects)
         return next((entry.out for entry in account.balance if entry.node == sink), 0)
-
-    def _sink_id(self, name: str) -> SinkId:
-        return self._around.sink_id(name, self._lease.incarnation)
 
 
 # ---------------------------------------------------------------- figures

@@ -13,10 +13,9 @@ from penstock.connectors.api import Context
 from penstock.errors import PenstockError
 from penstock.graph import Graph
 from penstock.graph.nodes import Query, Table
-from penstock.ledger.api import PipelineKey
 from penstock.run.feeds import as_they_stand
 from penstock.service.families import parts
-from penstock.service.ledgers import find_ledger
+from penstock.service.ledgers import find_ledger, key_of
 from penstock.service.opening import allowance_of
 from penstock.trees import identifier
 from penstock.types import INT64, Field, Schema
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
     from penstock.connectors.api import Sink
     from penstock.document.assembly import Loaded
     from penstock.engines.api import Engine
-    from penstock.ledger.api import Ledger, NodeBalance
+    from penstock.ledger.api import Ledger, NodeBalance, PipelineKey
     from penstock.service.request import Request
 
 _EXPECTED: Final = "expected"
@@ -87,7 +86,7 @@ def looked_into(request: Request, loaded: Loaded, scratch: Path) -> Iterator[Con
                 closing.callback(_close, sink)
                 found.sinks[above + name] = sink, sink.describe()
             if ledger is not None:
-                _remembered(ledger, _key(part.loaded), above, found)
+                _remembered(ledger, key_of(part.loaded), above, found)
         yield Contents(found.sinks, found.epochs, found.rejects, found.account)
 
 
@@ -98,16 +97,12 @@ def sealed(request: Request, loaded: Loaded) -> int:
         return 0
     try:
         with parts(request, loaded) as found:
-            return sum(len(ledger.history(_key(part.loaded), limit=_ALL)) for part in found.each)
+            return sum(len(ledger.history(key_of(part.loaded), limit=_ALL)) for part in found.each)
     finally:
         ledger.close()
 
 
 _ALL: Final = 2**31
-
-
-def _key(loaded: Loaded) -> PipelineKey:
-    return PipelineKey(loaded.project.name, loaded.project.environment, loaded.pipeline.name)
 
 
 def _close(sink: Sink) -> None:

@@ -28,8 +28,10 @@ if TYPE_CHECKING:
     from penstock.compile.pipeline import Compiled
     from penstock.connectors.api import Source
     from penstock.document.models import Pipeline
+    from penstock.ledger.api import Ledger, PipelineKey
     from penstock.ledger.rejects import Group
     from penstock.plan.stages import Plan
+    from penstock.run.replays import Part
     from penstock.run.surroundings import Surroundings
     from penstock.service.opening import Opened
 
@@ -78,16 +80,9 @@ def chosen(found: Opened, compiled: Compiled, wanted: Wanted) -> Replay | None:
     Raises ConfigError CMP-2xx for a repair that is wrong, CMP-390 to CMP-392 where the document does not take them, CLI-114,
     RUN-140; DataError LED-120.
     """
-    state, key, memory = found.state, found.key, found.memory
-    if memory is None:
+    if found.memory is None:
         return None
-    outcomes = memory.outcomes(key)
-    files = [
-        entry.file
-        for entry in reversed(memory.rejects(key))
-        if entry.is_open and entry.file.node == wanted.node and wanted.group in entry.left
-    ]
-    parts = tuple(part_of(state, file, settled_groups(outcomes, file.path), wanted.group) for file in files)
+    parts = open_parts(found.memory, found.key, found.state, wanted.node, wanted.group)
     if not parts:
         return None
     sets = {item.name: item.value.sql for item in map(read_set, wanted.sets)}
@@ -99,8 +94,18 @@ def chosen(found: Opened, compiled: Compiled, wanted: Wanted) -> Replay | None:
         return _placed(found, compiled, replay)
     except PenstockError:
         if repaired is not None:
-            (state / repaired[0]).unlink(missing_ok=True)
+            (found.state / repaired[0]).unlink(missing_ok=True)
         raise
+
+
+def open_parts(ledger: Ledger, key: PipelineKey, state: Path, node: str, group: Group) -> tuple[Part, ...]:
+    """The rows of a group that are open, oldest files first. Raises DataError LED-120."""
+    outcomes = ledger.outcomes(key)
+    return tuple(
+        part_of(state, entry.file, settled_groups(outcomes, entry.file.path), group)
+        for entry in reversed(ledger.rejects(key))
+        if entry.is_open and entry.file.node == node and group in entry.left
+    )
 
 
 def _placed(found: Opened, compiled: Compiled, replay: Replay) -> Replay:

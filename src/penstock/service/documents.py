@@ -10,10 +10,10 @@ from penstock.compile.warnings import nothing_written
 from penstock.document.assembly import load
 from penstock.errors import ConfigError, PenstockError
 from penstock.faults.points import VARIABLE, Faults, parse_faults
-from penstock.ledger.api import PipelineKey, RunRecord, RunStatus
+from penstock.ledger.api import RunRecord, RunStatus
 from penstock.run.stopping import Alarm, Stop
 from penstock.service.families import parts
-from penstock.service.ledgers import open_ledger
+from penstock.service.ledgers import key_of, open_ledger
 from penstock.service.running import RunResult, new_run_id, run, status_of
 
 if TYPE_CHECKING:
@@ -161,11 +161,9 @@ class _Call:
         return result
 
     def _remember(self, loaded: Loaded, result: RunResult) -> None:
-        project = loaded.project
-        key = PipelineKey(project.name, project.environment, loaded.pipeline.name)
         ended = self.request.clock.now()
-        record = RunRecord(self.run_id, key, result.status, self.started_at, ended, summary=result.to_json())
-        ledger = open_ledger(project, loaded.ledger)
+        record = RunRecord(self.run_id, key_of(loaded), result.status, self.started_at, ended, summary=result.to_json())
+        ledger = open_ledger(loaded.project, loaded.ledger)
         try:
             ledger.end_run(record)
         finally:

@@ -6,16 +6,23 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from penstock.errors import PenstockError
+from penstock.ledger.api import PipelineKey
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from penstock.clock import Clock
+    from penstock.document.assembly import Loaded
     from penstock.document.ledger import LedgerUse
     from penstock.document.project import Project
     from penstock.ledger.api import Ledger
 
 LEDGER_FILE: Final = "ledger.db"
+
+
+def key_of(loaded: Loaded) -> PipelineKey:
+    """By which the ledger knows the document's pipeline."""
+    return PipelineKey(loaded.project.name, loaded.project.environment, loaded.pipeline.name)
 
 
 def open_ledger(project: Project, use: LedgerUse | None, clock: Clock | None = None) -> Ledger:

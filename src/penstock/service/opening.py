@@ -16,10 +16,9 @@ from penstock.connectors.families import is_family
 from penstock.document.assembly import Loaded, load
 from penstock.engines.api import Limits
 from penstock.errors import ConfigError, InternalError, PenstockError, Problem, together
-from penstock.ledger.api import PipelineKey
 from penstock.plan.make import make_plan
 from penstock.run.feeds import as_they_stand
-from penstock.service.ledgers import find_ledger, open_ledger
+from penstock.service.ledgers import find_ledger, key_of, open_ledger
 from penstock.service.rejects_table import SCHEMA, RejectsTable
 from penstock.service.scratch import scratch_folder
 from penstock.service.targets import collisions, is_local
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
     from penstock.document.models import Pipeline, SinkUse, SourceUse
     from penstock.engines.api import Engine
     from penstock.graph import Graph
-    from penstock.ledger.api import Ledger
+    from penstock.ledger.api import Ledger, PipelineKey
     from penstock.plan.stages import Plan
     from penstock.service.request import Request
     from penstock.types import Schema
@@ -66,8 +65,7 @@ class Opened:
 
     @property
     def key(self) -> PipelineKey:
-        project = self.loaded.project
-        return PipelineKey(project.name, project.environment, self.pipeline.name)
+        return key_of(self.loaded)
 
     @property
     def state(self) -> Path:

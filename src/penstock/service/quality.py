@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, get_args
 from penstock.connectors.families import is_family
 from penstock.document.assembly import load
 from penstock.errors import ConfigError
-from penstock.ledger.api import PipelineKey
 from penstock.registry import Dimension
 from penstock.run.replays import replay_of
 from penstock.service.causes import group_name
 from penstock.service.families import PerPart
-from penstock.service.ledgers import find_ledger
+from penstock.service.ledgers import find_ledger, key_of
 from penstock.service.recalled import REMEMBERED
 from penstock.service.remembering import no_run, run_of
 
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 
     from penstock.connectors.api import Json
     from penstock.document.assembly import Loaded
-    from penstock.ledger.api import EpochRecord, Ledger, NodeBalance, RuleResult, RunRecord
+    from penstock.ledger.api import EpochRecord, Ledger, NodeBalance, PipelineKey, RuleResult, RunRecord
     from penstock.service.request import Request
 
 _SHOWN: Final = 20  # runs of the history
@@ -178,7 +177,7 @@ def quality(request: Request, run_id: str | None = None) -> PerPart[Quality]:
     Raises ConfigError LED-130, LED-133, LED-134 (a run of another pipeline), and LED-135 where nothing was sealed.
     """
     loaded = load(request.file, request.settings)
-    key = _key_of(loaded)
+    key = key_of(loaded)
     ledger = find_ledger(loaded.project, loaded.ledger)
     if ledger is None:
         raise no_run(run_id)
@@ -201,12 +200,8 @@ def quality(request: Request, run_id: str | None = None) -> PerPart[Quality]:
 
 def pipelines_of(ledger: Ledger, loaded: Loaded) -> list[PipelineKey]:
     """The document's, or those of its tables that ever ran, and of what reads none."""
-    key = _key_of(loaded)
+    key = key_of(loaded)
     return [other for other in ledger.pipelines() if _is_part(other, key)] if _has_tables(loaded) else [key]
-
-
-def _key_of(loaded: Loaded) -> PipelineKey:
-    return PipelineKey(loaded.project.name, loaded.project.environment, loaded.pipeline.name)
 
 
 def _has_tables(loaded: Loaded) -> bool:

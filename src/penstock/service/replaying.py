@@ -12,20 +12,21 @@ from penstock.connectors.api import BatchWriter, Staged
 from penstock.engines.api import Pass
 from penstock.errors import ConfigError
 from penstock.graph.moment import at_moment
-from penstock.ledger.api import PipelineKey, RejectOutcome
+from penstock.ledger.api import RejectOutcome
 from penstock.ledger.rejects import RejectFiles, read
 from penstock.run import balance
 from penstock.run.feeds import as_they_stand
 from penstock.run.heartbeat import LEASE
 from penstock.run.passes import labels_of, places_of
-from penstock.run.replays import part_of, replay_of
+from penstock.run.replays import replay_of
 from penstock.service.causes import CauseRows, by_cause, group_name
-from penstock.service.desk import Wanted, chosen, planned, warnings_of
+from penstock.service.desk import Wanted, chosen, open_parts, planned, warnings_of
 from penstock.service.families import parts
 from penstock.service.holders import caller, holder_of
+from penstock.service.ledgers import key_of
 from penstock.service.masking import hidden_columns, masked_rejects
 from penstock.service.opening import opened
-from penstock.service.rejected import chosen_group, records_of, settled_groups
+from penstock.service.rejected import chosen_group, records_of
 from penstock.service.remembering import project_ledger
 from penstock.service.running import RunResult, run
 
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
     from penstock.events import Events
     from penstock.faults.points import Faults
     from penstock.graph import Graph
-    from penstock.ledger.api import Ledger, RejectFile
+    from penstock.ledger.api import Ledger, PipelineKey, RejectFile
     from penstock.ledger.rejects import Group
     from penstock.run.stopping import Stop
     from penstock.service.families import Part
@@ -207,11 +208,7 @@ def replay(request: Request, asked: Asked, *, events: Events, faults: Faults, st
 def _part(request: Request, asked: Asked) -> Iterator[tuple[Part, Wanted]]:
     """The document, of one with ``tables:`` the part of the one table, that has rejects of that name."""
     with parts(request) as every:
-        loaded = every.loaded
-        named = {
-            PipelineKey(loaded.project.name, loaded.project.environment, part.loaded.pipeline.name): part
-            for part in every.each
-        }
+        named = {key_of(part.loaded): part for part in every.each}
         with project_ledger(request.settings, request.file) as (ledger, _):
             groups = {key: _groups(ledger, key) for key in named if asked.pipeline in {None, key.pipeline}}
         node, group, key = _one(asked.group, groups)
@@ -299,13 +296,7 @@ def discard(
 def _outcomes(
     ledger: Ledger, key: PipelineKey, node: str, group: Group, *, state: Path, by: str, reason: str, at: datetime
 ) -> list[RejectOutcome]:
-    before = ledger.outcomes(key)
-    found = [
-        part_of(state, entry.file, settled_groups(before, entry.file.path), group)
-        for entry in ledger.rejects(key)
-        if entry.is_open and entry.file.node == node and group in entry.left
-    ]
     return [
         RejectOutcome(part.file.path, *group, "discarded", part.rows, part.left_rows, part.left, by, at, reason=reason)
-        for part in found
+        for part in open_parts(ledger, key, state, node, group)
     ]

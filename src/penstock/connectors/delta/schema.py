@@ -1,7 +1,7 @@
 """Logical types as Delta types, and back.
 
 Delta has no unsigned integers, no uuid and no json: they are kept in the next larger type that holds every value, and
-come back as that (:func:`stored`). It has no time of day and no interval: such columns are refused.
+come back as that (:func:`stored_schema`). It has no time of day and no interval: such columns are refused.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any, Final, assert_never
 
+from penstock.connectors.lake.keeping import kept_schema
 from penstock.errors import ConfigError
 from penstock.types import (
     BINARY,
@@ -70,40 +71,9 @@ _DECIMAL: Final = re.compile(r"decimal\(\s*(\d{1,2})\s*,\s*(\d{1,2})\s*\)")
 # ---------------------------------------------------------------- what Delta keeps
 
 
-def stored(logical: LogicalType) -> LogicalType | None:
-    """The type as it comes back from a Delta table; None where Delta has no place for it. Nested nullability is kept."""
-    match logical:
-        case Primitive():
-            return _STORED.get(logical.kind, logical)
-        case Decimal():
-            return logical
-        case List():
-            element = stored(logical.element)
-            return element and List(element, logical.element_nullable)
-        case Map():
-            key, value = stored(logical.key), stored(logical.value)
-            return key and value and Map(key, value, logical.value_nullable)
-        case Struct():
-            parts = [(part, stored(part.type)) for part in logical.fields]
-            kept = tuple(StructField(part.name, kind, part.nullable) for part, kind in parts if kind is not None)
-            return Struct(kept) if len(kept) == len(parts) else None
-        case _:
-            assert_never(logical)
-
-
 def stored_schema(schema: Schema) -> Schema:
     """Every column as Delta keeps it, labels dropped, nullable as it stands. Raises ConfigError SNK-110 by name."""
-    fields = []
-    for field in schema:
-        kept = stored(field.type)
-        if kept is None:
-            raise ConfigError(
-                "SNK-110",
-                f'Delta has no type for column "{field.name}" ({field.type})',
-                hint="cast it to a type that Delta has, such as string, int64 or timestamp, before the sink",
-            )
-        fields.append(Field(field.name, kept, field.nullable))
-    return Schema(tuple(fields))
+    return kept_schema(schema, _STORED, "Delta")
 
 
 # ---------------------------------------------------------------- to and from the log's JSON

@@ -15,6 +15,7 @@ from __future__ import annotations
 from itertools import count
 from typing import TYPE_CHECKING, Final, assert_never
 
+from penstock.connectors.lake.keeping import kept_schema
 from penstock.errors import ConfigError
 from penstock.types import (
     BINARY,
@@ -80,40 +81,9 @@ _BY_NAME: Final = {**{name: logical for logical, name in _NAMES.items()}, "Fixed
 # ---------------------------------------------------------------- what Iceberg keeps
 
 
-def stored(logical: LogicalType) -> LogicalType | None:
-    """The type as it comes back from a table; None where Iceberg has no place for it. Nested nullability is kept."""
-    match logical:
-        case Primitive():
-            return _STORED.get(logical.kind, logical)
-        case Decimal():
-            return logical
-        case List():
-            element = stored(logical.element)
-            return element and List(element, logical.element_nullable)
-        case Map():
-            key, value = stored(logical.key), stored(logical.value)
-            return key and value and Map(key, value, logical.value_nullable)
-        case Struct():
-            parts = [(part, stored(part.type)) for part in logical.fields]
-            kept = tuple(StructField(part.name, kind, part.nullable) for part, kind in parts if kind is not None)
-            return Struct(kept) if len(kept) == len(parts) else None
-        case _:
-            assert_never(logical)
-
-
 def stored_schema(schema: Schema) -> Schema:
     """Every column as Iceberg keeps it, labels dropped, nullable as it stands. Raises ConfigError SNK-110 by name."""
-    fields = []
-    for field in schema:
-        kept = stored(field.type)
-        if kept is None:
-            raise ConfigError(
-                "SNK-110",
-                f'Iceberg has no type for column "{field.name}" ({field.type})',
-                hint="cast it to a type that Iceberg has, such as string, int64 or timestamp, before the sink",
-            )
-        fields.append(Field(field.name, kept, field.nullable))
-    return Schema(tuple(fields))
+    return kept_schema(schema, _STORED, "Iceberg")
 
 
 # ---------------------------------------------------------------- to and from Iceberg
