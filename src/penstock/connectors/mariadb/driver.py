@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from penstock.connectors.mariadb.sql import Sql, joined, literal, sql
 from penstock.errors import ConfigError, DataError, FatalError, InternalError, PenstockError, TransientError
+from penstock.secret import MASK
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -127,7 +128,7 @@ class Place:
     @classmethod
     def of(cls, connection: MariadbConnection, area: Area) -> Place:
         database = f"/{connection.database}" if connection.database else ""
-        hidden = (connection.password.reveal(),) if connection.password else ()
+        hidden = connection.password.hidden() if connection.password else ()
         return cls(f"{connection.host}:{connection.port}{database}", area, hidden)
 
     def error(self, fault: Fault, doing: str, detail: str | None) -> PenstockError:
@@ -139,7 +140,7 @@ class Place:
 
     def redacted(self, text: str) -> str:
         for secret in self.hidden:
-            text = text.replace(secret, "***")
+            text = text.replace(secret, MASK)
         return text[:_DETAIL_LIMIT]
 
 

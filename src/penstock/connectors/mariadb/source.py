@@ -18,8 +18,8 @@ from penstock.connectors.mariadb.predicates import Predicates
 from penstock.connectors.mariadb.ranges import by_key
 from penstock.connectors.mariadb.reading import FORMAT, row_text
 from penstock.connectors.mariadb.sql import Sql, joined, sql
+from penstock.connectors.queried import query_text, told_apart
 from penstock.errors import ConfigError, DataError, InternalError, nearest
-from penstock.fields import Located, reveal
 from penstock.registry import Capability, Descriptor
 from penstock.types import Field, Schema
 
@@ -94,8 +94,7 @@ class MariadbSource(Source):
     def _read(self) -> _Read:
         with self._connections.connection("describing the source") as connection:
             if self._params.table is None:
-                query = self._params.query
-                text = str(query.for_sql()) if isinstance(query, Located) else reveal(query or "")
+                text = query_text(self._params.query)
                 rows = sql("(\n{}\n) AS _query", Sql(text))
                 columns: Sequence[Column] = columns_of_result(connection, sql("SELECT * FROM {} LIMIT 0", rows))
             else:
@@ -198,16 +197,7 @@ class MariadbTable(MariadbSource):
 
 
 def _schema(typed: Sequence[tuple[Column, LogicalType]]) -> Schema:
-    schema = Schema(tuple(Field(column.name, logical, column.nullable) for column, logical in typed))
-    collisions = schema.case_collisions()
-    if collisions:
-        one, other = collisions[0]
-        raise ConfigError(
-            "SRC-112",
-            f'columns "{one}" and "{other}" differ only in case, which the engine takes for one name',
-            hint="read them through a query that renames one of them",
-        )
-    return schema
+    return told_apart(Schema(tuple(Field(column.name, logical, column.nullable) for column, logical in typed)))
 
 
 SOURCE: Final = Descriptor(

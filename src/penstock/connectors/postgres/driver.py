@@ -20,6 +20,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Literal
 
 from penstock.errors import ConfigError, DataError, FatalError, InternalError, PenstockError, TransientError
+from penstock.secret import MASK
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -76,7 +77,7 @@ class Place:
     @classmethod
     def of(cls, connection: PostgresConnection, area: Area) -> Place:
         database = f"/{connection.database}" if connection.database else ""
-        hidden = (connection.password.reveal(),) if connection.password else ()
+        hidden = connection.password.hidden() if connection.password else ()
         return cls(f"{connection.host}:{connection.port}{database}", area, hidden)
 
     def error(self, fault: Fault, doing: str, detail: str | None) -> PenstockError:
@@ -89,7 +90,7 @@ class Place:
 
     def redacted(self, text: str) -> str:
         for secret in self.hidden:
-            text = text.replace(secret, "***")
+            text = text.replace(secret, MASK)
         return text[:_DETAIL_LIMIT]
 
 

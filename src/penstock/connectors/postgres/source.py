@@ -13,8 +13,8 @@ from penstock.connectors.postgres.pool import Connections
 from penstock.connectors.postgres.predicates import Predicates
 from penstock.connectors.postgres.ranges import by_key, by_place
 from penstock.connectors.postgres.reading import Rendering, logical_of
+from penstock.connectors.queried import query_text, told_apart
 from penstock.errors import ConfigError, InternalError, nearest
-from penstock.fields import Located, reveal
 from penstock.types import Field, Schema
 
 if TYPE_CHECKING:
@@ -113,8 +113,7 @@ class PostgresSource(Source):
         """The statement is prepared, which a text of several statements does not survive."""
         from psycopg import sql
 
-        query = self._params.query
-        text = str(query.for_sql()) if isinstance(query, Located) else reveal(query or "")
+        text = query_text(self._params.query)
         rows = sql.SQL("(\n{}\n) AS _query").format(_trusted(text))
         cursor = connection.execute(sql.SQL("SELECT * FROM {} LIMIT 0").format(rows), prepare=True)
         return self._described(columns_of_result(connection, cursor), rows, None)
@@ -205,16 +204,7 @@ class _Read:
 
 
 def _schema(columns: tuple[tuple[PgColumn, LogicalType], ...]) -> Schema:
-    schema = Schema(tuple(Field(column.name, logical, column.nullable) for column, logical in columns))
-    collisions = schema.case_collisions()
-    if collisions:
-        one, other = collisions[0]
-        raise ConfigError(
-            "SRC-112",
-            f'columns "{one}" and "{other}" differ only in case, which the engine takes for one name',
-            hint="read them through a query that renames one of them",
-        )
-    return schema
+    return told_apart(Schema(tuple(Field(column.name, logical, column.nullable) for column, logical in columns)))
 
 
 def _trusted(text: str) -> sql.SQL:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from penstock.connectors.api import LIVE_TABLE, Batches, Chunk, Source
 from penstock.connectors.driver_rows import Converter
+from penstock.connectors.queried import query_text, told_apart
 from penstock.connectors.sqlalchemy.columns import column_of
 from penstock.connectors.sqlalchemy.driver import Database
 from penstock.connectors.sqlalchemy.names import parse_name
@@ -17,7 +18,6 @@ from penstock.connectors.sqlalchemy.querying import as_table
 from penstock.connectors.sqlalchemy.samples import SAMPLE_ROWS, columns_of
 from penstock.connectors.sqlalchemy.values import BAD_VALUE, to_array
 from penstock.errors import ConfigError, InternalError, TransientError, nearest
-from penstock.fields import Located, reveal
 from penstock.types import Field, Schema
 
 if TYPE_CHECKING:
@@ -155,7 +155,7 @@ class SqlalchemySource(Source):
         with self._database.transaction("describing the source") as connection:
             columns, rows = self._of_table(connection) if self._params.table else self._of_query(connection)
         fields = tuple(Field(column.name, column.logical, column.nullable) for column in columns)
-        return _Read(columns, rows, _checked(Schema(fields)), Predicates(columns, self._database.dialect))
+        return _Read(columns, rows, told_apart(Schema(fields)), Predicates(columns, self._database.dialect))
 
     def _of_table(self, connection: sa.Connection) -> tuple[tuple[Column, ...], sa.FromClause]:
         import sqlalchemy as sa
@@ -220,8 +220,7 @@ class SqlalchemySource(Source):
     def _of_query(self, connection: sa.Connection) -> tuple[tuple[Column, ...], sa.FromClause]:
         import sqlalchemy as sa
 
-        query = self._params.query
-        text = str(query.for_sql()) if isinstance(query, Located) else reveal(query or "")
+        text = query_text(self._params.query)
         rows = as_table(text, self._database.backend, self._database.dialect)
         found = connection.execute(sa.select(sa.text("*")).select_from(rows).limit(SAMPLE_ROWS))
         return columns_of(list(found.keys()), [tuple(row) for row in found], self._contract), rows
@@ -241,15 +240,3 @@ class _Sizes:
 def _pieces(result: sa.CursorResult[Any], sizes: _Sizes) -> Iterator[list[tuple[Any, ...]]]:
     while rows := result.fetchmany(sizes.rows):
         yield rows  # type: ignore[misc]  # rows are tuples of a kind
-
-
-def _checked(schema: Schema) -> Schema:
-    collisions = schema.case_collisions()
-    if collisions:
-        one, other = collisions[0]
-        raise ConfigError(
-            "SRC-112",
-            f'columns "{one}" and "{other}" differ only in case, which the engine takes for one name',
-            hint="read them through a query that renames one of them",
-        )
-    return schema
