@@ -17,7 +17,8 @@ from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from penstock.testing.servers import Unavailable, _free_port, _stop, _with_us
+from penstock.testing.processes import end, free_port, with_us
+from penstock.testing.servers import Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,7 +59,7 @@ class JavaServer:
         """Returns when it answers what it is asked (``asked``, a path) with 200."""
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603 -- the server's own program, fixed arguments
-                _with_us(self.command), stdout=log, stderr=log, cwd=self.folder
+                with_us(self.command), stdout=log, stderr=log, cwd=self.folder
             )
         deadline = time.monotonic() + _READY_TIMEOUT_S
         while self._answer() != HTTPStatus.OK:
@@ -69,7 +70,7 @@ class JavaServer:
 
     def stop(self) -> None:
         """End it as a kill does. Idempotent."""
-        _stop(self._process, signal.SIGKILL)
+        end(self._process, signal.SIGKILL)
         self._process = None
 
     def _answer(self) -> int | None:
@@ -114,7 +115,7 @@ def find_hdfs() -> JavaInstallation | Unavailable:
 def hdfs(installation: JavaInstallation) -> Iterator[HdfsServer]:
     """A fresh, empty cluster, started, and removed at the end."""
     with _folder("hdfs") as folder:
-        port = _free_port()
+        port = free_port()
         told = [_HEAP, "--add-opens", "java.base/java.lang=ALL-UNNAMED", f"-DHADOOP_USER_NAME={_USER}"]
         told += [
             "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
@@ -165,7 +166,7 @@ def find_nessie() -> JavaInstallation | Unavailable:
 def nessie(installation: JavaInstallation, store: ObjectServer, bucket: str) -> Iterator[NessieServer]:
     """A fresh catalog over a bucket that is there (of S3), started, and removed at the end."""
     with _folder("nessie") as folder:
-        port, management = _free_port(), _free_port()
+        port, management = free_port(), free_port()
         key = store.connection(bucket)
         s3 = "nessie.catalog.service.s3.default-options"
         settings = {

@@ -24,6 +24,8 @@ from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from penstock.testing.processes import as_account, end, free_port, give_to, output_of, with_us
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -31,7 +33,7 @@ LOCKED_USER: Final = "locked"
 LOCKED_PASSWORD: Final = "correct horse; battery"  # noqa: S105 -- of a throw-away server on loopback
 _DEBIAN: Final = Path("/usr/lib/postgresql")
 _READY_TIMEOUT_S: Final = 60.0
-_STOP_TIMEOUT_S: Final = 30.0
+_ANSWER_TIMEOUT_S: Final = 30.0
 _PORT_TRIES: Final = 5
 _S3_KEY_ID: Final = "test"
 _S3_KEY: Final = "test-key-of-a-throw-away-server"
@@ -65,7 +67,7 @@ class PostgresInstallation:
     @property
     def version(self) -> str:
         """Such as ``postgres (PostgreSQL) 15.20 (Debian 15.20-0+deb12u1)``."""
-        return _output([str(self.programs / "postgres"), "--version"]).strip()
+        return output_of([str(self.programs / "postgres"), "--version"]).strip()
 
 
 @dataclass(slots=True)
@@ -93,7 +95,7 @@ class PostgresServer:
 
     def sql(self, statement: str, *, database: str = "postgres") -> str:
         """What psql prints for a statement (unaligned, no header): for set-up and for looking at effects."""
-        return _output(
+        return output_of(
             [
                 str(self.installation.programs / "psql"),
                 *("-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1"),
@@ -127,7 +129,7 @@ class PostgresServer:
             command += ["-c", f"{name}={value}"]
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603 -- the server's own program, fixed arguments
-                _as_account(self.installation.account, command), stdout=log, stderr=log, cwd=self.folder
+                as_account(self.installation.account, command), stdout=log, stderr=log, cwd=self.folder
             )
         self._await_ready()
 
@@ -150,7 +152,7 @@ class PostgresServer:
         return self._process.pid if self._process is not None else None
 
     def _stop(self, signum: signal.Signals) -> None:
-        _stop(self._process, signum)
+        end(self._process, signum)
         self._process = None
 
 
@@ -181,7 +183,7 @@ def postgres(
     """
     folder = Path(tempfile.mkdtemp(prefix="penstock-pg-"))
     try:
-        _give_to(installation.account, folder)
+        give_to(installation.account, folder)
         _initialise(installation, folder)
         server = _start_on_free_port(installation, folder, settings or {})
         try:
@@ -196,7 +198,7 @@ def postgres(
 def _initialise(installation: PostgresInstallation, folder: Path) -> None:
     data = folder / "data"
     arguments = ["-D", str(data), "-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"]
-    _output(_as_account(installation.account, [str(installation.programs / "initdb"), *arguments]))
+    output_of(as_account(installation.account, [str(installation.programs / "initdb"), *arguments]))
     rules = data / "pg_hba.conf"
     rules.write_text(f"host all {LOCKED_USER} 127.0.0.1/32 scram-sha-256\n" + rules.read_text())
 
@@ -208,7 +210,7 @@ def _start_on_free_port(
     remaining = _PORT_TRIES
     while True:
         remaining -= 1
-        server = PostgresServer(port=_free_port(), folder=folder, installation=installation)
+        server = PostgresServer(port=free_port(), folder=folder, installation=installation)
         try:
             server.start(settings)
         except RuntimeError:
@@ -232,7 +234,7 @@ class MariadbInstallation:
     @property
     def version(self) -> str:
         """Such as ``mariadbd  Ver 10.11.19-MariaDB-0+deb12u1 for debian-linux-gnu on x86_64 (Debian 12)``."""
-        return _output([str(self.server), "--version"]).strip()
+        return output_of([str(self.server), "--version"]).strip()
 
 
 @dataclass(slots=True)
@@ -266,7 +268,7 @@ class MariadbServer:
         """What the server's own client prints for a statement (tabs, no header): for set-up and for looking at effects."""
         client = shutil.which("mariadb") or "mariadb"
         options = ["--no-defaults", "-N", "-B", f"--socket={self.socket}", f"--user={self.user}"]
-        return _output([client, *options, *([database] if database else []), "-e", statement]).rstrip("\n")
+        return output_of([client, *options, *([database] if database else []), "-e", statement]).rstrip("\n")
 
     def log(self) -> str:
         """The server's log so far."""
@@ -274,12 +276,12 @@ class MariadbServer:
 
     def crash(self) -> None:
         """End it as a kill does: clients are cut off, nothing is shut down."""
-        _stop(self._process, signal.SIGKILL)
+        end(self._process, signal.SIGKILL)
         self._process = None
 
     def stop(self) -> None:
         """Stop cleanly; running transactions are rolled back. Idempotent."""
-        _stop(self._process, signal.SIGTERM)
+        end(self._process, signal.SIGTERM)
         self._process = None
 
     def start(self, settings: Mapping[str, str] | None = None) -> None:
@@ -301,7 +303,7 @@ class MariadbServer:
         command = [str(self.installation.server), "--no-defaults", *account, *options]
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603 -- the server's own program, fixed arguments
-                _with_us(command), stdout=log, stderr=log, cwd=self.folder
+                with_us(command), stdout=log, stderr=log, cwd=self.folder
             )
         deadline = time.monotonic() + _READY_TIMEOUT_S
         while not self._says_ready():
@@ -351,9 +353,9 @@ def mariadb(installation: MariadbInstallation, *, settings: Mapping[str, str] | 
     """A fresh server, started, and removed at the end. ``settings`` are server variables over the fast defaults."""
     folder = Path(tempfile.mkdtemp(prefix="penstock-my-"))
     try:
-        _give_to(installation.account, folder)
+        give_to(installation.account, folder)
         _install(installation, folder / "data")
-        server = MariadbServer(_free_port(), folder, installation)
+        server = MariadbServer(free_port(), folder, installation)
         try:
             server.start(settings)
             if installation.is_mysql:  # whose root may come through the socket alone
@@ -370,11 +372,11 @@ def _install(installation: MariadbInstallation, data: Path) -> None:
     account = [f"--user={installation.account}"] if installation.account else []
     if installation.is_mysql:
         plain = ["--no-defaults", "--initialize-insecure"]
-        _output([str(installation.server), *plain, *account, f"--datadir={data}"])
+        output_of([str(installation.server), *plain, *account, f"--datadir={data}"])
         return
     install = shutil.which("mariadb-install-db") or "mariadb-install-db"
     plain = ["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve"]
-    _output([install, *plain, *account, f"--datadir={data}"])
+    output_of([install, *plain, *account, f"--datadir={data}"])
 
 
 # ---------------------------------------------------------------- object stores
@@ -430,14 +432,14 @@ class ObjectServer:
 
     def stop(self) -> None:
         """End it as a kill does; what it has answered stays. Idempotent."""
-        _stop(self._process, signal.SIGKILL)
+        end(self._process, signal.SIGKILL)
         self._process = None
 
     def start(self) -> None:
         """Start on the folder and port it has; returns when it takes requests."""
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603 -- the server's own program, fixed arguments
-                _with_us(self._command()), stdout=log, stderr=log, cwd=self.folder, env=self._environment()
+                with_us(self._command()), stdout=log, stderr=log, cwd=self.folder, env=self._environment()
             )
         deadline = time.monotonic() + _READY_TIMEOUT_S
         while not self._says_ready():
@@ -468,7 +470,7 @@ class ObjectServer:
 
     def _says_ready(self) -> bool:
         """Any answer will do: a request without a signature is refused, and the server is there."""
-        connection = HTTPConnection(self.host, self.port, timeout=_STOP_TIMEOUT_S)
+        connection = HTTPConnection(self.host, self.port, timeout=_ANSWER_TIMEOUT_S)
         with contextlib.closing(connection), contextlib.suppress(OSError, HTTPException):
             connection.request("GET", "/health")
             connection.getresponse().read()
@@ -501,7 +503,7 @@ def objects(installation: ObjectServerInstallation, kind: Literal["s3", "azure"]
     try:
         for name in ("data", "iam"):
             (folder / name).mkdir()
-        server = ObjectServer(_free_port(), folder, installation, kind)
+        server = ObjectServer(free_port(), folder, installation, kind)
         try:
             server.start()
             yield server
@@ -521,55 +523,9 @@ def _make_container(server: ObjectServer, container: str) -> None:
     to_sign = "PUT" + "\n" * 12 + canonical + resource
     signature = hmac.digest(base64.b64decode(_AZURITE_KEY), to_sign.encode(), "sha256")
     headers["Authorization"] = f"SharedKey {_AZURITE_ACCOUNT}:{base64.b64encode(signature).decode()}"
-    connection = HTTPConnection(server.host, server.port, timeout=_STOP_TIMEOUT_S)
+    connection = HTTPConnection(server.host, server.port, timeout=_ANSWER_TIMEOUT_S)
     with contextlib.closing(connection):
         connection.request("PUT", f"/{_AZURITE_ACCOUNT}/{container}?restype=container", headers=headers)
         answer = connection.getresponse()
         if answer.status != HTTPStatus.CREATED:
             raise RuntimeError(f"Azurite answered {answer.status}: {answer.read()!r}")
-
-
-# ---------------------------------------------------------------- what all need
-
-
-def _stop(process: subprocess.Popen[bytes] | None, signum: signal.Signals) -> None:
-    if process is None or process.poll() is not None:
-        return
-    process.send_signal(signum)
-    try:
-        process.wait(_STOP_TIMEOUT_S)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-
-
-def _with_us(command: list[str]) -> list[str]:
-    """The command, ended by the kernel with our process."""
-    setpriv = shutil.which("setpriv")
-    return list(command) if setpriv is None else [setpriv, "--pdeathsig", "KILL", *command]
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def _give_to(account: str | None, folder: Path) -> None:
-    if account is not None:
-        shutil.chown(folder, account, account)
-        folder.chmod(0o755)  # the test process must reach the socket and the log
-
-
-def _as_account(account: str | None, command: list[str]) -> list[str]:
-    """The command under that account, ended by the kernel (SIGQUIT: at once, without a checkpoint) with our process."""
-    switch = [] if account is None else [f"--reuid={account}", f"--regid={account}", "--clear-groups"]
-    setpriv = shutil.which("setpriv")
-    return list(command) if setpriv is None else [setpriv, *switch, "--pdeathsig", "QUIT", *command]
-
-
-def _output(command: list[str]) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd="/", timeout=120)  # noqa: S603 -- as above
-    if done.returncode != 0:
-        raise RuntimeError(f"{Path(command[0]).name} failed: {done.stderr.strip()}")
-    return done.stdout
