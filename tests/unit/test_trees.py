@@ -6,7 +6,7 @@ import duckdb
 import pytest
 from sqlglot import exp
 
-from penstock.trees import call, conjuncts, drop_table, field_of, file_names, struct, text_of
+from penstock.trees import call, conjuncts, drop_table, field_of, file_names, struct, text_of, union_all
 
 
 def value(tree: exp.Expr) -> object:
@@ -54,3 +54,15 @@ def test_a_table_is_dropped_whether_it_is_there_or_not():
         for _ in range(2):
             connection.execute(drop_table("a b").sql(dialect="duckdb"))
         assert connection.execute("show tables").fetchall() == []
+
+
+@pytest.mark.parametrize("many", [1, 2, 3, 7])
+def test_a_union_has_all_rows_of_all_parts_in_their_order(many: int) -> None:
+    parts = [exp.select(exp.Literal.number(place % 2)) for place in range(many)]
+    text = union_all(parts).sql(dialect="duckdb")
+    assert text == " UNION ALL ".join(f"SELECT {place % 2}" for place in range(many))
+
+
+def test_a_union_of_many_parts_is_not_as_deep_as_they_are_many() -> None:
+    parts = [exp.select(exp.Literal.number(place)) for place in range(1_000)]
+    assert max(node.depth for node in union_all(parts).walk()) < 20
