@@ -42,7 +42,7 @@ _PRESENT: Final = "present"
 
 
 @dataclass(frozen=True, slots=True)
-class SentAgain:
+class ReplayedRows:
     """``rows`` has the keys, the fingerprint, the values and the turn of what replays sent to the sink; None: they sent
     nothing. ``warnings``: of those whose rows can no longer be known.
     """
@@ -51,11 +51,11 @@ class SentAgain:
     warnings: tuple[Problem, ...] = ()
 
 
-def sent_again(found: Opened, sink: str, comparison: Comparison, *, incarnation: str, folder: Path) -> SentAgain:
+def sent_again(found: Opened, sink: str, comparison: Comparison, *, incarnation: str, folder: Path) -> ReplayedRows:
     """Of the sealed replays of this incarnation. ``folder`` is private."""
     epochs = list(_replays(found, sink, incarnation))
     if not epochs:
-        return SentAgain(None)
+        return ReplayedRows(None)
     compiled = found.compile(pipeline=replace(only(found.pipeline, (sink,)), rejects=None))
     appends = str(found.pipeline.sinks[sink].params.mode) == "append"
     copies: list[Copied] = []
@@ -69,13 +69,13 @@ def sent_again(found: Opened, sink: str, comparison: Comparison, *, incarnation:
         else:
             copies += [copy] if copy is not None else []
     if not copies:
-        return SentAgain(None, tuple(warnings))
+        return ReplayedRows(None, tuple(warnings))
     schema = Schema((*comparison.row_schema, Field(TURN, INT64)))
     parts = [
         exp.select("*", exp.alias_(exp.cast(exp.Literal.number(turn), "bigint"), TURN)).from_(relation(copy.read.id))
         for turn, copy in enumerate(copies)
     ]
-    return SentAgain(
+    return ReplayedRows(
         made_of(copies, union_all(parts), schema=schema, into=folder / "sent_again.arrow"), tuple(warnings)
     )
 
@@ -200,4 +200,4 @@ def _same(keys: Sequence[str], one: str, other: str) -> exp.Expr:
     return exp.and_(*(exp.NullSafeEQ(this=column(key, one), expression=column(key, other)) for key in keys))
 
 
-__all__ = ["TURN", "SentAgain", "sent_again", "together"]
+__all__ = ["TURN", "ReplayedRows", "sent_again", "together"]
