@@ -110,6 +110,15 @@ def condition(read: Read, after: Mark | None, upto: Mark | None) -> exp.Expr:
     return exp.and_(*parts)
 
 
+def without_value(read: Read, known: frozenset[str], now: frozenset[str]) -> exp.Expr:
+    """Of the rows without a value those that are among ``now`` and not ``known`` (MD5 sums, ``identity``); and all others."""
+    found = identity(read)
+    parts: list[exp.Expr] = [_one_of(found, now)]
+    if known:
+        parts.append(exp.Not(this=_one_of(found, known)))
+    return exp.or_(exp.Not(this=is_null(_by(read))), exp.and_(*parts))
+
+
 def _unless(read: Read, mark: Mark, then: exp.Expr) -> exp.Expr:
     """Of the rows that have the mark's value, those for which ``then`` is true; and all others."""
     other = exp.Not(this=exp.EQ(this=_by(read), expression=_value(read, mark)))
@@ -117,9 +126,13 @@ def _unless(read: Read, mark: Mark, then: exp.Expr) -> exp.Expr:
 
 
 def _seen(read: Read, mark: Mark) -> exp.Expr:
-    if not mark.seen:
+    return _one_of(identity(read), mark.seen)
+
+
+def _one_of(found: exp.Expr, sums: frozenset[str]) -> exp.Expr:
+    if not sums:
         return exp.false()
-    return exp.In(this=identity(read), expressions=[exp.Literal.string(item) for item in sorted(mark.seen)])
+    return exp.In(this=found.copy(), expressions=[exp.Literal.string(item) for item in sorted(sums)])
 
 
 def _lower(read: Read, after: Mark | None) -> exp.Expr | None:
@@ -173,4 +186,4 @@ def _cast(read: Read, value: exp.Expr) -> exp.Expr:
     return exp.Cast(this=value, to=to_duckdb(kind))
 
 
-__all__ = ["Interval", "Mark", "bounds", "condition", "identity", "in_ranges", "least", "within"]
+__all__ = ["Interval", "Mark", "bounds", "condition", "identity", "in_ranges", "least", "within", "without_value"]

@@ -1,7 +1,8 @@
 """How far a cursor has come: found by a look at the rows of a range before it is written, kept in the range's position.
 
 Position: ``{"v": 1, "cursor": {"by": [columns], "value": text or null, "seen": [sums]}, "at": the source's own}``; where a
-series of epochs was cut there (run/series.py), ``"cut": true`` stands in the place of ``seen``.
+series of epochs was cut there (run/series.py), ``"cut": true`` stands in the place of ``seen``. ``"nulls": [sums]`` are the rows without
+a value that were rejected up to there, where they are no more than a position can name.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from penstock.errors import ConfigError, DataError
 from penstock.graph import Graph
 from penstock.graph.nodes import Aggregate, Column, Filter, Write
 from penstock.graph.span import Mark, condition, identity
-from penstock.trees import call, column, struct, text_of
+from penstock.trees import call, column, is_null, struct, text_of
 from penstock.types import STRING, Field, Schema
 from penstock.types.logical import List, Struct, StructField
 
@@ -31,21 +32,34 @@ if TYPE_CHECKING:
     from penstock.graph.nodes import Read
 
 _VERSION: Final = 1
-MOST_SEEN: Final = 10_000  # rows of the newest value that a position names
+MOST_SEEN: Final = 10_000  # rows of the newest value, and without a value, that a position names
 _ROWS: Final = List(Struct((StructField("value", STRING), StructField("row", STRING))))
-_FOUND: Final = Schema((Field("newest", STRING), Field("rows", _ROWS)))
+_FOUND: Final = Schema((Field("newest", STRING), Field("rows", _ROWS), Field("nulls", List(STRING))))
+_NULLS: Final = Schema((Field("nulls", List(STRING)),))
 
 
-def position_of(read: Read, mark: Mark | None, own: Position) -> Position:
+@dataclass(frozen=True, slots=True)
+class Newest:
+    """Where a range ends. ``nulls``: the rows without a value that there are beyond its beginning, by their checksums; None where
+    they are more than a position can name, or nobody tells them apart.
+    """
+
+    mark: Mark | None
+    nulls: frozenset[str] | None = None
+
+
+def position_of(read: Read, mark: Mark | None, own: Position, nulls: frozenset[str] | None = None) -> Position:
     """``own`` is where the source itself stands. ``mark`` None: no row has a value yet."""
     assert read.cursor is not None
     by = [read.cursor.by, *read.cursor.identity]
     value = mark.value if mark else None
-    cursor: Json = (
+    cursor: dict[str, Json] = (
         {"by": by, "value": value, "cut": True}
         if mark and mark.cut
         else {"by": by, "value": value, "seen": sorted(mark.seen) if mark else []}
     )
+    if nulls is not None:
+        cursor["nulls"] = sorted(nulls)
     return {"v": _VERSION, "cursor": cursor, "at": own}
 
 
@@ -66,6 +80,24 @@ def mark_of(read: Read, position: Position | None) -> Mark | None:
             return None  # it was read in full before
 
 
+def nulls_of(read: Read, position: Position | None) -> frozenset[str] | None:
+    """The rows without a value that were rejected up to there; None where it names none."""
+    assert read.cursor is not None
+    match position:
+        case {"v": 1, "cursor": {"by": list() as by, "nulls": list() as nulls}} if by[1:] == [*read.cursor.identity]:
+            return frozenset(map(str, nulls))
+        case _:
+            return None
+
+
+def both_nulls(before: frozenset[str] | None, now: frozenset[str] | None) -> frozenset[str] | None:
+    """Those of two positions; None where they are too many for one."""
+    if now is None:
+        return None
+    found = now | (before or frozenset())
+    return found if len(found) <= MOST_SEEN else None
+
+
 def _another(read: Read, before: Sequence[object], now: Sequence[str]) -> ConfigError:
     return ConfigError(
         "RUN-130",
@@ -75,8 +107,8 @@ def _another(read: Read, before: Sequence[object], now: Sequence[str]) -> Config
     )
 
 
-def newest(engine: Engine, read: Read, rows: Sequence[Rows], after: Mark | None) -> Mark | None:
-    """The mark that a range beyond ``after`` ends at; ``after`` itself where there is nothing beyond.
+def newest(engine: Engine, read: Read, rows: Sequence[Rows], after: Mark | None) -> Newest:
+    """Where a range beyond ``after`` ends; at ``after`` itself where there is nothing beyond.
 
     Raises DataError SRC-111 where more rows have the newest value than a position can name.
     """
@@ -93,11 +125,13 @@ def newest(engine: Engine, read: Read, rows: Sequence[Rows], after: Mark | None)
     measures = (
         Column("newest", text_of(known)),
         Column("rows", call("arg_max", row, by, exp.Literal.number(most))),
+        Column("nulls", _nulls(read)),
     )
     looked = look(engine, read, rows, beyond=beyond, measures=measures, found=_FOUND)
     top, listed = looked["newest"], looked["rows"]
+    nulls = _listed(looked["nulls"])
     if top is None:
-        return after
+        return Newest(after, nulls)
     seen = frozenset(item["row"] for item in listed if item["value"] == top) if cursor.lag is None else frozenset()
     if after is not None and top == after.value:
         seen |= after.seen
@@ -107,7 +141,31 @@ def newest(engine: Engine, read: Read, rows: Sequence[Rows], after: Mark | None)
             f'more than {MOST_SEEN:,} rows of "{read.source}" have the newest value of its cursor, {cursor.by} = {top}',
             hint=f"name columns that tell them apart and a finer cursor, such as [{cursor.by}, id]; or a `lag`, for a sink that merges",
         )
-    return Mark(top, seen)
+    return Newest(Mark(top, seen), nulls)
+
+
+def without_a_value(engine: Engine, read: Read, rows: Sequence[Rows]) -> frozenset[str] | None:
+    """The rows without a value, as ``Newest`` has them."""
+    assert read.cursor is not None
+    assert read.schema is not None
+    beyond = Filter("beyond", input=read.id, condition=is_null(column(read.cursor.by)), schema=read.schema)
+    looked = look(engine, read, rows, beyond=beyond, measures=(Column("nulls", _nulls(read)),), found=_NULLS)
+    return _listed(looked["nulls"])
+
+
+def _nulls(read: Read) -> exp.Expr:
+    """The checksums of rows without a value, one more than a position can name; null where nobody tells rows apart."""
+    assert read.cursor is not None
+    if read.cursor.lag is not None:
+        return exp.cast(exp.null(), "text[]", dialect="duckdb")
+    row = identity(read)
+    least = call("arg_min", row, row.copy(), exp.Literal.number(MOST_SEEN + 1))
+    listed = exp.Filter(this=least, expression=exp.Where(this=is_null(column(read.cursor.by))))
+    return call("coalesce", listed, exp.cast(exp.Array(expressions=[]), "text[]", dialect="duckdb"))
+
+
+def _listed(sums: list[str] | None) -> frozenset[str] | None:
+    return frozenset(sums) if sums is not None and len(sums) <= MOST_SEEN else None
 
 
 def look(
@@ -150,9 +208,9 @@ class _Unheard:
 
 
 def is_new(after: Mapping[str, Json] | None, upto: Position) -> bool:
-    """Whether a range of a source with a cursor may have rows: whether its mark moved."""
+    """Whether a range of a source with a cursor may have rows: whether its mark moved, or rows without a value came."""
     match after, upto:
-        case {"cursor": before}, {"cursor": now}:
-            return before != now
+        case {"cursor": dict() as before}, {"cursor": dict() as now}:
+            return {"nulls": [], **before} != {"nulls": [], **now}
         case _:
             return after != upto

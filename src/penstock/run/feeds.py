@@ -20,11 +20,11 @@ from penstock.events import SourceSpooled, SpoolMoved, SpoolStarted
 from penstock.graph import Graph
 from penstock.graph.moment import at_moment
 from penstock.graph.nodes import Filter, Read, Write
-from penstock.graph.span import Interval, Mark, bounds, condition, least, within
+from penstock.graph.span import Interval, Mark, bounds, condition, least, within, without_value
 from penstock.ledger.api import KeptRows, Range, RejectFile
 from penstock.ledger.state import writing_state
 from penstock.run import balance, series
-from penstock.run.cursors import mark_of, newest, position_of
+from penstock.run.cursors import both_nulls, mark_of, newest, nulls_of, position_of, without_a_value
 from penstock.run.kept import KeptWriter, kept_rows, nothing_of, rejects_of, rows_of
 from penstock.trees import call
 
@@ -146,7 +146,7 @@ class Feeds:
         mark = mark_of(read, last) if last is not None else begin
         rest = series.rest_of(last)
         if rest is None and last is None and self._is_cut(read):
-            rest = self._cuts(read, part, mark, end)
+            rest = list(self._cuts(read, part, mark, end).values)
         upto = Mark(rest[0], cut=True) if rest else end
         beyond = bounds(read, mark, upto)
         own = self._end(read, part, None, folder, beyond, mark=mark)
@@ -156,7 +156,7 @@ class Feeds:
             return Range(read.source, part.id, after, place, aside=True)
         if upto is None:
             rows = self._rows_of(read, Range(read.source, part.id, None, own), beyond)
-            upto = newest(self.engine, read, rows, mark)
+            upto = newest(self.engine, read, rows, mark).mark
         return Range(read.source, part.id, after, position_of(read, upto, own), aside=True)
 
     def _is_cut(self, read: Read) -> bool:
@@ -176,22 +176,27 @@ class Feeds:
     def _up_to_mark(
         self, read: Read, part: Partition, after: Position | None, folder: Path, *, begun: int, cut: bool
     ) -> Position:
-        mark, rest = mark_of(read, after), series.rest_of(after)
+        mark, rest, begins = mark_of(read, after), series.rest_of(after), series.Cuts()
         if rest is None and cut:
-            rest = self._cuts(read, part, mark)
+            begins = self._cuts(read, part, mark)
+            rest = list(begins.values)
         upto = Mark(rest[0], cut=True) if rest else None
         beyond = bounds(read, mark, upto)
         own = self._end(read, part, None, folder, beyond, mark=mark)
+        known = nulls_of(read, after)
+        now = Range(read.source, part.id, None, own)
         if rest:
-            return series.with_rest(position_of(read, upto, own), rest[1:], begun)
-        rows = self._rows_of(read, Range(read.source, part.id, None, own), beyond)
-        return position_of(read, newest(self.engine, read, rows, mark), own)
+            found = without_a_value(self.engine, read, self._rows_of(read, now, beyond)) if begins.nulls else None
+            nulls = both_nulls(known, found) if begins.nulls else known or frozenset()
+            return series.with_rest(position_of(read, upto, own, nulls), rest[1:], begun)
+        end = newest(self.engine, read, self._rows_of(read, now, beyond), mark)
+        return position_of(read, end.mark, own, both_nulls(known, end.nulls))
 
-    def _cuts(self, read: Read, part: Partition, mark: Mark | None, end: Mark | None = None) -> list[str]:
+    def _cuts(self, read: Read, part: Partition, mark: Mark | None, end: Mark | None = None) -> series.Cuts:
         """None of a source whose answers are kept as they came: they come all at once."""
         source = self.sources[read.source]
         if self.plan.series is None or read.cursor is None or read.schema is None or isinstance(source, Spooling):
-            return []
+            return series.Cuts()
         size = self.plan.series.size
         if size.bytes is None:
             needed = {read.cursor.by, *(read.cursor.identity if mark is not None and mark.seen else ())}
@@ -290,9 +295,7 @@ class Feeds:
         """What the rows of an epoch's ranges fulfil, by the node that leaves out the others."""
         reads = {read.source: read for read in self.plan.graph.reads if read.cursor is not None}
         return {
-            reads[item.source].range: within(
-                reads[item.source], mark_of(reads[item.source], item.after), mark_of(reads[item.source], item.upto)
-            )
+            reads[item.source].range: _condition(reads[item.source], item)
             for item in ranges
             if item.source in reads
         }
@@ -404,6 +407,14 @@ def _placed(node: Read) -> Iterator[None]:
         yield
     except PenstockError as error:
         raise error.placed(node.at, node.places) from None
+
+
+def _condition(read: Read, item: Range) -> exp.Expr:
+    """What the rows of a range fulfil, without those that have no value and that an earlier epoch has rejected."""
+    rows, nulls = within(read, mark_of(read, item.after), mark_of(read, item.upto)), nulls_of(read, item.upto)
+    if nulls is None:
+        return rows
+    return exp.and_(rows, without_value(read, nulls_of(read, item.after) or frozenset(), nulls))
 
 
 def _that_have_rows(node: Read, ranges: Sequence[Range]) -> Iterator[Range]:

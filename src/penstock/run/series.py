@@ -9,6 +9,7 @@ last epoch's ranges alone, and is dropped once another epoch follows.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from math import ceil
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,7 +18,7 @@ from sqlglot import exp
 from penstock.graph.nodes import Column, Filter
 from penstock.graph.span import Interval, condition
 from penstock.run.cursors import look
-from penstock.trees import call, column, struct, text_of
+from penstock.trees import call, column, is_null, struct, text_of
 from penstock.types import INT64, STRING, Field, Schema
 from penstock.types.logical import List
 
@@ -32,8 +33,22 @@ if TYPE_CHECKING:
 _VERSION: Final = 1
 _SAMPLED: Final = 10_000  # values of a cursor, drawn by chance, of which the cuts are some
 _FOUND: Final = Schema(
-    (Field("rows", INT64, nullable=False), Field("bytes", INT64), Field("first", STRING), Field("values", List(STRING)))
+    (
+        Field("rows", INT64, nullable=False),
+        Field("nulls", INT64, nullable=False),
+        Field("bytes", INT64),
+        Field("first", STRING),
+        Field("values", List(STRING)),
+    )
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Cuts:
+    """The values of a cursor that part its rows, in order; ``nulls``: whether there are rows without a value besides."""
+
+    values: tuple[str, ...] = ()
+    nulls: bool = False
 
 
 # ---------------------------------------------------------------- positions
@@ -101,8 +116,8 @@ def with_rest(position: Position, rest: Sequence[str], begun: int, interval: Int
 
 def cuts(
     engine: Engine, read: Read, rows: Sequence[Rows], size: Size, *, after: Mark | None, upto: Mark | None = None
-) -> list[str]:
-    """The values of a cursor that part the rows beyond ``after`` (up to ``upto``) into pieces of about ``size``, in order; found
+) -> Cuts:
+    """What parts the rows beyond ``after`` (up to ``upto``) into pieces of about ``size``, in order; found
     in one look at all of them, of which it remembers a sample.
     """
     assert read.cursor is not None
@@ -113,11 +128,13 @@ def cuts(
     lambda_ = exp.Lambda(this=text_of(exp.column("x")), expressions=[exp.to_identifier("x")])
     measures = (
         Column("rows", exp.Count(this=by)),
+        Column("nulls", exp.Filter(this=exp.Count(this=exp.Star()), expression=exp.Where(this=is_null(by)))),
         Column("bytes", _bytes(read) if size.bytes is not None else exp.cast(exp.null(), "bigint")),
         Column("first", text_of(call("min", by))),
         Column("values", exp.Anonymous(this="list_transform", expressions=[drawn, lambda_])),
     )
-    return _parted(look(engine, read, rows, beyond=beyond, measures=measures, found=_FOUND), size)
+    found = look(engine, read, rows, beyond=beyond, measures=measures, found=_FOUND)
+    return Cuts(tuple(_parted(found, size)), found["nulls"] > 0)
 
 
 def _bytes(read: Read) -> exp.Expr:
@@ -138,4 +155,4 @@ def _parted(found: dict[str, Any], size: Size) -> list[str]:
     return [value for value in dict.fromkeys(chosen) if value != found["first"]]
 
 
-__all__ = ["cuts", "end_of", "interval_of", "own_of", "rest_of", "since", "up_to", "with_rest"]
+__all__ = ["Cuts", "cuts", "end_of", "interval_of", "own_of", "rest_of", "since", "up_to", "with_rest"]
