@@ -104,12 +104,143 @@ def test_where_nothing_is_new_there_is_no_epoch(tmp_path: Path) -> None:
 
 def test_rows_without_a_value_are_rejects_and_stop_nobody(tmp_path: Path) -> None:
     shop = Shop(tmp_path, "{cursor: at}")
-    shop.add((1, None, "nowhere"))
-    assert shop.run().rejected == 1
-    shop.add((2, moment(1), "a"))
+    shop.add((1, None, "nowhere"), (2, moment(1), "a"))
     result = shop.run()
     assert (result.written, result.rejected) == (1, 1)
     assert [(cause.cause, cause.rows) for cause in result.by_cause()] == [("null_cursor", 1)]
+
+
+def test_a_row_without_a_value_is_rejected_once(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, "{cursor: at}")
+    shop.add((1, None, "nowhere"), (2, moment(1), "a"))
+    assert shop.run().rejected == 1
+    shop.add((3, moment(2), "b"))
+    result = shop.run()
+    assert (result.written, result.rejected) == (1, 0)
+    (entry,) = (found for found in result.epochs[0].account.balance if found.node == "t.range")
+    assert (sum(entry.into.values()), entry.out, entry.filtered) == (3, 1, 2)
+    shop.add((4, None, "nowhere either"))
+    assert shop.run().rejected == 1  # though no row has a newer value
+    assert shop.run().epochs == ()
+
+
+@pytest.mark.parametrize("lag", ["", ", lag: 5 s"])
+def test_rows_without_a_value_that_nothing_tells_apart_are_rejected_in_every_epoch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lag: str
+) -> None:
+    monkeypatch.setattr("penstock.run.cursors.MOST_SEEN", 1)  # two are too many for a position
+    shop = Shop(tmp_path, f"{{cursor: at{lag}}}")
+    if lag:
+        text = shop.file.read_text(encoding="utf-8")
+        text = text.replace("type: parquet, path: out/one, mode: append", "type: sqlite, path: o.db, table: t, mode: merge, keys: [k]")
+        shop.file.write_text(text, encoding="utf-8")
+    shop.add((1, None, "one"), (2, None, "two"), (3, moment(1), "a"))
+    assert shop.run().rejected == 2
+    shop.add((4, moment(2), "b"))
+    assert shop.run().rejected == 2
+
+
+# ---------------------------------------------------------------- bad records of files with a cursor
+
+
+FEEDS = {
+    "csv": ["k,at,v", "1,2024-01-01,a", "2,2024-01-02,b", "x,2024-01-02,bad key", "3,,no value", "4,2024-01-03", "5,2024-01-04,c"],
+    "ndjson": [
+        '{"k": 1, "at": "2024-01-01", "v": "a"}',
+        '{"k": 2, "at": "2024-01-02", "v": "b"}',
+        '{"k": "x", "at": "2024-01-02", "v": "bad key"}',
+        '{"k": 3, "at": null, "v": "no value"}',
+        '{"k": 4, "at": ',
+        '{"k": 5, "at": "2024-01-04", "v": "c"}',
+    ],
+}  # fmt: skip
+MORE = {
+    "csv": ["y,2024-01-05,bad too", "6,2024-01-06,d"],
+    "ndjson": ['{"k": "y", "at": "2024-01-05", "v": "bad too"}', '{"k": 6, "at": "2024-01-06", "v": "d"}'],
+}
+
+
+class Feed:
+    """A file that grows, and a pipeline that reads what is new of it."""
+
+    def __init__(self, folder: Path, kind: str, epoch: str = "") -> None:
+        self.folder, self.kind = folder, kind
+        self.file, self.data = folder / "feed.yml", folder / f"feed.{kind}"
+        self.data.write_text("".join(f"{line}\n" for line in FEEDS[kind]), encoding="utf-8")
+        self.file.write_text(
+            f"pipeline: feed\nsources:\n  t: {{type: {kind}, path: {self.data.name}, incremental: {{cursor: at}},\n"
+            "      schema: {columns: {k: int64, at: date?, v: string}}}\n"
+            "sinks:\n  one: {from: t, type: parquet, path: out/one, mode: append}\n"
+            f"run: {{memory: 256 MiB, threads: 1{epoch}}}\n",
+            encoding="utf-8",
+        )
+
+    def grow(self) -> None:
+        with self.data.open("a", encoding="utf-8") as file:
+            file.writelines(f"{line}\n" for line in MORE[self.kind])
+
+
+@pytest.mark.parametrize("kind", sorted(FEEDS))
+def test_a_bad_record_of_a_file_is_rejected_once(tmp_path: Path, kind: str) -> None:
+    feed = Feed(tmp_path, kind)
+    first = completed(FILES, feed.file)
+    assert (first.written, first.rejected) == (3, 3)
+    feed.grow()
+    second = completed(FILES, feed.file)
+    assert (second.written, second.rejected) == (1, 1)
+    (entry,) = (found for found in second.epochs[0].account.balance if found.node == "t")
+    taken_in = sum(entry.into.values())
+    assert (taken_in, entry.out, entry.filtered, entry.rejected) == (8, 5, 2, 1)
+    assert keys(rows_of(tmp_path)) == [1, 2, 5, 6]
+
+
+@pytest.mark.parametrize("kind", sorted(FEEDS))
+def test_a_series_of_epochs_rejects_a_bad_record_in_the_first_alone(tmp_path: Path, kind: str) -> None:
+    feed = Feed(tmp_path, kind, ", epoch: {rows: 1}")
+    result = completed(FILES, feed.file)
+    assert len(result.epochs) > 1
+    assert (result.written, result.rejected) == (3, 3)
+    assert keys(rows_of(tmp_path)) == [1, 2, 5]
+
+
+def test_a_record_that_stands_where_another_one_was_rejected_is_rejected(tmp_path: Path) -> None:
+    feed = Feed(tmp_path, "csv")
+    completed(FILES, feed.file)
+    lines = FEEDS["csv"]
+    feed.data.write_text(
+        "".join(f"{line}\n" for line in [lines[0], lines[3], *lines[2:], *MORE["csv"]]), encoding="utf-8"
+    )
+    # One record moved into another's place, and the last one lies at another byte.
+    assert completed(FILES, feed.file).rejected >= 2
+
+
+def test_what_was_sent_again_is_not_found_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    feed = Feed(tmp_path, "csv")
+    completed(FILES, feed.file)
+    replay = ["rejects", "replay", str(feed.file), "t/bad_value/k", "--set", "k = '77'"]
+    assert execute(replay) == 0
+    feed.grow()
+    completed(FILES, feed.file)
+    assert execute(replay) == 0  # the new one alone
+    capsys.readouterr()
+    assert keys(rows_of(tmp_path)) == [1, 2, 5, 6, 77, 77]
+
+
+def test_after_a_full_refresh_every_bad_record_is_rejected_again(tmp_path: Path) -> None:
+    feed = Feed(tmp_path, "csv")
+    completed(FILES, feed.file)
+    assert execute(["run", "--full-refresh", str(feed.file)]) == 0
+    feed.grow()
+    assert completed(FILES, feed.file).rejected == 1
+
+
+def test_where_the_file_of_rejects_is_gone_the_records_are_rejected_again(tmp_path: Path) -> None:
+    feed = Feed(tmp_path, "csv")
+    completed(FILES, feed.file)
+    for path in (tmp_path / ".penstock" / "rejects").rglob("*.parquet"):
+        path.unlink()
+    feed.grow()
+    assert completed(FILES, feed.file).rejected == 3
 
 
 def test_an_empty_table_is_an_epoch_the_first_time(tmp_path: Path) -> None:

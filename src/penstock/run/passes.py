@@ -16,7 +16,7 @@ from penstock.graph.nodes import Check, Read, Sort, Write
 from penstock.graph.span import in_ranges
 from penstock.ledger.api import Account
 from penstock.ledger.rejects import RejectFiles
-from penstock.run import balance
+from penstock.run import balance, once
 from penstock.run.before import history_of
 from penstock.run.kept import KeptWriter, kept_rows, rows_of
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from penstock.connectors.api import Rows, Staged, Writer
     from penstock.graph import Node
-    from penstock.ledger.api import EpochRecord, KeptRows, RejectFile
+    from penstock.ledger.api import EpochRecord, KeptRows, NodeBalance, RejectFile
     from penstock.plan.stages import Pass
     from penstock.run.surroundings import Surroundings
     from penstock.types import Schema
@@ -109,9 +109,7 @@ class Passes:
         )
         started = around.clock.monotonic()
         around.events.emit(PassStarted(stage.number, len(around.plan.passes), tuple(told)))
-        rejects = RejectFiles(
-            around.state, around.key, record.number, record.attempt, labels_of(part), places=places_of(part)
-        )
+        rejects = self._reject_files(part)
         files: tuple[RejectFile, ...] = ()
         try:
             outcome = around.engine.run(
@@ -128,12 +126,31 @@ class Passes:
             files = rejects.finish()
             entries = balance.account(part, outcome.counts)
             balance.check(part, entries, files, outcome.staged)
+            entries, files = self._told_once(part, entries, files)
         except BaseException:
             around.ledger.abort(record, files or rejects.finish(), around.clock.now())
             raise
         own = tuple(entry for entry in entries if entry.node not in kept)
         around.events.emit(PassDone(stage.number, *balance.totals(own), around.clock.monotonic() - started))
         return Account(own, files), outcome.staged
+
+    def _told_once(
+        self, part: Graph, entries: tuple[NodeBalance, ...], files: tuple[RejectFile, ...]
+    ) -> tuple[tuple[NodeBalance, ...], tuple[RejectFile, ...]]:
+        """Without the records that an earlier epoch has rejected. Nothing is asked where nothing was rejected now."""
+        around = self.around
+        if not files:
+            return entries, files
+        earlier = once.before(around.ledger.rejects(around.key), part.reads, self.record)
+        if not any(file.node in earlier for file in files):
+            return entries, files
+        return once.Once(around.engine, around.state, earlier).told(entries, files, self._reject_files(part))
+
+    def _reject_files(self, part: Graph) -> RejectFiles:
+        around, record = self.around, self.record
+        return RejectFiles(
+            around.state, around.key, record.number, record.attempt, labels_of(part), places=places_of(part)
+        )
 
     def _rows(self, node: Read, kept: Mapping[str, KeptRows]) -> list[Rows]:
         feeds = self.around.feeds
@@ -156,13 +173,16 @@ class Passes:
         return opened
 
     def _careful(self, part: Graph) -> frozenset[str]:
-        """Reads whose last sealed epoch had malformed records start with care: trying fast first would cost more."""
+        """Reads whose last sealed epoch had malformed records start with care: trying fast first would cost more. Those with a
+        cursor find again what an earlier one had.
+        """
         around = self.around
         newest: dict[str, int] = {}
         for entry in around.ledger.rejects(around.key):
             newest[entry.file.node] = max(newest.get(entry.file.node, 0), entry.epoch)
         last = max(newest.values(), default=0)
-        return frozenset(node.id for node in part.reads if newest.get(node.id) == last and last)
+        again = {node.id for node in part.reads if node.cursor is not None} & newest.keys()
+        return again | {node.id for node in part.reads if newest.get(node.id) == last and last}
 
 
 def labels_of(part: Graph) -> dict[str, dict[str, frozenset[str]]]:
