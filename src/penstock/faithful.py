@@ -256,7 +256,7 @@ def quoted_long_numbers(line: exp.Expr) -> exp.Expr:
 def _differs_from_double(held: exp.Expr, value: exp.Expr, kind: LogicalType) -> exp.Expr:
     differs = exp.NEQ(this=exp.Cast(this=value.copy(), to=to_duckdb(FLOAT64)), expression=held.copy())
     if isinstance(kind, Primitive) and kind.kind in _LONG:
-        return exp.or_(differs, _at_least(held, _EXACT_INTEGER))
+        return exp.or_(differs, _at_least(held, _EXACT_INTEGER), copy=False)
     return differs
 
 

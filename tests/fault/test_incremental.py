@@ -132,7 +132,9 @@ def test_rows_without_a_value_that_nothing_tells_apart_are_rejected_in_every_epo
     shop = Shop(tmp_path, f"{{cursor: at{lag}}}")
     if lag:
         text = shop.file.read_text(encoding="utf-8")
-        text = text.replace("type: parquet, path: out/one, mode: append", "type: sqlite, path: o.db, table: t, mode: merge, keys: [k]")
+        text = text.replace(
+            "type: parquet, path: out/one, mode: append", "type: sqlite, path: o.db, table: t, mode: merge, keys: [k]"
+        )
         shop.file.write_text(text, encoding="utf-8")
     shop.add((1, None, "one"), (2, None, "two"), (3, moment(1), "a"))
     assert shop.run().rejected == 2

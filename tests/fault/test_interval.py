@@ -127,6 +127,22 @@ def test_what_takes_no_interval(
     assert not (tmp_path / "out.db").exists()
 
 
+@pytest.mark.parametrize(
+    ("ends", "code"),
+    [
+        (["--from", "2024-01-05", "--to", "2024-01-02"], "CLI-290"),
+        (["--from", "2024-01-05", "--to", "2024-01-05"], "CLI-290"),
+        (["--from", ""], "RUN-134"),  # a variable of a shell that is not set
+        (["--to", ""], "RUN-134"),
+    ],
+)
+def test_what_is_no_interval(ends: list[str], code: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shop = Shop(tmp_path)
+    assert execute(["run", str(shop.file), *ends]) == 2
+    assert code in capsys.readouterr().err
+    assert not (tmp_path / "out.db").exists()
+
+
 def test_without_a_cursor_there_is_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shop = Shop(tmp_path)
     shop.file.write_text(shop.file.read_text().replace(" incremental: {cursor: day},", ""))

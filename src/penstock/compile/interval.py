@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from decimal import Decimal as Number
 from decimal import InvalidOperation
 from typing import TYPE_CHECKING, Final
@@ -24,7 +25,7 @@ _TAKES_AGAIN: Final = frozenset({"merge", "overwrite_partitions"})
 
 def check_interval(interval: Interval, graph: Graph, pipeline: Pipeline) -> None:
     """Raises ConfigError RUN-132 where no source has a cursor, RUN-133 where a sink would have rows twice, RUN-134 where an
-    end is no value of a cursor.
+    end is no value of a cursor, CLI-290 where nothing can lie between the ends.
     """
     problems = tuple(_problems(interval, graph, pipeline))
     if problems:
@@ -42,7 +43,11 @@ def _problems(interval: Interval, graph: Graph, pipeline: Pipeline) -> Iterator[
         )
         return
     for read in reads.values():
-        yield from (_no_value(text, read) for text in (interval.begin, interval.end) if text and not _fits(text, read))
+        ends = [text for text in (interval.begin, interval.end) if text is not None]
+        unfit = [text for text in ends if not _fits(text, read)]
+        yield from (_no_value(text, read) for text in unfit)
+        if not unfit and _is_empty(interval, read):
+            yield _nothing_between(interval, read)
     parts = parts_of(graph, {read.id: read.source for read in reads.values()})
     for write in graph.writes:
         use = pipeline.sinks[write.sink]
@@ -56,15 +61,52 @@ def _problems(interval: Interval, graph: Graph, pipeline: Pipeline) -> Iterator[
 
 
 def _fits(text: str, read: Read) -> bool:
+    """An empty text is nothing that anybody means: a variable of a shell that is not set."""
     assert read.cursor is not None
     assert read.schema is not None
     kind = read.schema[read.cursor.by].type
+    if not text:
+        return False
     if family(kind) is Family.NUMBER:
         try:
             return Number(text).is_finite()
         except InvalidOperation:
             return False
     return literal_of(text, kind) is not None
+
+
+def _is_empty(interval: Interval, read: Read) -> bool:
+    """Whether no value can lie in it, as far as that shows without the engine."""
+    if interval.begin is None or interval.end is None:
+        return False
+    assert read.cursor is not None
+    assert read.schema is not None
+    match family(read.schema[read.cursor.by].type):
+        case Family.NUMBER:
+            return Number(interval.begin) >= Number(interval.end)
+        case Family.TEXT:
+            return interval.begin >= interval.end
+        case _:
+            begin, end = _moment(interval.begin), _moment(interval.end)
+            return begin is not None and end is not None and begin >= end
+
+
+def _moment(text: str) -> datetime | None:
+    """None of what is no time, or one that Python does not know."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
+
+
+def _nothing_between(interval: Interval, read: Read) -> Problem:
+    assert read.cursor is not None
+    return Problem(
+        "CLI-290",
+        f'no value of the cursor "{read.cursor.by}" lies between --from {interval.begin} and --to {interval.end}',
+        hint="--from is the first value that is read, --to the first that is not",
+    )
 
 
 def _no_value(text: str, read: Read) -> Problem:

@@ -295,9 +295,7 @@ class Feeds:
         """What the rows of an epoch's ranges fulfil, by the node that leaves out the others."""
         reads = {read.source: read for read in self.plan.graph.reads if read.cursor is not None}
         return {
-            reads[item.source].range: _condition(reads[item.source], item)
-            for item in ranges
-            if item.source in reads
+            reads[item.source].range: _condition(reads[item.source], item) for item in ranges if item.source in reads
         }
 
     def recheck(self, node: Read, ranges: Sequence[Range]) -> None:

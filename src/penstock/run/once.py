@@ -32,7 +32,9 @@ if TYPE_CHECKING:
     from penstock.ledger.api import EpochRecord, NodeBalance, RejectEntry, RejectFile
     from penstock.ledger.rejects import RejectFiles
 
-_CAUSES: Final = List(Struct((StructField("code", STRING), StructField("column", STRING), StructField("message", STRING))))
+_CAUSES: Final = List(
+    Struct((StructField("code", STRING), StructField("column", STRING), StructField("message", STRING)))
+)
 _TEXTS: Final = ("position", "row", "raw", "source_row")
 _SCHEMA: Final = Schema((*(Field(name, STRING) for name in _TEXTS), Field("causes", _CAUSES)))
 _NOW, _BEFORE, _FOUND = "now", "before", "found"
@@ -120,7 +122,10 @@ def _is_placed() -> exp.Expr:
 
 def _same_record() -> exp.Expr:
     sides = (
-        exp.EQ(this=call("coalesce", column(name, "this"), exp.Literal.string("")), expression=call("coalesce", column(name, "that"), exp.Literal.string("")))
+        exp.EQ(
+            this=call("coalesce", column(name, "this"), exp.Literal.string("")),
+            expression=call("coalesce", column(name, "that"), exp.Literal.string("")),
+        )
         for name in ("position", "raw")
     )
     return exp.and_(*sides)

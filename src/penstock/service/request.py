@@ -23,7 +23,7 @@ def interval_of(begin: str | None, end: str | None) -> Interval | None:
     """None where neither end is given."""
     from penstock.graph.span import Interval
 
-    return Interval(begin, end) if begin or end else None
+    return Interval(begin, end) if begin is not None or end is not None else None
 
 
 @dataclass(frozen=True, slots=True)

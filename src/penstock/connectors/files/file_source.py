@@ -245,7 +245,8 @@ class FileSource(Source):
         ignores = contract is not None and contract.on_new_column == "ignore"
         wanted = [name for name in union if not ignores or contract is None or name in contract.schema]
         for file, columns in names.items():
-            lacking = [name for name in wanted if name not in columns]
+            there = frozenset(columns)
+            lacking = [name for name in wanted if name not in there]
             if lacking:
                 raise DataError(
                     "SRC-135",

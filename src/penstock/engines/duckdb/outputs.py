@@ -117,7 +117,9 @@ def _sorted(query: exp.Query, form: FileFormat) -> exp.Query:
 
 def copy(query: exp.Query, place: str, options: Sequence[exp.CopyParameter]) -> exp.Copy:
     """``COPY (query) TO 'place' (options)``."""
-    return exp.Copy(this=query.subquery(), kind=False, files=[exp.Literal.string(place)], params=list(options))
+    return exp.Copy(
+        this=query.subquery(copy=False), kind=False, files=[exp.Literal.string(place)], params=list(options)
+    )
 
 
 def _names(names: Sequence[str]) -> exp.Tuple:

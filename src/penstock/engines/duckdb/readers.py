@@ -169,7 +169,8 @@ def selected(files: Files, paths: Sequence[str], held: Mapping[str, exp.Expr]) -
     chosen: list[exp.Expr] = []
     for item in files.schema:
         value = _constant(files, paths, name=item.name, kind=item.type) or held.get(item.name)
-        chosen.append(exp.alias_(value or exp.Cast(this=exp.null(), to=to_duckdb(item.type)), identifier(item.name)))
+        held_or_null = value or exp.Cast(this=exp.null(), to=to_duckdb(item.type))
+        chosen.append(exp.alias_(held_or_null, identifier(item.name), copy=False))
     return chosen
 
 
@@ -178,7 +179,8 @@ def _every_value_read(query: exp.Select, places: Sequence[str]) -> exp.Select:
     for: ``vector_type`` needs the column and costs nothing per row.
     """
     touched = [call("vector_type", column(place)) for place in places]
-    return query.where(*[exp.NEQ(this=used, expression=exp.Literal.string("")) for used in touched], copy=False)
+    tests = [exp.NEQ(this=used, expression=exp.Literal.string("")) for used in touched]
+    return query.where(exp.and_(*tests, copy=False), copy=False) if tests else query
 
 
 def _faithful(
@@ -199,21 +201,23 @@ def _faithful(
         if differs is None:
             untested.append(value)
         else:
-            texts.append(exp.alias_(text.copy(), f"t{place}"))
+            texts.append(exp.alias_(text.copy(), f"t{place}", copy=False))
             doubts[reading.is_certain].append(differs)
     chosen = selected(files, paths, values)
-    named = [exp.alias_(item.this, f"v{place}") for place, item in enumerate(chosen)]
-    inner = exp.select(*named, *texts).from_(table)
-    outer = [exp.alias_(column(f"v{place}"), identifier(name)) for place, name in enumerate(files.schema.names)]
-    query = exp.select(*outer).from_(inner.subquery("__read", copy=False))
+    named = [exp.alias_(item.this, f"v{place}", copy=False) for place, item in enumerate(chosen)]
+    inner = exp.select(*named, *texts, copy=False).from_(table, copy=False)
+    names = enumerate(files.schema.names)
+    outer = [exp.alias_(column(f"v{place}"), identifier(name), copy=False) for place, name in names]
+    query = exp.select(*outer, copy=False).from_(inner.subquery("__read", copy=False), copy=False)
     if readings and isinstance(files.format, JsonFormat):  # as which the reader takes a line that says null
         nulls = [is_null(column(f"v{files.schema.index(name)}")) for name in readings]
-        doubts[True].append(exp.and_(*nulls))
+        doubts[True].append(exp.and_(*nulls, copy=False))
     tests = exp.Case()
     for is_certain, word in ((False, UNCERTAIN), (True, ALTERED)):
         if doubts[is_certain]:
             failure = call("error", exp.Literal.string(word))
-            tests = tests.when(exp.or_(*doubts[is_certain]), exp.Cast(this=failure, to=exp.DataType.build("boolean")))
+            failing = exp.Cast(this=failure, to=exp.DataType.build("boolean"))
+            tests = tests.when(exp.or_(*doubts[is_certain], copy=False), failing, copy=False)
     if tests.args.get("ifs"):
         query = query.where(tests.else_(exp.true()), copy=False)
     if files.bad_values == "null":
