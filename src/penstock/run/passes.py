@@ -181,8 +181,11 @@ class Passes:
         for entry in around.ledger.rejects(around.key):
             newest[entry.file.node] = max(newest.get(entry.file.node, 0), entry.epoch)
         last = max(newest.values(), default=0)
-        again = {node.id for node in part.reads if node.cursor is not None} & newest.keys()
-        return again | {node.id for node in part.reads if newest.get(node.id) == last and last}
+
+        def had(node: Read) -> bool:
+            return node.id in newest if node.cursor is not None else newest.get(node.id) == last
+
+        return frozenset(node.id for node in part.reads if last and had(node))
 
 
 def labels_of(part: Graph) -> dict[str, dict[str, frozenset[str]]]:
