@@ -28,7 +28,17 @@ __all__ = [
     "together",
 ]
 
-_PASSWORD_IN_URL = re.compile(r"(://[^/@\s:]*:)([^@/\s]+)(?=@)")
+# What a line of a document may show that nobody should see, in the second group: the password of a URL, and the value of a key that
+# sounds like a secret, well spelt or not, but for a reference to one.
+_HIDDEN = (
+    re.compile(r"(://[^/@\s:]*:)([^@/\s]+)(?=@)"),
+    re.compile(
+        r"""((?:(?<![\w-])[\w-]{0,40}?(?:passw|passphrase|secret|token|credential|api_?key|access_?key|account_?key)[\w-]{0,40}|\bsas"""
+        r"""|\bauth["']?\s*:\s*\{[^}]{0,200}?\bvalue)["']?\s*[:=]\s*)"""
+        r"""(?!["']?\$\{)("(?:[^"\\]|\\.)*"?|'[^']*'?|[^\s,{}\[\]&"']+)""",
+        re.IGNORECASE,
+    ),
+)
 
 _ENDS = (".", "!", "?", "…")
 _SYSTEM = ("connection", "path")  # the keys of a component that say which system it means
@@ -113,9 +123,10 @@ class Problem:
 
 def _window(text: str, column: int, end: int, limit: int = 120) -> tuple[str, int]:
     """The part of a long line around the span from ``column`` to ``end`` (0-based), and the column in it; what must not
-    show is blanked: control characters, and the passwords of URLs.
+    show is blanked: control characters, and secrets.
     """
-    text = _PASSWORD_IN_URL.sub(lambda match: match[1] + "*" * len(match[2]), text)
+    for pattern in _HIDDEN:
+        text = pattern.sub(lambda match: match[1] + "*" * len(match[2]), text)
     start = 0 if end <= limit else max(column - limit // 2, 0)
     part = text[start : start + limit]
     return blanked(part), column - start

@@ -78,6 +78,38 @@ def test_a_shown_line_hides_the_password_of_a_url_and_keeps_the_caret():
     assert text.splitlines()[-1].index("^") - 4 == line.index("wrong")
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "connection: {type: postgres, user: me, password: hunter2, port: wrong}",
+        "connection: {secret_key: hunter2, port: wrong}",  # misspelt
+        """connection: {session_token: 'hunter2, or {3}', port: wrong}""",
+        """{"connection": {"accessKey": "hunter2 \\" more", "port": "wrong"}}""",
+        "auth: {type: api_key, in: query, name: k, value: hunter2}, port: wrong",
+        "url: https://host/?api_key=hunter2&port=wrong",
+        "PASSWORD = hunter2  # wrong",
+    ],
+)
+def test_a_shown_line_hides_what_sounds_like_a_secret_and_keeps_the_caret(line: str):
+    start = line.index("wrong")
+    text = Problem("DOC-100", "m", at=Location("f", 1, start + 1, start + 6, line)).render()
+    assert "hunter2" not in text
+    shown, carets = text.splitlines()[-2:]
+    assert shown[carets.index("^") : carets.rindex("^") + 1] == "wrong"
+
+
+@pytest.mark.parametrize(
+    "line", ["password: ${secret.DB}", 'token: "${secret.DB}"', "paginate: {next: token}", "keys: [id]"]
+)
+def test_a_shown_line_keeps_references_to_secrets_and_other_keys(line: str):
+    assert f"1 | {line}\n" in Problem("DOC-100", "m", at=Location("f", 1, 1, 2, line)).render()
+
+
+def test_a_long_word_is_looked_through_in_no_time():
+    line = "a" * 200_000
+    assert Problem("DOC-100", "m", at=Location("f", 1, 1, 2, line)).render()
+
+
 def test_a_span_that_a_line_of_the_screen_would_cut_is_shown_whole():
     line = "key: " + "x" * 100 + " ${secret.ITEMS_KEY} rest"
     start = line.index("$")
