@@ -197,6 +197,17 @@ def test_a_bad_record_of_a_file_is_rejected_once(tmp_path: Path, kind: str) -> N
 
 
 @pytest.mark.parametrize("kind", sorted(FEEDS))
+def test_where_nothing_but_bad_records_came_they_are_rejected(tmp_path: Path, kind: str) -> None:
+    feed = Feed(tmp_path, kind)
+    completed(FILES, feed.file)
+    with feed.data.open("a", encoding="utf-8") as file:
+        file.write(f"{MORE[kind][0]}\n")
+    result = completed(FILES, feed.file)
+    assert (result.written, result.rejected) == (0, 1)
+    assert completed(FILES, feed.file).epochs == ()
+
+
+@pytest.mark.parametrize("kind", sorted(FEEDS))
 def test_a_series_of_epochs_rejects_a_bad_record_in_the_first_alone(tmp_path: Path, kind: str) -> None:
     feed = Feed(tmp_path, kind, ", epoch: {rows: 1}")
     result = completed(FILES, feed.file)

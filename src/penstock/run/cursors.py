@@ -2,7 +2,8 @@
 
 Position: ``{"v": 1, "cursor": {"by": [columns], "value": text or null, "seen": [sums]}, "at": the source's own}``; where a
 series of epochs was cut there (run/series.py), ``"cut": true`` stands in the place of ``seen``. ``"nulls": [sums]`` are the rows without
-a value that were rejected up to there, where they are no more than a position can name.
+a value that were rejected up to there, where they are no more than a position can name; ``"bad": rows`` says how many records the
+look found that become no row.
 """
 
 from __future__ import annotations
@@ -41,14 +42,17 @@ _NULLS: Final = Schema((Field("nulls", List(STRING)),))
 @dataclass(frozen=True, slots=True)
 class Newest:
     """Where a range ends. ``nulls``: the rows without a value that there are beyond its beginning, by their checksums; None where
-    they are more than a position can name, or nobody tells them apart.
+    they are more than a position can name, or nobody tells them apart. ``bad``: how many records were none of the source's rows.
     """
 
     mark: Mark | None
     nulls: frozenset[str] | None = None
+    bad: int = 0
 
 
-def position_of(read: Read, mark: Mark | None, own: Position, nulls: frozenset[str] | None = None) -> Position:
+def position_of(
+    read: Read, mark: Mark | None, own: Position, nulls: frozenset[str] | None = None, bad: int = 0
+) -> Position:
     """``own`` is where the source itself stands. ``mark`` None: no row has a value yet."""
     assert read.cursor is not None
     by = [read.cursor.by, *read.cursor.identity]
@@ -60,6 +64,8 @@ def position_of(read: Read, mark: Mark | None, own: Position, nulls: frozenset[s
     )
     if nulls is not None:
         cursor["nulls"] = sorted(nulls)
+    if bad:
+        cursor["bad"] = bad
     return {"v": _VERSION, "cursor": cursor, "at": own}
 
 
@@ -127,11 +133,11 @@ def newest(engine: Engine, read: Read, rows: Sequence[Rows], after: Mark | None)
         Column("rows", call("arg_max", row, by, exp.Literal.number(most))),
         Column("nulls", _nulls(read)),
     )
-    looked = look(engine, read, rows, beyond=beyond, measures=measures, found=_FOUND)
+    looked, bad = look(engine, read, rows, beyond=beyond, measures=measures, found=_FOUND)
     top, listed = looked["newest"], looked["rows"]
     nulls = _listed(looked["nulls"])
     if top is None:
-        return Newest(after, nulls)
+        return Newest(after, nulls, bad)
     seen = frozenset(item["row"] for item in listed if item["value"] == top) if cursor.lag is None else frozenset()
     if after is not None and top == after.value:
         seen |= after.seen
@@ -141,7 +147,7 @@ def newest(engine: Engine, read: Read, rows: Sequence[Rows], after: Mark | None)
             f'more than {MOST_SEEN:,} rows of "{read.source}" have the newest value of its cursor, {cursor.by} = {top}',
             hint=f"name columns that tell them apart and a finer cursor, such as [{cursor.by}, id]; or a `lag`, for a sink that merges",
         )
-    return Newest(Mark(top, seen), nulls)
+    return Newest(Mark(top, seen), nulls, bad)
 
 
 def without_a_value(engine: Engine, read: Read, rows: Sequence[Rows]) -> frozenset[str] | None:
@@ -149,7 +155,7 @@ def without_a_value(engine: Engine, read: Read, rows: Sequence[Rows]) -> frozens
     assert read.cursor is not None
     assert read.schema is not None
     beyond = Filter("beyond", input=read.id, condition=is_null(column(read.cursor.by)), schema=read.schema)
-    looked = look(engine, read, rows, beyond=beyond, measures=(Column("nulls", _nulls(read)),), found=_NULLS)
+    looked, _ = look(engine, read, rows, beyond=beyond, measures=(Column("nulls", _nulls(read)),), found=_NULLS)
     return _listed(looked["nulls"])
 
 
@@ -170,19 +176,19 @@ def _listed(sums: list[str] | None) -> frozenset[str] | None:
 
 def look(
     engine: Engine, read: Read, rows: Sequence[Rows], *, beyond: Filter, measures: tuple[Column, ...], found: Schema
-) -> dict[str, Any]:
-    """The measures over the rows of a source that ``beyond`` lets pass, by name."""
+) -> tuple[dict[str, Any], int]:
+    """The measures over the rows of a source that ``beyond`` lets pass, by name; and how many records of it became no row."""
     measured = Aggregate("look", input=beyond.id, by=(), measures=measures, schema=found)
     collected = _Collected()
     write = Write("mark", input=measured.id, sink="mark", schema=found)
-    engine.run(
+    outcome = engine.run(
         Pass(Graph((read, beyond, measured, write))),
         inputs={read.id: rows},
         outputs={"mark": lambda: collected},
         rejects=_Unheard(),
     )
     (row,) = (item for batch in collected.batches for item in batch.to_pylist())
-    return dict(row)
+    return dict(row), outcome.counts[read.id].rejected
 
 
 @dataclass(slots=True)
@@ -208,9 +214,12 @@ class _Unheard:
 
 
 def is_new(after: Mapping[str, Json] | None, upto: Position) -> bool:
-    """Whether a range of a source with a cursor may have rows: whether its mark moved, or rows without a value came."""
+    """Whether a range of a source with a cursor may have rows, or rejects: whether its mark moved, rows without a value came, or
+    there are other bad records than there were; that they are gone, or lie behind the mark by now, is nothing new.
+    """
     match after, upto:
         case {"cursor": dict() as before}, {"cursor": dict() as now}:
-            return {"nulls": [], **before} != {"nulls": [], **now}
+            bad = now.get("bad", before.get("bad", 0))
+            return {"nulls": [], "bad": 0, **before} != {"nulls": [], **now, "bad": bad}
         case _:
             return after != upto

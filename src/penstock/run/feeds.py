@@ -190,7 +190,7 @@ class Feeds:
             nulls = both_nulls(known, found) if begins.nulls else known or frozenset()
             return series.with_rest(position_of(read, upto, own, nulls), rest[1:], begun)
         end = newest(self.engine, read, self._rows_of(read, now, beyond), mark)
-        return position_of(read, end.mark, own, both_nulls(known, end.nulls))
+        return position_of(read, end.mark, own, both_nulls(known, end.nulls), end.bad)
 
     def _cuts(self, read: Read, part: Partition, mark: Mark | None, end: Mark | None = None) -> series.Cuts:
         """None of a source whose answers are kept as they came: they come all at once."""

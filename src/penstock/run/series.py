@@ -133,7 +133,7 @@ def cuts(
         Column("first", text_of(call("min", by))),
         Column("values", exp.Anonymous(this="list_transform", expressions=[drawn, lambda_])),
     )
-    found = look(engine, read, rows, beyond=beyond, measures=measures, found=_FOUND)
+    found, _ = look(engine, read, rows, beyond=beyond, measures=measures, found=_FOUND)
     return Cuts(tuple(_parted(found, size)), found["nulls"] > 0)
 
 
