@@ -178,7 +178,7 @@ def open_sheet(file: FoundFile, layout: Layout) -> Sheet:
     logging.getLogger("fastexcel").setLevel(logging.ERROR)
     check_workbook(file.path, file.name)
     try:
-        reader = fastexcel.read_excel(str(file.path))
+        reader = fastexcel.read_excel(file.place)
         loaded = _loaded(reader, _candidates(reader.sheet_names, layout.sheet, file))
         cells, found = loaded.to_arrow_with_errors()
     except fastexcel.FastExcelError as error:

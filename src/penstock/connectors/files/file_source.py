@@ -291,7 +291,7 @@ def _as_of_objects(rows: Rows, files: Sequence[FoundFile]) -> Rows:
     """Rejects name the object, not its copy."""
     if not isinstance(rows, Files):
         return rows
-    copies = {str(file.path): Origin(file.shown, 0) for file in files}
+    copies = {file.place: Origin(file.shown, 0) for file in files}
     return replace(rows, origins={**copies, **rows.origins})
 
 

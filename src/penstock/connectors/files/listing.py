@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from penstock.errors import ConfigError, DataError, nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from penstock.connectors.api import Json, Position
     from penstock.connectors.objects.bucket import StoredObject
@@ -58,13 +58,13 @@ class Remote:
 
 @dataclass(frozen=True, slots=True)
 class FoundFile:
-    """``name`` is the path below the pattern's fixed part: what a position keeps, so that a project can move. ``size`` and
-    ``mtime_ns`` are as of the listing: whoever writes to the file changes them, and it is another one. ``piece``: what is
-    wanted of it, None: all. ``remote`` None: it is a file of this machine; else ``path`` is where its copy lies once it has
-    been made.
+    """``place`` is where it lies, as text: a listing may have many. ``name`` is the path below the pattern's fixed part: what
+    a position keeps, so that a project can move. ``size`` and ``mtime_ns`` are as of the listing: whoever writes to the file
+    changes them, and it is another one. ``piece``: what is wanted of it, None: all. ``remote`` None: it is a file of this
+    machine; else ``place`` is that of its copy once it has been made.
     """
 
-    path: Path
+    place: str
     name: str
     size: int
     mtime_ns: int
@@ -72,9 +72,13 @@ class FoundFile:
     remote: Remote | None = None
 
     @property
+    def path(self) -> Path:
+        return Path(self.place)
+
+    @property
     def shown(self) -> str:
         """Where it lies, for people."""
-        return self.remote.url if self.remote is not None else str(self.path)
+        return self.remote.url if self.remote is not None else self.place
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +180,7 @@ class Listing:
             return None
         if is_link:
             self.resolve(path)
-        return _as_found(Path(path), name.replace(os.sep, "/"), now)
+        return _as_found(path, name.replace(os.sep, "/"), now)
 
     def outline(self, files: Sequence[FoundFile], outline: Outline | None) -> None:
         """Nothing to do: they lie here."""
@@ -220,13 +224,13 @@ def found_at(path: Path, name: str) -> FoundFile:
         now = path.stat()
     except OSError as error:
         raise unreadable(path, error) from None
-    return _as_found(path, name, now)
+    return _as_found(str(path), name, now)
 
 
-def _as_found(path: Path, name: str, now: os.stat_result) -> FoundFile:
+def _as_found(place: str, name: str, now: os.stat_result) -> FoundFile:
     if not stat.S_ISREG(now.st_mode):
-        raise ConfigError("SRC-132", f'"{path.name}" cannot be read', detail="it is no regular file")
-    return FoundFile(path, name, now.st_size, now.st_mtime_ns)
+        raise ConfigError("SRC-132", f'"{Path(place).name}" cannot be read', detail="it is no regular file")
+    return FoundFile(place, name, now.st_size, now.st_mtime_ns)
 
 
 def _fixed_part(pattern: Path) -> Path:
@@ -274,18 +278,40 @@ def _pieces(size: int) -> Sequence[tuple[int, int]]:
 
 def position_of(states: Sequence[State]) -> Position:
     """``{"v": 1, "files": [{"path", "size", "mtime_ns", "checksum"}]}``, sorted by path: all rows of these files."""
-    return {"v": 1, "files": [state.to_json() for state in states]}
+    return position_with({state.name: state.to_json() for state in states})
+
+
+def position_with(entries: Mapping[str, Json]) -> Position:
+    """As ``position_of``, of what ``entries_of`` gives."""
+    return {"v": 1, "files": [entries[name] for name in sorted(entries)]}
 
 
 def states_of(position: Position | None) -> tuple[State, ...]:
     """The inverse; None is no file. Raises ConfigError SRC-131 for what another version wrote."""
+    return tuple(_state(entry) for entry in entries_of(position).values())
+
+
+def entries_of(position: Position | None) -> dict[str, Json]:
+    """What a position keeps of each file, by name; None is no file. Errors as ``states_of``."""
     match position:
         case None:
-            return ()
+            return {}
         case {"v": 1, "files": list() as files}:
-            return tuple(_state(entry) for entry in files)
-        case _:
-            raise _foreign()
+            entries = {str(entry["path"]): entry for entry in files if isinstance(entry, dict) and "path" in entry}
+            if len(entries) == len(files):
+                return entries
+    raise _foreign()
+
+
+def moves(after: Position | None, upto: Position) -> Iterator[tuple[State | None, State]]:
+    """What the files of (after, upto] were before, and are; only these are looked into, for a position has all files that were
+    ever read. Errors as ``states_of``.
+    """
+    done = entries_of(after)
+    for name, entry in entries_of(upto).items():
+        before = done.get(name)
+        if before != entry:
+            yield None if before is None else _state(before), _state(entry)
 
 
 def _state(entry: Json) -> State:
@@ -358,7 +384,7 @@ def grown(
             now = replace(now, same_as=contents[content])
         contents.setdefault(content, file.name)
         states[file.name] = now
-    return position_of([states[name] for name in sorted(states)])
+    return position_of(list(states.values()))
 
 
 def _is_untouched(state: State, file: FoundFile) -> bool:
@@ -369,8 +395,7 @@ def _is_untouched(state: State, file: FoundFile) -> bool:
 
 def names_in(after: Position | None, upto: Position) -> frozenset[str]:
     """Of the files of (after, upto]. Raises ConfigError SRC-131."""
-    done = {state.name: state for state in states_of(after)}
-    return frozenset(state.name for state in states_of(upto) if done.get(state.name) != state)
+    return frozenset(state.name for _, state in moves(after, upto))
 
 
 def check_untouched(found: Sequence[FoundFile], after: Position | None, upto: Position) -> None:
@@ -394,10 +419,9 @@ def _ranged(found: Sequence[FoundFile], after: Position | None, upto: Position) 
     """The files of (after, upto], or what is wanted of them, with what each was when planned. Errors as ``planned``, but for
     what has changed.
     """
-    done, files = {state.name: state for state in states_of(after)}, by_name(found)
-    for state in states_of(upto):
-        before = done.get(state.name)
-        if before == state or state.same_as is not None:
+    files = by_name(found)
+    for before, state in moves(after, upto):
+        if state.same_as is not None:
             continue
         file = files.get(state.name)
         if file is None:

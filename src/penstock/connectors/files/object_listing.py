@@ -91,8 +91,8 @@ class ObjectListing:
         return name.lower().endswith(self.endings) and not any(part.startswith((".", "_")) for part in name.split("/"))
 
     def _file(self, item: StoredObject, name: str) -> FoundFile:
-        path = self.copies.path_of(item)
-        return FoundFile(path, name, item.size, item.modified_ns, remote=Remote(item, self.bucket.url_of(item.key)))
+        place = str(self.copies.path_of(item))
+        return FoundFile(place, name, item.size, item.modified_ns, remote=Remote(item, self.bucket.url_of(item.key)))
 
 
 def matches(parts: Sequence[str], pattern: Sequence[str]) -> bool:

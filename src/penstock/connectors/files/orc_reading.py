@@ -101,7 +101,7 @@ def _child(files: Sequence[FoundFile], columns: Sequence[str] | None) -> Iterato
             file.path.open("rb").close()
         except OSError as error:
             raise unreadable(file.path, error) from None
-    asked = json.dumps({"paths": [str(file.path) for file in files], "columns": columns}).encode() + b"\n"
+    asked = json.dumps({"paths": [file.place for file in files], "columns": columns}).encode() + b"\n"
     with (
         tempfile.TemporaryFile() as said,
         subprocess.Popen(  # noqa: S603 -- our own program

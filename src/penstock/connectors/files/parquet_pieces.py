@@ -44,7 +44,7 @@ def _row_groups(file: FoundFile, allowance: Allowance) -> Sequence[tuple[int, in
     """Rows and bytes of each that has any, in their order."""
     import duckdb
 
-    footer = exp.Table(this=call("parquet_metadata", file_names([str(file.path)])))
+    footer = exp.Table(this=call("parquet_metadata", file_names([file.place])))
     rows, size = column("row_group_num_rows"), exp.Sum(this=column("total_compressed_size"))
     query = exp.select(call("any_value", rows), exp.cast(size, "bigint")).from_(footer)
     query = query.where(exp.GT(this=rows, expression=exp.Literal.number(0)))
@@ -94,7 +94,7 @@ def _rows_of(
 def _query(file: FoundFile, wanted: Schema, held: Schema) -> exp.Select:
     values = [exp.cast(column(item.name) if item.name in held else exp.null(), to_duckdb(item.type)) for item in wanted]
     columns = [exp.alias_(value, identifier(f"c{place}")) for place, value in enumerate(values)]
-    reader = call("read_parquet", file_names([str(file.path)]), file_row_number=exp.true())
+    reader = call("read_parquet", file_names([file.place]), file_row_number=exp.true())
     query = exp.select(*columns).from_(exp.Table(this=reader))
     number, piece = column(_NUMBER), file.piece
     if piece is None:

@@ -62,7 +62,7 @@ class ParquetSource(FileSource):
         first, *others = self._schemas(files).values()
         held = {name for schema in (first, *others) for name in schema.names}
         differ = any(schema != first for schema in others) or any(name not in held for name in wanted.names)
-        paths = tuple(str(file.path) for file in files)
+        paths = tuple(file.place for file in files)
         return Files(ParquetFormat(), paths, wanted, bad_values=self.bad_values, union_by_name=differ)
 
     def _schemas(self, files: Sequence[FoundFile]) -> Mapping[str, Schema]:
@@ -138,7 +138,7 @@ def _check(database: DuckDBPyConnection, file: FoundFile) -> None:
 
 
 def _named(file: FoundFile) -> str:
-    path = str(file.path)
+    path = file.place
     if "\\" in path and any(mark in path for mark in "*?["):
         raise ConfigError(
             "SRC-132",

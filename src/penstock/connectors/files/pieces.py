@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
-from penstock.connectors.files.listing import begun, by_name, position_of, states_of
+from penstock.connectors.files.listing import begun, by_name, entries_of, moves, position_with
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,21 +50,20 @@ def next_piece(
     found: Sequence[FoundFile], after: Position | None, upto: Position, size: Size, divide: Divide
 ) -> Position:
     """Where the next epoch of (after, upto] ends: some whole files, and the last of them perhaps in part."""
-    done, files = {state.name: state for state in states_of(after)}, by_name(found)
-    states, budget, taken = dict(done), Budget(size), False
-    for state in states_of(upto):
-        before = done.get(state.name)
-        if before == state or state.same_as is not None:
-            states[state.name] = state
+    files, budget, taken = by_name(found), Budget(size), False
+    entries = entries_of(after)
+    for before, state in moves(after, upto):
+        if state.same_as is not None:
+            entries[state.name] = state.to_json()
             continue
         if taken and budget.is_spent:
             break
         end = divide(files[state.name], begun(before, state), budget) if state.name in files else None
-        states[state.name] = replace(state, read=end)
+        entries[state.name] = replace(state, read=end).to_json()
         taken = True
         if end is not None:
             break
-    return position_of([states[name] for name in sorted(states)])
+    return position_with(entries)
 
 
 def take_whole(file: FoundFile, start: Place, budget: Budget) -> None:

@@ -135,13 +135,13 @@ def readable(
     return [
         _copy(file, codec, encoding=encoding, scratch=scratch, strips_mark=strips_mark, quoting=quoting or Quoting())
         if copies
-        else Readable(str(file.path), codec)
+        else Readable(file.place, codec)
         for copies, (file, codec) in zip(copied, files, strict=True)
     ]
 
 
 def _needs_copy(file: FoundFile, compression: Compression, encoding: str, *, strips_mark: bool) -> bool:
-    odd_name = "\\" in str(file.path) and any(mark in str(file.path) for mark in "*?[")
+    odd_name = "\\" in file.place and any(mark in file.place for mark in "*?[")
     return (
         file.piece is not None or encoding != "utf-8" or odd_name or (strips_mark and _has_mark(file.path, compression))
     )
@@ -152,7 +152,7 @@ def _copy(
 ) -> Readable:
     import xxhash
 
-    target = scratch / f"{xxhash.xxh3_64_hexdigest(str(file.path).encode())}.utf8"
+    target = scratch / f"{xxhash.xxh3_64_hexdigest(file.place.encode())}.utf8"
     if file.piece is not None:  # of plain text in UTF-8
         mark = len(codecs.BOM_UTF8) if strips_mark and _has_mark(file.path, compression) else 0
         return Readable(str(target), "none", copy_piece(file, target, quoting, mark=mark))

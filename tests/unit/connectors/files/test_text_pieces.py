@@ -25,12 +25,12 @@ def pieces(folder: Path, data: bytes, size: Size, quoting: Quoting = CSV) -> lis
     """What is copied of each piece."""
     path = folder / "text.csv"
     path.write_bytes(data)
-    whole = FoundFile(path, "text.csv", len(data), 0)
+    whole = FoundFile(str(path), "text.csv", len(data), 0)
     found, place = [], START
     while True:
         end = divide_text(whole, place, Budget(size), quoting)
         assert end is None or end.at > place.at
-        piece = FoundFile(path, "text.csv", len(data), 0, Piece(place, end))
+        piece = FoundFile(str(path), "text.csv", len(data), 0, Piece(place, end))
         origin = copy_piece(piece, folder / "copy", quoting, mark=0)
         found.append((folder / "copy").read_bytes())
         assert origin.skipped is not None
@@ -102,4 +102,4 @@ def test_a_record_larger_than_a_block(tmp_path: Path) -> None:
 def test_places_are_counted_in_records(tmp_path: Path) -> None:
     path = tmp_path / "text.csv"
     path.write_bytes(b'c\n"1\n1"\n2\n3\n')
-    assert divide_text(FoundFile(path, "text.csv", 13, 0), START, Budget(Size(rows=2)), CSV) == Place(10, 3)
+    assert divide_text(FoundFile(str(path), "text.csv", 13, 0), START, Budget(Size(rows=2)), CSV) == Place(10, 3)
