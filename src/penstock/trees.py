@@ -72,7 +72,24 @@ def texts(values: Iterable[str]) -> exp.Array:
 
 def file_names(paths: Iterable[str]) -> exp.Array:
     """What DuckDB's readers take for files: each path as a pattern that matches it alone."""
-    return texts(map(_pattern, paths))
+    return texts(file_patterns(paths))
+
+
+def file_patterns(paths: Iterable[str]) -> list[str]:
+    """As ``file_names``, as values."""
+    return [_pattern(path) for path in paths]
+
+
+def set_variable(name: str) -> exp.Set:
+    """``SET VARIABLE name = ?``."""
+    value = exp.EQ(this=exp.Column(this=identifier(name)), expression=exp.Placeholder())
+    return exp.Set(expressions=[exp.SetItem(this=value, kind="VARIABLE")])
+
+
+def variable(name: str, first: int, last: int) -> exp.Anonymous:
+    """Of the list that it was set to last, the values from one place to another, counted from 1."""
+    held = call("getvariable", exp.Literal.string(name))
+    return call("list_slice", held, exp.Literal.number(first), exp.Literal.number(last))
 
 
 def _pattern(path: str) -> str:

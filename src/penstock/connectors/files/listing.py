@@ -297,7 +297,9 @@ def entries_of(position: Position | None) -> dict[str, Json]:
         case None:
             return {}
         case {"v": 1, "files": list() as files}:
-            entries = {str(entry["path"]): entry for entry in files if isinstance(entry, dict) and "path" in entry}
+            entries: dict[str, Json] = {
+                str(entry["path"]): entry for entry in files if isinstance(entry, dict) and "path" in entry
+            }
             if len(entries) == len(files):
                 return entries
     raise _foreign()

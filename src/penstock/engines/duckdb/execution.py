@@ -13,6 +13,7 @@ from penstock.engines.api import NodeCounts
 from penstock.engines.duckdb import python_step, rejected
 from penstock.engines.duckdb.errors import UncertainError, translated
 from penstock.engines.duckdb.inputs import Input
+from penstock.engines.duckdb.lowered import Asked
 from penstock.engines.duckdb.observing import Findings, Observer, failing
 from penstock.engines.duckdb.origin import Carried
 from penstock.engines.duckdb.profile import Profile, read_profile
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
     from penstock.connectors.api import Rows
     from penstock.engines.api import Progress, RejectStore
+    from penstock.engines.duckdb.lowered import Leaf
     from penstock.engines.duckdb.session import Session
     from penstock.graph import Graph
     from penstock.graph.nodes import Python
@@ -216,13 +218,18 @@ class Execution:
         origin = carried.looked_up(self.graph, target, self._tables) if carried is not None else None
         located = {origin.read: origin.place} if origin is not None else {}
         with translated("opening the inputs"):
-            leaves = {
+            opened = {
                 name: item.open(self.session, self._keep(item), position=located.get(name))
                 for name, item in self._used(target)
             }
-        leaves |= self._table_queries()
         if origin is None:
-            return self._composer.statement(target, leaves, self._tables)
+            asked = Asked(
+                target, self.graph.nodes, dict(self._tables), {name: leaf.form for name, leaf in opened.items()}
+            )
+            return self.session.lowered.statement(
+                asked, lambda: self._composer.statement(target, self._leaves(opened), self._tables)
+            )
+        leaves = self._leaves(opened)
         if origin.begins in leaves:
             leaves[origin.begins] = origin.leaf(leaves[origin.begins])
         return replace(self._composer, graph=origin.graph).statement(target, leaves, self._tables)
@@ -241,8 +248,9 @@ class Execution:
             undo()
             raise
 
-    def _table_queries(self) -> dict[str, exp.Query]:
-        return {name: exp.select("*").from_(relation(table)) for name, table in self._tables.items()}
+    def _leaves(self, opened: Mapping[str, Leaf]) -> dict[str, exp.Query]:
+        tables = {name: exp.select("*").from_(relation(table)) for name, table in self._tables.items()}
+        return {name: leaf.query() for name, leaf in opened.items()} | tables
 
     def _keep(self, item: Input) -> Callable[[pa.RecordBatch], int]:
         def keep(batch: pa.RecordBatch) -> int:

@@ -15,6 +15,7 @@ from penstock.connectors.api import Batches, CsvFormat, Files, JsonFormat, Parqu
 from penstock.engines.duckdb.careful import careful_files, careful_pipe
 from penstock.engines.duckdb.inspection import Inspection, needs_inspection
 from penstock.engines.duckdb.long_ends import has_long_end
+from penstock.engines.duckdb.lowered import Leaf, form_of, named_by
 from penstock.engines.duckdb.pump import Pump
 from penstock.engines.duckdb.read_ahead import ReadAhead
 from penstock.engines.duckdb.readers import files_query, located, pipe_query
@@ -83,18 +84,20 @@ class Input:
         known = [rows for rows in counted if rows is not None]
         return sum(known) if len(known) == len(counted) else None
 
-    def open(
-        self, session: Session, keep: Callable[[pa.RecordBatch], int], *, position: str | None = None
-    ) -> exp.Query:
-        """The query over all parts; ``keep`` takes rejected records and says how many they were. ``position``: a column more,
+    def open(self, session: Session, keep: Callable[[pa.RecordBatch], int], *, position: str | None = None) -> Leaf:
+        """All parts as one; ``keep`` takes rejected records and says how many they were. ``position``: a column more,
         which says where each row comes from, as far as that is known (``readers.located``).
         """
         self._open = []
         for place, part in enumerate(self.parts):
             known = located(part, position) if position is not None and isinstance(part, Files) else part
             self._open.append(self._opened(session, place, part=known, keep=keep))
+        forms = tuple(opened.leaf.form for opened in self._open)
+        return Leaf((position, forms), lambda: self._query(position))
+
+    def _query(self, position: str | None) -> exp.Query:
         queries = [
-            self._columns(opened.query, position, known=isinstance(part, Files))
+            self._columns(opened.leaf.query(), position, known=isinstance(part, Files))
             for part, opened in zip(self.parts, self._open, strict=True)
         ]
         return union_all(queries)
@@ -103,11 +106,15 @@ class Input:
         name = f"{self.node.id}#{place}"
         match self._read_as(part, session):
             case Files() as files:
-                query = files_query(files, threads=session.threads, by_text=self.by_text)
+                listed = named_by(name, session.connection, files)
+                leaf = Leaf(
+                    form_of(files, name, session.threads, self.by_text),
+                    lambda: files_query(files, threads=session.threads, by_text=self.by_text, listed=listed),
+                )
                 inspection = None
                 if needs_inspection(files) and not self._inspected:
                     inspection = Inspection(files, session.threads)
-                return _OpenFiles(session, files, query, inspection)
+                return _OpenFiles(session, files, leaf, inspection)
             case Batches() as batches:
                 return _OpenStream(session, name, batches, keep)
             case Pipe() as pipe:
@@ -168,7 +175,7 @@ class Input:
 class _Opened:
     """A part of an input while a statement reads it."""
 
-    query: exp.Query
+    leaf: Leaf
     at_end = True  # nothing but a stream has rejects
 
     @property
@@ -184,9 +191,9 @@ class _Opened:
 
 
 class _OpenFiles(_Opened):
-    def __init__(self, session: Session, files: Files, query: exp.Query, inspection: Inspection | None) -> None:
+    def __init__(self, session: Session, files: Files, leaf: Leaf, inspection: Inspection | None) -> None:
         self._session, self._files, self._inspection = session, files, inspection
-        self.query = query
+        self.leaf = leaf
         if inspection is not None:
             session.on_interrupt(inspection.stop)
 
@@ -231,7 +238,7 @@ class _OpenStream(_Opened):
         session.on_interrupt(self._chunks.stop)
         schema = to_arrow(part.schema)
         session.connection.register(name, pa.RecordBatchReader.from_batches(schema, self._pull(schema)))
-        self.query = exp.select("*").from_(relation(name))
+        self.leaf = Leaf((name, schema), lambda: exp.select("*").from_(relation(name)))
 
     @property
     def delivered(self) -> int | None:
@@ -275,7 +282,8 @@ class _OpenPipe(_Opened):
         for pump in self._pumps:
             session.on_interrupt(pump.stop)
         ends = [pump.read_end for pump in self._pumps]
-        self.query = pipe_query(part, ends, unchecked=producers is not None)
+        query = pipe_query(part, ends, unchecked=producers is not None)
+        self.leaf = Leaf(object(), lambda: query)  # its descriptors are no other pipe's
 
     @property
     def delivered(self) -> int | None:

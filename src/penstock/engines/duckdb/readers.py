@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final, assert_never
+from typing import TYPE_CHECKING, Final, TypeAlias, assert_never
 
 from sqlglot import exp
 
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from penstock.types import Schema
     from penstock.types.logical import LogicalType
 
+Listed: TypeAlias = "Callable[[Sequence[str]], exp.Expr]"
+
 # A read_csv over more files than twice the threads loses the last record of a file, without a word, where that record
 # has a quote that is never closed (DuckDB 2.0, also without store_rejects).
 FILES_PER_THREAD: Final = 2
@@ -47,29 +49,29 @@ MAX_JSON_BYTES: Final = 16 * 2**20
 _SOURCE: Final = "__file"
 
 
-def files_query(files: Files, *, threads: int = 1, by_text: bool = False) -> exp.Query:
+def files_query(files: Files, *, threads: int = 1, by_text: bool = False, listed: Listed = file_names) -> exp.Query:
     """Exactly the columns of ``files.schema``, by name, order and type, every record of every file once. Pure.
 
     Fails, when it runs, at the first record or value that cannot be taken, and, unless ``by_text``, at the first value
     that cannot be told fast (:data:`faithful.UNCERTAIN`). ``threads``: how many the session has (a lower number is
-    always right).
+    always right). ``listed``: how the query names files.
     """
     if not files.paths:
         return no_rows(files.schema)
+    reading = textual if by_text else fast
     match files.format:
         case CsvFormat() as form:
             parts = [
-                _csv_query(files, form, part=CsvPart(tuple(paths), layout), reading=textual if by_text else fast)
+                _csv_query(files, form, part=CsvPart(tuple(paths), layout, listed=listed), reading=reading)
                 for layout, paths in _by_layout(files, most=FILES_PER_THREAD * threads)
             ]
             return union_all(parts)
         case JsonFormat() as form:
             # A read_json over several files in several threads loses errors, and with them records, most of the time
             # where a small file has a malformed line (DuckDB 2.0); over one file it does not.
-            reading = textual if by_text else fast
-            return union_all([_json_query(files, form, path=path, reading=reading) for path in files.paths])
+            return union_all([_json_query(files, form, path=path, reading=reading, listed=listed) for path in files.paths])
         case ParquetFormat():
-            return union_all([_parquet_query(part) for part in _alike(files)])
+            return union_all([_parquet_query(part, listed) for part in _alike(files)])
         case _:
             assert_never(files.format)
 
@@ -142,9 +144,8 @@ def typed(columns: Mapping[str, LogicalType]) -> exp.Struct:
     return struct({name: exp.Literal.string(to_duckdb_text(kind)) for name, kind in columns.items()})
 
 
-def reader(name: str, paths: Sequence[str], options: Sequence[exp.Expr]) -> exp.Table:
-    listed = file_names(paths)
-    table = call(name, listed, *options, option("hive_partitioning", False))
+def reader(name: str, paths: Sequence[str], options: Sequence[exp.Expr], listed: Listed = file_names) -> exp.Table:
+    table = call(name, listed(paths), *options, option("hive_partitioning", False))
     return exp.Table(this=table, alias=exp.TableAlias(this=identifier(_SOURCE)))
 
 
@@ -232,13 +233,14 @@ def _faithful(
 class CsvPart:
     """Files that have the same columns in the same order. ``rejects`` collects what is malformed instead of failing.
     ``fed``: every record is known to end in LF. DuckDB takes the first break of the file for that of all records, even
-    where it stands within quotes.
+    where it stands within quotes. ``listed``: how the query names them.
     """
 
     paths: tuple[str, ...]
     layout: tuple[str, ...]
     rejects: bool = False
     fed: bool = False
+    listed: Listed = file_names
 
 
 def layout_of(files: Files, path: str) -> tuple[str, ...]:
@@ -292,7 +294,7 @@ def _csv_query(
 
 def csv_reader(part: CsvPart, form: CsvFormat, types: Mapping[str, LogicalType]) -> exp.Table:
     """DuckDB's reader over the columns of the files by their place, under these names and as these types."""
-    return reader("read_csv", part.paths, [option("columns", typed(types)), *_csv_options(form, part)])
+    return reader("read_csv", part.paths, [option("columns", typed(types)), *_csv_options(form, part)], part.listed)
 
 
 def _csv_options(form: CsvFormat, part: CsvPart) -> list[exp.Expr]:
@@ -329,7 +331,12 @@ def _csv_options(form: CsvFormat, part: CsvPart) -> list[exp.Expr]:
 
 
 def _json_query(
-    files: Files, form: JsonFormat, *, path: str, reading: Callable[[LogicalType, Spelling], Reading]
+    files: Files,
+    form: JsonFormat,
+    *,
+    path: str,
+    reading: Callable[[LogicalType, Spelling], Reading],
+    listed: Listed,
 ) -> exp.Select:
     """Keys are matched by exact name; an absent key is null."""
     constants = files.constants.get(path, {})
@@ -345,7 +352,7 @@ def _json_query(
         option("compression", form.compression or "none"),
         option("maximum_object_size", MAX_JSON_BYTES),
     ]
-    call = reader("read_json", (path,), options)
+    call = reader("read_json", (path,), options, listed)
     return _faithful(files, (path,), table=call, readings=readings, held={name: name for name in readings})
 
 
@@ -363,7 +370,7 @@ def _alike(files: Files) -> list[Files]:
     return [replace(files, paths=(path,)) for path in files.paths] if hidden and files.constants else [files]
 
 
-def _parquet_query(files: Files) -> exp.Select:
+def _parquet_query(files: Files, listed: Listed) -> exp.Select:
     """``union_by_name``: a column that a file lacks is null there, also where all of them lack it."""
     constants = {name for values in files.constants.values() for name in values}
     held = {item.name: item.type for item in files.schema if item.name not in constants}
@@ -374,7 +381,7 @@ def _parquet_query(files: Files) -> exp.Select:
     chosen = selected(files, files.paths, values)
     if files.position is not None:
         chosen = [_with_row(item) if item.alias == files.position else item for item in chosen]
-    return exp.select(*chosen).from_(reader("read_parquet", files.paths, options))
+    return exp.select(*chosen).from_(reader("read_parquet", files.paths, options, listed))
 
 
 def _with_row(place: exp.Expr) -> exp.Expr:
@@ -386,6 +393,7 @@ def _with_row(place: exp.Expr) -> exp.Expr:
 
 __all__ = [
     "CsvPart",
+    "Listed",
     "csv_reader",
     "files_query",
     "held_columns",

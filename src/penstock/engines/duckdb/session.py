@@ -20,6 +20,7 @@ from sqlglot import exp
 
 from penstock.engines.duckdb.careful import Workspace
 from penstock.engines.duckdb.errors import batches_of
+from penstock.engines.duckdb.lowered import Lowered
 from penstock.engines.duckdb.profile import DISABLED_OPTIMIZERS
 from penstock.trees import allowed_folders, create_table, draws, drop_table, relation
 
@@ -52,6 +53,7 @@ class Session:
         self._profile: str | None = None  # of a statement after which another one was run
         self._limits = limits
         self._ordered = ordered
+        self.lowered = Lowered()
         self.connection = duckdb.connect(":memory:", config=_config(limits, self._spill, ordered=ordered))
         self._secure([*allowed, scratch])
 
@@ -103,7 +105,7 @@ class Session:
         """
         if not draws(query):
             # A relation, not a result: results copy once more on their way to Arrow.
-            yield from batches_of(self.connection.sql(query.sql(dialect="duckdb")), rows)
+            yield from batches_of(self.lowered.relation(query, self.connection), rows)
             return
         table = f"penstock_drawn_{next(self._drawn)}"
         self.connection.execute(create_table(table, query).sql(dialect="duckdb"))
