@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass
+from errno import ELOOP
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -105,7 +106,7 @@ class Paths:
     def _inside(self, path: Path, root: Path, *, text: str, at: Location | None) -> Path:
         fixed = _fixed_part(path)
         real = _real(fixed)
-        if any(os.path.islink(part) for part in (real, *real.parents)):  # noqa: PTH114 -- a name too long is no error here
+        if _leads_nowhere(real):
             raise ConfigError(
                 "DOC-230",
                 f'"{_shorten(text)}" is not a path',
@@ -142,6 +143,15 @@ def _fixed_part(path: Path) -> Path:
             break
         fixed /= part
     return fixed
+
+
+def _leads_nowhere(real: Path) -> bool:
+    """Whether links of a path that were followed lead round in a circle. A name too long is no error here."""
+    try:
+        real.lstat()
+    except OSError as error:
+        return error.errno == ELOOP
+    return real.is_symlink()
 
 
 def _real(path: Path) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 _MILLISECOND: Final = timedelta(milliseconds=1)
+_BALANCE: Final = tuple(field.name for field in dataclasses.fields(NodeBalance))
 
 
 def of_key(key: PipelineKey) -> Row:
@@ -159,13 +161,26 @@ def of_attempt(epoch: EpochRecord) -> Row:
     }
 
 
+@dataclass(frozen=True, slots=True)
+class Newest:
+    """How far the epochs of a history have come."""
+
+    number: int
+    attempt: str
+    status: EpochStatus
+
+
+def to_newest(row: Row) -> Newest:
+    return Newest(row["number"], row["attempt"], EpochStatus(row["status"]))
+
+
 def of_seal(seal: Seal) -> Row:
     return {
         **of_attempt(seal.epoch),
         "status": EpochStatus.SEALED.value,
         "sealed_at": seal.sealed_at,
         "receipts": {name: dataclasses.asdict(receipt) for name, receipt in seal.receipts.items()},
-        "balance": [dataclasses.asdict(item) for item in seal.balance],
+        "balance": [_of_balance(item) for item in seal.balance],
     }
 
 
@@ -185,7 +200,7 @@ def of_sink(epoch: EpochRecord, sink: str) -> Row:
 
 def of_account(account: Account) -> Row:
     return {
-        "balance": [dataclasses.asdict(item) for item in account.balance],
+        "balance": [_of_balance(item) for item in account.balance],
         "rejects": [_of_file(file) for file in account.rejects],
         "kept": {node: [rows.path, rows.checksum] for node, rows in account.kept.items()},
     }
@@ -207,6 +222,14 @@ def of_schema(key: PipelineKey, source: str, schema: Schema) -> Row:
 
 def to_schema(row: Row) -> Schema:
     return Schema.from_json(row["columns"])
+
+
+def _of_balance(item: NodeBalance) -> Row:
+    return {
+        **{name: getattr(item, name) for name in _BALANCE},
+        "rules": [dataclasses.asdict(rule) for rule in item.rules],
+        "columns": {name: dataclasses.asdict(found) for name, found in item.columns.items()},
+    }
 
 
 def to_balance(stored: Sequence[Mapping[str, Any]]) -> list[NodeBalance]:

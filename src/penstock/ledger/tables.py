@@ -202,6 +202,11 @@ PREPARE_EPOCH: Final = "update epochs set prepared = :prepared where " + _ATTEMP
 SET_STATUS: Final = "update epochs set status = :status where " + _ATTEMPT
 PREPARED: Final = "select prepared from epochs where " + _ATTEMPT
 LAST_EPOCH: Final = "select * from epochs where status <> 'abandoned' and " + _HISTORY + " order by number desc limit 1"
+LAST_ATTEMPT: Final = (
+    "select number, attempt, status from epochs where status <> 'abandoned' and "
+    + _HISTORY
+    + " order by number desc limit 1"
+)
 LAST_SEALED: Final = (
     "select epochs.* from epochs join pipelines using (project, environment, pipeline, incarnation) where "
     "status = 'sealed' and " + _KEY + " order by number desc limit 1"

@@ -226,11 +226,13 @@ class TabularLedger(ABC):
 
     @transaction
     def last_epoch(self, key: PipelineKey, incarnation: str) -> EpochRecord | None:
-        return self._last(key, incarnation)
-
-    def _last(self, key: PipelineKey, incarnation: str) -> EpochRecord | None:
         row = self._first(tables.LAST_EPOCH, **records.of_key(key), incarnation=incarnation)
         return records.to_epoch(row) if row is not None else None
+
+    def _newest(self, epoch: EpochRecord) -> records.Newest | None:
+        """Of the epoch's history, without what it read: ranges may be long."""
+        row = self._first(tables.LAST_ATTEMPT, **records.of_key(epoch.key), incarnation=epoch.incarnation)
+        return records.to_newest(row) if row is not None else None
 
     @transaction
     def last_sealed(self, key: PipelineKey) -> EpochRecord | None:
@@ -255,10 +257,11 @@ class TabularLedger(ABC):
     @transaction
     def _write_epoch(self, epoch: EpochRecord, *, redo: bool) -> None:
         self._held(epoch.key, epoch.fence)
-        last = self._last(epoch.key, epoch.incarnation)
+        last = self._newest(epoch)
         _check_number(epoch, last, redo=redo)
         if last is not None and last.status is EpochStatus.PLANNED:
-            self._write(tables.SET_STATUS, {**records.of_attempt(last), "status": EpochStatus.ABANDONED.value})
+            given_up = {"number": last.number, "attempt": last.attempt, "status": EpochStatus.ABANDONED.value}
+            self._write(tables.SET_STATUS, {**records.of_attempt(epoch), **given_up})
         self._write(tables.PUT_EPOCH, records.of_epoch(epoch))
 
     @transaction
@@ -274,7 +277,7 @@ class TabularLedger(ABC):
     @transaction
     def seal(self, seal: Seal) -> None:
         epoch = seal.epoch
-        stored = self._last(epoch.key, epoch.incarnation)
+        stored = self._newest(epoch)
         if stored is not None and stored.number == epoch.number and stored.status is EpochStatus.SEALED:
             return
         self._held(epoch.key, epoch.fence)
@@ -371,7 +374,7 @@ class TabularLedger(ABC):
 # ---------------------------------------------------------------- numbers
 
 
-def _check_number(epoch: EpochRecord, last: EpochRecord | None, *, redo: bool) -> None:
+def _check_number(epoch: EpochRecord, last: records.Newest | None, *, redo: bool) -> None:
     if redo:
         right = last is not None and last.status is EpochStatus.PLANNED and last.number == epoch.number
     elif last is None:
@@ -382,7 +385,7 @@ def _check_number(epoch: EpochRecord, last: EpochRecord | None, *, redo: bool) -
         raise _wrong_number(epoch, last)
 
 
-def _wrong_number(epoch: EpochRecord, last: EpochRecord | None) -> FatalError:
+def _wrong_number(epoch: EpochRecord, last: records.Newest | None) -> FatalError:
     known = f"{last.number}, {last.status}" if last is not None else "none"
     return FatalError(
         "LED-112",

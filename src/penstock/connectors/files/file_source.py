@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 from penstock.connectors.api import Batches, Files, Origin, Source
 from penstock.connectors.files.listing import (
     Listing,
+    by_name,
     check_described,
     check_untouched,
     grown,
@@ -165,7 +166,8 @@ class FileSource(Source):
             self._listing.fetch([file])
             return self._divide(file, start, budget)
 
-        return next_piece(self._found(), after, upto, size, divide)
+        find = self._listing.finder() if isinstance(self._listing, Listing) else by_name(self._found()).get
+        return next_piece(find, after, upto, size, divide)
 
     def undivided(self) -> None:
         """Between files at least."""

@@ -134,7 +134,7 @@ class Listing:
         else:
             pattern = str(place.relative_to(root))
             names = glob.glob(pattern, root_dir=root, recursive=True)  # noqa: PTH207 -- Path.glob finds hidden ones
-        found = self._looked_at(root, names)
+        found = [file for file in map(self._look(root), names) if file is not None]
         if not found:
             raise ConfigError(
                 "SRC-130",
@@ -149,8 +149,14 @@ class Listing:
 
     def again(self, names: Collection[str]) -> tuple[FoundFile, ...]:
         """Of those that ``files`` found the ones of these names that are still there. Raises as it does."""
+        find = self.finder()
+        return tuple(file for name in names if (file := find(name)) is not None)
+
+    def finder(self) -> Callable[[str], FoundFile | None]:
+        """Those that ``files`` found, one by one as they are now: no other one is looked at. None: it is gone. Raises as it does."""
         root = self._root(self.resolve(self.text))
-        return tuple(self._looked_at(root, [name for name in names if (root / name).exists()]))
+        look = self._look(root)
+        return lambda name: look(name) if (root / name).exists() else None
 
     def _root(self, place: Path) -> Path:
         """The folder that names are below: the place itself where it is one."""
@@ -158,15 +164,21 @@ class Listing:
             return place
         return place.parent if place.exists() or not _WILDCARDS & set(self.text) else _fixed_part(place)
 
-    def _looked_at(self, root: Path, names: Sequence[str]) -> list[FoundFile]:
-        """The files of these names below the root, as they are now. What was matched lies within the roots: each folder is
-        looked at once, and of the files those that are links.
+    def _look(self, root: Path) -> Callable[[str], FoundFile | None]:
+        """The file of a name below the root, as it is now; None: it is a folder. What was matched lies within the roots: each
+        folder is looked at once, and of the files those that are links.
         """
-        base = str(root)
-        for folder in {os.path.dirname(name) for name in names}:  # noqa: PTH120 -- text: there may be many
-            self.resolve(os.path.join(base, folder))  # noqa: PTH118 -- as above
-        found = (self._found(os.path.join(base, name), name) for name in names)  # noqa: PTH118 -- as above
-        return [file for file in found if file is not None]
+        base, folders = str(root), set[str]()
+
+        def look(name: str) -> FoundFile | None:
+            path = os.path.join(base, name)  # noqa: PTH118 -- text: there may be many
+            folder = path.rpartition(os.sep)[0]
+            if folder not in folders:
+                self.resolve(folder)
+                folders.add(folder)
+            return self._found(path, name)
+
+        return look
 
     def _found(self, path: str, name: str) -> FoundFile | None:
         """None: it is a folder."""

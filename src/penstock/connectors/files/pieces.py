@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
-from penstock.connectors.files.listing import begun, by_name, entries_of, moves, position_with
+from penstock.connectors.files.listing import begun, entries_of, moves, position_with
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable
 
     from penstock.connectors.api import Position, Size
     from penstock.connectors.files.listing import FoundFile, Place
+
+
+Find: TypeAlias = "Callable[[str], FoundFile | None]"  # a file by its name; None: it is gone
 
 
 @dataclass(slots=True)
@@ -46,11 +49,9 @@ class Divide(Protocol):
         """
 
 
-def next_piece(
-    found: Sequence[FoundFile], after: Position | None, upto: Position, size: Size, divide: Divide
-) -> Position:
+def next_piece(find: Find, after: Position | None, upto: Position, size: Size, divide: Divide) -> Position:
     """Where the next epoch of (after, upto] ends: some whole files, and the last of them perhaps in part."""
-    files, budget, taken = by_name(found), Budget(size), False
+    budget, taken = Budget(size), False
     entries = entries_of(after)
     for before, state in moves(after, upto):
         if state.same_as is not None:
@@ -58,7 +59,8 @@ def next_piece(
             continue
         if taken and budget.is_spent:
             break
-        end = divide(files[state.name], begun(before, state), budget) if state.name in files else None
+        file = find(state.name)
+        end = divide(file, begun(before, state), budget) if file is not None else None
         entries[state.name] = replace(state, read=end).to_json()
         taken = True
         if end is not None:
