@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing, contextmanager
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from penstock.errors import ConfigError, DataError, FatalError, PenstockError, TransientError
@@ -100,6 +101,7 @@ def is_there(path: Path) -> bool:
         ) from error
 
 
+@cache
 def most_columns() -> int:
     """How many a table may have, as this SQLite was built."""
     with closing(sqlite3.connect(":memory:")) as connection:
