@@ -206,7 +206,7 @@ class SqliteSink(Sink):
         self, connection: sqlite3.Connection, parts: Sequence[StagedRows], table: str, *, temporary: bool = False
     ) -> None:
         for part in parts:
-            statement = statements.insert(table, part.schema.names, temporary=temporary).sql(dialect="sqlite")
+            statement = statements.insert(table, part.schema.names, temporary=temporary)
             for columns in _values(part):
                 connection.executemany(statement, zip(*columns, strict=True))
 

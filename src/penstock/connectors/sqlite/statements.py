@@ -1,7 +1,8 @@
-"""The statements on tables whose names come from documents, as trees in SQLite's dialect."""
+"""The statements on tables whose names come from documents, as trees in SQLite's dialect or as text."""
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from sqlglot import exp
@@ -68,11 +69,12 @@ def delete_all(text: str) -> exp.Delete:
     return exp.Delete(this=table(text))
 
 
-def insert(text: str, columns: Sequence[str], *, temporary: bool = False) -> exp.Insert:
-    """One row of placeholders, in the order of the columns."""
+@lru_cache
+def insert(text: str, columns: tuple[str, ...], *, temporary: bool = False) -> str:
+    """One row of placeholders, in the order of the columns; as text, for every epoch writes by it."""
     row = exp.Tuple(expressions=[exp.Placeholder() for _ in columns])
     into = exp.Schema(this=table(text, temporary=temporary), expressions=[identifier(column) for column in columns])
-    return exp.Insert(this=into, expression=exp.Values(expressions=[row]))
+    return exp.Insert(this=into, expression=exp.Values(expressions=[row])).sql(dialect="sqlite")
 
 
 def merge_into(text: str, keys: Sequence[str], *, values: Sequence[str], order_by: str | None) -> Merge:

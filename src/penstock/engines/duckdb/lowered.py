@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from penstock.trees import file_patterns, set_variable, variable
@@ -89,10 +90,15 @@ def form_of(files: Files, *reading: object) -> object:
 
 def named_by(name: str, connection: duckdb.DuckDBPyConnection, files: Files) -> Callable[[Sequence[str]], exp.Expr]:
     """Sets a variable of the session to the files' paths; how a query names neighbours among them by it."""
-    connection.execute(set_variable(name).sql(dialect="duckdb"), [file_patterns(files.paths)])
+    connection.execute(_setting(name), [file_patterns(files.paths)])
     places = {path: place for place, path in enumerate(files.paths, start=1)}
 
     def listed(paths: Sequence[str]) -> exp.Expr:
         return variable(name, places[paths[0]], places[paths[-1]])
 
     return listed
+
+
+@lru_cache
+def _setting(name: str) -> str:
+    return set_variable(name).sql(dialect="duckdb")
