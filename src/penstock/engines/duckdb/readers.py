@@ -69,7 +69,9 @@ def files_query(files: Files, *, threads: int = 1, by_text: bool = False, listed
         case JsonFormat() as form:
             # A read_json over several files in several threads loses errors, and with them records, most of the time
             # where a small file has a malformed line (DuckDB 2.0); over one file it does not.
-            return union_all([_json_query(files, form, path=path, reading=reading, listed=listed) for path in files.paths])
+            return union_all(
+                [_json_query(files, form, path=path, reading=reading, listed=listed) for path in files.paths]
+            )
         case ParquetFormat():
             return union_all([_parquet_query(part, listed) for part in _alike(files)])
         case _:
