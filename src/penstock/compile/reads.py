@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from penstock.rules.referential import ReferentialParams
+from penstock.rules.sum_equals import SumEqualsParams
 from penstock.steps.join import JoinParams
 from penstock.types.logical import fold_case
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from penstock.document.models import Pipeline, StepUse, Transform
+    from penstock.document.models import Pipeline, RuleUse, StepUse, Transform
 
 
 def reads(pipeline: Pipeline) -> Mapping[str, frozenset[str]]:
@@ -19,11 +21,15 @@ def reads(pipeline: Pipeline) -> Mapping[str, frozenset[str]]:
     tables of SQL that cannot be parsed: compiling tells of both.
     """
     folded = {fold_case(name): name for name in pipeline.names}
-    found: dict[str, frozenset[str]] = dict.fromkeys(pipeline.sources, frozenset())
-    for name, transform in pipeline.transforms.items():
-        found[name] = frozenset(folded[key] for key in map(fold_case, _of(transform)) if key in folded)
+
+    def known(names: Iterable[str]) -> frozenset[str]:
+        return frozenset(folded[key] for key in map(fold_case, names) if key in folded)
+
+    found = {name: known(_of_rules(source.rules)) for name, source in pipeline.sources.items()}
+    found |= {name: known(_of(transform)) for name, transform in pipeline.transforms.items()}
     for name, sink in pipeline.sinks.items():
-        found[name] = frozenset(str(item) for item in sink.inputs) & frozenset(pipeline.names)
+        inputs = frozenset(str(item) for item in sink.inputs) & frozenset(pipeline.names)
+        found[name] = inputs | known(_of_rules(sink.rules))
     return found
 
 
@@ -56,6 +62,14 @@ def _of(transform: Transform) -> Iterable[str]:
         yield from _tables(str(transform.sql))
     for step in transform.steps:
         yield from _of_step(step)
+    yield from _of_rules(transform.rules)
+
+
+def _of_rules(rules: Iterable[RuleUse]) -> Iterable[str]:
+    """The nodes whose keys or sums a rule compares with."""
+    for rule in rules:
+        if isinstance(rule.params, ReferentialParams | SumEqualsParams):
+            yield str(rule.params.to)
 
 
 def _of_step(step: StepUse) -> Iterable[str]:

@@ -480,3 +480,22 @@ sinks:
     (problem,) = penstock("plan", "kept.yml", "--json").json["problems"]
     assert (problem["code"], problem["line"], problem["message"]) == ("SNK-111", 9, 'sink "kept" has no column "note"')
     assert "things" not in json.dumps(problem)
+
+
+def test_a_preview_has_the_nodes_that_rules_compare_with(penstock: Callable[..., Said], project: Path) -> None:
+    (project / "orders.csv").write_text("customer\n1\n", encoding="utf-8")
+    (project / "customers.csv").write_text("id\n1\n", encoding="utf-8")
+    (project / "shop.yml").write_text(
+        "pipeline: shop\n"
+        "sources:\n"
+        "  customers: {type: csv, path: customers.csv}\n"
+        "  orders:\n"
+        "    type: csv\n"
+        "    path: orders.csv\n"
+        "    rules: [{referential: {columns: customer, to: customers, on: id}}]\n"
+        "transforms:\n"
+        "  same: {from: orders, rules: [{sum_equals: {column: customer, to: customers, of: id}}]}\n",
+        encoding="utf-8",
+    )
+    for node in ("orders", "same"):
+        assert penstock("preview", "shop.yml", node).code == 0

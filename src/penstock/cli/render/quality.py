@@ -79,8 +79,9 @@ def unseen(dataset: Dataset) -> str:
 
 def _table(rules: tuple[RuleScore, ...]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for title in ("rule", "dimension", "on_fail"):
-        table.add_column(title, overflow="fold")
+    table.add_column("rule", overflow="fold")
+    for title in ("dimension", "on_fail"):  # words of our own, short: a narrow terminal folds names and findings
+        table.add_column(title, no_wrap=True)
     for title in ("weight", "rows", "violating", "score"):
         table.add_column(title, justify="right", no_wrap=True)
     table.add_column("before")
