@@ -47,5 +47,8 @@ class HdfsFolder:
     def left(self) -> list[str]:
         """What sinks of files have left in their homes, but for their logs and snapshots: files, and folders."""
         found = [*self.keys(), *self.folders()]
+        homes = {key.removesuffix("/log") for key in found if key.endswith("/log")}
         kept = ("/log", "/snapshots")
-        return [key for key in found if "_penstock/" in key and not any(part in key for part in kept)]
+        return [
+            key for key in found if "_penstock/" in key and key not in homes and not any(part in key for part in kept)
+        ]
