@@ -6,7 +6,7 @@ import dataclasses
 import sqlite3
 from contextlib import closing, suppress
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -222,6 +222,21 @@ def test_a_pass_that_failed_for_a_moment_is_tried_again_and_counts_once(file: Pa
     assert sum(entry.rejected for entry in done.account.balance) == sum(f.rows for f in done.account.rejects) == 1
     assert sorted(entry.status for entry in entries) == ["aborted", "aborted", "kept"]
     _complete(file.parent)
+
+
+class _Bounded(Around):
+    """A ledger that nobody asks for all that was ever rejected."""
+
+    def rejects(self, *_: Any, **__: Any) -> Any:
+        raise AssertionError("all rejects are asked for")
+
+
+def test_no_epoch_asks_for_all_that_was_ever_rejected(file: Path) -> None:
+    for _ in range(2):
+        with begun(file) as around:
+            go(dataclasses.replace(around, ledger=cast("Any", _Bounded(around.ledger))))
+    with begun(file) as around:
+        assert [entry.status for entry in around.ledger.rejects(around.key)] == ["kept", "superseded"]
 
 
 def test_a_pass_that_stays_unreachable_ends_the_run(file: Path) -> None:

@@ -461,7 +461,21 @@ class Ledger(Protocol):
         ...
 
     def rejects(self, key: PipelineKey | None = None, *, run_id: str | None = None) -> Sequence[RejectEntry]:
-        """Newest first."""
+        """Newest first. All that there ever were: no question for an epoch to ask, which those below are."""
+        ...
+
+    def nodes_of_open_rejects(self, key: PipelineKey, incarnation: str) -> frozenset[str]:
+        """Those of which rows that this history rejected may be sent again. Takes no longer the more files there are."""
+        ...
+
+    def newest_rejects(self, key: PipelineKey) -> Mapping[str, int]:
+        """By node the highest number of an epoch that rejected rows there, whatever became of them; of every history. Takes no
+        longer the more files there are.
+        """
+        ...
+
+    def runs_of_rejects(self, key: PipelineKey, paths: Sequence[str]) -> Mapping[str, str]:
+        """By path of a reject file the run that wrote it; without those of which there is no record."""
         ...
 
     def settle(self, lease: Lease, outcomes: Sequence[RejectOutcome]) -> None:

@@ -112,9 +112,18 @@ create table stops (                       -- by the lease whose run is to stop
 );
 """
 
+# What each seal asks takes as long after a million epochs as after one.
+_REJECTS_FOUND: Final = """
+create index rejects_by_node on rejects (project, environment, pipeline, node, epoch);
+create index rejects_by_path on rejects (project, environment, pipeline, path);
+create index rejects_kept on rejects (project, environment, pipeline, incarnation, node, epoch) where status = 'kept';
+create index rejects_open on rejects (project, environment, pipeline, incarnation, node)
+  where status = 'kept' and coalesce(left_rows, rows) > 0;
+"""
+
 # What makes a ledger of each version out of one of the version before; of version 0 there is nothing yet. A step that was
 # released is never changed: the next one mends it.
-STEPS: Final = (_FIRST, _OUTCOMES, _STOPS)
+STEPS: Final = (_FIRST, _OUTCOMES, _STOPS, _REJECTS_FOUND)
 VERSION: Final = len(STEPS)
 
 TIMES: Final = frozenset({"expires_at", "started_at", "ended_at", "planned_at", "sealed_at", "at", "asked_at"})
@@ -247,12 +256,11 @@ values (:project, :environment, :pipeline, :incarnation, :run_id, :epoch, :attem
 LEFT_REJECTS: Final = (
     "update rejects set left_rows = :left_rows, left_groups = :left_groups where path = :path and " + _KEY
 )
-SUPERSEDE_NODE: Final = (
-    "update rejects set status = 'superseded' where status = 'kept' and node = :node and epoch < :number and "
-    + _HISTORY
-)
-SUPERSEDE_HISTORY: Final = (
-    "update rejects set status = 'superseded' where status = 'kept' and incarnation <> :incarnation and " + _KEY
+_SUPERSEDE: Final = "update rejects set status = 'superseded' where status = 'kept' and "
+SUPERSEDE_NODE: Final = _SUPERSEDE + "node = :node and epoch < :number and " + _HISTORY
+SUPERSEDE_OTHERS: Final = (  # histories: of <> no index is used
+    _SUPERSEDE + "incarnation < :incarnation and " + _KEY,
+    _SUPERSEDE + "incarnation > :incarnation and " + _KEY,
 )
 ADD_OUTCOME: Final = """
 insert into reject_outcomes (project, environment, pipeline, path, code, named, outcome, rows, left_rows, left_groups,
@@ -265,3 +273,22 @@ _NEWEST: Final = " order by at desc, id desc"
 REJECTS: Final = "select * from rejects" + _NEWEST
 REJECTS_OF: Final = "select * from rejects where " + _KEY + _NEWEST
 REJECTS_OF_RUN: Final = "select * from rejects where run_id = :run_id" + _NEWEST
+RUN_OF_REJECTS: Final = "select run_id from rejects where path = :path and " + _KEY + " order by at, id limit 1"
+_OPEN: Final = "status = 'kept' and coalesce(left_rows, rows) > 0 and " + _HISTORY
+# From one node to the next by an index, however many files each of them has.
+NODES_OF_OPEN_REJECTS: Final = (
+    "with recursive found (node) as (select min(node) from rejects where "
+    + _OPEN
+    + " union all select (select min(node) from rejects where node > found.node and "
+    + _OPEN
+    + ") from found where found.node is not null) select node from found where node is not null"
+)
+NEWEST_REJECTS: Final = (
+    "with recursive found (node) as (select min(node) from rejects where "
+    + _KEY
+    + " union all select (select min(node) from rejects where node > found.node and "
+    + _KEY
+    + ") from found where found.node is not null) "
+    "select node, (select max(epoch) from rejects where rejects.node = found.node and " + _KEY + ") as epoch "
+    "from found where node is not null"
+)

@@ -292,7 +292,8 @@ class TabularLedger(ABC):
             self._write(tables.PUT_SINK, records.of_sink(epoch, sink))
         for source, schema in seal.schemas.items():
             self._write(tables.PUT_SCHEMA, records.of_schema(epoch.key, source, schema))
-        self._write(tables.SUPERSEDE_HISTORY, records.of_attempt(epoch))
+        for statement in tables.SUPERSEDE_OTHERS:
+            self._write(statement, records.of_attempt(epoch))
         for node in seal.superseded:
             self._write(tables.SUPERSEDE_NODE, {**records.of_attempt(epoch), "node": node})
         self._add_outcomes(epoch.key, seal.outcomes)
@@ -369,6 +370,20 @@ class TabularLedger(ABC):
             rows = self._rows(tables.REJECTS)
         found = [records.to_reject(row) for row in rows]
         return [entry for entry, row in zip(found, rows, strict=True) if key is None or records.to_key(row) == key]
+
+    @transaction
+    def nodes_of_open_rejects(self, key: PipelineKey, incarnation: str) -> frozenset[str]:
+        rows = self._rows(tables.NODES_OF_OPEN_REJECTS, **records.of_key(key), incarnation=incarnation)
+        return frozenset(row["node"] for row in rows)
+
+    @transaction
+    def newest_rejects(self, key: PipelineKey) -> Mapping[str, int]:
+        return {row["node"]: row["epoch"] for row in self._rows(tables.NEWEST_REJECTS, **records.of_key(key))}
+
+    @transaction
+    def runs_of_rejects(self, key: PipelineKey, paths: Sequence[str]) -> Mapping[str, str]:
+        found = {path: self._first(tables.RUN_OF_REJECTS, **records.of_key(key), path=path) for path in paths}
+        return {path: row["run_id"] for path, row in found.items() if row is not None}
 
 
 # ---------------------------------------------------------------- numbers

@@ -116,8 +116,9 @@ class EpochRunner:
     def _give_up(self, record: EpochRecord) -> None:
         """The rejects of an epoch that no sink has: it is planned anew, and they are kept as aborted."""
         around = self._around
-        known = {entry.file.path for entry in around.ledger.rejects(around.key)}
-        files = [file for file in around.ledger.prepared(record).rejects if file.path not in known]
+        rejected = around.ledger.prepared(record).rejects
+        known = around.ledger.runs_of_rejects(around.key, [file.path for file in rejected])
+        files = [file for file in rejected if file.path not in known]
         if files:
             around.ledger.abort(record, files, around.clock.now())
 
@@ -378,7 +379,7 @@ class EpochRunner:
         seal = Seal(record, receipts, account.balance, account.rejects, around.schemas, now)
         if replay is not None:
             return dataclasses.replace(seal, schemas={}, outcomes=replay.outcomes(record, now))
-        before = {entry.file.node for entry in around.ledger.rejects(around.key) if entry.is_open}
+        before = around.ledger.nodes_of_open_rejects(around.key, record.incarnation)
         again = superseded(around.plan.graph, record.ranges) if before else frozenset()
         return dataclasses.replace(seal, superseded=sorted(before & again))
 

@@ -137,9 +137,12 @@ class Passes:
     def _told_once(
         self, part: Graph, entries: tuple[NodeBalance, ...], files: tuple[RejectFile, ...]
     ) -> tuple[tuple[NodeBalance, ...], tuple[RejectFile, ...]]:
-        """Without the records that an earlier epoch has rejected. Nothing is asked where nothing was rejected now."""
+        """Without the records that an earlier epoch has rejected. Nothing is asked where no read that may find records again
+        has rejected any now.
+        """
         around = self.around
-        if not files:
+        again = {node.id for node in part.reads if node.cursor is not None}
+        if not any(file.node in again for file in files):
             return entries, files
         earlier = once.before(around.ledger.rejects(around.key), part.reads, self.record)
         if not any(file.node in earlier for file in files):
@@ -177,9 +180,7 @@ class Passes:
         cursor find again what an earlier one had.
         """
         around = self.around
-        newest: dict[str, int] = {}
-        for entry in around.ledger.rejects(around.key):
-            newest[entry.file.node] = max(newest.get(entry.file.node, 0), entry.epoch)
+        newest = around.ledger.newest_rejects(around.key)
         last = max(newest.values(), default=0)
 
         def had(node: Read) -> bool:

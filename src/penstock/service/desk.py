@@ -174,7 +174,7 @@ def entered(found: Opened, compiled: Compiled, replay: Replay) -> tuple[Replayed
         state=found.state,
         scratch=scratch,
         allowance=allowance_of(found.loaded, scratch),
-        runs={entry.file.path: entry.run_id for entry in found.ledger.rejects(found.key)},
+        runs=found.ledger.runs_of_rejects(found.key, [part.file.path for part in replay.parts]),
     )
     used = {read.source for read in made.compiled.graph.reads}
     return made, {SOURCE: rows, **{name: source for name, source in found.sources.items() if name in used}}

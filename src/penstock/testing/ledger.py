@@ -32,7 +32,7 @@ from penstock.ledger.api import (
 from penstock.types import INT64, STRING, Field, Schema
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from penstock.ledger.api import Lease, Ledger
 
@@ -108,6 +108,15 @@ class LedgerConformance(ABC):
         ledger.plan_epoch(epoch)
         ledger.seal(self.seal_of(epoch))
         return epoch
+
+    def rejecting(
+        self, ledger: Ledger, lease: Lease, number: int, *nodes: str, superseded: Sequence[str] = (), run_id: str = "r1"
+    ) -> None:
+        """Seals an epoch that rejected rows at these nodes, in files that are called ``number/node``."""
+        epoch = self.epoch(lease, number, attempt=f"a{number}", run_id=run_id)
+        ledger.plan_epoch(epoch)
+        files = [dataclasses.replace(REJECTS[0], node=node, path=f"{number}/{node}") for node in nodes]
+        ledger.seal(dataclasses.replace(self.seal_of(epoch), rejects=files, superseded=superseded))
 
     # ------------------------------------------------------------ leases
 
@@ -471,6 +480,54 @@ class LedgerConformance(ABC):
         assert ledger.rejects(KEY)[0].is_open
         self.sealed(ledger, renewed)
         assert [entry.status for entry in ledger.rejects(KEY)] == ["kept", "superseded"]
+
+    def test_the_nodes_of_open_rejects_are_those_with_rows_that_may_be_sent_again(self, ledger: Ledger) -> None:
+        lease = self.take(ledger)
+        assert ledger.nodes_of_open_rejects(KEY, lease.incarnation) == frozenset()
+        self.rejecting(ledger, lease, 1, "a", "b", "ä")
+        self.rejecting(ledger, lease, 2, "a", "c")
+        assert ledger.nodes_of_open_rejects(KEY, lease.incarnation) == {"a", "b", "c", "ä"}
+        assert ledger.nodes_of_open_rejects(OTHER, lease.incarnation) == frozenset()
+        part = RejectOutcome("1/a", "malformed", None, "discarded", 1, 0, {}, "me", NOW)
+        whole = RejectOutcome("2/c", "malformed", None, "discarded", 1, 0, {}, "me", NOW)
+        half = RejectOutcome("1/b", "malformed", None, "discarded", 1, 1, {("bad_value", "k"): 1}, "me", NOW)
+        ledger.settle(lease, [part, whole, half])
+        assert ledger.nodes_of_open_rejects(KEY, lease.incarnation) == {"a", "b", "ä"}
+        self.rejecting(ledger, lease, 3, superseded=["a", "ä"])
+        assert ledger.nodes_of_open_rejects(KEY, lease.incarnation) == {"b"}
+        planned = self.epoch(lease, 4, attempt="a4")
+        ledger.plan_epoch(planned)
+        ledger.abort(planned, [dataclasses.replace(REJECTS[0], node="z")], NOW)
+        assert ledger.nodes_of_open_rejects(KEY, lease.incarnation) == {"b"}
+
+    def test_the_nodes_of_open_rejects_are_those_of_one_history(self, ledger: Ledger) -> None:
+        lease = self.take(ledger)
+        self.rejecting(ledger, lease, 1, "a")
+        fresh = ledger.new_incarnation(lease)
+        assert ledger.nodes_of_open_rejects(KEY, fresh) == frozenset()
+        self.rejecting(ledger, self.take(ledger), 1, "b")
+        assert ledger.nodes_of_open_rejects(KEY, fresh) == {"b"}
+        assert ledger.nodes_of_open_rejects(KEY, lease.incarnation) == frozenset()
+
+    def test_the_newest_rejects_are_told_by_node(self, ledger: Ledger) -> None:
+        lease = self.take(ledger)
+        assert ledger.newest_rejects(KEY) == {}
+        self.rejecting(ledger, lease, 1, "a", "b")
+        self.rejecting(ledger, lease, 2, "b", "ä")
+        self.rejecting(ledger, lease, 3, "b", superseded=["b"])
+        planned = self.epoch(lease, 4, attempt="a4")
+        ledger.plan_epoch(planned)
+        ledger.abort(planned, [dataclasses.replace(REJECTS[0], node="z")], NOW)
+        assert ledger.newest_rejects(KEY) == {"a": 1, "b": 3, "z": 4, "ä": 2}
+        assert ledger.newest_rejects(OTHER) == {}
+
+    def test_the_run_of_a_reject_file_is_told_by_its_path(self, ledger: Ledger) -> None:
+        lease = self.take(ledger)
+        self.rejecting(ledger, lease, 1, "a")
+        self.rejecting(ledger, lease, 2, "a", run_id="r2")
+        assert ledger.runs_of_rejects(KEY, ["2/a", "1/a", "none"]) == {"1/a": "r1", "2/a": "r2"}
+        assert ledger.runs_of_rejects(KEY, []) == {}
+        assert ledger.runs_of_rejects(OTHER, ["1/a"]) == {}
 
     def test_a_new_incarnation_begins_with_epoch_one_and_no_positions(self, ledger: Ledger) -> None:
         lease = self.take(ledger)
