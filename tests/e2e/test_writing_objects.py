@@ -16,12 +16,13 @@ from pydantic import TypeAdapter
 from object_stores import content_of, keys_in, left_in, store_of
 from penstock.clock import SystemClock
 from penstock.connectors.api import Context, pass_by
+from penstock.connectors.files.commit.names import attempt_folder
 from penstock.connectors.files.commit.records import Claim, Logged
 from penstock.connectors.files.parquet_sink import SINK
 from penstock.connectors.objects.config import ObjectConnectionParam
 from penstock.connectors.objects.store import ObjectBucket as Store
 from penstock.document.assembly import Settings
-from penstock.errors import ConfigError, FatalError
+from penstock.errors import ConfigError, FatalError, PenstockError, TransientError
 from penstock.events import Events
 from penstock.faults.points import Faults
 from penstock.ledger.api import RunStatus
@@ -33,7 +34,7 @@ from penstock.testing.sinks.deliveries import SINK_ID, rows, stage
 from penstock.types.arrow import from_arrow
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from obstore.store import ObjectStore
@@ -145,6 +146,40 @@ def test_what_is_thrown_away_cannot_be_committed_any_more(bucket: Bucket) -> Non
     assert not bucket.ids()
     deliver(bucket.sink(), epoch(1, attempt="another"), rows((2, "new")))
     assert bucket.ids() == {2: 1}
+
+
+@pytest.mark.parametrize("refusal", [ConfigError, TransientError])
+def test_what_cannot_be_removed_after_a_commit_is_no_error(
+    refusal: type[PenstockError], bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither versions that a snapshot holds, nor attempts that nobody commits any more. What is staged for a commit is
+    another matter: until it is gone the commit counts as unpublished.
+    """
+    real = Store.delete
+    dead = [epoch(number, fence=number, attempt="thrown-away") for number in range(1, 5)]
+    kept = ("/log/", *map(attempt_folder, dead))
+
+    def delete(self: Store, keys: Sequence[str]) -> None:
+        if any(part in key for part in kept for key in keys):
+            raise refusal("NET-154", "the store does not give a right that is needed")
+        real(self, keys)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Store, "delete", delete)
+        for number in range(1, 5):
+            stage(bucket.sink(), dead[number - 1], rows((66, "dead")))
+            assert deliver(bucket.sink(every=2), epoch(number, fence=number + 1), rows((number, "a"))).rows == 1
+            marker = bucket.sink().marker(SINK_ID)
+            assert marker is not None
+            assert marker.epoch == number
+        assert left_in(bucket.store)
+        assert len([key for key in keys_in(bucket.store) if "/log/" in key]) > 4
+    bucket.sink().marker(SINK_ID)
+    deliver(bucket.sink(every=2), epoch(5, fence=6), rows((5, "a")))
+    deliver(bucket.sink(every=2), epoch(6, fence=6), rows((6, "a")))
+    assert bucket.ids() == dict.fromkeys(range(1, 7), 1)
+    assert not left_in(bucket.store)
+    assert len([key for key in keys_in(bucket.store) if "/log/" in key]) < 4
 
 
 @pytest.mark.parametrize("point", ["files.committed", "files.old_removed", "files.part_placed", "files.placed"])

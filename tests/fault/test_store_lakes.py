@@ -29,7 +29,7 @@ from penstock.connectors.delta import sink as delta
 from penstock.connectors.iceberg import sink as iceberg
 from penstock.connectors.lake.claims import Claims
 from penstock.connectors.objects.store import ObjectBucket
-from penstock.errors import FatalError, PenstockError, TransientError
+from penstock.errors import ConfigError, FatalError, PenstockError, TransientError
 from penstock.testing.delivery import fill
 from penstock.testing.sinks import deliver, epoch
 from penstock.testing.sinks.deliveries import OTHER_INCARNATION, SINK_ID, stage
@@ -287,6 +287,43 @@ def test_who_dies_at_the_last_of_tidying_up_loses_no_file(make: Make, monkeypatc
     make(never).marker(SINK_ID)
     assert make.visible() == expected(1)
     assert not [key for key in keys_in(store_of(make.connection)) if "_penstock" in key]
+
+
+@pytest.mark.parametrize("refusal", [ConfigError, TransientError])
+def test_a_store_that_lets_nothing_be_deleted_takes_every_epoch(
+    make: Make, monkeypatch: pytest.MonkeyPatch, refusal: type[PenstockError]
+) -> None:
+    """Whoever commits, was overtaken or comes late; what is left then goes once the store allows it."""
+    overtake = at(
+        ".placed" if make.kind == "delta" else ".committing",
+        lambda: deliver(make(never), epoch(2, attempt="other"), rows_of(2)),
+    )
+    with monkeypatch.context() as patched:
+        patched.setattr(ObjectBucket, "delete", refusing(refusal))
+        assert deliver(make(never), epoch(1), rows_of(1)).rows == rows_of(1).num_rows
+        late = stage(twin := make(never), epoch(2, attempt="late"), rows_of(2))
+        assert deliver(make(overtake), epoch(2, attempt="slow"), rows_of(2)).rows == rows_of(2).num_rows
+        assert twin.commit(epoch(2, attempt="late"), [late]).rows == rows_of(2).num_rows
+        abandoned = stage(next_run := make(never), epoch(3, attempt="dead"), rows_of(2))
+        marker = make(never).marker(SINK_ID)
+        assert marker is not None
+        assert marker.epoch == 2
+        with pytest.raises(FatalError) as refused:
+            next_run.commit(epoch(3, attempt="dead"), [abandoned])
+        assert refused.value.code == "SNK-258"
+        assert make.visible() == expected(2)
+    assert make.left() != []
+    make(never).marker(SINK_ID)
+    assert make.visible() == expected(2)
+    assert make.left() == []
+
+
+def refusing(refusal: type[PenstockError]) -> Callable[[ObjectBucket, Sequence[str]], None]:
+    def delete(_: ObjectBucket, keys: Sequence[str]) -> None:
+        if keys:
+            raise refusal("NET-154", "the store does not give a right that is needed")
+
+    return delete
 
 
 def test_what_a_dead_commit_had_taken_goes_when_a_full_refresh_has_committed(make: Make) -> None:

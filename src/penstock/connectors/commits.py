@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final, Literal
 
 from penstock.connectors.api import EpochMarker, Preparation, WriteMode
-from penstock.errors import ConfigError, DataError, FatalError, Problem, nearest
+from penstock.errors import ConfigError, DataError, FatalError, PenstockError, Problem, nearest
 from penstock.fields import Located
 from penstock.types import Field, Schema
 from penstock.types.compatibility import can_hold, widen
@@ -53,6 +54,16 @@ def check_fence(newest: int, epoch: Epoch) -> None:
 def taken_over(epoch: Epoch, detail: str) -> FatalError:
     """SNK-120: a newer runner has the sink."""
     return FatalError("SNK-120", f'sink "{epoch.sink_id.sink}" has been taken over by another run', detail=detail)
+
+
+@contextmanager
+def clearing_up() -> Iterator[None]:
+    """Around the removal of what no commit needs any more, or ever will: what cannot be removed now (the store is away, or its
+    keys may not delete) stays where it is, and is no error. What was committed is committed, and ``Sink.marker`` tries again
+    at the next start. Not around what says who may commit, nor where something that is there means "not published".
+    """
+    with suppress(OSError, PenstockError):
+        yield
 
 
 def fingerprint(*parts: str) -> str:

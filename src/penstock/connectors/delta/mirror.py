@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 import re
-from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from penstock.connectors.delta.layout import log_file
@@ -21,7 +20,7 @@ from penstock.connectors.objects.copies import Copies
 from penstock.connectors.objects.keys import checked_key, joined
 from penstock.connectors.objects.store import ObjectBucket
 from penstock.disk import ensure_folder
-from penstock.errors import ConfigError, TransientError
+from penstock.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -197,9 +196,7 @@ class Mirror(Place):
         BucketAttempt.clear(self, sink_id, but=self._own)
 
     def tidy(self, epoch: Epoch) -> None:
-        """What cannot be removed now, the next run removes."""
-        with suppress(TransientError):
-            BucketAttempt.clear(self, epoch.sink_id, upto=epoch)
+        BucketAttempt.clear(self, epoch.sink_id, upto=epoch)
 
     def ended(self, name: str) -> None:
         """An attempt is not being written here any more."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Final
 
 from penstock.connectors.api import Epoch, EpochMarker, ParquetFormat, Preparation, Sink, WriteMode
-from penstock.connectors.commits import compare, evolved, is_committed, policy_of, refuse_empty
+from penstock.connectors.commits import clearing_up, compare, evolved, is_committed, policy_of, refuse_empty
 from penstock.connectors.delta import layout
 from penstock.connectors.delta.commit import admit_zoneless, evolve, fence_of, keep_log, marker_of, swap
 from penstock.connectors.delta.driver import touching
@@ -182,10 +182,11 @@ class DeltaSink(Sink):
             done = overtaken or self._once(table, epoch, staged, number)
             if done is not None:
                 for attempt, _ in staged:
-                    with suppress(OSError):
+                    with clearing_up():
                         # What was placed before another was first is in no log.
                         attempt.remove() if overtaken else attempt.finish()
-                self._place.tidy(epoch)
+                with clearing_up():
+                    self._place.tidy(epoch)
                 return done
             self._context.clock.sleep(_PAUSE_S * min(number, 5))
         raise TransientError(
@@ -256,7 +257,7 @@ class DeltaSink(Sink):
     def _discard(self, epoch: Epoch, parts: Sequence[Part]) -> None:
         """Remove what was staged for an epoch that is committed already, as far as nobody holds it."""
         for part in parts:
-            with suppress(OSError):
+            with clearing_up():
                 attempt = self._place.claim(epoch.sink_id, part.folder)
                 if attempt is not None:
                     attempt.remove()

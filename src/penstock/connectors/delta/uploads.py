@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import json
 import shutil
-from contextlib import suppress
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any
 
+from penstock.connectors.commits import clearing_up
 from penstock.connectors.delta.layout import app_id, fence_id, file_stem, sink_folder
 from penstock.connectors.delta.staging import PLACED, ROWS, Attempt, committed, gone, note
 from penstock.connectors.delta.table import newest
@@ -21,7 +21,6 @@ from penstock.connectors.lake.claims import Claims, Purpose
 from penstock.connectors.objects.bucket import StoredObject
 from penstock.connectors.objects.copies import Copies
 from penstock.connectors.objects.keys import joined
-from penstock.errors import TransientError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -82,9 +81,10 @@ class BucketAttempt(Attempt):
                 {self._key(source, file.path): self.folder / source / file.path for file in files}
             )
         if self._claims.is_void(self.folder.name):
-            for noted in self._noted():
-                self.unplace(noted)
-            self._claims.drop(self.folder.name)
+            with clearing_up():
+                for noted in self._noted():
+                    self.unplace(noted)
+                self._claims.drop(self.folder.name)
             raise gone(self.folder.name)
 
     def rows(self, files: Sequence[NewFile], source: str) -> list[Path]:
@@ -112,7 +112,8 @@ class BucketAttempt(Attempt):
             return
         purpose = self._claims.purpose(self.folder.name)
         if purpose is None:  # another has thrown it away
-            self._claims.drop(self.folder.name)
+            with clearing_up():
+                self._claims.drop(self.folder.name)
             raise gone(self.folder.name)
         self.place.bucket.write(self._note_key(source), note(purpose.marker, purpose.epoch, finals))
         pairs = zip(files, finals, strict=True)
@@ -145,8 +146,7 @@ class BucketAttempt(Attempt):
     # ------------------------------------------------------------ the end
 
     def finish(self) -> None:
-        """What cannot be removed now, the next run removes."""
-        with suppress(TransientError):
+        with clearing_up():
             self._claims.drop(self.folder.name)
         self._ended()
 
@@ -158,11 +158,12 @@ class BucketAttempt(Attempt):
         table = None if purpose is None else newest(self.place)
         if purpose is not None and (table is None or not _is_over(table, purpose)):
             return
-        for source in self._noted():
-            placed = self._read(source)
-            if placed is not None and (void or not committed(table, placed, self.note_of(source))):
-                self._remove_placed(placed)
-        self._claims.drop(name)
+        with clearing_up():
+            for source in self._noted():
+                placed = self._read(source)
+                if placed is not None and (void or not committed(table, placed, self.note_of(source))):
+                    self._remove_placed(placed)
+            self._claims.drop(name)
         self._ended()
 
     def _noted(self) -> list[str]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from penstock.connectors.api import Preparation, Receipt, Sink, WriteMode
-from penstock.connectors.commits import compare, evolved, is_committed, policy_of, refuse_empty, taken_over
+from penstock.connectors.commits import clearing_up, compare, evolved, is_committed, policy_of, refuse_empty, taken_over
 from penstock.connectors.files.commit.folder import Folder
 from penstock.connectors.files.commit.names import STAGED, incarnation_of, sink_key
 from penstock.connectors.files.foreign import refuse_foreign
@@ -204,14 +204,18 @@ class FileSink(Sink):
                 mark = state.marks.get(sink_key(epoch.sink_id))
                 if is_committed(mark.marker() if mark else None, epoch, newest=_newest(state, epoch.sink_id)) and mark:
                     self._attempts.discard(attempt.name)
-                    self._target.drop(epoch)
+                    with clearing_up():
+                        self._target.drop(epoch)
                     return mark.receipt.receipt()
                 refuse_empty(self._params.mode, rows, allow_empty=self._params.allow_empty, sink=epoch.sink_id.sink)
                 if self._append(epoch, attempt, state=state, parts=parts):
                     break
             self._reached("files.committed")
             state = self._published()
-            if self._target.snapshot(state):
+            has_snapshot = False
+            with clearing_up():  # of versions that nobody needs; without one, the next commit makes it
+                has_snapshot = self._target.snapshot(state)
+            if has_snapshot:
                 self._reached("files.snapshot_written")
         return state.marks[sink_key(epoch.sink_id)].receipt.receipt()
 

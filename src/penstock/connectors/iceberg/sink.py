@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from penstock.connectors.api import Epoch, EpochMarker, ParquetFormat, Preparation, Sink, WriteMode
-from penstock.connectors.commits import compare, evolved, is_committed, policy_of, refuse_empty
+from penstock.connectors.commits import clearing_up, compare, evolved, is_committed, policy_of, refuse_empty
 from penstock.connectors.iceberg.catalog import Catalog
 from penstock.connectors.iceberg.layout import fence_in, incarnations_in, keys_of, mark_of
 from penstock.connectors.iceberg.params import IcebergSinkParams
@@ -17,7 +17,7 @@ from penstock.connectors.iceberg.source import IcebergSource
 from penstock.connectors.iceberg.staging import gone
 from penstock.connectors.iceberg.table import newest
 from penstock.connectors.lake.touching import touching
-from penstock.errors import ConfigError, InternalError, PenstockError, TransientError
+from penstock.errors import ConfigError, InternalError, TransientError
 from penstock.registry import Capability, Descriptor
 
 if TYPE_CHECKING:
@@ -226,7 +226,7 @@ class IcebergSink(Sink):
             overtaken = self._receipt(table, epoch)
             if overtaken is not None:
                 for attempt, _ in staged:
-                    with suppress(OSError):
+                    with clearing_up():
                         attempt.remove(self._find)
                 return overtaken
             done = self._once(table, epoch, staged, number)
@@ -255,9 +255,9 @@ class IcebergSink(Sink):
             return None
         self._context.reached("iceberg.committed")
         for attempt, _ in staged:
-            with suppress(OSError):
+            with clearing_up():
                 attempt.keep(change.kept)
-        with suppress(OSError, PenstockError):  # the table is right without it: what stays goes at the next start
+        with clearing_up():
             self._clear(epoch.sink_id, epoch)
         return done
 
@@ -325,7 +325,7 @@ class IcebergSink(Sink):
         if table is None:
             return
         for part in parts:
-            with suppress(OSError):
+            with clearing_up():
                 attempt = self._catalog.place.claim(table.root, epoch.sink_id, part.folder)
                 if attempt is not None:
                     attempt.remove(self._find)

@@ -8,17 +8,15 @@ is there.
 from __future__ import annotations
 
 import shutil
-from contextlib import suppress
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Final
 
-from penstock.connectors.commits import fingerprint
+from penstock.connectors.commits import clearing_up, fingerprint
 from penstock.connectors.iceberg.layout import epoch_in, fence_in, key_of, keys_of
 from penstock.connectors.iceberg.staging import ROWS, Attempt, area_of, gone, named_in
 from penstock.connectors.lake.claims import Claims, Purpose
 from penstock.connectors.objects.keys import joined
-from penstock.errors import TransientError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -75,8 +73,9 @@ class BucketAttempt(Attempt):
 
         self.take(path for path in paths if pq.read_metadata(path).num_rows)
         if self._claims.is_void(self.folder.name):
-            self._remove_but(())
-            self._claims.drop(self.folder.name)
+            with clearing_up():
+                self._remove_but(())
+                self._claims.drop(self.folder.name)
             raise gone(self.folder.name)
 
     def take(self, paths: Iterable[Path]) -> None:
@@ -98,9 +97,8 @@ class BucketAttempt(Attempt):
     # ------------------------------------------------------------ the end
 
     def keep(self, sources: Iterable[str]) -> None:
-        """What cannot be removed now, the next run removes."""
         kept = set(sources)
-        with suppress(TransientError):
+        with clearing_up():
             self._remove_but(kept)
             self._claims.drop(self.folder.name)
         self._ended()
@@ -110,16 +108,18 @@ class BucketAttempt(Attempt):
         name = self.folder.name
         void = self._claims.void(name)
         purpose = self._claims.purpose(name)
+        stays: Collection[str] | None = ()
         if purpose is None:  # who committed it, or threw it away, has done all but the last
-            pass
-        elif void:
-            self._remove_but(())
-        else:
+            stays = None
+        elif not void:
             table = find()
             if table is None or not _is_over(table.metadata.properties, purpose):
                 return
-            self._remove_but(named_in(self.place, table, self.folder))
-        self._claims.drop(name)
+            stays = named_in(self.place, table, self.folder)
+        with clearing_up():
+            if stays is not None:
+                self._remove_but(stays)
+            self._claims.drop(name)
         self._ended()
 
     def abandon(self, find: Callable[[], Table | None]) -> None:

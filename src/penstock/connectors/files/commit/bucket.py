@@ -18,7 +18,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Final
 
-from penstock.connectors.commits import check_fence
+from penstock.connectors.commits import check_fence, clearing_up
 from penstock.connectors.files.commit import disk
 from penstock.connectors.files.commit.bucket_log import BucketLog
 from penstock.connectors.files.commit.folder import check_size
@@ -193,7 +193,9 @@ class BucketTarget(Target):
         folder = sink_folder(sink_id)
         committed = {item.attempt for item in self.log.manifests() if key_folder(item.sink_id) == folder}
         for name in attempts:
-            if name not in committed:
+            if name in committed:
+                continue
+            with clearing_up():
                 self._remove(f"{self._staging}/{folder}/{name}")
 
     def _attempts(self, sink_id: SinkId) -> list[str]:
