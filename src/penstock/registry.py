@@ -58,10 +58,12 @@ class ScratchPlace:
     ``moved(params, name, folder)``: the parameters with that place, which ``name`` (letters, digits, ``_``) tells from
     others; what lies in files lies in ``folder`` (absolute, present). Pure: every process of a trial asks for itself.
     ``there(moved params, clock)``: a block in which the place is there, and after which nothing of it is left.
+    ``remove(moved params, clock)``: nothing of the place is left, if there was any; None: it lies in the folder.
     """
 
     moved: Callable[[Any, str, Path], Any]
     there: Callable[[Any, Clock], AbstractContextManager[None]]
+    remove: Callable[[Any, Clock], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)

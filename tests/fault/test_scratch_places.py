@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
+import signal
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,7 +15,10 @@ from object_stores import keys_in, store_of
 from penstock import registry
 from penstock.clock import SystemClock
 from penstock.connectors.api import Context
+from penstock.document.assembly import Settings
 from penstock.errors import ConfigError
+from penstock.service.request import Request
+from penstock.service.torturing import Bounds, torture
 from penstock.testing.sinks import deliver, epoch, rows
 from penstock.testing.sinks.deliveries import read_table
 
@@ -51,6 +59,15 @@ def names_while_it_is_tried(kind: str, stated: dict[str, Any], folder: Path, nam
         tried.close()
         yield names()
     yield names()
+    remove = descriptor.scratch.remove
+    if remove is not None:
+        remove(moved, SystemClock())  # there is nothing
+        with descriptor.scratch.there(moved, SystemClock()):
+            tried = made(kind, moved, folder)
+            deliver(tried, epoch(1), TRIED)
+            tried.close()
+            remove(moved, SystemClock())
+            yield names()
     assert read_table(real).to_pylist() == REAL.to_pylist()
     real.close()
 
@@ -66,7 +83,7 @@ def test_a_schema_in_postgres(
 
     stated = {"connection": postgres_server.url(postgres_database), "table": table}
     found = list(names_while_it_is_tried("postgres", stated, tmp_path, schemas))
-    assert found == [["public"], [NAME, "public"], ["public"]]
+    assert found == [["public"], [NAME, "public"], ["public"], ["public"]]
 
 
 @pytest.mark.server
@@ -95,7 +112,7 @@ def test_a_database_in_mariadb(tmp_path: Path, mariadb_server: MariadbServer, ma
     before = databases()
     stated = {"connection": mariadb_server.url(mariadb_database), "table": "t"}
     found = list(names_while_it_is_tried("mariadb", stated, tmp_path, lambda: sorted(databases() - before)))
-    assert found == [[mariadb_database], sorted([NAME, mariadb_database]), [mariadb_database]]
+    assert found == [[mariadb_database], sorted([NAME, mariadb_database]), [mariadb_database], [mariadb_database]]
 
 
 @pytest.mark.server
@@ -107,7 +124,7 @@ def test_a_prefix_in_a_bucket(tmp_path: Path, s3_server: ObjectServer, s3_bucket
         return sorted(found)
 
     found = list(names_while_it_is_tried("parquet", {"connection": connection, "path": "out"}, tmp_path, prefixes))
-    assert found == [["out"], ["out", NAME], ["out"]]
+    assert found == [["out"], ["out", NAME], ["out"], ["out"]]
 
 
 def test_a_catalog_in_a_file_for_iceberg(tmp_path: Path) -> None:
@@ -119,3 +136,65 @@ def test_a_catalog_in_a_file_for_iceberg(tmp_path: Path) -> None:
     (tmp_path / "room").mkdir()
     before, tried, _ = names_while_it_is_tried("iceberg", stated, tmp_path, files)
     assert set(tried) - set(before) == {"iceberg.db", "warehouse"}
+
+
+DOCUMENT = """
+pipeline: shop
+sources:
+  orders: {type: csv, path: orders.csv, schema: {columns: {id: int64}}}
+sinks:
+  stored: {from: orders, type: postgres, connection: URL, table: orders}
+run: {memory: 256 MiB, threads: 1}
+"""
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from penstock.document.assembly import Settings
+from penstock.service.request import Request
+from penstock.service.torturing import Bounds, torture
+
+def told(text):
+    if text.startswith("a second run"):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+torture(Request(Path(sys.argv[1]), Settings(dict(os.environ))), Bounds(60, 1), seed=1, told=told)
+"""
+
+
+class EnoughError(Exception):
+    """The torture has begun."""
+
+
+def begins(text: str) -> None:
+    if text == "a run that nobody disturbs":
+        raise EnoughError
+
+
+@pytest.mark.server
+def test_the_next_torture_removes_what_a_killed_one_left(
+    tmp_path: Path, postgres_server: PostgresServer, postgres_database: str
+) -> None:
+    def schemas() -> list[str]:
+        asked = "select nspname from pg_namespace where nspname like 'penstock\\_torture\\_%'"
+        return postgres_server.sql(asked, database=postgres_database).split()
+
+    def torture_begins() -> None:
+        with pytest.raises(EnoughError):
+            torture(Request(file, Settings(dict(os.environ))), Bounds(60, 1), seed=1, told=begins)
+
+    file, notes = tmp_path / "shop.yml", tmp_path / ".penstock" / "tortures"
+    file.write_text(DOCUMENT.replace("URL", postgres_server.url(postgres_database)), encoding="utf-8")
+    (tmp_path / "orders.csv").write_text("id\n1\n", encoding="utf-8")
+    done = subprocess.run([sys.executable, "-c", KILLED, str(file)], check=False)
+    assert done.returncode == -signal.SIGKILL
+    (left,) = schemas()
+    (note,) = (path for path in notes.rglob("*") if path.is_file())
+    assert note.name == f"{left.removesuffix('_1')}"
+    with note.open() as held:
+        fcntl.flock(held, fcntl.LOCK_SH)  # as a run of it does that goes on
+        torture_begins()
+        assert schemas() == [left]
+    postgres_server.sql("create schema penstock_torture_of_others_1_1", database=postgres_database)
+    torture_begins()
+    assert schemas() == ["penstock_torture_of_others_1_1"]
+    assert not (tmp_path / ".penstock").exists()

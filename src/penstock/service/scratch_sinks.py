@@ -21,7 +21,7 @@ from penstock.errors import InternalError, PenstockError, Problem
 from penstock.service.targets import is_local
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from penstock.clock import Clock
@@ -94,6 +94,24 @@ def there(loaded: Loaded, clock: Clock) -> Iterator[None]:
                 except PenstockError as error:
                     raise error.placed(use.at, use.places) from None
         yield
+
+
+def needs_places(loaded: Loaded) -> bool:
+    """Whether a room of it has places on servers."""
+    return any(True for _ in _removals(loaded))
+
+
+def remove_places(loaded: Loaded, clock: Clock) -> None:
+    """The places on servers of a document that was moved go, as far as they are there. Raises what their systems raise."""
+    for remove, use in _removals(loaded):
+        remove(use.params, clock)
+
+
+def _removals(loaded: Loaded) -> Iterator[tuple[Callable[[SinkParams, Clock], None], SinkUse]]:
+    for use in _every(loaded):
+        scratch = use.descriptor.scratch
+        if scratch is not None and scratch.remove is not None and not _has_path(use):
+            yield scratch.remove, use
 
 
 def _every(loaded: Loaded) -> Iterator[SinkUse]:

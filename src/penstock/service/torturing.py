@@ -12,25 +12,28 @@ import random
 import shutil
 import sys
 from collections import Counter
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from penstock.compile.warnings import nothing_written
 from penstock.document.assembly import load
-from penstock.errors import ConfigError, FatalError, InternalError
+from penstock.errors import ConfigError, FatalError, InternalError, PenstockError
 from penstock.faults.children import KILLED, Children
 from penstock.faults.trials import Kind, first_walk, trials
 from penstock.fields import parse_duration
 from penstock.service.contents import Comparison, Contents, SinkDifference, looked_into, sealed
+from penstock.service.ledgers import key_of
 from penstock.service.opening import opened
 from penstock.service.scratch import scratch_folder
-from penstock.service.scratch_sinks import PREFIX, Room, moved, refusals, there
+from penstock.service.scratch_sinks import PREFIX, Room, moved, needs_places, refusals, remove_places, there
+from penstock.service.torture_notes import all_notes, forsaken, noted, notes_of
 from penstock.service.victims import Order, obey
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from penstock.document.assembly import Loaded
@@ -128,6 +131,7 @@ def torture(request: Request, bounds: Bounds, *, seed: int, told: Callable[[str]
     _check(loaded)
     with scratch_folder() as folder, ExitStack() as stack:
         chamber = stack.enter_context(_chamber(request, loaded, folder.resolve()))
+        chamber.clear_up(told)
         undisturbed = stack.enter_context(_undisturbed(chamber, told))
         points = _chosen(undisturbed.passed, bounds.chosen)
         tally = _Tally(undisturbed.guarantee)
@@ -227,13 +231,39 @@ class _Chamber:
         room.folder.mkdir()
         stage = _Stage(self, room, moved(self.loaded, room))
         try:
-            with there(stage.loaded, self.request.clock):
+            with self._noted(room), there(stage.loaded, self.request.clock):
                 try:
                     yield stage
                 finally:
                     stage.clear()
         finally:
             shutil.rmtree(room.folder, ignore_errors=True)
+
+    def note_of(self, room: Room) -> Path | None:
+        """None where it has nothing on servers."""
+        return self._notes / room.name if needs_places(self.loaded) else None
+
+    def _noted(self, room: Room) -> AbstractContextManager[None]:
+        note = self.note_of(room)
+        return nullcontext() if note is None else noted(note, self.loaded.project.state)
+
+    @property
+    def _notes(self) -> Path:
+        return notes_of(self.loaded.project.state, key_of(self.loaded))
+
+    def clear_up(self, told: Callable[[str], None]) -> None:
+        """Removes what rooms of tortures that were killed have on servers, as far as the document still names their systems; what
+        cannot be removed now is left to the next torture.
+        """
+        for note in all_notes(self._notes):
+            room = Room(self.folder / "left" / note.name, note.name)
+            try:
+                with forsaken(note, self.loaded.project.state) as is_forsaken:
+                    if is_forsaken:
+                        told(f"what an earlier torture left is removed: {note.name}")
+                        remove_places(moved(self.loaded, room), self.request.clock)
+            except PenstockError as error:
+                told(f"what an earlier torture left stays: {note.name} ({error.code})")
 
 
 @contextmanager
@@ -254,7 +284,15 @@ class _Stage:
 
     def start(self, acts: Mapping[tuple[str, int], Act] | None = None, *, ahead: float = 0.0) -> _Run:
         request = self.chamber.request
-        order = Order(request.file, request.settings, self.room, f"run-{len(self.runs) + 1}", acts or {}, ahead)
+        order = Order(
+            request.file,
+            request.settings,
+            self.room,
+            f"run-{len(self.runs) + 1}",
+            acts or {},
+            ahead,
+            self.chamber.note_of(self.room),
+        )
         run = _Run(order, self.chamber.children.start(obey, order))
         self.runs.append((order, run.child))
         return run

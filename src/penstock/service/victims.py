@@ -16,6 +16,7 @@ from penstock.faults.points import Faults
 from penstock.service.documents import run_document
 from penstock.service.request import Request
 from penstock.service.scratch_sinks import moved
+from penstock.service.torture_notes import take_part
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,7 +42,9 @@ class AheadClock(SystemClock):
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A run; travels to the process that runs it. ``name`` is unique in the room; ``acts`` as ``Faults`` has them."""
+    """A run; travels to the process that runs it. ``name`` is unique in the room; ``acts`` as ``Faults`` has them;
+    ``note`` is that of the room, where it has one.
+    """
 
     file: Path
     settings: Settings
@@ -49,6 +52,7 @@ class Order:
     name: str
     acts: Mapping[tuple[str, int], Act] = field(default_factory=dict)
     ahead_seconds: float = 0.0
+    note: Path | None = None
 
     @property
     def clock(self) -> AheadClock:
@@ -101,6 +105,8 @@ class Told:
 def obey(order: Order) -> None:
     """The process: runs the document over the room's sinks, fails where it is asked to, tells how it ended."""
     order.begin()
+    if order.note is not None:
+        take_part(order.note)
     faults = Faults(dict(order.acts))
     request = Request(order.file, order.settings, order.clock, faults.reached)
     loaded = moved(load(order.file, order.settings), order.room)

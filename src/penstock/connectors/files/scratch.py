@@ -23,13 +23,18 @@ def _moved(params: Any, name: str, _folder: Path) -> Any:
 @contextmanager
 def _there(params: Any, clock: Clock) -> Iterator[None]:
     """Raises what the store raises."""
-    from penstock.connectors.files.places import open_bucket
-
     try:
         yield
     finally:
-        bucket = open_bucket(params.connection, clock)
-        bucket.delete([found.key for found in bucket.list("")])
+        _remove(params, clock)
 
 
-SCRATCH: Final = ScratchPlace(_moved, _there)
+def _remove(params: Any, clock: Clock) -> None:
+    """Raises what the store raises."""
+    from penstock.connectors.files.places import open_bucket
+
+    bucket = open_bucket(params.connection, clock)
+    bucket.delete([found.key for found in bucket.list("")])
+
+
+SCRATCH: Final = ScratchPlace(_moved, _there, _remove)

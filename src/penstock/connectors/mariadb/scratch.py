@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING, Any, Final
 
 from penstock.connectors.families import PLACE
 from penstock.connectors.mariadb.driver import Place, connect, run, translated
@@ -14,6 +14,8 @@ from penstock.registry import ScratchPlace
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from pymysql.connections import Connection
 
     from penstock.clock import Clock
     from penstock.connectors.mariadb.params import MariadbSinkParams
@@ -36,10 +38,21 @@ def _there(params: MariadbSinkParams, _clock: Clock) -> Iterator[None]:
         try:
             yield
         finally:
-            with translated(place, "removing the database of a trial"):
-                run(connection, sql("DROP DATABASE IF EXISTS {}", database))
+            _drop(connection, place, params)
     finally:
         connection.close()
 
 
-SCRATCH: Final = ScratchPlace(_moved, _there)
+def _remove(params: MariadbSinkParams, _clock: Clock) -> None:
+    """Raises what connecting raises."""
+    place = Place.of(params.connection, "SNK")
+    with closing(connect(params.connection, place)) as connection:
+        _drop(connection, place, params)
+
+
+def _drop(connection: Connection[Any], place: Place, params: MariadbSinkParams) -> None:
+    with translated(place, "removing the database of a trial"):
+        run(connection, sql("DROP DATABASE IF EXISTS {}", identifier(params.table.partition(".")[0])))
+
+
+SCRATCH: Final = ScratchPlace(_moved, _there, _remove)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING, Any, Final
 
 from penstock.connectors.families import PLACE
 from penstock.connectors.postgres.driver import Place, connect, translated
@@ -13,6 +13,8 @@ from penstock.registry import ScratchPlace
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    import psycopg
 
     from penstock.clock import Clock
     from penstock.connectors.postgres.params import PostgresSinkParams
@@ -37,10 +39,24 @@ def _there(params: PostgresSinkParams, _clock: Clock) -> Iterator[None]:
         try:
             yield
         finally:
-            with translated(place, "removing the schema of a trial"):
-                connection.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(schema))
+            _drop(connection, place, params)
     finally:
         connection.close()
 
 
-SCRATCH: Final = ScratchPlace(_moved, _there)
+def _remove(params: PostgresSinkParams, _clock: Clock) -> None:
+    """Raises what connecting raises."""
+    place = Place.of(params.connection, "SNK")
+    with closing(connect(params.connection, place)) as connection:
+        _drop(connection, place, params)
+
+
+def _drop(connection: psycopg.Connection[Any], place: Place, params: PostgresSinkParams) -> None:
+    from psycopg import sql
+
+    schema = sql.Identifier(params.table.partition(".")[0])
+    with translated(place, "removing the schema of a trial"):
+        connection.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(schema))
+
+
+SCRATCH: Final = ScratchPlace(_moved, _there, _remove)
