@@ -27,6 +27,7 @@ from penstock.errors.shortages import shortage_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from penstock.cli.signals import Ending
 
@@ -120,7 +121,18 @@ def _of_parser(error: Exception, arguments: Sequence[str]) -> int:
     if type(error).__name__ == "NoArgsIsHelpError" and not wants_json(arguments):
         error.show()  # type: ignore[attr-defined]  # it has format_message, hence show
         return 2
-    return _told(refused(error), arguments)
+    return _told(refused(error, _pipelines), arguments)
+
+
+def _pipelines() -> Sequence[Path]:
+    """Those of the project, none where there is no project or nothing to be read of it."""
+    from penstock.cli.options import settings_of
+    from penstock.service.validating import pipeline_files
+
+    try:
+        return pipeline_files(settings_of())
+    except PenstockError:
+        return ()
 
 
 def _of_ours(error: Exception, arguments: Sequence[str]) -> int:

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Final
 from penstock.errors import ConfigError, nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
 JSON: Final = "--json"
 _VALUED: Final = frozenset({"--log-level", "--log-format"})
 _FLAGS: Final = frozenset({"--quiet", "-q"})
+_NAMED: Final = 5  # pipelines of a hint
 _BRACES: Final = str.maketrans("", "", "{}")
 GLOBAL: Final = (*sorted(_VALUED), *sorted(_FLAGS), JSON)
 
@@ -49,19 +50,23 @@ def wants_json(arguments: Sequence[str]) -> bool:
     return JSON in arguments[:end]
 
 
-def refused(error: Exception) -> ConfigError:
-    """What the parser raised, with the nearest name of what there is: CLI-100."""
+def refused(error: Exception, pipelines: Callable[[], Sequence[object]]) -> ConfigError:
+    """What the parser raised, with the nearest name of what there is, or the ``pipelines`` where a file is left out: CLI-100."""
     context = getattr(error, "ctx", None)
     usage = context.get_usage().partition(":")[2].strip().translate(_BRACES) if context is not None else ""
     wrong = _wrong_name(error)
     near = nearest(wrong, _known_names(context)) if wrong not in GLOBAL else None
     path = context.command_path if context is not None else "penstock"
-    return ConfigError(
-        "CLI-100",
-        _message(error),
-        detail=f"usage: {usage}" if usage else None,
-        hint=f'did you mean "{near}"?' if near else f"`{path} --help` shows what there is",
-    )
+    message = _message(error)
+    there = list(pipelines()) if message == 'missing argument "FILE"' else []
+    if near:
+        hint = f'did you mean "{near}"?'
+    elif there:
+        more = f" and {len(there) - _NAMED} more" if len(there) > _NAMED else ""
+        hint = f"name a pipeline: here are {', '.join(map(str, there[:_NAMED]))}{more}"
+    else:
+        hint = f"`{path} --help` shows what there is"
+    return ConfigError("CLI-100", message, detail=f"usage: {usage}" if usage else None, hint=hint)
 
 
 def _message(error: Exception) -> str:

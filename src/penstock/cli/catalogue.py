@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from penstock.cli import options
+from penstock.cli.help import Command
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -59,10 +60,10 @@ Rule = Annotated[str | None, _one_of("NAME", _rules)]
 
 def register(app: typer.Typer) -> None:
     for command in (connectors, steps, rules, errors, version):
-        app.command()(command)
+        app.command(cls=Command)(command)
     schemas = typer.Typer(rich_markup_mode=None, invoke_without_command=True, help=schema.__doc__)
     schemas.callback()(schema)
-    schemas.command()(accept)
+    schemas.command(cls=Command)(accept)
     app.add_typer(schemas, name="schema")
 
 
@@ -139,7 +140,9 @@ def errors(code: Code = None, *, json: options.Json = False) -> int:
 def schema(
     context: typer.Context,
     *,
-    out: Annotated[Path | None, typer.Option("--out", help="Write it to a file.", show_default=False)] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="Write it to a file.", show_default=False)
+    ] = None,
     json: options.Json = False,
 ) -> int:
     """The JSON Schema of documents, for completion in an editor."""

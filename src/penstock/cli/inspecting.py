@@ -9,11 +9,12 @@ from typing import Annotated, Literal
 import typer
 
 from penstock.cli import options
+from penstock.cli.help import Command
 
 
 def register(app: typer.Typer) -> None:
     for command in (validate, plan, preview, lineage):
-        app.command()(command)
+        app.command(cls=Command)(command)
 
 
 def validate(
@@ -85,7 +86,7 @@ def preview(
         str, typer.Argument(metavar="NODE", help="A source, a transform, a step (transform.step) or a sink.")
     ],
     *,
-    rows: Annotated[int, typer.Option("--rows", "-n", min=1, max=10_000, help="How many rows.")] = 10,
+    rows: Annotated[int, typer.Option("--rows", "-n", metavar="NUMBER", min=1, max=10_000, help="How many rows.")] = 10,
     allow: options.Allow = None,
     param: options.Param = None,
     env: options.Env = None,
@@ -142,5 +143,5 @@ def lineage(
             now = request.clock.now()
             print_json(traced.to_json(lambda each: render.openlineage(each, now)))
         case _:
-            show(*(render.text(each) for each in traced))
+            show(*(line for each in traced for line in render.text(each)))
     return 0

@@ -27,7 +27,9 @@ LogFormat = Literal["text", "json"]
 
 File = Annotated[Path, typer.Argument(metavar="FILE", help="The pipeline file.", show_default=False)]
 Json = Annotated[bool, typer.Option("--json", help="Print exactly one JSON object to stdout.")]
-Env = Annotated[str | None, typer.Option("--env", help="The environment; else PENSTOCK_ENV.", show_default=False)]
+Env = Annotated[
+    str | None, typer.Option("--env", metavar="NAME", help="The environment; else PENSTOCK_ENV.", show_default=False)
+]
 Param = Annotated[
     list[str] | None,
     typer.Option("--param", "-p", metavar="NAME=VALUE", help="A parameter's value.", show_default=False),

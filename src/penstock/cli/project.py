@@ -8,24 +8,25 @@ from typing import Annotated
 import typer
 
 from penstock.cli import options
+from penstock.cli.help import Command
 
 SecretName = Annotated[str, typer.Argument(metavar="NAME", help="Its name, as in ${secret.NAME}.")]
 
 
 def register(app: typer.Typer) -> None:
-    app.command()(init)
+    app.command(cls=Command)(init)
     secrets = typer.Typer(help="The project's encrypted secrets.", no_args_is_help=True, rich_markup_mode=None)
-    secrets.command("set")(set_secret)
-    secrets.command("list")(list_secrets)
-    secrets.command("rm")(remove_secret)
-    secrets.command("rotate")(rotate_key)
+    secrets.command("set", cls=Command)(set_secret)
+    secrets.command("list", cls=Command)(list_secrets)
+    secrets.command("rm", cls=Command)(remove_secret)
+    secrets.command("rotate", cls=Command)(rotate_key)
     app.add_typer(secrets, name="secrets")
 
 
 def init(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="The project's folder.")] = Path(),
     *,
-    template: Annotated[str, typer.Option(help="What it begins with: prices or empty.")] = "prices",
+    template: Annotated[str, typer.Option(metavar="NAME", help="What it begins with: prices or empty.")] = "prices",
     json: options.Json = False,
 ) -> int:
     """A project that runs at once, with sample data.

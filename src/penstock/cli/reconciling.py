@@ -7,10 +7,11 @@ from typing import Annotated, Literal
 import typer
 
 from penstock.cli import options
+from penstock.cli.help import Command
 
 
 def register(app: typer.Typer) -> None:
-    app.command()(reconcile)
+    app.command(cls=Command)(reconcile)
 
 
 def reconcile(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from penstock.cli import options
+from penstock.cli.help import Command
 
 if TYPE_CHECKING:
     from penstock.errors import ConfigError
@@ -51,12 +52,12 @@ def register(app: typer.Typer) -> None:
     rejects = typer.Typer(
         help="The bad rows: grouped by cause, shown, repaired, sent again.", no_args_is_help=True, rich_markup_mode=None
     )
-    rejects.command("list")(list_rejects)
-    rejects.command("show")(show_rejects)
-    rejects.command("export")(export_rejects)
-    rejects.command("try")(try_rejects)
-    rejects.command("replay")(replay_rejects)
-    rejects.command("discard")(discard_rejects)
+    rejects.command("list", cls=Command)(list_rejects)
+    rejects.command("show", cls=Command)(show_rejects)
+    rejects.command("export", cls=Command)(export_rejects)
+    rejects.command("try", cls=Command)(try_rejects)
+    rejects.command("replay", cls=Command)(replay_rejects)
+    rejects.command("discard", cls=Command)(discard_rejects)
     app.add_typer(rejects, name="rejects")
 
 
@@ -93,14 +94,14 @@ def show_rejects(
     row: Annotated[
         int | None,
         typer.Option(
-            "--row", metavar="N", min=1, help="The whole way of one record, by its place.", show_default=False
+            "--row", metavar="NUMBER", min=1, help="The whole way of one record, by its place.", show_default=False
         ),
     ] = None,
     run: RunId = None,
     pipeline: Pipeline = None,
     node: Node = None,
     every: Every = False,
-    rows: Annotated[int, typer.Option("--rows", "-n", min=1, help="How many records.")] = 20,
+    rows: Annotated[int, typer.Option("--rows", "-n", metavar="NUMBER", min=1, help="How many records.")] = 20,
     allow: options.Allow = None,
     project: options.Project = None,
     json: options.Json = False,

@@ -7,21 +7,24 @@ from typing import Annotated, Literal
 import typer
 
 from penstock.cli import options
+from penstock.cli.help import Command
 
 
 def register(app: typer.Typer) -> None:
     runs = typer.Typer(help="History and state of runs.", no_args_is_help=True, rich_markup_mode=None)
-    runs.command("list")(list_runs)
-    runs.command("show")(show_run)
-    runs.command("stop")(stop_runs)
+    runs.command("list", cls=Command)(list_runs)
+    runs.command("show", cls=Command)(show_run)
+    runs.command("stop", cls=Command)(stop_runs)
     app.add_typer(runs, name="runs")
-    app.command()(quality)
+    app.command(cls=Command)(quality)
 
 
 def list_runs(
     *,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many, newest first.")] = 20,
-    pipeline: Annotated[str | None, typer.Option(help="Only this pipeline.", show_default=False)] = None,
+    limit: Annotated[int, typer.Option("--limit", "-n", metavar="NUMBER", min=1, help="How many, newest first.")] = 20,
+    pipeline: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Only this pipeline.", show_default=False)
+    ] = None,
     project: options.Project = None,
     json: options.Json = False,
 ) -> int:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from penstock.cli import options
+from penstock.cli.help import Command
 from penstock.cli.options import Told
 from penstock.cli.output import INTERRUPTED, STOPPED
 from penstock.errors import ConfigError, Problem
@@ -28,7 +29,7 @@ _NAMED: Final = 3  # pipelines that a problem names
 
 
 def register(app: typer.Typer) -> None:
-    app.command()(run)
+    app.command(cls=Command)(run)
 
 
 def run(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from penstock.cli import options
+from penstock.cli.help import Command
 from penstock.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def register(app: typer.Typer) -> None:
-    app.command("test")(check)
+    app.command("test", cls=Command)(check)
 
 
 def check(
@@ -39,7 +40,7 @@ def check(
     mutate: Annotated[
         bool, typer.Option("--mutate", help="Change the pipeline's logic bit by bit; list what no test notices.")
     ] = False,
-    seconds: Annotated[float, typer.Option(metavar="N", min=0, help="How long --mutate goes on.")] = 60,
+    seconds: Annotated[float, typer.Option(metavar="NUMBER", min=0, help="How long --mutate goes on.")] = 60,
     param: options.Param = None,
     env: options.Env = None,
     allow_path: options.AllowPath = None,

@@ -7,11 +7,12 @@ from typing import Annotated
 import typer
 
 from penstock.cli import options
+from penstock.cli.help import Command
 from penstock.errors import ConfigError
 
 
 def register(app: typer.Typer) -> None:
-    app.command()(torture)
+    app.command(cls=Command)(torture)
 
 
 def torture(
@@ -22,13 +23,14 @@ def torture(
         str, typer.Option("--for", metavar="TIME", help="How long; crash points come first, then chance.")
     ] = "2 min",
     trials: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="No more trials than this.", show_default=False)
+        int | None, typer.Option(metavar="NUMBER", min=1, help="No more trials than this.", show_default=False)
     ] = None,
     chosen: Annotated[
         str, typer.Option("-k", metavar="TEXT", help="Only crash points with this in their names.", show_default=False)
     ] = "",
     seed: Annotated[
-        int | None, typer.Option(metavar="N", help="What chance is drawn from; else a new one.", show_default=False)
+        int | None,
+        typer.Option(metavar="NUMBER", help="What chance is drawn from; else a new one.", show_default=False),
     ] = None,
     param: options.Param = None,
     env: options.Env = None,

@@ -6,11 +6,13 @@ then insists that nothing but one expression came of it.
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import sqlglot
 from sqlglot import exp
 from sqlglot.errors import ParseError, SqlglotError
+from sqlglot.tokenizer_core import TokenType
 
 from penstock.compile.brackets import unclosed
 from penstock.compile.comparisons import check_comparisons
@@ -36,6 +38,8 @@ _ORDER: Final = "SELECT 1 ORDER BY "
 _DIRECTIONS: Final = {"descending": "desc", "ascending": "asc"}
 # Functions that make several rows of one: only the step `explode` may.
 _ROW_MAKERS: Final = frozenset({"unnest", "explode", "posexplode", "generate_subscripts"})
+# What the second word of a name with a space may be taken for: "Order Date".
+_NAMING: Final = frozenset({TokenType.VAR, TokenType.DATE, TokenType.TIME, TokenType.TIMESTAMP, TokenType.TEXT})
 _TYPE_WORDS: Final = {"float32": exp.DType.FLOAT, "float64": exp.DType.DOUBLE}
 # Deeper trees are past what the engine's parser and our own walks take.
 MAX_DEPTH: Final = 150
@@ -150,7 +154,23 @@ def _hint(text: ExpressionText, start: int, length: int) -> str | None:
     if text.in_yaml and text.sql.count("(") > text.sql.count(")"):
         return "a comma inside {...} or [...] of YAML ends the text: put the expression in quotes"
     short = _DIRECTIONS.get(text.sql[start : start + length].casefold())
-    return f"SQL writes `{short}`" if short else None
+    if short:
+        return f"SQL writes `{short}`"
+    spaced = _spaced_name(text.sql)
+    return f'a name with a space stands in double quotes: `"{spaced}"`' if spaced else None
+
+
+def _spaced_name(sql: str) -> str | None:
+    """The first two words that stand side by side, neither of which is a word of SQL."""
+    try:
+        tokens = sqlglot.tokenize(sql, dialect="duckdb")
+    except SqlglotError:
+        return None
+    for one, other in itertools.pairwise(tokens):
+        between = sql[one.end + 1 : other.start]
+        if one.token_type is TokenType.VAR and other.token_type in _NAMING and between and between.isspace():
+            return sql[one.start : other.end + 1]
+    return None
 
 
 # ---------------------------------------------------------------- columns and what is allowed
@@ -279,7 +299,20 @@ def _check_alias(alias: str, node: exp.Column, *, text: ExpressionText, schemas:
         f'there is no side "{alias}" in this join',
         at=place_of(node, text),
         detail=f"its sides are {' and '.join(schemas)}.",
-        hint=f'did you mean "{near}"?' if near else None,
+        hint=f'did you mean "{near}"?' if near else _side_hint(node.parts[1].name, schemas),
+    )
+
+
+def _side_hint(name: str, schemas: Mapping[str, Schema]) -> str:
+    """The one side that has the column, else what the sides are."""
+    having = [
+        alias for alias, schema in schemas.items() if name.casefold() in {have.casefold() for have in schema.names}
+    ]
+    if len(having) == 1:
+        return f"write `{exp.column(exp.to_identifier(name), having[0]).sql(dialect='duckdb')}`"
+    first, *others = schemas
+    return (
+        f"`{first}.` is before a column of the rows that come in, `{'.` or `'.join(others)}.` before the other node's"
     )
 
 

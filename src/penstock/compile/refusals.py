@@ -11,6 +11,7 @@ from sqlglot import exp
 
 from penstock.engines.api import BindError
 from penstock.errors import ConfigError, Problem, nearest
+from penstock.types.logical import STRING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -148,6 +149,7 @@ _CODES: Final[Mapping[BindKind, str]] = {
     "forbidden": "CMP-226",
     "other": "CMP-206",
 }
+_NO_OVERLOAD: Final = "No function matches"
 _UNGROUPED: Final = "must appear in the GROUP BY clause"
 _SHOWN_LENGTH: Final = 80
 _SHOWN_COLUMNS: Final = 20
@@ -190,9 +192,22 @@ def problem_of(
         case "type" | "other":
             message = f"{_shown(part) or 'the expression'} cannot be typed"
             hint = (
-                "SQL writes `and`: `&&` asks whether two lists overlap" if isinstance(part, exp.ArrayOverlaps) else None
+                "SQL writes `and`: `&&` asks whether two lists overlap"
+                if isinstance(part, exp.ArrayOverlaps)
+                else _text_hint(error, part, inputs)
             )
     return Problem(_CODES[error.kind], message, at=at, detail=_evidence(error, inputs), hint=hint)
+
+
+def _text_hint(error: BindError, part: exp.Expr | None, inputs: Mapping[str, Schema]) -> str | None:
+    """For a column of texts that was to be something else: as often as not a file whose values made it one."""
+    if part is None or "VARCHAR" not in error.text or not error.text.startswith(_NO_OVERLOAD):
+        return None
+    texts = {item.name.casefold() for schema in inputs.values() for item in schema if item.type == STRING}
+    name = next((found.name for found in part.find_all(exp.Column) if found.name.casefold() in texts), None)
+    if name is None:
+        return None
+    return f'"{name}" is text: where it holds something else, give its source a `schema:` that says so, or cast it'
 
 
 def _evidence(error: BindError, inputs: Mapping[str, Schema]) -> str:

@@ -103,6 +103,9 @@ class UseReader:
     def _params(self, descriptor: Descriptor, node: Node, entry: Entry) -> Params | None:
         owner = Owner(f'{_word(descriptor.group)} "{descriptor.name}"')
         params, problems = validate(descriptor.params, node, owner, at=entry.key.at)
+        if not isinstance(node, Mapping):
+            shown = f"`penstock {descriptor.group} {descriptor.name}` shows how it is written"
+            problems = [problem if problem.hint else replace(problem, hint=shown) for problem in problems]
         self.problems.extend(problems)
         return cast("Params | None", params)
 

@@ -43,5 +43,8 @@ ROW_COUNT = Descriptor(
     params=RowCountParams,
     make=make,
     example="row_count: {min: 1000, max: 5000}",
-    notes=("The rows of one epoch are counted, as they come in.",),
+    notes=(
+        "The rows of one epoch are counted, as they come in.",
+        "Of a source with `incremental` these are the new ones: none where only another source had news.",
+    ),
 )

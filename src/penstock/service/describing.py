@@ -64,7 +64,9 @@ def component(name: str, *groups: Group) -> Sequence[Descriptor]:
     found = [one for group in groups if (one := registry.find(group, name)) is not None]
     if not found:
         near = nearest(name, [known for group in groups for known in registry.names(group)])
-        raise ConfigError("CLI-120", f'there is no "{name}"', hint=f'did you mean "{near}"?' if near else None)
+        kind, command = ("connector", "connectors") if len(groups) > 1 else (groups[0].removesuffix("s"), groups[0])
+        hint = f'did you mean "{near}"?' if near else f"`penstock {command}` lists them all"
+        raise ConfigError("CLI-120", f'there is no {kind} "{name}"', hint=hint)
     return found
 
 

@@ -36,6 +36,6 @@ def warnings_of_rules(graph: Graph, entries: Iterable[NodeBalance]) -> Iterator[
         for note in node.notes:
             number = rows[node.id, note.code]
             if number and note.on_fail == "warn":
-                many = "1 row violates" if number == 1 else f"{number} rows violate"
+                many = "1 row violates" if number == 1 else f"{number:,} rows violate"
                 message = f'{many} the rule "{note.code}" of "{node.id}"'
                 yield Problem("RUN-116", message, at=note.at, severity="warning")

@@ -23,7 +23,7 @@ from penstock.service.masking import hidden_columns
 from penstock.service.measures import BINS, QUANTILES, Measured, correlation, patterns_of
 from penstock.service.recalled import REMEMBERED, Recalled, recalled, sinks_of
 from penstock.service.scratch import scratch_folder
-from penstock.types.logical import DATE
+from penstock.types.logical import DATE, TIMESTAMPTZ
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -343,7 +343,10 @@ def _on_axis(one: Measured, value: float) -> float | str:
         moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=value)
     except OverflowError:
         return value
-    return moment.date().isoformat() if one.field.type == DATE else moment.isoformat(timespec="seconds")
+    if one.field.type == DATE:
+        return moment.date().isoformat()
+    text = moment.replace(tzinfo=None).isoformat(" ", timespec="seconds")  # as the least and the greatest are written
+    return f"{text}+00" if one.field.type == TIMESTAMPTZ else text
 
 
 def _correlations(copy: _Copy, paired: Sequence[Measured]) -> Iterator[Correlation]:

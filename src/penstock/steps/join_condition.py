@@ -39,8 +39,10 @@ class Sides:
         return {LEFT: self.left, self.alias: self.right}
 
 
-def named(name: str, schema: Schema, owner: str, scope: Scope) -> str:
-    """The exact name of a column: as it stands, else the one that differs in case only. Fails with CMP-203."""
+def named(name: str, schema: Schema, owner: str, scope: Scope, *, hint: str | None = None) -> str:
+    """The exact name of a column: as it stands, else the one that differs in case only. Fails with CMP-203, with the
+    ``hint`` in place of the nearest name.
+    """
     if name in schema:
         return name
     folded = [known for known in schema.names if fold_case(known) == fold_case(name)]
@@ -52,13 +54,28 @@ def named(name: str, schema: Schema, owner: str, scope: Scope) -> str:
         f'column "{name}" does not exist in "{owner}"',
         at=name,
         detail=f'"{owner}" has the columns {", ".join(schema.names[:20])}.',
-        hint=f'did you mean "{near}"?' if near else None,
+        hint=hint or (f'did you mean "{near}"?' if near else None),
     )
 
 
 def equal_columns(names: Sequence[str], sides: Sides, scope: Scope) -> tuple[tuple[str, str], ...]:
     """(left, right) of each name that stands under ``on``."""
-    return each(dict.fromkeys(names), lambda name: (scope.column(name).name, named(name, sides.right, sides.to, scope)))
+
+    def pair(name: str) -> tuple[str, str]:
+        left = scope.column(name).name
+        return left, named(name, sides.right, sides.to, scope, hint=_of_two_names(left, sides))
+
+    return each(dict.fromkeys(names), pair)
+
+
+def _of_two_names(left: str, sides: Sides) -> str:
+    """How a key is written whose columns have two names."""
+    other = nearest(left, sides.right.names) or "its_column"
+    sql = " = ".join(
+        exp.column(exp.to_identifier(name), alias).sql(dialect="duckdb")
+        for name, alias in ((left, LEFT), (other, sides.alias))
+    )
+    return f"`on: [...]` names columns that both have; of two names make an expression: `on: {sql}`"
 
 
 def equality(pairs: Sequence[tuple[str, str]], alias: str) -> exp.Expr:

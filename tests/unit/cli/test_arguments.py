@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from typer.main import get_command
 
+from penstock.cli.app import app
 from penstock.cli.arguments import arranged
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
 
     from command_line import Said
 
@@ -22,7 +25,7 @@ FILE = "pipelines/days.yml"
         (["runz"], 'no such command "runz"', 'did you mean "run"?'),
         (["frobnicate"], 'no such command "frobnicate"', "`penstock --help` shows what there is"),
         (["rejects", "lst"], 'no such command "lst"', 'did you mean "list"?'),
-        (["plan"], 'missing argument "FILE"', "`penstock plan --help` shows what there is"),
+        (["plan"], 'missing argument "FILE"', "name a pipeline: here are pipelines/days.yml"),
         (["plan", FILE, "--sqll"], "no such option: --sqll", 'did you mean "--sql"?'),
         (["run", FILE, "--log-leve", "info"], "no such option: --log-leve", 'did you mean "--log-level"?'),
         (["run", FILE, "--log-level", "loud"], '"loud" is not one of "debug"', "`penstock --help`"),
@@ -66,6 +69,25 @@ def test_help_is_asked_for_and_is_no_error(penstock: Callable[..., Said], flag: 
     said = penstock("run", flag)
     assert (said.code, said.err) == (0, "")
     assert "--full-refresh" in said.out
+
+
+def test_without_pipelines_a_missing_file_points_at_the_help(penstock: Callable[..., Said], project: Path) -> None:
+    (project / FILE).unlink()
+    assert "hint: `penstock run --help` shows what there is" in penstock("run").err
+
+
+def _commands(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    yield path
+    for name, found in getattr(command, "commands", {}).items():
+        yield from _commands(found, (*path, name))
+
+
+def test_help_has_no_types_of_python(penstock: Callable[..., Said]) -> None:
+    for path in _commands(get_command(app)):
+        said = penstock(*path, "--help")
+        for word in ("<str>", "<path>", "<list[", "<int", "<float", " range>"):
+            assert word not in said.out, path
+    assert "FILE..." in penstock("run", "--help").out.partition("Arguments:")[2]
 
 
 def test_no_line_of_help_is_cut(penstock: Callable[..., Said]) -> None:

@@ -39,3 +39,19 @@ def test_what_a_sink_does_for_its_promise_is_shown_where_it_took_rows_away() -> 
 
 def test_partners_are_told_of_joins_that_somebody_wrote() -> None:
     assert [str(line) for line in partnerless(MERGED)] == ["without a partner: 1 of rows in x.join"]
+
+
+def test_of_keys_that_a_rule_looks_up_only_the_rows_that_ask_are_told() -> None:
+    def told(into: int, alone: int, keys_alone: int) -> list[str]:
+        keys = "clean.referential.keys"
+        entry = _entry(
+            "clean.referential",
+            "join",
+            {"clean": into, keys: 300},
+            into,
+            unmatched={"clean": alone, keys: keys_alone},
+        )
+        return [str(line) for line in partnerless([_entry(keys, "aggregate", {"customers": 300}, 300), entry])]
+
+    assert told(0, 0, 300) == []
+    assert told(9, 1, 26) == ["without a partner: 1 of clean in clean.referential"]

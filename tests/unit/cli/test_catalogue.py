@@ -81,6 +81,13 @@ def test_a_wrong_name_gets_the_nearest(penstock: Callable[..., Said], arguments:
     assert given.startswith(hint) if hint is not None else given is None or "did you mean" not in given
 
 
+@pytest.mark.parametrize(
+    ("command", "kind"), [("steps", "step"), ("rules", "rule"), ("connectors", "connector"), ("errors", "error")]
+)
+def test_a_wrong_name_is_of_a_kind(penstock: Callable[..., Said], command: str, kind: str) -> None:
+    assert penstock(command, "zzzz", "--json").json["problems"][0]["message"] == f'there is no {kind} "zzzz"'
+
+
 @pytest.mark.slow
 def test_every_component_has_a_page_at_80_columns(
     penstock: Callable[..., Said], monkeypatch: pytest.MonkeyPatch

@@ -71,7 +71,18 @@ def test_instants_have_quantiles_and_bins_as_instants(penstock: Callable[..., Sa
     assert (found["day"]["min"], found["day"]["max"], found["day"]["mean"]) == ("2024-01-01", "2024-01-21", None)
     assert found["day"]["quantiles"][2]["value"] == "2024-01-11"
     assert found["day"]["histogram"][0] == {"low": "2024-01-01", "high": "2024-01-02", "rows": 1}
-    assert found["at"]["quantiles"][2]["value"] == "2024-01-11T00:00:00+00:00"
+    assert found["at"]["quantiles"][2]["value"] == "2024-01-11 00:00:00+00"
+
+
+@pytest.mark.parametrize(("zone", "ending"), [(None, ""), ("UTC", "+00")])
+def test_instants_are_written_alike_wherever_they_stand(
+    penstock: Callable[..., Said], project: Path, zone: str | None, ending: str
+) -> None:
+    moments = pa.array([f"2024-01-{n + 1:02d}" for n in range(21)]).cast(pa.date32()).cast(pa.timestamp("us", zone))
+    found = columns(of_file(penstock, project, pa.table({"at": moments}), "--json"))["at"]
+    first, middle, last = (f"2024-01-{day:02d} 00:00:00{ending}" for day in (1, 11, 21))
+    assert (found["min"], found["quantiles"][2]["value"], found["max"]) == (first, middle, last)
+    assert (found["histogram"][0]["low"], found["histogram"][-1]["high"]) == (first, last)
 
 
 def test_numbers_that_go_together_are_correlated(penstock: Callable[..., Said], project: Path) -> None:
@@ -218,6 +229,28 @@ def test_text_is_a_table_and_lines_of_values(penstock: Callable[..., Said], proj
     assert lines[2].split()[:9] == ["n", "int64", "0", "%", "4", "1", "2.5", "4", "2.5"]
     assert lines[3].split() == ["word", "string", "25.0", "%", "2", "a1", "b"]
     assert lines[4] == "word: length 1 to 2, 1.7 on average; most frequent a1 (2); patterns A9 (2)"
+
+
+def test_a_narrow_terminal_gets_a_block_for_each_column(
+    penstock: Callable[..., Said], project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    values = [51.123456789012345 + n / 3 for n in range(40)]
+    table = pa.table({"latitude": values, "word": ["a fairly long value of a column"] * 40})
+    lines = of_file(penstock, project, table).out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert lines[1:3] == ["", "latitude  float64"]
+    assert lines[3].startswith("  nulls 0 %, distinct 40, min 51.1235, median ")
+    assert "  most frequent a fairly long value of a column (40)" in lines
+
+
+def test_people_read_six_digits_of_a_float_and_programs_all(penstock: Callable[..., Said], project: Path) -> None:
+    table = pa.table({"x": [51.123456789012345, 51.123456789012345, 2.0]})
+    for form in ("text", "html"):
+        said = of_file(penstock, project, table, "--format", form)
+        assert "51.1235" in said.out
+        assert "51.12345" not in said.out
+    assert columns(of_file(penstock, project, table, "--json"))["x"]["max"].startswith("51.1234567890")
 
 
 class Page(HTMLParser):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -75,6 +76,20 @@ def test_expressions_mean_what_duckdb_means() -> None:
     (row,) = run(f"- derive: {{{', '.join(parts)}}}", _COLUMNS, [_ROW]).rows
     found = [(text, row[f"v{place}"]) for place, (text, _) in enumerate(_MEANINGS)]
     assert found == _MEANINGS
+
+
+@pytest.mark.parametrize(
+    ("expression", "hint"),
+    [
+        ("a * Unit Price", 'a name with a space stands in double quotes: `"Unit Price"`'),
+        ("Order Date + a", 'a name with a space stands in double quotes: `"Order Date"`'),
+        ("a as x", None),
+        ("b + 1", '"b" is text: where it holds something else, give its source a `schema:` that says so, or cast it'),
+        ("sqrt(day)", None),
+    ],
+)
+def test_what_a_newcomer_writes_gets_a_hint(expression: str, hint: str | None) -> None:
+    assert problem(f"- derive: {{x: {json.dumps(expression)}}}", _COLUMNS).hint == hint
 
 
 @pytest.mark.parametrize(
@@ -168,7 +183,7 @@ def test_what_is_wrong_has_its_own_code(expression: str, code: str) -> None:
         ("filter: \"b == 'DE' && flag\"", "SQL writes `and`: `&&` asks whether two lists overlap"),
         ("sort: a descending", "SQL writes `desc`"),
         ('sort: "a, b Ascending"', "SQL writes `asc`"),
-        ("sort: a upwards", None),
+        ("sort: a upwards", 'a name with a space stands in double quotes: `"a upwards"`'),
     ],
 )
 def test_what_other_languages_write_is_told_in_sql(step: str, hint: str | None) -> None:

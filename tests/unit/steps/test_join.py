@@ -192,6 +192,11 @@ def test_asof_takes_no_list() -> None:
 
 # ---------------------------------------------------------------- mistakes
 
+_SIDES = "`this.` is before a column of the rows that come in, `g.` before the other node's"
+_TWO_NAMES = (
+    "`on: [...]` names columns that both have; of two names make an expression: `on: this.name = geo.its_column`"
+)
+
 
 @pytest.mark.parametrize(
     ("step", "code", "hint"),
@@ -199,7 +204,9 @@ def test_asof_takes_no_list() -> None:
         ("{to: geo, on: this.name = geo.score}", "CMP-280", "cast one of them in a step before the join"),
         ("{to: geo, on: 'upper(this.name) = geo.score + 1'}", "CMP-280", "cast one of them in a step before the join"),
         ("{to: geo, on: this.id = go.id}", "CMP-281", 'did you mean "geo"?'),
-        ("{to: geo, as: g, on: this.id = geo.id}", "CMP-281", None),
+        ("{to: geo, as: g, on: this.id = geo.id}", "CMP-281", _SIDES),
+        ("{to: geo, on: orders.name = geo.city}", "CMP-281", "write `this.name`"),
+        ("{to: geo, on: this.name = towns.city}", "CMP-281", "write `geo.city`"),
         ("{to: geo}", "CMP-283", "write `on: [column]`"),
         ("{to: geo, on: id}", "CMP-283", "a column that both have is written as a list: `on: [id]`"),
         ("{to: geo, kind: cross, on: [id]}", "CMP-283", "leave out `on`, or the kind"),
@@ -212,13 +219,14 @@ def test_asof_takes_no_list() -> None:
         ("{to: geo, on: id = this.id}", "CMP-204", None),
         ("{to: geo, on: [id], add: [cty]}", "CMP-203", 'did you mean "city"?'),
         ("{to: geo, on: [idd]}", "CMP-203", 'did you mean "id"?'),
-        ("{to: geo, on: [name]}", "CMP-203", None),
+        ("{to: geo, on: [name]}", "CMP-203", _TWO_NAMES),
         ("{to: geos, on: [id]}", "CMP-201", 'did you mean "geo"?'),
         ("{to: result, on: [id]}", "CMP-202", None),
         ("{to: geo, on: sum(this.id) = geo.id}", "CMP-208", "use the step `aggregate`, or `window`"),
         ("{to: geo, kind: outer, on: [id]}", "DOC-203", None),
         ("{to: geo, on: [1]}", "DOC-203", None),
         ("{to: geo, on: [id], add: [[city]]}", "DOC-203", None),
+        ("geo", "DOC-203", "`penstock steps join` shows how it is written"),
     ],
 )  # fmt: skip
 def test_mistakes_have_their_own_code_and_hint(step: str, code: str, hint: str | None) -> None:

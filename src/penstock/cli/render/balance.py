@@ -106,7 +106,7 @@ def partnerless(entries: Sequence[NodeBalance]) -> Iterator[RenderableType]:
         f"{rows:,} of {_owner(side)} in {entry.node}"
         for entry in entries
         for side, rows in entry.unmatched.items()
-        if rows and not _is_a_sinks_own(entry, entries)
+        if rows and not _is_a_rules_own(side, entry) and not _is_a_sinks_own(entry, entries)
     ]
     if found:
         yield Text(f"without a partner: {', '.join(found)}", style="dim")
@@ -147,6 +147,11 @@ def _causes(title: str, causes: Sequence[CauseRows]) -> Table:
     for item in causes:
         table.add_row(item.node, item.cause, item.column or "", Text(f"{item.rows:,}", style="yellow"))
     return table
+
+
+def _is_a_rules_own(side: str, entry: NodeBalance) -> bool:
+    """Whether the join made that side itself: the keys that `referential` looks up, which need no partner."""
+    return side.startswith(f"{entry.node}.")
 
 
 def _is_a_sinks_own(entry: NodeBalance, entries: Sequence[NodeBalance]) -> bool:

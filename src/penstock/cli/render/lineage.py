@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from rich.text import Text
+
 from penstock import __version__
+from penstock.cli.render.hanging import Hanging
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
+
+    from rich.console import RenderableType
 
     from penstock.service.inspecting import Origin, Traced
 
@@ -18,8 +23,8 @@ _FACET: Final = "https://openlineage.io/spec/facets/1-2-0/ColumnLineageDatasetFa
 _PRODUCER: Final = f"urn:penstock:{__version__}"
 
 
-def text(traced: Traced) -> str:
-    return "\n".join(_lines(traced))
+def text(traced: Traced) -> Iterator[RenderableType]:
+    return (Hanging(Text(line), indent=6) for line in _lines(traced))
 
 
 def _lines(traced: Traced) -> Iterator[str]:

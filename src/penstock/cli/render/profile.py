@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from rich.table import Table
 from rich.text import Text
 
+from penstock.cli.render.hanging import Hanging
 from penstock.cli.render.rows import cell
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from rich.console import RenderableType
+    from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 
     from penstock.service.advising import Advice
     from penstock.service.profiling import Bin, ColumnProfile, Frequent, Profile
@@ -23,21 +25,15 @@ _BARS: Final = "▁▂▃▄▅▆▇█"
 _FREQUENT: Final = 5  # values of a line
 _STRONG: Final = 0.3  # the weakest correlation that is shown
 _PAIRS: Final = 10
+_FIGURES: Final = ("nulls", "distinct", "min", "median", "max", "mean", "stddev")
+_FLOATS: Final = frozenset({"float32", "float64"})
+_ANY_WIDTH: Final = 10_000
 HIDDEN: Final = "***"
 
 
 def profile_page(found: Profile) -> Iterator[RenderableType]:
     yield Text.assemble((found.name, "bold"), f"  {found.rows:,} rows, {len(found.columns):,} columns")
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column("column", overflow="fold")
-    table.add_column("type", overflow="fold")
-    for title in ("nulls", "distinct", "min", "median", "max", "mean", "stddev"):
-        table.add_column(title, justify="right", overflow="fold")
-    table.add_column("histogram", no_wrap=True)
-    for one in found.columns:
-        table.add_row(*_figures(one, found.rows))
-    yield table
-    yield from (line for one in found.columns for line in _values(one))
+    yield _Columns(found)
     strong = [item for item in found.correlations if abs(item.value) >= _STRONG][:_PAIRS]
     if strong:
         yield Text(f"correlated: {', '.join(f'{one.one} and {one.other} {one.value:+.2f}' for one in strong)}")
@@ -47,19 +43,68 @@ def profile_page(found: Profile) -> Iterator[RenderableType]:
     yield Text("~ is approximate; so are medians, and which values are the most frequent", style="dim")
 
 
+@dataclass(frozen=True, slots=True)
+class _Columns:
+    """A row of figures each, and a line each for what they have besides; where the terminal is too narrow for the table,
+    a block each.
+    """
+
+    found: Profile
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        columns, rows = self.found.columns, self.found.rows
+        table = _table(columns, rows)
+        wanted = console.measure(table, options=options.update(width=_ANY_WIDTH)).maximum
+        if wanted > options.max_width:
+            yield from (line for one in columns for line in _block(one, rows))
+            return
+        yield table
+        for one in columns:
+            if parts := _values(one):
+                yield Hanging(Text.assemble((cell(one.name).plain, "bold"), f": {'; '.join(parts)}"), indent=2)
+
+
+def _table(columns: Sequence[ColumnProfile], rows: int) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("column", overflow="fold")
+    table.add_column("type", overflow="fold")
+    for title in _FIGURES:
+        table.add_column(title, justify="right", overflow="fold")
+    table.add_column("histogram", no_wrap=True)
+    for one in columns:
+        name, kind = Text(cell(one.name).plain, style="bold"), Text(_kind(one))
+        table.add_row(name, kind, *_figures(one, rows), Text(_spark(one.histogram)))
+    return table
+
+
+def _block(one: ColumnProfile, rows: int) -> Iterator[RenderableType]:
+    yield ""
+    yield Hanging(Text.assemble((cell(one.name).plain, "bold"), f"  {_kind(one)}"))
+    figures = zip(_FIGURES, _figures(one, rows), strict=True)
+    told = [Text.assemble((f"{title} ", "dim"), value) for title, value in figures if value.plain]
+    yield Hanging(Text("  ").append_text(Text(", ").join(told)))
+    yield from (Hanging(Text(f"  {part}")) for part in _values(one))
+    if one.histogram:
+        yield Text(f"  {_spark(one.histogram)}")
+
+
+def _kind(one: ColumnProfile) -> str:
+    return " ".join((one.type, *(f"[{label}]" for label in one.labels)))
+
+
 def _figures(one: ColumnProfile, rows: int) -> Iterator[Text]:
-    yield Text(cell(one.name).plain, style="bold")
-    yield Text(" ".join((one.type, *(f"[{label}]" for label in one.labels))))
+    """Those of ``_FIGURES``, empty where there is none."""
     yield Text(share(one.nulls, rows), style="yellow" if one.nulls else "dim")
     yield Text(f"{'' if one.is_exact else '~'}{one.distinct:,}")
     median = next((item.value for item in one.quantiles if item.share == 0.5), None)  # noqa: PLR2004 -- the half
     for value in (one.minimum, median, one.maximum, one.mean, one.stddev):
-        yield Text(HIDDEN, style="dim") if one.is_hidden else Text("" if value is None else cell(number(value)).plain)
-    yield Text(_spark(one.histogram))
+        yield (
+            Text(HIDDEN, style="dim") if one.is_hidden else Text("" if value is None else cell(told(one, value)).plain)
+        )
 
 
-def _values(one: ColumnProfile) -> Iterator[Text]:
-    """What a column has besides figures, a line each."""
+def _values(one: ColumnProfile) -> list[str]:
+    """What a column has besides figures."""
     parts = [
         f"{rows:,} {what}"
         for what, rows in (("NaN", one.nan), ("infinite", one.infinite), ("empty", one.empty))
@@ -69,15 +114,14 @@ def _values(one: ColumnProfile) -> Iterator[Text]:
         shortest, mean, longest = one.lengths
         parts.append(f"length {shortest:,} to {longest:,}, {mean:.1f} on average")
     if one.top:
-        parts.append(f"most frequent {_listed(one.top)}")
+        parts.append(f"most frequent {_listed(one, one.top)}")
     if one.patterns:
-        parts.append(f"patterns {_listed(one.patterns)}")
-    if parts:
-        yield Text.assemble((cell(one.name).plain, "bold"), f": {'; '.join(parts)}")
+        parts.append(f"patterns {_listed(one, one.patterns)}")
+    return parts
 
 
-def _listed(items: Sequence[Frequent]) -> str:
-    return ", ".join(f"{cell(item.value).plain} ({item.rows:,})" for item in items[:_FREQUENT])
+def _listed(one: ColumnProfile, items: Sequence[Frequent]) -> str:
+    return ", ".join(f"{cell(told(one, item.value)).plain} ({item.rows:,})" for item in items[:_FREQUENT])
 
 
 def share(part: int, rows: int) -> str:
@@ -86,6 +130,11 @@ def share(part: int, rows: int) -> str:
         return "0 %"
     percent = 100 * part / rows
     return f"{percent:.1f} %" if percent >= 0.1 else "<0.1 %"  # noqa: PLR2004 -- the least that one digit shows
+
+
+def told(one: ColumnProfile, value: float | str) -> str:
+    """A value of the column as people read it: of a float six digits, also where it comes as a text."""
+    return number(float(value) if one.type in _FLOATS else value)
 
 
 def number(value: float | str) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from penstock.cli.render.page import document, text
-from penstock.cli.render.profile import HIDDEN, number, share
+from penstock.cli.render.profile import HIDDEN, number, share, told
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -70,7 +71,7 @@ def _column(one: ColumnProfile, rows: int) -> str:
         f'<span class="meter"><i style="width:{known:.2f}%"></i></span>'
         f'<small class="soft">{_nulls(one, rows)}</small></div>'
     )
-    plots = [_histogram(one), _bars(one.top, "most frequent"), _bars(one.patterns, "patterns")]
+    plots = [_histogram(one), _bars(_read(one), "most frequent"), _bars(one.patterns, "patterns")]
     return f'<section class="card column">{head}{_figures(one)}<div class="plots">{"".join(plots)}</div></section>'
 
 
@@ -91,7 +92,7 @@ def _figures(one: ColumnProfile) -> str:
         lines.append(("values", HIDDEN))
     known = (("min", one.minimum), *((f"{item.share:.0%}", item.value) for item in one.quantiles), ("max", one.maximum))
     lines += [
-        (what, number(value))
+        (what, told(one, value))
         for what, value in (*known, ("mean", one.mean), ("stddev", one.stddev))
         if value is not None
     ]
@@ -121,6 +122,10 @@ def _bin(item: Bin, left: float, width: float, part: float) -> str:
     high = max(part * _HEIGHT, 1.5 if item.rows else 0)
     told = text(f"{number(item.low)} to {number(item.high)}: {item.rows:,} rows")
     return f'<rect class="bar" x="{left:.1f}" y="{_HEIGHT - high:.1f}" width="{width:.1f}" height="{high:.1f}" rx="1"><title>{told}</title></rect>'
+
+
+def _read(one: ColumnProfile) -> list[Frequent]:
+    return [replace(item, value=told(one, item.value)) for item in one.top]
 
 
 def _bars(items: Sequence[Frequent], what: str) -> str:

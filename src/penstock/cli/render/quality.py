@@ -78,26 +78,32 @@ def unseen(dataset: Dataset) -> str:
 
 
 def _table(rules: tuple[RuleScore, ...]) -> Table:
+    """Without the columns that would say the same of every rule: nothing of the runs before, nothing found, one weight."""
+    weighed = any(rule.weight != 1 for rule in rules)
+    remembered = any(len(rule.history) > 1 for rule in rules)
+    said = any(map(found, rules))
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("rule", overflow="fold")
     for title in ("dimension", "on_fail"):  # words of our own, short: a narrow terminal folds names and findings
         table.add_column(title, no_wrap=True)
-    for title in ("weight", "rows", "violating", "score"):
+    for title in (*(("weight",) if weighed else ()), "rows", "violating", "score"):
         table.add_column(title, justify="right", no_wrap=True)
-    table.add_column("before")
-    table.add_column("found", overflow="fold")
+    if remembered:
+        table.add_column("before")
+    if said:
+        table.add_column("found", overflow="fold")
     for rule in rules:
         style = "yellow" if rule.score < 1 else ""
         table.add_row(
             rule.rule,
             rule.dimension,
             rule.on_fail,
-            f"{rule.weight:g}",
+            *([f"{rule.weight:g}"] if weighed else []),
             f"{rule.rows:,}",
             f"{rule.violating:,}" if rule.violating is not None else "",
             Text(per_cent(rule.score), style=style),
-            curve(rule.history) if len(rule.history) > 1 else "",
-            found(rule),
+            *([curve(rule.history) if len(rule.history) > 1 else ""] if remembered else []),
+            *([found(rule)] if said else []),
         )
     return table
 

@@ -26,7 +26,7 @@ _STYLE: Final = """
 .meter i { display: block; height: 100%; border-radius: 2px; background: currentColor }
 .runs { display: flex; align-items: end; gap: 1.25rem; justify-content: space-between }
 .bars { flex: none } .bars rect { fill: currentColor } .bars .track { fill: var(--track) }
-.title { display: flex; align-items: baseline; gap: .6rem; margin-bottom: .5rem }
+.title { display: flex; flex-wrap: wrap; align-items: baseline; gap: .1rem .6rem; margin-bottom: .5rem }
 .rules tbody tr { border-top: 1px solid var(--line) }
 .rules .rule, .rules .found { overflow-wrap: anywhere }
 .rules .rule { min-width: 9rem; font-weight: 600 } .rules .rule small { display: block; font-weight: 400 }

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from rich.text import Text
 
 from penstock.cli.render.as_json import plain
+from penstock.cli.render.hanging import Hanging
 from penstock.cli.render.rows import cell
 
 if TYPE_CHECKING:
@@ -47,13 +48,13 @@ def _trial(trial: Trial) -> Iterator[RenderableType]:
         return
     yield Text.assemble(("FAILED  ", "bold red"), (trial.name, "bold"), (f"  {_place(trial.at)}", "dim"))
     for problem in trial.problems:
-        yield Text(f"  {problem.code}: {problem.message}. {problem.detail or ''}".rstrip())
+        yield Hanging(Text(f"  {problem.code}: {problem.message}. {problem.detail or ''}".rstrip()))
     node = None
     for one in trial.differences:
         if one.node != node:
             yield Text(f"  {one.node}")
         node = one.node
-        yield _difference(one)
+        yield Hanging(_difference(one), indent=6)
 
 
 def _difference(one: Difference) -> Text:
@@ -95,7 +96,7 @@ def _coverage(coverage: Coverage, least: float | None) -> Iterator[RenderableTyp
     for item in coverage.missing:
         what = "" if item.kind == "node" else f"{item.what}: "
         place = (f"  {_place(item.at)}", "dim") if item.at is not None else ("", "")
-        yield Text.assemble("  not seen  ", (item.node, "bold"), f"  {what}{item.outcome}", place)
+        yield Hanging(Text.assemble("  not seen  ", (item.node, "bold"), f"  {what}{item.outcome}", place))
 
 
 def _mutated(found: Mutated) -> Iterator[RenderableType]:
@@ -105,7 +106,8 @@ def _mutated(found: Mutated) -> Iterator[RenderableType]:
     for one in found.survivors:
         why = "" if one.reached else "  (no test needs the node)"
         place = (f"  {_place(one.at)}", "dim") if one.at is not None else ("", "")
-        yield Text.assemble("  not noticed  ", (one.node, "bold"), f"  {one.before} -> {one.after}{why}", place)
+        line = Text.assemble("  not noticed  ", (one.node, "bold"), f"  {one.before} -> {one.after}{why}", place)
+        yield Hanging(line)
 
 
 def _place(at: Location) -> str:

@@ -50,7 +50,8 @@ class FileSinkParams(SinkParams):
             raise ValueError("mode overwrite_partitions needs partition_by")
         if is_one_file(self.path) and (self.mode is not WriteMode.OVERWRITE or self.partition_by):
             raise ValueError(
-                "the path has an extension, so that it is one file, which takes mode overwrite and no partition_by"
+                "the path has an extension, so that it is one file: write `mode: overwrite` and no partition_by, "
+                "or a path without an extension, which is a folder"
             )
         return self
 

@@ -112,7 +112,7 @@ class Store:
     def _failed(self) -> Iterator[Problem]:
         if self._failing:
             first = self._example[0]["code"]
-            many = "1 row breaks" if self._failing == 1 else f"{self._failing} rows break"
+            many = "1 row breaks" if self._failing == 1 else f"{self._failing:,} rows break"
             yield Problem(
                 "ENG-313",
                 f'{many} what "{self._node.id}" demands',
@@ -136,11 +136,11 @@ def exceeded(node: Check, rules: Sequence[Cause | Note], rows: Mapping[str, int]
             continue
         most = []
         if limit.max_rows is not None and found > limit.max_rows:
-            most.append(f"at most {limit.max_rows} may")
+            most.append(f"at most {limit.max_rows:,} may")
         if limit.max_share is not None and found > limit.max_share * into:
-            most.append(f"at most {(limit.max_share * 100).normalize():f} % of {into} may")
+            most.append(f"at most {(limit.max_share * 100).normalize():f} % of {into:,} may")
         if most:
-            many = "1 row violates" if found == 1 else f"{found} rows violate"
+            many = "1 row violates" if found == 1 else f"{found:,} rows violate"
             yield Problem(
                 "ENG-314",
                 f'{many} the rule "{rule.code}" of "{node.id}"',
