@@ -84,7 +84,7 @@ def list_rejects(
 
         show(*list_page(found))
     else:
-        show("nothing was rejected")
+        show(_nothing(found, pipeline))
     return 0
 
 
@@ -115,15 +115,24 @@ def show_rejects(
     if row is not None and not chosen:
         raise _no_row(row, sum(1 for _ in found.records()))
     if json:
-        print_json({"run_id": found.run_id, "records": [record.to_json() for record in chosen]})
+        records = [record.to_json() for record in chosen]
+        print_json({"run_id": found.run_id, "total": found.total, "records": records})
     elif chosen:
         from penstock.cli.render.rejects import record_page, records_page, title
 
         page = records_page(chosen, found.root) if row is None else record_page(chosen[0], found.root)
         show(title(found), *page)
+        if row is None and len(chosen) < found.total:
+            show(f"the first {len(chosen):,} of {found.total:,}: --rows {found.total} shows all")
     else:
-        show("nothing was rejected")
+        show(_nothing(found, pipeline))
     return 0
+
+
+def _nothing(found: Rejected, pipeline: str | None) -> str:
+    from penstock.service.rejected import Absence
+
+    return f'no run of a pipeline "{pipeline}"' if found.absence is Absence.NO_RUN else found.absence.value
 
 
 def _no_row(row: int, records: int) -> ConfigError:

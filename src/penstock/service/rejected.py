@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field, replace
+from enum import Enum
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 from penstock.errors import ConfigError, DataError, nearest
@@ -11,7 +12,7 @@ from penstock.ledger.rejects import open_rows, read
 from penstock.service.causes import group_name
 from penstock.service.json_text import read_json
 from penstock.service.masking import hidden_columns, masked_rejects
-from penstock.service.remembering import no_run, project_ledger, run_of
+from penstock.service.remembering import EVERY_RUN, is_called, no_run, project_ledger, run_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -104,11 +105,20 @@ class Settled:
     reason: str | None
 
 
+class Absence(Enum):
+    """Why there is nothing to show."""
+
+    NOTHING = "nothing was rejected"
+    NONE_OPEN = "nothing is open: --all shows what was replayed, discarded or read again since"
+    NO_RUN = "the pipeline that was asked for has never run in this project"
+
+
 @dataclass(frozen=True, slots=True)
 class Rejected:
     """Reject files of one pipeline, newest first, and where their contents lie; ``root`` is the project's folder, ``allow``
     are the labels whose columns are shown, ``outcomes`` what was done with its rejects. ``every``: also rows that were
-    replayed or discarded. ``group``: of one group alone. ``run``: the newest that rejected any of them.
+    replayed or discarded. ``group``: of one group alone. ``run``: the newest that rejected any of them. ``absence`` tells why
+    there are no ``entries``.
     """
 
     run: RunRecord | None
@@ -119,6 +129,7 @@ class Rejected:
     outcomes: Sequence[RejectOutcome] = field(default=())
     every: bool = False
     group: tuple[str, Group] | None = None
+    absence: Absence = Absence.NOTHING
 
     @property
     def run_id(self) -> str | None:
@@ -135,6 +146,8 @@ class Rejected:
     @property
     def total(self) -> int:
         """Rows: one that was rejected for several reasons counts once."""
+        if self.group is not None:
+            return self.reasons
         return sum(entry.file.rows if self._is_whole(entry) else entry.left_rows for entry in self.entries)
 
     @property
@@ -259,20 +272,33 @@ def rejects(
         if ledger is None:
             if run_id is not None:
                 raise no_run(run_id)
-            return Rejected(None, (), project.state, project.root)
+            never = Absence.NOTHING if pipeline is None else Absence.NO_RUN
+            return Rejected(None, (), project.state, project.root, absence=never)
         entries = _entries(ledger, run_id=run_id, pipeline=pipeline, every=every)
         run = run_of(ledger, run_id or entries[0].run_id) if run_id is not None or entries else None
         if node is not None and run is not None:
             _check_node(node, [*_balanced(ledger, run.run_id), *(entry.file.node for entry in entries)])
+        chosen = [entry for entry in entries if node is None or _is_of(entry.file.node, node)]
         return Rejected(
             run,
-            [entry for entry in entries if node is None or _is_of(entry.file.node, node)],
+            chosen,
             project.state,
             project.root,
             allow,
             ledger.outcomes(run.key) if run is not None else (),
             every or run_id is not None,
+            absence=Absence.NOTHING if chosen or run_id is not None else _absence(ledger, pipeline, node),
         )
+
+
+def _absence(ledger: Ledger, pipeline: str | None, node: str | None) -> Absence:
+    """Of what has no open rejects."""
+    if any(
+        is_called(entry.key, pipeline) and (node is None or _is_of(entry.file.node, node)) for entry in ledger.rejects()
+    ):
+        return Absence.NONE_OPEN
+    ran = pipeline is None or any(is_called(run.key, pipeline) for run in ledger.runs(limit=EVERY_RUN))
+    return Absence.NOTHING if ran else Absence.NO_RUN
 
 
 def _entries(ledger: Ledger, *, run_id: str | None, pipeline: str | None, every: bool) -> Sequence[RejectEntry]:
@@ -282,7 +308,7 @@ def _entries(ledger: Ledger, *, run_id: str | None, pipeline: str | None, every:
     found = [
         entry
         for entry in ledger.rejects()
-        if (every or entry.is_open or entry.status == "aborted") and pipeline in {None, entry.key.pipeline}
+        if (every or entry.is_open or entry.status == "aborted") and is_called(entry.key, pipeline)
     ]
     if not found:
         return []

@@ -19,17 +19,20 @@ if TYPE_CHECKING:
 
     from penstock.document.assembly import Settings
     from penstock.document.project import Project
-    from penstock.ledger.api import EpochRecord, Ledger, NodeBalance
+    from penstock.ledger.api import EpochRecord, Ledger, NodeBalance, PipelineKey
 
 
+EVERY_RUN: Final = 1_000_000
 _LISTED: Final = 10  # runs whose ids begin alike
 
 __all__ = [
+    "EVERY_RUN",
     "ListedRun",
     "Receipt",
     "RunDetails",
     "RunRecord",
     "StopRequest",
+    "is_called",
     "list_runs",
     "no_run",
     "project_ledger",
@@ -84,10 +87,15 @@ def project_ledger(settings: Settings, file: Path | None = None) -> Iterator[tup
 def list_runs(settings: Settings, *, limit: int, pipeline: str | None = None) -> Sequence[ListedRun]:
     """Newest first; those of a pipeline's tables (``shop/crm.sales.orders``) are the pipeline's too."""
     with project_ledger(settings) as (ledger, _):
-        runs = ledger.runs(limit=limit if pipeline is None else 1_000_000) if ledger is not None else ()
-        named = [run for run in runs if pipeline in {None, run.key.pipeline, run.key.pipeline.partition("/")[0]}]
+        runs = ledger.runs(limit=limit if pipeline is None else EVERY_RUN) if ledger is not None else ()
+        named = [run for run in runs if is_called(run.key, pipeline)]
         asked = _asked(ledger, named[:limit]) if ledger is not None else {}
         return [ListedRun(run, asked.get(run.run_id)) for run in named[:limit]]
+
+
+def is_called(key: PipelineKey, pipeline: str | None) -> bool:
+    """Whether a person who says ``pipeline`` means it: by its name, or as a table of that pipeline; None is every one."""
+    return pipeline in {None, key.pipeline, key.pipeline.partition("/")[0]}
 
 
 def _asked(ledger: Ledger, runs: Sequence[RunRecord]) -> Mapping[str, StopRequest]:

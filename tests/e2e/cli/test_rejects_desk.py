@@ -99,6 +99,35 @@ def test_groups_are_of_all_epochs_and_have_an_example(penstock: Callable[..., Sa
     assert groups(penstock, "--node", "clean") == {"clean.rules/range/price": 2}
 
 
+def test_what_is_shown_says_of_how_many(penstock: Callable[..., Said], shop: Path) -> None:
+    penstock("run", FILE, "-q")
+    one = penstock("rejects", "show", "raw/bad_value/at").out.splitlines()
+    assert one[0].endswith(": 1 row rejected")  # of the group, not of the file that has others too
+    assert "the first" not in one[-1]
+    some = penstock("rejects", "show", "--rows", "2").out.splitlines()
+    assert some[0].endswith(": 4 rows rejected for 5 reasons")
+    assert some[-1] == "the first 2 of 4: --rows 4 shows all"
+    found = penstock("rejects", "show", "--rows", "2", "--json").json
+    assert (found["total"], len(found["records"])) == (4, 2)
+
+
+def test_nothing_open_is_not_nothing_rejected(penstock: Callable[..., Said], shop: Path) -> None:
+    assert penstock("rejects", "list", "--pipeline", "shop").out == 'no run of a pipeline "shop"\n'
+    penstock("run", FILE, "-q")
+    assert penstock("rejects", "list", "--pipeline", "shpo").out == 'no run of a pipeline "shpo"\n'
+    for group in groups(penstock):
+        penstock("rejects", "discard", group, "--reason", "test", "--pipeline", "shop")
+    none_open = "nothing is open: --all shows what was replayed, discarded or read again since\n"
+    assert penstock("rejects", "list").out == none_open
+    assert penstock("rejects", "show", "--pipeline", "shop").out == none_open
+    (shop / FILE).write_text(
+        DOCUMENT.replace("pipeline: shop", "pipeline: other").replace("out.db", "other.db"), "utf-8"
+    )
+    (shop / "data" / "sold-1.csv").write_text("id,shop,price,at\n1,a,1.50,2024-01-01\n", encoding="utf-8")
+    penstock("run", FILE, "-q")
+    assert penstock("rejects", "list", "--pipeline", "other").out == "nothing was rejected\n"
+
+
 def test_one_record_is_shown_with_its_whole_way(penstock: Callable[..., Said], shop: Path) -> None:
     penstock("run", FILE, "-q")
     shown = penstock("rejects", "show", "clean.rules/range/price", "--row", "1").out
