@@ -11,6 +11,7 @@ from begun import begun, go, is_sealed
 from sqlglot import exp
 
 from penstock.engines.duckdb.inputs import Input
+from penstock.engines.duckdb.lowered import Leaf
 from penstock.errors import FatalError
 
 if TYPE_CHECKING:
@@ -62,11 +63,12 @@ def test_a_row_that_is_lost_between_a_source_and_its_node_stops_the_epoch(
 
     def losing(
         self: Input, session: Session, keep: Callable[[pa.RecordBatch], int], *, position: str | None = None
-    ) -> exp.Query:
-        query = opened(self, session, keep, position=position)
+    ) -> Leaf:
+        leaf = opened(self, session, keep, position=position)
         if self.node.id != node:
-            return query
-        return exp.select("*").from_(query.subquery("rows")).where(exp.column("k").neq(7))
+            return leaf
+        lost = exp.select("*").from_(leaf.query().subquery("rows")).where(exp.column("k").neq(7))
+        return Leaf((leaf.form, "without 7"), lambda: lost)
 
     with monkeypatch.context() as patched:
         patched.setattr(Input, "open", losing)
