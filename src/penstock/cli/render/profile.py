@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from rich.table import Table
@@ -114,14 +114,19 @@ def _values(one: ColumnProfile) -> list[str]:
         shortest, mean, longest = one.lengths
         parts.append(f"length {shortest:,} to {longest:,}, {mean:.1f} on average")
     if one.top:
-        parts.append(f"most frequent {_listed(one, one.top)}")
+        parts.append(f"most frequent {_listed(frequent(one))}")
     if one.patterns:
-        parts.append(f"patterns {_listed(one, one.patterns)}")
+        parts.append(f"patterns {_listed(one.patterns)}")
     return parts
 
 
-def _listed(one: ColumnProfile, items: Sequence[Frequent]) -> str:
-    return ", ".join(f"{cell(told(one, item.value)).plain} ({item.rows:,})" for item in items[:_FREQUENT])
+def _listed(items: Sequence[Frequent]) -> str:
+    return ", ".join(f"{cell(item.value).plain} ({item.rows:,})" for item in items[:_FREQUENT])
+
+
+def frequent(one: ColumnProfile) -> list[Frequent]:
+    """The most frequent values of the column as people read them."""
+    return [replace(item, value=told(one, item.value)) for item in one.top]
 
 
 def share(part: int, rows: int) -> str:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from penstock.cli.render.page import document, text
-from penstock.cli.render.profile import HIDDEN, number, share, told
+from penstock.cli.render.profile import HIDDEN, frequent, number, share, told
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -71,7 +70,7 @@ def _column(one: ColumnProfile, rows: int) -> str:
         f'<span class="meter"><i style="width:{known:.2f}%"></i></span>'
         f'<small class="soft">{_nulls(one, rows)}</small></div>'
     )
-    plots = [_histogram(one), _bars(_read(one), "most frequent"), _bars(one.patterns, "patterns")]
+    plots = [_histogram(one), _bars(frequent(one), "most frequent"), _bars(one.patterns, "patterns")]
     return f'<section class="card column">{head}{_figures(one)}<div class="plots">{"".join(plots)}</div></section>'
 
 
@@ -122,10 +121,6 @@ def _bin(item: Bin, left: float, width: float, part: float) -> str:
     high = max(part * _HEIGHT, 1.5 if item.rows else 0)
     told = text(f"{number(item.low)} to {number(item.high)}: {item.rows:,} rows")
     return f'<rect class="bar" x="{left:.1f}" y="{_HEIGHT - high:.1f}" width="{width:.1f}" height="{high:.1f}" rx="1"><title>{told}</title></rect>'
-
-
-def _read(one: ColumnProfile) -> list[Frequent]:
-    return [replace(item, value=told(one, item.value)) for item in one.top]
 
 
 def _bars(items: Sequence[Frequent], what: str) -> str:
