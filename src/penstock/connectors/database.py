@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import TYPE_CHECKING, Final
 
+from penstock import embedded
 from penstock.trees import allowed_folders
 
 if TYPE_CHECKING:
@@ -37,24 +38,16 @@ def open_database(
     ``lossless``: Arrow results keep the types that Arrow knows as extensions only (uuid, json). ``ordered`` False: rows may
     come in any order where the statement asks for none.
     """
-    import duckdb
-
-    made = duckdb.connect(
-        ":memory:",
-        config={
+    made = embedded.connect(
+        {
             "threads": min(threads, allowance.threads),
             "memory_limit": f"{memory_of(allowance)}B",
             "temp_directory": "" if allowance.spill is None else str(allowance.spill / f"duckdb-{uuid.uuid4().hex}"),
             "preserve_insertion_order": ordered,
-            "autoinstall_known_extensions": False,
-            "autoload_known_extensions": False,
-            "allow_community_extensions": False,
-        },
+        }
     )
     if allowance.spill_bytes is not None:  # given to `connect` it would be shown, and not be heeded
         made.execute("SET max_temp_directory_size = ?", [f"{allowance.spill_bytes}B"])
-    made.execute("SET enable_progress_bar = false")  # under `python -c` and in notebooks it would go to stdout
-    made.execute("SET TimeZone = 'UTC'")
     made.execute("SET arrow_lossless_conversion = ?", [lossless])
     made.execute("SET allowed_directories = ?", [allowed_folders(folders)])
     made.execute("SET enable_external_access = false")

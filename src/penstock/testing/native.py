@@ -8,10 +8,10 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, assert_never
 
-import duckdb
 import pyarrow as pa
 from sqlglot import exp
 
+from penstock import embedded
 from penstock.connectors.api import CsvFormat, JsonFormat, ParquetFormat
 from penstock.trees import call, column, copy_option, field_ids, identifier, texts
 from penstock.types.arrow import to_arrow
@@ -19,6 +19,8 @@ from penstock.types.duckdb import to_duckdb, to_duckdb_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    import duckdb
 
     from penstock.connectors.api import FileFormat, Files
 
@@ -34,9 +36,7 @@ class Layout:
 
 def connection() -> duckdb.DuckDBPyConnection:
     """A new embedded database in UTC."""
-    made = duckdb.connect(config={"threads": "1", "temp_directory": ""})
-    made.execute("SET TimeZone = 'UTC'")
-    return made
+    return embedded.connect({"threads": 1, "temp_directory": ""})
 
 
 # ---------------------------------------------------------------- writing

@@ -20,6 +20,7 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from penstock import embedded
 from penstock.connectors.database import memory_of
 from penstock.disk import sync_folder
 from penstock.errors import ConfigError, DataError, FatalError, PenstockError, TransientError
@@ -209,20 +210,12 @@ def opened(path: Path, context: Context, wait: timedelta, *, only_reads: bool = 
 
 
 def _connect(path: Path, context: Context, *, only_reads: bool) -> duckdb.DuckDBPyConnection:
-    """What is in ``config`` must be the same for all of a run: they share one database."""
+    """What is set while connecting must be the same for all of a run: they share one database."""
     import duckdb
 
     allowance = context.allowance
-    made = duckdb.connect(
-        path,
-        read_only=only_reads,
-        config={
-            "threads": allowance.threads,
-            "memory_limit": f"{memory_of(allowance)}B",
-            "autoinstall_known_extensions": False,
-            "autoload_known_extensions": False,
-            "allow_community_extensions": False,
-        },
+    made = embedded.connect(
+        {"threads": allowance.threads, "memory_limit": f"{memory_of(allowance)}B"}, path, read_only=only_reads
     )
     with suppress(duckdb.PermissionException):  # this process has it open, and said so
         spill = "" if allowance.spill is None else str(allowance.spill / "duckdb-file")
@@ -230,8 +223,6 @@ def _connect(path: Path, context: Context, *, only_reads: bool) -> duckdb.DuckDB
     made.execute("SET enable_external_access = false")
     if allowance.spill_bytes is not None:
         made.execute("SET max_temp_directory_size = ?", [f"{allowance.spill_bytes}B"])
-    made.execute("SET enable_progress_bar = false")
-    made.execute("SET TimeZone = 'UTC'")
     made.execute("SET arrow_lossless_conversion = true")
     return made
 
@@ -241,15 +232,13 @@ def make_file(path: Path) -> None:
 
     Raises ConfigError SNK-320, duckdb.Error.
     """
-    import duckdb
-
     if is_there(path):
         return
     new = path.with_name(f"{path.name}.penstock-new")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         new.unlink(missing_ok=True)
-        duckdb.connect(new, config={"temp_directory": ""}).close()
+        embedded.connect({"temp_directory": ""}, new).close()
         with suppress(FileExistsError):  # another run was first
             os.link(new, path)
         new.unlink(missing_ok=True)

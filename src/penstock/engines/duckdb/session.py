@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from sqlglot import exp
 
+from penstock.embedded import connect
 from penstock.engines.duckdb.careful import Workspace
 from penstock.engines.duckdb.errors import batches_of
 from penstock.engines.duckdb.lowered import Lowered
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
+    from penstock.embedded import Setting
     from penstock.engines.api import Limits
 
 _CAREFUL_SHARE: Final = 4  # of memory, for a database beside this one
@@ -41,8 +43,6 @@ class Session:
     """Owned by one engine; used from the thread that made it, which stays free for signals while statements run."""
 
     def __init__(self, limits: Limits, scratch: Path, allowed: Sequence[Path], *, ordered: bool) -> None:
-        import duckdb
-
         self._spill = scratch / "spill"
         self._spill.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="duckdb")
@@ -54,14 +54,13 @@ class Session:
         self._limits = limits
         self._ordered = ordered
         self.lowered = Lowered()
-        self.connection = duckdb.connect(":memory:", config=_config(limits, self._spill, ordered=ordered))
+        self.connection = connect(_settings(limits, self._spill, ordered=ordered))
         self._secure([*allowed, scratch])
 
     def _secure(self, allowed: Sequence[Path]) -> None:
         con = self.connection
         if self._limits.temp_bytes is not None:  # given to `connect` it would be shown, and not be heeded
             con.execute("SET max_temp_directory_size = ?", [f"{self._limits.temp_bytes}B"])
-        con.execute("SET TimeZone = 'UTC'")
         con.execute("SET enable_progress_bar = true")
         con.execute("SET enable_progress_bar_print = false")
         con.execute("SET enable_profiling = 'no_output'")
@@ -173,32 +172,18 @@ class Session:
         shutil.rmtree(self._spill, ignore_errors=True)
 
 
-def _config(limits: Limits, spill: Path, *, ordered: bool) -> dict[str, str | bool | int | float | list[str]]:
+def _settings(limits: Limits, spill: Path, *, ordered: bool) -> dict[str, Setting]:
     return {
         "memory_limit": f"{limits.memory_bytes}B",
         "threads": limits.threads,
         "temp_directory": str(spill),
         "preserve_insertion_order": ordered,
-        "autoinstall_known_extensions": False,
-        "autoload_known_extensions": False,
-        "allow_community_extensions": False,
     }
 
 
 def typing_connection() -> duckdb.DuckDBPyConnection:
     """A connection that only types queries: it may read nothing at all."""
-    import duckdb
-
-    con = duckdb.connect(
-        ":memory:",
-        config={
-            "threads": 1,
-            "temp_directory": "",
-            "autoinstall_known_extensions": False,
-            "autoload_known_extensions": False,
-        },
-    )
-    con.execute("SET TimeZone = 'UTC'")
+    con = connect({"threads": 1, "temp_directory": ""})
     con.execute("SET enable_external_access = false")
     con.execute("SET lock_configuration = true")
     return con

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from penstock import embedded
 from penstock.errors import InternalError
 
 if TYPE_CHECKING:
@@ -42,20 +43,13 @@ class Workspace:
 
     def connect(self, threads: int, *, optimizes: bool = False) -> duckdb.DuckDBPyConnection:
         """A database of its own, which runs nothing but statements of ours."""
-        import duckdb
-
-        made = duckdb.connect(
-            ":memory:",
-            config={
+        made = embedded.connect(
+            {
                 "threads": threads,
                 "memory_limit": f"{self.memory_bytes}B",
                 "temp_directory": str(self.scratch),
-                "autoinstall_known_extensions": False,
-                "autoload_known_extensions": False,
-            },
+            }
         )
-        made.execute("SET enable_progress_bar = false")  # under `python -c` and in notebooks it would go to stdout
-        made.execute("SET TimeZone = 'UTC'")
         if optimizes:
             return made
         # The first would parse JSON twice, the second compute for all rows what a CASE asks of few.
