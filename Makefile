@@ -2,6 +2,8 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 BIN := .venv/bin
+# More than processors: tests wait for disks and servers for a third of their time.
+WORKERS := $(shell echo $$(( ($$(nproc) * 3 + 1) / 2 )))
 
 .PHONY: help env demo test test-long torture check bench docs lock clean
 
@@ -18,7 +20,7 @@ test: env  ## every test but the long ones, with real servers
 	@scripts/system-packages postgresql mariadb-server
 	@scripts/object-servers
 	@scripts/database-servers
-	@$(BIN)/python -m pytest -n 2 --dist worksteal -m "not long"
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not long"
 
 check: env  ## format, lint, types, import contract, fresh generated pages, quick unit tests (under 2 minutes)
 	@$(BIN)/ruff format --check .
