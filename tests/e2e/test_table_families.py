@@ -179,3 +179,22 @@ def test_tables_go_to_a_schema_of_the_sink(shop: Shop, postgres_server: Postgres
         assert connection.execute("SELECT count(*) FROM archive.orders").fetchall() == [(2,)]
         assert connection.execute('SELECT * FROM archive."a""; DROP TABLE x;--"').fetchall() == [(7, "seven")]
         assert connection.execute('SELECT count(*) FROM archive."../we.ird"').fetchall() == [(3,)]
+
+
+def test_rejects_of_a_table_are_sent_again_by_the_name_of_its_pipeline(
+    shop: Shop, postgres_server: PostgresServer, postgres_database: str
+) -> None:
+    with psycopg.connect(postgres_server.url(postgres_database)) as connection:
+        connection.execute("CREATE SCHEMA days; CREATE TABLE days.one (id int, at timestamp)")
+        connection.execute("INSERT INTO days.one VALUES (1, '2026-01-01'), (2, 'infinity')")
+    (shop.root / "days.yml").write_text(
+        "pipeline: days\n"
+        f'sources: {{db: {{type: postgres, connection: "{postgres_server.url(postgres_database)}", tables: ["days.*"]}}}}\n'
+        'sinks: {out: {from: db, type: sqlite, path: out.db, table: "{table}", mode: append}}\n',
+        encoding="utf-8",
+    )
+    assert shop.call("run", "days.yml")[0] == 0
+    (rejected,) = shop.call("rejects", "list", "--pipeline", "days")[1]["by_cause"]
+    asked = ("days.yml", rejected["group"], "--pipeline", "days", "--set", "at = '2026-01-02'")
+    code, sent = shop.call("rejects", "replay", *asked)
+    assert (code, sent["replay"]["rows"], sent["replay"]["rejected"]) == (0, 1, 0)

@@ -27,7 +27,7 @@ from penstock.service.ledgers import key_of
 from penstock.service.masking import hidden_columns, masked_rejects
 from penstock.service.opening import opened
 from penstock.service.rejected import chosen_group, records_of
-from penstock.service.remembering import project_ledger
+from penstock.service.remembering import is_called, project_ledger
 from penstock.service.running import RunResult, run
 
 if TYPE_CHECKING:
@@ -210,7 +210,7 @@ def _part(request: Request, asked: Asked) -> Iterator[tuple[Part, Wanted]]:
     with parts(request) as every:
         named = {key_of(part.loaded): part for part in every.each}
         with project_ledger(request.settings, request.file) as (ledger, _):
-            groups = {key: _groups(ledger, key) for key in named if asked.pipeline in {None, key.pipeline}}
+            groups = {key: _groups(ledger, key) for key in named if is_called(key, asked.pipeline)}
         node, group, key = _one(asked.group, groups)
         yield named[key], Wanted(node, group, asked.sets, asked.repaired)
 
@@ -272,7 +272,7 @@ def discard(
     by = caller()
     with project_ledger(settings) as (ledger, project):
         keys = {entry.key for entry in ledger.rejects()} if ledger is not None else set()
-        groups = {key: _groups(ledger, key) for key in keys if pipeline in {None, key.pipeline}}
+        groups = {key: _groups(ledger, key) for key in keys if is_called(key, pipeline)}
         node, cause, key = _one(group, groups)
         assert ledger is not None
         lease = ledger.take(key, holder_of("rejects"), duration=LEASE)
