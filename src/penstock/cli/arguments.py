@@ -75,7 +75,9 @@ def _message(error: Exception) -> str:
     if context is not None and text == context.get_help():  # what the parser says where a command is left out
         return "missing command"
     text = text.partition(". Did you mean")[0].partition(" (Possible options")[0]
-    text = text.replace("Value error, ", "").replace("'", '"').removesuffix(".")
+    text = (
+        text.replace("Value error, ", "").replace("Input should be", "it should be").replace("'", '"').removesuffix(".")
+    )
     return text[:1].lower() + text[1:]
 
 

@@ -48,10 +48,10 @@ class Mutated:
     untried: int
 
     @property
-    def percent(self) -> float:
-        """Of the changes that were tried and mean something, how many were noticed; 100 where there are none."""
+    def percent(self) -> float | None:
+        """Of the changes that were tried and mean something, how many were noticed; None where there are none."""
         tried = self.killed + len(self.survivors)
-        return 100 * self.killed / tried if tried else 100.0
+        return 100 * self.killed / tried if tried else None
 
 
 def mutate(

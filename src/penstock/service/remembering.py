@@ -145,5 +145,5 @@ def no_run(run_id: str | None) -> ConfigError:
     return ConfigError(
         "LED-130",
         "nothing has been run yet" if run_id is None else f'there is no run "{run_id}"',
-        hint="`penstock runs list` shows what there is",
+        hint="`penstock run FILE` runs a pipeline" if run_id is None else "`penstock runs list` shows what there is",
     )

@@ -17,7 +17,7 @@ from penstock.service.holders import caller, run_of_holder
 from penstock.service.remembering import project_ledger
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from datetime import timedelta
 
     from penstock.clock import Clock
@@ -69,6 +69,8 @@ def stop(
     pipeline = _pipeline_of(file) if file is not None else named
     with project_ledger(settings, file) as (ledger, project):
         if ledger is None:
+            if not is_file:
+                raise _never_run(pipeline, project, ())
             return StopResult(pipeline, ())
         request = _Request(ledger, project, pipeline, clock or SystemClock(), by or caller(), grace)
         runs = request.carried_out()
@@ -101,10 +103,13 @@ def _pipeline_of(file: Path) -> str:
 def _check_known(ledger: Ledger, project: Project, pipeline: str) -> None:
     known = {run.key.pipeline for run in ledger.runs(limit=10_000) if run.key.environment == project.environment}
     known |= {name.partition("/")[0] for name in known}
-    if pipeline in known:
-        return
+    if pipeline not in known:
+        raise _never_run(pipeline, project, known)
+
+
+def _never_run(pipeline: str, project: Project, known: Collection[str]) -> ConfigError:
     near = nearest(pipeline, known)
-    raise ConfigError(
+    return ConfigError(
         "LED-210",
         f'nothing has ever run a pipeline "{pipeline}" in the environment "{project.environment}"',
         hint=f'did you mean "{near}"?' if near else "name the pipeline, or its file",

@@ -229,9 +229,10 @@ class _Parser:
     def _unknown(self, token: Token) -> NoReturn:
         meant = token.text.lower()
         suggestion = _FOREIGN.get(meant) or (meant if meant in _NAMES else nearest(meant, _NAMES))
-        hint = f'write "{suggestion}"' if meant in _FOREIGN or meant in _NAMES else None
-        if hint is None and suggestion is not None:
-            hint = f'did you mean "{suggestion}"?'
+        hint: str | None = None
+        if suggestion is not None:
+            either = '" or "'.join(suggestion.split(" or "))
+            hint = f'write "{either}"' if meant in _FOREIGN or meant in _NAMES else f'did you mean "{suggestion}"?'
         detail = f"the types are {', '.join(_NAMES)}"
         self._fail("DOC-401", f'there is no type "{token.text}"', *_span(token), hint=hint, detail=detail)
 

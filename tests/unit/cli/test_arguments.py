@@ -29,7 +29,7 @@ FILE = "pipelines/days.yml"
         (["plan", FILE, "--sqll"], "no such option: --sqll", 'did you mean "--sql"?'),
         (["run", FILE, "--log-leve", "info"], "no such option: --log-leve", 'did you mean "--log-level"?'),
         (["run", FILE, "--log-level", "loud"], '"loud" is not one of "debug"', "`penstock --help`"),
-        (["preview", FILE, "raw", "--rows", "0"], '"--rows"', "`penstock preview --help`"),
+        (["preview", FILE, "raw", "--rows", "0"], '"-n": it should be greater than', "`penstock preview --help`"),
         (["preview", FILE, "raw", "--rows", "many"], '"--rows"', "`penstock preview --help`"),
         (["lineage", FILE, "--format", "xml"], '"xml" is not one of "text"', "`penstock lineage --help`"),
         (["plan", FILE, "other.yml"], "unexpected extra argument", "`penstock plan --help`"),

@@ -103,6 +103,10 @@ def test_what_was_never_run_is_no_pipeline(settings: Settings, ledger: SqliteLed
     assert code_of(settings, str(nameless)) == "LED-210"
 
 
+def test_where_nothing_was_run_a_name_is_no_pipeline(settings: Settings) -> None:
+    assert code_of(settings, "orders") == "LED-210"
+
+
 def test_a_file_need_only_name_its_pipeline(settings: Settings, tmp_path: Path) -> None:
     half = tmp_path / "x.yml"
     half.write_text("pipeline: orders\nsources: {a: {type: '${param.what}'}}\n", encoding="utf-8")

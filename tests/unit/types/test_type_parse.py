@@ -114,7 +114,7 @@ def test_a_wrong_spelling_is_refused_at_its_place(text, code, part):
 @pytest.mark.parametrize(
     ("text", "hint"),
     [
-        ("integer", 'write "int32 or int64"'),
+        ("integer", 'write "int32" or "int64"'),
         ("VARCHAR", 'write "string"'),
         ("varchar(20)", 'write "string"'),
         ("double", 'write "float64"'),

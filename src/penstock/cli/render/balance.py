@@ -116,7 +116,7 @@ def passed_all_the_same(entries: Sequence[NodeBalance]) -> Iterator[RenderableTy
     """Rows that violate a rule which lets them pass."""
     found = [f"{rows:,} by {rule} of {entry.node}" for entry in entries for rule, rows in entry.noted.items() if rows]
     if found:
-        yield Text(f"noted, and passed on: {', '.join(found)}", style="dim")
+        yield Text(f"noted: {', '.join(found)}", style="dim")
 
 
 def sinks_table(receipts: Mapping[str, Receipt]) -> Table:

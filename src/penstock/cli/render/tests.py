@@ -102,7 +102,10 @@ def _coverage(coverage: Coverage, least: float | None) -> Iterator[RenderableTyp
 def _mutated(found: Mutated) -> Iterator[RenderableType]:
     tried = found.killed + len(found.survivors)
     rest = f", {found.untried} more were not tried in time" if found.untried else ""
-    yield Text.assemble((f"changes noticed {found.percent:.0f} %", "bold"), f"  {found.killed} of {tried}{rest}")
+    if found.percent is None:
+        yield Text(f"no change was tried{rest}", style="bold")
+    else:
+        yield Text.assemble((f"changes noticed {found.percent:.0f} %", "bold"), f"  {found.killed} of {tried}{rest}")
     for one in found.survivors:
         why = "" if one.reached else "  (no test needs the node)"
         place = (f"  {_place(one.at)}", "dim") if one.at is not None else ("", "")
@@ -141,7 +144,8 @@ def _mutated_json(found: Mutated) -> dict[str, Any]:
         for one in found.survivors
     ]
     figures = {"noticed": found.killed, "impossible": found.impossible, "untried": found.untried}
-    return {"percent": round(found.percent, 1), **figures, "not_noticed": survivors}
+    percent = None if found.percent is None else round(found.percent, 1)
+    return {"percent": percent, **figures, "not_noticed": survivors}
 
 
 def _trial_json(trial: Trial) -> dict[str, Any]:
