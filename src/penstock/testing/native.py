@@ -36,7 +36,7 @@ class Layout:
 
 def connection() -> duckdb.DuckDBPyConnection:
     """A new embedded database in UTC."""
-    return embedded.connect({"threads": 1, "temp_directory": ""})
+    return embedded.connect({"threads": 1})
 
 
 # ---------------------------------------------------------------- writing

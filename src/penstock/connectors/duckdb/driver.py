@@ -238,7 +238,7 @@ def make_file(path: Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         new.unlink(missing_ok=True)
-        embedded.connect({"temp_directory": ""}, new).close()
+        embedded.connect({}, new).close()
         with suppress(FileExistsError):  # another run was first
             os.link(new, path)
         new.unlink(missing_ok=True)

@@ -183,7 +183,7 @@ def _settings(limits: Limits, spill: Path, *, ordered: bool) -> dict[str, Settin
 
 def typing_connection() -> duckdb.DuckDBPyConnection:
     """A connection that only types queries: it may read nothing at all."""
-    con = connect({"threads": 1, "temp_directory": ""})
+    con = connect({"threads": 1})
     con.execute("SET enable_external_access = false")
     con.execute("SET lock_configuration = true")
     return con
