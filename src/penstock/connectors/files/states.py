@@ -243,10 +243,13 @@ def _check_content(file: FoundFile, state: State, hint: str, *, what: str, look:
 
 
 def check_described(found: Sequence[FoundFile], described: Sequence[FoundFile]) -> None:
-    """Whether nobody wrote to the files of which the columns are known. Raises DataError SRC-110."""
-    before = {file.name: file for file in described}
+    """Whether nobody wrote to the files of which the columns are known, as far as their times of modification tell: a scan finds
+    the columns out again where their times of change are others. Raises DataError SRC-110.
+    """
+    before = {file.name: replace(file, ctime_ns=None) for file in described}
     for file in found:
-        if before.get(file.name, file) != file:
+        now = replace(file, ctime_ns=None)
+        if before.get(file.name, now) != now:
             raise _not_as_planned(file.name, "has changed while the run began", _LATER)
 
 
