@@ -510,6 +510,63 @@ def test_the_same_content_under_another_name(policy: str, found: list[int], tmp_
     assert folder.run().epochs == ()
 
 
+def test_content_that_was_read_under_a_name_which_has_another_now_is_the_same(tmp_path: Path) -> None:
+    folder = Folder(tmp_path, "{files: {same_content: skip}}")
+    for name, value in (("latest.csv", 1), ("latest.csv", 22), ("archive.csv", 1)):
+        folder.put(name, value)
+        folder.run()
+    assert folder.found == [1, 22]
+
+
+def test_a_file_that_changed_under_its_old_size_and_time_is_read_and_one_with_other_rights_is_not(
+    tmp_path: Path,
+) -> None:
+    folder = Folder(tmp_path)
+    path = folder.put("a.csv", 1)
+    folder.run()
+    path.chmod(0o600)
+    assert folder.run().epochs == ()
+    before = path.stat()
+    folder.put("a.csv", 2)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    folder.run()
+    assert folder.found == [1, 2]
+
+
+def test_plan_and_run_tell_that_a_sink_which_appends_gets_rows_twice(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = Folder(tmp_path)
+    folder.put("a.csv", 1)
+    assert not folder.run().warnings
+    folder.put("a.csv", 1, 2)
+    folder.put("b.csv", 3)
+    assert execute(["plan", str(folder.file), "--json"]) == 0
+    (told,) = json.loads(capsys.readouterr().out)["warnings"]
+    (warning,) = folder.run().warnings
+    assert (told["code"], warning.code, warning.severity) == ("SRC-115", "SRC-115", "warning")
+    assert (
+        told["message"]
+        == warning.message
+        == '"one" appends rows of "t" that it has already: 1 file changed, and read again'
+    )
+    folder.put("c.csv", 4)
+    assert not folder.run().warnings  # new files alone
+    assert folder.found == [1, 1, 2, 3, 4]
+
+
+def test_a_sink_that_merges_takes_a_changed_file_in_silence(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    text = folder.file.read_text().replace(
+        "parquet, path: out/one, mode: append", "sqlite, path: o.db, table: o, mode: merge, keys: [k]"
+    )
+    folder.file.write_text(text)
+    folder.put("a.csv", 1)
+    folder.run()
+    folder.put("a.csv", 1, 2)
+    assert not folder.run().warnings
+
+
 def test_twins_that_come_at_once_are_one(tmp_path: Path) -> None:
     folder = Folder(tmp_path, "{files: {same_content: skip}}")
     folder.put("a.csv", 1)

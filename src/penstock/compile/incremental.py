@@ -305,8 +305,16 @@ def _sink(write: Write, new: frozenset[str], pipeline: Pipeline, graph: Graph) -
         )
 
 
+def appending(graph: Graph, pipeline: Pipeline, source: str) -> Iterator[str]:
+    """The sinks that have a row of the source's new ones twice which is read twice."""
+    parts = _new_rows(graph)
+    for write in graph.writes:
+        if source in parts[write.id] and str(pipeline.sinks[write.sink].params.mode) not in _REPEATING | _REPLACING:
+            yield write.sink
+
+
 def _listed(names: list[str]) -> str:
     return " and ".join(f'"{name}"' for name in names)
 
 
-__all__ = ["begin", "needing_all", "partial", "parts_of", "whole"]
+__all__ = ["appending", "begin", "needing_all", "partial", "parts_of", "whole"]

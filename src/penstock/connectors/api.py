@@ -347,6 +347,12 @@ class Source(ABC):
         """Where an epoch may end that begins after ``after``: ``latest``, with what has to be carried on of ``after``."""
         return self.latest(partition)
 
+    def read_again(self, after: Position | None, upto: Position) -> int:  # noqa: ARG002 -- most read nothing twice
+        """How many of its files (after, upto] has as a whole that an earlier epoch had, too: of positions alone, and also
+        after ``close``.
+        """
+        return 0
+
     def cut(self, partition: Partition, after: Position | None, upto: Position, size: Size) -> Position:  # noqa: ARG002 -- most cannot
         """Where the next of several epochs over (after, upto] may end: beyond ``after``, at ``upto`` at the latest. Ranges
         that begin or end there are scanned like any other (Capability.DIVISIBLE); most sources have their rows in one piece.

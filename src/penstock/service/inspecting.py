@@ -23,6 +23,7 @@ from penstock.service.families import PerPart, parts
 from penstock.service.masking import masked_rows
 from penstock.service.naming import node_of
 from penstock.service.opening import opened
+from penstock.service.read_again import warnings_of_repeats
 from penstock.service.standing import standing
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
     from penstock.compile.pipeline import Compiled
     from penstock.document.models import Pipeline
+    from penstock.errors import Problem
     from penstock.graph import Graph, Node
     from penstock.ledger.api import EpochRecord
     from penstock.plan.stages import Plan
@@ -92,7 +94,7 @@ class Reach:
 @dataclass(frozen=True, slots=True)
 class Explained:
     """A plan, and what the ledger knows of the pipeline. ``last`` is the newest sealed epoch; ``left`` the one that an earlier
-    run left in the midst, which a run would finish first.
+    run left in the midst, which a run would finish first. ``warnings`` are the plan's and those of the ranges.
     """
 
     plan: Plan
@@ -102,6 +104,7 @@ class Explained:
     news: tuple[str, ...]
     connections: tuple[CaredFor, ...] = ()
     left: EpochRecord | None = None
+    warnings: tuple[Problem, ...] = ()
 
     @property
     def has_nothing_new(self) -> bool:
@@ -129,7 +132,7 @@ class Explained:
             "left_epoch": self.left.number if self.left is not None else None,
             "nothing_new": self.has_nothing_new,
             "news": list(self.news),
-            "warnings": [problem.to_json() for problem in self.plan.warnings],
+            "warnings": [problem.to_json() for problem in self.warnings],
         }
 
 
@@ -149,14 +152,18 @@ def _explained(request: Request, part: Part) -> Explained:
         memory = found.memory
         last = memory.last_sealed(found.key) if memory is not None else None
         situation = standing(found, compiled, made, last)
+        ranges = tuple(_ranges(found, made, last))
+        ends = [(item.source, item.after, item.upto) for item in ranges]
+        repeats = warnings_of_repeats(made.graph, found.pipeline, found.sources, ends)
         return Explained(
             made,
             compiled,
-            tuple(_ranges(found, made, last)),
+            ranges,
             last,
             tuple(_news(found, last, made)),
             cared_for(found.pipeline),
             situation.epoch if situation is not None and situation.todo != "nothing" else None,
+            (*made.warnings, *repeats),
         )
 
 

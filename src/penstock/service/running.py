@@ -27,6 +27,7 @@ from penstock.service.drift import drifts, seen_columns
 from penstock.service.holders import holder_of
 from penstock.service.noted import warnings_of_rules
 from penstock.service.opening import opened
+from penstock.service.read_again import warnings_of_repeats
 from penstock.service.reconciling_runs import Compared, reconcile_committed
 
 if TYPE_CHECKING:
@@ -312,7 +313,12 @@ def _result(
         record.started_at,
         duration_ms,
         epochs,
-        (*begun.compiled.warnings, *warnings_of_rules(begun.plan.graph, _entries(epochs)), *compared.warnings),
+        (
+            *begun.compiled.warnings,
+            *_repeats(begun, epochs),
+            *warnings_of_rules(begun.plan.graph, _entries(epochs)),
+            *compared.warnings,
+        ),
         failure.problems if failure is not None else (),
         tuple(entry for entry in kept if entry.status == "aborted"),
         stopped,
@@ -322,6 +328,11 @@ def _result(
         compared.reconciled,
         is_replay=record.is_replay,
     )
+
+
+def _repeats(begun: _Begun, epochs: Sequence[SealedEpoch]) -> Iterator[Problem]:
+    ranges = [(item.source, item.after, item.upto) for epoch in epochs for item in epoch.record.ranges]
+    return warnings_of_repeats(begun.plan.graph, begun.found.pipeline, begun.found.sources, ranges)
 
 
 def _stopped(stop: Stop, done: Done, error: PenstockError | KeyboardInterrupt | None) -> Stopped | None:

@@ -9,20 +9,18 @@ from typing import TYPE_CHECKING, ClassVar, Final, Literal
 from pydantic import Field, model_validator
 
 from penstock.connectors.api import Batches, Files, Origin, Source
-from penstock.connectors.files.listing import (
-    Listing,
-    by_name,
+from penstock.connectors.files.listing import Listing, by_name, unreadable
+from penstock.connectors.files.new_files import Contents, grown, read_again
+from penstock.connectors.files.pieces import next_piece, take_whole
+from penstock.connectors.files.places import FileConnectionParam
+from penstock.connectors.files.states import (
     check_described,
     check_untouched,
-    grown,
     names_in,
     planned,
     position_of,
     state_of,
-    unreadable,
 )
-from penstock.connectors.files.pieces import next_piece, take_whole
-from penstock.connectors.files.places import FileConnectionParam
 from penstock.connectors.objects.outlines import Outline
 from penstock.connectors.params import SourceParams
 from penstock.errors import ConfigError, DataError, InternalError
@@ -39,6 +37,7 @@ if TYPE_CHECKING:
     from penstock.connectors.files.listing import FoundFile, Place
     from penstock.connectors.files.object_listing import ObjectListing
     from penstock.connectors.files.pieces import Budget
+    from penstock.connectors.incremental import NewFiles
     from penstock.types import LogicalType
 
 # Not PROJECTION: every value of text is looked at, so that bad ones are found whoever uses the column.
@@ -47,7 +46,9 @@ CAPABILITIES: Final = frozenset(
 )
 NOTES: Final = (
     "A file that changes after planning, and be it while it is read, fails the epoch.",
-    "Of a file over 8 MiB, a change that keeps size and time is seen only where it touches one of 64 sampled pieces.",
+    "A change that keeps size and time of modification (cp -p, rsync -t) is seen by the time of change, which nobody can set.",
+    "With incremental: files a file is told from others by all of its bytes: they are read once more when the epoch is planned.",
+    "Else, a file over 8 MiB whose time of change alone is another than when the epoch was planned fails it, be it a mere chmod.",
     "Objects of a store are told apart by what it says of their content, and copied to the run's private folder before they are read.",
     "In HDFS a file is told from others by its number, time and length, and copied likewise.",
     "Google Cloud Storage is tested no further than to the making of its driver.",
@@ -87,7 +88,7 @@ class FileSourceParams(SourceParams):
 
 
 class FileSource(Source):
-    """Holds nothing open but copies of objects; infers once for the same files. Position: ``listing.position_of``.
+    """Holds nothing open but copies of objects; infers once for the same files. Position: ``states.position_of``.
 
     ``outline``: how much of a file ``_describe`` looks at; None: at all of it.
     """
@@ -100,6 +101,7 @@ class FileSource(Source):
         self._context = context
         self._listing = _listing_of(params, context, self.endings)
         self._last: tuple[Sequence[FoundFile], Schema] | None = None
+        self._contents = Contents()
 
     @property
     def named(self) -> str:
@@ -139,25 +141,34 @@ class FileSource(Source):
         return described
 
     def latest(self, partition: Partition) -> Position:  # noqa: ARG002 -- files are one partition
-        """All files as they are now. Errors as ``files`` of Listing, and DataError SRC-110 where one is no longer what
-        ``describe`` looked at.
+        """All files as they are now, those over 8 MiB by samples: what that covers, ``planned`` says. Errors as ``files`` of
+        Listing, and DataError SRC-110 where one is no longer what ``describe`` looked at.
         """
         files = self._listing.files()
         if self._last is not None:
             check_described(files, self._last[0])
-        return position_of([state_of(file) for file in files])
+        return position_of([state_of(file, whole=False) for file in files])
 
     def beyond(self, partition: Partition, after: Position | None) -> Position:
         """With ``incremental: files`` the files that have been read once those are that are new. Errors as ``latest``, and
         DataError SRC-113 (a file has changed, and the document wants none to).
         """
-        new = self._params.incremental.files if self._params.incremental is not None else None
+        new = self._new
         if new is None:
             return self.latest(partition)
         files = self._found()
         if self._last is not None:
             check_described(files, self._last[0])
-        return grown(files, after, on_change=new.on_change, skips_same=new.same_content == "skip")
+        skips = new.same_content == "skip"
+        return grown(files, after, self._contents, on_change=new.on_change, skips_same=skips)
+
+    def read_again(self, after: Position | None, upto: Position) -> int:
+        """Files that have changed since they were read."""
+        return read_again(after, upto) if self._new is not None else 0
+
+    @property
+    def _new(self) -> NewFiles | None:
+        return self._params.incremental.files if self._params.incremental is not None else None
 
     def cut(self, partition: Partition, after: Position | None, upto: Position, size: Size) -> Position:  # noqa: ARG002 -- as above
         """Errors as ``scan``."""
@@ -192,7 +203,7 @@ class FileSource(Source):
         return rows if self._params.connection is None else _as_of_objects(rows, chosen)
 
     def recheck(self, request: ScanRequest) -> None:
-        """By size and time of modification; copies of objects are nobody else's."""
+        """By size and times; copies of objects are nobody else's."""
         if isinstance(self._listing, Listing):
             found = self._listing.again(names_in(request.after, request.upto))
             check_untouched(found, request.after, request.upto)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
-from penstock.connectors.files.listing import begun, entries_of, moves, position_with
+from penstock.connectors.files.states import begun, entries_of, moves, position_with
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,7 +54,7 @@ def next_piece(find: Find, after: Position | None, upto: Position, size: Size, d
     budget, taken = Budget(size), False
     entries = entries_of(after)
     for before, state in moves(after, upto):
-        if state.same_as is not None:
+        if not state.has_rows_beyond(before):
             entries[state.name] = state.to_json()
             continue
         if taken and budget.is_spent:
