@@ -95,14 +95,14 @@ def chosen(found: Opened, compiled: Compiled, wanted: Wanted) -> Replay | None:
         wanted.node, *wanted.group, place="source", kept="record", sets=sets, parts=parts, repaired=repaired
     )
     try:
-        placed = _placed(found, compiled, replay)
+        replay = _placed(found, compiled, replay)
         if not wanted.replaces_newer:
-            _check_newer(_compiled(found, compiled, placed).compiled)
-        return placed
+            _check_newer(_compiled(found, compiled, replay).compiled)
     except PenstockError:
         if repaired is not None:
             (found.state / repaired[0]).unlink(missing_ok=True)
         raise
+    return replay
 
 
 def open_parts(ledger: Ledger, key: PipelineKey, state: Path, node: str, group: Group) -> tuple[Part, ...]:
