@@ -229,9 +229,7 @@ def test_so_it_is_after_an_interval_of_three_epochs(
     assert held(project) == {region: [k + 100 for k in ids] for region, ids in WHOLE.items()}
 
 
-def test_so_it_is_after_a_full_refresh(
-    penstock: Callable[..., Said], project: Path, monkeypatch: MonkeyPatch
-) -> None:
+def test_so_it_is_after_a_full_refresh(penstock: Callable[..., Said], project: Path, monkeypatch: MonkeyPatch) -> None:
     series(project, "full read")
     (project / "data" / "part-0.csv").write_text("region,id\nold,1\neu,99\n", encoding="utf-8")
     assert penstock("run", FILE, "-q").code == 0
