@@ -209,7 +209,8 @@ def replay_rejects(
         typer.Option("--file", metavar="PARQUET", help="Rows that stand in place of the group's.", show_default=False),
     ] = None,
     replace_newer: Annotated[
-        bool, typer.Option("--replace-newer", help="Send them also where a merge without `order_by` may have newer rows.")
+        bool,
+        typer.Option("--replace-newer", help="Send them also where a merge without `order_by` may have newer rows."),
     ] = False,
     pipeline: Table = None,
     param: options.Param = None,
