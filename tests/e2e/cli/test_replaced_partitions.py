@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pytest
-from pytest import MonkeyPatch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -197,7 +196,7 @@ def test_a_partition_that_lies_in_three_epochs_is_whole(
 @pytest.mark.parametrize("source", ["full read", "cursor"])
 @pytest.mark.parametrize("point", ["run.sealed@2", "run.kept@2", "run.committed@1"])
 def test_so_it_is_where_the_series_died(
-    source: str, point: str, penstock: Callable[..., Said], project: Path, monkeypatch: MonkeyPatch
+    source: str, point: str, penstock: Callable[..., Said], project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In its midst, and after the only commit that there is."""
     series(project, source)
@@ -214,7 +213,7 @@ def test_so_it_is_where_the_series_died(
 
 @pytest.mark.parametrize("point", ["", "run.sealed@2", "run.committed@1"])
 def test_so_it_is_after_an_interval_of_three_epochs(
-    point: str, penstock: Callable[..., Said], project: Path, monkeypatch: MonkeyPatch
+    point: str, penstock: Callable[..., Said], project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     series(project, "cursor")
     assert penstock("run", FILE, "-q").code == 0
@@ -229,7 +228,9 @@ def test_so_it_is_after_an_interval_of_three_epochs(
     assert held(project) == {region: [k + 100 for k in ids] for region, ids in WHOLE.items()}
 
 
-def test_so_it_is_after_a_full_refresh(penstock: Callable[..., Said], project: Path, monkeypatch: MonkeyPatch) -> None:
+def test_so_it_is_after_a_full_refresh(
+    penstock: Callable[..., Said], project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     series(project, "full read")
     (project / "data" / "part-0.csv").write_text("region,id\nold,1\neu,99\n", encoding="utf-8")
     assert penstock("run", FILE, "-q").code == 0
