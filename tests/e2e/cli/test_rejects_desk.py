@@ -542,7 +542,7 @@ def test_rows_behind_a_step_that_needs_more_enter_at_the_node(penstock: Callable
     tried = penstock("rejects", "try", FILE, "clean.rules/range/price", *repair, "--json").json
     assert (tried["from"], tried["saved"]) == ("node", 1)
     assert "is not computed again" in penstock("rejects", "try", FILE, "clean.rules/range/price", *repair).out
-    penstock("rejects", "replay", FILE, "clean.rules/range/price", *repair)
+    penstock("rejects", "replay", FILE, "clean.rules/range/price", *repair, "--replace-newer")
     assert sold(shop, "id, price, cents, sales")[-1] == (4, "50.00", 50000, 1)
     assert penstock("rejects", "try", FILE, "raw/bad_value/price", "--set", COMMA, "--json").codes == ["CMP-390"]
 
