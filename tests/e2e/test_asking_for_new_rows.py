@@ -30,6 +30,8 @@ sinks:
   out: {{from: prices, type: parquet, path: out{mode}}}
 run: {{memory: 256 MiB, threads: 1}}
 """
+# What is asked for holds whole days: those of the lag, or of the interval.
+DAYS = ", mode: overwrite_partitions, partition_by: [day], scope: epoch"
 
 
 class Service:
@@ -95,7 +97,7 @@ def test_later_runs_ask_from_the_last_value_on(service: Service) -> None:
 
 
 def test_a_lag_asks_from_further_back_and_an_initial_value_from_the_first_time_on(service: Service) -> None:
-    keys = {"more": "lag: 3 days, initial: 2024-01-05, ", "mode": "2, mode: overwrite_partitions, partition_by: [day]"}
+    keys = {"more": "lag: 3 days, initial: 2024-01-05, ", "mode": f"2{DAYS}"}
     service.folder.joinpath("out").mkdir()
     assert service.run(**keys) == 0
     assert service.asked == ["", "2024-01-05"]
@@ -142,7 +144,7 @@ def test_a_text_is_sent_as_it_is(service: Service, capsys: pytest.CaptureFixture
 
 
 def test_an_interval_is_asked_for_from_its_beginning(service: Service) -> None:
-    keys = {"mode": ", mode: overwrite_partitions, partition_by: [day]"}
+    keys = {"mode": DAYS}
     assert service.run(**keys) == 0
     assert service.run("--from", "2024-01-06", "--to", "2024-01-08", **keys) == 0
     assert service.asked == ["", "2024-01-06"]

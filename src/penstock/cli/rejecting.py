@@ -208,6 +208,10 @@ def replay_rejects(
         Path | None,
         typer.Option("--file", metavar="PARQUET", help="Rows that stand in place of the group's.", show_default=False),
     ] = None,
+    replace_newer: Annotated[
+        bool,
+        typer.Option("--replace-newer", help="Send them also where a merge without `order_by` may have newer rows."),
+    ] = False,
     pipeline: Table = None,
     param: options.Param = None,
     env: options.Env = None,
@@ -216,7 +220,8 @@ def replay_rejects(
 ) -> int:
     """Send the rows of a group again, repaired or as they are.
 
-    They are an epoch of their own, which every sink has once, whatever happens.
+    They are an epoch of their own, which every sink has once, whatever happens. A merge leaves its newer rows alone: where
+    it has no `order_by` to know them by, the rows are sent with --replace-newer alone.
     """
     from penstock.cli.output import print_json, show, tell
     from penstock.cli.running import ended_code
@@ -228,8 +233,9 @@ def replay_rejects(
     faults = faults_of(settings)
     request = options.request_of(file, settings, reached=faults.reached)
     events = options.globals_of(context).events()
+    asked = _asked(group, sets, repaired, pipeline, replaces_newer=replace_newer)
     with stoppable() as stop:
-        done = replay(request, _asked(group, sets, repaired, pipeline), events=events, faults=faults, stop=stop)
+        done = replay(request, asked, events=events, faults=faults, stop=stop)
     tell([*done.run.warnings, *done.run.problems, *faults.not_passed()])
     if json:
         print_json(done.to_json())
@@ -265,14 +271,16 @@ def discard_rejects(
     return 0
 
 
-def _asked(group: str, sets: list[str] | None, repaired: Path | None, pipeline: str | None) -> Asked:
+def _asked(
+    group: str, sets: list[str] | None, repaired: Path | None, pipeline: str | None, *, replaces_newer: bool = False
+) -> Asked:
     """Raises ConfigError CLI-115."""
     from penstock.errors import ConfigError
     from penstock.service.replaying import Asked
 
     if sets and repaired is not None:
         raise ConfigError("CLI-115", "rows are repaired by --set, or replaced by --file", hint="give one of them")
-    return Asked(group, tuple(sets or ()), repaired, pipeline)
+    return Asked(group, tuple(sets or ()), repaired, pipeline, replaces_newer)
 
 
 def _rejects(

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from penstock.compile.scope import Builder
     from penstock.connectors.incremental import Incremental
-    from penstock.document.models import Pipeline, SourceUse
+    from penstock.document.models import Pipeline, SinkUse, SourceUse
     from penstock.errors import Location
     from penstock.graph import Graph, Node
     from penstock.types import Field, LogicalType, Schema
@@ -48,8 +48,9 @@ _TIMES: Final = (DATE, TIMESTAMP, TIMESTAMPTZ)
 _WHOLE: Final = frozenset(
     {Kind.INT8, Kind.INT16, Kind.INT32, Kind.INT64, Kind.UINT8, Kind.UINT16, Kind.UINT32, Kind.UINT64}
 )
-_REPLACING: Final = frozenset({"overwrite"})
-_REPEATING: Final = frozenset({"merge", "overwrite_partitions"})  # modes that take a row twice and have it once
+_REPEATING: Final = frozenset(
+    {"merge", "overwrite", "overwrite_partitions"}
+)  # modes that take a row twice and have it once
 
 
 # ---------------------------------------------------------------- sources
@@ -189,7 +190,7 @@ def _initial(value: str | float | None, by: Field, at: Location) -> exp.Expr | N
 
 def partial(graph: Graph, pipeline: Pipeline, scoped: frozenset[str]) -> Iterator[Problem]:
     """CMP-354 for nodes that need more than their own row of an input that is new rows only; CMP-355 for sinks that would
-    replace their table by them, CMP-356 for those that would have rows twice that are read again. ``scoped`` are the nodes
+    replace their table by them, or partitions of it, CMP-356 for those that would have rows twice that are read again. ``scoped`` are the nodes
     of which the document says that the epoch is meant.
     """
     if not any(read.incremental for read in graph.reads):
@@ -288,15 +289,10 @@ def _needs_all(node: Node, what: str, sources: list[str]) -> Problem:
 def _sink(write: Write, new: frozenset[str], pipeline: Pipeline, graph: Graph) -> Iterator[Problem]:
     use = pipeline.sinks[write.sink]
     mode = str(use.params.mode)
-    if new and mode in _REPLACING:
-        yield Problem(
-            "CMP-355",
-            f'"{write.sink}" would hold the new rows of {_listed(sorted(new))} alone: it is replaced by each epoch',
-            at=use.places.get("mode", use.at),
-            hint="append or merge them, or replace it by what is read from an accumulated table",
-        )
+    if new:
+        yield from _replaced(use, sorted(new))
     again = {read.source for read in graph.reads if read.cursor is not None and read.cursor.lag is not None} & new
-    if again and mode not in _REPEATING | _REPLACING:
+    if again and mode not in _REPEATING:
         yield Problem(
             "CMP-356",
             f'"{write.sink}" would have rows of {_listed(sorted(again))} twice: a lag reads them again',
@@ -305,11 +301,34 @@ def _sink(write: Write, new: frozenset[str], pipeline: Pipeline, graph: Graph) -
         )
 
 
+def _replaced(use: SinkUse, sources: list[str]) -> Iterator[Problem]:
+    """Where each epoch replaces what it does not bring whole."""
+    rows = f"the new rows of {_listed(sources)} alone"
+    at = use.places.get("mode", use.at)
+    match str(use.params.mode):
+        case "overwrite":
+            yield Problem(
+                "CMP-355",
+                f'"{use.name}" would hold {rows}: it is replaced by each epoch',
+                at=at,
+                hint="append or merge them, or replace it by what is read from an accumulated table",
+            )
+        case "overwrite_partitions" if use.params.scope != "epoch":
+            yield Problem(
+                "CMP-355",
+                f'partitions of "{use.name}" would hold {rows}: each epoch replaces those that it has rows of',
+                at=at,
+                detail="What earlier epochs wrote to these partitions would be gone.",
+                hint="append or merge them, or read the source in full; where an epoch brings whole partitions, say "
+                "`scope: epoch` on the sink",
+            )
+
+
 def appending(graph: Graph, pipeline: Pipeline, source: str) -> Iterator[str]:
     """The sinks that have a row of the source's new ones twice which is read twice."""
     parts = _new_rows(graph)
     for write in graph.writes:
-        if source in parts[write.id] and str(pipeline.sinks[write.sink].params.mode) not in _REPEATING | _REPLACING:
+        if source in parts[write.id] and str(pipeline.sinks[write.sink].params.mode) not in _REPEATING:
             yield write.sink
 
 

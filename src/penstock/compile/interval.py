@@ -13,7 +13,7 @@ from penstock.steps.literals import literal_of
 from penstock.types.families import Family, family
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from penstock.document.models import Pipeline
     from penstock.graph import Graph
@@ -48,7 +48,7 @@ def _problems(interval: Interval, graph: Graph, pipeline: Pipeline) -> Iterator[
         yield from (_no_value(text, read) for text in unfit)
         if not unfit and _is_empty(interval, read):
             yield _nothing_between(interval, read)
-    parts = parts_of(graph, {read.id: read.source for read in reads.values()})
+    parts = _of_cursors(graph)
     for write in graph.writes:
         use = pipeline.sinks[write.sink]
         if parts[write.id] and str(use.params.mode) not in _TAKES_AGAIN:
@@ -56,8 +56,37 @@ def _problems(interval: Interval, graph: Graph, pipeline: Pipeline) -> Iterator[
                 "RUN-133",
                 f'"{write.sink}" would have the rows between --from and --to twice',
                 at=use.places.get("mode", use.at),
-                hint="merge them by their keys (`mode: merge`), or replace their partitions (`mode: overwrite_partitions`)",
+                hint="merge them by their keys (`mode: merge`); where the interval has whole partitions, replace these "
+                "(`mode: overwrite_partitions`, `scope: epoch`)",
             )
+
+
+def replaced_by(interval: Interval, graph: Graph, pipeline: Pipeline) -> Iterator[Problem]:
+    """CMP-362, a warning, for each sink whose partitions the rows of the interval replace: nothing shows whether the
+    interval begins and ends where partitions do.
+    """
+    parts = _of_cursors(graph)
+    for write in graph.writes:
+        use = pipeline.sinks[write.sink]
+        if parts[write.id] and str(use.params.mode) == "overwrite_partitions":
+            yield Problem(
+                "CMP-362",
+                f'partitions of "{write.sink}" are replaced by the rows {_between(interval)} alone',
+                at=use.places.get("mode", use.at),
+                detail="Their rows outside of it are gone.",
+                hint="begin and end the interval where partitions do",
+                severity="warning",
+            )
+
+
+def _between(interval: Interval) -> str:
+    ends = (f"from {interval.begin} on" if interval.begin else "", f"before {interval.end}" if interval.end else "")
+    return " and ".join(filter(None, ends))
+
+
+def _of_cursors(graph: Graph) -> Mapping[str, frozenset[str]]:
+    """By node, of which sources with a cursor it has rows."""
+    return parts_of(graph, {read.id: read.source for read in graph.reads if read.cursor is not None})
 
 
 def _fits(text: str, read: Read) -> bool:
@@ -120,4 +149,4 @@ def _no_value(text: str, read: Read) -> Problem:
     )
 
 
-__all__ = ["check_interval"]
+__all__ = ["check_interval", "replaced_by"]

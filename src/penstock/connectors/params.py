@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, WithJsonSchema
+from pydantic import Field, WithJsonSchema, model_validator
 
 from penstock.connectors.api import WriteMode
 from penstock.connectors.incremental import IncrementalParam
@@ -66,6 +66,10 @@ class SinkParams(Params):
         default_factory=list, description="The columns that tell rows apart, for merge."
     )
     order_by: Name | None = Field(default=None, description="The column that says which row of a key is newer.")
+    scope: Literal["epoch"] | None = Field(
+        default=None,
+        description="For overwrite_partitions over new rows: an epoch brings the whole of each partition that it has rows of.",
+    )
     schema_: SchemaParam = Field(default=None, alias="schema")
     on_schema_change: Literal["fail", "evolve", "ignore"] = Field(
         default="fail", description="What happens when the rows' columns are not the target's."
@@ -77,6 +81,12 @@ class SinkParams(Params):
     )
     allow: list[str] = Field(default_factory=list, description="Labels that may flow into this sink.")
     allow_empty: bool = Field(default=False, description="Whether an empty input may overwrite the table.")
+
+    @model_validator(mode="after")
+    def _scope_is_of_partitions(self) -> SinkParams:
+        if self.scope is not None and self.mode != WriteMode.OVERWRITE_PARTITIONS:
+            raise ValueError(f"scope is for mode overwrite_partitions; mode {self.mode} takes no notice of it")
+        return self
 
     def elsewhere(self) -> str | None:
         """Where it lies, for people, where that is not this machine; no secret is in it."""

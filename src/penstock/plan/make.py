@@ -181,6 +181,8 @@ def _action(use: SinkUse, mode: str, change: Preparation | None) -> str:
         "overwrite_partitions": "replaces the partitions that get rows",
         "merge": f"merges by {_listed(use.params.keys)}",
     }[mode]
+    if use.params.scope == "epoch":
+        words += ", by those of the epoch alone"
     if mode == "merge" and use.params.order_by:
         words += f", the newest {use.params.order_by} wins"
     if change is None:

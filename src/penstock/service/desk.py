@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
     from penstock.compile.pipeline import Compiled
     from penstock.connectors.api import Source
-    from penstock.document.models import Pipeline
+    from penstock.document.models import Pipeline, SinkUse
+    from penstock.graph import Graph
     from penstock.ledger.api import Ledger, PipelineKey
     from penstock.ledger.rejects import Group
     from penstock.plan.stages import Plan
@@ -41,13 +42,14 @@ _OPTION: Final = "--set"
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """What is asked of the desk: a group, and how its rows are repaired: ``sets`` are ``column = expression``, or the file
-    of the rows that stand in their place.
+    of the rows that stand in their place. ``replaces_newer``: they may replace newer rows of their keys.
     """
 
     node: str
     group: Group
     sets: tuple[str, ...] = ()
     repaired: Path | None = None
+    replaces_newer: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,9 @@ class RejectsDesk:
     wanted: Wanted | None = None
 
     def begin(self) -> Surroundings | None:
-        replay = chosen(self.found, self.compiled, self.wanted) if self.wanted is not None else None
+        if self.wanted is None:
+            return None
+        replay = chosen(self.found, self.compiled, self.wanted)
         return self._made(replay) if replay is not None else None
 
     def again(self, replay: Replay) -> Surroundings:
@@ -78,7 +82,7 @@ def chosen(found: Opened, compiled: Compiled, wanted: Wanted) -> Replay | None:
     """The open rows of the group, and where they enter; None where there is none.
 
     Raises ConfigError CMP-2xx for a repair that is wrong, CMP-390 to CMP-392 where the document does not take them, CLI-114,
-    RUN-140; DataError LED-120.
+    RUN-140, LED-143 where they could replace newer rows, and may not; DataError LED-120.
     """
     if found.memory is None:
         return None
@@ -91,11 +95,14 @@ def chosen(found: Opened, compiled: Compiled, wanted: Wanted) -> Replay | None:
         wanted.node, *wanted.group, place="source", kept="record", sets=sets, parts=parts, repaired=repaired
     )
     try:
-        return _placed(found, compiled, replay)
+        replay = _placed(found, compiled, replay)
+        if not wanted.replaces_newer:
+            _check_newer(_compiled(found, compiled, replay).compiled)
     except PenstockError:
         if repaired is not None:
             (found.state / repaired[0]).unlink(missing_ok=True)
         raise
+    return replay
 
 
 def open_parts(ledger: Ledger, key: PipelineKey, state: Path, node: str, group: Group) -> tuple[Part, ...]:
@@ -180,18 +187,44 @@ def entered(found: Opened, compiled: Compiled, replay: Replay) -> tuple[Replayed
     return made, {SOURCE: rows, **{name: source for name, source in found.sources.items() if name in used}}
 
 
-def warnings_of(pipeline: Pipeline, sinks: Iterable[str]) -> Iterator[Problem]:
+def unordered(graph: Graph, pipeline: Pipeline) -> Iterator[SinkUse]:
+    """The sinks behind the rejected rows that merge them and cannot tell which row of a key is newer. What is made of a
+    sink's table is made of its rows as they stand: no old ones come to it.
+    """
+    rows = {read.id for read in graph.reads if read.source == SOURCE}
+    for write in graph.writes:
+        use = pipeline.sinks[write.sink]
+        if use.params.mode == "merge" and not use.params.order_by and rows & graph.upstream(write.id):
+            yield use
+
+
+def _check_newer(replay: Compiled) -> None:
+    """Raises ConfigError LED-143."""
+    problems = [
+        Problem(
+            "LED-143",
+            f'the rejected rows could replace newer ones of "{use.name}", which does not say which row of a key is newer',
+            at=use.at,
+            hint="name the column that does: `order_by: updated_at`; or send them with --replace-newer where their "
+            "keys have no newer rows",
+        )
+        for use in unordered(replay.graph, replay.pipeline)
+    ]
+    if problems:
+        raise ConfigError.of(problems)
+
+
+def warnings_of(uses: Iterable[SinkUse]) -> Iterator[Problem]:
     """RUN-142 for each of the sinks in which an old row may replace a newer one."""
-    for name in sinks:
-        use = pipeline.sinks.get(name)
-        if use is not None and use.params.mode == "merge" and not use.params.order_by:
-            yield Problem(
-                "RUN-142",
-                f'the sink "{name}" does not say which row of a key is newer',
-                at=use.at,
-                hint="name the column that does: `order_by: updated_at`; else these rows replace those of their keys",
-                severity="warning",
-            )
+    for use in uses:
+        yield Problem(
+            "RUN-142",
+            f'the sink "{use.name}" does not say which row of a key is newer',
+            at=use.at,
+            hint="name the column that does: `order_by: updated_at`; else these rows replace those of their keys, which "
+            "`rejects replay` does with --replace-newer alone",
+            severity="warning",
+        )
 
 
 # ---------------------------------------------------------------- repairs

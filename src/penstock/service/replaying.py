@@ -20,7 +20,7 @@ from penstock.run.heartbeat import LEASE
 from penstock.run.passes import labels_of, places_of
 from penstock.run.replays import replay_of
 from penstock.service.causes import CauseRows, by_cause, group_name
-from penstock.service.desk import Wanted, chosen, open_parts, planned, warnings_of
+from penstock.service.desk import Wanted, chosen, open_parts, planned, unordered, warnings_of
 from penstock.service.families import parts
 from penstock.service.holders import caller, holder_of
 from penstock.service.ledgers import key_of
@@ -56,13 +56,14 @@ _EXAMPLES: Final = 3
 @dataclass(frozen=True, slots=True)
 class Asked:
     """A group by its name, and its repair as it was written; ``pipeline`` where the document's tables have groups of one
-    name.
+    name. ``replaces_newer``: its rows may replace newer ones of their keys.
     """
 
     group: str
     sets: tuple[str, ...] = ()
     repaired: Path | None = None
     pipeline: str | None = None
+    replaces_newer: bool = False
 
 
 # ---------------------------------------------------------------- try
@@ -105,8 +106,10 @@ class Tried:
 
 
 def try_group(request: Request, asked: Asked, *, allow: Collection[str] = ()) -> Tried:
-    """Sends the rows of a group through the pipeline up to its sinks, and writes nothing there. Raises as ``replay``."""
-    with _part(request, asked) as (part, wanted), opened(request, part.loaded) as found:
+    """Sends the rows of a group through the pipeline up to its sinks, and writes nothing there: what a replay would be
+    refused for since it could replace newer rows is a warning. Raises as ``replay``.
+    """
+    with _part(request, replace(asked, replaces_newer=True)) as (part, wanted), opened(request, part.loaded) as found:
         found.connect()
         compiled = found.compile()
         replay = chosen(found, compiled, wanted)
@@ -132,7 +135,7 @@ def try_group(request: Request, asked: Asked, *, allow: Collection[str] = ()) ->
             {name: sum(part.rows for part in staged) for name, staged in outcome.staged.items()},
             by_cause(files),
             tuple(islice(_examples(found.scratch, files, allow), _EXAMPLES)),
-            tuple(warnings_of(found.pipeline, plan.commits)),
+            tuple(warnings_of(unordered(plan.graph, found.pipeline))),
             place=replay.place,
         )
 
@@ -189,12 +192,11 @@ def replay(request: Request, asked: Asked, *, events: Events, faults: Faults, st
     """Sends the open rows of a group again as an epoch of its own. What fails once it is planned is told in the result.
 
     Raises ConfigError LED-140 for a group that there is not, CLI-114 and CMP-2xx for a repair that is wrong, CMP-390 to
-    CMP-392 where the document does not take them; DataError LED-120.
+    CMP-392 where the document does not take them, LED-143 where they could replace newer rows of a sink, and ``asked`` does
+    not say that they may; DataError LED-120.
     """
     with _part(request, asked) as (part, wanted):
         done = run(request, events, faults, part.loaded, wanted=wanted, stop=stop)
-        warned = warnings_of(part.loaded.pipeline, (name for epoch in done.epochs for name in epoch.receipts))
-        done = replace(done, warnings=(*done.warnings, *dict.fromkeys(warned)))
     rows, rejected = 0, 0
     for epoch in done.epochs:
         sent = replay_of(epoch.record.ranges)
@@ -212,7 +214,7 @@ def _part(request: Request, asked: Asked) -> Iterator[tuple[Part, Wanted]]:
         with project_ledger(request.settings, request.file) as (ledger, _):
             groups = {key: _groups(ledger, key) for key in named if is_called(key, asked.pipeline)}
         node, group, key = _one(asked.group, groups)
-        yield named[key], Wanted(node, group, asked.sets, asked.repaired)
+        yield named[key], Wanted(node, group, asked.sets, asked.repaired, asked.replaces_newer)
 
 
 def _groups(ledger: Ledger | None, key: PipelineKey) -> dict[str, tuple[str, Group]]:

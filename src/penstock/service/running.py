@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from random import SystemRandom
 from typing import TYPE_CHECKING, Any
 
-from penstock.compile.interval import check_interval
+from penstock.compile.interval import check_interval, replaced_by
 from penstock.document.models import REJECTS
 from penstock.errors import PenstockError
 from penstock.errors.shortages import shortages_named
@@ -304,6 +304,8 @@ def _result(
     error = error or compared.error
     stopped = _stopped(begun.stop, done, error)
     failure = error if isinstance(error, PenstockError) else None
+    interval = begun.found.request.interval
+    replaced = replaced_by(interval, begun.compiled.graph, begun.compiled.pipeline) if interval is not None else ()
     return RunResult(
         begun.plan.pipeline,
         record.run_id,
@@ -316,6 +318,7 @@ def _result(
         (
             *begun.compiled.warnings,
             *_repeats(begun, epochs),
+            *replaced,
             *warnings_of_rules(begun.plan.graph, _entries(epochs)),
             *compared.warnings,
         ),

@@ -44,7 +44,7 @@ def begun(penstock: Callable[..., Said], project: Path) -> Callable[[str], None]
         lay(project, 1, '1,1.50,2024-01-01\n2,"2,50",2024-01-02\n3,500,2024-01-03')
         assert penstock("run", FILE).code == 0
         for group, repair in ((PRICE, COMMA), (RANGE, "price = price / 10")):
-            assert penstock("rejects", "replay", FILE, group, "--set", repair).code == 0
+            assert penstock("rejects", "replay", FILE, group, "--set", repair, "--replace-newer").code == 0
 
     return begin
 
@@ -133,7 +133,7 @@ def test_a_repair_that_was_repaired_counts_once(
     begun(MERGE)
     lay(project, 2, '2,"2,60",2024-02-01')
     assert penstock("run", FILE).code == 0
-    assert penstock("rejects", "replay", FILE, PRICE, "--set", COMMA).code == 0
+    assert penstock("rejects", "replay", FILE, PRICE, "--set", COMMA, "--replace-newer").code == 0
     assert (told(penstock)["agrees"], *numbers(told(penstock))) == (True, 1, 2, 3)
     change(project, "delete from t where id = 2")
     assert told(penstock)["differences"] == {"missing": {"keys": 1, "source_rows": 1, "target_rows": 0}}
@@ -196,7 +196,7 @@ def test_a_table_that_is_made_of_the_repaired_one_has_no_repairs_of_its_own(
     (project / FILE).write_text(document, encoding="utf-8")
     lay(project, 1, '1,1.50,2024-01-01\n2,"2,50",2024-01-02')
     assert penstock("run", FILE).code == 0
-    assert penstock("rejects", "replay", FILE, PRICE, "--set", COMMA).code == 0
+    assert penstock("rejects", "replay", FILE, PRICE, "--set", COMMA, "--replace-newer").code == 0
     said = penstock("reconcile", FILE, "--json")
     assert [(one["sink"], one["agrees"], *numbers(one)) for one in said.json["sinks"]] == [
         ("out", True, 1, 1, 2),

@@ -380,14 +380,67 @@ def test_a_merge_respects_newer_rows(penstock: Callable[..., Said], shop: Path) 
     assert done["warnings"] == []
 
 
-def test_a_merge_that_cannot_tell_what_is_newer_is_warned_of(penstock: Callable[..., Said], shop: Path) -> None:
+def test_a_merge_that_cannot_tell_what_is_newer_is_not_sent_old_rows(penstock: Callable[..., Said], shop: Path) -> None:
+    """The second run has the row of the first one's reject anew, with another price."""
     changed(shop, ("mode: append}", "mode: merge, keys: [id]}"))
     penstock("run", FILE, "-q")
-    tried = penstock("rejects", "try", FILE, "raw/bad_value/price", "--set", COMMA, "--json").json
-    assert [problem["code"] for problem in tried["warnings"]] == ["RUN-142"]
-    done = penstock("rejects", "replay", FILE, "raw/bad_value/price", "--set", COMMA, "--json").json
-    assert [problem["code"] for problem in done["warnings"]] == ["RUN-142"]
+    (shop / "data" / "sold-2.csv").write_text("id,shop,price,at\n2,b,9.00,2024-02-01\n", encoding="utf-8")
+    penstock("run", FILE, "-q")
+    group = (FILE, "raw/bad_value/price", "--set", COMMA, "--json")
+    tried = penstock("rejects", "try", *group)
+    assert (tried.code, [problem["code"] for problem in tried.json["warnings"]]) == (0, ["RUN-142"])
+    before = groups(penstock)
+    refused = penstock("rejects", "replay", *group)
+    assert (refused.code, refused.codes, refused.json["epochs"]) == (2, ["LED-143"], [])
+    (problem,) = refused.json["problems"]
+    assert "order_by" in problem["hint"]
+    assert "--replace-newer" in problem["hint"]
+    assert (sold(shop), groups(penstock)) == ([(1, "1.50"), (2, "9.00")], before)
+    done = penstock("rejects", "replay", *group, "--replace-newer")
+    assert (done.code, done.json["warnings"]) == (0, [])
     assert sold(shop) == [(1, "1.50"), (2, "2.50")]
+
+
+def test_a_refused_file_of_repaired_rows_leaves_nothing(penstock: Callable[..., Said], shop: Path) -> None:
+    changed(shop, ("mode: append}", "mode: merge, keys: [id]}"))
+    penstock("run", FILE, "-q")
+    rows = [{"id": 2, "shop": "b", "price": "2.50", "at": "2024-01-02"}]
+    pq.write_table(pa.Table.from_pylist(rows), shop / "repaired.parquet")
+    asked = (FILE, "raw/bad_value/price", "--file", "repaired.parquet", "--json")
+    assert penstock("rejects", "replay", *asked).codes == ["LED-143"]
+    assert not list((shop / ".penstock").rglob("repaired-*"))
+    assert penstock("rejects", "replay", *asked, "--replace-newer").json["replay"]["rows"] == 3
+
+
+def test_a_replay_that_was_allowed_is_finished_without_the_word(
+    penstock: Callable[..., Said], shop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What may replace newer rows was decided when it began."""
+    changed(shop, ("mode: append}", "mode: merge, keys: [id]}"))
+    penstock("run", FILE, "-q")
+    with monkeypatch.context() as died:
+        died.setenv("PENSTOCK_FAULTS", "run.committed@1=raise")
+        asked = (FILE, "raw/bad_value/price", "--set", COMMA)
+        assert penstock("rejects", "replay", *asked, "--replace-newer").code != 0
+    assert penstock("run", FILE, "-q").code == 0
+    assert sold(shop) == [(1, "1.50"), (2, "2.50")]
+    assert groups(penstock)["raw/bad_value/price"] == 1, "what is no number is rejected again"
+
+
+def test_a_merge_of_a_table_gets_no_old_rows(penstock: Callable[..., Said], shop: Path) -> None:
+    """What is made of the table that keeps newer rows is made of these, and needs no order."""
+    shops = "  shops: {from: totals, type: sqlite, path: out.db, table: shops, mode: merge, keys: [shop]}\n"
+    total = "  totals: {from: out, steps: [{aggregate: {by: [shop], measures: {n: count(*)}}}]}\n"
+    changed(
+        shop,
+        ("mode: append}\n", "mode: merge, keys: [id], order_by: at}\n" + shops),
+        ("transforms:\n", "transforms:\n" + total),
+    )
+    penstock("run", FILE, "-q")
+    tried = penstock("rejects", "try", FILE, "raw/bad_value/price", "--set", COMMA, "--json")
+    assert tried.json["warnings"] == []
+    assert penstock("rejects", "replay", FILE, "raw/bad_value/price", "--set", COMMA, "-q").code == 0
+    assert sold(shop, "shop, n", "shops") == [("a", 1), ("b", 1)]
 
 
 # ---------------------------------------------------------------- the rest of the graph
@@ -489,7 +542,7 @@ def test_rows_behind_a_step_that_needs_more_enter_at_the_node(penstock: Callable
     tried = penstock("rejects", "try", FILE, "clean.rules/range/price", *repair, "--json").json
     assert (tried["from"], tried["saved"]) == ("node", 1)
     assert "is not computed again" in penstock("rejects", "try", FILE, "clean.rules/range/price", *repair).out
-    penstock("rejects", "replay", FILE, "clean.rules/range/price", *repair)
+    penstock("rejects", "replay", FILE, "clean.rules/range/price", *repair, "--replace-newer")
     assert sold(shop, "id, price, cents, sales")[-1] == (4, "50.00", 50000, 1)
     assert penstock("rejects", "try", FILE, "raw/bad_value/price", "--set", COMMA, "--json").codes == ["CMP-390"]
 
@@ -506,7 +559,7 @@ def test_rows_of_a_key_that_was_ambiguous_are_sent_through_the_merge_again(
     tried = penstock("rejects", "try", FILE, "out.ambiguous_keys/ambiguous_key", "--json").json
     assert (tried["saved"], tried["rejected"]) == (0, 2)
     repair = "id = case when price = 3 then 3 else id end"
-    penstock("rejects", "replay", FILE, "out.ambiguous_keys/ambiguous_key", "--set", repair)
+    penstock("rejects", "replay", FILE, "out.ambiguous_keys/ambiguous_key", "--set", repair, "--replace-newer")
     assert sold(shop) == [(1, "1.50"), (2, "2.00"), (3, "3.00")]
 
 

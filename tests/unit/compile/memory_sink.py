@@ -29,7 +29,7 @@ _SINKS = {
         params=SinkParams,
         make=lambda *_: None,
         example=f"type: {name}",
-        modes=("append", "merge", "overwrite"),
+        modes=("append", "merge", "overwrite", "overwrite_partitions"),
         capabilities=capabilities,
     )
     for name, capabilities in (

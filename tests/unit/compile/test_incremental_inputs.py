@@ -143,6 +143,36 @@ def test_what_is_replaced_by_each_epoch() -> None:
     assert _codes("sinks: {out: {from: new, type: safe, mode: overwrite}}\n") == ["CMP-355"]
 
 
+PARTITIONS = "sinks: {{out: {{from: {node}, type: safe, mode: overwrite_partitions{more}}}}}\n"
+MIXED = """\
+transforms:
+  joined: {from: whole, steps: [join: {to: new, kind: inner, on: [id], add: {other: name}}]}
+  united: {from: [whole, new]}
+  counted: {from: new, scope: epoch, steps: [aggregate: {by: [id], measures: {n: count(*)}}]}
+"""
+
+
+@pytest.mark.parametrize("node", ["new", "joined", "united", "counted"])
+@pytest.mark.parametrize("incremental", ["{cursor: at}", "{cursor: at, lag: 1 h}"])
+def test_whose_partitions_are_replaced_by_each_epoch(node: str, incremental: str) -> None:
+    assert _codes(MIXED + PARTITIONS.format(node=node, more=""), incremental) == ["CMP-355"]
+    assert _compiled(MIXED + PARTITIONS.format(node=node, more=", scope: epoch"), incremental).graph["out"]
+
+
+def test_partitions_of_whole_inputs_are_replaced_without_a_word() -> None:
+    assert _compiled(PARTITIONS.format(node="whole", more="")).graph["out"]
+    lake = "sinks:\n  lake: {from: new, type: table}\n  out: {from: lake, type: safe, mode: overwrite_partitions}\n"
+    assert _compiled(lake).graph["out"]
+
+
+@pytest.mark.parametrize("mode", ["append", "overwrite", "merge, keys: [id]"])
+def test_the_scope_of_a_sink_is_of_partitions(mode: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        _compiled(f"sinks: {{out: {{from: whole, type: safe, scope: epoch, mode: {mode}}}}}\n")
+    assert [problem.code for problem in caught.value.problems] == ["DOC-203"]
+    assert "scope is for mode overwrite_partitions" in caught.value.problems[0].message
+
+
 def test_an_accumulated_table_is_no_part() -> None:
     rest = (
         "transforms:\n  t:\n    from: lake\n    steps:\n      - aggregate: {by: [id], measures: {n: count(*)}}\n"
