@@ -5,15 +5,18 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
+from sqlglot import exp
+
 from penstock.compile.tracing import trace
 from penstock.errors import ConfigError, Problem, nearest
-from penstock.graph.nodes import Read, Table
+from penstock.graph.nodes import Check, Read, Table
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from penstock.document.models import Pipeline
     from penstock.graph import Graph, Node
+    from penstock.graph.nodes import TableRule
     from penstock.types import Schema
 
 _Labels = dict[str, dict[str, frozenset[str]]]
@@ -22,7 +25,8 @@ _Labels = dict[str, dict[str, frozenset[str]]]
 def label(graph: Graph, pipeline: Pipeline) -> Graph:
     """Every node's schema with its columns' labels.
 
-    Raises ConfigError CMP-310 for each column that would flow into a sink which does not allow its labels, CMP-311 where
+    Raises ConfigError CMP-310 for each column that would flow into a sink which does not allow its labels, RUN-118 for each
+    figure of one that the ledger would keep and that is the value of one row, CMP-311 where
     labels are declared for a column that is not there.
     """
     _check_declared(graph, pipeline)
@@ -42,6 +46,7 @@ def label(graph: Graph, pipeline: Pipeline) -> Graph:
     traced = trace(graph, of_leaf, of_transform, checks_decide=False)
     found = {id_: {name: marks.every for name, marks in node.columns.items()} for id_, node in traced.items()}
     _check_sinks(graph, pipeline, found)
+    _check_figures(graph, found)
     return graph.map(lambda node: dataclasses.replace(node, schema=_labelled(node, found[node.id])))
 
 
@@ -56,6 +61,35 @@ def _declared(pipeline: Pipeline) -> dict[str, Mapping[str, frozenset[str]]]:
 
 def _any_declared(pipeline: Pipeline) -> bool:
     return bool(_declared(pipeline)) or any(use.params.labels for use in pipeline.sources.values())
+
+
+def _check_figures(graph: Graph, found: _Labels) -> None:
+    problems = [
+        Problem(
+            "RUN-118",
+            f"the {figure}, a column with labels, is the value of one row",
+            at=rule.at or node.at,
+            detail="the ledger would keep it in plain, for later epochs to be compared with.",
+            hint="compare the mean or the null_share; or put the rule above the step by which the column gets its labels",
+        )
+        for node in graph.nodes
+        if isinstance(node, Check)
+        for rule in node.table_rules
+        if any(found[node.id].get(name) for name in rule.columns)
+        for figure in _single_values(rule)
+    ]
+    if problems:
+        raise ConfigError.of(problems)
+
+
+def _single_values(rule: TableRule) -> Iterator[str]:
+    """Its figures that are kept to be compared with, and are what one row has."""
+    kept = {one.measure for one in rule.baselines}
+    for measure in rule.measures:
+        value = measure.value
+        is_quantile = isinstance(value, exp.Anonymous) and value.name == "approx_quantile"
+        if measure.name in kept and (is_quantile or isinstance(value, exp.Min | exp.Max)):
+            yield measure.name
 
 
 def _check_sinks(graph: Graph, pipeline: Pipeline, found: _Labels) -> None:

@@ -189,6 +189,7 @@ def _table_rule(found: TableViolation, use: RuleUse, label: str) -> TableRule:
         on_fail,
         beside=found.beside,
         baselines=found.baselines,
+        aging=found.aging,
         at=use.at,
     )
 

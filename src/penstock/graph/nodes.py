@@ -133,6 +133,8 @@ class TableRule:
     text expression, name measures, by ``OTHER`` columns of the node ``beside``, which has one row, and by ``EARLIER`` what
     its ``baselines`` set (graph/history.py), null until an epoch gives it a value. ``columns`` are those that the message
     tells of: one that is labelled hides it. ``note``: what is to be said of the rule also where the rows fulfil it.
+    ``aging``: its one measure is how old, in seconds at the epoch's moment, the newest value of its one column is: one that
+    came before is older by now (graph/aging.py).
     """
 
     code: str
@@ -144,6 +146,7 @@ class TableRule:
     beside: str | None = None
     baselines: tuple[Baseline, ...] = ()
     note: str | None = None
+    aging: bool = field(default=False, compare=False)
     at: Location | None = field(default=None, compare=False)
 
 

@@ -138,6 +138,7 @@ ANOMALY = Descriptor(
             "A replay, an interval that is read again and the first load of an incremental source are no history, and are not "
             "compared."
         ),
+        "A run that finds nothing new makes no epoch, and none of which this rule speaks: `freshness` tells of a source that has stopped.",
         "With too little history it passes, and the quality report says how much there is of how much.",
         "Of numbers NaN and infinities do not count. `distinct_count` is approximate, so that it takes little memory.",
         "Where all figures before were the same, any other is odd.",

@@ -40,7 +40,8 @@ class TableViolation:
     input has them too. ``violated`` and ``message``, a SQL text expression, name these as columns, and columns of the
     node ``beside``, which has one row, by ``nodes.OTHER``. ``columns`` are those of which the message tells: a labelled one
     hides it. ``baselines`` say which measures are compared with their history; what that sets them is named by
-    ``graph.history.lowest``, ``highest`` and ``told``.
+    ``graph.history.lowest``, ``highest`` and ``told``. ``aging``: its one measure is the age of the newest value of its one
+    column (``nodes.TableRule``).
     """
 
     measures: tuple[Column, ...]
@@ -49,6 +50,7 @@ class TableViolation:
     columns: tuple[str, ...] = ()
     beside: str | None = None
     baselines: tuple[Baseline, ...] = ()
+    aging: bool = False
 
 
 class Scope(api.Scope, Protocol):

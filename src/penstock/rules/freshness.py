@@ -32,11 +32,11 @@ class FreshnessParams(TableRuleParams):
 
 
 def make(params: FreshnessParams, scope: Scope) -> TableViolation:
-    """The age of the newest value in seconds, under ``age_s``. Raises ConfigError CMP-203, CMP-371 (no dates, no
+    """The age of the newest value in seconds, under ``age_s`` with the column's name. Raises ConfigError CMP-203, CMP-371 (no dates, no
     timestamps).
     """
     found = instant_column(scope, params.column)
-    age = column("age_s")
+    age = column(f"age_s of {found.name}")
     most = params.within.total_seconds()
     unit, seconds = next((item for item in _UNITS if most >= item[1]), _UNITS[-1])
     hundredths = exp.Ceil(
@@ -50,9 +50,8 @@ def make(params: FreshnessParams, scope: Scope) -> TableViolation:
     ]
     message = exp.Concat(expressions=told, safe=True, coalesce=True)
     measure = Column(age.name, _age(found, scope.schema[found.name].type))
-    return TableViolation(
-        (measure,), exp.GT(this=age, expression=exp.Literal.number(str(most))), message, (found.name,)
-    )
+    violated = exp.GT(this=age, expression=exp.Literal.number(str(most)))
+    return TableViolation((measure,), violated, message, (found.name,), aging=True)
 
 
 def _age(found: exp.Column, kind: LogicalType) -> exp.Expr:
@@ -77,6 +76,10 @@ FRESHNESS = Descriptor(
     example="freshness: {column: price_date, within: 5 days}",
     notes=(
         "It is compared with the moment at which the epoch was planned, in UTC; of dates whole days count.",
-        "A column without a value passes: `row_count` and `null_share` speak of that. So does a value to come.",
+        (
+            "Of a source with `incremental` the newest value that came before goes on ageing: an epoch without a value here, and a "
+            "run that finds nothing new and makes no epoch, go by that one."
+        ),
+        "A column that never had a value passes: `row_count` and `null_share` speak of that. So does a value to come.",
     ),
 )

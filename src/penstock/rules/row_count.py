@@ -45,6 +45,10 @@ ROW_COUNT = Descriptor(
     example="row_count: {min: 1000, max: 5000}",
     notes=(
         "The rows of one epoch are counted, as they come in.",
-        "Of a source with `incremental` these are the new ones: none where only another source had news.",
+        (
+            "Of a source with `incremental` these are the new ones: none where only another source had news. A run that finds "
+            "nothing new makes no epoch, of which this rule says nothing, however often it looks: `freshness` tells of a source "
+            "that has stopped."
+        ),
     ),
 )

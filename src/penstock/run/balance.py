@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from penstock.connectors.api import Receipt, Staged
     from penstock.engines.api import NodeCounts
     from penstock.graph import Graph, Node
-    from penstock.graph.nodes import Rule
+    from penstock.graph.nodes import Rule, TableRule
     from penstock.ledger.api import RejectFile
 
 _FILTERS = frozenset({NodeKind.FILTER, NodeKind.LIMIT, NodeKind.SAMPLE})
@@ -69,12 +69,19 @@ def _entry(node: Node, counts: NodeCounts) -> NodeBalance:
 def _results(node: Check, counts: NodeCounts) -> tuple[RuleResult, ...]:
     notes = {rule.code: rule.note for rule in node.table_rules}
     labelled = {column.name for column in node.schema or () if column.labels}
-    hidden = {rule.code for rule in node.table_rules if labelled & set(rule.columns)}
-    return tuple(_result(rule, counts, notes.get(rule.code), hidden=rule.code in hidden) for rule in node.rules)
+    hidden = {rule.code: _compared_later(rule) for rule in node.table_rules if labelled & set(rule.columns)}
+    return tuple(_result(rule, counts, notes.get(rule.code), hidden.get(rule.code)) for rule in node.rules)
 
 
-def _result(rule: Rule, counts: NodeCounts, note: str | None, *, hidden: bool) -> RuleResult:
+def _compared_later(rule: TableRule) -> frozenset[str]:
+    """The measures that later epochs look at."""
+    return frozenset(one.name for one in rule.measures if rule.aging or one.name in {b.measure for b in rule.baselines})
+
+
+def _result(rule: Rule, counts: NodeCounts, note: str | None, hidden: frozenset[str] | None) -> RuleResult:
+    """``hidden``: the rule tells of labelled columns, and of its figures these alone are kept."""
     of_all = rule.code in counts.measured
+    measured = counts.measured.get(rule.code, {})
     return RuleResult(
         rule.code,
         rule.kind,
@@ -82,11 +89,11 @@ def _result(rule: Rule, counts: NodeCounts, note: str | None, *, hidden: bool) -
         rule.weight,
         rule.on_fail,
         violating=None if of_all else counts.noted.get(rule.code, counts.refused.get(rule.code, 0)),
-        measured=counts.measured.get(rule.code, {}),
+        measured={name: value for name, value in measured.items() if hidden is None or name in hidden},
         broken=counts.broken.get(rule.code),
         note=note,
         samples=tuple(counts.samples.get(rule.code, ())),
-        hidden=hidden,
+        hidden=hidden is not None,
     )
 
 

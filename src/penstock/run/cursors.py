@@ -179,7 +179,7 @@ def look(
 ) -> tuple[dict[str, Any], int]:
     """The measures over the rows of a source that ``beyond`` lets pass, by name; and how many records of it became no row."""
     measured = Aggregate("look", input=beyond.id, by=(), measures=measures, schema=found)
-    collected = _Collected()
+    collected = Collected()
     write = Write("mark", input=measured.id, sink="mark", schema=found)
     outcome = engine.run(
         Pass(Graph((read, beyond, measured, write))),
@@ -192,7 +192,9 @@ def look(
 
 
 @dataclass(slots=True)
-class _Collected(BatchWriter):
+class Collected(BatchWriter):
+    """Keeps the few rows that it gets."""
+
     batches: list[pa.RecordBatch] = field(default_factory=list)
 
     def write(self, batch: pa.RecordBatch) -> None:

@@ -93,6 +93,10 @@ class EpochRunner:
         self._around = around
         self._lease = lease
 
+    @property
+    def incarnation(self) -> str:
+        return self._lease.incarnation
+
     # ------------------------------------------------------------ what to do
 
     def situation(self) -> Situation:

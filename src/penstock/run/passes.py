@@ -9,6 +9,7 @@ from penstock.engines import api as engines
 from penstock.errors import InternalError
 from penstock.events import PassDone, PassMoved, PassStarted
 from penstock.graph import Graph
+from penstock.graph.aging import with_ages
 from penstock.graph.chance import with_kept
 from penstock.graph.history import window_of, with_history
 from penstock.graph.moment import at_moment
@@ -17,7 +18,7 @@ from penstock.graph.span import in_ranges
 from penstock.ledger.api import Account
 from penstock.ledger.rejects import RejectFiles
 from penstock.run import balance, once
-from penstock.run.before import history_of
+from penstock.run.before import ages_before, history_of, is_of_news
 from penstock.run.kept import KeptWriter, kept_rows, rows_of
 
 if TYPE_CHECKING:
@@ -85,12 +86,19 @@ class Passes:
 
     def _part(self, kept: Collection[str], *ends: str) -> Graph:
         whole = with_kept(self.around.plan.graph, kept)
-        part = at_moment(whole.only(whole.upstream(*ends)), self.record.planned_at)
+        part = with_ages(at_moment(whole.only(whole.upstream(*ends)), self.record.planned_at), self._ages())
         window = window_of(part)
         if window:
             history = history_of(self.around.ledger, self.around.plan.graph, self.record, window)
             part = with_history(part, self.record.planned_at, history)
         return in_ranges(part, self.around.feeds.conditions(self.record.ranges))
+
+    def _ages(self) -> Mapping[tuple[str, str], float]:
+        """What is known of rules about an age, for places that no value comes to."""
+        record, around = self.record, self.around
+        if not is_of_news(record.ranges):
+            return {}
+        return ages_before(around.ledger, record.key, record.incarnation, around.plan.graph, record.planned_at)
 
     def _run(
         self,

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 from penstock.errors import ConfigError
 from penstock.run.epoch import EpochRunner
 from penstock.run.heartbeat import leased
+from penstock.run.idle import aged
 from penstock.run.replays import replay_of
 from penstock.run.series import own_of, since
 from penstock.run.settle import check_plan
 from penstock.run.targets import check_targets
 
 if TYPE_CHECKING:
-    from penstock.ledger.api import EpochRecord, Lease
+    from penstock.ledger.api import EpochRecord, Lease, NodeBalance
     from penstock.run.epoch import SealedEpoch
     from penstock.run.settle import Situation
     from penstock.run.surroundings import Surroundings
@@ -23,11 +24,13 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class Done:
     """The epochs that this run sealed, in order; none where every source is incremental and had nothing new. ``stopped``:
-    it was asked to end before it had done all.
+    it was asked to end before it had done all. ``idle``: what rules found that speak also where nothing new came; None:
+    the run did not end with finding nothing new.
     """
 
     epochs: tuple[SealedEpoch, ...]
     stopped: bool = False
+    idle: tuple[NodeBalance, ...] | None = None
 
 
 def run(around: Surroundings, holder: str, *, full_refresh: bool = False) -> Done:
@@ -50,12 +53,12 @@ def run(around: Surroundings, holder: str, *, full_refresh: bool = False) -> Don
 
 
 def _series(around: Surroundings, runner: EpochRunner, last: EpochRecord | None, *before: SealedEpoch) -> Done:
-    """New epochs until the load is done; none where nothing is new."""
+    """New epochs until the load is done; none where nothing is new. Raises DataError ENG-315 where a rule does that speaks then."""
     done = [*before]
     while around.stop.asked is None:
         epoch = runner.new(last)
         if epoch is None:
-            return Done(tuple(done))
+            return Done(tuple(done), idle=aged(around, runner.incarnation))
         done.append(epoch)
         if not epoch.goes_on:
             return Done(tuple(done))

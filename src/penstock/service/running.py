@@ -91,7 +91,8 @@ class RunResult:
     ``news``: what is other in the sources' columns than what was seen before; ``sources``: the columns that they have.
     ``pipeline`` and ``run_id`` are None where the document could not be read, ``engine`` and ``guarantee`` where it
     could not be planned. ``reconciled`` has the sinks that were compared once their rows were committed. ``is_replay``: it
-    was to send rejected rows again.
+    was to send rejected rows again. ``idle``: nothing new was found, and this is what rules say that speak then too, by their
+    nodes.
     """
 
     pipeline: str | None
@@ -111,6 +112,7 @@ class RunResult:
     sources: Mapping[str, Any] = field(default_factory=dict)
     reconciled: Sequence[Reconciled] = ()
     is_replay: bool = False
+    idle: Sequence[NodeBalance] | None = None
 
     @property
     def read(self) -> int:
@@ -166,6 +168,7 @@ class RunResult:
             "duration_ms": self.duration_ms,
             "epochs": [_epoch_json(epoch) for epoch in self.epochs],
             "balance": _balance_json(self.epochs),
+            "nothing_new": _idle_json(self.idle) if self.idle is not None else None,
             "rejects": {
                 "total": self.rejected,
                 "by_cause": [one.to_json() for one in self.by_cause()],
@@ -220,12 +223,20 @@ def _balance_json(epochs: Sequence[SealedEpoch]) -> dict[str, Any]:
             node["unmatched"] = dict(entry.unmatched)
         if entry.noted:
             node["noted"] = dict(entry.noted)
-        measured = {rule.rule: dict(rule.shown) for rule in entry.rules if rule.shown}
+        measured = _measured_json(entry)
         if measured:
             node["measured"] = measured  # of the last epoch
         if entry.empty:
             node["empty"] = entry.empty
     return found
+
+
+def _measured_json(entry: NodeBalance) -> dict[str, Any]:
+    return {rule.rule: dict(rule.shown) for rule in entry.rules if rule.shown}
+
+
+def _idle_json(entries: Sequence[NodeBalance]) -> dict[str, Any]:
+    return {"measured": {entry.node: _measured_json(entry) for entry in entries}}
 
 
 # ---------------------------------------------------------------- the use case
@@ -319,7 +330,7 @@ def _result(
             *begun.compiled.warnings,
             *_repeats(begun, epochs),
             *replaced,
-            *warnings_of_rules(begun.plan.graph, _entries(epochs)),
+            *warnings_of_rules(begun.plan.graph, (*_entries(epochs), *(done.idle or ()))),
             *compared.warnings,
         ),
         failure.problems if failure is not None else (),
@@ -330,6 +341,7 @@ def _result(
         seen_columns(begun.found),
         compared.reconciled,
         is_replay=record.is_replay,
+        idle=done.idle,
     )
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+import sqlite3
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet as pq
 import pytest
@@ -99,3 +101,75 @@ def test_a_preview_hides_labelled_columns(project: Path, capfd: pytest.CaptureFi
             assert shown(said(capfd, "preview", "people.yml", node, *form)) == []
     rows = json.loads(said(capfd, "preview", "people.yml", "out", "--json", "--allow", "pii"))["rows"]
     assert rows == [{"id": 5, "contact": "eve@x.org", "age": "***", "town": 9}]
+
+
+PAID = """\
+pipeline: paid
+sources:
+  paid:
+    type: csv
+    path: paid/*.csv
+    incremental: files
+    labels: {sal: [pii], born: [pii]}
+    schema: {columns: {id: int64, sal: int64, born: timestamp}}
+transforms:
+  good:
+    from: paid
+    rules:
+      - sum_equals: {column: sal, to: paid, tolerance: 1, scope: epoch}
+      - distribution: {column: sal, mean: {max: 5}, quantiles: {p100: {max: 5}}}
+      - RULE
+sinks:
+  out: {from: good, type: parquet, path: out, mode: append, allow: [pii]}
+"""
+
+
+@pytest.fixture
+def paid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]):
+    """``paid(rule, *salaries)`` runs the document with that rule over another file of rows: its code and what it says."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "paid").mkdir()
+
+    def run(rule: str, *salaries: int) -> tuple[int, dict[str, Any]]:
+        (tmp_path / "paid.yml").write_text(PAID.replace("RULE", rule), encoding="utf-8")
+        lines = [f"{number},{salary},1931-03-07T08:09:10.111213" for number, salary in enumerate(salaries)]
+        name = f"{len(list((tmp_path / 'paid').iterdir()))}.csv"
+        if lines:
+            (tmp_path / "paid" / name).write_text("\n".join(["id,sal,born", *lines, ""]), encoding="utf-8")
+        capfd.readouterr()
+        code = execute(["run", "paid.yml", "--json"])
+        return code, json.loads(capfd.readouterr().out)
+
+    return run
+
+
+def ledger_of(folder: Path) -> list[tuple[str, dict[str, Any]]]:
+    """What the ledger keeps of each rule's figures, epoch by epoch."""
+    with closing(sqlite3.connect(folder / ".penstock" / "ledger.db")) as ledger:
+        balances = [json.loads(text) for (text,) in ledger.execute("select balance from epochs order by number")]
+    return [(rule["rule"], rule["measured"]) for nodes in balances for node in nodes for rule in node["rules"]]
+
+
+def test_the_ledger_keeps_no_value_of_one_row_as_a_figure(paid, tmp_path: Path) -> None:
+    assert paid("row_count: {min: 1}", 987654)[0] == 0
+    assert dict(ledger_of(tmp_path)) == {
+        "sum_equals": {},
+        "distribution": {},
+        "row_count": {"rows": 1},
+    }
+    kept = b"".join(path.read_bytes() for path in (tmp_path / ".penstock").glob("ledger.db*"))
+    assert b"987654" not in kept
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "anomaly: {metric: max, column: sal}",
+        "anomaly: {metric: min, column: sal}",
+        "distribution: {column: sal, quantiles: {p99: {drift: 5 %}}}",
+    ],
+)
+def test_a_figure_that_is_the_value_of_one_row_is_compared_with_no_history(rule: str, paid) -> None:
+    code, found = paid(rule, 987654)
+    assert (code, [problem["code"] for problem in found["problems"]]) == (2, ["RUN-118"])
+    assert found["problems"][0]["line"] == 15

@@ -75,7 +75,7 @@ def test_what_all_rows_violate_is_told_and_every_row_passes(held):
         "row_count": {"rows": 4},
         "null_share": {"null share of name": 0.5, "null share of day": 0.25},
         "ids": {"distinct": 4},
-        "freshness": {"age_s": entry["measured"]["freshness"]["age_s"]},
+        "freshness": {"age_s of day": entry["measured"]["freshness"]["age_s of day"]},
         "sum_equals": {"sum": 11.5},
         "row_count_2": {"rows": 4},
     }
@@ -86,7 +86,7 @@ def test_what_all_rows_violate_is_told_and_every_row_passes(held):
 
 def test_the_epochs_moment_is_what_age_is_counted_from(held):
     age = held(rules("freshness: {column: day, within: 1 s}"), "run", "--json").json["balance"]["good.rules"]
-    days, rest = divmod(age["measured"]["freshness"]["age_s"], 86_400)
+    days, rest = divmod(age["measured"]["freshness"]["age_s of day"], 86_400)
     assert (days > 365 * 3, rest) == (True, 0)
 
 
@@ -165,7 +165,7 @@ def test_a_place_without_rows_has_figures_too(held):
     said = held.penstock("run", "pipelines/held.yml", "--json")
     assert said.code == 0, said.err
     assert said.json["balance"]["good.rules"]["measured"]["row_count"] == {"rows": 0}
-    assert said.json["balance"]["good.rules"]["measured"]["freshness"] == {"age_s": None}
+    assert said.json["balance"]["good.rules"]["measured"]["freshness"] == {"age_s of day": None}
 
 
 def test_what_was_measured_is_remembered(held):

@@ -96,7 +96,7 @@ def test_the_newest_value_has_an_age(kind, values, within, age, said):
     rows = [{"a": value} for value in values]
     measures, found = judged(f"freshness: {{column: a, within: {within}}}", {"a": f"{kind}?"}, rows)
     assert found == said
-    assert age is None or measures == {"age_s": age}
+    assert age is None or measures == {"age_s of a": age}
 
 
 def test_infinities_are_no_values_of_a_time():
@@ -104,7 +104,7 @@ def test_infinities_are_no_values_of_a_time():
     text = text.replace("    from: rows\n", '    from: rows\n    steps: [{derive: {e: "a::date"}}]\n')
     text += "  shown: {from: result, steps: [{drop: [e]}]}\n"
     found = run_document(text, {"rows": [{"a": "infinity"}, {"a": None}]}, "shown").judged["freshness"]
-    assert (found["measures"], found["violated"]) == ({"age_s": None}, False)
+    assert (found["measures"], found["violated"]) == ({"age_s of e": None}, False)
 
 
 @pytest.mark.parametrize(

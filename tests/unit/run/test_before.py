@@ -6,15 +6,18 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
+from sqlglot import exp
 
 from penstock.connectors.api import Receipt
 from penstock.graph import Graph
-from penstock.graph.nodes import Read
+from penstock.graph.nodes import Check, Column, Read, TableRule
 from penstock.graph.replayed import SOURCE
 from penstock.ledger.api import EpochRecord, NodeBalance, PipelineKey, Range, RuleResult, Seal
 from penstock.ledger.sqlite import SqliteLedger
-from penstock.run.before import history_of
+from penstock.run.before import ages_before, history_of
 from penstock.run.replays import Replay
+from penstock.types import Field, Schema
+from penstock.types.logical import TIMESTAMP
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,6 +43,7 @@ class History:
 
     def __init__(self, ledger: SqliteLedger) -> None:
         self.ledger, self.lease, self.number = ledger, ledger.take(KEY, "me", duration=timedelta(hours=1)), 0
+        self.measures = True
 
     def planned(self, ranges: tuple[Range, ...], number: int | None = None) -> EpochRecord:
         number, at = number or self.number + 1, NOW + timedelta(days=self.number)
@@ -62,7 +66,7 @@ class History:
             record = self.planned(ranges)
             self.number += 1
             self.ledger.plan_epoch(record)
-            figures = {"mean": float(self.number), "none": None}
+            figures = {"mean": float(self.number) if self.measures else None, "none": None}
             rule = RuleResult("odd", "anomaly", "accuracy", 1, "warn", None, figures)
             balance = (NodeBalance("x.rules", "check", {"x": 3}, 3, rules=(rule,)),)
             receipts = {"s": Receipt(rows=1, inserted=1)}
@@ -109,3 +113,23 @@ def test_the_window_bounds_what_is_read(ledger: SqliteLedger) -> None:
     history = History(ledger)
     history.seal(FIRST, *[NEXT] * 6)
     assert history.of(history.planned(NEXT), window=3) == [7, 6, 5]
+
+
+def test_a_newest_value_is_found_however_many_epochs_came_without_one(
+    ledger: SqliteLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A place beside a source that has news much more often, and another history of the pipeline."""
+    monkeypatch.setattr("penstock.run.before._LOOKS", (3, 100))
+    history = History(ledger)
+    history.seal(FIRST, NEXT)
+    history.measures = False
+    history.seal(*[NEXT] * 4)
+    rule = TableRule("odd", (Column("mean", exp.null()),), exp.null(), exp.null(), ("at",), "warn", aging=True)
+    schema = Schema((Field("at", TIMESTAMP),))
+    check = Check("x.rules", input="a", causes=(), table_rules=(rule,), schema=schema)
+    graph, moment = Graph((*NEW.nodes, check)), NOW + timedelta(days=1000)
+    own = history.lease.incarnation
+    # The second epoch was planned a day after the first: its two seconds began a day later.
+    expected = {("x.rules", "odd"): 2 + 999 * 86_400}
+    assert ages_before(ledger, KEY, own, graph, moment) == expected
+    assert ages_before(ledger, KEY, "another", graph, moment) == {}
