@@ -115,6 +115,7 @@ def _cursor(use: SourceUse, wanted: Incremental, read: Read, contract: Schema | 
         tuple(item.name for item in identity) or known,
         _lag(wanted.lag, by, at),
         _initial(wanted.initial, by, at),
+        known if identity else (),
     )
 
 

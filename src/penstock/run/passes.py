@@ -90,7 +90,8 @@ class Passes:
         if window:
             history = history_of(self.around.ledger, self.around.plan.graph, self.record, window)
             part = with_history(part, self.record.planned_at, history)
-        return in_ranges(part, self.around.feeds.conditions(self.record.ranges))
+        feeds, ranges = self.around.feeds, self.record.ranges
+        return in_ranges(part, feeds.conditions(ranges), feeds.numbers(ranges))
 
     def _run(
         self,
