@@ -75,7 +75,7 @@ def plan(
     from penstock.cli.render.plan import plan_page
 
     for number, each in enumerate(explained):
-        tell(each.plan.warnings)
+        tell(each.warnings)
         show(*([""] if number else []), *plan_page(each, sql=sql))
     return 0
 

@@ -21,9 +21,9 @@ from penstock.engines.api import Pass
 from penstock.errors import ConfigError, DataError
 from penstock.graph import Graph
 from penstock.graph.nodes import Aggregate, Column, Filter, Write
-from penstock.graph.span import Mark, Ties, bounds, identity, is_at
+from penstock.graph.span import Mark, Ties, bounds, identity, is_at, lacks
 from penstock.trees import call, column, is_null, struct, text_of
-from penstock.types import INT64, STRING, Field, Schema
+from penstock.types import BOOLEAN, INT64, STRING, Field, Schema
 from penstock.types.logical import List, Map, Struct, StructField
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ _VERSION: Final = 1
 MOST_SEEN: Final = 10_000  # rows of the newest value, and without a value, that a position names
 # Rows of a range that may change while it is read, of which equal ones are told by their number: a window holds them all.
 MOST_NUMBERED: Final = 1_000_000
-_ROWS: Final = List(Struct((StructField("value", STRING), StructField("row", STRING))))
+_ROWS: Final = List(Struct((StructField("value", STRING), StructField("row", STRING), StructField("lacks", BOOLEAN))))
 _AGAIN: Final = Field("again", Map(STRING, INT64))
 _NULLS: Final = Field("nulls", List(STRING))
 _FOUND: Final = Schema((Field("newest", STRING), Field("rows", _ROWS), Field("count", INT64), _AGAIN, _NULLS))
@@ -225,9 +225,12 @@ def newest(
         return Newest(after, nulls, bad, more)
     if cursor.lag is not None:
         return Newest(Mark(top, Ties(cursor.identity)), nulls, bad)
-    seen = Counter(item["row"] for item in looked["rows"] if item["value"] == top)
+    ends = [item for item in looked["rows"] if item["value"] == top]
+    seen = Counter(item["row"] for item in ends)
     is_same = after is not None and top == after.value
-    counts: dict[str, int | None] = {item: None if cursor.row else count for item, count in seen.items()}
+    # Rows that are the same in the columns that the document names are one; those that lack one are none of these.
+    alike = {item["row"] for item in ends if cursor.row and not item["lacks"]}
+    counts: dict[str, int | None] = {item: None if item in alike else count for item, count in seen.items()}
     if is_same and before.counts:
         counts, columns = _merged(before, counts), before.columns
         more = more or before.fewer_than(seen)
@@ -254,7 +257,9 @@ def _rows_at_the_end(read: Read, after: Mark | None, before: Ties) -> exp.Expr:
     elif after is not None and before.counts and before.columns != read.cursor.identity:
         row = exp.Case(ifs=[exp.If(this=is_at(read, after), true=identity(read, before.columns))], default=row)
     most = 1 if read.cursor.lag is not None else MOST_SEEN + 1
-    return call("arg_max", struct({"value": text_of(by), "row": row}), by, exp.Literal.number(most))
+    return call(
+        "arg_max", struct({"value": text_of(by), "row": row, "lacks": lacks(read)}), by, exp.Literal.number(most)
+    )
 
 
 def _again(read: Read, after: Mark | None, before: Ties) -> exp.Expr:
@@ -279,10 +284,11 @@ def _check_number(read: Read, top: str, rows: int, named: int) -> None:
     """Raises DataError SRC-111."""
     assert read.cursor is not None
     if rows > MOST_SEEN or named > MOST_SEEN:
+        finer = "take a cursor with finer values" if read.cursor.row else f"name a finer cursor than {read.cursor.by}"
         raise DataError(
             "SRC-111",
             f'more than {MOST_SEEN:,} rows of "{read.source}" have the newest value of its cursor, {read.cursor.by} = {top}',
-            hint=f"name columns that tell them apart and a finer cursor, such as [{read.cursor.by}, id]; or a `lag`, for a sink that merges",
+            hint=f"{finer}, or a `lag`, for a sink that merges; further columns of a cursor do not make it finer",
         )
 
 

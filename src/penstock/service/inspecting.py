@@ -17,6 +17,7 @@ from penstock.graph.select import to_select
 from penstock.plan.stages import Acknowledge, Commit, Keep, Pass, Seal, Spool, Stage
 from penstock.run.replays import replay_of
 from penstock.run.series import own_of
+from penstock.service.ahead import ahead_of_clock
 from penstock.service.caring import CaredFor, Setting, cared_for, grouped
 from penstock.service.drift import drifts
 from penstock.service.families import PerPart, parts
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
     from penstock.compile.pipeline import Compiled
     from penstock.document.models import Pipeline
+    from penstock.errors import Problem
     from penstock.graph import Graph, Node
     from penstock.ledger.api import EpochRecord
     from penstock.plan.stages import Plan
@@ -102,6 +104,11 @@ class Explained:
     news: tuple[str, ...]
     connections: tuple[CaredFor, ...] = ()
     left: EpochRecord | None = None
+    ahead: tuple[Problem, ...] = ()
+
+    @property
+    def warnings(self) -> tuple[Problem, ...]:
+        return (*self.plan.warnings, *self.ahead)
 
     @property
     def has_nothing_new(self) -> bool:
@@ -129,7 +136,7 @@ class Explained:
             "left_epoch": self.left.number if self.left is not None else None,
             "nothing_new": self.has_nothing_new,
             "news": list(self.news),
-            "warnings": [problem.to_json() for problem in self.plan.warnings],
+            "warnings": [problem.to_json() for problem in self.warnings],
         }
 
 
@@ -149,6 +156,7 @@ def _explained(request: Request, part: Part) -> Explained:
         memory = found.memory
         last = memory.last_sealed(found.key) if memory is not None else None
         situation = standing(found, compiled, made, last)
+        sealed = found.ledger.positions(found.key, last.incarnation) if last is not None else {}
         return Explained(
             made,
             compiled,
@@ -157,6 +165,7 @@ def _explained(request: Request, part: Part) -> Explained:
             tuple(_news(found, last, made)),
             cared_for(found.pipeline),
             situation.epoch if situation is not None and situation.todo != "nothing" else None,
+            tuple(ahead_of_clock(made.graph, sealed, request.clock.now())),
         )
 
 

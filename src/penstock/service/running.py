@@ -21,6 +21,7 @@ from penstock.run.runner import replay as replay_plan
 from penstock.run.runner import run as run_plan
 from penstock.run.stopping import Stop
 from penstock.run.surroundings import Surroundings
+from penstock.service.ahead import ahead_of_clock
 from penstock.service.causes import CauseRows, by_cause
 from penstock.service.desk import RejectsDesk
 from penstock.service.drift import drifts, seen_columns
@@ -303,6 +304,7 @@ def _result(
     error = error or compared.error
     stopped = _stopped(begun.stop, done, error)
     failure = error if isinstance(error, PenstockError) else None
+    ahead = _ahead(begun) if error is None else ()
     return RunResult(
         begun.plan.pipeline,
         record.run_id,
@@ -312,7 +314,7 @@ def _result(
         record.started_at,
         duration_ms,
         epochs,
-        (*begun.compiled.warnings, *warnings_of_rules(begun.plan.graph, _entries(epochs)), *compared.warnings),
+        (*begun.compiled.warnings, *warnings_of_rules(begun.plan.graph, _entries(epochs)), *compared.warnings, *ahead),
         failure.problems if failure is not None else (),
         tuple(entry for entry in kept if entry.status == "aborted"),
         stopped,
@@ -322,6 +324,13 @@ def _result(
         compared.reconciled,
         is_replay=record.is_replay,
     )
+
+
+def _ahead(begun: _Begun) -> Sequence[Problem]:
+    """Of every run, also where nothing is new: that nothing ever will be is what the warning says."""
+    found, last = begun.found, begun.found.ledger.last_sealed(begun.record.key)
+    sealed = found.ledger.positions(begun.record.key, last.incarnation) if last is not None else {}
+    return tuple(ahead_of_clock(begun.plan.graph, sealed, begun.record.started_at))
 
 
 def _stopped(stop: Stop, done: Done, error: PenstockError | KeyboardInterrupt | None) -> Stopped | None:
