@@ -256,6 +256,130 @@ def test_where_the_file_of_rejects_is_gone_the_records_are_rejected_again(tmp_pa
     assert completed(FILES, feed.file).rejected == 3
 
 
+# ---------------------------------------------------------------- ties that are alike, and columns that come later
+
+
+class Clicks:
+    """Files of a folder, with a cursor over all of them, into a table that takes new columns."""
+
+    def __init__(self, folder: Path, cursor: str, columns: str) -> None:
+        self.folder, self.file = folder, folder / "clicks.yml"
+        (folder / "in").mkdir()
+        self.cursor = cursor
+        self.says(columns)
+
+    def says(self, columns: str) -> None:
+        self.file.write_text(
+            "pipeline: clicks\nsources:\n"
+            f"  t: {{type: csv, path: 'in/*.csv', incremental: {{cursor: {self.cursor}}}, schema: {{columns: {{{columns}}}}}}}\n"
+            "sinks:\n  one: {from: t, type: sqlite, path: out.db, table: one, mode: append, on_schema_change: evolve}\n"
+            "run: {memory: 256 MiB, threads: 1}\n",
+            encoding="utf-8",
+        )
+
+    def put(self, name: str, *lines: str) -> None:
+        (self.folder / "in" / f"{name}.csv").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+
+    def run(self) -> tuple[int, int]:
+        result = completed(FILES, self.file)
+        return result.written, result.rejected
+
+    @property
+    def found(self) -> list[Any]:
+        with closing(sqlite3.connect(self.folder / "out.db")) as connection:
+            return sorted(connection.execute("select * from one").fetchall(), key=str)
+
+
+def test_rows_that_are_alike_are_told_by_their_number(tmp_path: Path) -> None:
+    clicks = Clicks(tmp_path, "u", "u: int64?, e: string")
+    clicks.put("a", "u,e", "10,click", "10,click", ",nowhere")
+    assert clicks.run() == (2, 1)
+    clicks.put("b", "u,e", "10,click", ",nowhere", "10,other")
+    assert clicks.run() == (2, 1)  # one more of each that was there
+    assert completed(FILES, clicks.file).epochs == ()
+    clicks.put("c", "u,e", "11,click", "10,click")  # one comes late, with the value of the boundary
+    assert clicks.run() == (2, 0)
+    assert completed(FILES, clicks.file).epochs == ()
+
+
+def test_rows_that_are_alike_in_a_table_that_others_write_to(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, "{cursor: at}")
+    shop.add((1, moment(1), "a"), (1, moment(1), "a"))
+    assert shop.run().written == 2
+    shop.add((1, moment(1), "a"), (2, moment(2), "b"))
+    assert shop.run().written == 2
+    assert shop.run().epochs == ()
+
+
+def test_a_position_without_numbers_leaves_out_what_it_names(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, "{cursor: at}")
+    shop.add((1, moment(1), "a"), (1, moment(1), "a"), (9, None, "nowhere"))
+    shop.run()
+    position = json.loads(position_of(tmp_path))
+    position["cursor"]["seen"] = sorted(position["cursor"]["seen"])
+    position["cursor"]["nulls"] = sorted(position["cursor"]["nulls"]["rows"])
+    with closing(sqlite3.connect(tmp_path / ".penstock" / "ledger.db")) as connection:
+        connection.execute("update positions set position = ?", (json.dumps(position),))
+        connection.commit()
+    assert shop.run().epochs == ()
+    shop.add((2, moment(1), "b"))
+    assert (shop.run().written, shop.run().written) == (1, 0)
+
+
+def test_a_new_column_makes_no_row_new_and_hides_none(tmp_path: Path) -> None:
+    clicks = Clicks(tmp_path, "u", "u: int64?, e: string")
+    clicks.put("a", "u,e", "10,click", "10,other", ",nowhere")
+    assert clicks.run() == (2, 1)
+    clicks.says("u: int64?, e: string, f: string?")
+    clicks.put("a", "u,e,f", "10,click,", "10,other,", ",nowhere,")
+    clicks.put("b", "u,e,f", "10,click,x", "10,new,y", ",nowhere,z")
+    assert clicks.run() == (2, 1)
+    assert completed(FILES, clicks.file).epochs == ()
+    clicks.put("c", "u,e,f", "11,click,x", "11,click,y")
+    assert clicks.run() == (2, 0)
+    clicks.put("d", "u,e,f", "11,click,z")
+    assert clicks.run() == (1, 0)
+    assert [row for row in clicks.found if row[0] == 10] == [
+        (10, "click", "x"), (10, "click", None), (10, "new", "y"), (10, "other", None),
+    ]  # fmt: skip
+
+
+def test_a_column_that_is_gone_stops_the_run(tmp_path: Path) -> None:
+    clicks = Clicks(tmp_path, "u", "u: int64, e: string, f: string")
+    clicks.put("a", "u,e,f", "10,click,x")
+    clicks.run()
+    clicks.says("u: int64, e: string")
+    clicks.put("a", "u,e", "10,click")
+    (problem,) = once(FILES, clicks.file, Faults()).problems
+    assert problem.code == "RUN-130"
+    assert problem.message.endswith("tell the last rows read apart: f")
+
+
+def test_a_null_in_any_column_of_a_cursor_is_a_reject_once(tmp_path: Path) -> None:
+    clicks = Clicks(tmp_path, "[u, k]", "u: int64?, k: int64?, e: string")
+    clicks.put("a", "u,k,e", "11,1,good", "11,,A", "10,,inside", ",7,nowhere")
+    result = completed(FILES, clicks.file)
+    assert (result.written, result.rejected) == (1, 3)
+    clicks.put("b", "u,k,e", "11,,B", "11,,A", "11,1,the same", ",7,elsewhere", "11,2,new")
+    assert clicks.run() == (1, 3)
+    assert completed(FILES, clicks.file).epochs == ()
+
+
+def test_a_row_from_the_future_is_warned_of_in_every_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shop = Shop(tmp_path, "{cursor: at}")
+    shop.add((1, moment(1), "a"))
+    assert shop.run().warnings == ()
+    shop.add((2, "2999-01-01T00:00:00", "b"))
+    for written in (1, 0):
+        result = shop.run()
+        assert result.written == written
+        (warning,) = result.warnings
+        assert (warning.code, warning.severity) == ("RUN-136", "warning")
+        assert "2999-01-01" in warning.message
+    assert execute(["plan", str(shop.file)]) == 0
+    assert "RUN-136" in capsys.readouterr().err
+
+
 def test_an_empty_table_is_an_epoch_the_first_time(tmp_path: Path) -> None:
     shop = Shop(tmp_path, "{cursor: at}")
     assert [epoch.record.number for epoch in shop.run().epochs] == [1]

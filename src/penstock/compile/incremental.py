@@ -89,13 +89,21 @@ def begin(builder: Builder, use: SourceUse, read: Read, contract: Schema | None)
     read = dataclasses.replace(read, incremental=True, cursor=cursor)
     current = builder.add(read)
     current = builder.add(Filter(read.range, input=current, condition=exp.true(), at=read.at))
-    without = Cause(
-        "null_cursor",
-        is_null(column(cursor.by)),
-        exp.Literal.string(f"the cursor {cursor.by} is null, so that nothing says in which epoch the row belongs"),
-        cursor.by,
+    without = (
+        Cause(
+            "null_cursor",
+            is_null(column(cursor.by)),
+            exp.Literal.string(f"the cursor {cursor.by} is null, so that nothing says in which epoch the row belongs"),
+            cursor.by,
+        ),
+        *(_untold(cursor, name) for name in cursor.named[1:]),
     )
-    return builder.add(Check(f"{use.name}.cursor.check", input=current, causes=(without,), at=read.at))
+    return builder.add(Check(f"{use.name}.cursor.check", input=current, causes=without, at=read.at))
+
+
+def _untold(cursor: Cursor, name: str) -> Cause:
+    told = f"the column {name} of the cursor is null, so that nothing tells the row from others of its {cursor.by}"
+    return Cause("null_cursor", is_null(column(name)), exp.Literal.string(told), name)
 
 
 def _cursor(use: SourceUse, wanted: Incremental, read: Read, contract: Schema | None) -> Cursor:
@@ -116,6 +124,7 @@ def _cursor(use: SourceUse, wanted: Incremental, read: Read, contract: Schema | 
         tuple(item.name for item in identity) or known,
         _lag(wanted.lag, by, at),
         _initial(wanted.initial, by, at),
+        known if identity else (),
     )
 
 

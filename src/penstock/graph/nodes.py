@@ -194,12 +194,25 @@ class Cursor:
     """What tells the new rows of a source from those that earlier epochs had: they stand beyond the newest value of ``by``.
     Rows of that value are told apart by the columns ``identity``. ``lag`` is taken off the newest value, and what lies
     beyond is read again; ``initial``, a checked literal, is the first value of all.
+
+    ``row`` are all columns of a row where the document names those of ``identity``, and none where it names no columns:
+    then ``identity`` is the whole row, and rows that are the same in it are several.
     """
 
     by: str
     identity: tuple[str, ...]
     lag: timedelta | Number | None = None
     initial: exp.Expr | None = None
+    row: tuple[str, ...] = ()
+
+    @property
+    def whole(self) -> tuple[str, ...]:
+        return self.row or self.identity
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """The columns that the document names."""
+        return (self.by, *(self.identity if self.row else ()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,11 +260,13 @@ class Project(_OneInput):
 class Filter(_OneInput):
     """Keeps rows for which the condition is true; ``why`` says how the others are accounted.
 
-    The condition of a deduplication may use window functions.
+    The condition of a deduplication may use window functions. ``among``, which an epoch gives the filter of its range,
+    uses them over the rows for which ``condition`` is true.
     """
 
     condition: exp.Expr
     why: Literal["filter", "deduplicate"] = "filter"
+    among: exp.Expr | None = field(default=None, compare=False)  # no part of what the pipeline means
 
     @property
     def kind(self) -> NodeKind:

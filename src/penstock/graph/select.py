@@ -59,7 +59,7 @@ def to_select(node: Node, name: Callable[[str], exp.Table] = relation) -> exp.Qu
         case Project():
             return exp.select(*projections(node.columns)).from_(name(node.input))
         case Filter():
-            return keep(exp.select("*").from_(name(node.input)), node.condition)
+            return keep(exp.select("*").from_(name(node.input)), node.condition, node.among)
         case Check():
             return keep(exp.select("*").from_(name(node.input)), exp.Not(this=violated(node.causes)))
         case Join():
@@ -145,8 +145,13 @@ def _verdict(rule: TableRule) -> exp.Struct:
     )
 
 
-def keep(select: exp.Select, condition: exp.Expr) -> exp.Select:
-    """The rows for which the condition is true; one with window functions goes to QUALIFY."""
+def keep(select: exp.Select, condition: exp.Expr, among: exp.Expr | None = None) -> exp.Select:
+    """The rows for which the condition is true; one with window functions goes to QUALIFY. ``among`` is one over the rows
+    that ``condition`` leaves.
+    """
+    if among is not None:
+        select = select.where(condition.copy())
+        condition = among
     if condition.find(exp.Window):
         select.set("qualify", exp.Qualify(this=condition.copy()))
         return select

@@ -20,11 +20,20 @@ from penstock.events import SourceSpooled, SpoolMoved, SpoolStarted
 from penstock.graph import Graph
 from penstock.graph.moment import at_moment
 from penstock.graph.nodes import Filter, Read, Write
-from penstock.graph.span import Interval, Mark, bounds, condition, least, within, without_value
+from penstock.graph.span import Interval, Mark, Ties, bounds, by_number, condition, least, within, without_value
 from penstock.ledger.api import KeptRows, Range, RejectFile
 from penstock.ledger.state import writing_state
 from penstock.run import balance, series
-from penstock.run.cursors import both_nulls, mark_of, newest, nulls_of, position_of, without_a_value
+from penstock.run.cursors import (
+    both_nulls,
+    has_more,
+    mark_of,
+    newest,
+    nulls_of,
+    numbered,
+    position_of,
+    without_a_value,
+)
 from penstock.run.kept import KeptWriter, kept_rows, nothing_of, rejects_of, rows_of
 from penstock.trees import call
 
@@ -156,8 +165,15 @@ class Feeds:
             return Range(read.source, part.id, after, place, aside=True)
         if upto is None:
             rows = self._rows_of(read, Range(read.source, part.id, None, own), beyond)
-            upto = newest(self.engine, read, rows, mark).mark
+            found = newest(self.engine, read, rows, mark, stands=self._stands(read))
+            return Range(
+                read.source, part.id, after, position_of(read, found.mark, own, numbered=found.numbered), aside=True
+            )
         return Range(read.source, part.id, after, position_of(read, upto, own), aside=True)
+
+    def _stands(self, read: Read) -> bool:
+        """Whether a range of the source has the same rows whenever it is read."""
+        return read.source in self.plan.replayable or read.source in self.plan.spools
 
     def _is_cut(self, read: Read) -> bool:
         return self.plan.series is not None and read.source in self.plan.series.sources
@@ -177,6 +193,7 @@ class Feeds:
         self, read: Read, part: Partition, after: Position | None, folder: Path, *, begun: int, cut: bool
     ) -> Position:
         mark, rest, begins = mark_of(read, after), series.rest_of(after), series.Cuts()
+        nulls: Ties | None
         if rest is None and cut:
             begins = self._cuts(read, part, mark)
             rest = list(begins.values)
@@ -186,11 +203,16 @@ class Feeds:
         known = nulls_of(read, after)
         now = Range(read.source, part.id, None, own)
         if rest:
-            found = without_a_value(self.engine, read, self._rows_of(read, now, beyond)) if begins.nulls else None
-            nulls = both_nulls(known, found) if begins.nulls else known or frozenset()
-            return series.with_rest(position_of(read, upto, own, nulls), rest[1:], begun)
-        end = newest(self.engine, read, self._rows_of(read, now, beyond), mark)
-        return position_of(read, end.mark, own, both_nulls(known, end.nulls), end.bad)
+            nulls, again = known or Ties(), False
+            if begins.nulls:
+                found = without_a_value(self.engine, read, self._rows_of(read, now, beyond), known)
+                nulls, again = both_nulls(known, found.nulls), found.numbered
+            again = has_more(self.engine, read, self._rows_of(read, now, beyond), mark) or again
+            return series.with_rest(position_of(read, upto, own, nulls, numbered=again), rest[1:], begun)
+        rows = self._rows_of(read, now, beyond)
+        end = newest(self.engine, read, rows, mark, known, stands=self._stands(read))
+        nulls = both_nulls(known, end.nulls)
+        return position_of(read, end.mark, own, nulls, end.bad, numbered=end.numbered)
 
     def _cuts(self, read: Read, part: Partition, mark: Mark | None, end: Mark | None = None) -> series.Cuts:
         """None of a source whose answers are kept as they came: they come all at once."""
@@ -199,7 +221,7 @@ class Feeds:
             return series.Cuts()
         size = self.plan.series.size
         if size.bytes is None:
-            needed = {read.cursor.by, *(read.cursor.identity if mark is not None and mark.seen else ())}
+            needed = {read.cursor.by, *(mark.seen.columns if mark is not None and mark.seen.counts else ())}
             columns = tuple(name for name in read.schema.names if name in needed)
             read = dataclasses.replace(read, columns=columns, schema=read.schema.select(columns))
         now = Range(read.source, part.id, None, source.latest(part))
@@ -296,6 +318,15 @@ class Feeds:
         reads = {read.source: read for read in self.plan.graph.reads if read.cursor is not None}
         return {
             reads[item.source].range: _condition(reads[item.source], item) for item in ranges if item.source in reads
+        }
+
+    def numbers(self, ranges: Sequence[Range]) -> Mapping[str, exp.Expr]:
+        """Of equal rows those that are in an epoch's ranges, by the node that leaves out the others."""
+        reads = {read.source: read for read in self.plan.graph.reads if read.cursor is not None}
+        return {
+            reads[item.source].range: _by_number(reads[item.source], item)
+            for item in ranges
+            if item.source in reads and numbered(item.upto)
         }
 
     def recheck(self, node: Read, ranges: Sequence[Range]) -> None:
@@ -409,10 +440,17 @@ def _placed(node: Read) -> Iterator[None]:
 
 def _condition(read: Read, item: Range) -> exp.Expr:
     """What the rows of a range fulfil, without those that have no value and that an earlier epoch has rejected."""
-    rows, nulls = within(read, mark_of(read, item.after), mark_of(read, item.upto)), nulls_of(read, item.upto)
+    told = numbered(item.upto)
+    rows = within(read, mark_of(read, item.after), mark_of(read, item.upto), numbered=told)
+    nulls = nulls_of(read, item.upto)
     if nulls is None:
         return rows
-    return exp.and_(rows, without_value(read, nulls_of(read, item.after) or frozenset(), nulls))
+    return exp.and_(rows, without_value(read, nulls_of(read, item.after) or Ties(), nulls, numbered=told))
+
+
+def _by_number(read: Read, item: Range) -> exp.Expr:
+    known, now = nulls_of(read, item.after) or Ties(), nulls_of(read, item.upto) or Ties()
+    return by_number(read, mark_of(read, item.after), mark_of(read, item.upto), known, now)
 
 
 def _that_have_rows(node: Read, ranges: Sequence[Range]) -> Iterator[Range]:

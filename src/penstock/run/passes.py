@@ -91,7 +91,8 @@ class Passes:
         if window:
             history = history_of(self.around.ledger, self.around.plan.graph, self.record, window)
             part = with_history(part, self.record.planned_at, history)
-        return in_ranges(part, self.around.feeds.conditions(self.record.ranges))
+        feeds, ranges = self.around.feeds, self.record.ranges
+        return in_ranges(part, feeds.conditions(ranges), feeds.numbers(ranges))
 
     def _ages(self) -> Mapping[tuple[str, str], float]:
         """What is known of rules about an age, for places that no value comes to."""

@@ -17,6 +17,7 @@ from penstock.graph.select import to_select
 from penstock.plan.stages import Acknowledge, Commit, Keep, Pass, Seal, Spool, Stage
 from penstock.run.replays import replay_of
 from penstock.run.series import own_of
+from penstock.service.ahead import ahead_of_clock
 from penstock.service.caring import CaredFor, Setting, cared_for, grouped
 from penstock.service.drift import drifts
 from penstock.service.families import PerPart, parts
@@ -155,6 +156,7 @@ def _explained(request: Request, part: Part) -> Explained:
         ranges = tuple(_ranges(found, made, last))
         ends = [(item.source, item.after, item.upto) for item in ranges]
         repeats = warnings_of_repeats(made.graph, found.pipeline, found.sources, ends)
+        sealed = found.ledger.positions(found.key, last.incarnation) if last is not None else {}
         return Explained(
             made,
             compiled,
@@ -163,7 +165,7 @@ def _explained(request: Request, part: Part) -> Explained:
             tuple(_news(found, last, made)),
             cared_for(found.pipeline),
             situation.epoch if situation is not None and situation.todo != "nothing" else None,
-            (*made.warnings, *repeats),
+            (*made.warnings, *repeats, *ahead_of_clock(made.graph, sealed, request.clock.now())),
         )
 
 

@@ -21,6 +21,7 @@ from penstock.run.runner import replay as replay_plan
 from penstock.run.runner import run as run_plan
 from penstock.run.stopping import Stop
 from penstock.run.surroundings import Surroundings
+from penstock.service.ahead import ahead_of_clock
 from penstock.service.causes import CauseRows, by_cause
 from penstock.service.desk import RejectsDesk
 from penstock.service.drift import drifts, seen_columns
@@ -317,6 +318,7 @@ def _result(
     failure = error if isinstance(error, PenstockError) else None
     interval = begun.found.request.interval
     replaced = replaced_by(interval, begun.compiled.graph, begun.compiled.pipeline) if interval is not None else ()
+    ahead = _ahead(begun) if error is None else ()
     return RunResult(
         begun.plan.pipeline,
         record.run_id,
@@ -332,6 +334,7 @@ def _result(
             *replaced,
             *warnings_of_rules(begun.plan.graph, (*_entries(epochs), *(done.idle or ()))),
             *compared.warnings,
+            *ahead,
         ),
         failure.problems if failure is not None else (),
         tuple(entry for entry in kept if entry.status == "aborted"),
@@ -348,6 +351,13 @@ def _result(
 def _repeats(begun: _Begun, epochs: Sequence[SealedEpoch]) -> Iterator[Problem]:
     ranges = [(item.source, item.after, item.upto) for epoch in epochs for item in epoch.record.ranges]
     return warnings_of_repeats(begun.plan.graph, begun.found.pipeline, begun.found.sources, ranges)
+
+
+def _ahead(begun: _Begun) -> Sequence[Problem]:
+    """Of every run, also where nothing is new: that nothing ever will be is what the warning says."""
+    found, last = begun.found, begun.found.ledger.last_sealed(begun.record.key)
+    sealed = found.ledger.positions(begun.record.key, last.incarnation) if last is not None else {}
+    return tuple(ahead_of_clock(begun.plan.graph, sealed, begun.record.started_at))
 
 
 def _stopped(stop: Stop, done: Done, error: PenstockError | KeyboardInterrupt | None) -> Stopped | None:

@@ -120,7 +120,7 @@ def _is_row_by_row(node: Node) -> bool:
         case Project():
             return not any(item.value.find(exp.Window) for item in node.columns)
         case Filter():
-            return node.condition.find(exp.Window) is None
+            return node.among is None and node.condition.find(exp.Window) is None
         case Check():
             return True
         case _:

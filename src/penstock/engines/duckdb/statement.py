@@ -223,8 +223,8 @@ def _kept(node: Filter, tag: str) -> Counted:
     plan for the first row of each group.
     """
     select = exp.select("*").from_(relation(node.input))
-    if node.condition.find(exp.Window) is not None:
-        return tapped(keep(select, node.condition), tag)
+    if node.among is not None or node.condition.find(exp.Window) is not None:
+        return tapped(keep(select, node.condition, node.among), tag)
     return Counted(select.where(tag_condition(node.condition, tag), copy=False), out=tag)
 
 
