@@ -21,6 +21,7 @@ FILE = "pipelines/days.yml"
 KEYS = {
     "sources",
     "news",
+    "nothing_new",
     "reconciled",
     "stopped",
     "pipeline", "run_id", "kind", "status", "engine", "guarantee", "started_at", "duration_ms",
