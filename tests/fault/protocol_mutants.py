@@ -77,7 +77,7 @@ class Outcome:
 
 EPOCH: Final = "run/epoch.py"
 _CRASHES: Final = ("tests/fault/test_epoch_crashes.py", "-k", "the_run_after_a_fault and files-raise")
-_DIES: Final = "tests/fault/test_incremental.py::test_a_run_that_dies_reads_its_files_once"
+_DIES: Final = "tests/fault/test_incremental_files.py::test_a_run_that_dies_reads_its_files_once"
 _PARQUET: Final = "tests/conformance/test_file_sinks.py::TestParquetFolder"
 _SQLITE: Final = "tests/conformance/test_sqlite.py::TestSqliteSink"
 _LEDGER: Final = "tests/conformance/test_sqlite_ledger.py::TestSqliteLedger"

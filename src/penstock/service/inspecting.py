@@ -153,10 +153,10 @@ def _explained(request: Request, part: Part) -> Explained:
         memory = found.memory
         last = memory.last_sealed(found.key) if memory is not None else None
         situation = standing(found, compiled, made, last)
-        ranges = tuple(_ranges(found, made, last))
+        sealed = found.ledger.positions(found.key, last.incarnation) if last is not None else {}
+        ranges = tuple(_ranges(found, made, sealed))
         ends = [(item.source, item.after, item.upto) for item in ranges]
         repeats = warnings_of_repeats(made.graph, found.pipeline, found.sources, ends)
-        sealed = found.ledger.positions(found.key, last.incarnation) if last is not None else {}
         return Explained(
             made,
             compiled,
@@ -169,8 +169,7 @@ def _explained(request: Request, part: Part) -> Explained:
         )
 
 
-def _ranges(found: Opened, made: Plan, last: EpochRecord | None) -> Iterator[Reach]:
-    sealed = found.ledger.positions(found.key, last.incarnation) if last is not None else {}
+def _ranges(found: Opened, made: Plan, sealed: Mapping[tuple[str, str], Position]) -> Iterator[Reach]:
     for read in {read.source: read for read in made.graph.reads}.values():
         name, source, use = read.source, found.sources[read.source], found.pipeline.sources[read.source]
         try:
