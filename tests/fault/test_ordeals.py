@@ -34,7 +34,11 @@ def test_writers_that_are_killed_frozen_and_cut_off_lose_and_double_nothing(read
     ordeal = Ordeal(reading, random.Random(7))
     result = ordeal.kills(3).then(ordeal.contest(2)).then(ordeal.lost_answers(4))
     assert (result.lost, result.doubled) == (0, 0)
-    assert (result.kills >= 3, result.zombies, result.answers) == (True, 2, 4)
+    assert (result.kills >= 3, result.zombies >= 2, result.answers) == (
+        True,
+        True,
+        4,
+    )  # an ordeal goes on until enough epochs came
     assert result.epochs > 4
 
 

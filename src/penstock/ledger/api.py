@@ -238,8 +238,8 @@ class Seal:
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
-    """One call of ``penstock run`` or ``rejects replay``; ``summary`` is what ``--json`` printed, without secrets and without
-    data; of one that goes on no more than its ``kind``.
+    """One call of ``penstock run`` or ``rejects replay``; ``summary`` is what ``--json`` printed, without secrets,
+    without data and without what its epochs read; of one that goes on no more than its ``kind``.
     """
 
     run_id: str

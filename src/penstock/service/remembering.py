@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from penstock.connectors.api import Receipt
 from penstock.document.assembly import ledger_of, project_of
@@ -50,6 +50,18 @@ class RunDetails:
     receipts: Mapping[int, Mapping[str, Receipt]]
     balance: Mapping[int, Sequence[NodeBalance]]
     stop: StopRequest | None = None  # of a run that goes on
+
+    def summary(self) -> dict[str, Any]:
+        """What ``run --json`` printed: what its epochs read the ledger has with these, once."""
+        from penstock.service.running import ranges_json
+
+        found, ranges = dict(self.run.summary), {one.number: ranges_json(one.ranges) for one in self.epochs}
+        match found.get("epochs"):
+            case list() as epochs:
+                found["epochs"] = [
+                    {**one, "ranges": ranges.get(one["epoch"], [])} for one in epochs if isinstance(one, dict)
+                ]
+        return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from penstock.connectors.api import Receipt
     from penstock.document.assembly import Loaded
     from penstock.errors import Problem
-    from penstock.ledger.api import RejectEntry
+    from penstock.ledger.api import Range, RejectEntry
     from penstock.plan.stages import Plan
     from penstock.service.desk import Wanted
     from penstock.service.drift import Drift
@@ -48,7 +48,18 @@ if TYPE_CHECKING:
     from penstock.service.request import Request
 
 
-__all__ = ["NodeBalance", "RunResult", "SealedEpoch", "Stop", "Stopped", "Summed", "new_run_id", "run", "status_of"]
+__all__ = [
+    "NodeBalance",
+    "RunResult",
+    "SealedEpoch",
+    "Stop",
+    "Stopped",
+    "Summed",
+    "new_run_id",
+    "ranges_json",
+    "run",
+    "status_of",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +168,8 @@ class RunResult:
     def aborted_by_cause(self) -> tuple[CauseRows, ...]:
         return by_cause(entry.file for entry in self.aborted)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self, *, ranges: bool = True) -> dict[str, Any]:
+        """``ranges``: with what the epochs read, which may be long and which the ledger has with its epochs already."""
         return {
             "pipeline": self.pipeline,
             "run_id": self.run_id,
@@ -167,7 +179,7 @@ class RunResult:
             "guarantee": self.guarantee,
             "started_at": self.started_at.isoformat(),
             "duration_ms": self.duration_ms,
-            "epochs": [_epoch_json(epoch) for epoch in self.epochs],
+            "epochs": [_epoch_json(epoch, ranges=ranges) for epoch in self.epochs],
             "balance": _balance_json(self.epochs),
             "nothing_new": _idle_json(self.idle) if self.idle is not None else None,
             "rejects": {
@@ -184,14 +196,17 @@ class RunResult:
         }
 
 
-def _epoch_json(epoch: SealedEpoch) -> dict[str, Any]:
+def ranges_json(ranges: Sequence[Range]) -> list[dict[str, Any]]:
+    return [
+        {"source": item.source, "partition": item.partition, "after": item.after, "upto": item.upto} for item in ranges
+    ]
+
+
+def _epoch_json(epoch: SealedEpoch, *, ranges: bool) -> dict[str, Any]:
     return {
         "epoch": epoch.record.number,
         "redone": epoch.redone,
-        "ranges": [
-            {"source": item.source, "partition": item.partition, "after": item.after, "upto": item.upto}
-            for item in epoch.record.ranges
-        ],
+        **({"ranges": ranges_json(epoch.record.ranges)} if ranges else {}),
         "sinks": {
             name: {
                 "rows": receipt.rows,
@@ -290,7 +305,9 @@ def run(
         result = _result(
             begun, done, compared, error=error, duration_ms=round((request.clock.monotonic() - begun_at) * 1000)
         )
-        ended = replace(record, status=result.status, ended_at=request.clock.now(), summary=result.to_json())
+        ended = replace(
+            record, status=result.status, ended_at=request.clock.now(), summary=result.to_json(ranges=False)
+        )
         try:
             found.ledger.end_run(ended)
         except PenstockError:

@@ -37,7 +37,7 @@ def run_json(run: RunRecord, stop: StopRequest | None = None) -> dict[str, Any]:
 
 
 def details_json(details: RunDetails) -> dict[str, Any]:
-    return run_json(details.run, details.stop) | {"summary": dict(details.run.summary)}
+    return run_json(details.run, details.stop) | {"summary": details.summary()}
 
 
 def rows_json(found: Sampled) -> list[dict[str, Any]]:

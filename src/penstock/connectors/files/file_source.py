@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Final, Literal
 
 from pydantic import Field, model_validator
@@ -87,6 +87,15 @@ class FileSourceParams(SourceParams):
         return self
 
 
+@dataclass(frozen=True, slots=True)
+class _Described:
+    """The columns of these files; ``known`` are the same ones."""
+
+    files: Sequence[FoundFile]
+    known: frozenset[FoundFile]
+    schema: Schema
+
+
 class FileSource(Source):
     """Holds nothing open but copies of objects; infers once for the same files. Position: ``states.position_of``.
 
@@ -100,7 +109,7 @@ class FileSource(Source):
         self._params = params
         self._context = context
         self._listing = _listing_of(params, context, self.endings)
-        self._last: tuple[Sequence[FoundFile], Schema] | None = None
+        self._last: _Described | None = None
         self._contents = Contents()
 
     @property
@@ -126,8 +135,8 @@ class FileSource(Source):
         return self._schema_of(self._listing.files())
 
     def _schema_of(self, files: Sequence[FoundFile]) -> Schema:
-        if self._last is not None and self._last[0] == files:
-            return self._last[1]
+        if self._last is not None and self._last.files == files:
+            return self._last.schema
         self._listing.outline(self._looked_at(files), self.outline)
         described = self._describe(files).relaxed()
         if not described.fields:
@@ -137,7 +146,7 @@ class FileSource(Source):
                 hint="read XML with `type: xml`" if _begins_as_xml(files[0]) else "state them under `schema`",
             )
         check_case(described, self.named)
-        self._last = (files, described)
+        self._last = _Described(files, frozenset(files), described)
         return described
 
     def latest(self, partition: Partition) -> Position:  # noqa: ARG002 -- files are one partition
@@ -146,7 +155,7 @@ class FileSource(Source):
         """
         files = self._listing.files()
         if self._last is not None:
-            check_described(files, self._last[0])
+            check_described(files, self._last.files)
         return position_of([state_of(file, whole=False) for file in files])
 
     def beyond(self, partition: Partition, after: Position | None) -> Position:
@@ -158,7 +167,7 @@ class FileSource(Source):
             return self.latest(partition)
         files = self._found()
         if self._last is not None:
-            check_described(files, self._last[0])
+            check_described(files, self._last.files)
         skips = new.same_content == "skip"
         return grown(files, after, self._contents, on_change=new.on_change, skips_same=skips)
 
@@ -192,7 +201,7 @@ class FileSource(Source):
         """Raises as ``describe``; ConfigError SRC-131 (a foreign position); DataError SRC-110 (a file has changed or is
         gone), SRC-135 (a file lacks columns).
         """
-        found = self._found()
+        found = self._ranged(request)
         chosen = planned(found, request.after, request.upto)
         schema = self._described(found)
         wanted = schema if request.columns is None else schema.select(request.columns)
@@ -220,11 +229,28 @@ class FileSource(Source):
                 raise
             return ()
 
+    def _ranged(self, request: ScanRequest) -> Sequence[FoundFile]:
+        """All files, or of those of this machine the ones of a range where the columns of these are known: a folder of many is
+        not listed once more for a few.
+        """
+        if isinstance(self._listing, Listing):
+            chosen = self._listing.again(names_in(request.after, request.upto))
+            if self._schema_known_of(chosen) is not None:
+                return chosen
+        return self._found()
+
     def _described(self, found: Sequence[FoundFile]) -> Schema:
         """As ``describe`` did when the run was compiled: over all files, so that a range cannot change types."""
+        known = self._schema_known_of(found)
+        if known is not None:
+            return known
         if not found and self._context.contract is not None:
             return self._context.contract.schema.relaxed()
         return self._schema_of(found) if found else self.describe()
+
+    def _schema_known_of(self, files: Sequence[FoundFile]) -> Schema | None:
+        """The columns of the files that ``describe`` looked at, where these are among them and are what they were."""
+        return self._last.schema if self._last is not None and self._last.known.issuperset(files) else None
 
     def _looked_at(self, files: Sequence[FoundFile]) -> Sequence[FoundFile]:
         """Those of which ``_describe`` opens any."""

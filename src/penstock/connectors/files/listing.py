@@ -126,8 +126,8 @@ class Listing:
     def finder(self) -> Callable[[str], FoundFile | None]:
         """Those that ``files`` found, one by one as they are now: no other one is looked at. None: it is gone. Raises as it does."""
         root = self._root(self.resolve(self.text))
-        look = self._look(root)
-        return lambda name: look(name) if (root / name).exists() else None
+        look, base = self._look(root), str(root)
+        return lambda name: look(name) if os.path.exists(os.path.join(base, name)) else None  # noqa: PTH110, PTH118 -- as in _look
 
     def _root(self, place: Path) -> Path:
         """The folder that names are below: the place itself where it is one."""

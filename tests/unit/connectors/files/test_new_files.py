@@ -64,6 +64,24 @@ def entry(position: Position, name: str) -> dict[str, Any]:
     return found
 
 
+def test_a_file_that_comes_while_a_range_is_read_is_none_of_its_business(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("n\n1\n")
+    made = files(tmp_path)
+    made.describe()
+    upto = stored(made.beyond(PART, None))
+    (tmp_path / "b.csv").write_text("other\n2\n")
+    assert names(made, None, upto) == ["a.csv"]
+    (tmp_path / "a.csv").write_text("n\n10\n")
+    with pytest.raises(DataError) as caught:
+        names(made, None, upto)
+    assert (caught.value.code, "a.csv" in str(caught.value)) == ("SRC-110", True)
+    (tmp_path / "a.csv").unlink()
+    (tmp_path / "b.csv").unlink()
+    with pytest.raises(DataError) as caught:
+        names(made, None, upto)
+    assert (caught.value.code, "gone" in str(caught.value)) == ("SRC-110", True)
+
+
 # ---------------------------------------------------------------- all of the bytes
 
 
