@@ -17,6 +17,7 @@ from penstock.errors import DataError
 from penstock.graph.replayed import node_of
 from penstock.ledger.api import RejectFile
 from penstock.ledger.state import writing_state
+from penstock.types import Schema
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -27,6 +28,13 @@ if TYPE_CHECKING:
     from penstock.ledger.api import PipelineKey
 
 FOLDER: Final = "rejects"
+# As ``connectors.api.REJECT_COLUMNS`` and ``SOURCE_ROW``, the JSON as texts.
+KEPT: Final = Schema.of(
+    {
+        **dict.fromkeys(("position", "row", "raw", "source_row"), "string?"),
+        "causes": "list<struct<code: string?, column: string?, message: string?>?>?",
+    }
+)
 _NAME_CHARACTERS: Final = 100
 _BLOCK: Final = 1 << 20
 
@@ -100,11 +108,13 @@ class RejectFiles:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
+        from penstock.types.arrow import to_arrow
+
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         path = self._folder / f"{next(self._numbers):03}-{_file_name(node)}.parquet"
         os.close(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600))
         handle = pa.OSFile(str(path), "wb")
-        file = self._files[node] = _File(path, pq.ParquetWriter(handle, _schema(), compression="zstd"), handle)
+        file = self._files[node] = _File(path, pq.ParquetWriter(handle, to_arrow(KEPT), compression="zstd"), handle)
         return file
 
     def _finished(self, node: str, file: _File) -> RejectFile:
@@ -142,32 +152,20 @@ def _file_name(node: str) -> str:
     return "".join(letter if letter.isalnum() and letter.isascii() else "_" for letter in node)[:_NAME_CHARACTERS]
 
 
-def _schema() -> pa.Schema:
-    import pyarrow as pa
-
-    cause = pa.struct([("code", pa.string()), ("column", pa.string()), ("message", pa.string())])
-    return pa.schema(
-        [
-            ("position", pa.string()),
-            ("row", pa.string()),
-            ("raw", pa.string()),
-            ("source_row", pa.string()),
-            ("causes", pa.list_(cause)),
-        ]
-    )
-
-
 def _complete(batch: pa.RecordBatch) -> pa.RecordBatch:
     """Every column of the store, null where the engine had nothing to say."""
     import pyarrow as pa
 
+    from penstock.types.arrow import to_arrow
+
+    kept = to_arrow(KEPT)
     columns = [
         _plain(batch.column(item.name)).cast(item.type)
         if item.name in batch.schema.names
         else pa.nulls(batch.num_rows, item.type)
-        for item in _schema()
+        for item in kept
     ]
-    return pa.RecordBatch.from_arrays(columns, schema=_schema())
+    return pa.RecordBatch.from_arrays(columns, schema=kept)
 
 
 def _plain(column: pa.Array) -> pa.Array:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
@@ -17,10 +17,8 @@ from penstock.engines.api import Pass, Unkept
 from penstock.errors import DataError
 from penstock.graph import Graph
 from penstock.graph.nodes import Column, Filter, Join, Read, Write
-from penstock.ledger.rejects import read, remove
+from penstock.ledger.rejects import KEPT, read, remove
 from penstock.trees import call, column, is_null
-from penstock.types import STRING, Field, Schema
-from penstock.types.logical import List, Struct, StructField
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -32,11 +30,6 @@ if TYPE_CHECKING:
     from penstock.ledger.api import EpochRecord, NodeBalance, RejectEntry, RejectFile
     from penstock.ledger.rejects import RejectFiles
 
-_CAUSES: Final = List(
-    Struct((StructField("code", STRING), StructField("column", STRING), StructField("message", STRING)))
-)
-_TEXTS: Final = ("position", "row", "raw", "source_row")
-_SCHEMA: Final = Schema((*(Field(name, STRING) for name in _TEXTS), Field("causes", _CAUSES)))
 _NOW, _BEFORE, _FOUND = "now", "before", "found"
 
 
@@ -81,18 +74,18 @@ class Once:
         )
 
     def _write_new(self, file: RejectFile, anew: RejectFiles) -> None:
-        now, before = (Read(name, source=name, schema=_SCHEMA) for name in (_NOW, _BEFORE))
-        known = Filter(f"{_BEFORE}.placed", input=before.id, condition=_is_placed(), schema=_SCHEMA)
+        now, before = (Read(name, source=name, schema=KEPT) for name in (_NOW, _BEFORE))
+        known = Filter(f"{_BEFORE}.placed", input=before.id, condition=_is_placed(), schema=KEPT)
         join = Join(
             _FOUND,
             left=now.id,
             right=known.id,
             how="anti",
             on=_same_record(),
-            columns=tuple(Column(name, column(name, "this")) for name in _SCHEMA.names),
-            schema=_SCHEMA,
+            columns=tuple(Column(name, column(name, "this")) for name in KEPT.names),
+            schema=KEPT,
         )
-        write = Write(f"{_FOUND}.write", input=join.id, sink=_FOUND, schema=_SCHEMA)
+        write = Write(f"{_FOUND}.write", input=join.id, sink=_FOUND, schema=KEPT)
         self.engine.run(
             Pass(Graph((now, before, known, join, write))),
             inputs={now.id: [self._rows([file])], before.id: [self._rows(self.earlier[file.node], may_lack=True)]},
@@ -102,13 +95,13 @@ class Once:
 
     def _rows(self, files: Sequence[RejectFile], *, may_lack: bool = False) -> Batches:
         """``may_lack``: a file that is gone, or lies on another machine, says nothing."""
-        return Batches(_SCHEMA, lambda: self._chunks(files, may_lack=may_lack))
+        return Batches(KEPT, lambda: self._chunks(files, may_lack=may_lack))
 
     def _chunks(self, files: Sequence[RejectFile], *, may_lack: bool) -> Iterator[Chunk]:
         for place, file in enumerate(files):
             try:
                 for batch in read(self.state, file):
-                    yield Chunk(batch.select(list(_SCHEMA.names)), {"v": 1, "file": place})
+                    yield Chunk(batch.select(list(KEPT.names)), {"v": 1, "file": place})
             except DataError:
                 if not may_lack:
                     raise
