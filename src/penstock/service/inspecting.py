@@ -170,7 +170,9 @@ def _explained(request: Request, part: Part) -> Explained:
                 *made.warnings,
                 *repeats,
                 *ahead_of_clock(made.graph, sealed, request.clock.now()),
-                *late_for_cursors(made.graph, [(source, position) for (source, _), position in sealed.items()]),
+                *late_for_cursors(
+                    made.graph, ((name, end) for (name, _), end in sealed.items()), last.ranges if last else ()
+                ),
             ),
         )
 

@@ -379,7 +379,10 @@ def _of_cursors(begun: _Begun, epochs: Sequence[SealedEpoch]) -> Sequence[Proble
     sealed = found.ledger.positions(begun.record.key, last.incarnation) if last is not None else {}
     graph, ranges = begun.plan.graph, [item for epoch in epochs for item in epoch.record.ranges]
     ends = [*((item.source, item.upto) for item in ranges), *((source, end) for (source, _), end in sealed.items())]
-    return (*ahead_of_clock(graph, sealed, begun.record.started_at), *late_for_cursors(graph, ends))
+    return (
+        *ahead_of_clock(graph, sealed, begun.record.started_at),
+        *late_for_cursors(graph, ends, [*ranges, *(last.ranges if last else ())]),
+    )
 
 
 def _stopped(stop: Stop, done: Done, error: PenstockError | KeyboardInterrupt | None) -> Stopped | None:
