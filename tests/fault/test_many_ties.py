@@ -128,7 +128,7 @@ def test_rows_that_come_after_a_run_died_come_once(tmp_path: Path, point: str) -
 
 
 def test_a_series_of_epochs_goes_on_behind_a_place_and_tells_what_came_late(tmp_path: Path) -> None:
-    shop = Shop(tmp_path, epoch=", epoch: {rows: 2}")
+    shop = Shop(tmp_path, "[at, k]", epoch=", epoch: {rows: 2}")
     shop.add(ONE, 1, 3, 5, 7, 9, None)
     shop.run()
     shop.add(ONE, 2, 11)
