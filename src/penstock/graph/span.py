@@ -4,6 +4,10 @@ A mark is the newest value of the cursor, and which rows of that value there wer
 beyond ``after`` up to ``upto``: those of the one's own value that it had not seen, those of the other's own value that it
 has. So a row that comes later with the value of the boundary is in the next range, and none is in two; and a range that
 is read again has the same rows, whatever came since.
+
+Where more rows have a value than a mark can name, and the document names further columns, it has the greatest of them by
+these columns (graph/keyset.py): a range has the rows up to there, and the next one those behind it. Who lacks one of
+the columns is named all the same.
 """
 
 from __future__ import annotations
@@ -17,6 +21,7 @@ from typing import TYPE_CHECKING, Final
 from sqlglot import exp
 
 from penstock.errors import InternalError
+from penstock.graph.keyset import is_beyond
 from penstock.graph.nodes import Filter
 from penstock.trees import call, column, is_null, struct, text_of
 from penstock.types.duckdb import to_duckdb
@@ -26,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from penstock.graph.graph import Graph
+    from penstock.graph.keyset import Key
     from penstock.graph.nodes import Node, Read
 
 _EXACT: Final = Context(prec=80)  # the widest decimal has 38 digits
@@ -52,7 +58,8 @@ class Ties:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """``value`` as the engine writes it as text; ``seen`` are the rows of that value.
+    """``value`` as the engine writes it as text; ``seen`` are the rows of that value; with a ``key`` those of them that lack
+    one of its columns, and all others up to it.
 
     A ``cut`` parts the epochs of a series: it has no rows of its value, nor those without a value that follow it, and
     nothing before it is read again for a lag.
@@ -61,6 +68,7 @@ class Mark:
     value: str
     seen: Ties = field(default_factory=Ties)
     cut: bool = False
+    key: Key | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,10 +148,19 @@ def condition(read: Read, after: Mark | None, upto: Mark | None, *, numbered: bo
     cursor = read.cursor
     if cursor is not None and cursor.lag is None:
         if after is not None and not after.cut:
-            parts.append(_unless(read, after, exp.Not(this=_one_of(read, after.seen, _left_out(after.seen, numbered)))))
+            parts.append(_unless(read, after, exp.not_(_had(read, after, _left_out(after.seen, numbered)))))
         if upto is not None and not upto.cut:
-            parts.append(_unless(read, upto, _one_of(read, upto.seen, upto.seen.counts)))
+            parts.append(_unless(read, upto, _had(read, upto, upto.seen.counts)))
     return exp.and_(*parts)
+
+
+def _had(read: Read, mark: Mark, sums: Iterable[str]) -> exp.Expr:
+    """Of the rows that have the mark's value those that it has; of those that it names one by one, these ``sums``."""
+    named = _one_of(read, mark.seen, sums)
+    if mark.key is None:
+        return named
+    upto = exp.not_(is_beyond(read, mark.key))
+    return exp.Case(ifs=[exp.If(this=lacks(read), true=named)], default=upto)
 
 
 def without_value(read: Read, known: Ties, now: Ties, *, numbered: bool = False) -> exp.Expr:

@@ -6,22 +6,25 @@ or a list of sums where each stands for all rows of it; the sums are of the furt
 "rows": ties}`` are the rows without a value that were rejected up to there, where they are no more than a position can name (a
 list: by the columns of ``by``); ``"bad": rows`` says how many records the look found that become no row, and ``"numbered": true``
 that the range which ends there has some of several equal rows, and not all or none of them.
+
+Where more rows have the value than a position can name, and the document names further columns, ``"key": {"types", "values",
+"rows", "total"}`` is the greatest of them (run/keysets.py), and ``seen`` are those that lack one of these columns. ``"behind":
+{"value", "rows"}`` are rows that came up to the greatest one of the position before after that one was taken down: they are in no range.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlglot import exp
 
-from penstock.connectors.api import BatchWriter, Staged
-from penstock.engines.api import Pass
 from penstock.errors import ConfigError, DataError
-from penstock.graph import Graph
-from penstock.graph.nodes import Aggregate, Column, Filter, Write
+from penstock.graph.nodes import Column, Filter
 from penstock.graph.span import Mark, Ties, bounds, identity, is_at, lacks
+from penstock.run.keysets import COUNTED, behind, count_at, greatest, key_of, may_have_key, told_by, why_no_key
+from penstock.run.looks import look
 from penstock.trees import call, column, is_null, struct, text_of
 from penstock.types import BOOLEAN, INT64, STRING, Field, Schema
 from penstock.types.logical import List, Map, Struct, StructField
@@ -29,11 +32,10 @@ from penstock.types.logical import List, Map, Struct, StructField
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    import pyarrow as pa
-
     from penstock.connectors.api import Json, Position, Rows
     from penstock.engines.api import Engine
     from penstock.graph.nodes import Read
+    from penstock.run.keysets import Behind
 
 _VERSION: Final = 1
 MOST_SEEN: Final = 10_000  # rows of the newest value, and without a value, that a position names
@@ -42,20 +44,21 @@ MOST_NUMBERED: Final = 1_000_000
 _ROWS: Final = List(Struct((StructField("value", STRING), StructField("row", STRING), StructField("lacks", BOOLEAN))))
 _AGAIN: Final = Field("again", Map(STRING, INT64))
 _NULLS: Final = Field("nulls", List(STRING))
-_FOUND: Final = Schema((Field("newest", STRING), Field("rows", _ROWS), Field("count", INT64), _AGAIN, _NULLS))
+_FOUND: Final = Schema((Field("newest", STRING), Field("rows", _ROWS), Field("count", INT64), _AGAIN, _NULLS, *COUNTED))
 
 
 @dataclass(frozen=True, slots=True)
 class Newest:
     """Where a range ends. ``nulls``: the rows without a value that there are beyond its beginning; None where they are more than
     a position can name, or nobody tells them apart. ``bad``: how many records were none of the source's rows. ``numbered``:
-    whether equal rows have to be told by their number.
+    whether equal rows have to be told by their number. ``behind``: what came too late for a mark that has a key.
     """
 
     mark: Mark | None
     nulls: Ties | None = None
     bad: int = 0
     numbered: bool = False
+    behind: Behind | None = None
 
 
 # ---------------------------------------------------------------- positions
@@ -69,6 +72,7 @@ def position_of(
     bad: int = 0,
     *,
     numbered: bool = False,
+    behind: Behind | None = None,
 ) -> Position:
     """``own`` is where the source itself stands. ``mark`` None: no row has a value yet."""
     assert read.cursor is not None
@@ -80,6 +84,8 @@ def position_of(
         if mark and mark.cut
         else {"by": by, "value": value, "seen": _json(seen)}
     )
+    if mark is not None and mark.key is not None:
+        cursor["key"] = told_by(mark.key)
     if nulls is not None:
         listed = _json(nulls)
         # A list is what positions had before rows were counted, by the columns of ``by``.
@@ -88,6 +94,8 @@ def position_of(
         cursor["bad"] = bad
     if numbered:
         cursor["numbered"] = True
+    if behind is not None:
+        cursor["behind"] = {"value": behind.value, "rows": behind.rows}
     return {"v": _VERSION, "cursor": cursor, "at": own}
 
 
@@ -110,15 +118,19 @@ def _ties(columns: Iterable[object], listed: Json) -> Ties:
 def mark_of(read: Read, position: Position | None) -> Mark | None:
     """Raises ConfigError RUN-130 where the position is of another cursor, or names rows by columns that are gone. Those by
     which it tells rows apart are as good as any, as long as they are there: columns that came later make no other row.
+    RUN-138 where it has a key that is none.
     """
     assert read.cursor is not None
     match position:
-        case {"v": 1, "cursor": {"by": [by, *columns], "value": value, "seen": list() | dict() as seen}}:
+        case {"v": 1, "cursor": {"by": [by, *columns], "value": value, "seen": list() | dict() as seen, **more}}:
             ties = _ties(columns, seen)
             _check_cursor(read, by, ties if read.cursor.lag is None else Ties())
             if not ties.counts or read.cursor.lag is not None:
                 ties = Ties(read.cursor.identity)
-            return Mark(str(value), ties) if value is not None else None
+            if value is None:
+                return None
+            key = more.get("key") if read.cursor.lag is None else None
+            return Mark(str(value), ties, key=key_of(read, columns, key) if key is not None else None)
         case {"v": 1, "cursor": {"by": [by, *_], "value": str() as value, "cut": True}}:
             _check_cursor(read, by, Ties())
             return Mark(value, cut=True)
@@ -201,7 +213,7 @@ def newest(
     """Where a range beyond ``after`` ends; at ``after`` itself where there is nothing beyond. ``known``: the rows without a
     value up to there. ``stands``: nothing can come into the range until it is read.
 
-    Raises DataError SRC-111 where more rows have the newest value than a position can name.
+    Raises DataError SRC-111 where more rows have the newest value than a position can name, and no key tells how far it is.
     """
     cursor, schema = read.cursor, read.schema
     assert cursor is not None
@@ -217,17 +229,25 @@ def newest(
         Column("count", exp.Count(this=exp.Star())),
         Column("again", _again(read, after, before)),
         Column("nulls", _nulls(read, known)),
+        *count_at(read, after),
     )
     looked, bad = look(engine, read, rows, beyond=beyond, measures=measures, found=_FOUND)
     top, nulls = looked["newest"], _listed(looked["nulls"], read, known)
     more = _more(before, looked) or _more_nulls(known, nulls)
+    late = behind(after, looked)
     if top is None:
-        return Newest(after, nulls, bad, more)
+        return Newest(after, nulls, bad, more, late)
     if cursor.lag is not None:
         return Newest(Mark(top, Ties(cursor.identity)), nulls, bad)
     ends = [item for item in looked["rows"] if item["value"] == top]
-    seen = Counter(item["row"] for item in ends)
     is_same = after is not None and top == after.value
+    stays = after if is_same else None
+    if (stays is not None and stays.key is not None) or (len(ends) > MOST_SEEN and may_have_key(read)):
+        found = greatest(engine, read, rows, stays, top, most=MOST_SEEN)
+        _check_number(read, top, sum(found.lacking.values()), len(found.lacking))
+        ties = Ties(cursor.identity, _merged(Ties((), before.counted if is_same else {}), found.lacking))
+        return Newest(Mark(top, ties, key=found.key), nulls, bad, more, found.behind if is_same else late)
+    seen = Counter(item["row"] for item in ends)
     # Rows that are the same in the columns that the document names are one; those that lack one are none of these.
     alike = {item["row"] for item in ends if cursor.row and not item["lacks"]}
     counts: dict[str, int | None] = {item: None if item in alike else count for item, count in seen.items()}
@@ -243,7 +263,7 @@ def newest(
             more = True
         else:
             counts = dict.fromkeys(counts)
-    return Newest(Mark(top, Ties(columns, counts)), nulls, bad, more)
+    return Newest(Mark(top, Ties(columns, counts)), nulls, bad, more, late)
 
 
 def _rows_at_the_end(read: Read, after: Mark | None, before: Ties) -> exp.Expr:
@@ -284,22 +304,23 @@ def _check_number(read: Read, top: str, rows: int, named: int) -> None:
     """Raises DataError SRC-111."""
     assert read.cursor is not None
     if rows > MOST_SEEN or named > MOST_SEEN:
-        finer = "take a cursor with finer values" if read.cursor.row else f"name a finer cursor than {read.cursor.by}"
         raise DataError(
             "SRC-111",
             f'more than {MOST_SEEN:,} rows of "{read.source}" have the newest value of its cursor, {read.cursor.by} = {top}',
-            hint=f"{finer}, or a `lag`, for a sink that merges; further columns of a cursor do not make it finer",
+            detail=why_no_key(read),
+            hint=f"name columns besides that tell the rows of one value apart, as in `cursor: [{read.cursor.by}, id]` (after that, "
+            "--full-refresh where something was loaded before); or take a `lag`, for a sink that merges",
         )
 
 
-def has_more(engine: Engine, read: Read, rows: Sequence[Rows], after: Mark | None) -> bool:
-    """Whether there are more equal rows at ``after`` by now than it counts."""
-    if after is None or not after.seen.counted:
-        return False
+def came_at(engine: Engine, read: Read, rows: Sequence[Rows], after: Mark | None) -> tuple[bool, Behind | None]:
+    """Whether there are more equal rows at ``after`` by now than it counts; and what came too late for its key."""
+    if after is None or not (after.seen.counted or after.key):
+        return False, None
     beyond = Filter("beyond", input=read.id, condition=is_at(read, after), schema=read.schema)
-    measures = (Column(_AGAIN.name, _again(read, after, after.seen)),)
-    looked, _ = look(engine, read, rows, beyond=beyond, measures=measures, found=Schema((_AGAIN,)))
-    return _more(after.seen, looked)
+    measures = (Column(_AGAIN.name, _again(read, after, after.seen)), *count_at(read, after))
+    looked, _ = look(engine, read, rows, beyond=beyond, measures=measures, found=Schema((_AGAIN, *COUNTED)))
+    return _more(after.seen, looked), behind(after, looked)
 
 
 def without_a_value(engine: Engine, read: Read, rows: Sequence[Rows], known: Ties | None = None) -> Newest:
@@ -335,47 +356,6 @@ def _listed(sums: list[str] | None, read: Read, known: Ties | None) -> Ties | No
     return Ties(_columns_of_nulls(read, known), dict(Counter(sums)))
 
 
-def look(
-    engine: Engine, read: Read, rows: Sequence[Rows], *, beyond: Filter, measures: tuple[Column, ...], found: Schema
-) -> tuple[dict[str, Any], int]:
-    """The measures over the rows of a source that ``beyond`` lets pass, by name; and how many records of it became no row."""
-    measured = Aggregate("look", input=beyond.id, by=(), measures=measures, schema=found)
-    collected = Collected()
-    write = Write("mark", input=measured.id, sink="mark", schema=found)
-    outcome = engine.run(
-        Pass(Graph((read, beyond, measured, write))),
-        inputs={read.id: rows},
-        outputs={"mark": lambda: collected},
-        rejects=_Unheard(),
-    )
-    (row,) = (item for batch in collected.batches for item in batch.to_pylist())
-    return dict(row), outcome.counts[read.id].rejected
-
-
-@dataclass(slots=True)
-class Collected(BatchWriter):
-    """Keeps the few rows that it gets."""
-
-    batches: list[pa.RecordBatch] = field(default_factory=list)
-
-    def write(self, batch: pa.RecordBatch) -> None:
-        self.batches.append(batch)
-
-    def stage(self) -> Staged:
-        return Staged(sum(batch.num_rows for batch in self.batches), 0)
-
-    def abort(self) -> None:
-        self.batches.clear()
-
-
-class _Unheard:
-    """Bad records are told when the range itself is read."""
-
-    def write(self, node: str, batch: pa.RecordBatch) -> None: ...
-
-    def clear(self, node: str) -> None: ...
-
-
 def is_new(after: Mapping[str, Json] | None, upto: Position) -> bool:
     """Whether a range of a source with a cursor may have rows, or rejects: whether its mark moved, rows without a value came, or
     there are other bad records than there were; that they are gone, or lie behind the mark by now, is nothing new.
@@ -395,5 +375,5 @@ def _told(cursor: Mapping[str, Json]) -> dict[str, Json]:
             nulls: Json = rows
         case other:
             nulls = other or []
-    told = {name: value for name, value in cursor.items() if name not in ("by", "numbered")}
+    told = {name: value for name, value in cursor.items() if name not in ("by", "numbered", "behind")}
     return {"bad": 0, **told, "nulls": nulls}

@@ -26,7 +26,7 @@ from penstock.ledger.state import writing_state
 from penstock.run import balance, series
 from penstock.run.cursors import (
     both_nulls,
-    has_more,
+    came_at,
     mark_of,
     newest,
     nulls_of,
@@ -207,12 +207,13 @@ class Feeds:
             if begins.nulls:
                 found = without_a_value(self.engine, read, self._rows_of(read, now, beyond), known)
                 nulls, again = both_nulls(known, found.nulls), found.numbered
-            again = has_more(self.engine, read, self._rows_of(read, now, beyond), mark) or again
-            return series.with_rest(position_of(read, upto, own, nulls, numbered=again), rest[1:], begun)
+            more, late = came_at(self.engine, read, self._rows_of(read, now, beyond), mark)
+            place = position_of(read, upto, own, nulls, numbered=more or again, behind=late)
+            return series.with_rest(place, rest[1:], begun)
         rows = self._rows_of(read, now, beyond)
         end = newest(self.engine, read, rows, mark, known, stands=self._stands(read))
         nulls = both_nulls(known, end.nulls)
-        return position_of(read, end.mark, own, nulls, end.bad, numbered=end.numbered)
+        return position_of(read, end.mark, own, nulls, end.bad, numbered=end.numbered, behind=end.behind)
 
     def _cuts(self, read: Read, part: Partition, mark: Mark | None, end: Mark | None = None) -> series.Cuts:
         """None of a source whose answers are kept as they came: they come all at once."""
@@ -221,7 +222,7 @@ class Feeds:
             return series.Cuts()
         size = self.plan.series.size
         if size.bytes is None:
-            needed = {read.cursor.by, *(mark.seen.columns if mark is not None and mark.seen.counts else ())}
+            needed = {read.cursor.by, *_told_apart(read, mark)}
             columns = tuple(name for name in read.schema.names if name in needed)
             read = dataclasses.replace(read, columns=columns, schema=read.schema.select(columns))
         now = Range(read.source, part.id, None, source.latest(part))
@@ -446,6 +447,15 @@ def _condition(read: Read, item: Range) -> exp.Expr:
     if nulls is None:
         return rows
     return exp.and_(rows, without_value(read, nulls_of(read, item.after) or Ties(), nulls, numbered=told))
+
+
+def _told_apart(read: Read, mark: Mark | None) -> Sequence[str]:
+    """The columns by which a range that begins at the mark leaves out rows of its value."""
+    assert read.cursor is not None
+    if mark is None or not (mark.seen.counts or mark.key):
+        return ()
+    # A row that lacks one of those that the document names is known by all.
+    return (*read.cursor.named, *mark.seen.columns, *(read.cursor.row if mark.seen.counts else ()))
 
 
 def _by_number(read: Read, item: Range) -> exp.Expr:

@@ -14,7 +14,7 @@ from penstock.graph.moment import at_moment
 from penstock.graph.nodes import Read, Write
 from penstock.run import balance
 from penstock.run.before import ages_before
-from penstock.run.cursors import Collected
+from penstock.run.looks import Collected
 
 if TYPE_CHECKING:
     from penstock.graph.nodes import Check

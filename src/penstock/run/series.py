@@ -17,7 +17,7 @@ from sqlglot import exp
 
 from penstock.graph.nodes import Column, Filter
 from penstock.graph.span import Interval, condition
-from penstock.run.cursors import look
+from penstock.run.looks import look
 from penstock.trees import call, column, is_null, struct, text_of
 from penstock.types import INT64, STRING, Field, Schema
 from penstock.types.logical import List

@@ -21,6 +21,7 @@ from penstock.service.ahead import ahead_of_clock
 from penstock.service.caring import CaredFor, Setting, cared_for, grouped
 from penstock.service.drift import drifts
 from penstock.service.families import PerPart, parts
+from penstock.service.late import late_for_cursors
 from penstock.service.masking import masked_rows
 from penstock.service.naming import node_of
 from penstock.service.opening import opened
@@ -165,7 +166,14 @@ def _explained(request: Request, part: Part) -> Explained:
             tuple(_news(found, last, made)),
             cared_for(found.pipeline),
             situation.epoch if situation is not None and situation.todo != "nothing" else None,
-            (*made.warnings, *repeats, *ahead_of_clock(made.graph, sealed, request.clock.now())),
+            (
+                *made.warnings,
+                *repeats,
+                *ahead_of_clock(made.graph, sealed, request.clock.now()),
+                *late_for_cursors(
+                    made.graph, ((name, end) for (name, _), end in sealed.items()), last.ranges if last else ()
+                ),
+            ),
         )
 
 

@@ -26,6 +26,7 @@ from penstock.service.causes import CauseRows, by_cause
 from penstock.service.desk import RejectsDesk
 from penstock.service.drift import drifts, seen_columns
 from penstock.service.holders import holder_of
+from penstock.service.late import late_for_cursors
 from penstock.service.noted import warnings_of_rules
 from penstock.service.opening import opened
 from penstock.service.read_again import warnings_of_repeats
@@ -335,7 +336,7 @@ def _result(
     failure = error if isinstance(error, PenstockError) else None
     interval = begun.found.request.interval
     replaced = replaced_by(interval, begun.compiled.graph, begun.compiled.pipeline) if interval is not None else ()
-    ahead = _ahead(begun) if error is None else ()
+    cursors = _of_cursors(begun, epochs) if error is None else ()
     return RunResult(
         begun.plan.pipeline,
         record.run_id,
@@ -351,7 +352,7 @@ def _result(
             *replaced,
             *warnings_of_rules(begun.plan.graph, (*_entries(epochs), *(done.idle or ()))),
             *compared.warnings,
-            *ahead,
+            *cursors,
         ),
         failure.problems if failure is not None else (),
         tuple(entry for entry in kept if entry.status == "aborted"),
@@ -370,11 +371,18 @@ def _repeats(begun: _Begun, epochs: Sequence[SealedEpoch]) -> Iterator[Problem]:
     return warnings_of_repeats(begun.plan.graph, begun.found.pipeline, begun.found.sources, ranges)
 
 
-def _ahead(begun: _Begun) -> Sequence[Problem]:
-    """Of every run, also where nothing is new: that nothing ever will be is what the warning says."""
+def _of_cursors(begun: _Begun, epochs: Sequence[SealedEpoch]) -> Sequence[Problem]:
+    """Of every run, also where nothing is new: that nothing ever will be is what the first warning says. What came too late is
+    told by each epoch of a series, and as long as no epoch follows.
+    """
     found, last = begun.found, begun.found.ledger.last_sealed(begun.record.key)
     sealed = found.ledger.positions(begun.record.key, last.incarnation) if last is not None else {}
-    return tuple(ahead_of_clock(begun.plan.graph, sealed, begun.record.started_at))
+    graph, ranges = begun.plan.graph, [item for epoch in epochs for item in epoch.record.ranges]
+    ends = [*((item.source, item.upto) for item in ranges), *((source, end) for (source, _), end in sealed.items())]
+    return (
+        *ahead_of_clock(graph, sealed, begun.record.started_at),
+        *late_for_cursors(graph, ends, [*ranges, *(last.ranges if last else ())]),
+    )
 
 
 def _stopped(stop: Stop, done: Done, error: PenstockError | KeyboardInterrupt | None) -> Stopped | None:
