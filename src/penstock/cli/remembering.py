@@ -101,6 +101,7 @@ def stop_runs(
 
 
 def quality(
+    context: typer.Context,
     file: options.File,
     *,
     run: Annotated[
@@ -113,6 +114,9 @@ def quality(
     advise: Annotated[
         bool, typer.Option("--advise", help="Print rules that held in all runs, as a patch to the document.")
     ] = False,
+    from_history: Annotated[
+        bool, typer.Option("--from-history", help="Advise by what runs left in the ledger alone; no row is read.")
+    ] = False,
     param: options.Param = None,
     env: options.Env = None,
     allow_path: options.AllowPath = None,
@@ -121,17 +125,20 @@ def quality(
     """What the rules of a pipeline found in a run, scored.
 
     --advise prints rules that would have held in all runs, as a patch to the document: by the figures that runs left in the
-    ledger, so that no row is read. `profile FILE NODE --advise` looks at the rows too.
+    ledger, and by what the sinks' tables hold now, which are read once. With --from-history no row is read, and less is
+    advised: `unique` never.
     """
     from penstock.cli.output import print_json, printable, show, write
     from penstock.service.quality import quality as report_of
 
     settings = options.settings_of(env, param, allow_path=allow_path)
-    if advise:
+    if advise or from_history:
         from penstock.cli.render import advice
+        from penstock.cli.render.progress import told_to
         from penstock.service.suggesting import suggested
 
-        rules = suggested(options.request_of(file, settings))
+        with told_to(quiet=json or options.globals_of(context).quiet) as told:
+            rules = suggested(options.request_of(file, settings), reads=not from_history, told=told)
         if json:
             print_json(advice.to_json(rules))
         else:

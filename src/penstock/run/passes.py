@@ -86,7 +86,8 @@ class Passes:
 
     def _part(self, kept: Collection[str], *ends: str) -> Graph:
         whole = with_kept(self.around.plan.graph, kept)
-        part = with_ages(at_moment(whole.only(whole.upstream(*ends)), self.record.planned_at), self._ages())
+        part = at_moment(whole.only(whole.upstream(*ends)), self.record.planned_at)
+        part = with_ages(part, self._ages(part))
         window = window_of(part)
         if window:
             history = history_of(self.around.ledger, self.around.plan.graph, self.record, window)
@@ -94,10 +95,13 @@ class Passes:
         feeds, ranges = self.around.feeds, self.record.ranges
         return in_ranges(part, feeds.conditions(ranges), feeds.numbers(ranges))
 
-    def _ages(self) -> Mapping[tuple[str, str], float]:
-        """What is known of rules about an age, for places that no value comes to."""
+    def _ages(self, part: Graph) -> Mapping[tuple[str, str], float]:
+        """What is known of rules about an age, for places that no value comes to. Nothing is asked where the part has none: such a
+        rule stands at the end of a series, and the answer takes the longer, the more epochs there were.
+        """
         record, around = self.record, self.around
-        if not is_of_news(record.ranges):
+        has_rule = any(rule.aging for node in part.nodes if isinstance(node, Check) for rule in node.table_rules)
+        if not has_rule or not is_of_news(record.ranges):
             return {}
         return ages_before(around.ledger, record.key, record.incarnation, around.plan.graph, record.planned_at)
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from penstock.service.recalled import Recalled
     from penstock.types import Field, LogicalType
 
-_MANY: Final = 100  # rows from which on a profile suggests anything
+MANY: Final = 100  # rows from which on a profile suggests anything
 _RUNS: Final = 3  # from which on their figures suggest anything
 _FEW: Final = 10  # values that are a set, each of which stands there often
 _OFTEN: Final = 10  # times, on average
@@ -38,23 +38,25 @@ class Advice:
     columns: tuple[str, ...] = ()
     params: Params | None = None
     is_number: bool = False  # whether the parameters beside the column are
+    of_epoch: bool = False  # whether the rule has to say that it is about the rows of one epoch
 
 
 def advised(
     columns: Sequence[tuple[ColumnProfile, Field]],
     rows: int,
     *,
-    use: SourceUse | Transform | SinkUse,
+    uses: Sequence[SourceUse | Transform | SinkUse],
     is_part: bool,
     before: Sequence[Recalled] = (),
 ) -> tuple[Advice, ...]:
-    """``use`` is the node as the document has it. ``is_part``: the rows are new ones of an incremental source, of which nothing is known
+    """``uses`` are the node as the document has it, and what is above it as far as that has the same rows: what one of them
+    demands already is not advised. ``is_part``: the rows are new ones of an incremental source, of which nothing is known
     together with the others. Columns that show no values get no advice that would hold one. What runs wrote of the node's
     rows ``before`` must bear the advice out, and has its share in bounds.
     """
-    if rows < _MANY:
+    if rows < MANY:
         return ()
-    said = set(_said(use))
+    said = {item for use in uses for item in _said(use)}
     full = tuple(
         one.name
         for one, _ in columns
@@ -125,7 +127,7 @@ def advised_by_history(found: Recalled, *, uses: Sequence[SourceUse | Transform 
     """What was true of all that runs wrote into a sink. ``uses`` are the sink and what is above it, as far as that has the
     same columns: what one of them demands already is not advised.
     """
-    if found.rows < _MANY or found.runs < _RUNS:
+    if found.rows < MANY or found.runs < _RUNS:
         return ()
     said = {item for use in uses for item in _said(use)}
     full = tuple(

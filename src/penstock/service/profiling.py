@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from penstock.document.models import Pipeline, SinkUse, SourceUse, Transform
     from penstock.service.inspecting import Look
     from penstock.service.request import Request
+    from penstock.types import Schema
 
 _TOGETHER: Final = 50  # columns whose measures one statement takes
 CORRELATED: Final = 20  # numeric columns of which every pair is looked at
@@ -131,26 +132,8 @@ def profile(
         copy = _Copy.of(look, look.found.request.clock.now())
         hidden = hidden_columns({item.name: item.labels for item in look.schema}, allow)
         measured = [Measured(item, place) for place, item in enumerate(look.schema)]
-        found: dict[str, Any] = {}
-        for part in _parts(measured):
-            told(f"{part[0].field.name} … {part[-1].field.name}")
-            found |= copy.ask({k: v for one in part for k, v in one.sketches(hidden=one.field.name in hidden)})
-        counted: dict[str, Any] = {}
-        for part in _parts(measured) if copy.rows else ():
-            told(f"{part[0].field.name} … {part[-1].field.name}: counting")
-            counted |= copy.ask({k: v for one in part for k, v in one.counts(found, hidden=one.field.name in hidden)})
-        for part in _parts(measured):
-            counted |= copy.ask({k: v for one in part for k, v in one.patterns(counted)})
-        counted |= {
-            one.name("patterns"): patterns_of(counted[one.name("dictionary")] or ())
-            for one in measured
-            if one.name("dictionary") in counted
-        }
+        columns = _columns(copy, measured, hidden, told)
         paired = [one for one in measured if one.is_number and one.field.name not in hidden][:CORRELATED]
-        columns = tuple(
-            _column(one, copy.rows, found=found, counted=counted, is_hidden=one.field.name in hidden)
-            for one in measured
-        )
         section, use = _place(look.found.pipeline, look.called)
         before = _before(look)
         is_part = any(read.incremental for read in look.graph.reads)
@@ -162,11 +145,20 @@ def profile(
             tuple(_correlations(copy, paired)),
             tuple(one.field.name for one in paired),
             copy.rejected,
-            advised(list(zip(columns, look.schema, strict=True)), copy.rows, use=use, is_part=is_part, before=before)
+            advised(
+                list(zip(columns, look.schema, strict=True)), copy.rows, uses=(use,), is_part=is_part, before=before
+            )
             if use is not None
             else (),
             max((found.runs for found in before), default=0),
         )
+
+
+def profiled(
+    copied: Copied, schema: Schema, hidden: Collection[str], told: Callable[[str], None]
+) -> tuple[ColumnProfile, ...]:
+    """What the columns of rows are like that have been read already; the ``hidden`` ones show no value."""
+    return _columns(_Copy(copied), [Measured(item, place) for place, item in enumerate(schema)], hidden, told)
 
 
 def _before(look: Look) -> list[Recalled]:
@@ -266,13 +258,37 @@ class _Copy:
         if not measures:
             return {}
         columns = tuple(Column(name, value) for name, value in measures.items())
-        node = Aggregate("measures", input=_ROWS, by=(), measures=columns)
-        graph, parts = Graph((self.copied.read, node)), {_ROWS: self.copied.parts}
+        read = self.copied.read
+        node = Aggregate("measures", input=read.id, by=(), measures=columns)
+        graph, parts = Graph((read, node)), {read.id: self.copied.parts}
         table = self.copied.engine.sample(graph, node.id, parts, 1).table
         return {name: table.column(name)[0].as_py() for name in measures}
 
 
 # ---------------------------------------------------------------- columns
+
+
+def _columns(
+    copy: _Copy, measured: Sequence[Measured], hidden: Collection[str], told: Callable[[str], None]
+) -> tuple[ColumnProfile, ...]:
+    found: dict[str, Any] = {}
+    for part in _parts(measured):
+        told(f"{part[0].field.name} … {part[-1].field.name}")
+        found |= copy.ask({k: v for one in part for k, v in one.sketches(hidden=one.field.name in hidden)})
+    counted: dict[str, Any] = {}
+    for part in _parts(measured) if copy.rows else ():
+        told(f"{part[0].field.name} … {part[-1].field.name}: counting")
+        counted |= copy.ask({k: v for one in part for k, v in one.counts(found, hidden=one.field.name in hidden)})
+    for part in _parts(measured):
+        counted |= copy.ask({k: v for one in part for k, v in one.patterns(counted)})
+    counted |= {
+        one.name("patterns"): patterns_of(counted[one.name("dictionary")] or ())
+        for one in measured
+        if one.name("dictionary") in counted
+    }
+    return tuple(
+        _column(one, copy.rows, found=found, counted=counted, is_hidden=one.field.name in hidden) for one in measured
+    )
 
 
 def _column(

@@ -5,6 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from penstock.run import passes
+
 DOCUMENT = """
 pipeline: fed
 sources:
@@ -121,3 +123,23 @@ def test_what_another_history_of_the_pipeline_knew_is_not_looked_at(fed):
     fed.penstock("run", "pipelines/fed.yml", "--full-refresh")
     (told,) = details(fed("freshness: {column: day, within: 40 days}"))
     assert told[0] == "RUN-117"
+
+
+SERIES = """
+pipeline: series
+sources: {raw: {type: csv, path: data/raw/*.csv, incremental: files, schema: {columns: {id: int64, day: "date?", seen: "timestamptz?"}}}}
+sinks:
+  out: {from: raw, type: sqlite, path: out/rows.db, table: rows, mode: merge, keys: [id], rules: [{freshness: {column: day, within: 5 days}}]}
+run: {memory: 256 MiB, threads: 1, epoch: {rows: 1}}
+"""
+
+
+def test_a_series_asks_once_for_what_it_knew_before(fed, project, monkeypatch):
+    asked = []
+    monkeypatch.setattr(passes, "ages_before", lambda *given, of=passes.ages_before: asked.append(1) or of(*given))
+    for number in range(2, 5):
+        fed.comes("raw", f"{number}.csv", (number + 10, OLD, ""))
+    (project / "pipelines" / "series.yml").write_text(SERIES, encoding="utf-8")
+    said = fed.penstock("run", "pipelines/series.yml", "--json")
+    assert (epochs(said), len(asked)) == ([1, 2, 3, 4, 5], 1)
+    assert details(said) == [STALE]

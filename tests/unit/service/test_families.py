@@ -18,6 +18,7 @@ from penstock.service.families import file_name, parts
 from penstock.service.quality import quality
 from penstock.service.rejected import rejects
 from penstock.service.remembering import list_runs, show_run
+from penstock.service.suggesting import suggested
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -289,3 +290,10 @@ def test_of_tables_that_sealed_nothing_there_is_no_quality(tmp_path: Path) -> No
     asked.settings.project_root.joinpath("data", f"{b'b'.hex()}.csv").unlink(missing_ok=True)
     run(asked)
     assert [one.pipeline for one in quality(asked)] == ["copy/crm.s.a"]
+
+
+def test_of_many_tables_advice_goes_by_their_runs_alone(tmp_path: Path) -> None:
+    asked = request(tmp_path, TWO % "labels: {}", FILES)
+    run(asked)
+    assert {one.unread for one in suggested(asked)} == {"of many tables only what their runs left is told"}
+    assert suggested(asked, reads=False) == ()  # CSV files are written without figures

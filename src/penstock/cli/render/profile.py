@@ -14,7 +14,7 @@ from penstock.cli.render.hanging import Hanging
 from penstock.cli.render.rows import cell
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 
@@ -172,9 +172,15 @@ def patch(found: Profile) -> str:
     return "\n".join([*lines, ""])
 
 
-def rules_of(name: str, advice: Sequence[Advice]) -> list[str]:
-    """The lines of one node."""
-    return [f"  {name}:", "    rules:", *(f"      - {_rule(item)}" for item in advice)]
+def rules_of(name: str, advice: Sequence[Advice], said: Callable[[Advice], str] = lambda _: "") -> list[str]:
+    """The lines of one node. ``said``: what stands behind a rule, as a comment."""
+    return [f"  {name}:", "    rules:", *(line for item in advice for line in _lines(item, said(item)))]
+
+
+def _lines(item: Advice, said: str) -> Iterator[str]:
+    yield f"      - {_rule(item)}{f'  # {said}' if said else ''}"
+    if item.of_epoch:
+        yield "        scope: epoch"
 
 
 def _rule(item: Advice) -> str:
@@ -211,7 +217,14 @@ def profile_json(found: Profile) -> dict[str, Any]:
 
 
 def advice_json(advice: Sequence[Advice]) -> list[dict[str, Any]]:
-    return [{"rule": item.rule, **(item.params or {"columns": list(item.columns)})} for item in advice]
+    return [
+        {
+            "rule": item.rule,
+            **(item.params or {"columns": list(item.columns)}),
+            **({"scope": "epoch"} if item.of_epoch else {}),
+        }
+        for item in advice
+    ]
 
 
 def _column_json(one: ColumnProfile) -> dict[str, Any]:
