@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 # By these the spread of a normal distribution is told from its median and its mean absolute deviation.
 _OF_MEDIAN, _OF_MEAN = 1.4826, 1.2533
+# Figures beyond this are made smaller, by a power of two, before they are added up and squared: none overflows.
+_LARGE, _SMALLER = 2.0**400, 2.0**-600
 _ROUNDING: Final = 1e-9  # of a figure: so little apart are two ways of adding up the same numbers
 
 
@@ -135,20 +137,23 @@ def figures_before(
 
 def expected_by(baseline: Baseline, before: Sequence[float]) -> Expected:
     """The bounds that these figures, one at least, set the next one."""
-    middle, spread = _middle_and_spread(baseline.method, before)
+    scale = _SMALLER if max(map(abs, before)) > _LARGE else 1.0
+    figures = [figure * scale for figure in before]
+    middle, spread = _middle_and_spread(baseline.method, figures)
     reach = baseline.sensitivity * spread
     low, high = middle - reach, middle + reach
     if baseline.method is Method.IQR:
-        first, _, third = _quartiles(before)
+        first, _, third = _quartiles(figures)
         low, high = first - reach, third + reach
     rounding = _ROUNDING * max(abs(low), abs(high))
+    low, high = (low - rounding) / scale, (high + rounding) / scale
     match baseline.side:
         case "above":
-            return Expected(None, high + rounding)
+            return Expected(None, high)
         case "below":
-            return Expected(low - rounding, None)
+            return Expected(low, None)
         case "both":
-            return Expected(low - rounding, high + rounding)
+            return Expected(low, high)
 
 
 def _middle_and_spread(method: Method, before: Sequence[float]) -> tuple[float, float]:

@@ -173,3 +173,73 @@ def test_a_figure_that_is_the_value_of_one_row_is_compared_with_no_history(rule:
     code, found = paid(rule, 987654)
     assert (code, [problem["code"] for problem in found["problems"]]) == (2, ["RUN-118"])
     assert found["problems"][0]["line"] == 15
+
+
+FAILING = """\
+pipeline: failing
+sources:
+  people:
+    type: csv
+    path: people.csv
+    labels: {email: [pii]}
+    on_bad_value: fail
+    schema: {columns: {id: int64, email: KIND}}
+transforms:
+  made:
+    from: people
+    steps: [{derive: {made: "EXPRESSION"}}]
+sinks:
+  out: {from: made, type: parquet, path: out, mode: overwrite, allow: [pii]}
+"""
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        ("string", "email::int", "ENG-310"),
+        ("string", "(email || '9')::int + 1", "ENG-310"),
+        ("string", "error(email)", "ENG-312"),
+        ("int64", "id", "ENG-331"),
+    ],
+)
+@pytest.mark.parametrize("labels", ["{email: [pii]}", "{}"])
+def test_an_error_quotes_no_value_beside_labels(
+    case: tuple[str, str, str], labels: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd
+) -> None:
+    kind, expression, code = case
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "people.csv").write_text("id,email\n1,ann@x.org\n", encoding="utf-8")
+    text = FAILING.replace("KIND", kind).replace("EXPRESSION", expression).replace("{email: [pii]}", labels)
+    (tmp_path / "failing.yml").write_text(text, encoding="utf-8")
+    assert execute(["run", "failing.yml", "--json"]) == 1
+    told = capfd.readouterr()
+    assert json.loads(told.out)["problems"][0]["code"] == code
+    assert ("ann@" in told.out + told.err) is (labels == "{}")
+    kept = b"".join(path.read_bytes() for path in (tmp_path / ".penstock").glob("ledger.db*"))
+    assert (b"ann@" in kept) is (labels == "{}")
+
+
+def test_the_sum_of_another_nodes_labelled_column_is_hidden(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "own.csv").write_text("amount\n5\n", encoding="utf-8")
+    (tmp_path / "paid.csv").write_text("sal\n987654\n", encoding="utf-8")
+    (tmp_path / "sums.yml").write_text(
+        """\
+pipeline: sums
+sources:
+  own: {type: csv, path: own.csv, schema: {columns: {amount: int64}}}
+  paid: {type: csv, path: paid.csv, schema: {columns: {sal: int64}}, labels: {sal: [pii]}}
+transforms:
+  good: {from: own, rules: [{sum_equals: {column: amount, to: paid, of: sal}}]}
+sinks:
+  out: {from: good, type: parquet, path: out, mode: overwrite}
+""",
+        encoding="utf-8",
+    )
+    assert execute(["run", "sums.yml"]) == 0
+    told = capfd.readouterr()
+    assert "RUN-117" in told.out + told.err
+    assert execute(["quality", "sums.yml"]) == 0
+    assert "987654" not in told.out + told.err + capfd.readouterr().out

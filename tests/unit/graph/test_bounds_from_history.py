@@ -50,6 +50,14 @@ def test_a_sum_added_up_in_another_order_is_the_same_figure():
     assert found.low <= 0.3 <= found.high < 0.3001
 
 
+@pytest.mark.parametrize("method", list(Method))
+@pytest.mark.parametrize("figures", [[1e308] * 20, [1.1e308, 1.2e308] * 10, [-1e308, 1e308] * 10])
+def test_figures_near_the_largest_are_compared_as_any_others(method, figures):
+    found = expected_by(baseline(method, 0.5), figures)
+    alike = expected_by(baseline(method, 0.5), [figure * 2.0**-900 for figure in figures])
+    assert (found.low, found.high) == (pytest.approx(alike.low * 2.0**900), pytest.approx(alike.high * 2.0**900))
+
+
 @pytest.mark.parametrize(
     ("side", "low", "high"), [("above", False, True), ("below", True, False), ("both", True, True)]
 )

@@ -20,7 +20,7 @@ from penstock.fields import reveal
 from penstock.secret import Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Iterator
+    from collections.abc import Callable, Generator, Iterable, Iterator
 
     from penstock.connectors.api import SpoolProgress
     from penstock.connectors.http.client import HttpClient
@@ -49,6 +49,8 @@ class Listing:
         self._records = parse_path(params.records)
         if isinstance(params.path, Secret):
             client.redact.hide(params.path)
+        # What a page begins with may be values of labelled columns.
+        self._shown: Callable[[str], str] = (lambda _: "") if params.labels else client.redact
 
     def first(self) -> ReadPage:
         """The first page alone."""
@@ -100,7 +102,7 @@ class Listing:
                 yield from map(ReadPage, group, inspector.inspect(group))
 
     def _fetch(self, number: int, step: Step, scope: Cancellation) -> Page:
-        return page_of(number, self._client.send(self._request(step), scope), self._client.redact)
+        return page_of(number, self._client.send(self._request(step), scope), self._shown)
 
     def _request(self, step: Step) -> Request:
         params = self._params
@@ -147,7 +149,7 @@ class Listing:
         return pager_of(self._params.paginate, self._client.base)
 
     def _inspector(self, pager: Pager) -> Inspector:
-        return Inspector(self._database, self._records, pager.wanted, self._client.redact)
+        return Inspector(self._database, self._records, pager.wanted, self._shown)
 
     def _check_number(self, pages: int) -> None:
         if pages > self._params.max_pages:

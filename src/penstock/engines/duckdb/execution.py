@@ -171,7 +171,10 @@ class Execution:
                 node = self.graph[name]
                 if isinstance(node, Check):
                     others = {other: exp.select("*").from_(relation(self._tables[other])) for other in node.beside}
-                    observers[name] = Observer(self.session, node, function, others)
+                    labelled = [
+                        other for other in node.beside if any(item.labels for item in self.graph[other].schema or ())
+                    ]
+                    observers[name] = Observer(self.session, node, function, others, labelled)
                     open_ones.callback(observers[name].close)
             result = attempt(statement.query)
             try:

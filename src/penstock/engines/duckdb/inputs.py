@@ -127,7 +127,8 @@ class Input:
             return part
         match part:
             case Files(format=CsvFormat() | JsonFormat()):
-                return careful_files(part, session.workspace())
+                labelled = frozenset(column.name for column in self.node.schema or () if column.labels)
+                return careful_files(part, session.workspace(), labelled)
             case Pipe():
                 return careful_pipe(part, session.workspace())
             case _:

@@ -26,13 +26,13 @@ from penstock.types.duckdb import to_duckdb_text
 from penstock.types.logical import BOOLEAN, Struct, StructField
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     import pyarrow as pa
 
     from penstock.connectors.api import Json
     from penstock.engines.duckdb.session import Session
-    from penstock.graph.nodes import Check
+    from penstock.graph.nodes import Check, TableRule
 
 _WAITING: Final = 64  # vectors of 2,048 rows
 _HIDDEN: Final = "it speaks of labelled columns, and is not shown"
@@ -54,12 +54,20 @@ class Observer:
     then ``close``.
     """
 
-    def __init__(self, session: Session, node: Check, function: str, others: Mapping[str, exp.Query]) -> None:
+    def __init__(
+        self,
+        session: Session,
+        node: Check,
+        function: str,
+        others: Mapping[str, exp.Query],
+        labelled: Collection[str] = (),
+    ) -> None:
         from duckdb.func import ARROW, SPECIAL
 
         if node.schema is None:
             raise InternalError("INT-900", f"the check {node.id} has no schema")
         self._session, self._node, self._function = session, node, function
+        self._labelled = frozenset(labelled)
         self._columns = node.schema.select(measured_columns(node))
         self._changed = threading.Condition()
         self._batches: deque[pa.RecordBatch] = deque()
@@ -102,7 +110,7 @@ class Observer:
         return Findings(
             {code: {name: _number(value) for name, value in one["measures"].items()} for code, one in found.items()},
             {
-                rule.code: self._told(rule.columns, found[rule.code]["message"])
+                rule.code: self._told(rule, found[rule.code]["message"])
                 for rule in self._node.table_rules
                 if found[rule.code]["violated"]
             },
@@ -176,10 +184,11 @@ class Observer:
 
     # ------------------------------------------------------------ what is told
 
-    def _told(self, columns: tuple[str, ...], message: str) -> str:
-        """Without values of columns that have labels."""
+    def _told(self, rule: TableRule, message: str) -> str:
+        """Without values of columns that have labels, of this node and of the one beside it."""
         schema = self._node.schema or Schema(())
-        return _HIDDEN if any(schema[name].labels for name in columns if name in schema) else message
+        own = any(schema[name].labels for name in rule.columns if name in schema)
+        return _HIDDEN if own or rule.beside in self._labelled else message
 
 
 def failing(node: Check, broken: Mapping[str, str]) -> Iterator[Problem]:

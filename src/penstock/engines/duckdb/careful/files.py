@@ -16,7 +16,7 @@ from penstock.engines.duckdb.readers import files_query
 from penstock.errors import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
     from pathlib import Path
 
     import pyarrow as pa
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _POSITION: Final[Position] = {"v": 1}  # a careful read does not resume: an attempt that fails starts anew
 
 
-def careful_files(files: Files, workspace: Workspace) -> Batches:
+def careful_files(files: Files, workspace: Workspace, hidden: Collection[str] = ()) -> Batches:
     """Rows of files with the columns of ``files.schema`` (nullable), and their rejects, file by file, in the order of the records.
 
     ``open`` may be called again and gives the same. Causes: ``malformed``, ``too_few_columns``, ``too_many_columns``,
@@ -37,7 +37,7 @@ def careful_files(files: Files, workspace: Workspace) -> Batches:
     Raises, while it is read, DataError ENG-331 (a bad value, and ``bad_values`` is "fail"), ENG-332 (a JSON document
     that is cut off or broken, so that its records cannot be told apart), FatalError ENG-304 (a compressed file that is cut off or
     broken); what DuckDB raises of files that cannot be
-    read is passed on.
+    read is passed on. What is said of a ``hidden`` column has no value in it.
     """
 
     def chunks() -> Iterator[Chunk]:
@@ -46,7 +46,7 @@ def careful_files(files: Files, workspace: Workspace) -> Batches:
                 with files_are_whole(path):
                     for batch, rejects in _file(files, path, workspace):
                         if rejects is not None and files.bad_values == "fail":
-                            _refuse_bad_values(rejects)
+                            _refuse_bad_values(rejects, hidden)
                         yield Chunk(batch, _POSITION, rejects)
 
     return Batches(files.schema.relaxed(), chunks)
@@ -105,14 +105,16 @@ def _drain(descriptor: int, target: Path) -> None:
         shutil.copyfileobj(source, file)
 
 
-def _refuse_bad_values(rejects: pa.RecordBatch) -> None:
+def _refuse_bad_values(rejects: pa.RecordBatch, hidden: Collection[str]) -> None:
     for row in rejects.to_pylist():
         for cause in row["causes"]:
             if cause["code"] == "bad_value":
                 place = json.loads(row["position"])
+                column = cause["column"]
+                said = f'one of "{column}", which has labels' if column in hidden else cause["message"]
                 raise DataError(
                     "ENG-331",
-                    f"a value cannot be taken: {cause['message']}",
+                    f"a value cannot be taken: {said}",
                     detail=f'record {place["record"]} of "{place["file"]}"',
                     hint="on_bad_value: reject puts such records aside",
                 )
