@@ -39,6 +39,14 @@ class Earlier:
 
 
 @dataclass(frozen=True, slots=True)
+class History:
+    """What an epoch can be compared with, newest first: the newest epochs, and those planned on the same weekday (UTC) as it."""
+
+    newest: Sequence[Earlier] = ()
+    of_weekday: Sequence[Earlier] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Expected:
     """Where a figure lies that is like those before, ends included; None: not bounded at that end."""
 
@@ -66,29 +74,43 @@ def told(measure: str) -> exp.Column:
     return column(f"told {measure}", EARLIER)
 
 
-def window_of(graph: Graph) -> int:
-    """How many of the newest epochs its rules look at; 0: none does."""
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """How many of the newest epochs rules look at, and how many of those of the moment's weekday (UTC)."""
+
+    newest: int = 0
+    of_weekday: int = 0
+
+    def __bool__(self) -> bool:
+        return bool(self.newest or self.of_weekday)
+
+
+def windows_of(graph: Graph) -> Windows:
     rules = (rule for node in graph.nodes if isinstance(node, Check) for rule in node.table_rules)
-    return max((one.window for rule in rules for one in rule.baselines), default=0)
+    found = [one for rule in rules for one in rule.baselines]
+    seasonal = [one.window for one in found if one.method is Method.SEASONAL]
+    return Windows(
+        max((one.window for one in found if one.method is not Method.SEASONAL), default=0), max(seasonal, default=0)
+    )
 
 
-def with_history(graph: Graph, moment: datetime, history: Sequence[Earlier] | None) -> Graph:
-    """The graph with what is expected of an epoch planned at that moment (UTC). ``history``, newest first, are the epochs
-    before it that it can be compared with; None: it is like none of them.
+def with_history(graph: Graph, history: History | None) -> Graph:
+    """The graph with what is expected of an epoch with this ``history``, as long as ``windows_of`` the graph says; None: it is
+    like no epoch before it.
     """
 
     def bound(node: Check) -> Check:
-        rules = tuple(_bound(node, rule, moment, history) if rule.baselines else rule for rule in node.table_rules)
+        rules = tuple(_bound(node, rule, history) if rule.baselines else rule for rule in node.table_rules)
         return replace(node, table_rules=rules)
 
     return graph.map(lambda node: bound(node) if isinstance(node, Check) and node.table_rules else node)
 
 
-def _bound(node: Check, rule: TableRule, moment: datetime, history: Sequence[Earlier] | None) -> TableRule:
+def _bound(node: Check, rule: TableRule, history: History | None) -> TableRule:
     values: dict[str, exp.Expr] = {}
     notes: list[str] = []
     for one in rule.baselines:
-        before = figures_before(one, (node.id, rule.code), moment, history or ())
+        before = figures_before(one, (node.id, rule.code), history or History())
         expected = expected_by(one, before) if len(before) >= one.min_history else None
         many = f"{len(before)} runs"
         if expected is not None:
@@ -123,16 +145,11 @@ def _literal(value: float | None) -> exp.Expr:
     return exp.Cast(this=text, to=exp.DataType.build("double"))
 
 
-def figures_before(
-    baseline: Baseline, rule: tuple[str, str], moment: datetime, history: Sequence[Earlier]
-) -> list[float]:
-    """Those of the window, newest first; where the method goes by the weekday, of the moment's weekday alone."""
+def figures_before(baseline: Baseline, rule: tuple[str, str], history: History) -> list[float]:
+    """Those of the window, newest first."""
     key = (*rule, baseline.measure)
-    return [
-        epoch.figures[key]
-        for epoch in history[: baseline.window]
-        if key in epoch.figures and (baseline.method is not Method.SEASONAL or epoch.at.weekday() == moment.weekday())
-    ]
+    epochs = history.of_weekday if baseline.method is Method.SEASONAL else history.newest
+    return [epoch.figures[key] for epoch in epochs[: baseline.window] if key in epoch.figures]
 
 
 def expected_by(baseline: Baseline, before: Sequence[float]) -> Expected:
@@ -192,11 +209,13 @@ def _quartiles(before: Sequence[float]) -> tuple[float, float, float]:
 __all__ = [
     "Earlier",
     "Expected",
+    "History",
+    "Windows",
     "expected_by",
     "figures_before",
     "highest",
     "lowest",
     "told",
-    "window_of",
+    "windows_of",
     "with_history",
 ]

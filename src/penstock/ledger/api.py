@@ -452,8 +452,12 @@ class Ledger(Protocol):
         """By epoch number."""
         ...
 
-    def history(self, key: PipelineKey, *, limit: int) -> Sequence[tuple[EpochRecord, Sequence[NodeBalance]]]:
-        """The sealed epochs of all incarnations with their balance, newest first."""
+    def history(
+        self, key: PipelineKey, *, limit: int, weekday: int | None = None
+    ) -> Sequence[tuple[EpochRecord, Sequence[NodeBalance]]]:
+        """The sealed epochs of all incarnations with their balance, newest first; of a ``weekday`` (UTC; 1 is Monday, 7 Sunday)
+        those that were planned on it.
+        """
         ...
 
     def receipts(self, run_id: str) -> Mapping[int, Mapping[str, Receipt]]:

@@ -56,6 +56,7 @@ class PostgresLedger(TabularLedger):
         "structure": "json",  # kept as it was written; jsonb refuses texts with NUL
         "identity": "bigint generated always as identity",
     }
+    WEEKDAY: ClassVar[str] = "extract(dow from planned_at at time zone 'UTC')"
     LOCK: ClassVar[str] = " for update"
 
     def __init__(self, settings: PostgresConnection, schema: str, clock: Clock | None = None) -> None:

@@ -41,6 +41,7 @@ class SqliteLedger(TabularLedger):
         "structure": "text",
         "identity": "integer",
     }
+    WEEKDAY: ClassVar[str] = "cast(strftime('%w', planned_at) as integer)"
 
     def __init__(self, path: Path, clock: Clock | None = None) -> None:
         self._path = path

@@ -223,8 +223,10 @@ LAST_SEALED: Final = (
 SEALED_SINCE: Final = (
     "select * from epochs where status = 'sealed' and number >= :since and " + _HISTORY + " order by number"
 )
-HISTORY: Final = (
-    "select * from epochs where status = 'sealed' and " + _KEY + " order by sealed_at desc, number desc limit :limit"
+_NEWEST_OF_ALL: Final = _KEY + " order by sealed_at desc, number desc limit :limit"
+HISTORY: Final = "select * from epochs where status = 'sealed' and " + _NEWEST_OF_ALL
+HISTORY_OF_WEEKDAY: Final = (
+    "select * from epochs where status = 'sealed' and {weekday} = :weekday and " + _NEWEST_OF_ALL
 )
 EPOCHS_OF_RUN: Final = "select * from epochs where run_id = :run_id order by number"
 

@@ -53,6 +53,7 @@ class TabularLedger(ABC):
     """Implements ``ledger.api.Ledger`` but for ``close``."""
 
     TYPES: ClassVar[Mapping[str, str]]  # what the database calls the types that stand in braces in a step
+    WEEKDAY: ClassVar[str]  # an expression: the day (UTC) that an epoch was planned on, 0 is Sunday
     LOCK: ClassVar[str] = ""  # behind a SELECT: its row is the transaction's alone
 
     # ------------------------------------------------------------ the database
@@ -345,8 +346,14 @@ class TabularLedger(ABC):
             self._write(tables.PUT_SCHEMA, records.of_schema(lease.key, source, schema))
 
     @transaction
-    def history(self, key: PipelineKey, *, limit: int) -> Sequence[tuple[EpochRecord, Sequence[NodeBalance]]]:
-        rows = self._rows(tables.HISTORY, **records.of_key(key), limit=limit)
+    def history(
+        self, key: PipelineKey, *, limit: int, weekday: int | None = None
+    ) -> Sequence[tuple[EpochRecord, Sequence[NodeBalance]]]:
+        if weekday is None:
+            rows = self._rows(tables.HISTORY, **records.of_key(key), limit=limit)
+        else:
+            asked = tables.HISTORY_OF_WEEKDAY.format(weekday=self.WEEKDAY)
+            rows = self._rows(asked, **records.of_key(key), limit=limit, weekday=weekday % 7)
         return [(records.to_epoch(row), records.to_balance(row["balance"])) for row in rows]
 
     def balance(self, run_id: str) -> Mapping[int, Sequence[NodeBalance]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from penstock.graph.aging import ages_at, aging_checks
-from penstock.graph.history import Earlier
+from penstock.graph.history import Earlier, History
 from penstock.run.replays import replay_of
 
 if TYPE_CHECKING:
@@ -17,21 +17,28 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from penstock.graph import Graph
+    from penstock.graph.history import Windows
     from penstock.ledger.api import EpochRecord, Ledger, NodeBalance, PipelineKey, Range
 
 # Epochs that are looked at for the newest value: those that most likely have one, and all there are where they have none.
 _LOOKS: Final = (100, 1_000_000)
 
 
-def history_of(ledger: Ledger, graph: Graph, record: EpochRecord, window: int) -> Sequence[Earlier] | None:
-    """The newest ``window`` sealed epochs but those that are no history, newest first; None where the epoch itself is like
-    none of them. Nothing can be sealed between an epoch's plan and its seal, so that a redo has the same.
+def history_of(ledger: Ledger, graph: Graph, record: EpochRecord, windows: Windows) -> History | None:
+    """The sealed epochs but those that are no history; None where the epoch itself is like none of them. Nothing can be sealed
+    between an epoch's plan and its seal, so that a redo has the same.
     """
     new = {read.source for read in graph.reads if read.incremental}
     if not _is_usual(record.ranges, new):
         return None
-    sealed = ledger.history(record.key, limit=window)
-    return [Earlier(epoch.planned_at, _figures(entries)) for epoch, entries in sealed if _is_usual(epoch.ranges, new)]
+
+    def found(limit: int, weekday: int | None = None) -> Sequence[Earlier]:
+        sealed = ledger.history(record.key, limit=limit, weekday=weekday) if limit else ()
+        return [
+            Earlier(epoch.planned_at, _figures(entries)) for epoch, entries in sealed if _is_usual(epoch.ranges, new)
+        ]
+
+    return History(found(windows.newest), found(windows.of_weekday, record.planned_at.isoweekday()))
 
 
 def ages_before(

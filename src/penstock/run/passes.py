@@ -11,7 +11,7 @@ from penstock.events import PassDone, PassMoved, PassStarted
 from penstock.graph import Graph
 from penstock.graph.aging import with_ages
 from penstock.graph.chance import with_kept
-from penstock.graph.history import window_of, with_history
+from penstock.graph.history import windows_of, with_history
 from penstock.graph.moment import at_moment
 from penstock.graph.nodes import Check, Read, Sort, Write
 from penstock.graph.span import in_ranges
@@ -88,10 +88,10 @@ class Passes:
         whole = with_kept(self.around.plan.graph, kept)
         part = at_moment(whole.only(whole.upstream(*ends)), self.record.planned_at)
         part = with_ages(part, self._ages(part))
-        window = window_of(part)
-        if window:
-            history = history_of(self.around.ledger, self.around.plan.graph, self.record, window)
-            part = with_history(part, self.record.planned_at, history)
+        windows = windows_of(part)
+        if windows:
+            history = history_of(self.around.ledger, self.around.plan.graph, self.record, windows)
+            part = with_history(part, history)
         feeds, ranges = self.around.feeds, self.record.ranges
         return in_ranges(part, feeds.conditions(ranges), feeds.numbers(ranges))
 

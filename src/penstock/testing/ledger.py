@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import threading
 from abc import ABC, abstractmethod
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
 import pytest
@@ -321,6 +321,20 @@ class LedgerConformance(ABC):
         assert [tuple(entries) for _, entries in found] == [BALANCE, BALANCE]
         assert [epoch.number for epoch, _ in ledger.history(KEY, limit=1)] == [2]
         assert ledger.history(OTHER, limit=9) == []
+
+    def test_the_history_of_a_weekday_goes_by_the_day_in_utc(self, ledger: Ledger) -> None:
+        lease = self.take(ledger)
+        begin = datetime(2026, 1, 5, 23, 30, tzinfo=timezone(timedelta(hours=-2)))  # Monday there, Tuesday in UTC
+        for number in range(1, 16):
+            epoch = dataclasses.replace(self.epoch(lease, number), planned_at=begin + timedelta(days=number - 1))
+            ledger.plan_epoch(epoch)
+            ledger.seal(Seal(epoch, {"s": RECEIPT}, BALANCE, (), {}, epoch.planned_at))
+
+        def of(weekday: int, limit: int = 9) -> list[int]:
+            return [epoch.number for epoch, _ in ledger.history(KEY, limit=limit, weekday=weekday)]
+
+        assert [of(day) for day in range(1, 8)] == [[14, 7], [15, 8, 1], [9, 2], [10, 3], [11, 4], [12, 5], [13, 6]]
+        assert of(2, limit=2) == [15, 8]
 
     def test_a_retry_keeps_the_ranges_under_a_new_attempt(self, ledger: Ledger) -> None:
         lease = self.take(ledger)

@@ -6,7 +6,16 @@ import pytest
 from sqlglot import exp
 
 from penstock.graph import Graph
-from penstock.graph.history import Earlier, Expected, expected_by, figures_before, window_of, with_history
+from penstock.graph.history import (
+    Earlier,
+    Expected,
+    History,
+    Windows,
+    expected_by,
+    figures_before,
+    windows_of,
+    with_history,
+)
 from penstock.graph.nodes import Baseline, Check, Method, Read, TableRule
 from penstock.rules.anomaly import AnomalyParams
 from penstock.trees import column
@@ -23,7 +32,7 @@ def baseline(method=Method.MAD, sensitivity=3.0, least=3, window=100, side="both
 
 def before(*figures):
     """An epoch each day, newest first."""
-    return [Earlier(MOMENT - timedelta(days=day), {KEY: value}) for day, value in enumerate(figures, start=1)]
+    return History([Earlier(MOMENT - timedelta(days=day), {KEY: value}) for day, value in enumerate(figures, start=1)])
 
 
 @pytest.mark.parametrize(
@@ -79,12 +88,13 @@ def test_what_is_expected_is_told(expected, text):
 
 
 def test_the_newest_of_the_window_are_looked_at_and_those_without_a_figure_are_not():
-    history = [*before(1, 2), Earlier(MOMENT, {}), *before(3, 4)]
-    assert figures_before(baseline(window=4), KEY[:2], MOMENT, history) == [1, 2, 3]
+    history = History([*before(1, 2).newest, Earlier(MOMENT, {}), *before(3, 4).newest])
+    assert figures_before(baseline(window=4), KEY[:2], history) == [1, 2, 3]
 
 
-def test_seasonal_looks_at_the_same_weekday_alone():
-    assert figures_before(baseline(Method.SEASONAL), KEY[:2], MOMENT, before(*range(1, 22))) == [7, 14, 21]
+def test_seasonal_looks_at_a_window_of_the_same_weekday():
+    history = History(before(1, 2, 3).newest, before(10, 20, 30).newest)
+    assert figures_before(baseline(Method.SEASONAL, window=2), KEY[:2], history) == [10, 20]
 
 
 def graph(*labels, columns=("price",), one=None):
@@ -103,7 +113,7 @@ def graph(*labels, columns=("price",), one=None):
 
 
 def bound(history, **given):
-    (rule,) = with_history(graph(**given), MOMENT, history)[KEY[0]].table_rules
+    (rule,) = with_history(graph(**given), history)[KEY[0]].table_rules
     return rule
 
 
@@ -115,17 +125,14 @@ def test_a_rule_gets_the_values_of_its_epoch():
     )
     assert rule.message.sql("duckdb") == "'between 5.5522 and 14.4478, as in 5 runs before'"
     assert rule.note == "mean of price expected between 5.5522 and 14.4478, as in 5 runs before"
-    assert (
-        with_history(graph(), MOMENT, before(1, 2, 3)).fingerprint()
-        == with_history(graph(), MOMENT, before(1, 2, 3)).fingerprint()
-    )
+    assert with_history(graph(), before(1, 2, 3)).fingerprint() == with_history(graph(), before(1, 2, 3)).fingerprint()
 
 
 @pytest.mark.parametrize(
     ("history", "note"),
     [
         (before(1, 2), "info: 2 of 3 runs of history for mean of price"),
-        ([], "info: 0 of 3 runs of history for mean of price"),
+        (History(), "info: 0 of 3 runs of history for mean of price"),
         (None, "info: not compared: an interval, or the first load of a source, is like no run before"),
     ],
 )
@@ -136,13 +143,14 @@ def test_without_enough_history_nothing_is_violated_and_the_note_says_so(history
 
 
 def test_what_is_expected_of_a_labelled_column_is_not_told():
-    (rule,) = with_history(graph("pii"), MOMENT, before(1, 2, 3))[KEY[0]].table_rules
+    (rule,) = with_history(graph("pii"), before(1, 2, 3))[KEY[0]].table_rules
     assert (rule.note, rule.columns) == ("", ("price",))
 
 
 def test_the_largest_window_of_a_graph():
-    assert window_of(graph(one=baseline(window=7))) == 7
-    assert window_of(Graph((Read("x", source="x"),))) == 0
+    assert windows_of(graph(one=baseline(window=7))) == Windows(7, 0)
+    assert windows_of(graph(one=baseline(Method.SEASONAL, window=7))) == Windows(0, 7)
+    assert not windows_of(Graph((Read("x", source="x"),)))
 
 
 def test_what_is_wrong_with_the_parameters_is_said():

@@ -10,6 +10,7 @@ from sqlglot import exp
 
 from penstock.connectors.api import Receipt
 from penstock.graph import Graph
+from penstock.graph.history import Windows
 from penstock.graph.nodes import Check, Column, Read, TableRule
 from penstock.graph.replayed import SOURCE
 from penstock.ledger.api import EpochRecord, NodeBalance, PipelineKey, Range, RuleResult, Seal
@@ -72,10 +73,13 @@ class History:
             receipts = {"s": Receipt(rows=1, inserted=1)}
             self.ledger.seal(Seal(record, receipts, balance, (), {}, record.planned_at + timedelta(minutes=1)))
 
-    def of(self, record: EpochRecord, graph: Graph = NEW, window: int = 10) -> list[float] | None:
-        found = history_of(self.ledger, graph, record, window)
-        if found is None:
+    def of(
+        self, record: EpochRecord, graph: Graph = NEW, window: int = 10, *, of_weekday: bool = False
+    ) -> list[float] | None:
+        history = history_of(self.ledger, graph, record, Windows(window, window))
+        if history is None:
             return None
+        found = history.of_weekday if of_weekday else history.newest
         assert all(set(item.figures) == {("x.rules", "odd", "mean")} for item in found)
         return [item.figures["x.rules", "odd", "mean"] for item in found]
 
@@ -113,6 +117,12 @@ def test_the_window_bounds_what_is_read(ledger: SqliteLedger) -> None:
     history = History(ledger)
     history.seal(FIRST, *[NEXT] * 6)
     assert history.of(history.planned(NEXT), window=3) == [7, 6, 5]
+
+
+def test_the_window_of_a_weekday_reaches_back_as_far_as_it_must(ledger: SqliteLedger) -> None:
+    history = History(ledger)
+    history.seal(FIRST, *[NEXT] * 29)
+    assert history.of(history.planned(NEXT), window=3, of_weekday=True) == [24, 17, 10]
 
 
 def test_a_newest_value_is_found_however_many_epochs_came_without_one(
