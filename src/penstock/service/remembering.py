@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from penstock.document.assembly import Settings
     from penstock.document.project import Project
-    from penstock.ledger.api import EpochRecord, Ledger, NodeBalance, PipelineKey
+    from penstock.ledger.api import EpochRecord, Ledger, NodeBalance, PipelineKey, Range
 
 
 EVERY_RUN: Final = 1_000_000
@@ -36,9 +36,17 @@ __all__ = [
     "list_runs",
     "no_run",
     "project_ledger",
+    "ranges_json",
     "run_of",
     "show_run",
 ]
+
+
+def ranges_json(ranges: Sequence[Range]) -> list[dict[str, Any]]:
+    """What an epoch read, as ``run --json`` has it."""
+    return [
+        {"source": item.source, "partition": item.partition, "after": item.after, "upto": item.upto} for item in ranges
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +61,6 @@ class RunDetails:
 
     def summary(self) -> dict[str, Any]:
         """What ``run --json`` printed: what its epochs read the ledger has with these, once."""
-        from penstock.service.running import ranges_json
-
         found, ranges = dict(self.run.summary), {one.number: ranges_json(one.ranges) for one in self.epochs}
         match found.get("epochs"):
             case list() as epochs:

@@ -31,6 +31,7 @@ from penstock.service.noted import warnings_of_rules
 from penstock.service.opening import opened
 from penstock.service.read_again import warnings_of_repeats
 from penstock.service.reconciling_runs import Compared, reconcile_committed
+from penstock.service.remembering import ranges_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from penstock.connectors.api import Receipt
     from penstock.document.assembly import Loaded
     from penstock.errors import Problem
-    from penstock.ledger.api import Range, RejectEntry
+    from penstock.ledger.api import RejectEntry
     from penstock.plan.stages import Plan
     from penstock.service.desk import Wanted
     from penstock.service.drift import Drift
@@ -57,7 +58,6 @@ __all__ = [
     "Stopped",
     "Summed",
     "new_run_id",
-    "ranges_json",
     "run",
     "status_of",
 ]
@@ -195,12 +195,6 @@ class RunResult:
             "warnings": [problem.to_json() for problem in self.warnings],
             "problems": [problem.to_json() for problem in self.problems],
         }
-
-
-def ranges_json(ranges: Sequence[Range]) -> list[dict[str, Any]]:
-    return [
-        {"source": item.source, "partition": item.partition, "after": item.after, "upto": item.upto} for item in ranges
-    ]
 
 
 def _epoch_json(epoch: SealedEpoch, *, ranges: bool) -> dict[str, Any]:
