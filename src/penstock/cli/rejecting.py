@@ -194,7 +194,7 @@ def try_rejects(
     else:
         from penstock.cli.render.rejects import tried_page
 
-        show(*tried_page(tried, file.resolve().parent))
+        show(*tried_page(tried))
     return 0
 
 

@@ -119,7 +119,13 @@ def _check_columns(held: _Held, policy: SourceParams | None, physical: Schema) -
         near = nearest(name, unnamed)
         hint = f'did you mean "{near}"?' if near else _missing_hint(policy, takes_null=takes_null)
         problems.append(
-            held.problem("CMP-230", message, hint, detail=f"it has {', '.join(physical.names)}.", column=name)
+            held.problem(
+                "CMP-230",
+                message,
+                hint,
+                detail=f"it has {', '.join(physical.names) or 'no such columns'}.",
+                column=name,
+            )
         )
     new = [item.name for item in found if item.name not in contract]
     if new and policy is not None and policy.on_new_column == "fail":

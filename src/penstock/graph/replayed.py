@@ -23,6 +23,10 @@ def read_id(entry: str) -> str:
     return f"{entry}{_READ}"
 
 
+def is_read(node: str) -> bool:
+    return node.endswith(_READ)
+
+
 def repaired_id(entry: str) -> str:
     return f"{entry}{_REPAIRED}"
 

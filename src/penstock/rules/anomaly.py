@@ -49,7 +49,12 @@ class AnomalyParams(TableRuleParams):
     min_history: int | None = Field(
         default=None, ge=1, description="With fewer figures to compare with it passes; unsaid 14, with seasonal 4."
     )
-    window: int = Field(default=_WINDOW, ge=1, le=1000, description="How many of the newest runs are looked at; with seasonal, of those of the weekday.")
+    window: int = Field(
+        default=_WINDOW,
+        ge=1,
+        le=1000,
+        description="How many of the newest runs are looked at; with seasonal, of those of the weekday.",
+    )
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

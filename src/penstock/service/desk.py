@@ -262,7 +262,9 @@ def _schema_of(path: Path) -> Schema:
 
     try:
         return from_arrow(pq.read_schema(path)).relaxed()
-    except (OSError, pa.ArrowException) as error:
+    except OSError as error:
+        raise _no_rows(path, os.strerror(error.errno) if error.errno else str(error)) from None
+    except pa.ArrowException as error:
         raise _no_rows(path, str(error)) from None
 
 
@@ -286,6 +288,6 @@ def _no_rows(path: Path, why: str) -> ConfigError:
     return ConfigError(
         "RUN-140",
         f'"{path}" is no file of repaired rows',
-        detail=f"{why}.",
+        detail=f"{why.rstrip('.')}.",
         hint="give a Parquet file with the columns that the rows have",
     )

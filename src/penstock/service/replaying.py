@@ -12,6 +12,7 @@ from penstock.connectors.api import BatchWriter, Staged
 from penstock.engines.api import Pass
 from penstock.errors import ConfigError
 from penstock.graph.moment import at_moment
+from penstock.graph.replayed import is_read
 from penstock.ledger.api import RejectOutcome
 from penstock.ledger.rejects import RejectFiles, read
 from penstock.run import balance
@@ -71,11 +72,12 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """What would come of ``rows``: by sink how many it would get; rejected again, by cause, and the first of these.
-    ``place``: whether they take the way from their source, or from the node that rejected them.
+    """What would come of ``rows``: by sink how many it would get; rejected again, by cause, and the first of these, in
+    files below the project's ``root``. ``place``: whether they take the way from their source, or from the node that rejected them.
     """
 
     group: str
+    root: Path
     rows: int
     filtered: int
     rejected: int
@@ -112,9 +114,10 @@ def try_group(request: Request, asked: Asked, *, allow: Collection[str] = ()) ->
     with _part(request, replace(asked, replaces_newer=True)) as (part, wanted), opened(request, part.loaded) as found:
         found.connect()
         compiled = found.compile()
+        root = part.loaded.project.root
         replay = chosen(found, compiled, wanted)
         if replay is None:
-            return Tried(asked.group, 0, 0, 0, {}, (), ())
+            return Tried(asked.group, root, 0, 0, 0, {}, (), ())
         plan, sources = planned(found, compiled, replay)
         graph = at_moment(_without_tables(plan.graph), request.clock.now())
         rejects = RejectFiles(found.scratch, found.key, 0, "try", labels_of(graph), places=places_of(graph))
@@ -129,6 +132,7 @@ def try_group(request: Request, asked: Asked, *, allow: Collection[str] = ()) ->
         _, _, rejected = balance.totals(entries)
         return Tried(
             asked.group,
+            root,
             sum(sum(entry.into.values()) for entry in entries if entry.node == plan.graph.reads[0].id),
             sum(entry.filtered for entry in entries),
             rejected,
@@ -174,17 +178,19 @@ class _Counted(BatchWriter):
 
 @dataclass(frozen=True, slots=True)
 class ReplayResult:
-    """``rows`` were sent again, ``rejected`` of them rejected again; 0 where nothing of the group is open. ``run`` is the
-    account of the run, which may have finished an earlier one's epoch before.
+    """``rows`` were sent again, or are settled by the ``given`` rows of a file; ``rejected`` of what was sent were rejected
+    again. 0 where nothing of the group is open. ``run`` is the account of the run, which may have finished an earlier one's
+    epoch before.
     """
 
     group: str
     rows: int
     rejected: int
     run: RunResult
+    given: int | None = None
 
     def to_json(self) -> dict[str, Any]:
-        told = {"group": self.group, "rows": self.rows, "rejected": self.rejected}
+        told = {"group": self.group, "rows": self.rows, "given": self.given, "rejected": self.rejected}
         return {**self.run.to_json(), "replay": told}
 
 
@@ -198,12 +204,15 @@ def replay(request: Request, asked: Asked, *, events: Events, faults: Faults, st
     with _part(request, asked) as (part, wanted):
         done = run(request, events, faults, part.loaded, wanted=wanted, stop=stop)
     rows, rejected = 0, 0
+    given = 0 if wanted.repaired is not None else None
     for epoch in done.epochs:
         sent = replay_of(epoch.record.ranges)
         if sent is not None and (sent.node, sent.group) == (wanted.node, wanted.group):
             rows += sent.rows
             rejected += sum(entry.rejected for entry in epoch.account.balance)
-    return ReplayResult(asked.group, rows, rejected, done)
+            if given is not None:
+                given += sum(sum(entry.into.values()) for entry in epoch.account.balance if is_read(entry.node))
+    return ReplayResult(asked.group, rows, rejected, done, given)
 
 
 @contextmanager

@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 def test_a_group_is_sent_again_once(penstock: Callable[..., Said], shop: Path) -> None:
     penstock("run", FILE, "-q")
     done = penstock("rejects", "replay", FILE, "raw/bad_value/price", "--set", COMMA, "--json").json
-    assert done["replay"] == {"group": "raw/bad_value/price", "rows": 3, "rejected": 2}
+    assert done["replay"] == {"group": "raw/bad_value/price", "rows": 3, "given": None, "rejected": 2}
     assert [epoch["epoch"] for epoch in done["epochs"]] == [2]
     balance = done["balance"]["raw.rejected"]
     assert (balance["in"], balance["out"]) == (3, 3)
     assert sold(shop) == [(1, "1.50"), (2, "2.50")]
     again = penstock("rejects", "replay", FILE, "raw/bad_value/price", "--set", COMMA, "--json").json
-    told = {"group": "raw/bad_value/price", "rows": 1, "rejected": 1}
+    told = {"group": "raw/bad_value/price", "rows": 1, "given": None, "rejected": 1}
     assert again["replay"] == told, "what is bad all the same, and no more"
     penstock("rejects", "discard", "raw/bad_value/price", "--reason", "no prices")
     again = penstock("rejects", "replay", FILE, "raw/bad_value/price", "--set", COMMA)
@@ -127,7 +127,7 @@ def test_repaired_rows_may_come_as_a_file(penstock: Callable[..., Said], shop: P
     ]
     pq.write_table(pa.Table.from_pylist(rows), shop / "repaired.parquet")
     done = penstock("rejects", "replay", FILE, "raw/bad_value/price", "--file", "repaired.parquet", "--json").json
-    assert done["replay"] == {"group": "raw/bad_value/price", "rows": 3, "rejected": 1}
+    assert done["replay"] == {"group": "raw/bad_value/price", "rows": 3, "given": 2, "rejected": 1}
     assert sold(shop) == [(1, "1.50"), (3, "4.20")]
     assert groups(penstock)["raw/bad_value/price"] == 1, "what is in the file, and is bad all the same"
 
@@ -148,8 +148,17 @@ def test_a_file_of_repaired_rows_that_is_none_is_a_problem(
     penstock("run", FILE, "-q")
     said = penstock("rejects", "replay", FILE, "raw/bad_value/price", *options, "--json")
     assert said.codes[0] == code
+    assert not [one for one in said.json["problems"] if ".." in (one["detail"] or "") or "rrno" in str(one)]
     assert groups(penstock)["raw/bad_value/price"] == 3
     assert not list((shop / ".penstock").rglob("repaired-*"))
+
+
+def test_a_file_of_fewer_rows_than_the_group_is_told(penstock: Callable[..., Said], shop: Path) -> None:
+    penstock("run", FILE, "-q")
+    rows = [{"id": 3, "shop": "b", "price": "4.20", "at": "2024-01-03"}]
+    pq.write_table(pa.Table.from_pylist(rows), shop / "repaired.parquet")
+    told = penstock("rejects", "replay", FILE, "raw/bad_value/price", "--file", "repaired.parquet").out
+    assert told.splitlines()[0] == "raw/bad_value/price: 3 rows replaced by 1 of the file, 0 rejected again"
 
 
 def test_records_that_never_became_rows_need_a_file(penstock: Callable[..., Said], shop: Path) -> None:

@@ -26,6 +26,7 @@ def test_a_repair_is_tried_and_nothing_is_written(penstock: Callable[..., Said],
     assert tried["examples"][0]["row"] == {"id": "3", "shop": "b", "price": "many", "at": "2024-01-03"}
     more = [COMMA, "at = case when at = 'yesterday' then '2024-01-05' else at end"]
     told = penstock("rejects", "try", FILE, "raw/bad_value/price", "--set", more[0], "--set", more[1]).out
+    assert "  at data/sold-1.csv, record" in told
     assert told.splitlines()[:2] == ["raw/bad_value/price: 2 of 3 rows would be saved", "  2 rows to out"]
     assert (groups(penstock), len(sold(shop))) == (before, 1)
     assert len(penstock("runs", "list", "--json").json["runs"]) == 1

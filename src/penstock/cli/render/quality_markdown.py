@@ -53,7 +53,8 @@ def rows(titles: Sequence[str], cells: Iterable[Sequence[str]], numbers: Collect
 def cell(text: str) -> str:
     """Nothing in it ends a cell, or is markup."""
     plain = " ".join(text.split())
-    return "".join(f"\\{mark}" if mark in "\\`*_[]<>|#" else mark for mark in plain)
+    escaped = "".join(f"\\{mark}" if mark in "\\`*_[]<|#" else mark for mark in plain)
+    return f"\\{escaped}" if escaped.startswith(">") else escaped  # elsewhere it quotes nothing, and ends no tag
 
 
 def _cells(rule: RuleScore) -> tuple[str, ...]:

@@ -112,7 +112,7 @@ def _columns(title: str, row: dict[str, Any]) -> Iterator[RenderableType]:
     yield table
 
 
-def tried_page(tried: Tried, root: Path) -> Iterator[RenderableType]:
+def tried_page(tried: Tried) -> Iterator[RenderableType]:
     if not tried.rows:
         yield f"nothing of {tried.group} is open"
         return
@@ -124,14 +124,15 @@ def tried_page(tried: Tried, root: Path) -> Iterator[RenderableType]:
     if tried.filtered:
         yield f"  {_rows(tried.filtered)} filtered out"
     yield from _again(tried.rejected, tried.causes, "would be rejected again")
-    yield from records_page(tried.examples, root)
+    yield from records_page(tried.examples, tried.root)
 
 
 def replay_page(done: ReplayResult) -> Iterator[RenderableType]:
     if not done.rows:
         yield f"nothing of {done.group} is open: nothing was sent"
         return
-    yield Text(f"{done.group}: {_rows(done.rows)} sent again, {done.rejected:,} rejected again")
+    what = "sent again" if done.given is None else f"replaced by {done.given:,} of the file"
+    yield Text(f"{done.group}: {_rows(done.rows)} {what}, {done.rejected:,} rejected again")
     for epoch in done.run.epochs:
         for sink, receipt in epoch.receipts.items():
             older = f", {receipt.ignored_older:,} older than what is there" if receipt.ignored_older else ""
