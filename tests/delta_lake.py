@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from penstock.connectors.api import Context, ScanRequest
 from penstock.connectors.delta.params import DeltaSinkParams, DeltaSourceParams
 from penstock.connectors.delta.sink import DeltaSink
 from penstock.connectors.delta.source import DeltaSource, make_source
+from penstock.structs import replace
 from penstock.testing.clock import FakeClock
 from penstock.testing.delivery import pull
 

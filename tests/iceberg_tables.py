@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import mkdtemp
@@ -16,6 +16,7 @@ from penstock.connectors.api import Context, ScanRequest
 from penstock.connectors.iceberg.params import IcebergSinkParams, IcebergSourceParams
 from penstock.connectors.iceberg.sink import IcebergSink
 from penstock.connectors.iceberg.source import IcebergSource, make_source
+from penstock.structs import replace
 from penstock.testing.clock import FakeClock
 from penstock.testing.delivery import pull
 

@@ -6,11 +6,11 @@ that is to be written.
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections import Counter
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Final, Literal
+
+from penstock.structs import Frozen, Mutable, asdict, field
 
 if TYPE_CHECKING:
     from collections.abc import Callable, MutableMapping
@@ -20,14 +20,12 @@ LEVELS: Final[tuple[Level, ...]] = ("debug", "info", "warning", "error")
 LogFormat = Literal["text", "json"]
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(Frozen):
     """Base of all facts; a fact's name in logs and counters is its class's, in snake case."""
 
     level: ClassVar[Level] = "info"
 
 
-@dataclass(frozen=True, slots=True)
 class RunStarted(Event):
     """A run has its plan and is in the ledger; nothing was read yet."""
 
@@ -36,7 +34,6 @@ class RunStarted(Event):
     plan_hash: str
 
 
-@dataclass(frozen=True, slots=True)
 class EpochPlanned(Event):
     """The ranges of a new epoch are durable; ``sources`` counts those that it reads."""
 
@@ -45,7 +42,6 @@ class EpochPlanned(Event):
     sources: int
 
 
-@dataclass(frozen=True, slots=True)
 class EpochRedone(Event):
     """An earlier run left this epoch half committed; it gets the same ranges again."""
 
@@ -55,14 +51,12 @@ class EpochRedone(Event):
     committed: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
 class SpoolStarted(Event):
     """A source is being copied to a file, which will be its range."""
 
     source: str
 
 
-@dataclass(frozen=True, slots=True)
 class SpoolMoved(Event):
     """Comes often: records so far, and of how many, as far as each is known."""
 
@@ -72,7 +66,6 @@ class SpoolMoved(Event):
     fraction: float | None
 
 
-@dataclass(frozen=True, slots=True)
 class SourceSpooled(Event):
     """The copy is complete and durable; ``bytes`` is its size."""
 
@@ -80,7 +73,6 @@ class SourceSpooled(Event):
     bytes: int
 
 
-@dataclass(frozen=True, slots=True)
 class PassStarted(Event):
     """The engine begins to fill ``sinks``: pass ``number`` of ``of``, from 1."""
 
@@ -89,7 +81,6 @@ class PassStarted(Event):
     sinks: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
 class PassMoved(Event):
     """Comes often: how far the running statement is (0 to 1) and how many rows went through, as far as each is known."""
 
@@ -99,7 +90,6 @@ class PassMoved(Event):
     rows: int | None
 
 
-@dataclass(frozen=True, slots=True)
 class PassDone(Event):
     """Everything is staged and the balance closed; nothing is visible in a sink yet. Rows out of sources, into sinks."""
 
@@ -110,7 +100,6 @@ class PassDone(Event):
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
 class SinkCommitted(Event):
     """Rows and marker of an epoch stand in the sink; ``version`` is what its receipt names the commit."""
 
@@ -120,7 +109,6 @@ class SinkCommitted(Event):
     version: str
 
 
-@dataclass(frozen=True, slots=True)
 class CommitUnclear(Event):
     """A commit gave no answer (``code``): the sink's marker will tell whether it was done."""
 
@@ -130,7 +118,6 @@ class CommitUnclear(Event):
     code: str
 
 
-@dataclass(frozen=True, slots=True)
 class AttemptFailed(Event):
     """Try ``number`` of a pass, from 1, met what may be over soon; the pass had no effect yet."""
 
@@ -140,7 +127,6 @@ class AttemptFailed(Event):
     message: str
 
 
-@dataclass(frozen=True, slots=True)
 class StopAsked(Event):
     """Somebody asks a run to end: ``by`` a signal's name, or who called `penstock runs stop`."""
 
@@ -148,7 +134,6 @@ class StopAsked(Event):
     by: str
 
 
-@dataclass(frozen=True, slots=True)
 class EpochSealed(Event):
     """The epoch is in the ledger with receipts and balance; its sources will be acknowledged."""
 
@@ -159,7 +144,6 @@ class EpochSealed(Event):
     rejected: int
 
 
-@dataclass(frozen=True, slots=True)
 class RunEnded(Event):
     """The last fact of a run, however it ended; ``status`` is a RunStatus of the ledger."""
 
@@ -169,8 +153,7 @@ class RunEnded(Event):
     seconds: float
 
 
-@dataclass(slots=True)
-class Events:
+class Events(Mutable):
     """Where facts go. ``level`` is the lowest that is logged; listeners hear everything, on the emitting thread."""
 
     level: Level = "warning"
@@ -188,7 +171,7 @@ class Events:
         if LEVELS.index(event.level) >= LEVELS.index(self.level):
             if self._logger is None:
                 self._logger = _structured(self.format)
-            self._logger(event.level, name, dataclasses.asdict(event))
+            self._logger(event.level, name, asdict(event))
 
 
 def _snake(name: str) -> str:

@@ -9,11 +9,11 @@ hold more. Expressions are DuckDB's.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from sqlglot import exp
 
+from penstock.structs import Frozen, field, replace
 from penstock.trees import call, field_of, is_not_null, is_null, matches, text_of
 from penstock.types import DATE, FLOAT32, FLOAT64, JSON, STRING
 from penstock.types.duckdb import to_duckdb
@@ -51,8 +51,7 @@ _INFINITE: Final = r"\s*[+-]?(?i:inf(?:inity)?)\s*"
 _WHOLE_NUMBER: Final = r"\s*[+-]?[0-9_]+(?:\.0*|[eE]\+?[0-9]+)?\s*"
 
 
-@dataclass(frozen=True, slots=True)
-class Spelling:
+class Spelling(Frozen):
     """How a file writes values. ``patterns``: of strptime, for dates and timestamps."""
 
     is_json: bool = False
@@ -63,8 +62,7 @@ class Spelling:
         return self.patterns.get(kind.kind) if isinstance(kind, Primitive) else None
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(Frozen):
     """How a column of the type ``kind`` is read: the reader delivers ``held``.
 
     ``is_certain``: where :meth:`differs` is true the value is altered; else it may be, and the texts have to be asked.
@@ -177,8 +175,7 @@ def has_long_decimals(kind: LogicalType) -> bool:
             return False
 
 
-@dataclass(frozen=True, slots=True)
-class _Look:
+class _Look(Frozen):
     """``tried``: a null where there is a text is a difference too. ``by_doubles``: the parser of JSON made doubles of
     fractions before they became text. ``depth``: of the lists above.
     """

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable  # noqa: TC003 -- pydantic evaluates the annotations here
-from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 from typing import Annotated, Any, Final
@@ -18,6 +17,7 @@ from pydantic_core import PydanticCustomError
 
 from penstock.errors import Location  # noqa: TC001 -- as above
 from penstock.secret import Secret
+from penstock.structs import Frozen
 
 
 class Located(str):
@@ -60,8 +60,7 @@ class Params(BaseModel):
     )
 
 
-@dataclass(frozen=True, slots=True)
-class AlsoCalled:
+class AlsoCalled(Frozen):
     """Beside a field's type: what others call it. Who writes such a key is told the field's own name."""
 
     names: tuple[str, ...]
@@ -70,8 +69,7 @@ class AlsoCalled:
 # ---------------------------------------------------------------- expressions
 
 
-@dataclass(frozen=True, slots=True)
-class ExpressionText:
+class ExpressionText(Frozen):
     """A SQL scalar expression in DuckDB's dialect, not yet parsed; ``place`` finds a part of it in the document. ``in_yaml``:
     or it was given by itself, where nothing need be said of YAML.
     """
@@ -273,8 +271,7 @@ def _name(value: object) -> str:
 Name = Annotated[str, PlainValidator(_name), WithJsonSchema({"type": "string", "minLength": 1})]
 
 
-@dataclass(frozen=True, slots=True)
-class NamedExpression:
+class NamedExpression(Frozen):
     """``new: expression``."""
 
     name: str

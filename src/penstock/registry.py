@@ -7,12 +7,12 @@ imports no driver.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from penstock.errors import InternalError
+from penstock.structs import Frozen, field
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -51,8 +51,7 @@ class Capability(StrEnum):
     TIME_TRAVEL = "time_travel"  # reads an older version
 
 
-@dataclass(frozen=True, slots=True)
-class ScratchPlace:
+class ScratchPlace(Frozen):
     """How a sink writes elsewhere while its pipeline is tortured: beside its own target, in the same system.
 
     ``moved(params, name, folder)``: the parameters with that place, which ``name`` (letters, digits, ``_``) tells from
@@ -66,8 +65,7 @@ class ScratchPlace:
     remove: Callable[[Any, Clock], None] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Descriptor:
+class Descriptor(Frozen):
     """What there is to know about one source, sink, step or rule before it is used.
 
     ``params`` is a pydantic model (closed set of keys, a description on every field); ``example`` a piece of YAML that

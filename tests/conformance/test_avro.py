@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import unquote
@@ -17,6 +16,7 @@ from penstock.clock import SystemClock
 from penstock.connectors.api import Context
 from penstock.connectors.files import avro_sink, avro_source
 from penstock.registry import Capability
+from penstock.structs import replace
 from penstock.testing import data
 from penstock.testing.sinks import SinkSuite
 from penstock.testing.sources import SourceSuite

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -15,6 +14,7 @@ from penstock.connectors.delta.params import DeltaSinkParams, DeltaSourceParams
 from penstock.connectors.delta.schema import from_delta, stored_schema
 from penstock.connectors.delta.sink import SINK, DeltaSink
 from penstock.connectors.delta.source import SOURCE, make_source
+from penstock.structs import replace
 from penstock.testing.clock import FakeClock
 from penstock.testing.sinks import SinkOptions, SinkSuite
 from penstock.testing.sources import SourceSuite

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import closing
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -13,6 +12,7 @@ import pytest
 from penstock.clock import SystemClock
 from penstock.connectors.api import Context
 from penstock.connectors.duckdb.descriptors import SINK, SOURCE
+from penstock.structs import replace
 from penstock.testing.sinks import SinkSuite
 from penstock.testing.sources import SourceSuite
 from penstock.types.arrow import from_arrow

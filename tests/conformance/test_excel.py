@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import zipfile
-from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Context as Digits
 from decimal import Decimal
@@ -24,6 +23,7 @@ from penstock.connectors.files.commit.names import NULL_PARTITION
 from penstock.connectors.files.excel_guard import column_number
 from penstock.errors import DataError
 from penstock.registry import Capability
+from penstock.structs import replace
 from penstock.testing import data
 from penstock.testing.compare import assert_same
 from penstock.testing.sinks import SinkSuite

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 from contextlib import closing
-from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, ClassVar
 
@@ -16,6 +15,7 @@ from penstock.clock import SystemClock
 from penstock.connectors.api import Context
 from penstock.connectors.files import csv_sink, json_sink, parquet_sink
 from penstock.registry import Capability
+from penstock.structs import replace
 from penstock.testing import native
 from penstock.testing.sinks import SinkSuite
 from penstock.types.arrow import from_arrow

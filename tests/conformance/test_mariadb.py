@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -13,6 +12,7 @@ import mariadb_tables as tables
 from penstock.connectors.mariadb.params import MariadbSinkParams, MariadbSourceParams
 from penstock.connectors.mariadb.sink import SINK, MariadbSink
 from penstock.connectors.mariadb.source import SOURCE, MariadbSource
+from penstock.structs import replace
 from penstock.testing import data
 from penstock.testing.sinks.evolution import Evolution
 from penstock.testing.sinks.markers import Markers

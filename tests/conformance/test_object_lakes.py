@@ -4,7 +4,6 @@ by their own libraries, which reach the store by themselves.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -25,6 +24,7 @@ from penstock.connectors.delta.schema import from_delta
 from penstock.connectors.delta.sink import SINK as DELTA_SINK
 from penstock.connectors.delta.source import SOURCE as DELTA_SOURCE
 from penstock.connectors.iceberg.schema import from_iceberg
+from penstock.structs import replace
 from penstock.testing.clock import FakeClock
 from penstock.testing.sinks import SinkConformance, SinkOptions, SinkSuite
 from penstock.testing.sinks.visibility import Visibility

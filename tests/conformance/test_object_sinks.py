@@ -5,13 +5,13 @@ by a plain DuckDB.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 import test_file_sinks as files
 
 from object_stores import content_of, keys_in, left_in, store_of
+from penstock.structs import replace
 
 if TYPE_CHECKING:
     from collections.abc import Collection

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import unquote
@@ -17,6 +16,7 @@ from penstock.clock import SystemClock
 from penstock.connectors.api import Context
 from penstock.connectors.files import orc_sink, orc_source
 from penstock.registry import Capability
+from penstock.structs import replace
 from penstock.testing.sinks import SinkSuite
 from penstock.testing.sources import SourceSuite
 from staged_files import left_by_files

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -12,6 +11,7 @@ import postgres_tables as tables
 from penstock.connectors.postgres.family import SOURCE, make
 from penstock.connectors.postgres.params import PostgresSinkParams, PostgresSourceParams
 from penstock.connectors.postgres.sink import SINK, PostgresSink
+from penstock.structs import replace
 from penstock.testing import data
 from penstock.testing.sinks import SinkOptions, SinkSuite
 from penstock.testing.sources import SourceSuite

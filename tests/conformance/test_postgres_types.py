@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -21,6 +21,7 @@ from penstock.connectors.postgres.params import PostgresSinkParams, PostgresSour
 from penstock.connectors.postgres.sink import PostgresSink
 from penstock.connectors.postgres.source import PostgresSource
 from penstock.errors import ConfigError, DataError
+from penstock.structs import replace
 from penstock.testing import data
 from penstock.testing.delivery import pull
 from penstock.testing.sinks import deliver, epoch

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
-from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 import pyarrow as pa
@@ -14,6 +13,7 @@ import pytest
 from penstock.clock import SystemClock
 from penstock.connectors.api import Allowance, Context
 from penstock.connectors.sqlite.descriptors import SINK, SOURCE
+from penstock.structs import replace
 from penstock.testing.sinks import SinkSuite
 from penstock.testing.sources import SourceSuite
 from penstock.types.arrow import from_arrow

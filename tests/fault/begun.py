@@ -5,7 +5,6 @@ Every fault wraps the real thing: an engine that loses a row, a sink whose recei
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import sqlite3
 from contextlib import closing, contextmanager
@@ -22,6 +21,7 @@ from penstock.run.runner import run
 from penstock.service.opening import opened
 from penstock.service.request import Request
 from penstock.service.running import _Begun, _surroundings
+from penstock.structs import replace
 from penstock.testing.clock import FakeClock
 
 if TYPE_CHECKING:
@@ -46,11 +46,11 @@ def begun(file: Path, *, clock: FakeClock | None = None, faults: Faults | None =
 
 
 def with_engine(around: Surroundings, engine: Engine) -> Surroundings:
-    return dataclasses.replace(around, engine=engine, feeds=dataclasses.replace(around.feeds, engine=engine))
+    return replace(around, engine=engine, feeds=replace(around.feeds, engine=engine))
 
 
 def with_sink(around: Surroundings, name: str, change: Callable[[Sink], Any]) -> Surroundings:
-    return dataclasses.replace(around, sinks={**around.sinks, name: change(around.sinks[name])})
+    return replace(around, sinks={**around.sinks, name: change(around.sinks[name])})
 
 
 def go(around: Surroundings, holder: str = "me") -> Done:
@@ -100,7 +100,7 @@ class LosesARow(Wrapped):
     def run(self, work: Pass, **given: Any) -> Outcome:
         if self.into not in work.graph.by_id:
             return self.inner.run(work, **given)
-        outcome = self.inner.run(dataclasses.replace(work, graph=self._holed(work.graph)), **given)
+        outcome = self.inner.run(replace(work, graph=self._holed(work.graph)), **given)
         counts = dict(outcome.counts)
         arrived = counts.pop("a hole").out
         own = counts[self.into]
@@ -118,12 +118,12 @@ class LosesARow(Wrapped):
     def _rewired(self, node: Node) -> Node:
         if isinstance(node, Query):
             tables = {name: "a hole" if table == self.source else table for name, table in node.tables.items()}
-            return dataclasses.replace(node, tables=tables)
+            return replace(node, tables=tables)
         if isinstance(node, Union):
             members = tuple("a hole" if name == self.source else name for name in node.members)
-            return dataclasses.replace(node, members=members)
-        names = {"input", "left", "right"} & {item.name for item in dataclasses.fields(node)}
-        return dataclasses.replace(node, **{name: "a hole" for name in names if getattr(node, name) == self.source})
+            return replace(node, members=members)
+        names = {"input", "left", "right"} & set(node.__struct_fields__)
+        return replace(node, **{name: "a hole" for name in names if getattr(node, name) == self.source})
 
 
 class Around:

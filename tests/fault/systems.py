@@ -6,7 +6,6 @@ import json
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import replace
 from decimal import Decimal
 from io import BytesIO
 from pathlib import Path
@@ -24,6 +23,7 @@ from penstock.connectors.iceberg import sink as iceberg
 from penstock.connectors.mariadb import sink as mariadb_sink
 from penstock.connectors.postgres import sink as postgres_sink
 from penstock.connectors.sqlite import sink as sqlite
+from penstock.structs import replace
 
 if TYPE_CHECKING:
     from penstock.testing.servers import MariadbServer, ObjectServer, PostgresServer

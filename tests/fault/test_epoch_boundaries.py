@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import sqlite3
 from contextlib import closing, suppress
 from datetime import timedelta
@@ -19,6 +18,7 @@ from penstock.connectors.api import Batches, Receipt, Staged
 from penstock.errors import DataError, FatalError, PenstockError, TransientError
 from penstock.faults.points import Faults
 from penstock.graph.nodes import Read
+from penstock.structs import replace
 from penstock.testing.clock import FakeClock
 
 if TYPE_CHECKING:
@@ -166,7 +166,7 @@ class _LosesARowInStaging(Wrapped):
             name: (Staged(parts[0].rows - 1, parts[0].bytes, parts[0].payload), *parts[1:])
             for name, parts in outcome.staged.items()
         }
-        return dataclasses.replace(outcome, staged=staged)
+        return replace(outcome, staged=staged)
 
 
 def test_a_row_that_a_writer_loses_stops_the_epoch(file: Path) -> None:
@@ -183,7 +183,7 @@ class _TellsLess(Around):
 
     def commit(self, epoch: Epoch, staged: Sequence[Staged]) -> Receipt:
         receipt = self.inner.commit(epoch, staged)
-        return dataclasses.replace(receipt, inserted=receipt.inserted - 1)
+        return replace(receipt, inserted=receipt.inserted - 1)
 
 
 @pytest.mark.parametrize("sink", ["kept", "summed", "copied"])
@@ -234,7 +234,7 @@ class _Bounded(Around):
 def test_no_epoch_asks_for_all_that_was_ever_rejected(file: Path) -> None:
     for _ in range(2):
         with begun(file) as around:
-            go(dataclasses.replace(around, ledger=cast("Any", _Bounded(around.ledger))))
+            go(replace(around, ledger=cast("Any", _Bounded(around.ledger))))
     with begun(file) as around:
         assert [entry.status for entry in around.ledger.rejects(around.key)] == ["kept", "superseded"]
 
@@ -374,7 +374,7 @@ def test_a_run_that_lost_its_lease_seals_nothing(file: Path) -> None:
                     around.ledger.take(around.key, "somebody else", duration=timedelta(hours=1))
 
         with pytest.raises(FatalError) as caught:
-            go(dataclasses.replace(around, faults=Stolen()))
+            go(replace(around, faults=Stolen()))
         assert caught.value.code == "LED-111"
         assert not is_sealed(file.parent)
 
@@ -395,9 +395,9 @@ def test_a_source_is_told_after_the_seal_and_never_before(file: Path, point: str
     faults = Faults({(point, 1): "raise"} if point else {})
     with begun(file, faults=faults) as around:
         sources: Any = {name: _Acknowledging(one, file.parent, seen) for name, one in around.sources.items()}
-        feeds = dataclasses.replace(around.feeds, sources=sources)
+        feeds = replace(around.feeds, sources=sources)
         with suppress(FatalError):
-            go(dataclasses.replace(around, sources=sources, feeds=feeds))
+            go(replace(around, sources=sources, feeds=feeds))
     assert seen == expected
 
 
@@ -415,7 +415,7 @@ def test_a_file_that_changes_between_plan_and_read_stops_the_epoch(file: Path, c
                         numbers.write_text(before + "99,a,1.00\n", encoding="utf-8")
 
         with pytest.raises(DataError) as caught:
-            go(dataclasses.replace(around, faults=Meanwhile()))
+            go(replace(around, faults=Meanwhile()))
     assert caught.value.code == "SRC-110"
     assert epochs(file.parent) == [(1, "planned")]
     numbers.write_text(before, encoding="utf-8")
@@ -469,11 +469,11 @@ class _AppliesConditions(Around):
 
     def scan(self, request: ScanRequest) -> Batches:
         assert request.predicate is not None
-        rows = self.inner.scan(dataclasses.replace(request, predicate=None))
+        rows = self.inner.scan(replace(request, predicate=None))
 
         def chunks() -> Iterator[Chunk]:
             for chunk in rows.open():
-                yield dataclasses.replace(chunk, batch=chunk.batch.filter(pc.field("k") > 1))
+                yield replace(chunk, batch=chunk.batch.filter(pc.field("k") > 1))
 
         return Batches(rows.schema, chunks)
 
@@ -481,13 +481,11 @@ class _AppliesConditions(Around):
 def test_what_was_pushed_into_a_spooled_read_is_applied_while_it_is_copied(spooled: Path) -> None:
     above = exp.GT(this=exp.column("k", quoted=True), expression=exp.Literal.number(1))
     with begun(spooled) as around:
-        graph = around.plan.graph.map(
-            lambda node: dataclasses.replace(node, predicate=above) if isinstance(node, Read) else node
-        )
-        plan = dataclasses.replace(around.plan, graph=graph)
+        graph = around.plan.graph.map(lambda node: replace(node, predicate=above) if isinstance(node, Read) else node)
+        plan = replace(around.plan, graph=graph)
         sources: Any = {"t": _AppliesConditions(around.sources["t"])}
-        feeds = dataclasses.replace(around.feeds, plan=plan, sources=sources)
-        go(dataclasses.replace(around, plan=plan, sources=sources, feeds=feeds))
+        feeds = replace(around.feeds, plan=plan, sources=sources)
+        go(replace(around, plan=plan, sources=sources, feeds=feeds))
     assert [pq.read_table(spooled.parent / f"out/{name}.parquet")["k"].to_pylist() for name in ("one", "two")] == [
         [2],
         [2],

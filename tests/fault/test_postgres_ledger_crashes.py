@@ -13,6 +13,7 @@ from systems import FILES, check, read_files
 
 from penstock.faults.points import RUN_POINTS, Faults
 from penstock.ledger.api import RunStatus
+from penstock.structs import replace
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,9 +33,7 @@ class Lab:
     @property
     def system(self) -> System:
         """Each project has a schema of its own, of its name."""
-        return dataclasses.replace(
-            FILES, ledger=f'{{connection: "{self.server.url(self.database)}", schema: ledger_$PLACE}}'
-        )
+        return replace(FILES, ledger=f'{{connection: "{self.server.url(self.database)}", schema: ledger_$PLACE}}')
 
     def sql(self, statement: str) -> str:
         return self.server.sql(statement, database=self.database)

@@ -6,7 +6,7 @@ import shutil
 import tempfile
 from collections import Counter
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
@@ -17,6 +17,7 @@ from penstock.clock import SystemClock
 from penstock.connectors.api import Context, Epoch
 from penstock.connectors.files.parquet_sink import SINK
 from penstock.connectors.files.sink import CRASH_POINTS, FileSink
+from penstock.structs import replace
 from penstock.testing import native
 from penstock.testing.sinks import deliver, epoch
 from penstock.testing.sinks.deliveries import read_table

@@ -6,7 +6,6 @@ import contextlib
 import datetime as dt
 import decimal
 import json
-from dataclasses import replace
 
 import duckdb
 import pyarrow as pa
@@ -15,6 +14,7 @@ from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
 from penstock.errors import ConfigError
+from penstock.structs import replace
 from penstock.types import (
     Decimal,
     Field,

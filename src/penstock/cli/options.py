@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from penstock.errors import ConfigError
+from penstock.structs import Frozen, replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -47,8 +47,7 @@ Project = Annotated[
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Globals:
+class Globals(Frozen):
     """What stands before the command."""
 
     log_level: LogLevel = "warning"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -16,6 +15,7 @@ from penstock.cli.help import Command
 from penstock.cli.options import Told
 from penstock.cli.output import INTERRUPTED, STOPPED
 from penstock.errors import ConfigError, Problem
+from penstock.structs import replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from sqlglot import exp
+
+from penstock.structs import Frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -13,8 +14,7 @@ if TYPE_CHECKING:
 _SHOWN: Final = 60  # characters of a condition
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(Frozen):
     """A CASE (or ``if``): ``taken`` gives for a row the place of the branch that it takes, from 0 on, the last one being
     ``else``; null where the row does not come to the CASE at all. ``branches`` are their names, for people.
     """

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from penstock.compile.contract import enforce
@@ -21,6 +19,7 @@ from penstock.errors import ConfigError, InternalError, Location, Problem
 from penstock.graph import Graph
 from penstock.graph.nodes import Column, Project, Query, Read, Table, Write
 from penstock.registry import Capability
+from penstock.structs import Frozen, Mutable, field, replace
 from penstock.trees import column
 from penstock.types.compatibility import widen
 
@@ -38,8 +37,7 @@ class _FailedInputError(Exception):
     """An input could not be built; its own problem is recorded already, so this node says nothing."""
 
 
-@dataclass(slots=True)
-class _Build:
+class _Build(Mutable):
     pipeline: Pipeline
     facts: Facts
     builder: Builder
@@ -147,7 +145,7 @@ class _Build:
         columns = (*(name for name in contract.names if name in physical), *new)
         if not columns or columns == physical.names:
             return whole
-        return dataclasses.replace(whole, columns=columns, schema=physical.select(columns))
+        return replace(whole, columns=columns, schema=physical.select(columns))
 
     # ------------------------------------------------------------ transforms
 
@@ -231,15 +229,12 @@ def _after(target: Schema | None, sent: Schema, *, evolves: bool) -> Schema:
     if not evolves:
         return target
     wider = (
-        dataclasses.replace(item, type=widen(item.type, sent[item.name].type) or item.type)
-        for item in target
-        if item.name in sent
+        replace(item, type=widen(item.type, sent[item.name].type) or item.type) for item in target if item.name in sent
     )
     return target.with_fields([*wider, *(item for item in sent if item.name not in target)])
 
 
-@dataclass(frozen=True, slots=True)
-class Built:
+class Built(Frozen):
     """``series``: how epochs are cut from the load, None where the document asks for one, or it cannot be cut. ``scoped`` are
     the nodes that are meant over the rows of one epoch; of them ``reduced`` those that give a merge one row per key.
     """

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
+
+from penstock.structs import Frozen, field
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -11,8 +12,7 @@ if TYPE_CHECKING:
 Place: TypeAlias = tuple[str, str]  # a node's id and one of its columns
 
 
-@dataclass(frozen=True, slots=True)
-class Flow:
+class Flow(Frozen):
     """``values``: per output column the input columns its value is made of; ``orders``: per output column those that
     only decide (a window's partition and order); ``rows``: those that decide which rows there are.
     """

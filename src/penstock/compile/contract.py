@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -13,6 +12,7 @@ from penstock.errors import ConfigError, Problem, nearest
 from penstock.faithful import Spelling, as_text, textual
 from penstock.graph.nodes import Cause, Check, Column, Project
 from penstock.steps.rewrite import shown
+from penstock.structs import Frozen, replace
 from penstock.trees import call, column, is_not_null, is_null
 from penstock.types import Schema
 from penstock.types.compatibility import can_hold, widen
@@ -82,8 +82,7 @@ def _same(item: Field, found: Schema) -> bool:
     return have is not None and have.type == relaxed(item.type)
 
 
-@dataclass(frozen=True, slots=True)
-class _Held:
+class _Held(Frozen):
     """What a node has and what it should have: by its author's word, or as it was recorded."""
 
     owner: str

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
 from penstock.errors import ConfigError
 from penstock.graph.nodes import Aggregate, Column, Join, Project, Query
+from penstock.structs import replace
 from penstock.trees import column, identifier
 from penstock.types.duckdb import read_duckdb, to_duckdb
 from penstock.types.logical import MAX_PRECISION, Decimal, children
@@ -26,11 +26,11 @@ def exact(node: Node, schema: Schema) -> Node:
     """
     match node:
         case Project() | Join():
-            return dataclasses.replace(node, columns=_exact(node.columns, schema))
+            return replace(node, columns=_exact(node.columns, schema))
         case Aggregate():
-            return dataclasses.replace(node, by=_exact(node.by, schema), measures=_exact(node.measures, schema))
+            return replace(node, by=_exact(node.by, schema), measures=_exact(node.measures, schema))
         case Query():
-            return dataclasses.replace(node, query=_exact_query(node.query, schema))
+            return replace(node, query=_exact_query(node.query, schema))
         case _:
             return node
 
@@ -48,7 +48,7 @@ def _exact_query(query: exp.Query, schema: Schema) -> exp.Query:
 
 def _exact(columns: tuple[Column, ...], schema: Schema) -> tuple[Column, ...]:
     return tuple(
-        dataclasses.replace(item, value=exp.Cast(this=item.value, to=to_duckdb(schema[item.name].type)))
+        replace(item, value=exp.Cast(this=item.value, to=to_duckdb(schema[item.name].type)))
         if _may_differ(item.value, schema[item.name].type)
         else item
         for item in columns

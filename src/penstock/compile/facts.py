@@ -15,11 +15,10 @@ graph, or the same requests.
 
 from __future__ import annotations
 
-import dataclasses
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from penstock.errors import ConfigError, Problem
+from penstock.structs import Frozen, field, replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -40,8 +39,7 @@ def _divides(_source: str) -> None:
     return None
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(Frozen):
     """``sources``: columns of each source as it stands now. ``targets``: columns of each sink's table, None or absent
     where there is none yet; ``refreshes``: this run gives it the columns that are sent, beside these. ``recorded``: what the ledger has as the contract of a source without one.
     ``takes(source, predicate)``: whether the source's read applies exactly this conjunct.
@@ -59,11 +57,10 @@ class Facts:
 
     def with_values(self, found: Mapping[str, Sequence[str | None]]) -> Facts:
         """These facts and the answers to requests."""
-        return dataclasses.replace(self, pivot_values={**self.pivot_values, **found})
+        return replace(self, pivot_values={**self.pivot_values, **found})
 
 
-@dataclass(frozen=True, slots=True)
-class DistinctRequest:
+class DistinctRequest(Frozen):
     """Asks for all rows of ``node``: one column ``value`` (string, nullable), each value once, unordered.
 
     ``graph`` is all that it takes, from Read nodes up. ``rows`` is how many to ask for, one more than the

@@ -6,12 +6,12 @@ one has them (epochs.md): by reading the range again, or from what was kept of i
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from penstock.errors import ConfigError
 from penstock.graph.chance import kept_until_sealed
 from penstock.registry import Capability
+from penstock.structs import Frozen
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,8 +25,7 @@ _STRENGTH: Final[tuple[Guarantee, ...]] = ("at_most_once", "at_least_once", "exa
 Repeat: TypeAlias = Literal["read again", "kept as they came", "copied", "never"]
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(Frozen):
     """``because`` is one sentence for people."""
 
     given: Guarantee

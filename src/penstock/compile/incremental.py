@@ -6,7 +6,6 @@ would take them for all there are: refused, unless the document says that it mea
 
 from __future__ import annotations
 
-import dataclasses
 from datetime import timedelta
 from decimal import Decimal as Number
 from typing import TYPE_CHECKING, Final
@@ -31,6 +30,7 @@ from penstock.graph.nodes import (
 )
 from penstock.registry import Capability
 from penstock.steps.literals import literal_of
+from penstock.structs import replace
 from penstock.trees import column, is_null
 from penstock.types.logical import DATE, STRING, TIMESTAMP, TIMESTAMPTZ, UUID, Decimal, Kind, Primitive
 
@@ -74,7 +74,7 @@ def begin(builder: Builder, use: SourceUse, read: Read, contract: Schema | None)
                 at=use.places.get("incremental", use.at),
                 hint="name a column that grows: `incremental: {cursor: updated_at}`",
             )
-        return builder.add(dataclasses.replace(read, incremental=True))
+        return builder.add(replace(read, incremental=True))
     if not wanted.cursor:
         if Capability.NEW_FILES not in use.descriptor.capabilities:
             raise ConfigError(
@@ -83,10 +83,10 @@ def begin(builder: Builder, use: SourceUse, read: Read, contract: Schema | None)
                 at=use.places.get("incremental", use.at),
                 hint="name a column that grows: `incremental: {cursor: updated_at}`",
             )
-        return builder.add(dataclasses.replace(read, incremental=True))
+        return builder.add(replace(read, incremental=True))
     cursor = _cursor(use, wanted, read, contract)
     _check_sending(use, wanted, read)
-    read = dataclasses.replace(read, incremental=True, cursor=cursor)
+    read = replace(read, incremental=True, cursor=cursor)
     current = builder.add(read)
     current = builder.add(Filter(read.range, input=current, condition=exp.true(), at=read.at))
     without = (

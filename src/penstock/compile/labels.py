@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING
 
 from sqlglot import exp
@@ -10,6 +9,7 @@ from sqlglot import exp
 from penstock.compile.tracing import trace
 from penstock.errors import ConfigError, Problem, nearest
 from penstock.graph.nodes import Check, Read, Table
+from penstock.structs import replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -47,7 +47,7 @@ def label(graph: Graph, pipeline: Pipeline) -> Graph:
     found = {id_: {name: marks.every for name, marks in node.columns.items()} for id_, node in traced.items()}
     _check_sinks(graph, pipeline, found)
     _check_figures(graph, found)
-    return graph.map(lambda node: dataclasses.replace(node, schema=_labelled(node, found[node.id])))
+    return graph.map(lambda node: replace(node, schema=_labelled(node, found[node.id])))
 
 
 def _labelled(node: Node, labels: Mapping[str, frozenset[str]]) -> Schema | None:

@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from penstock.compile.tracing import trace
 from penstock.graph.nodes import Read, Table
+from penstock.structs import Frozen
 
 if TYPE_CHECKING:
     from penstock.document.models import Pipeline
     from penstock.graph import Graph
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Origin:
+class Origin(Frozen, order=True):
     """A column of a source, or of a sink's table as it was before."""
 
     node: str
     column: str
 
 
-@dataclass(frozen=True, slots=True)
-class ColumnLineage:
+class ColumnLineage(Frozen):
     """``values``: what the column's values are made of. ``predicates``: what decided which rows there are, or their order
     within a window.
     """

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from sqlglot import exp
@@ -15,6 +14,7 @@ from penstock.errors import ConfigError, Problem
 from penstock.graph.nodes import Query
 from penstock.secret import Secret
 from penstock.steps.literals import literal_of
+from penstock.structs import Mutable, field
 from penstock.trees import call, column, identifier, struct
 from penstock.types.duckdb import to_duckdb
 from penstock.types.logical import JSON, STRING, Decimal, List, LogicalType, Map, Primitive, Struct
@@ -56,8 +56,7 @@ def expected_rows(rows: AbstractSequence[Mapping], schema: Schema, *, owner: str
     return reader.query(rows, schema.select(kept))
 
 
-@dataclass(slots=True)
-class _Rows:
+class _Rows(Mutable):
     owner: str
     schema: Schema
     problems: list[Problem] = field(default_factory=list)

@@ -6,8 +6,6 @@ removed are steps, rules, conditions. What the change makes of the pipeline may 
 
 from __future__ import annotations
 
-import dataclasses
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 from pydantic import BaseModel
@@ -18,6 +16,7 @@ from penstock.compile.expressions import parse, parse_order, place_of
 from penstock.errors import ConfigError
 from penstock.fields import ExpressionText, Located
 from penstock.steps.conditions import Comparison, Group
+from penstock.structs import Frozen, replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -28,8 +27,7 @@ if TYPE_CHECKING:
 GONE: Final = "(removed)"
 
 
-@dataclass(frozen=True, slots=True)
-class Mutant:
+class Mutant(Frozen):
     """``node`` is the source, transform or sink that was changed, ``before`` and ``after`` the part of it."""
 
     pipeline: Pipeline
@@ -39,8 +37,7 @@ class Mutant:
     after: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Change:
+class _Change(Frozen):
     """Another value in the place of one."""
 
     value: Any
@@ -134,19 +131,19 @@ def _value(value: object, name: str, *, is_order: bool) -> Iterator[_Change]:
             for place, item in enumerate(value):
                 for change in _value(item, name, is_order=is_order):
                     yield replace(change, value=type(value)((*value[:place], change.value, *value[place + 1 :])))
-        case _ if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        case Frozen():
             yield from _parts(value, is_order=is_order)
         case _:
             return
 
 
-def _parts(value: Any, *, is_order: bool) -> Iterator[_Change]:
+def _parts(value: Frozen, *, is_order: bool) -> Iterator[_Change]:
     """Of a small value of several parts, such as ``new: expression``."""
-    for item in dataclasses.fields(value):
-        part = getattr(value, item.name)
+    for name in value.__struct_fields__:
+        part = getattr(value, name)
         if isinstance(part, ExpressionText):
-            for change in _value(part, item.name, is_order=is_order):
-                yield replace(change, value=replace(value, **{item.name: change.value}))
+            for change in _value(part, name, is_order=is_order):
+                yield replace(change, value=replace(value, **{name: change.value}))
 
 
 def _comparison(value: Comparison) -> Iterator[_Change]:

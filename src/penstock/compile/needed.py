@@ -6,7 +6,6 @@ sample and a merge's comparison of rows need all of them, as does whatever a per
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING
 
 from sqlglot import exp
@@ -28,6 +27,7 @@ from penstock.graph.nodes import (
     Union,
     Write,
 )
+from penstock.structs import replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -59,7 +59,7 @@ def following(node: Node, schemas: Mapping[str, Schema | None]) -> Node:
         return node
     below = schemas[node.input]
     names = below.names if below is not None else ()
-    return dataclasses.replace(node, schema=node.schema.select([name for name in node.schema.names if name in names]))
+    return replace(node, schema=node.schema.select([name for name in node.schema.names if name in names]))
 
 
 def _all(graph: Graph, node_id: str) -> set[str]:

@@ -5,13 +5,13 @@ Engines do not say; a column counts as never null only if the rules below prove 
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
 from penstock.compile.proofs import null_if_true, true_proves
 from penstock.graph.nodes import Aggregate, Check, Explode, Filter, Join, Limit, Project, Sample, Sort, Union, Write
+from penstock.structs import replace
 from penstock.types import Schema
 from penstock.types.logical import Kind, Primitive
 
@@ -53,7 +53,7 @@ _KEEPING = (exp.Sum, exp.Min, exp.Max, exp.Avg, exp.Median, exp.AnyValue)
 def nullable_columns(node: Node, typed: Schema, inputs: Mapping[str, Schema]) -> Schema:
     """``typed`` with ``nullable`` set for each column of the node."""
     never = _never_null(node, inputs)
-    return Schema(tuple(dataclasses.replace(item, nullable=item.name not in never) for item in typed))
+    return Schema(tuple(replace(item, nullable=item.name not in never) for item in typed))
 
 
 def _never_null(node: Node, inputs: Mapping[str, Schema]) -> frozenset[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from penstock.compile.build import build
@@ -14,6 +13,7 @@ from penstock.compile.push_filters import push_filters
 from penstock.compile.push_projection import push_projection
 from penstock.compile.rewrite_queries import rewrite_queries
 from penstock.compile.warnings import warnings_of
+from penstock.structs import Frozen
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,8 +26,7 @@ if TYPE_CHECKING:
     from penstock.graph import Graph
 
 
-@dataclass(frozen=True, slots=True)
-class Compiled:
+class Compiled(Frozen):
     """``written`` is the graph as the document says it, for lineage and previews; ``graph`` is what runs. ``scoped`` are the
     nodes of which the document says that the rows of one epoch are meant; ``reduced`` are those among them that only give a
     merge one row per key.

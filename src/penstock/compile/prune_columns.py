@@ -6,11 +6,11 @@ of an aggregate's measures; never a key of a group, nor what a check shows of a 
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING
 
 from penstock.compile.needed import following, kept_columns, needed_columns
 from penstock.graph.nodes import Aggregate, Explode, Join, Project
+from penstock.structs import replace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,16 +40,16 @@ def _narrowed(node: Node, asked: frozenset[str], schemas: Mapping[str, Schema | 
         case Project() | Join():
             kept = kept_columns(node.columns, asked)
             schema = node.schema.select([item.name for item in kept])
-            return dataclasses.replace(node, columns=kept, schema=schema)
+            return replace(node, columns=kept, schema=schema)
         case Aggregate():
             measures = tuple(item for item in node.measures if item.name in asked)
             if not node.by:
                 measures = kept_columns(node.measures, asked)
             schema = node.schema.select([item.name for item in (*node.by, *measures)])
-            return dataclasses.replace(node, measures=measures, schema=schema)
+            return replace(node, measures=measures, schema=schema)
         case Explode():
             carried = tuple(item for item in node.columns if item.name in asked)
             gone = {item.name for item in node.columns} - {item.name for item in carried}
-            return dataclasses.replace(node, columns=carried, schema=node.schema.without(gone))
+            return replace(node, columns=carried, schema=node.schema.without(gone))
         case _:
             return following(node, schemas)

@@ -9,7 +9,6 @@ where it is. Nothing sinks through a limit, a deduplication, a window, nor past 
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING
 
 from sqlglot import exp
@@ -17,6 +16,7 @@ from sqlglot import exp
 from penstock.graph import Graph
 from penstock.graph.nodes import Check, Filter, Project, Read, Sort
 from penstock.registry import Capability
+from penstock.structs import replace
 from penstock.trees import conjuncts
 
 if TYPE_CHECKING:
@@ -99,12 +99,12 @@ def _changed(graph: Graph, taken: Mapping[str, list[exp.Expr]], left: Mapping[st
     for node in graph.nodes:
         current = _rewired(node, gone)
         if isinstance(current, Read) and node.id in taken:
-            current = dataclasses.replace(current, predicate=exp.and_(*taken[node.id]))
+            current = replace(current, predicate=exp.and_(*taken[node.id]))
         elif isinstance(current, Filter) and node.id in left:
             if not left[node.id]:
                 gone[node.id] = current.input
                 continue
-            current = dataclasses.replace(current, condition=exp.and_(*left[node.id]))
+            current = replace(current, condition=exp.and_(*left[node.id]))
         nodes.append(current)
     return Graph(tuple(nodes), {name: gone.get(target, target) for name, target in graph.outputs.items()})
 
@@ -114,13 +114,13 @@ def _rewired(node: Node, gone: Mapping[str, str]) -> Node:
     if not any(name in gone for name in node.inputs):
         return node
     changes: dict[str, object] = {}
-    for item in dataclasses.fields(node):
-        value = getattr(node, item.name)
+    for name in node.__struct_fields__:
+        value = getattr(node, name)
         match value:
-            case str() if item.name in {"input", "left", "right"}:
-                changes[item.name] = gone.get(value, value)
-            case tuple() if item.name == "members":
-                changes[item.name] = tuple(gone.get(name, name) for name in value)
-            case dict() if item.name == "tables":
-                changes[item.name] = {name: gone.get(target, target) for name, target in value.items()}
-    return dataclasses.replace(node, **changes)  # type: ignore[arg-type]  # the fields' own names and types
+            case str() if name in {"input", "left", "right"}:
+                changes[name] = gone.get(value, value)
+            case tuple() if name == "members":
+                changes[name] = tuple(gone.get(name, name) for name in value)
+            case dict() if name == "tables":
+                changes[name] = {table: gone.get(target, target) for table, target in value.items()}
+    return replace(node, **changes)  # type: ignore[arg-type]  # the fields' own names and types

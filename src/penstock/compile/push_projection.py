@@ -5,12 +5,12 @@ What a node computes for nobody has been left out before (prune_columns).
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING
 
 from penstock.compile.needed import following, needed_columns
 from penstock.graph.nodes import Read, Table
 from penstock.registry import Capability
+from penstock.structs import replace
 
 if TYPE_CHECKING:
     from penstock.compile.facts import Facts
@@ -43,4 +43,4 @@ def _narrowed(node: Read | Table, asked: frozenset[str], pipeline: Pipeline) -> 
     if len(kept) == len(node.schema.names):
         return node
     kept = kept or node.schema.names[:1]  # a row is at least one column
-    return dataclasses.replace(node, columns=kept, schema=node.schema.select(kept))
+    return replace(node, columns=kept, schema=node.schema.select(kept))

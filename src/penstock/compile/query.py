@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import sqlglot
@@ -11,6 +10,7 @@ from sqlglot.errors import ParseError, SqlglotError
 
 from penstock.compile.brackets import unclosed
 from penstock.errors import ConfigError, nearest
+from penstock.structs import Frozen
 from penstock.trees import complaint, identifier
 from penstock.types.logical import fold_case
 
@@ -29,8 +29,7 @@ _RELATIONS: Final = (exp.Table, exp.Subquery, exp.Unnest, exp.Lateral, exp.Value
 _TABLE_PARTS: Final = frozenset({"this", "alias", "joins", "laterals", "pivots", "sample"})
 
 
-@dataclass(frozen=True, slots=True)
-class ParsedQuery:
+class ParsedQuery(Frozen):
     """``tables``: every name of the document that it reads, with the place of the first mention. In the tree each of them
     stands as the document spells it.
     """

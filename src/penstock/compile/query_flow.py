@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from sqlglot import exp
@@ -10,6 +9,7 @@ from sqlglot.optimizer.scope import Scope
 
 from penstock.compile.column_flow import Flow
 from penstock.compile.query_scope import scope_of
+from penstock.structs import Frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -21,8 +21,7 @@ Places: TypeAlias = frozenset[tuple[str, str]]
 _NOT_DECIDING: Final = frozenset({"expressions", "from_", "with_"})
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
+class _Part(Frozen):
     """A SELECT's columns in order, and what decides its rows."""
 
     columns: tuple[tuple[str, Places], ...]

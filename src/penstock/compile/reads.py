@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from penstock.rules.referential import ReferentialParams
 from penstock.rules.sum_equals import SumEqualsParams
 from penstock.steps.join import JoinParams
+from penstock.structs import replace
 from penstock.types.logical import fold_case
 
 if TYPE_CHECKING:

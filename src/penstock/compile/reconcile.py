@@ -11,7 +11,6 @@ swapped a value; so the mix is hashed once more. Nested values go in as text: th
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from sqlglot import exp
@@ -25,6 +24,7 @@ from penstock.errors import ConfigError, Problem
 from penstock.fields import Located
 from penstock.graph.nodes import Column, Project
 from penstock.registry import Capability
+from penstock.structs import Frozen, replace
 from penstock.trees import call, column, text_of
 from penstock.types import INTERVAL, JSON, STRING, UINT64, Field, Schema
 from penstock.types.compatibility import widen
@@ -136,8 +136,7 @@ def _located(name: str, at: Location) -> Located:
 # ---------------------------------------------------------------- what is compared
 
 
-@dataclass(frozen=True, slots=True)
-class Compared:
+class Compared(Frozen):
     """A column of both sides, and the type in which it is compared."""
 
     name: str
@@ -145,8 +144,7 @@ class Compared:
     labels: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
+class Comparison(Frozen):
     """``keys`` tell rows apart, and are among ``columns``; without any the fingerprint does. ``left_out`` are columns of one
     side or of a type that is not compared unless it is asked for, and why.
     """

@@ -8,8 +8,6 @@ as it is over an incremental source.
 
 from __future__ import annotations
 
-import dataclasses
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from penstock.compile.contract import enforce
@@ -27,6 +25,7 @@ from penstock.graph import Graph
 from penstock.graph.nodes import Check, Column, Filter, Project, Read, Union, Write
 from penstock.graph.replayed import REPAIRED, SOURCE, node_of, read_id, repaired_id
 from penstock.registry import Capability, Descriptor
+from penstock.structs import Frozen, replace
 from penstock.trees import column
 
 if TYPE_CHECKING:
@@ -45,8 +44,7 @@ Place: TypeAlias = Literal["source", "node"]
 _REPLACING = frozenset({"overwrite", "overwrite_partitions"})
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Frozen):
     """The node in whose place the rows stand, and those from the one that rejected them up to it, both included.
     ``as_text``: they are kept as text, since they were no values of its columns.
     """
@@ -109,8 +107,7 @@ def _elsewhere(node: str, why: str) -> ConfigError:
 # ---------------------------------------------------------------- the pipeline
 
 
-@dataclass(frozen=True, slots=True)
-class Replayed:
+class Replayed(Frozen):
     """``read`` is the node that gets the kept rows."""
 
     compiled: Compiled
@@ -138,7 +135,7 @@ def replayed(
     pipeline = _pipeline(compiled.pipeline, whole, entry)
     part = _Part(whole, entry, pipeline).graph(_entering(whole, entry, sets, given=given, engine=engine))
     _check(part, compiled.scoped, pipeline)
-    pipeline = dataclasses.replace(pipeline, sinks={write.sink: pipeline.sinks[write.sink] for write in part.writes})
+    pipeline = replace(pipeline, sinks={write.sink: pipeline.sinks[write.sink] for write in part.writes})
     written = label(part, pipeline)
     graph = written
     for change in OPTIMISING:
@@ -146,8 +143,8 @@ def replayed(
     read = graph[read_id(entry.node)]
     if not isinstance(read, Read):
         raise InternalError("INT-900", "the rejected rows lead nowhere")
-    done = dataclasses.replace(compiled, pipeline=pipeline, written=written, graph=graph)
-    return Replayed(dataclasses.replace(done, delivery=delivery_of(pipeline, graph)), read)
+    done = replace(compiled, pipeline=pipeline, written=written, graph=graph)
+    return Replayed(replace(done, delivery=delivery_of(pipeline, graph)), read)
 
 
 def _pipeline(pipeline: Pipeline, whole: Graph, entry: Entry) -> Pipeline:
@@ -158,7 +155,7 @@ def _pipeline(pipeline: Pipeline, whole: Graph, entry: Entry) -> Pipeline:
     if at is None:
         raise InternalError("INT-900", f'"{entry.node}" stands nowhere')
     source = SourceUse(SOURCE, at, _REJECTS, SourceParams.model_validate({"type": _REJECTS.name, "labels": labels}))
-    return dataclasses.replace(pipeline, sources={**pipeline.sources, SOURCE: source})
+    return replace(pipeline, sources={**pipeline.sources, SOURCE: source})
 
 
 def _made_by_the_run(_params: object, _context: object) -> None:
@@ -188,7 +185,7 @@ def _entering(
     if given is not None:
         kept = given.select([name for name in given.names if name in wanted])
     elif entry.as_text:
-        kept = kept.with_fields([dataclasses.replace(item, type=as_text(item.type)) for item in kept])
+        kept = kept.with_fields([replace(item, type=as_text(item.type)) for item in kept])
     read = Read(read_id(entry.node), source=SOURCE, schema=kept, incremental=True, at=at)
     current = builder.add(read)
     scope = StepScope(builder, entry.node, REPAIRED, (current,), at, _nowhere)
@@ -196,7 +193,7 @@ def _entering(
         values = {item.name: item for item in scope.expressions(_known(sets, scope))}
         columns = tuple(values.get(name, Column(name, column(name))) for name in wanted.names)
         current = builder.add(Project(repaired_id(entry.node), input=current, columns=columns, at=at))
-    contract = wanted.with_fields(dataclasses.replace(item, nullable=True) for item in wanted)
+    contract = wanted.with_fields(replace(item, nullable=True) for item in wanted)
     current = enforce(builder, current, contract, owner=repaired_id(entry.node), at=at)
     carried = tuple(Column(name, column(name)) for name in wanted.names)
     builder.add(Project(entry.node, input=current, columns=carried, is_origin=True, at=at))
@@ -205,7 +202,7 @@ def _entering(
 
 def _known(sets: Sequence[NamedExpression], scope: StepScope) -> list[NamedExpression]:
     """Each with the exact name of a column that is there. Raises ConfigError CMP-203."""
-    return [dataclasses.replace(item, name=scope.column(_placed(item)).name) for item in sets]
+    return [replace(item, name=scope.column(_placed(item)).name) for item in sets]
 
 
 def _placed(item: NamedExpression) -> str:
@@ -230,8 +227,7 @@ def _schema(node: Node) -> Schema:
 # ---------------------------------------------------------------- what is left of the graph
 
 
-@dataclass(frozen=True)
-class _Part:
+class _Part(Frozen):
     whole: Graph
     entry: Entry
     pipeline: Pipeline
@@ -278,7 +274,7 @@ class _Part:
         """The node without what it has from elsewhere."""
         if not isinstance(node, Union):
             return node
-        return dataclasses.replace(node, members=tuple(name for name in node.members if name in way))
+        return replace(node, members=tuple(name for name in node.members if name in way))
 
 
 def _asked_of_rows(graph: Graph) -> Graph:
@@ -289,9 +285,9 @@ def _asked_of_rows(graph: Graph) -> Graph:
     def change(node: Node) -> Node:
         if not isinstance(node, Check):
             return node
-        causes = tuple(dataclasses.replace(item, threshold=None) for item in node.causes)
-        notes = tuple(dataclasses.replace(item, threshold=None) for item in node.notes)
-        return dataclasses.replace(node, causes=causes, notes=notes, table_rules=())
+        causes = tuple(replace(item, threshold=None) for item in node.causes)
+        notes = tuple(replace(item, threshold=None) for item in node.notes)
+        return replace(node, causes=causes, notes=notes, table_rules=())
 
     asked = graph.map(change)
     return asked.only(asked.upstream(*(write.id for write in asked.writes)))

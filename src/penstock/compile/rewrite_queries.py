@@ -13,13 +13,12 @@ Where a SELECT holds anything else it stays as it is.
 
 from __future__ import annotations
 
-import dataclasses
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from sqlglot import exp
 
 from penstock.graph.nodes import Query
+from penstock.structs import Frozen, replace
 from penstock.trees import conjuncts
 from penstock.types.logical import fold_case
 
@@ -39,7 +38,7 @@ _Columns = frozenset[str] | None  # folded names; None: not known
 
 def rewrite_queries(graph: Graph, pipeline: Pipeline, facts: Facts) -> Graph:  # noqa: ARG001 -- every pass takes these
     def change(node: Node) -> Node:
-        return dataclasses.replace(node, query=rewritten(node, graph)) if isinstance(node, Query) else node
+        return replace(node, query=rewritten(node, graph)) if isinstance(node, Query) else node
 
     return graph.map(change)
 
@@ -60,8 +59,7 @@ def rewritten(node: Query, graph: Graph) -> exp.Query:
     return tree
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
+class _Place(Frozen):
     """One SELECT's relations: names in order (the first is FROM's), their columns, and the joins of all but the first."""
 
     select: exp.Select

@@ -5,7 +5,6 @@ What looks at other rows is computed by a projection before it, and taken away b
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, cast
 
 from sqlglot import exp
@@ -15,6 +14,7 @@ from penstock.errors import ConfigError
 from penstock.graph.nodes import Aggregate, Cause, Check, Column, Join, Note, Project, Rule, TableRule
 from penstock.rules.api import TableViolation
 from penstock.steps.collect import together
+from penstock.structs import Frozen, field
 from penstock.trees import column, is_not_null, unused_name
 
 if TYPE_CHECKING:
@@ -30,8 +30,7 @@ if TYPE_CHECKING:
 _ROWS, _KEYS = "rows", "keys"
 
 
-@dataclass(frozen=True, slots=True)
-class _Lookup:
+class _Lookup(Frozen):
     """The column ``mark``: whether a row of the node ``keys``, which has each key once, has these values; ``node`` is the
     join that tells.
     """
@@ -61,7 +60,6 @@ class _Lookup:
         )
 
 
-@dataclass(slots=True)
 class RuleScope(StepScope):
     """Implements ``rules.api.Scope``; ``marks`` and ``lookups`` are those of all rules of the place."""
 

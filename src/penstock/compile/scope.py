@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NoReturn
 
 from penstock.compile.expressions import missing_column, parse, parse_order, resolve
@@ -17,6 +15,7 @@ from penstock.fields import ExpressionText, Located
 from penstock.graph import Graph
 from penstock.graph.nodes import Aggregate, Column, Project, SortKey
 from penstock.steps.collect import each
+from penstock.structs import Mutable, field, replace
 from penstock.trees import column as column_of
 from penstock.trees import identifier, relation, text_of
 
@@ -32,8 +31,7 @@ if TYPE_CHECKING:
     from penstock.types import LogicalType, Schema
 
 
-@dataclass(slots=True)
-class Builder:
+class Builder(Mutable):
     """Nodes so far, in order, and the node that each name of the document stands for."""
 
     engine: Engine
@@ -85,8 +83,7 @@ class Builder:
         raise MissingFactError(key)
 
 
-@dataclass(slots=True)
-class StepScope:
+class StepScope(Mutable):
     """Implements ``steps.api.Scope`` for one step of one transform."""
 
     builder: Builder
@@ -121,7 +118,7 @@ class StepScope:
         return self.builder.unique_id(".".join(filter(None, (self.owner, self.label, part))))
 
     def add(self, node: Node, text: Located | None = None) -> str:
-        return self.builder.add(node if node.at else dataclasses.replace(node, at=self.at), text)
+        return self.builder.add(node if node.at else replace(node, at=self.at), text)
 
     def schema_of(self, node_id: str) -> Schema:
         return self.builder.schema_of(node_id)
@@ -164,14 +161,14 @@ class StepScope:
         if problem.code != "CMP-203" or not (item.value.in_yaml and seems_new and seems_old):
             return problem
         hint = f"the map reads new: from; write `{value}: {item.name}`"
-        return dataclasses.replace(problem, hint=hint)
+        return replace(problem, hint=hint)
 
     def sort_keys(self, texts: Sequence[ExpressionText]) -> tuple[SortKey, ...]:
         def resolved(text: ExpressionText) -> tuple[SortKey, ...]:
             columns = {"": self.schema}
             return each(
                 parse_order(text),
-                lambda key: dataclasses.replace(key, value=resolve(key.value, text, columns, self.owner)),
+                lambda key: replace(key, value=resolve(key.value, text, columns, self.owner)),
             )
 
         return tuple(itertools.chain.from_iterable(each(texts, resolved)))

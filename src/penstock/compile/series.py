@@ -7,7 +7,6 @@ its rows at the end of the series: they are kept until then, at the node that st
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from penstock.compile.incremental import parts_of, whole
@@ -15,6 +14,7 @@ from penstock.connectors.api import Size
 from penstock.errors import Problem
 from penstock.graph.nodes import Check, Join, Write
 from penstock.registry import Capability
+from penstock.structs import Frozen, field
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -24,8 +24,7 @@ if TYPE_CHECKING:
     from penstock.graph import Graph
 
 
-@dataclass(frozen=True, slots=True)
-class Series:
+class Series(Frozen):
     """``sources`` are cut into pieces of about ``size``; ``each`` are the sinks that every epoch fills, the others get
     theirs from the last one, those of ``held`` (the node that keeps their rows, by sink) the rows of all.
     """

@@ -6,11 +6,11 @@ decided which rows there are): they reach also a column that is made of no other
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from penstock.compile.flow import Place, flow_of
 from penstock.graph.nodes import Check, Read, Table
+from penstock.structs import Frozen, field
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -20,8 +20,7 @@ if TYPE_CHECKING:
 Mark = TypeVar("Mark")
 
 
-@dataclass(frozen=True, slots=True)
-class Marks(Generic[Mark]):
+class Marks(Frozen, Generic[Mark]):
     """``values``: of what the column's values are made; ``deciding``: of what decided which rows there are, which of
     them a value was taken from, or their order.
     """
@@ -34,8 +33,7 @@ class Marks(Generic[Mark]):
         return self.values | self.deciding
 
 
-@dataclass(frozen=True, slots=True)
-class Traced(Generic[Mark]):
+class Traced(Frozen, Generic[Mark]):
     """A node: its columns in order, and what its rows carry; every column's ``deciding`` holds that too."""
 
     columns: Mapping[str, Marks[Mark]] = field(default_factory=dict)

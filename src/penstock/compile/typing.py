@@ -5,7 +5,6 @@ A node is bound as a whole. Only when that fails are its expressions bound one b
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING, TypeVar
 
 from sqlglot import exp
@@ -34,6 +33,7 @@ from penstock.graph.nodes import (
 )
 from penstock.graph.select import to_select
 from penstock.steps.collect import together
+from penstock.structs import replace
 from penstock.trees import column, identifier, relation
 from penstock.types import Schema
 
@@ -63,7 +63,7 @@ def type_node(node: Node, inputs: Mapping[str, Schema], *, engine: Engine, text:
             return node
         case Python():
             _check_duplicates(node, node.declared.names)
-            return dataclasses.replace(node, schema=node.declared)
+            return replace(node, schema=node.declared)
     _check_names(node)
     with together() as part:
         if isinstance(node, Query) and text is not None:
@@ -73,7 +73,7 @@ def type_node(node: Node, inputs: Mapping[str, Schema], *, engine: Engine, text:
             typed = _known(node, inputs) or _bound(node, inputs, engine=engine, text=text)
     _check_duplicates(node, typed.names)
     schema = nullable_columns(node, typed, inputs)
-    return dataclasses.replace(exact(node, schema), schema=schema)
+    return replace(exact(node, schema), schema=schema)
 
 
 def _known(node: Node, inputs: Mapping[str, Schema]) -> Schema | None:
@@ -87,7 +87,7 @@ def _known(node: Node, inputs: Mapping[str, Schema]) -> Schema | None:
             have = inputs[node.input]
             passed = [(item.name, have.get(item.value.name)) for item in node.columns if _is_plain(item.value, have)]
             if len(passed) == len(node.columns):
-                return Schema(tuple(dataclasses.replace(field, name=name) for name, field in passed if field))
+                return Schema(tuple(replace(field, name=name) for name, field in passed if field))
     return None
 
 
@@ -117,7 +117,7 @@ def _demanding(node: _Checked) -> _Checked:
     if not isinstance(node, Check):
         return node
     counted = (Cause(note.code, note.violated, exp.null(), at=note.at) for note in node.notes)
-    return dataclasses.replace(node, causes=(*node.causes, *counted), notes=())
+    return replace(node, causes=(*node.causes, *counted), notes=())
 
 
 def _required(node: Read | Table) -> Schema:
@@ -183,7 +183,7 @@ def _placed(error: ConfigError, node: Node) -> PenstockError:
             detail=error.problems[0].message,
             hint=hint,
         )
-    return ConfigError.of(dataclasses.replace(problem, at=problem.at or node.at) for problem in error.problems)
+    return ConfigError.of(replace(problem, at=problem.at or node.at) for problem in error.problems)
 
 
 def _check_duplicates(node: Node, names: tuple[str, ...]) -> None:
@@ -222,21 +222,21 @@ def _parts(node: Node, inputs: Mapping[str, Schema]) -> Iterator[tuple[exp.Query
     match node:
         case Project():
             for item in node.columns:
-                yield _guarded(dataclasses.replace(node, columns=(item,)), inputs), item.at
+                yield _guarded(replace(node, columns=(item,)), inputs), item.at
         case Aggregate():
             for item in node.by:
-                yield to_select(dataclasses.replace(node, by=(item,), measures=())), item.at
+                yield to_select(replace(node, by=(item,), measures=())), item.at
             for item in node.measures:
-                yield to_select(dataclasses.replace(node, measures=(item,))), item.at
+                yield to_select(replace(node, measures=(item,))), item.at
         case Join():
-            yield to_select(dataclasses.replace(node, columns=node.columns[:1])), node.at
+            yield to_select(replace(node, columns=node.columns[:1])), node.at
             for item in node.columns:
-                yield to_select(dataclasses.replace(node, columns=(item,))), item.at
+                yield to_select(replace(node, columns=(item,))), item.at
         case Check():
             for cause in _demanding(node).causes:
-                yield to_select(dataclasses.replace(node, causes=(cause,))), cause.at or node.at
+                yield to_select(replace(node, causes=(cause,))), cause.at or node.at
         case Sort():
             for key in node.keys:
-                yield to_select(dataclasses.replace(node, keys=(key,))), node.at
+                yield to_select(replace(node, keys=(key,))), node.at
         case _:
             yield to_select(node), node.at

@@ -12,12 +12,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from decimal import Decimal as Number
 from enum import StrEnum
 from typing import TYPE_CHECKING, ClassVar, Final, Literal, TypeAlias
 
 from penstock.connectors.resilience.ward import Wards
+from penstock.structs import Frozen, field, replace
 from penstock.types.logical import Decimal, Kind, Primitive
 
 if TYPE_CHECKING:
@@ -46,8 +46,7 @@ def pass_by(point: str) -> None:
     """What a crash point does where nobody asked for faults: nothing."""
 
 
-@dataclass(frozen=True, slots=True)
-class Allowance:
+class Allowance(Frozen):
     """What the run gives to the databases of a connector's own (``connectors.database``): the run's memory, of which each
     takes a share, its threads, and a present, private folder for what memory cannot hold. ``spill`` None: nothing is
     spilled; ``spill_bytes`` None: as much as the disk gives.
@@ -59,8 +58,7 @@ class Allowance:
     spill_bytes: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Context:
+class Context(Frozen):
     """What a connector may know of its surroundings.
 
     ``resolve`` turns a path of the document into an absolute one and refuses what the project does not allow;
@@ -84,8 +82,7 @@ class Context:
     wards: Wards = field(default_factory=Wards)
 
 
-@dataclass(frozen=True, slots=True)
-class Contract:
+class Contract(Frozen):
     """The schema a source is held to, with the policies of document.md (the first named is the default)."""
 
     schema: Schema
@@ -98,8 +95,7 @@ class Contract:
 # ---------------------------------------------------------------- data in motion
 
 
-@dataclass(frozen=True, slots=True)
-class CsvFormat:
+class CsvFormat(Frozen):
     """CSV as it lies in files or pipes. None means: to be found out by the reader. ``encoding`` is an IANA name."""
 
     delimiter: str | None = None
@@ -117,8 +113,7 @@ class CsvFormat:
     compression: Literal["none", "gzip", "zstd"] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class JsonFormat:
+class JsonFormat(Frozen):
     """``lines``: one object per line; ``array``: one array of objects; ``values``: objects one after another, broken into
     lines anywhere.
     """
@@ -127,8 +122,7 @@ class JsonFormat:
     compression: Literal["none", "gzip", "zstd"] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ParquetFormat:
+class ParquetFormat(Frozen):
     """Writer options; a reader needs none. ``compression`` "auto" is settled by the columns before rows are written.
     ``row_group_rows`` None: the engine's default. ``sort_by`` orders each file. ``field_ids`` are written beside the names
     of all columns, or of none.
@@ -169,8 +163,7 @@ _ENCODED: Final = frozenset(
 FileFormat: TypeAlias = CsvFormat | JsonFormat | ParquetFormat
 
 
-@dataclass(frozen=True, slots=True)
-class Chunk:
+class Chunk(Frozen):
     """A piece of a stream: rows, the records that could not become rows, and the position after its last row.
 
     ``rejects`` has the columns of :data:`REJECT_COLUMNS`, or is None.
@@ -194,16 +187,14 @@ POSITION: Final = "penstock position"  # a column that says where a row comes fr
 SOURCE_ROW: tuple[str, str] = ("source_row", "json?")
 
 
-@dataclass(frozen=True, slots=True)
-class Batches:
+class Batches(Frozen):
     """Rows as Arrow, pulled once per call of ``open``; ``schema`` is exact and every batch has it."""
 
     schema: Schema
     open: Callable[[], Iterator[Chunk]]
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(Frozen):
     """What a private copy was made of, as the position of a reject names it. ``skipped`` are the bytes of the file,
     decompressed, before those that it shares with the copy; None: the copy has bytes of its own. ``records`` are those of the
     file that the copy leaves out before its own.
@@ -214,8 +205,7 @@ class Origin:
     records: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Files:
+class Files(Frozen):
     """Local files which the engine reads with its own reader. ``schema`` is what the reader must deliver, by name.
 
     ``constants`` are columns that no file holds (a partition's value, the table's name): per path, name to SQL literal
@@ -250,8 +240,7 @@ COPY_TEXT: Final = CsvFormat(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Pipe:
+class Pipe(Frozen):
     """Text of a known format through file descriptors, one per parallel part (PostgreSQL COPY).
 
     ``open`` starts the producers and returns the read ends; the engine closes them. ``finish`` waits for the producers
@@ -275,15 +264,13 @@ Rows: TypeAlias = Batches | Files | Pipe
 # ---------------------------------------------------------------- sources
 
 
-@dataclass(frozen=True, slots=True)
-class Partition:
+class Partition(Frozen):
     """A part of a source that has positions of its own. ``id`` is stable across runs; "" where there is only one."""
 
     id: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class ScanRequest:
+class ScanRequest(Frozen):
     """One range of one partition: (after, upto]; ``after`` None: from the beginning.
 
     ``columns`` in the order wanted, None: all. ``predicate`` is a SQLGlot tree in DuckDB's dialect over this source's
@@ -298,16 +285,14 @@ class ScanRequest:
     predicate: exp.Expr | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Size:
+class Size(Frozen):
     """About how much of a source an epoch takes: as much as either allows. None: no bound."""
 
     rows: int | None = None
     bytes: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Undivided:
+class Undivided(Frozen):
     """Why a source comes in one piece: ``because`` goes on after "it comes whole: ", ``hint`` is what would allow a cut."""
 
     because: str
@@ -387,8 +372,7 @@ def unheard(_records: int, _of: int | None) -> None:
     """Progress that nobody asked for."""
 
 
-@dataclass(frozen=True, slots=True)
-class Since:
+class Since(Frozen):
     """The least value of the cursor that is wanted, as the engine writes it as text."""
 
     value: str
@@ -430,8 +414,7 @@ class WriteMode(StrEnum):
     MERGE = "merge"
 
 
-@dataclass(frozen=True, slots=True)
-class SinkId:
+class SinkId(Frozen):
     """Names a marker. Another incarnation is another history: it never collides with old markers."""
 
     project: str
@@ -454,8 +437,7 @@ class SinkId:
         return self.project, self.environment, self.pipeline, self.sink
 
 
-@dataclass(frozen=True, slots=True)
-class Epoch:
+class Epoch(Frozen):
     """One unit of commit as a sink sees it: numbered from 1 without gaps; ``attempt`` is unique per try;
     ``fence`` grows with every runner that takes the pipeline; ``planned_at`` is the epoch's ``now()``.
     """
@@ -467,8 +449,7 @@ class Epoch:
     planned_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class EpochMarker:
+class EpochMarker(Frozen):
     """The last epoch that is committed in the sink under this sink id; ``receipt`` if the sink kept it."""
 
     epoch: int
@@ -476,8 +457,7 @@ class EpochMarker:
     receipt: Receipt | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Staged:
+class Staged(Frozen):
     """What one writer left in the sink's staging area: serialisable, so that another process can commit it."""
 
     rows: int
@@ -485,8 +465,7 @@ class Staged:
     payload: Mapping[str, Json] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class ColumnFigures:
+class ColumnFigures(Frozen):
     """What is known of a column's values without another look at them: nulls, others, and of numbers the least and the
     greatest (as text; None: not known, or none).
     """
@@ -506,8 +485,7 @@ class ColumnFigures:
         return ColumnFigures(nulls, values, min(lows, key=Number), max(highs, key=Number))
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(Frozen):
     """What a commit did: rows sent = inserted + updated + unchanged + ignored_older, or the epoch is not sealed.
 
     ``deleted`` counts rows that an overwrite replaced, where the sink knows. ``version`` is the sink's own name for the
@@ -539,8 +517,7 @@ class Receipt:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Preparation:
+class Preparation(Frozen):
     """What ``prepare`` would do to the target: for ``plan``, and to refuse before a row is read.
 
     ``creates`` the target; ``adds`` columns; ``widens`` pairs (old, new); ``ignores`` columns that the target lacks and
@@ -557,8 +534,7 @@ class Preparation:
     ignores: tuple[Field, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class FileTarget:
+class FileTarget(Frozen):
     """Where an engine writes files by itself: part files into ``folder`` (present, empty, private to this attempt).
 
     With ``partition_by`` it writes ``folder/col=value/…`` and leaves these columns out of the files iff

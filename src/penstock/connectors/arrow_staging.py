@@ -6,13 +6,13 @@ from __future__ import annotations
 
 import errno
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from penstock.connectors.api import BatchWriter, Staged
 from penstock.connectors.commits import fingerprint, taken_over
 from penstock.errors import FatalError, InternalError, TransientError
+from penstock.structs import Frozen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -42,8 +42,7 @@ class AsItComes:
         """Nothing is held."""
 
 
-@dataclass(frozen=True, slots=True)
-class StagingFolder:
+class StagingFolder(Frozen):
     """Where the writers of a sink leave files: ``folder`` is the sink's own, ``system`` part of their names. ``full`` and
     ``failed`` are the codes of FatalError and TransientError where the folder does not take them.
     """
@@ -84,19 +83,21 @@ class StagingFolder:
             raise TransientError(self.failed, f'staging rows in "{self.folder}" failed', detail=str(error)) from error
 
 
-@dataclass(slots=True)
 class ArrowWriter(BatchWriter):
     """Writes ``path``, an Arrow stream of the columns in their ``form``; an empty file where no row came. ``staged`` is told
     when it is whole.
     """
 
-    place: StagingFolder
-    path: Path
-    schema: Schema
-    staged: Callable[[], None]
-    form: Form
-    _rows: int = 0
-    _stream: Any = field(default=None)
+    def __init__(
+        self, place: StagingFolder, path: Path, schema: Schema, staged: Callable[[], None], form: Form
+    ) -> None:
+        self.place = place
+        self.path = path
+        self.schema = schema
+        self.staged = staged
+        self.form = form
+        self._rows = 0
+        self._stream: Any = None
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Raises as the form does, and as ``touched`` of the folder."""
@@ -133,8 +134,7 @@ class ArrowWriter(BatchWriter):
             self._stream = None
 
 
-@dataclass(frozen=True, slots=True)
-class StagedRows:
+class StagedRows(Frozen):
     """What one writer left."""
 
     path: Path

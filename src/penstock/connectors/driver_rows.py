@@ -7,11 +7,11 @@ these are is found here by halving, so that few bad values cost few tries and go
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 from penstock.connectors.api import REJECT_COLUMNS, Json
 from penstock.errors import DataError, PenstockError
+from penstock.structs import Frozen
 from penstock.types import JSON, STRING, Schema
 from penstock.types.arrow import to_arrow
 
@@ -29,16 +29,14 @@ if TYPE_CHECKING:
 Policy = Literal["reject", "null", "fail"]
 
 
-@dataclass(frozen=True, slots=True)
-class Converted:
+class Converted(Frozen):
     """Rows that fit, and one reject per row that does not (the columns of ``REJECT_COLUMNS``; None: all fit)."""
 
     batch: pa.RecordBatch
     rejects: pa.RecordBatch | None
 
 
-@dataclass(frozen=True, slots=True)
-class Converter:
+class Converter(Frozen):
     """Of rows of one schema. ``named`` is what they are of, for messages; ``code`` that of a bad value."""
 
     schema: Schema

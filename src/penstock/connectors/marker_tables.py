@@ -6,11 +6,11 @@ All of it is read and written inside the transaction that it is about, but for t
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from penstock.connectors.api import EpochMarker, Receipt
 from penstock.connectors.commits import check_fence
+from penstock.structs import asdict
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

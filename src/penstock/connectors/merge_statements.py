@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from sqlglot import exp
 
+from penstock.structs import Frozen
 from penstock.trees import identifier, is_not_null, is_null
 
 if TYPE_CHECKING:
@@ -24,8 +24,7 @@ def _count_or_none(condition: exp.Expr) -> exp.Coalesce:
     return exp.Coalesce(this=exp.Sum(this=condition), expressions=[exp.Literal.number(0)])
 
 
-@dataclass(frozen=True, slots=True)
-class Merge:
+class Merge(Frozen):
     """``values`` are the columns that are sent and are no keys; ``order_by`` says which row of a key is newer."""
 
     target: exp.Table

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from penstock.connectors.commits import compare, policy_of
 from penstock.errors import ConfigError
+from penstock.structs import Frozen
 from penstock.types.compatibility import can_hold
 
 if TYPE_CHECKING:
@@ -47,8 +47,7 @@ def compared(
     )
 
 
-@dataclass(frozen=True)
-class Refreshed:
+class Refreshed(Frozen):
     """What a full refresh makes of a table's columns: those of the rows, and what the database fills itself.
 
     ``held`` are the table's columns as what they take of the rows, ``lasting`` the names of those that stay whatever the

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -22,6 +21,7 @@ from penstock.document.template import SecretSource, Values, try_fill
 from penstock.document.tree import Entry, Mapping, Scalar, find, is_null, locate
 from penstock.document.validation import Owner, validate
 from penstock.errors import ConfigError, Problem, nearest
+from penstock.structs import Frozen, field, replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -35,8 +35,7 @@ if TYPE_CHECKING:
 FILES: Final = "files"  # the type of a connection that only names a root for paths
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(Frozen):
     """What the caller says about a document. ``variables`` are those of the process.
 
     ``params`` are texts by name; ``allow_paths`` further roots for paths; ``environment`` None: PENSTOCK_ENV or
@@ -52,8 +51,7 @@ class Settings:
     catalogue: Catalogue | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Loaded:
+class Loaded(Frozen):
     """A valid document in its project.
 
     ``values`` is everything in force with its origin (``validate --show-merged``): the ledger, where the project names one,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, NoReturn, TypeVar
 
 from yaml.error import YAMLError
@@ -26,6 +25,7 @@ from penstock.document import syntax
 from penstock.document.scalars import NumberRangeError, typed
 from penstock.document.tree import Entry, Mapping, Node, Scalar, Sequence
 from penstock.errors import ConfigError, InternalError, Location, Problem
+from penstock.structs import Frozen, replace
 
 if TYPE_CHECKING:
     from penstock.document.parsers import EventParser
@@ -50,8 +50,7 @@ class _StopError(Exception):
     """Nothing more can be read; what is wrong stands in the builder's problems."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Anchor:
+class _Anchor(Frozen):
     node: Node
     nodes: int
     characters: int

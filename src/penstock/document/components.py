@@ -5,13 +5,13 @@ validated, the places of its secrets noted.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from penstock.document.extras import missing_distributions
 from penstock.document.tree import Entry, Mapping, Scalar, find
 from penstock.document.validation import Owner, connections_of, present, secret_paths, validate
 from penstock.errors import Problem, nearest
+from penstock.structs import Mutable, field, replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -25,8 +25,7 @@ _URL: Final = re.compile("://")
 Model = TypeVar("Model", bound="BaseModel")
 
 
-@dataclass(slots=True)
-class Catalogue:
+class Catalogue(Mutable):
     """The two functions of ``penstock.registry`` that reading needs; handed in, for tests and for embedders."""
 
     find: Callable[[Group, str], Descriptor | None]
@@ -34,8 +33,7 @@ class Catalogue:
     missing: Callable[[str], tuple[str, ...]] = missing_distributions  # what an optional extra needs and is not there
 
 
-@dataclass(slots=True, kw_only=True)
-class Components:
+class Components(Mutable, kw_only=True):
     """Collects problems while it reads; every method returns None where its part is beyond use."""
 
     catalogue: Catalogue

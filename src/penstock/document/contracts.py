@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from penstock.document.schema_files import read_schema_file
@@ -10,6 +9,7 @@ from penstock.document.template import text_of
 from penstock.document.tree import Mapping, Scalar, is_null
 from penstock.errors import ConfigError, Problem
 from penstock.secret import Secret
+from penstock.structs import replace
 from penstock.types import Field, Schema, is_unclosed, parse_type
 
 if TYPE_CHECKING:

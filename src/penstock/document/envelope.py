@@ -11,11 +11,11 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from penstock.errors import ConfigError
 from penstock.secret import Secret
+from penstock.structs import Frozen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -32,16 +32,14 @@ class UnusableError(Exception):
     """The text of it says why, and shows nothing of the content."""
 
 
-@dataclass(frozen=True, slots=True)
-class Box:
+class Box(Frozen):
     """One encrypted secret; ``version`` grows with each new text of that name."""
 
     version: int
     sealed: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(Frozen):
     """The file, read but not opened."""
 
     project: str
@@ -50,8 +48,7 @@ class Envelope:
     boxes: Mapping[str, Box]
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
+class Key(Frozen):
     """A project's key: 32 random bytes. Its id says nothing about it."""
 
     secret: bytes
@@ -144,8 +141,7 @@ def write_envelope(envelope: Envelope) -> bytes:
 # ---------------------------------------------------------------- sealing and opening
 
 
-@dataclass(frozen=True, slots=True)
-class OpenEnvelope:
+class OpenEnvelope(Frozen):
     """An envelope with its data key at hand. ``random`` gives that many random bytes."""
 
     project: str

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import math
 import re
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from penstock.document.template import text_of
 from penstock.document.tree import Entry, Mapping, walk
 from penstock.secret import MASK, Secret
+from penstock.structs import Frozen, replace
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -25,24 +25,21 @@ _PLAIN_KEY: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _PASSWORD_IN_URL: Final = re.compile(r"(://[^/@\s:]*:)[^@/\s]+@")
 
 
-@dataclass(frozen=True, slots=True)
-class Layer:
+class Layer(Frozen):
     """One map of settings, and the environment that it belongs to; None: it is part of the base."""
 
     node: Mapping
     environment: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Merged:
+class Merged(Frozen):
     """What came of laying maps over each other; ``origins`` names the environment of the values that have one."""
 
     node: Mapping
     origins: AbstractMapping[Path, str]
 
 
-@dataclass(frozen=True, slots=True)
-class MergedValue:
+class MergedValue(Frozen):
     """One value in force, for people: ``value`` as it would stand in a document, secrets as ``***``.
 
     ``path`` is such as ``connections.eia.base_url`` or ``sources.a.keys[0]``; ``at`` where it was written; ``environment``

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import Field, create_model, field_validator
@@ -11,6 +10,7 @@ from penstock.document.components import Components, places_of
 from penstock.document.validation import models_in
 from penstock.errors import InternalError
 from penstock.fields import Params
+from penstock.structs import Frozen, field
 
 if TYPE_CHECKING:
     from collections.abc import Mapping as AbstractMapping
@@ -43,8 +43,7 @@ class LedgerSettings(Params):
         return value
 
 
-@dataclass(frozen=True, slots=True)
-class LedgerUse:
+class LedgerUse(Frozen):
     """Where the ledger is kept; ``places`` has where the values of its keys stand."""
 
     settings: LedgerSettings
@@ -52,8 +51,7 @@ class LedgerUse:
     places: AbstractMapping[str, Location] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class LedgerReading:
+class LedgerReading(Frozen):
     """As ``read.Reading``, of a ledger."""
 
     ledger: LedgerUse | None

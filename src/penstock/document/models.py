@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, Literal
 
 from pydantic import Field, model_validator
 
 from penstock.fields import ByteSize, Duration, Params
+from penstock.structs import Frozen, field
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -75,8 +75,7 @@ class FilesConnection(Params):
     description: str = Field(default="", description="What it is, for people.")
 
 
-@dataclass(frozen=True, slots=True)
-class RuleUse:
+class RuleUse(Frozen):
     """A rule on a source, transform or sink; ``params`` are its own and those of every rule (rules/params.py)."""
 
     descriptor: Descriptor
@@ -84,8 +83,7 @@ class RuleUse:
     at: Location
 
 
-@dataclass(frozen=True, slots=True)
-class SourceUse:
+class SourceUse(Frozen):
     """A source of the document. ``contract`` is its ``schema:``, read; ``places`` has where the values of its keys stand,
     ``columns`` the columns of its schema.
     """
@@ -100,8 +98,7 @@ class SourceUse:
     rules: tuple[RuleUse, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class SinkUse:
+class SinkUse(Frozen):
     """A sink of the document; ``inputs`` are the names under ``from``, the rest as of a source."""
 
     name: str
@@ -115,8 +112,7 @@ class SinkUse:
     rules: tuple[RuleUse, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class StepUse:
+class StepUse(Frozen):
     """A step in a transform; ``label`` is its ``name:`` or the step's own name. ``scope``: over an incremental input it means
     the rows of one epoch.
     """
@@ -128,8 +124,7 @@ class StepUse:
     scope: Literal["epoch"] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Transform:
+class Transform(Frozen):
     """``from`` and ``steps``, or one ``sql`` SELECT over node names; ``scope`` is that of all its steps."""
 
     name: str
@@ -144,16 +139,14 @@ class Transform:
     rules: tuple[RuleUse, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class GivenRows:
+class GivenRows(Frozen):
     """What a test puts in the place of a source, or of a sink's table; the rows are typed when the pipeline is compiled."""
 
     at: Location
     rows: tuple[tree.Mapping, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ExpectedReject:
+class ExpectedReject(Frozen):
     """One rejected row: why, by which column, and some of its values; None: whichever."""
 
     at: Location
@@ -162,8 +155,7 @@ class ExpectedReject:
     row: tree.Mapping | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Expectation:
+class Expectation(Frozen):
     """What a test expects of a node; None: it says nothing about that."""
 
     at: Location
@@ -172,8 +164,7 @@ class Expectation:
     rejects: tuple[ExpectedReject, ...] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class PipelineTest:
+class PipelineTest(Frozen):
     """An entry of ``tests:``. ``params`` are texts, as on the command line; ``moment`` is what ``now()`` gives, None: the
     time of the test.
     """
@@ -186,8 +177,7 @@ class PipelineTest:
     moment: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Pipeline:
+class Pipeline(Frozen):
     """The whole document. Names are unique over sources, transforms and sinks; insertion order is the document's."""
 
     name: str

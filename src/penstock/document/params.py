@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import re
 import uuid
-from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time
 from decimal import Decimal, InvalidOperation, localcontext
 from typing import TYPE_CHECKING, Final
@@ -16,6 +15,7 @@ from penstock.document.tree import Mapping, Scalar, is_null
 from penstock.document.validation import Owner, validate
 from penstock.errors import ConfigError, Problem, nearest
 from penstock.secret import Secret
+from penstock.structs import Frozen, replace
 from penstock.types import Decimal as DecimalType
 from penstock.types import Kind, Primitive, parse_type
 
@@ -35,8 +35,7 @@ _MAX_SHOWN: Final = 60
 _PLAIN: Final = "string, boolean, integers, floats, decimal, date, time, timestamp, timestamptz and uuid"
 
 
-@dataclass(frozen=True, slots=True)
-class Params:
+class Params(Frozen):
     """``values`` of every parameter that has a usable one; ``broken`` are the names of the others.
 
     Every broken one has its problem among ``problems``, so that a placeholder which names it need not say it again.

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
 from errno import ELOOP
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from penstock.errors import ConfigError
+from penstock.structs import Frozen
 
 if TYPE_CHECKING:
     from penstock.errors import Location
@@ -27,8 +27,7 @@ _MAX_CHARACTERS: Final = 4096
 _ABOUT: Final = ("path",)  # the key of a source or sink that names a path
 
 
-@dataclass(frozen=True, slots=True)
-class Paths:
+class Paths(Frozen):
     """``root`` is the project's folder; ``allowed`` are further roots: of `files` connections and of --allow-path.
 
     All of them are absolute and real: made by ``Paths.of``.

@@ -4,7 +4,6 @@ are looked at when the pipeline is compiled for the test.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
@@ -14,6 +13,7 @@ from penstock.document.tree import Mapping, Scalar, Sequence, is_null
 from penstock.document.validation import unknown_keys
 from penstock.errors import Problem
 from penstock.secret import Secret
+from penstock.structs import Mutable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,8 +26,7 @@ EXPECTED_KEYS: Final = ("rows", "count", "rejects")
 REJECT_KEYS: Final = ("cause", "column", "row")
 
 
-@dataclass(slots=True)
-class PipelineTests:
+class PipelineTests(Mutable):
     """``problems`` grow: DOC-201 to DOC-203, and DOC-223 for two tests of one name. What cannot be used is left out."""
 
     problems: list[Problem]

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -19,6 +18,7 @@ from penstock.document.paths import STATE
 from penstock.document.tree import Mapping, Scalar, is_null
 from penstock.document.validation import unknown_keys
 from penstock.errors import ConfigError, Location, Problem, nearest
+from penstock.structs import Frozen
 
 if TYPE_CHECKING:
     from collections.abc import Mapping as AbstractMapping
@@ -36,8 +36,7 @@ _ENVIRONMENT_KEYS: Final = ("connections", "ledger", "run", "description")
 _PIPELINE_ENDINGS: Final = (".yml", ".yaml", ".json")
 
 
-@dataclass(frozen=True, slots=True)
-class Project:
+class Project(Frozen):
     """Where a pipeline belongs. ``root`` is absolute and real; ``file`` is the project file, None for a project of one.
 
     ``connections`` by name, merged for ``environment``, placeholders as written; ``run`` are the layers of settings that

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from penstock.document.components import Catalogue, Components, places_of
@@ -18,6 +17,7 @@ from penstock.document.validation import Owner, located, unknown_keys, validate
 from penstock.errors import ConfigError, Problem, nearest
 from penstock.fields import Located
 from penstock.registry import Capability
+from penstock.structs import Frozen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -50,8 +50,7 @@ __all__ = ["Catalogue", "Reading", "read"]
 Found = TypeVar("Found")
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(Frozen):
     """What came of reading: the pipeline unless it is beyond use, all problems in the order they were found, and the
     places of all values in fields declared secret, whether or not they were written as ``${secret.X}``.
     """
@@ -61,8 +60,7 @@ class Reading:
     secret_places: frozenset[Location]
 
 
-@dataclass(slots=True, kw_only=True)
-class _Reader(Components):
+class _Reader(Components, kw_only=True):
     """Collects problems while it reads; every method returns None where its part is beyond use."""
 
     read_file: Callable[[str], bytes]

@@ -8,10 +8,10 @@ is any JSON value. What either says of the values beyond their types is not enfo
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 from penstock.errors import ConfigError, Problem
+from penstock.structs import replace
 from penstock.types import Field, Schema
 from penstock.types.logical import (
     BINARY,

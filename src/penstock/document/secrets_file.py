@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from secrets import token_bytes
 from typing import TYPE_CHECKING, Final
 
@@ -22,6 +21,7 @@ from penstock.document.envelope import (
 )
 from penstock.document.private_files import alone, read_private, write_private
 from penstock.errors import ConfigError, nearest
+from penstock.structs import Mutable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -38,8 +38,7 @@ _IMPOSSIBLE: Final = re.compile("[\0\ud800-\udfff]")
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
 
 
-@dataclass(slots=True)
-class SecretsFile:
+class SecretsFile(Mutable):
     """``file`` and ``key_file`` need not exist; ``variables`` may hold the keys as PENSTOCK_KEY, which goes first.
 
     Of several keys, white space between them, the first writes and any of them opens. Reading keeps what it opened; a
@@ -51,7 +50,7 @@ class SecretsFile:
     key_file: Path
     variables: Mapping[str, str]
     random: Callable[[int], bytes] = token_bytes
-    _opened: OpenEnvelope | None = field(default=None, repr=False)
+    _opened: OpenEnvelope | None = None
 
     @classmethod
     def of(cls, root: Path, state: Path, project: str, variables: Mapping[str, str]) -> SecretsFile:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import replace
 from datetime import date, datetime, time
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
@@ -17,6 +16,7 @@ from penstock.document.template import text_of
 from penstock.document.tree import Replacement, offset_location
 from penstock.errors import ConfigError
 from penstock.secret import Secret
+from penstock.structs import replace
 
 if TYPE_CHECKING:
     from sqlglot import exp

@@ -11,7 +11,6 @@ secret in it is a :class:`Secret` as a whole.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
 from datetime import date, time
 from decimal import Decimal
 from functools import partial
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 from penstock.document.tree import Entry, Mapping, Replacement, Scalar, Sequence, offset_location
 from penstock.errors import ConfigError, Problem, nearest
 from penstock.secret import Secret
+from penstock.structs import Frozen, field, replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -53,8 +53,7 @@ class SecretSource(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class Values:
+class Values(Frozen):
     """What placeholders stand for. ``params`` is None where no parameter may stand: among their own defaults."""
 
     environment: AbstractMapping[str, str]
@@ -63,8 +62,7 @@ class Values:
     broken: Collection[str] = ()  # parameters without a usable value, for which a problem stands already
 
 
-@dataclass(frozen=True)
-class Filled:
+class Filled(Frozen):
     """A tree with its placeholders replaced, and what is wrong with those that were not.
 
     ``unresolved`` are the places of the scalars that hold such a placeholder: what is said about their values is no

@@ -6,11 +6,11 @@ Made by ``loader.load``; ``plain`` gives ordinary data for validation, ``locate`
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from penstock.document.trace import Source, trace
 from penstock.errors import Location
+from penstock.structs import Frozen, Selective
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,8 +28,7 @@ Path: TypeAlias = tuple[str | int, ...]
 _MAX_TRACED: Final = 100_000  # characters of a text in which parts are looked for
 
 
-@dataclass(frozen=True, slots=True)
-class Replacement:
+class Replacement(Frozen):
     """A placeholder that was replaced: half-open spans in ``Scalar.text`` and in the text that came of it.
 
     ``value`` is what took its place; the ``$`` of an escaped ``$${`` is such a part too, and its value is "$".
@@ -42,8 +41,7 @@ class Replacement:
     value: Value = None
 
 
-@dataclass(frozen=True, slots=True)
-class Scalar:
+class Scalar(Selective):
     """One value. ``text`` is what stands in the document, unquoted and unfolded, before typing and replacement.
 
     ``at`` covers the value with its quotes; of a block scalar (``|``, ``>``) it covers the indicator.
@@ -53,8 +51,10 @@ class Scalar:
     text: str
     at: Location
     style: Style = "plain"
-    origin: Source | None = field(default=None, repr=False, compare=False)
-    replacements: tuple[Replacement, ...] = field(default=(), repr=False)
+    origin: Source | None = None
+    replacements: tuple[Replacement, ...] = ()
+    uncompared = frozenset({"origin"})
+    unprinted = frozenset({"origin", "replacements"})
 
     @property
     def quoted(self) -> bool:
@@ -62,20 +62,17 @@ class Scalar:
         return self.style != "plain"
 
 
-@dataclass(frozen=True, slots=True)
-class Sequence:
+class Sequence(Frozen):
     items: tuple[Node, ...]
     at: Location
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Frozen):
     key: Scalar
     value: Node
 
 
-@dataclass(frozen=True, slots=True)
-class Mapping:
+class Mapping(Frozen):
     """Entries by name, in the order of the document; every name once."""
 
     entries: AbstractMapping[str, Entry]

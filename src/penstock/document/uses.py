@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, Literal, cast
 
 from penstock.document.models import RuleUse, StepUse
 from penstock.document.tree import Entry, Mapping, Scalar, Sequence, is_null
 from penstock.document.validation import Owner, validate
 from penstock.errors import Problem, nearest
+from penstock.structs import Mutable, field, replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -22,8 +22,7 @@ BESIDE_A_STEP: Final = ("name", "scope", "description")
 BESIDE_A_RULE: Final = ("name", "on_fail", "max_rows", "max_share", "weight", "scope", "description")
 
 
-@dataclass(slots=True)
-class UseReader:
+class UseReader(Mutable):
     """Reads both kinds of lists; ``problems`` grow. ``find`` and ``names`` are those of the catalogue."""
 
     find: Callable[[Group, str], Descriptor | None]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -14,6 +13,7 @@ from penstock.document.tree import Mapping, Scalar, Sequence, find, locate, offs
 from penstock.errors import ConfigError, Problem, nearest
 from penstock.fields import AlsoCalled, Located, UnfitSecretError
 from penstock.secret import Secret
+from penstock.structs import Frozen, field, replace
 from penstock.types import QUOTED_TYPE, is_unclosed
 
 if TYPE_CHECKING:
@@ -59,8 +59,7 @@ def _text(node: Scalar) -> object:
     return Located.of(text_of(node.value), node.at, place, sql=sql if node.replacements else None)
 
 
-@dataclass(frozen=True, slots=True)
-class Owner:
+class Owner(Frozen):
     """What problems call a tree: ``name``; and by its key a part of it that others have in common with it."""
 
     name: str

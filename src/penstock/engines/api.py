@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
+
+from penstock.structs import Frozen, field
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -46,8 +47,7 @@ class BindError(Exception):
         self.candidates = candidates
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Frozen):
     """What a run may use of the machine. ``temp_bytes`` None: as much as the disk gives."""
 
     memory_bytes: int
@@ -55,8 +55,7 @@ class Limits:
     temp_bytes: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class NodeCounts:
+class NodeCounts(Frozen):
     """Rows of one node, exact: ``into`` by input id, ``out``; ``unmatched`` rows of a join by input id; ``empty`` rows of
     an explode whose list was empty or null; ``rejected`` records at a source that never became rows. A source's ``into``
     stands under the node's own id: the records that were handed over, by the input's own count where it has one, and as
@@ -106,8 +105,7 @@ class Progress(Protocol):
     def __call__(self, fraction: float | None, rows: int | None) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Pass:
+class Pass(Frozen):
     """One walk over a part of the graph: from its leaves to its Write nodes.
 
     ``materialize`` are the ids of nodes that several consumers share and that are computed once into a temporary table.
@@ -123,16 +121,14 @@ class Pass:
     ordered: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(Frozen):
     """What a pass did: what each sink's writers staged, by sink name, and the counts by node id."""
 
     staged: Mapping[str, tuple[Staged, ...]]
     counts: Mapping[str, NodeCounts]
 
 
-@dataclass(frozen=True, slots=True)
-class FirstRows:
+class FirstRows(Frozen):
     """The first rows of a node; ``rejected``: of what was read for them, how many rows each node refused, by node id."""
 
     table: pa.Table

@@ -6,9 +6,12 @@ Every problem carries a stable code (``errors/catalogue.py``) and is rendered in
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar, Literal, Self
+
+from msgspec.structs import force_setattr
+
+from penstock.structs import Frozen, Selective, replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -46,8 +49,7 @@ _SYSTEM = ("connection", "path")  # the keys of a component that say which syste
 Severity = Literal["error", "warning", "info"]
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Location:
+class Location(Frozen, order=True):
     """A span in a document: 1-based line and column (in characters), ``end_column`` exclusive, on the same line.
 
     ``source`` is the text of that line (for the caret), without its line break; None where the text is not at hand.
@@ -65,8 +67,7 @@ class Location:
         return f"{self.file}:{self.line}:{self.column}"
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(Selective):
     """One thing that is wrong, as a person reads it and a machine gets it.
 
     ``message`` is short, lower case, without a full stop, and names what is wrong with which named thing; ``detail`` is
@@ -80,12 +81,13 @@ class Problem:
     detail: str | None = None
     hint: str | None = None
     severity: Severity = "error"
-    about: tuple[str, ...] = field(default=(), compare=False)
+    about: tuple[str, ...] = ()
+    uncompared = frozenset({"about"})
 
     def __post_init__(self) -> None:
         """A detail is a sentence: it ends in a full stop also where it ends in words of another's."""
         if self.detail and not self.detail.endswith(_ENDS):
-            object.__setattr__(self, "detail", f"{self.detail}.")
+            force_setattr(self, "detail", f"{self.detail}.")
 
     def render(self) -> str:
         """The form of style.md: code and message, place with a caret line, detail, hint."""

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from typing import Literal
 
+from penstock.structs import Frozen
+
 ErrorClass = Literal["ConfigError", "DataError", "TransientError", "FatalError", "InternalError"]
 
 
-@dataclass(frozen=True, slots=True)
-class ErrorCode:
+class ErrorCode(Frozen):
     """``title`` names the situation in a few words; ``text`` says what happened and what to do, for the docs."""
 
     code: str

@@ -11,10 +11,10 @@ from __future__ import annotations
 import os
 import signal
 from collections import Counter
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal, get_args
 
 from penstock.errors import ConfigError, FatalError, Problem, TransientError, nearest
+from penstock.structs import Mutable, field
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -49,8 +49,7 @@ def _unknown(point: str, known: Collection[str]) -> ConfigError:
     )
 
 
-@dataclass(slots=True)
-class Faults:
+class Faults(Mutable):
     """``acts`` by (point, time it is passed). ``seen`` counts every point that was passed, asked for or not."""
 
     acts: Mapping[tuple[str, int], Act] = field(default_factory=dict)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
+
+from penstock.structs import Frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -27,8 +28,7 @@ AT_POINTS: Final = (Kind.KILLED_AT, Kind.LOST_AT, Kind.OVERTAKEN_AT)
 _BY_THE_CLOCK: Final = (Kind.KILLED, Kind.OVERTAKEN)
 
 
-@dataclass(frozen=True, slots=True)
-class Trial:
+class Trial(Frozen):
     """``point`` and the time that it is passed, of those at points; ``moments`` of the others: after which parts of the time
     that an undisturbed run takes (0 to 1), one for each run that is struck, one after another.
     """

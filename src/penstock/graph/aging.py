@@ -6,12 +6,12 @@ nothing came: just what the rule is to tell.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
 from penstock.graph.nodes import Check, Column, TableRule
+from penstock.structs import replace
 from penstock.trees import call
 from penstock.types.logical import DATE
 

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from functools import cached_property
 
 from penstock.errors import InternalError
 from penstock.graph.nodes import Node, Read, Table, Write
+from penstock.structs import Frozen, Selective, field, replace
 
 
-@dataclass(frozen=True)
-class Graph:
+class Graph(Frozen, dict=True):
     """``nodes`` in topological order; ``outputs`` maps a document's name (source, transform, sink) to the node whose
     rows it stands for. A sink named as an input is a Table node, which also depends on the Write of that sink.
     """
@@ -70,7 +68,7 @@ class Graph:
 
     def map(self, change: Callable[[Node], Node]) -> Graph:
         """Every node through ``change``, ids kept."""
-        return dataclasses.replace(self, nodes=tuple(change(node) for node in self.nodes))
+        return replace(self, nodes=tuple(change(node) for node in self.nodes))
 
     def fingerprint(self) -> str:
         """SHA-256 (hex) over the whole meaning of the graph; places in files and dictionary order do not count."""
@@ -79,7 +77,7 @@ class Graph:
 
 
 def _canonical(value: object) -> object:
-    """JSON of a node: dataclasses by field, SQL trees as their canonical text."""
+    """JSON of a node: values by field, SQL trees as their canonical text."""
     from sqlglot import exp
 
     match value:
@@ -93,13 +91,14 @@ def _canonical(value: object) -> object:
             return [_canonical(item) for item in value]
         case frozenset() | set():
             return sorted(str(item) for item in value)
-        case _ if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        case Frozen():
             return [type(value).__name__, *(_canonical(item) for item in _compared(value))]
         case _:
             return str(value)
 
 
-def _compared(value: object) -> Iterator[object]:
-    for item in dataclasses.fields(value):  # type: ignore[arg-type]  # the caller checked that it is a dataclass
-        if item.compare and item.name != "at":
-            yield getattr(value, item.name)
+def _compared(value: Frozen) -> Iterator[object]:
+    kept = value.uncompared if isinstance(value, Selective) else ()
+    for name in value.__struct_fields__:
+        if name not in kept and name != "at":
+            yield getattr(value, name)

@@ -7,12 +7,12 @@ epoch decides as it did before. What has too little history has no bounds: nothi
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, assert_never
 
 from sqlglot import exp
 
 from penstock.graph.nodes import EARLIER, Check, Method, TableRule
+from penstock.structs import Frozen, replace
 from penstock.trees import column
 
 if TYPE_CHECKING:
@@ -30,24 +30,21 @@ _LARGE, _SMALLER = 2.0**400, 2.0**-600
 _ROUNDING: Final = 1e-9  # of a figure: so little apart are two ways of adding up the same numbers
 
 
-@dataclass(frozen=True, slots=True)
-class Earlier:
+class Earlier(Frozen):
     """The figures of one sealed epoch, planned at ``at``: by the check's id, the rule's code and the measure."""
 
     at: datetime
     figures: Mapping[tuple[str, str, str], float]
 
 
-@dataclass(frozen=True, slots=True)
-class History:
+class History(Frozen):
     """What an epoch can be compared with, newest first: the newest epochs, and those planned on the same weekday (UTC) as it."""
 
     newest: Sequence[Earlier] = ()
     of_weekday: Sequence[Earlier] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Expected:
+class Expected(Frozen):
     """Where a figure lies that is like those before, ends included; None: not bounded at that end."""
 
     low: float | None
@@ -74,8 +71,7 @@ def told(measure: str) -> exp.Column:
     return column(f"told {measure}", EARLIER)
 
 
-@dataclass(frozen=True, slots=True)
-class Windows:
+class Windows(Frozen):
     """How many of the newest epochs rules look at, and how many of those of the moment's weekday (UTC)."""
 
     newest: int = 0

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from sqlglot import exp
 
 from penstock.errors import InternalError
+from penstock.structs import Frozen
 from penstock.trees import call, column, struct, text_of
 from penstock.types import Decimal, Kind, Primitive
 from penstock.types.duckdb import to_duckdb
@@ -21,8 +21,7 @@ if TYPE_CHECKING:
 _UNORDERED: Final = (Kind.INTERVAL, Kind.JSON)  # equal values have more than one text
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
+class Key(Frozen):
     """The greatest ``values``, as texts, of ``columns`` (lexicographic, each by the order of its type, which ``types`` names) that
     the rows of one value of a cursor had; how many ``rows`` there were up to it, and the ``total`` of their checksums,
     whatever their order.

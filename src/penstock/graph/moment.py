@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from sqlglot import exp
 
 from penstock.graph.nodes import Cause, Column, Note, SortKey, TableRule
+from penstock.structs import replace
 from penstock.trees import call
 
 if TYPE_CHECKING:
@@ -41,10 +41,10 @@ def at_moment(graph: Graph, moment: datetime) -> Graph:
 
 def _bound(item: _Item, moment: datetime) -> _Item:
     """The item itself where nothing in it asks for the time."""
-    before = {field.name: getattr(item, field.name) for field in dataclasses.fields(item)}
+    before = {name: getattr(item, name) for name in item.__struct_fields__}
     after = {name: _value(value, moment) for name, value in before.items()}
     changed: dict[str, Any] = {name: value for name, value in after.items() if value is not before[name]}
-    return dataclasses.replace(item, **changed) if changed else item
+    return replace(item, **changed) if changed else item
 
 
 def _value(value: object, moment: datetime) -> object:

@@ -7,9 +7,10 @@ aliases; a query names its inputs as tables. Treat trees as immutable: copy befo
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+
+from penstock.structs import Frozen, Selective, field
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,8 +44,7 @@ class NodeKind(StrEnum):
     WRITE = "write"  # in = rows sent
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(Frozen):
     """An output column and where its value comes from; ``never_null``: whoever made it has proved that it never is."""
 
     name: str
@@ -53,8 +53,7 @@ class Column:
     never_null: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class SortKey:
+class SortKey(Frozen):
     """Rows in the order of ``value``, a checked expression; nulls last unless said."""
 
     value: exp.Expr
@@ -62,8 +61,7 @@ class SortKey:
     nulls_first: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Threshold:
+class Threshold(Frozen):
     """How many rows may violate a rule: more than ``max_rows`` of them, or than ``max_share`` (0 to 1) of those that came
     in, fail the run.
     """
@@ -72,8 +70,7 @@ class Threshold:
     max_share: Number | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Cause:
+class Cause(Selective):
     """One reason to reject a row: ``violated`` true means rejected, null and false mean kept.
 
     ``code`` is stable ("cast", "null_key", "ambiguous_key", a rule's name); ``message`` is a SQL text expression over the
@@ -86,11 +83,11 @@ class Cause:
     column: str | None = None
     on_fail: Literal["reject", "fail"] = "reject"
     threshold: Threshold | None = None
-    at: Location | None = field(default=None, compare=False)
+    at: Location | None = None
+    uncompared = frozenset({"at"})
 
 
-@dataclass(frozen=True, slots=True)
-class Note:
+class Note(Selective):
     """A rule that lets rows pass which violate it, and of which these are counted: ``violated`` as of a Cause, each row
     once. ``warn`` is told as a warning of the run.
     """
@@ -99,7 +96,8 @@ class Note:
     violated: exp.Expr
     on_fail: Literal["warn", "info"]
     threshold: Threshold | None = None
-    at: Location | None = field(default=None, compare=False)
+    at: Location | None = None
+    uncompared = frozenset({"at"})
 
 
 class Method(StrEnum):
@@ -112,8 +110,7 @@ class Method(StrEnum):
     DRIFT = "drift"  # shares of the median, from the median
 
 
-@dataclass(frozen=True, slots=True)
-class Baseline:
+class Baseline(Frozen):
     """A measure is compared with its own figures in the newest ``window`` epochs before, where ``min_history`` of them have
     one. ``sensitivity`` counts what the method does.
     """
@@ -126,8 +123,7 @@ class Baseline:
     side: Literal["both", "above", "below"] = "both"
 
 
-@dataclass(frozen=True, slots=True)
-class TableRule:
+class TableRule(Selective):
     """A rule about all rows that come in, together. ``measures`` are numbers: aggregates over the rows, by the metric's
     name. ``violated`` true means that the rows violate the rule, null and false that they do not; it and ``message``, a SQL
     text expression, name measures, by ``OTHER`` columns of the node ``beside``, which has one row, and by ``EARLIER`` what
@@ -146,12 +142,12 @@ class TableRule:
     beside: str | None = None
     baselines: tuple[Baseline, ...] = ()
     note: str | None = None
-    aging: bool = field(default=False, compare=False)
-    at: Location | None = field(default=None, compare=False)
+    aging: bool = False
+    at: Location | None = None
+    uncompared = frozenset({"aging", "at"})
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(Frozen):
     """What reports call a rule of the document: ``code`` as its causes, notes and measures have it, ``kind`` its name in the
     catalogue.
     """
@@ -168,19 +164,21 @@ EARLIER: Final = "earlier"
 JoinKind: TypeAlias = Literal["inner", "left", "right", "full", "cross", "semi", "anti", "asof", "asof_left"]
 
 
-@dataclass(frozen=True, slots=True)
-class _Node:
+class _Placed(Selective, kw_only=True):
+    at: Location | None = None
+    places: Mapping[str, Location] = field(default_factory=dict)  # of a system's settings
+    schema: Schema | None = None  # filled by the typing pass
+    uncompared = frozenset({"at", "places"})
+
+
+class _Node(_Placed):
     id: str
-    at: Location | None = field(default=None, kw_only=True, compare=False)
-    places: Mapping[str, Location] = field(default_factory=dict, kw_only=True, compare=False)  # of a system's settings
-    schema: Schema | None = field(default=None, kw_only=True)  # filled by the typing pass
 
     @property
     def inputs(self) -> tuple[str, ...]:
         return ()
 
 
-@dataclass(frozen=True, slots=True)
 class _OneInput(_Node):
     input: str
 
@@ -189,8 +187,7 @@ class _OneInput(_Node):
         return (self.input,)
 
 
-@dataclass(frozen=True, slots=True)
-class Cursor:
+class Cursor(Frozen):
     """What tells the new rows of a source from those that earlier epochs had: they stand beyond the newest value of ``by``.
     Rows of that value are told apart by the columns ``identity``. ``lag`` is taken off the newest value, and what lies
     beyond is read again; ``initial``, a checked literal, is the first value of all.
@@ -215,7 +212,6 @@ class Cursor:
         return (self.by, *(self.identity if self.row else ()))
 
 
-@dataclass(frozen=True, slots=True)
 class Read(_Node):
     """All columns of a source's range. ``columns`` None: all; ``predicate`` was pushed into the read.
 
@@ -235,7 +231,6 @@ class Read(_Node):
         return f"{self.id}.range"
 
 
-@dataclass(frozen=True, slots=True)
 class Table(_Node):
     """A sink's table as of this epoch's own commit."""
 
@@ -245,18 +240,17 @@ class Table(_Node):
     kind = NodeKind.TABLE
 
 
-@dataclass(frozen=True, slots=True)
 class Project(_OneInput):
     """One row out per row in; values may use window functions. Columns in order, complete. ``is_origin``: what comes out is
     what a source gives, whatever it was made of; a reject shows it as its source's row.
     """
 
     columns: tuple[Column, ...]
-    is_origin: bool = field(default=False, compare=False)
+    is_origin: bool = False
+    uncompared = _Node.uncompared | {"is_origin"}
     kind = NodeKind.PROJECT
 
 
-@dataclass(frozen=True, slots=True)
 class Filter(_OneInput):
     """Keeps rows for which the condition is true; ``why`` says how the others are accounted.
 
@@ -266,14 +260,14 @@ class Filter(_OneInput):
 
     condition: exp.Expr
     why: Literal["filter", "deduplicate"] = "filter"
-    among: exp.Expr | None = field(default=None, compare=False)  # no part of what the pipeline means
+    among: exp.Expr | None = None  # no part of what the pipeline means
+    uncompared = _Node.uncompared | {"among"}
 
     @property
     def kind(self) -> NodeKind:
         return NodeKind(self.why)
 
 
-@dataclass(frozen=True, slots=True)
 class Check(_OneInput):
     """Sends rows with at least one violated cause to rejects, and passes the others on unchanged.
 
@@ -285,7 +279,8 @@ class Check(_OneInput):
     record: tuple[str, ...] | None = None
     notes: tuple[Note, ...] = ()
     table_rules: tuple[TableRule, ...] = ()
-    rules: tuple[Rule, ...] = field(default=(), compare=False)
+    rules: tuple[Rule, ...] = ()
+    uncompared = _Node.uncompared | {"rules"}
     kind = NodeKind.CHECK
 
     @property
@@ -302,7 +297,6 @@ class Check(_OneInput):
         return (*self.causes, *self.notes)
 
 
-@dataclass(frozen=True, slots=True)
 class Join(_Node):
     """``on`` qualifies columns by ``left_alias`` and ``right_alias``; so do the values of ``columns``."""
 
@@ -320,7 +314,6 @@ class Join(_Node):
         return (self.left, self.right)
 
 
-@dataclass(frozen=True, slots=True)
 class Aggregate(_OneInput):
     """One row per group; without ``by`` exactly one row. ``having`` is not offered: filter afterwards."""
 
@@ -329,7 +322,6 @@ class Aggregate(_OneInput):
     kind = NodeKind.AGGREGATE
 
 
-@dataclass(frozen=True, slots=True)
 class Explode(_OneInput):
     """One row out per element of the list ``value``; ``keep_empty`` keeps rows whose list is empty or null once, with
     null. ``columns`` are carried along; the element stands in ``as_``, its 1-based place in ``position``.
@@ -343,7 +335,6 @@ class Explode(_OneInput):
     kind = NodeKind.EXPLODE
 
 
-@dataclass(frozen=True, slots=True)
 class Union(_Node):
     """All rows of all inputs. Each input is projected to the same columns beforehand; duplicates stay."""
 
@@ -355,7 +346,6 @@ class Union(_Node):
         return self.members
 
 
-@dataclass(frozen=True, slots=True)
 class Sort(_OneInput):
     """The same rows in an order; it holds for a Limit or a sink directly above, for nothing else."""
 
@@ -363,7 +353,6 @@ class Sort(_OneInput):
     kind = NodeKind.SORT
 
 
-@dataclass(frozen=True, slots=True)
 class Limit(_OneInput):
     """The first ``rows`` rows, by the order of a Sort directly below it if there is one."""
 
@@ -371,7 +360,6 @@ class Limit(_OneInput):
     kind = NodeKind.LIMIT
 
 
-@dataclass(frozen=True, slots=True)
 class Sample(_OneInput):
     """Exactly ``rows`` rows (reservoir), or about ``percent`` of them (Bernoulli), repeatable by ``seed``."""
 
@@ -381,7 +369,6 @@ class Sample(_OneInput):
     kind = NodeKind.SAMPLE
 
 
-@dataclass(frozen=True, slots=True)
 class Query(_Node):
     """One SELECT of the user's. ``tables`` maps the names it uses (``this``, node names) to node ids."""
 
@@ -394,7 +381,6 @@ class Query(_Node):
         return tuple(self.tables.values())
 
 
-@dataclass(frozen=True, slots=True)
 class Python(_OneInput):
     """A function from Arrow batch to Arrow batch with a declared schema; ``function`` is ``module:name``.
 
@@ -408,7 +394,6 @@ class Python(_OneInput):
     kind = NodeKind.PYTHON
 
 
-@dataclass(frozen=True, slots=True)
 class Write(_OneInput):
     """Rows sent to a sink."""
 

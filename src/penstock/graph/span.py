@@ -12,7 +12,6 @@ the columns is named all the same.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from decimal import Context
 from decimal import Decimal as Number
@@ -23,6 +22,7 @@ from sqlglot import exp
 from penstock.errors import InternalError
 from penstock.graph.keyset import is_beyond
 from penstock.graph.nodes import Filter
+from penstock.structs import Frozen, field
 from penstock.trees import call, column, is_null, struct, text_of
 from penstock.types.duckdb import to_duckdb
 from penstock.types.families import Family, family
@@ -38,8 +38,7 @@ _EXACT: Final = Context(prec=80)  # the widest decimal has 38 digits
 _DAY: Final = len("2024-01-31")
 
 
-@dataclass(frozen=True, slots=True)
-class Ties:
+class Ties(Frozen):
     """Rows that are told apart by ``columns``: by their checksums (``identity``) how many there are of each; None where all
     rows of one sum are one row, however many come.
     """
@@ -56,8 +55,7 @@ class Ties:
         return any(found.get(item, 0) > count for item, count in self.counted.items())
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(Frozen):
     """``value`` as the engine writes it as text; ``seen`` are the rows of that value; with a ``key`` those of them that lack
     one of its columns, and all others up to it.
 
@@ -71,8 +69,7 @@ class Mark:
     key: Key | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Interval:
+class Interval(Frozen):
     """Values of a cursor, as texts: from ``begin`` on (None: from the first) to before ``end`` (None: to the last)."""
 
     begin: str | None = None

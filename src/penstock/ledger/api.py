@@ -8,9 +8,10 @@ also LED-2xx, as its driver classifies what happened.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Literal, Protocol
+
+from penstock.structs import Frozen, field, replace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,8 +21,7 @@ if TYPE_CHECKING:
     from penstock.types import Schema
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class PipelineKey:
+class PipelineKey(Frozen, order=True):
     """Whose memory it is: environments and pipelines of a project share nothing."""
 
     project: str
@@ -50,8 +50,7 @@ class RunStatus(StrEnum):
     STOPPED = "stopped"  # as `penstock runs stop` asked; the state is consistent
 
 
-@dataclass(frozen=True, slots=True)
-class Range:
+class Range(Frozen):
     """What an epoch reads of one partition of a source (or of a sink's table): (after, upto]. ``aside``: it is read beside
     what epochs read one after the other, so that sealing it moves no position.
     """
@@ -63,8 +62,7 @@ class Range:
     aside: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class EpochRecord:
+class EpochRecord(Frozen):
     """One epoch: numbered from 1 per incarnation, without gaps among the sealed ones. ``attempt`` is the latest try.
 
     ``sinks`` says at which number each sink's marker stands once it has this epoch: a sink that joined the pipeline
@@ -85,8 +83,7 @@ class EpochRecord:
     sealed_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class RejectFile:
+class RejectFile(Frozen):
     """One file of rejected rows of one node, and how many rows it has per (code, column): a row rejected for several
     reasons counts in each group, and once in ``rows``. ``path`` is relative to the state folder; ``labels`` are those of
     the columns that its rows, and their sources' rows, have; ``places`` is where the document stands by what rejected
@@ -102,8 +99,7 @@ class RejectFile:
     places: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class RejectOutcome:
+class RejectOutcome(Frozen):
     """What was done with the rows of one group (``code``, ``column``) of a reject file: ``replayed`` in an epoch, or
     ``discarded`` with a reason. ``rows`` is how many; ``left_rows`` and ``left`` say what stays open in the file, as
     ``RejectFile`` has it.
@@ -122,8 +118,7 @@ class RejectOutcome:
     reason: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class RuleResult:
+class RuleResult(Frozen):
     """What a rule found of the rows that came into its node in one epoch. ``rule`` is its name there, ``kind`` that of the
     catalogue. ``violating`` are rows, None of a rule about all rows; of such a one ``measured`` has figures by the metric
     (None: there was nothing to measure), ``broken`` what is to be said where the rows violate it, and ``note`` what is to be
@@ -155,8 +150,7 @@ class RuleResult:
         return replace(self, violating=rows, broken=self.broken or earlier.broken, samples=samples)
 
 
-@dataclass(frozen=True, slots=True)
-class NodeBalance:
+class NodeBalance(Frozen):
     """The account of one node in one epoch; ``kind`` is a graph.NodeKind. Columns of document.md's ``run --json``; ``noted``: of a check,
     by the rule, rows that violate one which lets them pass; ``rules``: what each of its rules found; ``columns``: of what a
     sink gets, as far as it is known without looking at it again.
@@ -203,16 +197,14 @@ def _added(one: Mapping[str, int], other: Mapping[str, int]) -> Mapping[str, int
     return {name: one.get(name, 0) + other.get(name, 0) for name in {**one, **other}}
 
 
-@dataclass(frozen=True, slots=True)
-class KeptRows:
+class KeptRows(Frozen):
     """The file that holds a node's rows until the epoch is sealed; ``path`` is relative to the pipeline's spool folder."""
 
     path: str
     checksum: str
 
 
-@dataclass(frozen=True, slots=True)
-class Account:
+class Account(Frozen):
     """What the passes of an epoch did so far: durable before a sink commits, so that a restart can go on and seal with
     it. ``kept`` is by node.
     """
@@ -222,8 +214,7 @@ class Account:
     kept: Mapping[str, KeptRows] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Seal:
+class Seal(Frozen):
     """All that sealing an epoch writes, in one transaction: positions are saved by nothing else."""
 
     epoch: EpochRecord
@@ -236,8 +227,7 @@ class Seal:
     superseded: Sequence[str] = ()  # nodes whose earlier rejects were read again as a whole, and are among these
 
 
-@dataclass(frozen=True, slots=True)
-class RunRecord:
+class RunRecord(Frozen):
     """One call of ``penstock run`` or ``rejects replay``; ``summary`` is what ``--json`` printed, without secrets,
     without data and without what its epochs read; of one that goes on no more than its ``kind``.
     """
@@ -258,8 +248,7 @@ class RunRecord:
         return self.summary.get("kind") == "replay"
 
 
-@dataclass(frozen=True, slots=True)
-class Lease:
+class Lease(Frozen):
     """The right to run a pipeline: ``fence`` is larger than that of every earlier holder, and at least the seconds since 1970
     at which it was taken; ``expires_at`` by the ledger's clock, as these.
     """
@@ -271,8 +260,7 @@ class Lease:
     expires_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class StopRequest:
+class StopRequest(Frozen):
     """That a run end: ``by`` whom, and how long the epoch that is at work may go on; ``grace`` None: as its document says.
     ``heard``: the run knows of it.
     """
@@ -291,8 +279,7 @@ class Health(StrEnum):
     DEAD = "dead"  # its process is gone
 
 
-@dataclass(frozen=True, slots=True)
-class Holding:
+class Holding(Frozen):
     """A pipeline that somebody holds, and whether that run was asked to stop."""
 
     lease: Lease
@@ -300,8 +287,7 @@ class Holding:
     stop: StopRequest | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class RejectEntry:
+class RejectEntry(Frozen):
     """A reject file as the index has it; ``status`` is "kept" (its epoch was sealed), "superseded" (a later epoch read the
     same rows again) or "aborted". ``left_rows`` and ``left`` are what was neither replayed nor discarded.
     """

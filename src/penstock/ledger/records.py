@@ -1,9 +1,7 @@
-"""Between the ledger's dataclasses and its rows."""
+"""Between the ledger's values and its rows."""
 
 from __future__ import annotations
 
-import dataclasses
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -26,6 +24,7 @@ from penstock.ledger.api import (
     RunStatus,
     StopRequest,
 )
+from penstock.structs import Frozen, asdict
 from penstock.types import Schema
 
 if TYPE_CHECKING:
@@ -36,7 +35,7 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 _MILLISECOND: Final = timedelta(milliseconds=1)
-_BALANCE: Final = tuple(field.name for field in dataclasses.fields(NodeBalance))
+_BALANCE: Final = NodeBalance.__struct_fields__
 
 
 def of_key(key: PipelineKey) -> Row:
@@ -161,8 +160,7 @@ def of_attempt(epoch: EpochRecord) -> Row:
     }
 
 
-@dataclass(frozen=True, slots=True)
-class Newest:
+class Newest(Frozen):
     """How far the epochs of a history have come."""
 
     number: int
@@ -179,7 +177,7 @@ def of_seal(seal: Seal) -> Row:
         **of_attempt(seal.epoch),
         "status": EpochStatus.SEALED.value,
         "sealed_at": seal.sealed_at,
-        "receipts": {name: dataclasses.asdict(receipt) for name, receipt in seal.receipts.items()},
+        "receipts": {name: asdict(receipt) for name, receipt in seal.receipts.items()},
         "balance": [_of_balance(item) for item in seal.balance],
     }
 
@@ -227,8 +225,8 @@ def to_schema(row: Row) -> Schema:
 def _of_balance(item: NodeBalance) -> Row:
     return {
         **{name: getattr(item, name) for name in _BALANCE},
-        "rules": [dataclasses.asdict(rule) for rule in item.rules],
-        "columns": {name: dataclasses.asdict(found) for name, found in item.columns.items()},
+        "rules": [asdict(rule) for rule in item.rules],
+        "columns": {name: asdict(found) for name, found in item.columns.items()},
     }
 
 

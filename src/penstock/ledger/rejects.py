@@ -7,7 +7,6 @@ import threading
 import uuid
 from collections import Counter
 from contextlib import suppress
-from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 from types import MappingProxyType
@@ -17,6 +16,7 @@ from penstock.errors import DataError
 from penstock.graph.replayed import node_of
 from penstock.ledger.api import RejectFile
 from penstock.ledger.state import writing_state
+from penstock.structs import Mutable, field
 from penstock.types import Schema
 
 if TYPE_CHECKING:
@@ -41,8 +41,7 @@ _BLOCK: Final = 1 << 20
 Group: TypeAlias = "tuple[str, str | None]"  # code and column of a cause
 
 
-@dataclass(slots=True)
-class _File:
+class _File(Mutable):
     path: Path
     writer: pq.ParquetWriter
     handle: pa.NativeFile

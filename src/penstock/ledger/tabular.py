@@ -6,13 +6,13 @@ from __future__ import annotations
 
 import uuid
 from abc import ABC, abstractmethod
-from dataclasses import replace
 from functools import wraps
 from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, ParamSpec, TypeVar
 
 from penstock.errors import FatalError
 from penstock.ledger import records, tables
 from penstock.ledger.api import Account, EpochRecord, EpochStatus, Health, Lease, PipelineKey
+from penstock.structs import replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

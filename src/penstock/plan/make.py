@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 from typing import TYPE_CHECKING
@@ -12,6 +11,7 @@ from penstock.graph.chance import kept_until_sealed, with_kept
 from penstock.graph.nodes import Check, Column, Project, Python, Read, Write
 from penstock.plan.stages import Acknowledge, Commit, Keep, Pass, Plan, Seal, Shared, Spool, Stage
 from penstock.registry import Capability
+from penstock.structs import replace
 from penstock.trees import column
 
 if TYPE_CHECKING:
@@ -63,8 +63,8 @@ def _without_ignored(graph: Graph, changes: Mapping[str, Preparation]) -> Graph:
         schema = node.schema.without([item.name for item in change.ignores])
         columns = tuple(Column(name, column(name)) for name in schema.names)
         nodes.append(Project(f"{node.id}.kept", input=node.input, columns=columns, schema=schema, at=node.at))
-        nodes.append(dataclasses.replace(node, input=f"{node.id}.kept", schema=schema))
-    return dataclasses.replace(graph, nodes=tuple(nodes))
+        nodes.append(replace(node, input=f"{node.id}.kept", schema=schema))
+    return replace(graph, nodes=tuple(nodes))
 
 
 # ---------------------------------------------------------------- passes
@@ -221,12 +221,12 @@ def _hash(pipeline: Pipeline, graph: Graph, stages: Iterable[Stage]) -> str:
 def _named(graph: Graph) -> Graph:
     """Every read with the names of its columns, also where it reads all that there are."""
     nodes = (
-        dataclasses.replace(node, columns=node.schema.names)
+        replace(node, columns=node.schema.names)
         if isinstance(node, Read) and node.columns is None and node.schema is not None
         else node
         for node in graph.nodes
     )
-    return dataclasses.replace(graph, nodes=tuple(nodes))
+    return replace(graph, nodes=tuple(nodes))
 
 
 def _parameters(params: BaseModel) -> dict[str, object]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from penstock.structs import Frozen
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,16 +15,14 @@ if TYPE_CHECKING:
     from penstock.graph import Graph
 
 
-@dataclass(frozen=True, slots=True)
-class Spool:
+class Spool(Frozen):
     """A source that could not be read a second time is written to a file first; that file is its range."""
 
     source: str
     because: str
 
 
-@dataclass(frozen=True, slots=True)
-class Keep:
+class Keep(Frozen):
     """A node whose rows could fall otherwise if they were computed again is written to a file before a sink commits; all
     sinks that need it read that file, also when the epoch is finished by a later run.
     """
@@ -32,8 +31,7 @@ class Keep:
     because: str
 
 
-@dataclass(frozen=True, slots=True)
-class Shared:
+class Shared(Frozen):
     """A node that several statements of a pass need: kept in a table, or read twice where that is cheaper."""
 
     node: str
@@ -41,8 +39,7 @@ class Shared:
     because: str
 
 
-@dataclass(frozen=True, slots=True)
-class Pass:
+class Pass(Frozen):
     """One walk of the engine from ``reads`` and ``tables`` (node ids) to ``sinks``; ``nodes`` in graph order."""
 
     number: int
@@ -57,8 +54,7 @@ class Pass:
         return frozenset(item.node for item in self.shared if item.how == "kept")
 
 
-@dataclass(frozen=True, slots=True)
-class Commit:
+class Commit(Frozen):
     """One atomic act: the rows that a pass sent to a sink, and the epoch's marker. ``action`` is for people, and so is
     ``place``: where the sink's table lies, where that is not this machine.
     """
@@ -70,13 +66,11 @@ class Commit:
     place: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Seal:
+class Seal(Frozen):
     """Receipts, balance and positions into the ledger, in one transaction."""
 
 
-@dataclass(frozen=True, slots=True)
-class Acknowledge:
+class Acknowledge(Frozen):
     """Strictly after the seal: the sources may forget what was read."""
 
     sources: tuple[str, ...]
@@ -85,8 +79,7 @@ class Acknowledge:
 Stage: TypeAlias = Spool | Keep | Pass | Commit | Seal | Acknowledge
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Frozen):
     """One epoch of a pipeline. ``hash`` is SHA-256 (hex), the same in every process and on every machine."""
 
     pipeline: str

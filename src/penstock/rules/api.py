@@ -7,10 +7,10 @@ that: all rules of one place become one Check. It is a pure function: it sees no
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from penstock.steps import api
+from penstock.structs import Frozen
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     from penstock.graph.nodes import Baseline, Column
 
 
-@dataclass(frozen=True, slots=True)
-class Violation:
+class Violation(Frozen):
     """One reason. ``violated`` true means that the row violates the rule, null and false that it does not; it holds no
     window function (``Scope.mark``). ``message`` is a SQL text expression over the row, which shows values of ``column``
     and of no other: a labelled column hides what is said of it.
@@ -34,8 +33,7 @@ class Violation:
     at: Location | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class TableViolation:
+class TableViolation(Frozen):
     """What all rows together violate. ``measures`` are aggregates over them, numbers, each under the metric's name; an empty
     input has them too. ``violated`` and ``message``, a SQL text expression, name these as columns, and columns of the
     node ``beside``, which has one row, by ``nodes.OTHER``. ``columns`` are those of which the message tells: a labelled one

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from pydantic import Field, model_validator
@@ -16,6 +15,7 @@ from penstock.registry import Descriptor
 from penstock.rules.api import TableViolation
 from penstock.rules.params import TableRuleParams
 from penstock.rules.values import finite, number_column
+from penstock.structs import Frozen
 from penstock.trees import call, column, text_of, when
 
 if TYPE_CHECKING:
@@ -91,8 +91,7 @@ class DistributionParams(TableRuleParams):
         return self
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
+class _Asked(Frozen):
     """One figure: its ``name`` in the document, what it is measured as, and where it lies."""
 
     name: str

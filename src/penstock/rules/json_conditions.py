@@ -6,11 +6,11 @@ Source: JSON Schema Validation and Core, draft 2020-12; JSON Pointer, RFC 6901.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from sqlglot import exp
 
+from penstock.structs import Frozen, replace
 from penstock.trees import call, is_null, texts
 
 if TYPE_CHECKING:
@@ -57,16 +57,14 @@ class UnsupportedError(Exception):
         self.at = at
 
 
-@dataclass(frozen=True, slots=True)
-class Condition:
+class Condition(Frozen):
     """``broken`` true: the value breaks the schema, and ``told`` says how; null and false: not in this."""
 
     broken: exp.Expr
     told: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
+class _Place(Frozen):
     """The value at a JSON pointer of ``base``; ``named``: what people call it. Missing, it has no type."""
 
     base: exp.Expr
@@ -123,8 +121,7 @@ def conditions(schema: object, value: exp.Expr, check_pattern: Callable[[str], N
     yield from _Reader(check_pattern).of(schema, _Place(value), None)
 
 
-@dataclass(frozen=True, slots=True)
-class _Reader:
+class _Reader(Frozen):
     check_pattern: Callable[[str], None]
 
     def of(self, schema: object, place: _Place, at: Location | None) -> Iterator[Condition]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, assert_never
 
 from sqlglot import exp
@@ -29,6 +28,7 @@ from penstock.graph.nodes import (
 )
 from penstock.graph.replayed import node_of
 from penstock.ledger.api import NodeBalance, RuleResult
+from penstock.structs import Frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -137,8 +137,7 @@ def _by_node(rejects: Sequence[RejectFile], entries: Sequence[NodeBalance]) -> t
     return kept, rejected
 
 
-@dataclass(frozen=True, slots=True)
-class _Partly:
+class _Partly(Frozen):
     """What need not have been read to its end: ``edges`` (reader, input) of which the reader had enough before, and
     ``nodes`` of which whatever reads them had enough.
     """

@@ -15,7 +15,6 @@ Where more rows have the value than a position can name, and the document names 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlglot import exp
@@ -25,6 +24,7 @@ from penstock.graph.nodes import Column, Filter
 from penstock.graph.span import Mark, Ties, bounds, identity, is_at, lacks
 from penstock.run.keysets import COUNTED, behind, count_at, greatest, key_of, may_have_key, told_by, why_no_key
 from penstock.run.looks import look
+from penstock.structs import Frozen
 from penstock.trees import call, column, is_null, struct, text_of
 from penstock.types import BOOLEAN, INT64, STRING, Field, Schema
 from penstock.types.logical import List, Map, Struct, StructField
@@ -47,8 +47,7 @@ _NULLS: Final = Field("nulls", List(STRING))
 _FOUND: Final = Schema((Field("newest", STRING), Field("rows", _ROWS), Field("count", INT64), _AGAIN, _NULLS, *COUNTED))
 
 
-@dataclass(frozen=True, slots=True)
-class Newest:
+class Newest(Frozen):
     """Where a range ends. ``nulls``: the rows without a value that there are beyond its beginning; None where they are more than
     a position can name, or nobody tells them apart. ``bad``: how many records were none of the source's rows. ``numbered``:
     whether equal rows have to be told by their number. ``behind``: what came too late for a mark that has a key.

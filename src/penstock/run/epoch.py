@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 import uuid
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from penstock.compile.series import is_held
@@ -28,6 +26,7 @@ from penstock.run.cursors import is_new
 from penstock.run.passes import Passes
 from penstock.run.replays import replay_of, superseded
 from penstock.run.settle import Situation, settle
+from penstock.structs import Frozen, Mutable, field, replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -39,8 +38,7 @@ if TYPE_CHECKING:
     from penstock.run.surroundings import RejectsTarget, Surroundings
 
 
-@dataclass(frozen=True, slots=True)
-class SealedEpoch:
+class SealedEpoch(Frozen):
     """What came of an epoch. ``redone``: an earlier run had begun it."""
 
     record: EpochRecord
@@ -54,8 +52,7 @@ class SealedEpoch:
         return series.since(item.upto for item in self.record.ranges) is not None
 
 
-@dataclass(slots=True)
-class _Progress:
+class _Progress(Mutable):
     """How far an epoch has come: its record with the latest attempt, the receipts of the sinks that have it, and what
     the passes did.
     """
@@ -134,7 +131,7 @@ class EpochRunner:
         progress = _Progress(record, account=around.ledger.prepared(record))
         around.retried(lambda _: self._take_up(progress))
         around.events.emit(EpochRedone(around.key.pipeline, record.number, tuple(sorted(progress.receipts))))
-        return dataclasses.replace(self._run(progress), redone=True)
+        return replace(self._run(progress), redone=True)
 
     def _take_up(self, progress: _Progress) -> tuple[str, ...]:
         """After a failure: which sinks have the epoch by now, as their markers say, and were not known to have it. It goes
@@ -147,7 +144,7 @@ class EpochRunner:
             if marker is not None and marker.epoch == record.sinks[name]:
                 progress.receipts[name] = marker.receipt or _plain_receipt(self._sent(progress.account, name))
                 found.append(name)
-        again = dataclasses.replace(record, attempt=uuid.uuid4().hex, fence=self._lease.fence, run_id=around.run_id)
+        again = replace(record, attempt=uuid.uuid4().hex, fence=self._lease.fence, run_id=around.run_id)
         around.ledger.retry_epoch(again)
         around.ledger.prepare(again, progress.account)
         progress.record = again
@@ -376,16 +373,16 @@ class EpochRunner:
         around.faults.reached("run.acknowledged")
         around.feeds.forget(_files(self._held((item.upto for item in record.ranges), record)))
         around.events.emit(EpochSealed(around.key.pipeline, record.number, *balance.totals(account.balance)))
-        return SealedEpoch(dataclasses.replace(record, sealed_at=now), receipts, account)
+        return SealedEpoch(replace(record, sealed_at=now), receipts, account)
 
     def _sealed(self, record: EpochRecord, receipts: Mapping[str, Receipt], account: Account, now: datetime) -> Seal:
         around, replay = self._around, replay_of(record.ranges)
         seal = Seal(record, receipts, account.balance, account.rejects, around.schemas, now)
         if replay is not None:
-            return dataclasses.replace(seal, schemas={}, outcomes=replay.outcomes(record, now))
+            return replace(seal, schemas={}, outcomes=replay.outcomes(record, now))
         before = around.ledger.nodes_of_open_rejects(around.key, record.incarnation)
         again = superseded(around.plan.graph, record.ranges) if before else frozenset()
-        return dataclasses.replace(seal, superseded=sorted(before & again))
+        return replace(seal, superseded=sorted(before & again))
 
     def _sent(self, account: Account, sink: str) -> int:
         if sink not in self._around.sinks:

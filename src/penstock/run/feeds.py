@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import shutil
 import tempfile
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -35,6 +33,7 @@ from penstock.run.cursors import (
     without_a_value,
 )
 from penstock.run.kept import KeptWriter, kept_rows, nothing_of, rejects_of, rows_of
+from penstock.structs import Frozen, replace
 from penstock.trees import call
 
 if TYPE_CHECKING:
@@ -55,8 +54,7 @@ _ROWS: Final = "rows.arrow"
 _REJECTS: Final = "rejects.arrow"
 
 
-@dataclass(frozen=True, slots=True)
-class Feeds:
+class Feeds(Frozen):
     """``folder`` is this pipeline's own place for spooled files, inside the state folder."""
 
     plan: Plan
@@ -224,7 +222,7 @@ class Feeds:
         if size.bytes is None:
             needed = {read.cursor.by, *_told_apart(read, mark)}
             columns = tuple(name for name in read.schema.names if name in needed)
-            read = dataclasses.replace(read, columns=columns, schema=read.schema.select(columns))
+            read = replace(read, columns=columns, schema=read.schema.select(columns))
         now = Range(read.source, part.id, None, source.latest(part))
         rows = self._rows_of(read, now, bounds(read, mark, end))
         return series.cuts(self.engine, read, rows, size, after=mark, upto=end)

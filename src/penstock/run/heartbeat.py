@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import threading
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from penstock.errors import PenstockError
 from penstock.events import StopAsked
 from penstock.ledger.api import StopRequest
+from penstock.structs import replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

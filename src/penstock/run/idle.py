@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from penstock.connectors.api import Batches
@@ -15,6 +14,7 @@ from penstock.graph.nodes import Read, Write
 from penstock.run import balance
 from penstock.run.before import ages_before
 from penstock.run.looks import Collected
+from penstock.structs import replace
 
 if TYPE_CHECKING:
     from penstock.graph.nodes import Check

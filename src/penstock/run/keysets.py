@@ -8,7 +8,6 @@ checksum of them, tell that there is some.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlglot import exp
@@ -18,6 +17,7 @@ from penstock.graph.keyset import Key, has_order, is_beyond, total_of
 from penstock.graph.nodes import Column, Filter
 from penstock.graph.span import Mark, identity, is_at, lacks
 from penstock.run.looks import look
+from penstock.structs import Frozen, field
 from penstock.trees import call, column, struct, text_of
 from penstock.types import INT64, STRING, Field, Schema
 from penstock.types.duckdb import to_duckdb
@@ -43,16 +43,14 @@ _FOUND: Final = Schema(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Behind:
+class Behind(Frozen):
     """How many rows at least came with this value of the cursor that no range has any more."""
 
     value: str
     rows: int
 
 
-@dataclass(frozen=True, slots=True)
-class Greatest:
+class Greatest(Frozen):
     """``lacking``: the checksums of the rows of the value that lack a column of the key, and how many there are of each; more than
     a position can name where they are too many.
     """

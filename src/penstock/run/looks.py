@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from penstock.connectors.api import BatchWriter, Staged
@@ -38,11 +37,11 @@ def look(
     return dict(row), outcome.counts[read.id].rejected
 
 
-@dataclass(slots=True)
 class Collected(BatchWriter):
     """Keeps the few rows that it gets."""
 
-    batches: list[pa.RecordBatch] = field(default_factory=list)
+    def __init__(self) -> None:
+        self.batches: list[pa.RecordBatch] = []
 
     def write(self, batch: pa.RecordBatch) -> None:
         self.batches.append(batch)

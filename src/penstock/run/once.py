@@ -6,8 +6,6 @@ A record that stands in the same place of the same file, with the same text, is 
 
 from __future__ import annotations
 
-import dataclasses
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sqlglot import exp
@@ -18,6 +16,7 @@ from penstock.errors import DataError
 from penstock.graph import Graph
 from penstock.graph.nodes import Column, Filter, Join, Read, Write
 from penstock.ledger.rejects import KEPT, read, remove
+from penstock.structs import Frozen, replace
 from penstock.trees import call, column, is_null
 
 if TYPE_CHECKING:
@@ -43,8 +42,7 @@ def before(entries: Sequence[RejectEntry], reads: Sequence[Read], record: EpochR
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class Once:
+class Once(Frozen):
     """``earlier``: by read, the files of ``before``; ``state`` is the folder that they lie in."""
 
     engine: Engine
@@ -127,16 +125,16 @@ def _same_record() -> exp.Expr:
 def _without(entry: NodeBalance, rows: int) -> NodeBalance:
     if not rows:
         return entry
-    return dataclasses.replace(entry, rejected=entry.rejected - rows, filtered=entry.filtered + rows)
+    return replace(entry, rejected=entry.rejected - rows, filtered=entry.filtered + rows)
 
 
-@dataclass(slots=True)
 class _Rejected(BatchWriter):
     """What the join leaves, as rejects of a node."""
 
-    files: RejectFiles
-    node: str
-    rows: int = 0
+    def __init__(self, files: RejectFiles, node: str) -> None:
+        self.files = files
+        self.node = node
+        self.rows = 0
 
     def write(self, batch: pa.RecordBatch) -> None:
         self.files.write(self.node, batch)

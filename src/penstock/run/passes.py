@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from penstock.engines import api as engines
@@ -20,6 +19,7 @@ from penstock.ledger.rejects import RejectFiles
 from penstock.run import balance, once
 from penstock.run.before import ages_before, history_of, is_of_news
 from penstock.run.kept import KeptWriter, kept_rows, rows_of
+from penstock.structs import Frozen, field
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -32,8 +32,7 @@ if TYPE_CHECKING:
     from penstock.types import Schema
 
 
-@dataclass(frozen=True, slots=True)
-class Passes:
+class Passes(Frozen):
     """Those of one stage under one attempt. None has an effect before a commit: each may be done again."""
 
     around: Surroundings

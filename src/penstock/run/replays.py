@@ -10,7 +10,6 @@ Position: ``{"v": 1, "group": [node, code, column], "place": ..., "kept": ..., "
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 from penstock.connectors.api import POSITION, Files, JsonFormat, Origin, ParquetFormat, Source
@@ -19,6 +18,7 @@ from penstock.errors import DataError, InternalError
 from penstock.graph.replayed import SOURCE, rejecting_ids
 from penstock.ledger.api import RejectFile, RejectOutcome
 from penstock.ledger.rejects import checksum_of, left_of, open_rows, read
+from penstock.structs import Frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -64,8 +64,7 @@ _LINES_OF: Final = """
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(Frozen):
     """The open rows of a file that have the group: all but those that were ``settled`` as rows of other groups. ``left_rows``
     and ``left`` are what stays open in the file once they are settled.
     """
@@ -77,8 +76,7 @@ class Part:
     left: Mapping[Group, int]
 
 
-@dataclass(frozen=True, slots=True)
-class Replay:
+class Replay(Frozen):
     """What is sent again: the rows of ``parts``, each with the repair ``sets`` (SQL expressions by column); or in their
     place those of a ``repaired`` Parquet file (path relative to the state folder, checksum). They are ``kept`` as the
     source gave them, or as the node got them that rejected them, and enter at that ``place``.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from penstock.errors import ConfigError
@@ -13,6 +12,7 @@ from penstock.run.replays import replay_of
 from penstock.run.series import own_of, since
 from penstock.run.settle import check_plan
 from penstock.run.targets import check_targets
+from penstock.structs import Frozen
 
 if TYPE_CHECKING:
     from penstock.ledger.api import EpochRecord, Lease, NodeBalance
@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     from penstock.run.surroundings import Surroundings
 
 
-@dataclass(frozen=True, slots=True)
-class Done:
+class Done(Frozen):
     """The epochs that this run sealed, in order; none where every source is incremental and had nothing new. ``stopped``:
     it was asked to end before it had done all. ``idle``: what rules found that speak also where nothing new came; None:
     the run did not end with finding nothing new.

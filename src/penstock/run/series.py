@@ -9,7 +9,6 @@ last epoch's ranges alone, and is dropped once another epoch follows.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import ceil
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,6 +17,7 @@ from sqlglot import exp
 from penstock.graph.nodes import Column, Filter
 from penstock.graph.span import Interval, condition
 from penstock.run.looks import look
+from penstock.structs import Frozen
 from penstock.trees import call, column, is_null, struct, text_of
 from penstock.types import INT64, STRING, Field, Schema
 from penstock.types.logical import List
@@ -43,8 +43,7 @@ _FOUND: Final = Schema(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Cuts:
+class Cuts(Frozen):
     """The values of a cursor that part its rows, in order; ``nulls``: whether there are rows without a value besides."""
 
     values: tuple[str, ...] = ()

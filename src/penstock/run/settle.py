@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from penstock.errors import FatalError
 from penstock.ledger.api import EpochStatus
+from penstock.structs import Frozen
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,8 +15,7 @@ if TYPE_CHECKING:
     from penstock.ledger.api import EpochRecord
 
 
-@dataclass(frozen=True, slots=True)
-class Situation:
+class Situation(Frozen):
     """``nothing``: plan a new epoch (an unsealed one that no sink has is planned anew). ``redo``: some sinks have the
     epoch, the others get the same ranges. ``seal``: all have it.
     """

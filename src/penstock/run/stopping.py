@@ -5,11 +5,11 @@ from __future__ import annotations
 import _thread
 import threading
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, Protocol
 
 from penstock.clock import Clock, SystemClock
+from penstock.structs import Frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,8 +19,7 @@ AT_ONCE: Final = timedelta(0)
 _LONGEST_S: Final = 365 * 86_400.0  # what every timer can count
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(Frozen):
     """``by`` whom: the name of a signal, or who called `penstock runs stop`; ``until``: by the monotonic clock."""
 
     by: str

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from penstock.connectors.api import Epoch, SinkId
@@ -13,6 +12,7 @@ from penstock.connectors.resilience.ward import NO_USE
 from penstock.errors import PenstockError, TransientError
 from penstock.events import AttemptFailed
 from penstock.run.stopping import AT_ONCE, Stop
+from penstock.structs import Frozen, field
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -74,8 +74,7 @@ class RejectsTarget(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Surroundings:
+class Surroundings(Frozen):
     """All that an epoch touches; made by the service, used by nobody else."""
 
     key: PipelineKey

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from penstock.errors import PenstockError
@@ -10,6 +9,7 @@ from penstock.run.heartbeat import LEASE
 from penstock.service.families import parts
 from penstock.service.holders import holder_of
 from penstock.service.opening import opened
+from penstock.structs import Frozen
 from penstock.types.compatibility import Change, ColumnAdded, ColumnMissing, RenameSuspected, Reordered, diff
 
 if TYPE_CHECKING:
@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     from penstock.types import Field, Schema
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted:
+class Accepted(Frozen):
     """What is other in the columns of one source than what was recorded, None where nothing was."""
 
     pipeline: str

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from penstock.connectors.api import ColumnFigures
 from penstock.service.recalled import widened
+from penstock.structs import Frozen
 from penstock.types.families import Family, family
 from penstock.types.logical import BOOLEAN, FLOAT32, FLOAT64, STRING
 
@@ -30,8 +30,7 @@ _CLASSES: Final = {"A": r"\p{L}", "9": r"\p{N}"}
 Params: TypeAlias = "dict[str, str | list[str]]"
 
 
-@dataclass(frozen=True, slots=True)
-class Advice:
+class Advice(Frozen):
     """A rule by its name, with its short form's columns, or its parameters. Texts of numbers are numbers."""
 
     rule: str

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from penstock.connectors.families import is_family
@@ -15,6 +14,7 @@ from penstock.secret import Secret
 from penstock.service.covering import Observer
 from penstock.service.opening import opened
 from penstock.service.rehearsing import Rehearsal
+from penstock.structs import Mutable, field, replace
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -28,8 +28,7 @@ if TYPE_CHECKING:
 _NO_SECRET: frozenset[str] = frozenset({"DOC-190", "DOC-191", "DOC-192", "DOC-194", "DOC-195", "DOC-196"})
 
 
-@dataclass(slots=True)
-class Bench:
+class Bench(Mutable):
     """``pipeline`` is the document with the parameters that the command was given. Closed by the block that made it."""
 
     request: Request

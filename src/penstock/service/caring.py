@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import BaseModel
 
 from penstock.connectors.resilience.settings import Care
+from penstock.structs import Frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -19,8 +19,7 @@ _GROUPS: Final = ("retries", "breaker", "bulkhead", "rate_limit", "timeouts")
 _SINGLE: Final = ("connect_timeout", "statement_timeout", "lock_timeout")
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
+class Setting(Frozen):
     """``group`` is "" of a setting that stands by itself; ``value`` None: there is no such limit. A duration is in seconds."""
 
     group: str
@@ -35,8 +34,7 @@ class Setting:
         return {"name": name, "value": self.value, **unit, "default": self.is_default}
 
 
-@dataclass(frozen=True, slots=True)
-class CaredFor:
+class CaredFor(Frozen):
     """A connection, the sources and sinks that share it, and its settings."""
 
     used_by: tuple[str, ...]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
+
+from penstock.structs import Frozen, asdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,8 +24,7 @@ def group_name(node: str, group: Group) -> str:
     return "/".join(filter(None, (node, *group)))
 
 
-@dataclass(frozen=True, slots=True)
-class CauseRows:
+class CauseRows(Frozen):
     """How many rows a node rejected for one cause; ``column`` None: the record as a whole."""
 
     node: str

@@ -6,7 +6,6 @@ differ are looked into, where both sides are grouped by key; the database spills
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,6 +13,7 @@ from sqlglot import exp
 
 from penstock.compile.reconcile import FINGERPRINT
 from penstock.service.copied import asked, made_of
+from penstock.structs import Frozen
 from penstock.trees import call, column, is_not_null, is_null, relation, struct, text_of, union_all
 from penstock.types import INT64, STRING, Field, Schema
 from penstock.types.duckdb import to_duckdb
@@ -42,16 +42,14 @@ class Kind(StrEnum):
     NEWER = "newer"  # the source has a row of it that no run has loaded yet: no difference
 
 
-@dataclass(frozen=True, slots=True)
-class Side:
+class Side(Frozen):
     """``checksum`` is the same for the same rows in whatever order."""
 
     rows: int = 0
     checksum: str = "0-0"
 
 
-@dataclass(frozen=True, slots=True)
-class KeyRange:
+class KeyRange(Frozen):
     """The keys from ``low`` on (None: from the first) up to before ``high`` (None: to the last), as texts."""
 
     low: tuple[str | None, ...] | None
@@ -64,8 +62,7 @@ class KeyRange:
         return self.source == self.target
 
 
-@dataclass(frozen=True, slots=True)
-class Total:
+class Total(Frozen):
     """``keys`` of a kind, and the rows of theirs on either side."""
 
     keys: int
@@ -73,8 +70,7 @@ class Total:
     target: int
 
 
-@dataclass(frozen=True, slots=True)
-class Beside:
+class Beside(Frozen):
     """``source`` and ``target`` are copies with the columns of ``comparison.schema``, named so."""
 
     comparison: Comparison

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from sqlglot import exp
@@ -17,6 +16,7 @@ from penstock.run.feeds import as_they_stand
 from penstock.service.families import parts
 from penstock.service.ledgers import find_ledger, key_of
 from penstock.service.opening import allowance_of
+from penstock.structs import Frozen, Mutable, field
 from penstock.trees import identifier
 from penstock.types import INT64, Field, Schema
 
@@ -36,8 +36,7 @@ Figures: TypeAlias = tuple[str, int, int, int, int, int]
 Cause: TypeAlias = tuple[str, str, str | None]
 
 
-@dataclass(frozen=True, slots=True)
-class SinkDifference:
+class SinkDifference(Frozen):
     """``lost``: rows that should be there and are not; ``doubled``: rows that are there and should not be, or not so often.
     A row of which a value is another is both. ``columns`` is what differs in the columns, in words.
     """
@@ -51,8 +50,7 @@ class SinkDifference:
         return bool(self.lost or self.doubled or self.columns)
 
 
-@dataclass(frozen=True, slots=True)
-class Contents:
+class Contents(Frozen):
     """Of one room; ``sinks`` by name (of many tables ``table/sink``), open within the block that looked."""
 
     sinks: Mapping[str, tuple[Sink, Schema | None]]
@@ -61,8 +59,7 @@ class Contents:
     account: Mapping[str, Figures]
 
 
-@dataclass(slots=True)
-class _Found:
+class _Found(Mutable):
     sinks: dict[str, tuple[Sink, Schema | None]] = field(default_factory=dict)
     epochs: int = 0
     rejects: Counter[Cause] = field(default_factory=Counter)
@@ -137,8 +134,7 @@ def _plus(sum_: Figures | None, entry: NodeBalance) -> Figures:
 # ---------------------------------------------------------------- differences
 
 
-@dataclass(frozen=True, slots=True)
-class _Question:
+class _Question(Frozen):
     """``query`` gives one number, over the tables of ``sinks`` with these ``columns``, which it names as they are named here."""
 
     query: exp.Select
@@ -146,8 +142,7 @@ class _Question:
     columns: Schema
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
+class Comparison(Frozen):
     """Compares rooms with one engine, which may read them. ``unsteady``: by sink, columns that no two runs give alike (the
     time of a run), which are left out.
     """

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from penstock.engines.api import Pass, Unkept
@@ -10,6 +9,7 @@ from penstock.graph import Graph
 from penstock.graph.nodes import Query, Read, Write
 from penstock.run import balance
 from penstock.run.kept import KeptWriter, kept_rows, rows_of
+from penstock.structs import Frozen, replace
 from penstock.types.arrow import to_arrow
 
 if TYPE_CHECKING:
@@ -24,8 +24,7 @@ if TYPE_CHECKING:
     from penstock.types import Schema
 
 
-@dataclass(frozen=True, slots=True)
-class Copied:
+class Copied(Frozen):
     """``read`` stands for them in a graph, and has their name; ``entries`` are the accounts of the nodes that gave them."""
 
     engine: Engine

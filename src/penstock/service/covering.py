@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast
 
 from sqlglot import exp
@@ -10,6 +9,7 @@ from sqlglot import exp
 from penstock.compile.branches import choices_of
 from penstock.graph.nodes import Aggregate, Check, Column, Explode, Filter, NodeKind, Project, Query
 from penstock.graph.select import violated
+from penstock.structs import Frozen, Selective
 from penstock.trees import when
 from penstock.types import Field, Schema
 from penstock.types.logical import INT64
@@ -29,23 +29,22 @@ Kind: TypeAlias = Literal["node", "rule", "filter", "case"]
 KINDS: Final[tuple[Kind, ...]] = ("node", "rule", "filter", "case")
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(Selective):
     """One thing that a test may see: of a node that it has rows; of a rule, a filter or a CASE one of its outcomes."""
 
     kind: Kind
     node: str
     what: str
     outcome: str
-    at: Location | None = field(default=None, compare=False)
+    at: Location | None = None
+    uncompared = frozenset({"at"})
 
     def to_json(self) -> dict[str, Any]:
         place = {"file": self.at.file, "line": self.at.line, "column": self.at.column} if self.at is not None else {}
         return {"kind": self.kind, "node": self.node, "what": self.what, "outcome": self.outcome, **place}
 
 
-@dataclass(frozen=True, slots=True)
-class Coverage:
+class Coverage(Frozen):
     """``items`` are all that there is to see, in the order of the document's nodes and then of the graph."""
 
     items: tuple[Item, ...]
@@ -73,8 +72,7 @@ class Coverage:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Probe:
+class Probe(Frozen):
     """A node that counts the rows of each outcome ``at`` another one: one row, a column per item."""
 
     at: str
@@ -87,8 +85,7 @@ class Probe:
                 yield item
 
 
-@dataclass(frozen=True, slots=True)
-class Observer:
+class Observer(Frozen):
     """What there is to see in the compiled pipeline. ``ids`` are the nodes whose rows are those of a document's name."""
 
     named: tuple[Item, ...]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import platform
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from datetime import timedelta
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, Final
@@ -18,6 +17,7 @@ from penstock.errors import ConfigError, nearest
 from penstock.errors.catalogue import CATALOGUE, ErrorCode
 from penstock.fields import DURATION, SHARE, SIZE
 from penstock.registry import Descriptor
+from penstock.structs import Frozen, replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -79,8 +79,7 @@ def error_code(code: str) -> ErrorCode:
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class Parameter:
+class Parameter(Frozen):
     """One row of a component's reference. ``name`` is the way to it: ``connection.host``, of each item of a list
     ``tables[].keys``, where the map says by its ``type`` what it is ``auth(basic).username``.
     """

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import uuid
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -20,6 +19,7 @@ from penstock.ledger.state import writing_state
 from penstock.run.replays import RejectedRows, Replay, columns_kept, part_of, repaired_file
 from penstock.service.opening import allowance_of
 from penstock.service.rejected import settled_groups
+from penstock.structs import Frozen, replace
 from penstock.types import Schema
 
 if TYPE_CHECKING:
@@ -39,8 +39,7 @@ if TYPE_CHECKING:
 _OPTION: Final = "--set"
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(Frozen):
     """What is asked of the desk: a group, and how its rows are repaired: ``sets`` are ``column = expression``, or the file
     of the rows that stand in their place. ``replaces_newer``: they may replace newer rows of their keys.
     """
@@ -52,8 +51,7 @@ class Wanted:
     replaces_newer: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class RejectsDesk:
+class RejectsDesk(Frozen):
     """Implements ``run.surroundings.Desk``. ``around``: of a run of the whole pipeline; ``wanted`` None: nothing is asked for."""
 
     found: Opened

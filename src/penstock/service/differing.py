@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import pyarrow as pa
+
+from penstock.structs import Frozen
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator, Mapping, Sequence
@@ -20,8 +21,7 @@ _DIGITS: Final = 15  # of a float that are compared: a decimal of so many surviv
 _PAIRED: Final = 200  # rows on either side of which the likest are looked for
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
+class Difference(Frozen):
     """One row, reject or figure of a node that is missing (``found`` None), unexpected (``expected`` None), or another.
 
     ``at`` is the place of what is expected. A ``failure`` is a row that would end a run; its ``found`` says by which rule.
@@ -40,8 +40,7 @@ class Difference:
         return tuple(name for name in expected if name in found and key_of(expected[name]) != key_of(found[name]))
 
 
-@dataclass(frozen=True, slots=True)
-class Reject:
+class Reject(Frozen):
     """A row that a node rejected, and why: (cause, column)."""
 
     causes: tuple[tuple[str, str | None], ...]
@@ -51,8 +50,7 @@ class Reject:
         return {"cause": ", ".join(dict.fromkeys(cause for cause, _ in self.causes)), **self.row}
 
 
-@dataclass(frozen=True, slots=True)
-class WantedReject:
+class WantedReject(Frozen):
     """A reject that is expected; ``row`` has the columns that count."""
 
     at: Location

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from penstock.compile.warnings import nothing_written
@@ -15,6 +14,7 @@ from penstock.run.stopping import Alarm, Stop
 from penstock.service.families import parts
 from penstock.service.ledgers import key_of, open_ledger
 from penstock.service.running import RunResult, new_run_id, run, status_of
+from penstock.structs import Frozen
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -38,8 +38,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class DocumentResult:
+class DocumentResult(Frozen):
     """``results`` in the order in which they ran, at least one; ``not_run`` the pipelines that were not begun after one
     that failed, or once a stop was asked for. ``pipeline`` None: the document could not be read. ``ended``: how it
     ended where a stop came between two of its pipelines.
@@ -128,8 +127,7 @@ def _run(request: Request, part: Part, *, events: Events, faults: Faults, stop: 
         return call.ended(part.loaded, error)
 
 
-@dataclass(frozen=True, slots=True)
-class _Call:
+class _Call(Frozen):
     """A run that is asked for: ``begun_at`` on the monotonic clock."""
 
     request: Request

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, assert_never
 
+from penstock.structs import Frozen
 from penstock.types import Schema
 from penstock.types.compatibility import (
     ColumnAdded,
@@ -27,8 +27,7 @@ if TYPE_CHECKING:
     from penstock.types.compatibility import Change
 
 
-@dataclass(frozen=True, slots=True)
-class Drift:
+class Drift(Frozen):
     """A change of one source; ``outcome``: what the document's policy makes of it, None where it has none to say."""
 
     source: str

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from sqlglot import exp
@@ -14,6 +13,7 @@ from penstock.graph.nodes import Check, Column, Filter, Limit, Project, Query, S
 from penstock.graph.select import violated
 from penstock.service.differing import Difference, Reject, WantedReject, of_rejects, of_rows, rows_of
 from penstock.service.naming import node_of
+from penstock.structs import Frozen, replace
 from penstock.trees import column, unused_name
 from penstock.types import Field, Schema
 from penstock.types.logical import BOOLEAN
@@ -32,8 +32,7 @@ if TYPE_CHECKING:
 _MARK: Final = "__cause"
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(Frozen):
     """What one node is expected to have. ``node`` is whose rows count, ``rows`` are those expected, as a node of their own;
     ``rejects`` by id of the check that they belong to, each group with its rows as a node.
     """
@@ -146,8 +145,7 @@ def _schema(node: Node) -> Schema:
 # ---------------------------------------------------------------- rejects
 
 
-@dataclass(frozen=True, slots=True)
-class Rejecting:
+class Rejecting(Frozen):
     """A check of the graph, with nodes that give the rows which it rejects, beside them which cause each is rejected for."""
 
     check: Check

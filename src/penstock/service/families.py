@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import re
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from penstock.compile.reads import only, reads, upstream
@@ -16,6 +15,7 @@ from penstock.errors import ConfigError, InternalError, PenstockError, Problem
 from penstock.fields import reveal
 from penstock.service.opening import allowance_of
 from penstock.service.scratch import scratch_folder
+from penstock.structs import Frozen, replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -31,8 +31,7 @@ Answer = TypeVar("Answer")
 _MOST_BYTES: Final = 180  # of a file name's 255, with room for what is put beside it
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(Frozen):
     """A document that runs by itself. ``member`` is the table it is about (``crm.sales.orders``), None: no table.
 
     Its pipeline is named ``shop/crm.sales.orders``: ranges, receipts, rejects, leases and status are kept under that.
@@ -43,8 +42,7 @@ class Part:
     stops: bool = False  # whether the parts after it are not begun where it fails
 
 
-@dataclass(frozen=True, slots=True)
-class Parts:
+class Parts(Frozen):
     """In the order in which they run. ``loaded`` is the document as it is written; ``of_tables`` whether it has
     ``tables:`` at all.
     """
@@ -54,8 +52,7 @@ class Parts:
     of_tables: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class PerPart(Generic[Answer]):
+class PerPart(Frozen, Generic[Answer]):
     """What is known of each part of a document, in the order of the parts; ``of_tables`` as ``Parts`` has it."""
 
     answers: tuple[Answer, ...]
@@ -131,8 +128,7 @@ def _members(closing: ExitStack, loaded: Loaded, *, shape: _Shape, use: SourceUs
 # ---------------------------------------------------------------- which part of the document is whose
 
 
-@dataclass(frozen=True, slots=True)
-class _Shape:
+class _Shape(Frozen):
     pipeline: Pipeline
     reads: Mapping[str, frozenset[str]]
     families: tuple[str, ...]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from penstock.connectors.api import BatchWriter, Staged
 from penstock.errors import InternalError
 from penstock.graph.nodes import Check, Column, Project, Read, Table
+from penstock.structs import replace
 from penstock.trees import column
 
 if TYPE_CHECKING:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from penstock.compile.reads import only
@@ -14,6 +13,7 @@ from penstock.service.copied import Copied
 from penstock.service.masking import hidden_columns
 from penstock.service.opening import opened
 from penstock.service.profiling import profiled
+from penstock.structs import Frozen, replace
 from penstock.types import Field, Schema
 
 if TYPE_CHECKING:
@@ -27,8 +27,7 @@ if TYPE_CHECKING:
 _ROWS: Final = "held"
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
+class Held(Frozen):
     """``columns`` are those that a run would write now and that the table has; labelled ones show no value. ``is_part``: an
     epoch has new rows alone.
     """

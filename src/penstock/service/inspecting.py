@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlglot import exp
@@ -27,6 +26,7 @@ from penstock.service.naming import node_of
 from penstock.service.opening import opened
 from penstock.service.read_again import warnings_of_repeats
 from penstock.service.standing import standing
+from penstock.structs import Frozen, replace
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -73,8 +73,7 @@ __all__ = [
 _NO_ASOF: Final = "-- Spark SQL has no ASOF JOIN: this node has no direct form there"
 
 
-@dataclass(frozen=True, slots=True)
-class Reach:
+class Reach(Frozen):
     """What a run now would read of one partition: (after, upto]. ``after`` None: from its beginning; ``upto`` None: what
     the source answers when the run asks it.
     """
@@ -93,8 +92,7 @@ class Reach:
         return {"source": self.source, "partition": self.partition, "after": self.after, "upto": self.upto}
 
 
-@dataclass(frozen=True, slots=True)
-class Explained:
+class Explained(Frozen):
     """A plan, and what the ledger knows of the pipeline. ``last`` is the newest sealed epoch; ``left`` the one that an earlier
     run left in the midst, which a run would finish first. ``warnings`` are the plan's and those of the ranges.
     """
@@ -272,8 +270,7 @@ def _has_asof(query: exp.Query) -> bool:
 # ---------------------------------------------------------------- preview
 
 
-@dataclass(frozen=True, slots=True)
-class Sampled:
+class Sampled(Frozen):
     """The first rows of a node, and its columns as they were compiled. ``rejected``: of what was read for them, how many
     rows each node rejected; a run tells why, and what it rejects of the rest.
     """
@@ -296,8 +293,7 @@ def preview(request: Request, name: str, rows: int, allow: Collection[str] = ())
         return Sampled(look.schema, masked_rows(first.table, look.schema, allow), first.rejected)
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
+class Look(Frozen):
     """A node that is to be read outside of a run, and what its document calls it: ``graph`` is all that it takes, as the
     document says it; ``whole`` is the document's pipeline, of which ``found`` has no more than that.
     """
@@ -345,8 +341,7 @@ def _chosen(found: Parts, name: str) -> tuple[Part, str]:
 # ---------------------------------------------------------------- lineage
 
 
-@dataclass(frozen=True, slots=True)
-class Traced:
+class Traced(Frozen):
     """``columns`` by node and column, for the document's own names: sources, transforms, sinks."""
 
     pipeline: str

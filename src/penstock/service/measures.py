@@ -4,11 +4,11 @@ found.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlglot import exp
 
+from penstock.structs import Frozen
 from penstock.trees import call, column, is_not_null, text_of, texts, when
 from penstock.types.families import Family, family
 from penstock.types.logical import FLOAT32, FLOAT64, STRING, TIMESTAMPTZ, List, Map, Struct
@@ -30,8 +30,7 @@ _FEW: Final = 1_000  # distinct values that are counted exactly
 _EXACT: Final = 0.9  # share of distinct values, by a sketch that is off by some percent, above which all may be
 
 
-@dataclass(frozen=True, slots=True)
-class Measured:
+class Measured(Frozen):
     """A column and the place of its measures among those of others."""
 
     field: Field

@@ -4,13 +4,13 @@ what is not tested.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from penstock.compile.mutants import mutants_of
 from penstock.compile.reads import reads, upstream
 from penstock.errors import ConfigError, DataError
 from penstock.service.bench import bench
+from penstock.structs import Frozen, Mutable, field, replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -25,8 +25,7 @@ Verdict: TypeAlias = Literal["killed", "survived", "unreached", "impossible"]
 __all__ = ["Mutated", "Survivor", "mutate"]
 
 
-@dataclass(frozen=True, slots=True)
-class Survivor:
+class Survivor(Frozen):
     """A change that no test noticed. ``reached``: whether any test needs the node at all."""
 
     node: str
@@ -36,8 +35,7 @@ class Survivor:
     reached: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Mutated:
+class Mutated(Frozen):
     """How many changes were noticed, and which were not. ``impossible`` ones do not compile and say nothing; ``untried`` are
     those that there was no time for.
     """
@@ -84,8 +82,7 @@ def mutate(
         return Mutated(killed, tuple(survivors), impossible, len(every) - tried)
 
 
-@dataclass(slots=True)
-class _Judge:
+class _Judge(Mutable):
     """Runs tests over changed pipelines."""
 
     made: Bench

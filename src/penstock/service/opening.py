@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -22,6 +21,7 @@ from penstock.service.ledgers import find_ledger, key_of, open_ledger
 from penstock.service.rejects_table import SCHEMA, RejectsTable
 from penstock.service.scratch import scratch_folder
 from penstock.service.targets import collisions, is_local
+from penstock.structs import Mutable, field, replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -42,8 +42,7 @@ _SHARE_OF_MEMORY: Final = 2  # half of the machine's
 _ROUNDS: Final = 100  # of first reads; each answers at least one step
 
 
-@dataclass(slots=True)
-class Opened:
+class Opened(Mutable):
     """Everything that a use case may touch; closed by the block that opened it."""
 
     request: Request

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
@@ -23,6 +22,7 @@ from penstock.service.masking import hidden_columns
 from penstock.service.measures import BINS, QUANTILES, Measured, correlation, patterns_of
 from penstock.service.recalled import REMEMBERED, Recalled, recalled, sinks_of
 from penstock.service.scratch import scratch_folder
+from penstock.structs import Frozen, replace
 from penstock.types.logical import DATE, TIMESTAMPTZ
 
 if TYPE_CHECKING:
@@ -41,16 +41,14 @@ _ROWS: Final = "rows"
 Section: TypeAlias = Literal["sources", "transforms", "sinks"]
 
 
-@dataclass(frozen=True, slots=True)
-class Frequent:
+class Frequent(Frozen):
     """A value, or a pattern of texts, and how many rows have it: exact, of those that a sketch found to be the most."""
 
     value: str
     rows: int
 
 
-@dataclass(frozen=True, slots=True)
-class Bin:
+class Bin(Frozen):
     """The rows from ``low`` on, up to but not with ``high``; the last one has that too."""
 
     low: float | str
@@ -58,16 +56,14 @@ class Bin:
     rows: int
 
 
-@dataclass(frozen=True, slots=True)
-class Quantile:
+class Quantile(Frozen):
     """The value that such a ``share`` of the rows does not exceed, about."""
 
     share: float
     value: float | str
 
 
-@dataclass(frozen=True, slots=True)
-class ColumnProfile:
+class ColumnProfile(Frozen):
     """What a column's values are like. ``count`` are those that are not null. ``is_hidden``: a label forbids to show any.
 
     Texts of instants are ISO 8601; values are cut at 100 characters, patterns (A for a letter, 9 for a digit) at 50.
@@ -97,15 +93,13 @@ class ColumnProfile:
     histogram: tuple[Bin, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Correlation:
+class Correlation(Frozen):
     one: str
     other: str
     value: float
 
 
-@dataclass(frozen=True, slots=True)
-class Profile:
+class Profile(Frozen):
     """``correlated`` are the numeric columns of which every pair was looked at; ``rejected`` as preview has it. ``section`` of
     the document is the one that the node stands in, None for a step; ``advice`` are rules that would have held.
     """
@@ -233,8 +227,7 @@ def _parts(measured: Sequence[Measured]) -> Iterator[Sequence[Measured]]:
 # ---------------------------------------------------------------- the rows
 
 
-@dataclass(frozen=True, slots=True)
-class _Copy:
+class _Copy(Frozen):
     """The node's rows as they were read once."""
 
     copied: Copied

@@ -6,7 +6,6 @@ A rule's score is 1 where nothing violates it: of a rule about rows the share of
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, get_args
 
 from penstock.connectors.families import is_family
@@ -19,6 +18,7 @@ from penstock.service.families import PerPart
 from penstock.service.ledgers import find_ledger, key_of
 from penstock.service.recalled import REMEMBERED
 from penstock.service.remembering import no_run, run_of
+from penstock.structs import Frozen, asdict, replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -36,8 +36,7 @@ _DIMENSIONS: Final = get_args(Dimension)
 __all__ = ["Alike", "Dataset", "Quality", "RuleScore", "SentAgain", "pipelines_of", "quality"]
 
 
-@dataclass(frozen=True, slots=True)
-class RuleScore:
+class RuleScore(Frozen):
     """One rule in one run. ``violating`` of ``rows``, both of all its epochs; None: a rule about all rows, of which
     ``measured``, ``said`` and ``note`` (what is to be said in any case) are those of the last epoch that violated it, else of
     the last. ``samples`` are some of the violating rows where the rule lets them pass, by column. ``history`` has its
@@ -59,8 +58,7 @@ class RuleScore:
     history: tuple[float, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Dataset:
+class Dataset(Frozen):
     """A source, a transform or a sink with rules. ``score`` None: none of its rules has a weight. ``unseen`` are rows that its
     source or a step rejected before any rule saw them (a text that is no number): no score counts them.
     """
@@ -78,8 +76,7 @@ class Dataset:
         return _by_dimension(self.rules)
 
 
-@dataclass(frozen=True, slots=True)
-class Alike:
+class Alike(Frozen):
     """A sink whose table the run compared with its source: keys that differ, by what is wrong with them."""
 
     sink: str
@@ -103,8 +100,7 @@ class Alike:
         return {**asdict(self), "agrees": not self.differences}
 
 
-@dataclass(frozen=True, slots=True)
-class SentAgain:
+class SentAgain(Frozen):
     """Rejected rows of a group that were repaired and sent again by ``run_id``, once the run of the report had loaded."""
 
     group: str
@@ -118,8 +114,7 @@ class SentAgain:
         return f"{self.group}: {rows} sent again since, {self.rejected:,} rejected again (run {self.run_id})"
 
 
-@dataclass(frozen=True, slots=True)
-class Quality:
+class Quality(Frozen):
     """The report of one run, sealed at ``at``. ``history`` are the scores of runs that load, oldest first, this one the
     last; ``reconciled`` are its sinks that say ``reconcile:``; ``sent_again`` is what was sent again between it and the next
     load, oldest first. ``is_replay``: of a run that itself only sent rows again.

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 from typing import TYPE_CHECKING, Final
+
+from penstock.structs import Frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -19,8 +20,7 @@ _DIGITS: Final = 3  # of a margin
 _EXACT: Final = Context(prec=400)  # of the widest double and its margin
 
 
-@dataclass(frozen=True, slots=True)
-class Recalled:
+class Recalled(Frozen):
     """``runs`` wrote ``rows``. ``columns`` are those that every one of them had; ``repeated`` are those with fewer whole numbers
     between their bounds than rows in some run, which are no keys.
     """

@@ -8,7 +8,6 @@ of which it has rows by now that none has taken is told as newer, not as a diffe
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -39,6 +38,7 @@ from penstock.service.given import without_ends
 from penstock.service.masking import hidden_columns
 from penstock.service.opening import opened
 from penstock.service.sent_again import TURN, sent_again, together
+from penstock.structs import Frozen, field, replace
 from penstock.trees import call, column, text_of
 
 if TYPE_CHECKING:
@@ -59,8 +59,7 @@ _LETTERS: Final = 100  # of a value that is shown
 __all__ = ["Example", "KeyRange", "Kind", "Reconciled", "Side", "Total", "reconcile", "reconcile_run", "reconcile_sink"]
 
 
-@dataclass(frozen=True, slots=True)
-class Example:
+class Example(Frozen):
     """One key that is not alike, as texts by column; ``values`` are (in the source, in the target) of the columns that
     differ, of rows without keys those of all columns. Values of labelled columns are ``***``.
     """
@@ -82,8 +81,7 @@ class Example:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Reconciled:
+class Reconciled(Frozen):
     """What came of comparing a sink's table with ``against``. ``left_out`` has the columns that were not compared, and why;
     ``rejected`` the rows that nodes rejected on the way to the sink. ``source`` are the rows that the source gives,
     ``replayed`` those that it does not, and that the target should have since they were repaired and sent again: both
@@ -331,8 +329,7 @@ def _warnings(found: Opened, sink: str, last: EpochRecord) -> Iterator[Problem]:
 # ---------------------------------------------------------------- the two sides
 
 
-@dataclass(frozen=True, slots=True)
-class _Sides:
+class _Sides(Frozen):
     """``graph`` gives the rows that the sink should hold, at its node ``node``; ``table`` is the sink's table."""
 
     found: Opened

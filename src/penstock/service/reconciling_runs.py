@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from penstock.errors import PenstockError, Problem, together
+from penstock.structs import Frozen
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,8 +15,7 @@ if TYPE_CHECKING:
     from penstock.service.reconciling import Reconciled
 
 
-@dataclass(frozen=True, slots=True)
-class Compared:
+class Compared(Frozen):
     """``error`` is DataError RUN-195 where a table differs that must not, and the interrupt of whoever did not wait."""
 
     reconciled: tuple[Reconciled, ...] = ()

@@ -4,7 +4,6 @@ nothing is written.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
@@ -21,6 +20,7 @@ from penstock.graph.nodes import Write
 from penstock.service.expecting import Wanted, rejecting_of
 from penstock.service.given import MemoryWriter, self_contained, without_ends
 from penstock.steps.collect import together as collected
+from penstock.structs import Frozen, field
 from penstock.types.arrow import to_arrow
 
 if TYPE_CHECKING:
@@ -40,8 +40,7 @@ if TYPE_CHECKING:
 _ROUNDS: Final = 100  # of first reads; each answers at least one step
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(Frozen):
     """What came of a test: how it differs from what is expected, the figures of the nodes that it ran, by id, and the rows
     of the further nodes that were asked for, by the id of what they are about.
     """
@@ -51,8 +50,7 @@ class Outcome:
     asked: Mapping[str, pa.Table] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Rehearsal:
+class Rehearsal(Frozen):
     """Runs one test over a pipeline. ``schemas`` are those of the sources; ``now`` stands where the test names no moment."""
 
     engine: Engine

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field, replace
 from enum import Enum
 from typing import TYPE_CHECKING, BinaryIO, Final
 
@@ -13,6 +12,7 @@ from penstock.service.causes import group_name
 from penstock.service.json_text import read_json
 from penstock.service.masking import hidden_columns, masked_rejects
 from penstock.service.remembering import EVERY_RUN, is_called, no_run, project_ledger, run_of
+from penstock.structs import Frozen, asdict, field, replace
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -29,8 +29,7 @@ if TYPE_CHECKING:
 _FORMS: Final = {".json": "json", ".ndjson": "json", ".jsonl": "json", ".parquet": "parquet"}
 
 
-@dataclass(frozen=True, slots=True)
-class RejectedRecord:
+class RejectedRecord(Frozen):
     """One rejected record. ``position``, ``row`` and ``source_row`` are JSON, ``raw`` the text of what never became a row;
     ``causes`` are its codes with column and message. A number that a double does not hold is text. ``places`` is where the
     document demands what it does not fulfil (``prices.yml:14:9``), by code, and "" for the node.
@@ -70,8 +69,7 @@ def _parsed(text: str | None) -> Json:
     return None if text is None else read_json(text)
 
 
-@dataclass(frozen=True, slots=True)
-class GroupRows:
+class GroupRows(Frozen):
     """The rows that a node rejected for one cause; ``column`` None: the record as a whole. ``example`` is what was said of
     the first of them, None where its file is not at hand.
     """
@@ -92,8 +90,7 @@ class GroupRows:
         return {"group": self.name, **asdict(self)}
 
 
-@dataclass(frozen=True, slots=True)
-class Settled:
+class Settled(Frozen):
     """What was done with ``rows`` of a group: ``replayed`` in an epoch by a run, or ``discarded`` by a person."""
 
     group: str
@@ -113,8 +110,7 @@ class Absence(Enum):
     NO_RUN = "the pipeline that was asked for has never run in this project"
 
 
-@dataclass(frozen=True, slots=True)
-class Rejected:
+class Rejected(Frozen):
     """Reject files of one pipeline, newest first, and where their contents lie; ``root`` is the project's folder, ``allow``
     are the labels whose columns are shown, ``outcomes`` what was done with its rejects. ``every``: also rows that were
     replayed or discarded. ``group``: of one group alone. ``run``: the newest that rejected any of them. ``absence`` tells why

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from penstock.connectors.api import Batches, Chunk
 from penstock.connectors.database import open_database
 from penstock.ledger.rejects import read
 from penstock.service.masking import hidden_columns, masked_rejects
+from penstock.structs import Frozen
 from penstock.types import INT64, STRING, TIMESTAMPTZ, Field, Schema
 
 if TYPE_CHECKING:
@@ -48,8 +48,7 @@ _OWN: Final = """
 """
 
 
-@dataclass(frozen=True, slots=True)
-class RejectsTable:
+class RejectsTable(Frozen):
     """Implements ``run.surroundings.RejectsTarget``. Columns with a label that the sink does not ``allow`` are masked."""
 
     use: SinkUse

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from penstock.connectors.api import Receipt
@@ -12,6 +11,7 @@ from penstock.errors import ConfigError
 from penstock.ledger.api import RunRecord, RunStatus, StopRequest
 from penstock.service.holders import run_of_holder
 from penstock.service.ledgers import find_ledger
+from penstock.structs import Frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -49,8 +49,7 @@ def ranges_json(ranges: Sequence[Range]) -> list[dict[str, Any]]:
     ]
 
 
-@dataclass(frozen=True, slots=True)
-class RunDetails:
+class RunDetails(Frozen):
     """A run and what it did, by epoch number; receipts by sink."""
 
     run: RunRecord
@@ -70,8 +69,7 @@ class RunDetails:
         return found
 
 
-@dataclass(frozen=True, slots=True)
-class ListedRun:
+class ListedRun(Frozen):
     """A run, and whether it was asked to stop where it goes on."""
 
     run: RunRecord

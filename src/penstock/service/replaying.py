@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -30,6 +29,7 @@ from penstock.service.opening import opened
 from penstock.service.rejected import chosen_group, records_of
 from penstock.service.remembering import is_called, project_ledger
 from penstock.service.running import RunResult, run
+from penstock.structs import Frozen, replace
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -54,8 +54,7 @@ if TYPE_CHECKING:
 _EXAMPLES: Final = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(Frozen):
     """A group by its name, and its repair as it was written; ``pipeline`` where the document's tables have groups of one
     name. ``replaces_newer``: its rows may replace newer ones of their keys.
     """
@@ -70,8 +69,7 @@ class Asked:
 # ---------------------------------------------------------------- try
 
 
-@dataclass(frozen=True, slots=True)
-class Tried:
+class Tried(Frozen):
     """What would come of ``rows``: by sink how many it would get; rejected again, by cause, and the first of these, in
     files below the project's ``root``. ``place``: whether they take the way from their source, or from the node that rejected them.
     """
@@ -176,8 +174,7 @@ class _Counted(BatchWriter):
 # ---------------------------------------------------------------- replay
 
 
-@dataclass(frozen=True, slots=True)
-class ReplayResult:
+class ReplayResult(Frozen):
     """``rows`` were sent again, or are settled by the ``given`` rows of a file; ``rejected`` of what was sent were rejected
     again. 0 where nothing of the group is open. ``run`` is the account of the run, which may have finished an earlier one's
     epoch before.
@@ -251,8 +248,7 @@ def _one(name: str, groups: Mapping[PipelineKey, Mapping[str, tuple[str, Group]]
 # ---------------------------------------------------------------- discard
 
 
-@dataclass(frozen=True, slots=True)
-class Discarded:
+class Discarded(Frozen):
     """How many rows of a group were given up, by whom and why; 0 where none was open."""
 
     pipeline: str

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from penstock.clock import Clock, SystemClock
 from penstock.connectors.api import pass_by
 from penstock.connectors.resilience.ward import Wards
 from penstock.document.assembly import Settings
+from penstock.structs import Frozen, field
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,8 +26,7 @@ def interval_of(begin: str | None, end: str | None) -> Interval | None:
     return Interval(begin, end) if begin is not None or end is not None else None
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Frozen):
     """``reached`` is called at the points where a crash may be asked for; ``interval`` is read again, and nothing else of
     sources with a cursor; ``wards`` are what all parts of the command share of the systems that they speak to.
     """

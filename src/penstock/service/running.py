@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
 from random import SystemRandom
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +31,7 @@ from penstock.service.opening import opened
 from penstock.service.read_again import warnings_of_repeats
 from penstock.service.reconciling_runs import Compared, reconcile_committed
 from penstock.service.remembering import ranges_json
+from penstock.structs import Frozen, Selective, field, replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -63,8 +63,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Summed:
+class Summed(Frozen):
     """Several epochs, in their order, as if they were one."""
 
     epochs: Sequence[SealedEpoch]
@@ -84,8 +83,7 @@ def together(epochs: Iterable[SealedEpoch]) -> Summed:
     return Summed(found, tuple(nodes.values()), receipts)
 
 
-@dataclass(frozen=True, slots=True)
-class Stopped:
+class Stopped(Frozen):
     """Who asked a run to stop, and what became of the epoch that was at work: ``finished``, or aborted."""
 
     by: str
@@ -96,8 +94,7 @@ class Stopped:
         return {"by": self.by, "at": self.at.isoformat(), "epoch": "finished" if self.finished else "aborted"}
 
 
-@dataclass(frozen=True, slots=True)
-class RunResult:
+class RunResult(Selective):
     """What ``run --json`` prints. ``epochs`` are those that this run sealed; ``aborted`` what an epoch had rejected that
     was not sealed: kept, as evidence. ``error`` is why the run failed, None where it is done or was interrupted.
 
@@ -120,7 +117,8 @@ class RunResult:
     problems: Sequence[Problem] = ()
     aborted: Sequence[RejectEntry] = ()
     stopped: Stopped | None = None
-    error: PenstockError | None = field(default=None, compare=False)
+    error: PenstockError | None = None
+    uncompared = frozenset({"error"})
     news: Sequence[Drift] = ()
     sources: Mapping[str, Any] = field(default_factory=dict)
     reconciled: Sequence[Reconciled] = ()
@@ -408,8 +406,7 @@ def _sealed_before(begun: _Begun, kept: Sequence[RejectEntry]) -> list[SealedEpo
     ]
 
 
-@dataclass(frozen=True, slots=True)
-class _Begun:
+class _Begun(Frozen):
     found: Opened
     compiled: Compiled
     plan: Plan

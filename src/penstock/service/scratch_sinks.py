@@ -12,13 +12,13 @@ What a server holds has a place of its own there (registry.ScratchPlace), whose 
 from __future__ import annotations
 
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from penstock.connectors.families import PLACE
 from penstock.document.paths import STATE
 from penstock.errors import InternalError, PenstockError, Problem
 from penstock.service.targets import is_local
+from penstock.structs import Frozen, replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -32,8 +32,7 @@ if TYPE_CHECKING:
 PREFIX: Final = "penstock_torture_"
 
 
-@dataclass(frozen=True, slots=True)
-class Room:
+class Room(Frozen):
     """``folder`` is absolute and real; ``name`` begins with PREFIX, and is made of letters, digits and ``_``."""
 
     folder: Path

@@ -8,7 +8,6 @@ decides, if it is one of the two.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from sqlglot import exp
@@ -23,6 +22,7 @@ from penstock.run.replays import replay_of
 from penstock.service.copied import Copied, made_of
 from penstock.service.desk import entered
 from penstock.service.given import without_ends
+from penstock.structs import Frozen, replace
 from penstock.trees import call, column, relation, union_all
 from penstock.types import INT64, Field, Schema
 
@@ -41,8 +41,7 @@ _STANDS: Final = "stands"
 _PRESENT: Final = "present"
 
 
-@dataclass(frozen=True, slots=True)
-class ReplayedRows:
+class ReplayedRows(Frozen):
     """``rows`` has the keys, the fingerprint, the values and the turn of what replays sent to the sink; None: they sent
     nothing. ``warnings``: of those whose rows can no longer be known.
     """

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,6 +14,7 @@ from penstock.ledger.api import Health, RunStatus, StopRequest
 from penstock.run.stopping import AT_ONCE
 from penstock.service.holders import caller, run_of_holder
 from penstock.service.remembering import project_ledger
+from penstock.structs import Frozen
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -31,8 +31,7 @@ _TOLD_S: Final = 10.0  # between giving the pipeline back and the record of the 
 _ENDS: Final = (".yml", ".yaml", ".json")
 
 
-@dataclass(frozen=True, slots=True)
-class StoppedRun:
+class StoppedRun(Frozen):
     """A run that was found at work: ``status`` as the ledger has it now; "dead" where its process was gone already."""
 
     pipeline: str
@@ -44,8 +43,7 @@ class StoppedRun:
         return {"pipeline": self.pipeline, "run_id": self.run_id, "holder": self.holder, "status": self.status}
 
 
-@dataclass(frozen=True, slots=True)
-class StopResult:
+class StopResult(Frozen):
     """``runs`` in the order in which they ended; none where nothing of the pipeline was running."""
 
     pipeline: str
@@ -116,8 +114,7 @@ def _never_run(pipeline: str, project: Project, known: Collection[str]) -> Confi
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Request:
+class _Request(Frozen):
     ledger: Ledger
     project: Project
     pipeline: str

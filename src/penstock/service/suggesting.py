@@ -4,7 +4,6 @@ tables hold now.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -17,6 +16,7 @@ from penstock.service.ledgers import find_ledger
 from penstock.service.quality import pipelines_of
 from penstock.service.recalled import REMEMBERED, recalled
 from penstock.service.remembering import no_run
+from penstock.structs import Frozen, replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,8 +28,7 @@ if TYPE_CHECKING:
     from penstock.service.request import Request
 
 
-@dataclass(frozen=True, slots=True)
-class Suggested:
+class Suggested(Frozen):
     """What no rule says yet, and was true of the ``rows`` that ``runs`` wrote into a sink (none where these left no figures)
     and of all that its table holds: the rows ``now``, None where they were not read; ``unread`` is why, None where nobody
     asked for them.

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from penstock.connectors.files.places import place_url
 from penstock.errors import PenstockError, Problem
 from penstock.registry import Capability
+from penstock.structs import replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from penstock.errors import DataError
@@ -10,6 +9,7 @@ from penstock.service.bench import bench
 from penstock.service.covering import Coverage, Observer
 from penstock.service.differing import Difference
 from penstock.steps.collect import together
+from penstock.structs import Frozen
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,8 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["Coverage", "Difference", "Tested", "Trial", "check"]
 
 
-@dataclass(frozen=True, slots=True)
-class Trial:
+class Trial(Frozen):
     """A test as it went. ``problems`` are those of its rows that ended it, such as a value that cannot be cast."""
 
     name: str
@@ -37,8 +36,7 @@ class Trial:
         return not self.differences and not self.problems
 
 
-@dataclass(frozen=True, slots=True)
-class Tested:
+class Tested(Frozen):
     """The tests of one document that were run, in its order; ``left_out`` is how many others it has."""
 
     pipeline: str

@@ -13,7 +13,6 @@ import shutil
 import sys
 from collections import Counter
 from contextlib import ExitStack, contextmanager, nullcontext
-from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
@@ -30,6 +29,7 @@ from penstock.service.scratch import scratch_folder
 from penstock.service.scratch_sinks import PREFIX, Room, moved, needs_places, refusals, remove_places, there
 from penstock.service.torture_notes import all_notes, forsaken, noted, notes_of
 from penstock.service.victims import Order, obey
+from penstock.structs import Frozen, Mutable, field, replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -51,8 +51,7 @@ _OVERTAKES_S: Final = 5.0  # how long the second run has, while the first one st
 _LEASE_S: Final = 600.0  # ahead of the first run's clock, by which its lease is over
 
 
-@dataclass(frozen=True, slots=True)
-class Breach:
+class Breach(Frozen):
     """A trial after which something is not as it should be. ``words`` are what else is wrong than rows of sinks.
     ``broken``: whether it breaks what the pipeline guarantees.
     """
@@ -71,8 +70,7 @@ class Breach:
         return sum(one.doubled for one in self.sinks)
 
 
-@dataclass(frozen=True, slots=True)
-class Tried:
+class Tried(Frozen):
     """All trials of one kind: how many, in how many of them the blow struck a run that was under way, and what came of it."""
 
     kind: Kind
@@ -83,8 +81,7 @@ class Tried:
     broken: int
 
 
-@dataclass(frozen=True, slots=True)
-class Tortured:
+class Tortured(Frozen):
     """``guarantee`` is what the pipeline promises; ``points`` how often an undisturbed run passes each crash point;
     ``untried`` how many of them were not walked in every way in the time there was; ``unsteady`` columns, by sink, which no
     two runs give alike, so that they were not compared.
@@ -109,8 +106,7 @@ class Tortured:
         return not any(breach.broken for breach in self.breaches)
 
 
-@dataclass(frozen=True, slots=True)
-class Bounds:
+class Bounds(Frozen):
     """No trial is begun after so many ``seconds`` from the first one on, nor more than so many ``trials``; of the crash points
     only those with the ``chosen`` text in their names.
     """
@@ -173,8 +169,7 @@ def _check(loaded: Loaded) -> None:
         raise ConfigError.of(problems)
 
 
-@dataclass(slots=True)
-class _Tally:
+class _Tally(Mutable):
     guarantee: str
     breaches: list[Breach] = field(default_factory=list)
     counts: dict[Kind, Counter[str]] = field(default_factory=dict)
@@ -210,8 +205,7 @@ class _Tally:
 # ---------------------------------------------------------------- rooms
 
 
-@dataclass(slots=True)
-class _Chamber:
+class _Chamber(Mutable):
     """Where trials take place. ``limit`` is how many seconds a run may take."""
 
     request: Request
@@ -273,8 +267,7 @@ def _chamber(request: Request, loaded: Loaded, folder: Path) -> Iterator[_Chambe
         yield _Chamber(request, loaded, folder, Comparison(found.engine, found.scratch), Children(None))
 
 
-@dataclass(slots=True)
-class _Stage:
+class _Stage(Mutable):
     """One room, and the runs in it."""
 
     chamber: _Chamber
@@ -318,8 +311,7 @@ class _Stage:
             child.kill()
 
 
-@dataclass(frozen=True, slots=True)
-class _Run:
+class _Run(Frozen):
     order: Order
     child: Child
 
@@ -331,8 +323,7 @@ class _Run:
 # ---------------------------------------------------------------- undisturbed runs
 
 
-@dataclass(frozen=True, slots=True)
-class _Undisturbed:
+class _Undisturbed(Frozen):
     """``once`` and ``twice``: what is there after one run, and after two."""
 
     once: Contents
@@ -432,8 +423,7 @@ def _tried(
         return blow.struck, *_wrong(stage, undisturbed, blow)
 
 
-@dataclass(frozen=True, slots=True)
-class _Blow:
+class _Blow(Frozen):
     """``loads``: how many loads have to be there afterwards; None: what the ledger says. ``wrong``: how a run ended that should
     have come to its end.
     """

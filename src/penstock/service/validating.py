@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -10,6 +9,7 @@ from penstock.document.assembly import project_of, shown
 from penstock.errors import ConfigError, DataError, FatalError, TransientError
 from penstock.service.families import parts
 from penstock.service.opening import opened
+from penstock.structs import Frozen, replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -32,8 +32,7 @@ def pipeline_files(settings: Settings) -> Sequence[Path]:
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class InForce:
+class InForce(Frozen):
     """A value of a document, masked where it is secret. ``origin``: ``file:line:column``, with the environment that laid
     it over the base; else the option that said it.
     """
@@ -53,8 +52,7 @@ class InForce:
         return {"path": self.path, "value": self.value, "origin": self.origin}
 
 
-@dataclass(frozen=True, slots=True)
-class Validation:
+class Validation(Frozen):
     """``problems`` are errors and warnings, in document order; ``values`` everything in force; ``exit_code`` by the class
     of what went wrong.
     """

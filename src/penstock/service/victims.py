@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -17,6 +16,7 @@ from penstock.service.documents import run_document
 from penstock.service.request import Request
 from penstock.service.scratch_sinks import moved
 from penstock.service.torture_notes import take_part
+from penstock.structs import Frozen, asdict, field
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,8 +40,7 @@ class AheadClock(SystemClock):
         return super().now() + self._ahead
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(Frozen):
     """A run; travels to the process that runs it. ``name`` is unique in the room; ``acts`` as ``Faults`` has them;
     ``note`` is that of the room, where it has one.
     """
@@ -73,7 +72,7 @@ class Order:
 
     def tell(self, told: Told) -> None:
         whole = self._folder / f"{_TOLD}.new"
-        whole.write_text(json.dumps({name: getattr(told, name) for name in Told.__slots__}), encoding="utf-8")
+        whole.write_text(json.dumps(asdict(told)), encoding="utf-8")
         whole.rename(self._folder / _TOLD)
 
     def begin(self) -> None:
@@ -85,8 +84,7 @@ class Order:
         os.close(output)
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
+class Told(Frozen):
     """How a run ended. ``guarantee`` is what its pipelines promise, None where none was planned; ``passed`` how often each
     crash point was passed, in the order of the first time; ``modules`` are those that it imported.
     """

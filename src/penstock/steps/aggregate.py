@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
@@ -13,6 +12,7 @@ from penstock.registry import Descriptor
 from penstock.steps.aggregates import check_grouped, settled
 from penstock.steps.collect import each, together
 from penstock.steps.params import StepParams
+from penstock.structs import replace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,7 +47,7 @@ def measured(measures: Sequence[Column], by: Sequence[Column], scope: Scope) -> 
 
     def measure(item: Column) -> Column:
         check_grouped(item, by, scope)
-        return dataclasses.replace(item, value=settled(item.value, scope, item.at))
+        return replace(item, value=settled(item.value, scope, item.at))
 
     return each(measures, measure)
 

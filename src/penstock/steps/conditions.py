@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, assert_never, cast, get_args
 
 from sqlglot import exp
@@ -11,6 +10,7 @@ from penstock.errors import nearest
 from penstock.steps.collect import each
 from penstock.steps.literals import Value, literal
 from penstock.steps.patterns import check_pattern
+from penstock.structs import Frozen
 from penstock.trees import call, is_not_null, is_null
 from penstock.types.families import Family, family
 from penstock.types.logical import STRING
@@ -40,8 +40,7 @@ _FUNCTIONS: Final = {
 _BOUNDS: Final = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
+class Comparison(Frozen):
     """A column against literals: one, or a list for in, not_in, between."""
 
     column: str
@@ -49,8 +48,7 @@ class Comparison:
     values: tuple[Value, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
+class Group(Frozen):
     """``all``: every one is true; ``any``: at least one is; ``not``: none is."""
 
     kind: Literal["all", "any", "not"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
@@ -14,6 +13,7 @@ from penstock.registry import Descriptor
 from penstock.steps.collect import each, together
 from penstock.steps.params import StepParams
 from penstock.steps.ties import first_of
+from penstock.structs import replace
 
 if TYPE_CHECKING:
     from penstock.steps.api import Scope
@@ -47,7 +47,7 @@ def make(params: DeduplicateParams, scope: Scope) -> str:
 
 def _reversed(key: SortKey) -> SortKey:
     """Nulls stay at the end that loses: a row of unknown age never wins over one whose age is known."""
-    return dataclasses.replace(key, descending=not key.descending, nulls_first=False)
+    return replace(key, descending=not key.descending, nulls_first=False)
 
 
 DEDUPLICATE = Descriptor(

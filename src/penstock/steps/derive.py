@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
@@ -12,6 +11,7 @@ from penstock.fields import ColumnMap
 from penstock.registry import Descriptor
 from penstock.steps.params import StepParams
 from penstock.steps.rewrite import rewrite
+from penstock.structs import replace
 
 if TYPE_CHECKING:
     from penstock.steps.api import Scope
@@ -41,7 +41,7 @@ def make(params: DeriveParams, scope: Scope) -> str:
 def _explained(problem: Problem, new: list[str]) -> Problem:
     """A column that does not exist yet, since it is made by the same step, needs a step of its own before."""
     if problem.code == "CMP-203" and any(f'column "{name}" does not exist' in problem.message for name in new):
-        return dataclasses.replace(problem, hint="the columns of one `derive` do not see each other: use a second one")
+        return replace(problem, hint="the columns of one `derive` do not see each other: use a second one")
     return problem
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal, NoReturn, TypeAlias
 
 from sqlglot import exp
 
+from penstock.structs import Frozen, replace
 from penstock.types import DATE
 from penstock.types.families import Family, family
 
@@ -24,8 +24,7 @@ _NUMBER: Final = re.compile(r"\d+(?:\.\d+)?")
 _UNITS: Final = frozenset({"second", "minute", "hour", "day", "week", "month", "quarter", "year"})
 
 
-@dataclass(frozen=True, slots=True)
-class Bound:
+class Bound(Frozen):
     """Without a side the current row; with one but no ``number`` the edge of the partition; ``unit`` one of time, or
     ``row``, or None.
     """
@@ -44,8 +43,7 @@ class Bound:
         return exp.Literal.number(self.number)
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(Frozen):
     """From ``start`` to ``end``, both included."""
 
     mode: Mode

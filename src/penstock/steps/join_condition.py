@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
 from sqlglot import exp
 
 from penstock.errors import nearest
 from penstock.steps.collect import each
+from penstock.structs import Frozen
 from penstock.trees import column, conjuncts
 from penstock.types.families import comparable
 from penstock.types.logical import fold_case
@@ -25,8 +25,7 @@ _COMPARISONS = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.NullSafeE
 _INEQUALITIES = (exp.GT, exp.GTE, exp.LT, exp.LTE)
 
 
-@dataclass(frozen=True, slots=True)
-class Sides:
+class Sides(Frozen):
     """The two inputs of a join: what comes in is ``this``, the other has ``alias``; ``to`` is its name."""
 
     left: Schema

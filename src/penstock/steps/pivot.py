@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import decimal
 import math
-from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -18,6 +17,7 @@ from penstock.steps.aggregate import measured
 from penstock.steps.aggregates import calls
 from penstock.steps.collect import together
 from penstock.steps.params import StepParams
+from penstock.structs import Frozen
 from penstock.types import BOOLEAN, DATE
 from penstock.types.duckdb import to_duckdb
 from penstock.types.families import Family, family
@@ -32,8 +32,7 @@ MAX_VALUES: Final = 1000
 """A table of more columns is no table that somebody meant to make."""
 
 
-@dataclass(frozen=True, slots=True)
-class PivotValue:
+class PivotValue(Frozen):
     """A value as text, which is cast to the type of the column; None is null. ``name`` is that of its columns."""
 
     name: str

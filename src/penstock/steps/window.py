@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING
 
 from pydantic import Field
@@ -17,6 +16,7 @@ from penstock.steps.collect import each, together
 from penstock.steps.frames import Frame, check_frame, parse_frame
 from penstock.steps.params import StepParams
 from penstock.steps.ties import tie_break
+from penstock.structs import Frozen, replace
 
 if TYPE_CHECKING:
     from penstock.steps.api import Scope
@@ -37,8 +37,7 @@ class WindowParams(StepParams):
     columns: ColumnMap = Field(description="new: an expression with window functions or aggregates.")
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Over:
+class _Over(Frozen):
     """What the step supplies."""
 
     partition: tuple[exp.Expr, ...]
@@ -70,7 +69,7 @@ def make(params: WindowParams, scope: Scope) -> str:
     if frame is not None and params.frame is not None:
         check_frame(frame, keys, text=params.frame, scope=scope)
     over = _Over(partition, tuple(ordered(key) for key in keys), frame)
-    computed = each(columns, lambda item: dataclasses.replace(item, value=_windowed(item, over, scope)))
+    computed = each(columns, lambda item: replace(item, value=_windowed(item, over, scope)))
     return scope.add(Project(scope.node_id(), input=scope.input, columns=(*scope.carried(), *computed)))
 
 

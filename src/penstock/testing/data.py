@@ -8,13 +8,14 @@ whatever their order.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 import pyarrow as pa
+
+from penstock.structs import Frozen
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -125,8 +126,7 @@ PARTITION_VALUES: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class HostileColumn:
+class HostileColumn(Frozen):
     """One logical type, as document.md writes it, and the values it must survive; nulls are among them."""
 
     type: str

@@ -11,12 +11,12 @@ import signal
 import subprocess
 import tempfile
 import time
-from dataclasses import dataclass, field
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from penstock.structs import Frozen, Mutable
 from penstock.testing.processes import end, free_port, with_us
 from penstock.testing.servers import Unavailable
 
@@ -32,16 +32,14 @@ _HEAP: Final = "-Xmx512m"
 _USER: Final = "penstock"
 
 
-@dataclass(frozen=True, slots=True)
-class JavaInstallation:
+class JavaInstallation(Frozen):
     """The program that runs Java, and the folder of what it runs."""
 
     java: Path
     folder: Path
 
 
-@dataclass(slots=True)
-class JavaServer:
+class JavaServer(Mutable):
     """A running server; ``log`` is what it has printed so far."""
 
     name: str
@@ -50,7 +48,7 @@ class JavaServer:
     command: list[str]
     asked: str
     host: str = "127.0.0.1"
-    _process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+    _process: subprocess.Popen[bytes] | None = None
 
     def log(self) -> str:
         return (self.folder / "log").read_text(errors="replace")
@@ -86,8 +84,7 @@ class JavaServer:
 # ---------------------------------------------------------------- HDFS
 
 
-@dataclass(frozen=True, slots=True)
-class HdfsServer:
+class HdfsServer(Frozen):
     """A namenode and a datanode; it believes everybody, and only ``user`` may write below its root."""
 
     server: JavaServer
@@ -141,8 +138,7 @@ def _await_line(server: JavaServer, line: str) -> None:
 # ---------------------------------------------------------------- Nessie
 
 
-@dataclass(frozen=True, slots=True)
-class NessieServer:
+class NessieServer(Frozen):
     """A REST catalog whose tables lie in a bucket; what it holds it holds in memory."""
 
     server: JavaServer

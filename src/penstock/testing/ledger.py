@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import threading
 from abc import ABC, abstractmethod
 from datetime import UTC, datetime, timedelta, timezone
@@ -29,6 +28,7 @@ from penstock.ledger.api import (
     Seal,
     StopRequest,
 )
+from penstock.structs import replace
 from penstock.types import INT64, STRING, Field, Schema
 
 if TYPE_CHECKING:
@@ -115,8 +115,8 @@ class LedgerConformance(ABC):
         """Seals an epoch that rejected rows at these nodes, in files that are called ``number/node``."""
         epoch = self.epoch(lease, number, attempt=f"a{number}", run_id=run_id)
         ledger.plan_epoch(epoch)
-        files = [dataclasses.replace(REJECTS[0], node=node, path=f"{number}/{node}") for node in nodes]
-        ledger.seal(dataclasses.replace(self.seal_of(epoch), rejects=files, superseded=superseded))
+        files = [replace(REJECTS[0], node=node, path=f"{number}/{node}") for node in nodes]
+        ledger.seal(replace(self.seal_of(epoch), rejects=files, superseded=superseded))
 
     # ------------------------------------------------------------ leases
 
@@ -232,7 +232,7 @@ class LedgerConformance(ABC):
             assert (held.health, held.stop) == (Health.ALIVE, None)
             other.ask_stop(held.lease, STOP)
             assert other.holdings()[0].stop == STOP
-            heard = dataclasses.replace(STOP, heard=True)
+            heard = replace(STOP, heard=True)
             assert ledger.heed_stop(lease) == heard
             assert other.holdings()[0].stop == heard
         finally:
@@ -245,7 +245,7 @@ class LedgerConformance(ABC):
         later = StopRequest("somebody else", NOW + MINUTE, timedelta(0))
         ledger.ask_stop(lease, later)
         assert ledger.holdings()[0].stop == later
-        assert ledger.heed_stop(lease) == dataclasses.replace(later, heard=True)
+        assert ledger.heed_stop(lease) == replace(later, heard=True)
 
     def test_a_request_to_stop_ends_with_the_lease_that_it_was_for(self, ledger: Ledger) -> None:
         first = self.take(ledger)
@@ -326,7 +326,7 @@ class LedgerConformance(ABC):
         lease = self.take(ledger)
         begin = datetime(2026, 1, 5, 23, 30, tzinfo=timezone(timedelta(hours=-2)))  # Monday there, Tuesday in UTC
         for number in range(1, 16):
-            epoch = dataclasses.replace(self.epoch(lease, number), planned_at=begin + timedelta(days=number - 1))
+            epoch = replace(self.epoch(lease, number), planned_at=begin + timedelta(days=number - 1))
             ledger.plan_epoch(epoch)
             ledger.seal(Seal(epoch, {"s": RECEIPT}, BALANCE, (), {}, epoch.planned_at))
 
@@ -340,14 +340,14 @@ class LedgerConformance(ABC):
         lease = self.take(ledger)
         epoch = self.epoch(lease)
         ledger.plan_epoch(epoch)
-        again = dataclasses.replace(epoch, attempt="a2", run_id="r2")
+        again = replace(epoch, attempt="a2", run_id="r2")
         ledger.retry_epoch(again)
         assert ledger.last_epoch(KEY, lease.incarnation) == again
 
     def test_a_retry_of_a_sealed_epoch_is_refused(self, ledger: Ledger) -> None:
         epoch = self.sealed(ledger, self.take(ledger))
         with pytest.raises(FatalError):
-            ledger.retry_epoch(dataclasses.replace(epoch, attempt="a2"))
+            ledger.retry_epoch(replace(epoch, attempt="a2"))
 
     def test_a_zombie_can_neither_plan_nor_prepare_nor_seal(self, ledger: Ledger) -> None:
         old = self.take(ledger)
@@ -357,7 +357,7 @@ class LedgerConformance(ABC):
         self.take(ledger, holder="two")
         acts: tuple[Callable[[], None], ...] = (
             lambda: ledger.plan_epoch(self.epoch(old, attempt="a2")),
-            lambda: ledger.retry_epoch(dataclasses.replace(epoch, attempt="a3")),
+            lambda: ledger.retry_epoch(replace(epoch, attempt="a3")),
             lambda: ledger.prepare(epoch, Account(BALANCE)),
             lambda: ledger.seal(self.seal_of(epoch)),
         )
@@ -467,7 +467,7 @@ class LedgerConformance(ABC):
         epoch = self.epoch(lease, 2, attempt="a2")
         ledger.plan_epoch(epoch)
         assert ledger.rejects(KEY)[0].is_open
-        seal = dataclasses.replace(self.seal_of(epoch), outcomes=[done], rejects=())
+        seal = replace(self.seal_of(epoch), outcomes=[done], rejects=())
         ledger.seal(seal)
         ledger.seal(seal)
         assert not ledger.rejects(KEY)[0].is_open
@@ -479,7 +479,7 @@ class LedgerConformance(ABC):
         for number, nodes in ((2, ["another"]), (3, [REJECTS[0].node])):
             epoch = self.epoch(lease, number, attempt=f"a{number}")
             ledger.plan_epoch(epoch)
-            ledger.seal(dataclasses.replace(self.seal_of(epoch), superseded=nodes))
+            ledger.seal(replace(self.seal_of(epoch), superseded=nodes))
         assert [(entry.epoch, entry.status) for entry in ledger.rejects(KEY)] == [
             (3, "kept"),
             (2, "superseded"),
@@ -511,7 +511,7 @@ class LedgerConformance(ABC):
         assert ledger.nodes_of_open_rejects(KEY, lease.incarnation) == {"b"}
         planned = self.epoch(lease, 4, attempt="a4")
         ledger.plan_epoch(planned)
-        ledger.abort(planned, [dataclasses.replace(REJECTS[0], node="z")], NOW)
+        ledger.abort(planned, [replace(REJECTS[0], node="z")], NOW)
         assert ledger.nodes_of_open_rejects(KEY, lease.incarnation) == {"b"}
 
     def test_the_nodes_of_open_rejects_are_those_of_one_history(self, ledger: Ledger) -> None:
@@ -531,7 +531,7 @@ class LedgerConformance(ABC):
         self.rejecting(ledger, lease, 3, "b", superseded=["b"])
         planned = self.epoch(lease, 4, attempt="a4")
         ledger.plan_epoch(planned)
-        ledger.abort(planned, [dataclasses.replace(REJECTS[0], node="z")], NOW)
+        ledger.abort(planned, [replace(REJECTS[0], node="z")], NOW)
         assert ledger.newest_rejects(KEY) == {"a": 1, "b": 3, "z": 4, "ä": 2}
         assert ledger.newest_rejects(OTHER) == {}
 

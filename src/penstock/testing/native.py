@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 from contextlib import closing
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, assert_never
 
 import pyarrow as pa
@@ -13,6 +12,7 @@ from sqlglot import exp
 
 from penstock import embedded
 from penstock.connectors.api import CsvFormat, JsonFormat, ParquetFormat
+from penstock.structs import Frozen
 from penstock.trees import call, column, copy_option, field_ids, identifier, texts
 from penstock.types.arrow import to_arrow
 from penstock.types.duckdb import to_duckdb, to_duckdb_text
@@ -25,8 +25,7 @@ if TYPE_CHECKING:
     from penstock.connectors.api import FileFormat, Files
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(Frozen):
     """A hive layout of several files."""
 
     partition_by: tuple[str, ...]

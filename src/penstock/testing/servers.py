@@ -17,13 +17,13 @@ import socket
 import subprocess
 import tempfile
 import time
-from dataclasses import dataclass, field
 from email.utils import formatdate
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from penstock.structs import Frozen, Mutable
 from penstock.testing.processes import as_account, end, free_port, give_to, output_of, with_us
 
 if TYPE_CHECKING:
@@ -50,15 +50,13 @@ _OF_MYSQL: Final = {
 _FAST: Final = {"fsync": "off", "full_page_writes": "off"}
 
 
-@dataclass(frozen=True, slots=True)
-class Unavailable:
+class Unavailable(Frozen):
     """Why a server cannot be started on this machine; a fixture skips with this reason."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class PostgresInstallation:
+class PostgresInstallation(Frozen):
     """Where PostgreSQL's programs lie, and the account that must run them (None: the present one)."""
 
     programs: Path
@@ -70,8 +68,7 @@ class PostgresInstallation:
         return output_of([str(self.programs / "postgres"), "--version"]).strip()
 
 
-@dataclass(slots=True)
-class PostgresServer:
+class PostgresServer(Mutable):
     """A running server. Role ``postgres`` needs no password from loopback; role ``locked`` has the password of that
     field and must give it (for tests of authentication).
     """
@@ -83,7 +80,7 @@ class PostgresServer:
     user: str = "postgres"
     locked_user: str = LOCKED_USER
     locked_password: str = LOCKED_PASSWORD
-    _process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+    _process: subprocess.Popen[bytes] | None = None
 
     @property
     def running(self) -> bool:
@@ -223,8 +220,7 @@ def _start_on_free_port(
 # ---------------------------------------------------------------- MariaDB
 
 
-@dataclass(frozen=True, slots=True)
-class MariadbInstallation:
+class MariadbInstallation(Frozen):
     """Where the programs of MariaDB, or of MySQL, lie, and the account that must run the server (None: the present one)."""
 
     server: Path
@@ -237,8 +233,7 @@ class MariadbInstallation:
         return output_of([str(self.server), "--version"]).strip()
 
 
-@dataclass(slots=True)
-class MariadbServer:
+class MariadbServer(Mutable):
     """A running server. User ``root`` needs no password; user ``locked`` has the password of that field and must give it,
     and may do nothing.
     """
@@ -250,7 +245,7 @@ class MariadbServer:
     user: str = "root"
     locked_user: str = LOCKED_USER
     locked_password: str = LOCKED_PASSWORD
-    _process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+    _process: subprocess.Popen[bytes] | None = None
 
     @property
     def running(self) -> bool:
@@ -382,15 +377,13 @@ def _install(installation: MariadbInstallation, data: Path) -> None:
 # ---------------------------------------------------------------- object stores
 
 
-@dataclass(frozen=True, slots=True)
-class ObjectServerInstallation:
+class ObjectServerInstallation(Frozen):
     """The program that serves: versitygw (S3) or Azurite (Azure Blob Storage)."""
 
     program: Path
 
 
-@dataclass(slots=True)
-class ObjectServer:
+class ObjectServer(Mutable):
     """A running object store; every request must be signed with its one key."""
 
     port: int
@@ -398,7 +391,7 @@ class ObjectServer:
     installation: ObjectServerInstallation
     kind: Literal["s3", "azure"]
     host: str = "127.0.0.1"
-    _process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+    _process: subprocess.Popen[bytes] | None = None
 
     @property
     def running(self) -> bool:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Self
 from urllib.parse import parse_qsl, urlsplit
+
+from penstock.structs import Frozen, field
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Mapping
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
+class Received(Frozen):
     """A request as it arrived; ``number`` counts from 1."""
 
     number: int
@@ -33,8 +33,7 @@ class Received:
         return self.headers.get(name.lower())
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(Frozen):
     """What to answer. ``cut``: announce the whole body and end the connection after so many bytes of it. ``hold``: wait
     until the server is told to go on, before anything is sent.
     """

@@ -8,9 +8,9 @@ digits after the point, ``string`` a number. ``string`` holds ``json``, which is
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from penstock.structs import Frozen
 from penstock.types.logical import (
     FLOAT32,
     FLOAT64,
@@ -182,8 +182,7 @@ def _in_order(one: Struct, other: Struct) -> tuple[Struct, Struct]:
 # ---------------------------------------------------------------- changes between schemas
 
 
-@dataclass(frozen=True, slots=True)
-class ColumnAdded:
+class ColumnAdded(Frozen):
     """The new schema has it, the old one has not."""
 
     field: Field
@@ -192,8 +191,7 @@ class ColumnAdded:
         return f'column "{self.field.name}" is new ({self.field.spelling})'
 
 
-@dataclass(frozen=True, slots=True)
-class ColumnMissing:
+class ColumnMissing(Frozen):
     """The old schema has it, the new one has not."""
 
     field: Field
@@ -202,8 +200,7 @@ class ColumnMissing:
         return f'column "{self.field.name}" is missing (it was {self.field.spelling})'
 
 
-@dataclass(frozen=True, slots=True)
-class TypeWidened:
+class TypeWidened(Frozen):
     """The new type holds every value of the old one; nullability inside it counts, its own does not."""
 
     old: Field
@@ -213,8 +210,7 @@ class TypeWidened:
         return f'column "{self.new.name}" is wider: {self.new.type} instead of {self.old.type}'
 
 
-@dataclass(frozen=True, slots=True)
-class TypeNarrowed:
+class TypeNarrowed(Frozen):
     """The old type holds every value of the new one, so that nothing is lost where the old type stays."""
 
     old: Field
@@ -224,8 +220,7 @@ class TypeNarrowed:
         return f'column "{self.new.name}" is narrower: {self.new.type} instead of {self.old.type}'
 
 
-@dataclass(frozen=True, slots=True)
-class TypeChanged:
+class TypeChanged(Frozen):
     """Neither holds the other."""
 
     old: Field
@@ -235,8 +230,7 @@ class TypeChanged:
         return f'column "{self.new.name}" has another type: {self.new.type} instead of {self.old.type}'
 
 
-@dataclass(frozen=True, slots=True)
-class NullabilityLoosened:
+class NullabilityLoosened(Frozen):
     """Nulls may come where none could."""
 
     old: Field
@@ -246,8 +240,7 @@ class NullabilityLoosened:
         return f'column "{self.new.name}" may now be null'
 
 
-@dataclass(frozen=True, slots=True)
-class NullabilityTightened:
+class NullabilityTightened(Frozen):
     """No nulls where some could come."""
 
     old: Field
@@ -257,8 +250,7 @@ class NullabilityTightened:
         return f'column "{self.new.name}" is never null any more'
 
 
-@dataclass(frozen=True, slots=True)
-class RenameSuspected:
+class RenameSuspected(Frozen):
     """A missing and a new column whose names differ in case only; both are reported as missing and as new, too."""
 
     old: Field
@@ -268,8 +260,7 @@ class RenameSuspected:
         return f'column "{self.old.name}" may now be called "{self.new.name}"'
 
 
-@dataclass(frozen=True, slots=True)
-class Reordered:
+class Reordered(Frozen):
     """The columns that both have come in another order: ``old`` and ``new`` name them all, in each order."""
 
     old: tuple[str, ...]

@@ -5,13 +5,13 @@ Whole columns at a time; a column that has its form already is passed on without
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final, assert_never
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from penstock.errors import ConfigError, DataError
+from penstock.structs import replace
 from penstock.types.arrow import to_arrow, type_from_arrow
 from penstock.types.compatibility import can_hold
 from penstock.types.logical import JSON, STRING, UUID, Decimal, List, Map, Primitive, Struct, relaxed, spell

@@ -5,12 +5,12 @@ DuckDB knows no nullability inside a type: what comes back from it is nullable t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NoReturn, assert_never
 
 from sqlglot import exp
 
 from penstock.errors import ConfigError
+from penstock.structs import Frozen
 from penstock.types.logical import (
     BINARY,
     BOOLEAN,
@@ -158,8 +158,7 @@ def _check_case(names: Iterable[str]) -> None:
             )
 
 
-@dataclass(frozen=True, slots=True)
-class EngineType:
+class EngineType(Frozen):
     """A type as DuckDB prints it. ``differs``: its values need a cast to ``to_duckdb(type)``, which fails for a value that
     does not fit, but rounds what lies below a microsecond without a word.
     """

@@ -7,11 +7,11 @@ there, and ``?`` marks it (``list<string?>?`` is a nullable list of nullable str
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, TypeAlias, assert_never
 
 from penstock.errors import ConfigError
+from penstock.structs import Frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,8 +51,7 @@ class Kind(StrEnum):
     JSON = "json"
 
 
-@dataclass(frozen=True, slots=True)
-class Primitive:
+class Primitive(Frozen):
     """A type without parameters."""
 
     kind: Kind
@@ -61,8 +60,7 @@ class Primitive:
         return self.kind.value
 
 
-@dataclass(frozen=True, slots=True)
-class Decimal:
+class Decimal(Frozen):
     """An exact number of at most ``precision`` digits, ``scale`` of them after the point.
 
     Raises ConfigError DOC-402 unless 1 <= precision <= 38 and 0 <= scale <= precision.
@@ -89,8 +87,7 @@ class Decimal:
         return f"decimal({self.precision},{self.scale})"
 
 
-@dataclass(frozen=True, slots=True)
-class List:
+class List(Frozen):
     """Values of one type in order. Raises ConfigError DOC-403 where types nest deeper than 32 levels."""
 
     element: LogicalType
@@ -103,8 +100,7 @@ class List:
         return f"list<{spell(self.element, nullable=self.element_nullable)}>"
 
 
-@dataclass(frozen=True, slots=True)
-class Map:
+class Map(Frozen):
     """Values by key; keys are never null. Raises ConfigError DOC-403 where types nest deeper than 32 levels."""
 
     key: LogicalType
@@ -118,8 +114,7 @@ class Map:
         return f"map<{self.key},{spell(self.value, nullable=self.value_nullable)}>"
 
 
-@dataclass(frozen=True, slots=True)
-class StructField:
+class StructField(Frozen):
     """One named part of a struct. Raises ConfigError DOC-404 where nothing can carry that name."""
 
     name: str
@@ -133,8 +128,7 @@ class StructField:
         return f"{quote_name(self.name)}: {spell(self.type, nullable=self.nullable)}"
 
 
-@dataclass(frozen=True, slots=True)
-class Struct:
+class Struct(Frozen):
     """Named values in order, at least one, names unique (they may differ in case only).
 
     Raises ConfigError DOC-404 where names repeat or none is there, DOC-403 where types nest deeper than 32 levels.

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TypedDict
 
 from penstock.errors import ConfigError, Location, nearest
+from penstock.structs import Frozen, replace
 from penstock.types.logical import LogicalType, check_name, first_repeated, fold_case, relaxed, spell
 from penstock.types.parse import parse_type
 
@@ -21,8 +21,7 @@ class ColumnJson(TypedDict):
     labels: list[str]
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
+class Field(Frozen):
     """One column. ``labels`` name what is sensitive about it. Raises ConfigError DOC-404 for an impossible name."""
 
     name: str
@@ -45,8 +44,7 @@ class Field:
         return {"name": self.name, "type": str(self.type), "nullable": self.nullable, "labels": sorted(self.labels)}
 
 
-@dataclass(frozen=True)
-class Schema:
+class Schema(Frozen, dict=True):
     """Columns in order, names unique by exact comparison (``id`` and ``ID`` are two columns, see ``case_collisions``).
 
     Raises ConfigError DOC-410 where a name repeats.

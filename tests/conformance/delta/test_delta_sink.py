@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +20,7 @@ from penstock.connectors.delta.driver import touching
 from penstock.connectors.delta.schema import from_delta
 from penstock.engines.duckdb.readers import files_query
 from penstock.errors import ConfigError, DataError, FatalError, InternalError, PenstockError, TransientError
+from penstock.structs import replace
 from penstock.testing import data, native
 from penstock.testing.delivery import fill
 from penstock.testing.sinks import deliver, epoch, rows

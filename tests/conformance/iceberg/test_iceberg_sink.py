@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from contextlib import closing
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +16,7 @@ from iceberg_tables import NAME
 from penstock.connectors.api import FileWriter, ScanRequest, Staged
 from penstock.connectors.iceberg.layout import key_of
 from penstock.errors import ConfigError, DataError, FatalError, InternalError, PenstockError, TransientError
+from penstock.structs import replace
 from penstock.testing import data
 from penstock.testing.delivery import pull
 from penstock.testing.sinks import deliver, epoch, rows

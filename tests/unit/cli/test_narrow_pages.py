@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from dataclasses import replace
 
 from rich.console import Console
 from rich.text import Text
@@ -11,6 +10,7 @@ from rich.text import Text
 from penstock.cli.render.hanging import Hanging
 from penstock.cli.render.quality import _table
 from penstock.service.quality import RuleScore
+from penstock.structs import replace
 
 RULE = RuleScore("not_null", "not_null", "completeness", 1, "reject", 1750, 193, {}, None, 0.8897)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING, Final
@@ -11,6 +10,7 @@ import pytest
 
 from penstock.ledger.api import EpochRecord, Range, RejectOutcome, Seal
 from penstock.ledger.sqlite import SqliteLedger
+from penstock.structs import asdict
 from penstock.testing.ledger import BALANCE, KEY, MINUTE, NOW, RECEIPT, REJECTS
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class Past:
                 connection.execute(
                     _FILES,
                     {
-                        **dataclasses.asdict(KEY),
+                        **asdict(KEY),
                         "incarnation": self.lease.incarnation,
                         "files": files,
                         "nodes": _NODES,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING
 
 import pytest
@@ -31,6 +30,7 @@ from penstock.graph.nodes import (
 )
 from penstock.ledger.api import RejectFile
 from penstock.run.balance import account, check, check_receipt
+from penstock.structs import replace
 from penstock.trees import column
 from penstock.types import INT64, Field, Schema
 
@@ -90,8 +90,8 @@ def _refused(counts: dict[str, NodeCounts], rejects: tuple[RejectFile, ...] = RE
 def test_a_row_that_is_lost_on_its_way_to_a_node_is_found(node: str) -> None:
     """The graph has no node that may stop early but the join, which stands for itself."""
     (source, rows), *_ = COUNTS[node].into.items()
-    one_less = dataclasses.replace(COUNTS[node], into={**COUNTS[node].into, source: rows - 1})
-    one_more = dataclasses.replace(COUNTS[node], into={**COUNTS[node].into, source: rows + 1})
+    one_less = replace(COUNTS[node], into={**COUNTS[node].into, source: rows - 1})
+    one_more = replace(COUNTS[node], into={**COUNTS[node].into, source: rows + 1})
     assert f'"{node}"' in _refused({**COUNTS, node: one_more})
     plain = Graph(tuple(item for item in GRAPH.nodes if item.kind != "join"))
     if node in plain.by_id and all(name in plain.by_id for name in plain[node].inputs):
@@ -103,7 +103,7 @@ def test_a_row_that_is_lost_on_its_way_to_a_node_is_found(node: str) -> None:
 @pytest.mark.parametrize("node", ["a", "a.check", "x.select", "u", "sink"])
 @pytest.mark.parametrize("change", [-1, 1])
 def test_a_row_too_many_or_too_few_out_of_a_node_is_found(node: str, change: int) -> None:
-    wrong = dataclasses.replace(COUNTS[node], out=COUNTS[node].out + change)
+    wrong = replace(COUNTS[node], out=COUNTS[node].out + change)
     assert "does not close" in _refused({**COUNTS, node: wrong})
 
 
@@ -113,7 +113,7 @@ def test_rows_that_grow_in_a_filter_are_found() -> None:
 
 
 def test_more_unmatched_rows_than_there_are_is_found() -> None:
-    wrong = dataclasses.replace(COUNTS["x.join"], unmatched={"x.explode": 71})
+    wrong = replace(COUNTS["x.join"], unmatched={"x.explode": 71})
     assert '"x.join"' in _refused({**COUNTS, "x.join": wrong})
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from datetime import UTC, datetime
 
 import pytest
@@ -11,10 +10,11 @@ from penstock.connectors.api import EpochMarker
 from penstock.errors import FatalError
 from penstock.ledger.api import EpochRecord, EpochStatus, PipelineKey
 from penstock.run.settle import settle
+from penstock.structs import replace
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 PLANNED = EpochRecord(PipelineKey("p", "e", "x"), "i", 3, "a", 1, "r", "hash", (), NOW, {"one": 3, "two": 2})
-SEALED = dataclasses.replace(PLANNED, status=EpochStatus.SEALED, sealed_at=NOW)
+SEALED = replace(PLANNED, status=EpochStatus.SEALED, sealed_at=NOW)
 BEFORE = {"one": 2, "two": 1}
 AFTER = {"one": 3, "two": 2}
 

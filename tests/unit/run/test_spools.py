@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -19,6 +18,7 @@ from penstock.graph import Graph
 from penstock.graph.nodes import Read
 from penstock.plan.stages import Plan, Spool
 from penstock.run.feeds import Feeds
+from penstock.structs import replace
 from penstock.testing.compare import assert_same
 from penstock.testing.data import TYPES, column, table_of
 from penstock.types.arrow import from_arrow, to_arrow
@@ -58,7 +58,7 @@ def _spooled(rows: pa.Table, folder: Path, rejects: pa.RecordBatch | None = None
     try:
         feeds = Feeds(plan, {"s": source}, {}, engine, folder, Events(level="error"))
         (planned,) = feeds.ranges(1, "a", MOMENT, {})
-        recorded = dataclasses.replace(planned, upto=json.loads(json.dumps(planned.upto)))
+        recorded = replace(planned, upto=json.loads(json.dumps(planned.upto)))
         parts = feeds.of_read(read, [recorded])
     finally:
         engine.close()

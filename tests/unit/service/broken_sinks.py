@@ -5,7 +5,6 @@ Importable by the processes that a torture starts.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -14,6 +13,7 @@ from penstock.connectors.sqlite.descriptors import SINK
 from penstock.connectors.sqlite.sink import SqliteSink
 from penstock.document.read import Catalogue
 from penstock.registry import Capability
+from penstock.structs import replace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -11,6 +10,7 @@ from penstock.compile.build import build
 from penstock.compile.facts import Facts, FactsNeededError
 from penstock.errors import ConfigError
 from penstock.graph.select import to_select
+from penstock.structs import replace
 from pipelines import pipeline_of
 
 _COLUMNS = {"day": "date?", "crude": "string?", "n": "int64?", "price": "decimal(8,2)?"}

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rich.text import Text
+
+from penstock.structs import Frozen
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
 
 
-@dataclass(frozen=True, slots=True)
-class Hanging:
+class Hanging(Frozen):
     """One line; what does not fit goes on ``indent`` columns from the left."""
 
     line: Text

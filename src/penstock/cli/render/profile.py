@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from rich.table import Table
@@ -12,6 +11,7 @@ from rich.text import Text
 
 from penstock.cli.render.hanging import Hanging
 from penstock.cli.render.rows import cell
+from penstock.structs import Frozen, replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -43,8 +43,7 @@ def profile_page(found: Profile) -> Iterator[RenderableType]:
     yield Text("~ is approximate; so are medians, and which values are the most frequent", style="dim")
 
 
-@dataclass(frozen=True, slots=True)
-class _Columns:
+class _Columns(Frozen):
     """A row of figures each, and a line each for what they have besides; where the terminal is too narrow for the table,
     a block each.
     """

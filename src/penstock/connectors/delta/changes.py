@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from penstock.connectors.api import Receipt, WriteMode
@@ -12,6 +11,7 @@ from penstock.connectors.delta.writer import collect, null_in
 from penstock.connectors.lake.duck import copy, duck
 from penstock.connectors.lake.merge import INSERTED, OLDER, UNCHANGED, UPDATED, Merge, merge
 from penstock.connectors.lake.relations import all_of, table_rows
+from penstock.structs import Mutable, field, replace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,8 +28,7 @@ if TYPE_CHECKING:
     from penstock.connectors.lake.tables import DataFile
 
 
-@dataclass
-class Try:
+class Try(Mutable):
     """One try to commit what is held in ``staged``, against exactly this version of the table.
 
     On an error nothing is undone, since it may be unclear whether the log names the files: their notes stay, and

@@ -7,7 +7,6 @@ what was checked on the handle (marker, fence, schema, files) still holds when t
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -18,6 +17,7 @@ from penstock.connectors.delta.log import commit_of, to_metadata
 from penstock.connectors.delta.schema import redefined, to_delta
 from penstock.connectors.delta.table import Snapshot, newest
 from penstock.errors import ConfigError, PenstockError, TransientError
+from penstock.structs import Frozen, replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -35,8 +35,7 @@ if TYPE_CHECKING:
 _CHECKPOINT_EVERY: Final = 20  # versions, where the table does not say
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Frozen):
     """What one commit does to a table: ``whole`` replaces every file of the handle's version and sets the columns to
     ``target``; else ``removes`` go and the columns stay. ``placed`` names the notes of the files that are added.
     """

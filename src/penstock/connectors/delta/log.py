@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from penstock.connectors.api import Receipt
 from penstock.connectors.delta.layout import app_id
+from penstock.structs import Frozen, asdict, replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -21,8 +21,7 @@ _BEGINNING: Final = '{"commitInfo"'
 _TRANSACTION: Final = '{"txn"'
 
 
-@dataclass(frozen=True, slots=True)
-class CommitRecord:
+class CommitRecord(Frozen):
     """One of our commits: ``placed`` names the notes whose files it took; ``receipt`` has the version."""
 
     attempt: str

@@ -15,7 +15,6 @@ import os
 import shutil
 import weakref
 from abc import ABC, abstractmethod
-from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from penstock.connectors.delta.layout import STAGING, app_id, file_stem, sink_folder
@@ -24,6 +23,7 @@ from penstock.connectors.delta.table import newest
 from penstock.connectors.lake.locks import lock
 from penstock.disk import ensure_folder, remove_empty, sync_folder, write_durably
 from penstock.errors import FatalError
+from penstock.structs import Frozen, asdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -37,8 +37,7 @@ PLACED: Final = "placed.json"
 ROWS: Final = "rows"  # where the engine writes
 
 
-@dataclass(frozen=True, slots=True)
-class NewFile:
+class NewFile(Frozen):
     """A data file that is written and not yet named by the log.
 
     ``path`` is relative to the folder it lies in now or, once placed, to the table's. ``partition`` and ``stats`` are as

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal as Number
 from struct import pack, unpack
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlglot import exp
 
+from penstock.structs import Frozen
 from penstock.trees import call, file_names
 from penstock.types import Decimal, Kind, Primitive
 
@@ -37,8 +37,7 @@ _BOUNDED: Final = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
+class Group(Frozen):
     """What the footer says of a column in one row group: bounds as DuckDB prints them, None where it does not tell."""
 
     values: int
@@ -47,8 +46,7 @@ class Group:
     greatest: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Footer:
+class Footer(Frozen):
     """The footer of one file: its rows, and its columns that are not nested, by row group."""
 
     rows: int

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
@@ -14,6 +13,7 @@ from penstock.connectors.delta.layout import log_file
 from penstock.connectors.delta.schema import from_delta
 from penstock.connectors.lake.tables import DataFile, outside
 from penstock.errors import ConfigError
+from penstock.structs import Frozen
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -34,8 +34,7 @@ _FOREIGN: Final = re.compile(r"(?!file://)[A-Za-z][A-Za-z0-9+.-]*://")
 _MAPPED: Final = 2  # reader version 2 is column mapping
 
 
-@dataclass(frozen=True)
-class Snapshot:
+class Snapshot(Frozen, dict=True):
     """A table at one version. Everything is read from ``handle``, which must not be moved to another version."""
 
     place: Place

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,6 +23,7 @@ from penstock.connectors.lake.literals import parquet
 from penstock.connectors.lake.relations import same_in_files, staged_rows
 from penstock.disk import sync_file
 from penstock.errors import DataError, InternalError, PenstockError
+from penstock.structs import Frozen
 from penstock.trees import column, is_null
 from penstock.types import Decimal, Primitive, Schema
 
@@ -38,8 +38,7 @@ if TYPE_CHECKING:
 CONVERTED: Final = "converted"
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
+class Shape(Frozen):
     """What a writer writes: ``rows`` as they come from the engine, ``target`` the table's columns after the commit."""
 
     mode: WriteMode
@@ -61,8 +60,7 @@ class Shape:
         return [name for name in wanted.names if name in strict]
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(Frozen):
     """What one writer staged, as it travels: the files of subfolder ``source`` of an attempt's folder."""
 
     folder: str

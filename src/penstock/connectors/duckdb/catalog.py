@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from penstock.structs import Frozen
 from penstock.types import Field, Schema
 from penstock.types.duckdb import read_duckdb
 
@@ -24,8 +24,7 @@ _INDEXES: Final = """SELECT sql FROM duckdb_indexes()
     WHERE database_name = current_database() AND schema_name = 'main' AND table_name = ? AND sql IS NOT NULL"""
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(Frozen):
     """A table or a view under its own spelling."""
 
     name: str

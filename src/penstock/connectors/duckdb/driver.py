@@ -17,13 +17,13 @@ from __future__ import annotations
 import os
 import re
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from penstock import embedded
 from penstock.connectors.database import memory_of
 from penstock.disk import sync_folder
 from penstock.errors import ConfigError, DataError, FatalError, PenstockError, TransientError
+from penstock.structs import Frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -125,8 +125,7 @@ def is_there(path: Path) -> bool:
         ) from error
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Frozen):
     """All rows of a statement: DuckDB starts no other one while some are left."""
 
     rows: list[Any]
@@ -138,8 +137,7 @@ class Answer:
         return self.rows
 
 
-@dataclass(frozen=True, slots=True)
-class Opened:
+class Opened(Frozen):
     """A connection to the file."""
 
     connection: duckdb.DuckDBPyConnection

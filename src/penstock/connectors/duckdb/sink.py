@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Final, assert_never
 
@@ -14,6 +13,7 @@ from penstock.connectors.duckdb import catalog, statements
 from penstock.connectors.duckdb.driver import is_there, make_file, opened, transaction, writing
 from penstock.connectors.duckdb.rebuilding import rebuild
 from penstock.errors import ConfigError, DataError
+from penstock.structs import replace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,10 +9,10 @@ import bz2
 import json
 import lzma
 import zlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Final, Literal, NoReturn, assert_never
 
 from penstock.errors import DataError
+from penstock.structs import Frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -29,8 +29,7 @@ _LONGEST_VARINT: Final = 10
 _CRC_BYTES: Final = 4
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
+class Header(Frozen):
     """What stands before the first block; ``schema`` is parsed JSON, its names not yet resolved."""
 
     schema: Json
@@ -38,8 +37,7 @@ class Header:
     sync: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
+class Block(Frozen):
     """``number`` counts from 1; ``data`` is decompressed."""
 
     number: int

@@ -7,11 +7,11 @@ The plain schema has the same binary layout and only the types that polars decod
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from enum import StrEnum, auto
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from penstock.errors import DataError, PenstockError
+from penstock.structs import Frozen, replace
 from penstock.types import (
     BINARY,
     BOOLEAN,
@@ -61,8 +61,7 @@ class Stored(StrEnum):
     RECORD = auto()
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
+class Shape(Frozen):
     """One place of a schema. ``plain`` None: it takes no bytes, and stands in no plain schema. ``parts`` are an array's element, a map's value, or a record's fields by ``names``;
     ``symbols`` an enum's.
     """
@@ -116,8 +115,7 @@ def columns_of(shape: Shape) -> Schema:
     return Schema(tuple(Field(name, part.logical, part.nullable) for name, part in pairs))
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
+class _Place(Frozen):
     """Where in a schema a type stands; ``space`` is the namespace of names without one."""
 
     path: str = ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -23,6 +22,7 @@ from penstock.connectors.files.text import check_encoding, compression_of, cut_t
 from penstock.connectors.files.text_pieces import Quoting, divide_text
 from penstock.errors import ConfigError, DataError
 from penstock.registry import Descriptor
+from penstock.structs import Frozen, replace
 from penstock.types import STRING, Schema
 from penstock.types import Field as Column
 
@@ -89,8 +89,7 @@ class CsvSourceParams(FileSourceParams):
         return self
 
 
-@dataclass(frozen=True, slots=True)
-class _Look:
+class _Look(Frozen):
     """What is known of one file from its beginning."""
 
     file: FoundFile

@@ -14,6 +14,7 @@ from penstock.connectors.database import open_database
 from penstock.connectors.files.file_source import LONG
 from penstock.errors import DataError
 from penstock.faithful import is_mistaken
+from penstock.structs import replace
 from penstock.trees import call, is_not_null, matches
 from penstock.types import BOOLEAN, DATE, FLOAT64, INT64, STRING, TIMESTAMP, TIMESTAMPTZ
 from penstock.types.duckdb import to_duckdb
@@ -80,8 +81,6 @@ def find_delimiter(text: str, form: CsvFormat) -> str:
     """The one that divides most of the first records into the same number of columns, and that more than one; the
     first where none does. None is a mark that the document gives another meaning.
     """
-    from dataclasses import replace
-
     candidates = [each for each in _DELIMITERS if each not in (form.quote, form.escape, form.comment)]
     best, score = candidates[0], (0, 0)
     for candidate in candidates:

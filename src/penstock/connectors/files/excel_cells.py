@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from contextlib import closing
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 from sqlglot import exp
@@ -18,6 +17,7 @@ from penstock.connectors.api import REJECT_COLUMNS, Chunk
 from penstock.connectors.database import open_database
 from penstock.errors import DataError
 from penstock.faithful import Spelling, textual
+from penstock.structs import Frozen
 from penstock.trees import call, is_not_null, matches, when
 from penstock.types import (
     DATE,
@@ -58,8 +58,7 @@ _DAY_ZERO: Final = r"^(1899-12-3[01]|1904-01-01) "
 _TIME_TEXT: Final = r"\s*[0-9]{1,2}:[0-9]{2}(:[0-9]{2}([.][0-9]+)?)?\s*"
 
 
-@dataclass(frozen=True, slots=True)
-class _Cells:
+class _Cells(Frozen):
     """The rows of data of a sheet: per column its text, the numbers beside it where they matter, and its errors."""
 
     sheet: Sheet

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import logging
 import re
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal, NoReturn
 
 from penstock.connectors.files.excel_guard import check_workbook, column_letters, column_number
 from penstock.errors import ConfigError, DataError, nearest
+from penstock.structs import Frozen, replace
 from penstock.types import BOOLEAN, FLOAT64, INTERVAL, STRING, TIMESTAMP
 
 if TYPE_CHECKING:
@@ -49,8 +49,7 @@ _KINDS: Final[Mapping[str, LogicalType]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Area:
+class Area(Frozen):
     """A part of a sheet; numbers count from 1 and are inclusive, None is as far as there is anything."""
 
     first_column: int = 1
@@ -77,8 +76,7 @@ def parse_range(text: str) -> Area:
     return area
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(Frozen):
     """``header`` is the row of the names, from 1; ``none``: there is none; None: the first row that is not empty."""
 
     sheet: str | int | None
@@ -86,8 +84,7 @@ class Layout:
     header: int | Literal["none"] | None
 
 
-@dataclass(frozen=True, slots=True)
-class SheetColumn:
+class SheetColumn(Frozen):
     """``number`` counts from 1: column A."""
 
     name: str
@@ -98,8 +95,7 @@ class SheetColumn:
         return column_letters(self.number)
 
 
-@dataclass(frozen=True, slots=True)
-class Sheet:
+class Sheet(Frozen):
     """One sheet of an open workbook. ``cells`` is text, its first row is row 1 of the sheet, its first column is
     ``left``; ``errors`` are the cells that hold an error, by column and row (from 1), as Excel shows them.
     """

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Final, Literal
 
 from pydantic import Field, model_validator
@@ -25,6 +24,7 @@ from penstock.connectors.objects.outlines import Outline
 from penstock.connectors.params import SourceParams
 from penstock.errors import ConfigError, DataError, InternalError
 from penstock.registry import Capability
+from penstock.structs import Frozen, replace
 from penstock.types import FLOAT64, INT64, Schema
 from penstock.types import Field as Column
 from penstock.types.compatibility import widen
@@ -87,8 +87,7 @@ class FileSourceParams(SourceParams):
         return self
 
 
-@dataclass(frozen=True, slots=True)
-class _Described:
+class _Described(Frozen):
     """The columns of these files; ``known`` are the same ones."""
 
     files: Sequence[FoundFile]

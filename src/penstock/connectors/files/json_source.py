@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from contextlib import closing
-from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -28,6 +27,7 @@ from penstock.connectors.files.text import check_encoding, compression_of, cut_t
 from penstock.connectors.files.text_pieces import Quoting, divide_text
 from penstock.errors import ConfigError, DataError
 from penstock.registry import Descriptor
+from penstock.structs import Frozen
 from penstock.trees import call
 from penstock.types import FLOAT64, JSON, STRING, Schema
 from penstock.types import Field as Column
@@ -65,8 +65,7 @@ class JsonSourceParams(NdjsonSourceParams):
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Look:
+class _Look(Frozen):
     """What is known of one file from its beginning."""
 
     file: FoundFile

@@ -5,11 +5,11 @@ from __future__ import annotations
 import glob
 import os
 import stat
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from penstock.errors import ConfigError, nearest
+from penstock.structs import Frozen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -20,8 +20,7 @@ if TYPE_CHECKING:
 _WILDCARDS: Final = frozenset("*?[")
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Frozen):
     """A cut in a file: how far it is (bytes of a text, rows of other kinds), and how many records, the header too, are before it."""
 
     at: int
@@ -31,16 +30,14 @@ class Place:
 START: Final = Place(0, 0)
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(Frozen):
     """``end`` None: to the file's end."""
 
     start: Place
     end: Place | None
 
 
-@dataclass(frozen=True, slots=True)
-class Remote:
+class Remote(Frozen):
     """The object that a file is a copy of, and what people call it."""
 
     stored: StoredObject
@@ -54,8 +51,7 @@ class Remote:
         return f"tag:{self.stored.tag or self.stored.modified_ns}"
 
 
-@dataclass(frozen=True, slots=True)
-class FoundFile:
+class FoundFile(Frozen):
     """``place`` is where it lies, as text: a listing may have many. ``name`` is the path below the pattern's fixed part: what
     a position keeps, so that a project can move. ``size``, ``mtime_ns`` and ``ctime_ns`` are as of the listing. Whoever writes
     to the file can put back the first two (``cp -p`` does); ``ctime_ns``, when the file system saw its last change, be it of
@@ -81,8 +77,7 @@ class FoundFile:
         return self.remote.url if self.remote is not None else self.place
 
 
-@dataclass(frozen=True, slots=True)
-class Listing:
+class Listing(Frozen):
     """The files of one path: ``text`` as the document writes it, ``endings`` those that count in a folder."""
 
     text: str

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import PurePath
 from typing import TYPE_CHECKING, assert_never
 
@@ -10,6 +9,7 @@ from penstock.connectors.api import WriteMode
 from penstock.connectors.files.commit.names import part_name, partition_values, sink_key
 from penstock.connectors.files.commit.records import Entry, KeptReceipt, Manifest, Placed, kept_columns
 from penstock.errors import InternalError
+from penstock.structs import Frozen
 from penstock.types import Schema
 
 if TYPE_CHECKING:
@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     from penstock.connectors.files.writer import StagedFile, StagedPart
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(Frozen):
     """An epoch as the sink commits it; ``columns`` are the target's afterwards."""
 
     epoch: Epoch

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 from penstock.connectors.files.states import State, is_untouched, moves, position_of, state_of, states_of
 from penstock.errors import DataError
+from penstock.structs import replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -6,7 +6,6 @@ no leading dot, ``**`` stands for any number of folders.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Final
 
@@ -15,6 +14,7 @@ from penstock.connectors.files.places import open_bucket
 from penstock.connectors.objects.copies import Copies
 from penstock.connectors.objects.keys import checked_key
 from penstock.errors import ConfigError
+from penstock.structs import Frozen
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,8 +27,7 @@ if TYPE_CHECKING:
 _WILDCARDS: Final = frozenset("*?[")
 
 
-@dataclass(frozen=True, slots=True)
-class ObjectListing:
+class ObjectListing(Frozen):
     """As ``Listing``: what ``files`` returns has no content yet, until ``outline`` or ``fetch`` has copied it."""
 
     text: str

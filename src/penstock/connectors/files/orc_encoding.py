@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final, assert_never
 
 from penstock.connectors.files.uuids import uuid_texts
+from penstock.structs import replace
 from penstock.types import (
     INT16,
     INT32,

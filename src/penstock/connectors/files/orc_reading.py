@@ -7,7 +7,6 @@ import subprocess
 import sys
 import tempfile
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
 from signal import Signals
 from typing import IO, TYPE_CHECKING, Final
 
@@ -15,6 +14,7 @@ from penstock.connectors.files.listing import unreadable
 from penstock.connectors.files.moments import microseconds
 from penstock.connectors.files.orc_child import DONE
 from penstock.errors import DataError
+from penstock.structs import Frozen
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
@@ -50,8 +50,7 @@ def batches_of(files: Sequence[FoundFile], wanted: Schema) -> Generator[pa.Recor
                     yield _complete(batch, wanted)
 
 
-@dataclass(frozen=True, slots=True)
-class _Child:
+class _Child(Frozen):
     """The process that reads the files, one after another; ``said`` is its standard error."""
 
     process: subprocess.Popen[bytes]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import closing
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -18,6 +17,7 @@ from penstock.connectors.files.sink import FileKind, ReadableFileSink
 from penstock.connectors.files.sink_params import CAPABILITIES, MODES, NOTES, FileSinkParams
 from penstock.connectors.files.staged import STAGED_FORM
 from penstock.registry import Capability, Descriptor
+from penstock.structs import replace
 from penstock.types import UUID, Schema
 
 if TYPE_CHECKING:

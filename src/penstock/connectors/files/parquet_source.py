@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import closing
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from sqlglot import exp
@@ -16,6 +15,7 @@ from penstock.connectors.files.parquet_pieces import divide_parquet, rows_of_pie
 from penstock.connectors.objects.outlines import Outline
 from penstock.errors import ConfigError, DataError
 from penstock.registry import Capability, Descriptor
+from penstock.structs import replace
 from penstock.trees import call, file_names
 from penstock.types import Field as Column
 from penstock.types import Schema

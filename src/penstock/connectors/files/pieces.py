@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from penstock.connectors.files.states import begun, entries_of, moves, position_with
+from penstock.structs import Mutable, replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,8 +17,7 @@ if TYPE_CHECKING:
 Find: TypeAlias = "Callable[[str], FoundFile | None]"  # a file by its name; None: it is gone
 
 
-@dataclass(slots=True)
-class Budget:
+class Budget(Mutable):
     """What is left of an epoch's size."""
 
     size: Size

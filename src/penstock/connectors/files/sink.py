@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from penstock.connectors.api import Preparation, Receipt, Sink, WriteMode
@@ -14,6 +13,7 @@ from penstock.connectors.files.manifests import Delivery, manifest_of
 from penstock.connectors.files.sink_params import FileSinkParams, is_one_file
 from penstock.connectors.files.writer import StagedPart, StagingWriter
 from penstock.errors import ConfigError, InternalError
+from penstock.structs import Frozen
 from penstock.types import Schema
 
 if TYPE_CHECKING:
@@ -42,8 +42,7 @@ CRASH_POINTS: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class FileKind:
+class FileKind(Frozen):
     """What a format brings: ``extension`` of committed files, ``objection`` to columns it cannot hold, ``needed``
     columns, ``one_per_writer`` where the engine is asked for one file, ``ordered`` where columns are found by place,
     ``unreadable`` why a column would not be read back exactly. A format that the engine does not write has ``encode``

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from penstock.connectors.files.listing import START, Piece, Place, by_name, unreadable
 from penstock.errors import ConfigError, DataError
+from penstock.structs import Frozen, replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -23,8 +23,7 @@ _OF_ALL: Final = "whole:"  # before the checksum of a file over 8 MiB that is ov
 _OF_STORE: Final = "tag:"
 
 
-@dataclass(frozen=True, slots=True)
-class State:
+class State(Frozen):
     """What a file was. ``checksum`` (XXH3): over all bytes of a file of at most 8 MiB, and of a larger one where it begins
     with ``whole:``; else over 64 pieces of 64 KiB spread evenly, first and last bytes among them. Of an object it is what its
     store says of the content. ``ctime_ns`` None: of an object, or an earlier version planned it. ``same_as``: it was passed

@@ -5,13 +5,13 @@ from __future__ import annotations
 import codecs
 import io
 import shutil
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Final, Literal
 
 from penstock.connectors.api import Origin
 from penstock.connectors.files.listing import unreadable
 from penstock.connectors.files.text_pieces import Quoting, copy_piece
 from penstock.errors import ConfigError, DataError
+from penstock.structs import Frozen
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -106,8 +106,7 @@ def cut_to_lines(text: str, *, whole: bool) -> str:
     return text[: cut + 1] if cut >= 0 else text
 
 
-@dataclass(frozen=True, slots=True)
-class Readable:
+class Readable(Frozen):
     """What the engine is given for a file: the file, or a private copy of its text in UTF-8, which has an origin."""
 
     path: str

@@ -7,12 +7,12 @@ the file is not divided.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 from penstock.connectors.api import Origin, Size
 from penstock.connectors.files.listing import Place, unreadable
 from penstock.connectors.files.pieces import Budget
+from penstock.structs import Frozen
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,8 +27,7 @@ _BREAK: Final = 10
 _RETURN: Final = 13
 
 
-@dataclass(frozen=True, slots=True)
-class Quoting:
+class Quoting(Frozen):
     """``quote`` around values that may have line breaks, "" where there is none; ``header``: the first record names columns."""
 
     delimiter: str = ""
@@ -70,8 +69,7 @@ def _divided(stream: BinaryIO, start: Place, budget: Budget, quoting: Quoting, *
     return None
 
 
-@dataclass(frozen=True, slots=True)
-class _Taken:
+class _Taken(Frozen):
     """Of some text the records that a budget allows, and their bytes; ``seen``: whether there is a whole record at all."""
 
     records: int

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -57,26 +56,41 @@ class StagedPart(BaseModel):
             raise InternalError("INT-900", "what was staged for a sink of files is not what its writer said") from error
 
 
-@dataclass(slots=True)
 class StagingWriter(FileWriter):
     """``folder`` is this writer's own, in ``attempt``; ``single`` the name of the one file the engine is asked for.
 
     ``at`` is where they are staged. ``encode`` makes of each file that the engine has written one of the sink's own format, before it is staged.
     """
 
-    at: Target
-    epoch: Epoch
-    attempt: Path
-    folder: Path
-    form: FileFormat
-    schema: Schema
-    partition_by: tuple[str, ...]
-    single: str | None
-    max_file_bytes: int | None
-    reached: Callable[[str], None]
-    allowance: Allowance
-    encode: Encoder | None = None
-    _counts: dict[str, int] = field(default_factory=dict)
+    def __init__(
+        self,
+        *,
+        at: Target,
+        epoch: Epoch,
+        attempt: Path,
+        folder: Path,
+        form: FileFormat,
+        schema: Schema,
+        partition_by: tuple[str, ...],
+        single: str | None,
+        max_file_bytes: int | None,
+        reached: Callable[[str], None],
+        allowance: Allowance,
+        encode: Encoder | None = None,
+    ) -> None:
+        self.at = at
+        self.epoch = epoch
+        self.attempt = attempt
+        self.folder = folder
+        self.form = form
+        self.schema = schema
+        self.partition_by = partition_by
+        self.single = single
+        self.max_file_bytes = max_file_bytes
+        self.reached = reached
+        self.allowance = allowance
+        self.encode = encode
+        self._counts: dict[str, int] = {}
 
     def target(self) -> FileTarget:
         return FileTarget(

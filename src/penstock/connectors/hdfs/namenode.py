@@ -6,7 +6,6 @@ written over whatever is there and read without a look at the answer's status, a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
@@ -16,6 +15,7 @@ from penstock.connectors.http.guard import Guard, parse_allowed
 from penstock.connectors.http.resolver import SystemResolver
 from penstock.connectors.http.urls import follow, parse_url
 from penstock.errors import ConfigError
+from penstock.structs import Frozen
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,8 +42,7 @@ class Renamed(StrEnum):
 _OUTCOMES: Final = {NOT_THERE: Renamed.GONE, TAKEN: Renamed.TAKEN}
 
 
-@dataclass(frozen=True, slots=True)
-class Status:
+class Status(Frozen):
     """Of a file or folder: ``tag`` is another one where the file, or its content, is another one."""
 
     name: str

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -26,6 +25,7 @@ from penstock.connectors.resilience.ward import Ward, Wards
 from penstock.errors import ConfigError, FatalError, PenstockError, Problem, TransientError
 from penstock.fields import reveal
 from penstock.secret import Secret
+from penstock.structs import replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import threading
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Protocol, assert_never
 from urllib.parse import quote, urlencode
 
@@ -14,6 +13,7 @@ from penstock.connectors.http.messages import Request, check_header
 from penstock.errors import ConfigError
 from penstock.fields import reveal
 from penstock.secret import Secret
+from penstock.structs import Frozen, field
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,8 +29,7 @@ _USUAL_LIFE_SECONDS: Final = 300.0  # where the server does not say how long a t
 _MOST_TOKEN_BYTES: Final = 16 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Proof:
+class Proof(Frozen):
     """What is added to a request."""
 
     headers: Pairs = ()
@@ -49,8 +48,7 @@ class Credentials(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Fixed:
+class Fixed(Frozen):
     """The same proof for every request."""
 
     given: Proof = field(default_factory=Proof)
@@ -94,8 +92,7 @@ def _basic(user: str, password: str) -> str:
     return base64.b64encode(f"{user}:{password}".encode()).decode()
 
 
-@dataclass(frozen=True, slots=True)
-class _Token:
+class _Token(Frozen):
     proof: Proof
     renew_at: float
 

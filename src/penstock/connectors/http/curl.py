@@ -17,13 +17,13 @@ from __future__ import annotations
 import socket
 import threading
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Final
 
 from penstock.connectors.http.addresses import plain
 from penstock.connectors.http.messages import Headers
 from penstock.errors import ConfigError, InternalError, PenstockError, TransientError
+from penstock.structs import Selective
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -41,35 +41,35 @@ _USER_AGENT: Final = "penstock"
 _MOST_IDLE: Final = 16
 
 
-@dataclass(frozen=True, slots=True)
-class TlsFiles:
+class TlsFiles(Selective):
     """Absolute paths; ``authorities`` None: those that certifi ships."""
 
     authorities: str | None = None
     certificate: str | None = None
     key: str | None = None
-    key_password: str | None = field(default=None, repr=False)
+    key_password: str | None = None
+    unprinted = frozenset({"key_password"})
 
 
-@dataclass(frozen=True, slots=True)
-class Outgoing:
+class Outgoing(Selective):
     """One request as it goes out: every header, its body, and the only addresses that may be connected to."""
 
     method: str
     url: Url
-    headers: tuple[tuple[str, str], ...] = field(repr=False)
-    body: bytes | None = field(repr=False)
+    headers: tuple[tuple[str, str], ...]
+    body: bytes | None
     addresses: tuple[IpAddress, ...]
     signing: Signing | None = None
+    unprinted = frozenset({"headers", "body"})
 
 
-@dataclass(frozen=True, slots=True)
-class Incoming:
+class Incoming(Selective):
     """One answer, whatever its status; ``body`` is decompressed."""
 
     status: int
     headers: Headers
-    body: bytes = field(repr=False)
+    body: bytes
+    unprinted = frozenset({"body"})
 
 
 class NotSentError(Exception):

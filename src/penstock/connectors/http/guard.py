@@ -6,13 +6,13 @@ from __future__ import annotations
 
 import re
 import threading
-from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, Final, assert_never
 
 from penstock.connectors.http.addresses import Reach, carried, plain, standing
 from penstock.connectors.http.urls import LARGEST_PORT, canonical_host
 from penstock.errors import ConfigError
+from penstock.structs import Frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -27,8 +27,7 @@ _KEEP_SECONDS: Final = 60.0
 _ENTRY: Final = re.compile(r"(\[[^\]]*\]|[^:/]+)(?::(\d{1,5}))?")
 
 
-@dataclass(frozen=True, slots=True)
-class AllowedHost:
+class AllowedHost(Frozen):
     """One entry of allow_private: a host's name or a network, at any port or at one."""
 
     name: str | None

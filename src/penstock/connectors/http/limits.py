@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
+
+from penstock.structs import Frozen
 
 MAX_HEADER_BYTES: Final = 64 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Frozen):
     """Bounds of one attempt, redirects included. ``idle_seconds``: without a byte in either direction, whole seconds.
 
     ``max_response_bytes`` counts the body after decompression.

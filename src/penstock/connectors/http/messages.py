@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from penstock.errors import ConfigError
 from penstock.secret import Secret
+from penstock.structs import Frozen, Selective
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -58,8 +58,7 @@ class Headers:
         return len(self._pairs)
 
 
-@dataclass(frozen=True, slots=True)
-class Signing:
+class Signing(Frozen):
     """Signature Version 4 of Amazon's services, made by libcurl when the request goes out."""
 
     region: str
@@ -68,8 +67,7 @@ class Signing:
     key: Secret
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Selective):
     """``path`` is below the connection's base URL, or a whole URL (a link that the server gave).
 
     ``query`` and ``headers`` stand before those of the connection with the same name. ``accept``: statuses that are an
@@ -82,12 +80,13 @@ class Request:
     method: str = "GET"
     query: Pairs = ()
     headers: Pairs = ()
-    body: bytes | None = field(default=None, repr=False)
+    body: bytes | None = None
     accept: frozenset[int] = frozenset()
     repeatable: bool | None = None
     anonymous: bool = False
     hidden: bool = False
     signing: Signing | None = None
+    unprinted = frozenset({"body"})
 
     @property
     def may_repeat(self) -> bool:
@@ -97,14 +96,14 @@ class Request:
         return keyed or self.method in IDEMPOTENT_METHODS
 
 
-@dataclass(frozen=True, slots=True)
-class Response:
+class Response(Selective):
     """An answer that is no error, its body decompressed. ``url`` is where it came from after redirects."""
 
     status: int
     headers: Headers
     url: Url
-    body: bytes = field(default=b"", repr=False)
+    body: bytes = b""
+    unprinted = frozenset({"body"})
 
 
 def check_header(name: str, value: str | Secret) -> None:

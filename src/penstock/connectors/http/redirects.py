@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from penstock.connectors.http.urls import follow
 from penstock.errors import ConfigError
+from penstock.structs import replace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

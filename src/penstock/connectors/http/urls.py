@@ -7,7 +7,6 @@ ids, backslashes, white space), because such a URL is a mistake or an attack.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
 from ipaddress import AddressValueError, IPv4Address, IPv6Address, ip_address
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 from urllib.parse import parse_qsl, quote, urljoin, urlsplit
@@ -15,6 +14,7 @@ from urllib.parse import parse_qsl, quote, urljoin, urlsplit
 from penstock.connectors.http.redact import shown_target
 from penstock.errors import ConfigError
 from penstock.secret import MASK
+from penstock.structs import Frozen, replace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,8 +34,7 @@ _NUMERIC_LABEL: Final = re.compile(r"[0-9]+|0x[0-9a-f]*")
 _SAFE_IN_TARGET: Final = "!$&'()*+,;=:@/?%-._~"
 
 
-@dataclass(frozen=True, slots=True)
-class Url:
+class Url(Frozen):
     """``host`` is lower-case ASCII (punycode) without a final dot, or an address without brackets; ``target`` is path
     and query, percent-encoded. ``hidden``: the whole URL came from a secret, so that only its host is shown.
     """

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from penstock.connectors.api import Receipt, WriteMode
@@ -12,6 +11,7 @@ from penstock.connectors.iceberg.staging import ROWS
 from penstock.connectors.lake.duck import duck
 from penstock.connectors.lake.merge import INSERTED, OLDER, UNCHANGED, UPDATED, Merge, merge
 from penstock.connectors.lake.relations import all_of, staged_rows, table_rows
+from penstock.structs import Frozen, Mutable, field, replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -30,8 +30,7 @@ if TYPE_CHECKING:
     from penstock.types import Schema
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Frozen):
     """Which files one commit adds and removes, and in which subfolders of the attempts those lie that it adds."""
 
     receipt: Receipt
@@ -40,8 +39,7 @@ class Change:
     kept: tuple[str, ...] = ()
 
 
-@dataclass
-class Try:
+class Try(Mutable):
     """One try to commit what is held in ``staged``, against exactly this snapshot of the table.
 
     ``rows`` are the columns that came; ``rewrites``: every row that stays is written anew in the target's types.

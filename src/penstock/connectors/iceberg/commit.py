@@ -7,7 +7,6 @@ handle (marker, fence, files) still holds when it is taken.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from penstock.connectors.api import WriteMode
@@ -15,6 +14,7 @@ from penstock.connectors.iceberg.catalog import brief
 from penstock.connectors.iceberg.layout import Mark, key_of, mark_of, summary_of
 from penstock.connectors.iceberg.table import newest
 from penstock.errors import PenstockError, TransientError
+from penstock.structs import replace
 
 if TYPE_CHECKING:
     from pyiceberg.table import Transaction

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +16,7 @@ from penstock.connectors.lake.literals import parquet
 from penstock.connectors.lake.relations import renamed
 from penstock.disk import sync_file, sync_folder
 from penstock.errors import DataError
+from penstock.structs import Frozen, replace
 from penstock.trees import identifier, is_null, unused_name
 
 if TYPE_CHECKING:
@@ -34,8 +34,7 @@ if TYPE_CHECKING:
     from penstock.types import Schema
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(Frozen):
     """How files of a table are to be: ``target`` are its columns after the commit, with ``fields`` their ids."""
 
     target: Schema

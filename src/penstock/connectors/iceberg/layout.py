@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from penstock.connectors.api import EpochMarker, Receipt
+from penstock.structs import Frozen, asdict, replace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,8 +17,7 @@ _PREFIX: Final = "penstock/"
 ATTEMPT: Final = "penstock.attempt"  # in a snapshot's summary
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(Frozen):
     """A table's property ``penstock/<sink id>``: the last epoch that is committed under it, and by which snapshot."""
 
     epoch: int

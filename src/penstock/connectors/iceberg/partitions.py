@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
 
 from penstock.fields import Located
+from penstock.structs import Frozen
 from penstock.types import Decimal, Kind, Primitive
 
 if TYPE_CHECKING:
@@ -35,8 +35,7 @@ _WITH_WIDTH: Final = frozenset({"bucket", "truncate"})
 _SPELLED: Final = re.compile(r"(bucket|truncate)\[(\d+)\]")
 
 
-@dataclass(frozen=True, slots=True)
-class Division:
+class Division(Frozen):
     """One part of a table's division: a transform of one column; ``width`` is of bucket and truncate."""
 
     transform: str

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from penstock.connectors.api import Epoch, EpochMarker, ParquetFormat, Preparation, Sink, WriteMode
@@ -19,6 +18,7 @@ from penstock.connectors.iceberg.table import newest
 from penstock.connectors.lake.touching import touching
 from penstock.errors import ConfigError, InternalError, TransientError
 from penstock.registry import Capability, Descriptor
+from penstock.structs import replace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,7 +6,6 @@ import os
 import re
 import struct
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
@@ -15,6 +14,7 @@ from penstock.connectors.iceberg.partitions import Division
 from penstock.connectors.iceberg.schema import from_iceberg
 from penstock.connectors.lake.tables import DataFile, outside
 from penstock.errors import ConfigError
+from penstock.structs import Frozen
 from penstock.types import Kind, LogicalType, Primitive
 
 if TYPE_CHECKING:
@@ -36,8 +36,7 @@ _DAY: Final = date(1970, 1, 1)
 _MOMENT: Final = datetime(1970, 1, 1)  # noqa: DTZ001 -- of a column without a zone
 
 
-@dataclass(frozen=True)
-class Snapshot:
+class Snapshot(Frozen, dict=True):
     """A table at one of its snapshots; ``number`` None: a table that never had rows.
 
     ``root`` is its folder, absolute and free of links. Everything is read from ``handle``.

@@ -7,12 +7,12 @@ with our own DuckDB; in a merge it does so anyway.
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from penstock.connectors.api import FileTarget, FileWriter, Staged
 from penstock.connectors.iceberg.staging import ROWS
 from penstock.errors import InternalError, PenstockError
+from penstock.structs import Frozen
 from penstock.types import Schema
 
 if TYPE_CHECKING:
@@ -26,8 +26,7 @@ if TYPE_CHECKING:
     from penstock.trees import FieldIds
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(Frozen):
     """What one writer staged, as it travels: files with columns ``schema`` below ``rows`` of an attempt's folder.
 
     ``ids`` are those that the files have, none where they are not the table's own.

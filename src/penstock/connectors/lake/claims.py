@@ -15,10 +15,10 @@ table has its epoch, or the mark of a newer runner.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Final
 
 from penstock.connectors.objects.keys import joined
+from penstock.structs import Frozen, asdict
 
 if TYPE_CHECKING:
     from penstock.connectors.objects.bucket import Bucket
@@ -29,8 +29,7 @@ _COMMIT: Final = b"commit"
 _VOID: Final = b"void"
 
 
-@dataclass(frozen=True, slots=True)
-class Purpose:
+class Purpose(Frozen):
     """``epoch`` of the marker named ``marker``, for a runner of ``sink``, named alike for all its incarnations, with ``fence``."""
 
     marker: str

@@ -6,7 +6,6 @@ older by ``order_by``, where null is older than any value and a tie is not older
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlglot import exp
@@ -15,6 +14,7 @@ from penstock.connectors.lake.candidates import Extent, candidates
 from penstock.connectors.lake.literals import value_of
 from penstock.connectors.lake.relations import renamed, staged_rows, table_rows
 from penstock.errors import DataError
+from penstock.structs import Frozen
 from penstock.trees import call, column, identifier, is_not_null, is_null, relation, unused_name
 
 if TYPE_CHECKING:
@@ -30,8 +30,7 @@ _CAME: Final = "came"  # view: the rows that came, in the target's types
 _JOINED: Final = "joined"  # table: per row that came its keys, its outcome, the table's columns that did not come
 
 
-@dataclass(frozen=True, slots=True)
-class Merge:
+class Merge(Frozen):
     """What to merge: ``rows`` are the columns that came, ``target`` the table's columns after this commit. ``write`` is
     given the query of what is to be written, once at most.
     """
@@ -61,8 +60,7 @@ class Merge:
         return exp.and_(*[exp.EQ(this=column(key, one), expression=column(key, other)) for key in self.keys])
 
 
-@dataclass(frozen=True, slots=True)
-class Merged:
+class Merged(Frozen):
     """How many rows came to what; which files of the table are replaced by what was written."""
 
     counts: dict[str, int]

@@ -11,11 +11,11 @@ where it began behind an earlier version, ``"since"``: of the files that the ver
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from penstock.connectors.lake.tables import LakeTable, added
 from penstock.errors import ConfigError, DataError, PenstockError
+from penstock.structs import Frozen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -28,8 +28,7 @@ AnyTable = TypeVar("AnyTable", bound=LakeTable)
 _GONE: Final = frozenset({"SRC-110", "SRC-252", "SRC-260"})
 
 
-@dataclass(frozen=True, slots=True)
-class Reached:
+class Reached(Frozen):
     """A position. ``files`` None: the whole version; ``since`` None: there was no version before."""
 
     version: int | None
@@ -64,8 +63,7 @@ def foreign(key: str) -> ConfigError:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Pieces(Generic[AnyTable]):
+class Pieces(Frozen, Generic[AnyTable]):
     """``at`` opens a version; ``is_plain``: it has the rows of its files, no more and no fewer."""
 
     key: str

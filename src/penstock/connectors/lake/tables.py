@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import stat
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from penstock.errors import DataError
+from penstock.structs import Frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -15,8 +15,7 @@ if TYPE_CHECKING:
     from penstock.types import Schema
 
 
-@dataclass(frozen=True, slots=True)
-class DataFile:
+class DataFile(Frozen):
     """A live file: ``path`` relative to the table's folder as it lies on disk, ``rows`` where the table says so.
 
     ``partition`` holds the values of the partition columns as Python values.

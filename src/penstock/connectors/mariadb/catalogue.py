@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final
 
 from penstock.connectors.mariadb.driver import is_mariadb, rows_of
 from penstock.connectors.mariadb.names import OWN_PREFIX, TableName
 from penstock.connectors.mariadb.sql import Sql, literal, sql
+from penstock.structs import Frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -62,8 +62,7 @@ WHERE table_schema = {} AND table_name = {} ORDER BY index_name, seq_in_index
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(Frozen):
     """``declared`` is the type as a CREATE TABLE says it; ``kind`` its first word. ``fills_itself``: the server finds a
     value where none is given; ``generated``: it always does. ``charset`` and ``collation`` of text only.
     """
@@ -89,8 +88,7 @@ class Column:
         return tuple(int(part) for part in inside.split(",") if part.strip().isdigit())
 
 
-@dataclass(frozen=True, slots=True)
-class Index:
+class Index(Frozen):
     """``columns`` in the index's order, None for one that is an expression; ``partial``: of some only the beginning."""
 
     name: str
@@ -103,8 +101,7 @@ class Index:
         return self.name == "PRIMARY"
 
 
-@dataclass(frozen=True, slots=True)
-class Relation:
+class Relation(Frozen):
     """A table or view. ``engine`` None: a view."""
 
     table: TableName

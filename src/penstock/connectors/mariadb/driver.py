@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import re
 from contextlib import contextmanager
-from dataclasses import dataclass
 from enum import Enum
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -26,6 +25,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from penstock.connectors.mariadb.sql import Sql, joined, literal, sql
 from penstock.errors import ConfigError, DataError, FatalError, InternalError, PenstockError, TransientError
 from penstock.secret import MASK
+from penstock.structs import Frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -117,8 +117,7 @@ _MODES: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Frozen):
     """Who is spoken to, for messages: never with a secret in it. ``hidden`` are texts that no message may show."""
 
     name: str

@@ -7,7 +7,6 @@ hence comes before: a row at epoch 0 is no marker.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from penstock.connectors.api import EpochMarker, Receipt
@@ -16,6 +15,7 @@ from penstock.connectors.mariadb.driver import rows_of, run
 from penstock.connectors.mariadb.names import TableName
 from penstock.connectors.mariadb.sql import Sql, literal, sql
 from penstock.errors import FatalError
+from penstock.structs import Frozen
 
 if TYPE_CHECKING:
     from pymysql.connections import Connection
@@ -60,8 +60,7 @@ WHERE {} AND epoch = {} AND fence = {}
 _ANNOUNCE: Final = "UPDATE {} SET commits = commits + 1 WHERE {} AND epoch = {} AND fence = {}"
 
 
-@dataclass(frozen=True, slots=True)
-class Markers:
+class Markers(Frozen):
     """The marker table in one database. ``target`` is the table whose state the markers tell."""
 
     database: str

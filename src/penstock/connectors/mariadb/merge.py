@@ -7,7 +7,6 @@ the target that were compared are locked by the comparison until the transaction
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from penstock.connectors.api import Receipt
@@ -17,6 +16,7 @@ from penstock.connectors.mariadb.driver import rows_of, run
 from penstock.connectors.mariadb.names import TableName
 from penstock.connectors.mariadb.sql import Sql, identifier, joined, listed, literal, sql
 from penstock.errors import DataError, TransientError
+from penstock.structs import Frozen
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,8 +35,7 @@ _OLDER: Final = 1
 _CHANGED: Final = 2
 
 
-@dataclass(frozen=True)
-class Loading:
+class Loading(Frozen):
     """What one commit puts into its target. ``stages`` are tables of the target's database with the columns of ``sent``;
     ``rows`` all rows as their writers counted them.
     """

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from penstock.connectors.mariadb.sql import identifier
 from penstock.errors import ConfigError
+from penstock.structs import Frozen
 
 if TYPE_CHECKING:
     from penstock.connectors.mariadb.driver import Area
@@ -20,8 +20,7 @@ _NAME: Final = re.compile(rf"(?:({_PART})\.)?({_PART})")
 _LAST_CHARACTER: Final = "\uffff"  # names are kept in three bytes of UTF-8 per character
 
 
-@dataclass(frozen=True, slots=True)
-class TableName:
+class TableName(Frozen):
     """``database`` None: the connection's."""
 
     database: str | None

@@ -10,7 +10,6 @@ whole, whose columns fit: the epoch is then an overwrite like any other.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from penstock.connectors.mariadb.catalogue import indexes
@@ -20,6 +19,7 @@ from penstock.connectors.mariadb.names import TableName
 from penstock.connectors.mariadb.sql import Sql, identifier, joined, literal, sql
 from penstock.connectors.server_tables import Refreshed
 from penstock.errors import ConfigError
+from penstock.structs import Frozen
 from penstock.types import BINARY, JSON, STRING
 
 if TYPE_CHECKING:
@@ -148,8 +148,7 @@ def columns_as_changed(relation: Relation, change: Refreshed, dialect: Dialect) 
     return definitions, kinds
 
 
-@dataclass(frozen=True)
-class Successor:
+class Successor(Frozen):
     """An empty table ``name`` with the target's nature and the new columns, in the same database."""
 
     connection: Connection[Any]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, assert_never
 
 from penstock.connectors.api import Receipt, Sink, WriteMode
@@ -32,6 +31,7 @@ from penstock.connectors.mariadb.staging import Stage, StageWriter, drop, leftov
 from penstock.connectors.server_tables import check_brought, compared
 from penstock.errors import ConfigError, InternalError, TransientError
 from penstock.registry import Capability, Descriptor
+from penstock.structs import replace
 from penstock.types import Schema
 
 if TYPE_CHECKING:

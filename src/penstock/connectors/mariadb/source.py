@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,6 +20,7 @@ from penstock.connectors.mariadb.sql import Sql, joined, sql
 from penstock.connectors.queried import query_text, told_apart
 from penstock.errors import ConfigError, DataError, InternalError, nearest
 from penstock.registry import Capability, Descriptor
+from penstock.structs import Frozen
 from penstock.types import Field, Schema
 
 if TYPE_CHECKING:
@@ -36,8 +36,7 @@ if TYPE_CHECKING:
     from penstock.types import LogicalType
 
 
-@dataclass(frozen=True, slots=True)
-class _Read:
+class _Read(Frozen):
     """A described source: its columns with their types, and what stands after FROM."""
 
     columns: tuple[tuple[Column, LogicalType], ...]

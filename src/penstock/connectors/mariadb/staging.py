@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import uuid
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from penstock.connectors.api import BatchWriter, Staged
@@ -21,6 +20,7 @@ from penstock.connectors.mariadb.names import OWN_PREFIX, TableName
 from penstock.connectors.mariadb.pool import begin
 from penstock.connectors.mariadb.sql import Sql, literal, sql
 from penstock.errors import DataError, PenstockError, TransientError
+from penstock.structs import Frozen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -61,8 +61,7 @@ def drop(connection: Connection[Any], database: str, names: Sequence[str]) -> No
         run(connection, sql("DROP TABLE IF EXISTS {}", TableName(database, name).identifier()))
 
 
-@dataclass(frozen=True, slots=True)
-class Stage:
+class Stage(Frozen):
     """Where a writer puts its rows: the database, the sink, the rows' columns, those of them that are keys, and the
     staging table's: their definitions as a CREATE TABLE says them, and the kind of each.
     """

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from contextlib import closing
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from penstock.connectors.resilience.parallel import in_order
+from penstock.structs import Frozen
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     from penstock.connectors.resilience.cancel import Cancellation
 
 
-@dataclass(frozen=True, slots=True)
-class StoredObject:
+class StoredObject(Frozen):
     """``modified_ns`` as exact as every answer of the place gives it (an object store: whole seconds); ``tag`` is what the
     place says of the content: another one is another content. None where it says nothing.
     """

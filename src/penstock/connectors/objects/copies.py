@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 from contextlib import closing
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from penstock.connectors.objects.bucket import ObjectChangedError, ObjectGoneError
 from penstock.connectors.resilience.parallel import in_order
 from penstock.errors import ConfigError, DataError, FatalError
+from penstock.structs import Frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -26,8 +26,7 @@ _FOOTER_LENGTH: Final = 8  # of Parquet: four bytes that say how long the footer
 _FOOTER_MARK: Final = b"PAR1"
 
 
-@dataclass(frozen=True, slots=True)
-class _Piece:
+class _Piece(Frozen):
     found: StoredObject
     path: Path
     start: int

@@ -16,12 +16,12 @@ What the store says is shown by its code and message alone: the rest holds signa
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from html import unescape
 from typing import TYPE_CHECKING, Final
 
 from penstock.errors import ConfigError, TransientError
 from penstock.secret import MASK
+from penstock.structs import Frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -40,8 +40,7 @@ _AGAIN_CODES: Final = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class _Refusal:
+class _Refusal(Frozen):
     code: str
     words: str
     hint: str | None = None

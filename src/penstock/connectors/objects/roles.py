@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import re
 import threading
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from html import unescape
 from typing import TYPE_CHECKING, Any, Final
@@ -26,6 +25,7 @@ from penstock.connectors.objects.config import S3Connection
 from penstock.errors import ConfigError
 from penstock.fields import reveal
 from penstock.secret import Secret
+from penstock.structs import Selective
 
 if TYPE_CHECKING:
     from penstock.clock import Clock
@@ -43,14 +43,14 @@ _KEYS: Final = frozenset(
 _EXPIRED: Final = frozenset({"ExpiredToken", "ExpiredTokenException"})
 
 
-@dataclass(frozen=True, slots=True)
-class TemporaryKeys:
+class TemporaryKeys(Selective):
     """What the token service gave, and until when it holds."""
 
     key_id: str
     key: Secret
     token: Secret
-    expires_at: datetime = field(compare=False)
+    expires_at: datetime
+    uncompared = frozenset({"expires_at"})
 
 
 class RoleSession:

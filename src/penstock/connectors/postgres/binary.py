@@ -9,7 +9,6 @@ arrayfuncs.c, jsonb.c).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeAlias, assert_never
 
 import numpy as np
@@ -17,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from penstock.errors import DataError, InternalError
+from penstock.structs import Frozen
 from penstock.types import Decimal, Kind, List, Map, Primitive, Struct
 
 if TYPE_CHECKING:
@@ -80,8 +80,7 @@ _OIDS: Final = {
 _NUMERIC_OID: Final = 1700
 
 
-@dataclass(frozen=True, slots=True)
-class Encoded:
+class Encoded(Frozen):
     """One column's values: ``lengths`` per row (-1: null) and the payloads, a matrix of one row per value where every
     row has the same length, else Arrow binary in which nulls are empty.
     """

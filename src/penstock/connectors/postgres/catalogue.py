@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, LiteralString
 
 from penstock.connectors.postgres.names import TableName
+from penstock.structs import Frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -18,8 +18,7 @@ _SYSTEM_ARRAYS: Final = frozenset({"int2vector", "oidvector"})
 _ARRAY_CATEGORY: Final = "A"
 
 
-@dataclass(frozen=True, slots=True)
-class PgType:
+class PgType(Frozen):
     """A type below its domains. ``name`` is pg_type.typname (``int4``, ``numeric``); ``spelling`` SQL's own, without
     modifier; ``modifier`` -1 where there is none; ``element`` of an array.
     """
@@ -40,8 +39,7 @@ class PgType:
         return (packed >> 16) & 0xFFFF, scale - 0x800 if scale >= 0x400 else scale  # noqa: PLR2004 -- 11 bits, signed
 
 
-@dataclass(frozen=True, slots=True)
-class PgColumn:
+class PgColumn(Frozen):
     """One column. ``dimensions`` as declared (arrays); ``generated`` values are the table's own; ``identity`` refuses
     values unless overridden; ``bytewise`` is False where its collation takes differing texts for equal.
     """
@@ -56,8 +54,7 @@ class PgColumn:
     bytewise: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Relation:
+class Relation(Frozen):
     """A table or view. ``kind`` is pg_class.relkind; ``blocks`` of its largest heap, 0 where it has none."""
 
     oid: int

@@ -7,7 +7,6 @@ import select
 import socket
 import threading
 from contextlib import suppress
-from dataclasses import dataclass
 from fcntl import F_SETPIPE_SZ, fcntl
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from penstock.connectors.postgres.driver import translated
 from penstock.connectors.postgres.frames import Frames
 from penstock.errors import PenstockError
+from penstock.structs import Frozen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -170,8 +170,7 @@ class CopyPipes:
             raise
 
 
-@dataclass(frozen=True, slots=True)
-class _Copy:
+class _Copy(Frozen):
     """One part of a read: what is asked for, and where it goes."""
 
     part: int

@@ -13,7 +13,6 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass
 from enum import Enum
 from importlib.util import find_spec
 from types import MappingProxyType
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from penstock.errors import ConfigError, DataError, FatalError, InternalError, PenstockError, TransientError
 from penstock.secret import MASK
+from penstock.structs import Frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -66,8 +66,7 @@ _LOGIN_WORDS: Final = (
 _DETAIL_LIMIT: Final = 500
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Frozen):
     """Who is spoken to, for messages: never with a secret in it. ``hidden`` are texts that no message may show."""
 
     name: str

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Final, LiteralString
 
@@ -12,6 +11,7 @@ from penstock.connectors.postgres.pool import Connections
 from penstock.connectors.postgres.source import PostgresSource
 from penstock.errors import ConfigError
 from penstock.registry import Capability, Descriptor
+from penstock.structs import Frozen
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,8 +33,7 @@ ORDER BY n.nspname, c.relname
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(Frozen):
     """One table of a family. ``name`` as ``{table}`` shows it and positions are kept under: ``schema.table``, a part with
     dots or quotes in double quotes; ``keys`` as the document says, else the primary key's columns, else none.
     """

@@ -7,12 +7,12 @@ must hit one row. Who holds the lock decides; whoever comes later sees what was 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, LiteralString
 
 from penstock.connectors.api import EpochMarker, Receipt
 from penstock.connectors.commits import fingerprint
 from penstock.errors import FatalError
+from penstock.structs import Frozen
 
 if TYPE_CHECKING:
     import psycopg
@@ -58,8 +58,7 @@ WHERE project = {} AND environment = {} AND pipeline = {} AND sink = {} AND inca
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Markers:
+class Markers(Frozen):
     """The marker table in one schema. ``target`` is the table whose state the markers tell."""
 
     schema: str

@@ -9,13 +9,13 @@ The target is locked against other writers, not against readers, so that what wa
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Final, LiteralString
 
 from penstock.connectors.api import Receipt
 from penstock.connectors.postgres.columns import arrives_as, differs, ordered, sent_as
 from penstock.errors import DataError, TransientError
+from penstock.structs import Frozen
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,8 +57,7 @@ SELECT EXISTS (
 """
 
 
-@dataclass(frozen=True)
-class Load:
+class Load(Frozen, dict=True):
     """What one commit puts into its target. ``stages`` are tables of the target's schema with the columns of ``sent``;
     ``rows`` all rows as their writers counted them, ``inside`` those of them that this transaction put into the target.
     """

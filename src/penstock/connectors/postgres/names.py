@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from penstock.errors import ConfigError, nearest
+from penstock.structs import Frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,8 +22,7 @@ _PART: Final = r'(?:"(?:[^"]|"")+"|[^".]+)'
 _NAME: Final = re.compile(rf"(?:({_PART})\.)?({_PART})")
 
 
-@dataclass(frozen=True, slots=True)
-class TableName:
+class TableName(Frozen):
     """``schema`` None: wherever the session's search path finds it."""
 
     schema: str | None

@@ -21,10 +21,10 @@ no reader takes for a value of the type (``!infinity``), so that it is rejected 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from decimal import Decimal as PyDecimal
 from typing import TYPE_CHECKING, Final, Literal, LiteralString
 
+from penstock.structs import Frozen
 from penstock.types import (
     BINARY,
     BOOLEAN,
@@ -125,8 +125,7 @@ def _numeric(kind: PgType, wanted: LogicalType | None) -> LogicalType:
 # ---------------------------------------------------------------- text
 
 
-@dataclass(frozen=True, slots=True)
-class Rendering:
+class Rendering(Frozen):
     """The expressions that print one column; ``bad_values`` is the source's policy."""
 
     bad_values: BadValues

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from penstock.connectors.api import Receipt, Sink, WriteMode
@@ -22,6 +21,7 @@ from penstock.connectors.postgres.table import PostgresTable
 from penstock.connectors.server_tables import check_brought, compared
 from penstock.errors import ConfigError, TransientError
 from penstock.registry import Capability, Descriptor
+from penstock.structs import replace
 from penstock.types import Schema
 
 if TYPE_CHECKING:

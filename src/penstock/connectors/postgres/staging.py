@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import queue
 import threading
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, cast
 
 from penstock.connectors.api import BatchWriter, Staged
@@ -21,6 +20,7 @@ from penstock.connectors.postgres.columns import definitions
 from penstock.connectors.postgres.driver import translated
 from penstock.connectors.postgres.names import OWN_PREFIX
 from penstock.errors import DataError, PenstockError
+from penstock.structs import Frozen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -74,8 +74,7 @@ def drop(connection: psycopg.Connection, schema: str, names: Sequence[str]) -> N
         connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(sql.Identifier(schema, name)))
 
 
-@dataclass(frozen=True, slots=True)
-class Stage:
+class Stage(Frozen):
     """Where a writer puts its rows: into ``target`` itself, or (None) into a table of its own in ``schema``; the sink, the
     rows' columns, those that are keys.
     """

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from penstock.connectors.resilience.cancel import NO_WAIT_SECONDS
+from penstock.structs import Frozen
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,8 +14,7 @@ if TYPE_CHECKING:
     from penstock.clock import Clock
 
 
-@dataclass(frozen=True, slots=True)
-class Rate:
+class Rate(Frozen):
     """``permits`` per ``seconds`` in the long run, at most ``burst`` at once."""
 
     permits: float

@@ -6,10 +6,10 @@ raising TransientError). Any other exception passes through at once.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from penstock.errors import TransientError
+from penstock.structs import Frozen, field, replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -24,8 +24,7 @@ T = TypeVar("T")
 _LARGEST_EXPONENT: Final = 60  # beyond it 2**n times any base exceeds any cap
 
 
-@dataclass(frozen=True, slots=True)
-class RetryPolicy:
+class RetryPolicy(Frozen):
     """``attempts`` counts the first call; ``attempts_by`` has another number by how the latest one failed. The wait before attempt n+1 is drawn evenly from 0 to
     ``min(longest_wait_seconds, first_wait_seconds * 2**(n-1))``; a wait that the system asks for is honoured as a lower
     bound, cut to ``longest_asked_wait_seconds``. A wait that would end after ``total_seconds`` is not begun.
@@ -49,8 +48,7 @@ class RetryPolicy:
         return drawn if asked is None else max(drawn, min(asked, self.longest_asked_wait_seconds))
 
 
-@dataclass(frozen=True, slots=True)
-class Again:
+class Again(Frozen):
     """An attempt that failed and may be repeated; ``after_seconds`` is what the system asked for, if it did."""
 
     error: TransientError

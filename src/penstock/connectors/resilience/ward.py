@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from contextlib import contextmanager
-from dataclasses import replace
 from random import Random, SystemRandom
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -13,6 +12,7 @@ from penstock.connectors.resilience.cancel import TICK_SECONDS
 from penstock.connectors.resilience.rate_limit import RateLimiter
 from penstock.connectors.resilience.retry import RetryPolicy, call_with_retry
 from penstock.errors import FatalError, TransientError
+from penstock.structs import replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

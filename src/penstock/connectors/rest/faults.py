@@ -6,7 +6,6 @@ lists, maps and structs the same is asked of every place. And beside it stands i
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final, Literal, assert_never
 
@@ -21,6 +20,7 @@ from penstock.connectors.rest.path import pointer
 from penstock.connectors.rest.shape import identifier, member, records_of, structure_of
 from penstock.errors import DataError
 from penstock.faithful import Spelling, textual
+from penstock.structs import Frozen
 from penstock.trees import call, is_not_null, is_null, struct, when
 from penstock.types import FLOAT32, FLOAT64, JSON, STRING, Schema
 from penstock.types.conform import conform
@@ -40,8 +40,7 @@ _SHOWN: Final = 100
 REJECTS: Final = Schema.of(REJECT_COLUMNS)
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(Frozen):
     """``rows`` are the 0-based places of rejected records in the group; ``nulled`` by column the places whose value is
     to be null.
     """

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sqlglot import exp
@@ -12,6 +11,7 @@ from penstock.connectors.rest.pages import not_json, strict_objection
 from penstock.connectors.rest.path import path_of, pointer, shown
 from penstock.connectors.rest.shape import Shape, from_json, member
 from penstock.errors import DataError
+from penstock.structs import Frozen
 from penstock.trees import call, is_not_null
 from penstock.types.logical import fold_case
 
@@ -22,8 +22,7 @@ if TYPE_CHECKING:
     from penstock.connectors.rest.path import Path
 
 
-@dataclass(frozen=True, slots=True)
-class Contents:
+class Contents(Frozen):
     """``records`` counts what stands in the list, records or not; ``values`` by JSON pointer, as text."""
 
     shape: Shape
@@ -31,8 +30,7 @@ class Contents:
     values: Mapping[str, str | None]
 
 
-@dataclass(frozen=True, slots=True)
-class ReadPage:
+class ReadPage(Frozen):
     """A page and what it says."""
 
     page: Page

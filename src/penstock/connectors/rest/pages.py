@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import codecs
 import re
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from penstock.errors import DataError, blanked
+from penstock.structs import Selective
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,14 +21,14 @@ _SPACE: Final = b" \t\r\n"
 _NOT_JSON: Final = ("text/html", "application/xhtml+xml", "text/xml", "application/xml", "text/csv")
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+class Page(Selective):
     """``number`` counts from 1 in the order of the listing; ``body`` is UTF-8, empty where the server had no content."""
 
     number: int
-    body: bytes = field(repr=False)
+    body: bytes
     headers: Headers
     url: Url
+    unprinted = frozenset({"body"})
 
 
 def page_of(number: int, response: Response, redact: Callable[[str], str]) -> Page:

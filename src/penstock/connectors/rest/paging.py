@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, assert_never
 
 from penstock.connectors.http.urls import follow, parse_url
 from penstock.connectors.rest.params import CursorPaging, LinkPaging, NextUrlPaging, OffsetPaging, PagePaging
 from penstock.connectors.rest.path import parse_path, pointer
 from penstock.errors import ConfigError, DataError
+from penstock.structs import Frozen, Mutable, field
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -23,24 +23,21 @@ _LINK: Final = re.compile(r'\s*<([^<>]*)>((?:\s*;\s*[^\s=;,]+\s*(?:=\s*(?:"(?:[^
 _REL: Final = re.compile(r';\s*rel\s*=\s*(?:"([^"]*)"|([^",;\s]*))', re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(Frozen):
     """One request of a listing: paging parameters besides the document's own, or a link that is complete."""
 
     parameters: tuple[tuple[str, str | int], ...] = ()
     link: Url | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Steps:
+class Steps(Frozen):
     """That many steps, made when they are asked for: a total may be anything."""
 
     count: int
     steps: Iterator[Step]
 
 
-@dataclass(frozen=True, slots=True)
-class Said:
+class Said(Frozen):
     """What a page said: how many records it has and, by JSON pointer, the values that the pager asked for (as text)."""
 
     records: int
@@ -70,8 +67,7 @@ class Pager(ABC):
         return None
 
 
-@dataclass(slots=True)
-class Progress:
+class Progress(Mutable):
     """How far a listing is: pages and records so far, and the most records that a page announced."""
 
     pages: int = 0
@@ -163,8 +159,7 @@ class _Numbered(Pager):
         raise DataError("SRC-272", message, detail=shown, about=("paginate",))
 
 
-@dataclass(slots=True)
-class _Seen:
+class _Seen(Mutable):
     """Notices a listing that leads to where it was."""
 
     keys: set[str] = field(default_factory=set)

@@ -6,10 +6,10 @@ the range of the epoch leaves out.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
+from penstock.structs import Frozen
 from penstock.types import DATE, TIMESTAMP, TIMESTAMPTZ
 from penstock.types.logical import Kind, Primitive
 
@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from penstock.connectors.incremental import Sending
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(Frozen):
     """``place``: where the parameter stands. In a body a whole number is one."""
 
     place: Literal["query", "body"]

@@ -11,13 +11,13 @@ import json
 import os
 from array import array
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from penstock.connectors.rest.shape import Shape
 from penstock.disk import sync_folder
 from penstock.errors import ConfigError, DataError, TransientError
+from penstock.structs import Frozen, Selective
 from penstock.types import Schema
 
 if TYPE_CHECKING:
@@ -34,8 +34,7 @@ _GROUP_PAGES: Final = 512
 _BUFFER: Final = 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Frozen):
     """One page in the file: ``start`` and ``end`` of its bytes."""
 
     number: int
@@ -46,13 +45,13 @@ class Entry:
     records: int
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
+class Group(Selective):
     """Neighbouring pages of one shape: their bytes, and where each ends in them (the first number is 0)."""
 
     entries: tuple[Entry, ...]
-    content: bytes = field(repr=False)
-    ends: array[int] = field(repr=False)
+    content: bytes
+    ends: array[int]
+    unprinted = frozenset({"content", "ends"})
 
     @property
     def shape(self) -> Shape:

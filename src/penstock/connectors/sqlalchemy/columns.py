@@ -18,10 +18,10 @@ Values come without SQLAlchemy's own conversions: what a driver hands over is lo
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from penstock.errors import ConfigError
+from penstock.structs import Frozen
 from penstock.types import (
     BINARY,
     BOOLEAN,
@@ -64,8 +64,7 @@ _UNSIGNED: Final[Mapping[LogicalType, LogicalType]] = {INT8: UINT8, INT16: UINT1
 _NAMED: Final[Mapping[str, LogicalType]] = {"YEAR": INT16, "DATETIMEOFFSET": TIMESTAMPTZ, "TIMESTAMP_NTZ": TIMESTAMP}
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(Frozen):
     """``kind`` is the dialect's type, None where a sample tells; ``as_text``: the database prints the values."""
 
     name: str

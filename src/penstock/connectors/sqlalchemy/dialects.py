@@ -7,8 +7,9 @@ type and nothing else, so that the database's own comparisons mean what the engi
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
+
+from penstock.structs import Frozen, field
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,8 +17,7 @@ if TYPE_CHECKING:
 _CONNECT_S: Final = 10
 
 
-@dataclass(frozen=True, slots=True)
-class Dialect:
+class Dialect(Frozen):
     """``session`` are statements of each new connection; ``arguments`` those of its driver's connect, by the driver."""
 
     snapshot: str | None = None

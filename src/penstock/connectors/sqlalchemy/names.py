@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Final
 
 from penstock.errors import ConfigError
+from penstock.structs import Frozen
 
 _PART: Final = r'(?:"(?:[^"]|"")+"|[^".]+)'
 _NAME: Final = re.compile(rf"(?:({_PART}(?:\.{_PART})*)\.)?({_PART})")
 
 
-@dataclass(frozen=True, slots=True)
-class TableName:
+class TableName(Frozen):
     """``schema`` None: the connection's own; where databases have more levels, all that come before the table's name."""
 
     schema: str | None

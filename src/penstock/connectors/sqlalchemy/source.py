@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,6 +17,7 @@ from penstock.connectors.sqlalchemy.querying import as_table
 from penstock.connectors.sqlalchemy.samples import SAMPLE_ROWS, columns_of
 from penstock.connectors.sqlalchemy.values import BAD_VALUE, to_array
 from penstock.errors import ConfigError, InternalError, TransientError, nearest
+from penstock.structs import Frozen
 from penstock.types import Field, Schema
 
 if TYPE_CHECKING:
@@ -38,8 +38,7 @@ _FIRST_ROWS: Final = 100
 _MOST_ROWS: Final = 20_000
 
 
-@dataclass(frozen=True, slots=True)
-class _Read:
+class _Read(Frozen):
     """A described source: its columns, what stands after FROM, and the conditions that the database applies."""
 
     columns: tuple[Column, ...]

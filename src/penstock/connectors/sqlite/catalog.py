@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from penstock.connectors.sqlite.affinity import logical_of
+from penstock.structs import Frozen
 from penstock.types import STRING, Field, Schema
 
 if TYPE_CHECKING:
@@ -17,8 +17,7 @@ _COLUMNS: Final = "SELECT name, type FROM pragma_table_xinfo(?) WHERE hidden <> 
 _STORED: Final = "SELECT name, type FROM pragma_table_xinfo(?) WHERE hidden = 0 ORDER BY cid"
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(Frozen):
     """A table or a view under its own spelling."""
 
     name: str

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Final, assert_never
 
@@ -17,6 +16,7 @@ from penstock.connectors.sqlite.names import key_index
 from penstock.connectors.sqlite.rebuilding import rebuild
 from penstock.connectors.sqlite.storing import Storing, values_of
 from penstock.errors import ConfigError, DataError, InternalError
+from penstock.structs import replace
 
 if TYPE_CHECKING:
     import sqlite3

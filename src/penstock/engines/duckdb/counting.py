@@ -7,8 +7,6 @@ are dropped instead.
 
 from __future__ import annotations
 
-import dataclasses
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from sqlglot import exp
@@ -16,6 +14,7 @@ from sqlglot import exp
 from penstock.engines.duckdb.profile import tag_condition
 from penstock.engines.duckdb.sampling import ROWS, handed_over
 from penstock.graph.select import measured_columns, projections, to_select, violated
+from penstock.structs import Frozen, field, replace
 from penstock.trees import call, column, identifier, is_null, relation, struct
 
 if TYPE_CHECKING:
@@ -30,8 +29,7 @@ _INNER: Final = "penstock_rows"
 Difference = tuple[str, str]  # rows of the first tag minus rows of the second
 
 
-@dataclass(frozen=True, slots=True)
-class Counted:
+class Counted(Frozen):
     """A query and what its tags tell: rows out, rows without a partner by input id, rows with an empty list."""
 
     query: exp.Query
@@ -205,7 +203,7 @@ def counted_explode(node: Explode, tag: str) -> Counted:
         below = _where(_where(rows, None, f"{tag}_in"), some, f"{tag}_some")
         empty, extra = (f"{tag}_in", f"{tag}_some"), (f"{tag}_in", f"{tag}_some")
     source = identifier(f"{node.input}")
-    exploded = to_select(dataclasses.replace(node))
+    exploded = to_select(replace(node))
     exploded.set("from_", exp.From(this=below.subquery(source)))
     counted = tapped(exploded, tag)
-    return dataclasses.replace(counted, empty=empty, extra=extra)
+    return replace(counted, empty=empty, extra=extra)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from penstock.engines.api import Engine, FirstRows, Outcome, Unkept
@@ -15,6 +14,7 @@ from penstock.engines.duckdb.session import Session, typing_connection
 from penstock.engines.duckdb.statement import cut_off_joins, measured_in_part, read_twice
 from penstock.errors import InternalError
 from penstock.graph.nodes import Check, Python, Sort
+from penstock.structs import replace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from sqlglot import exp
@@ -23,6 +22,7 @@ from penstock.engines.duckdb.suspects import suspected
 from penstock.errors import ConfigError, DataError, InternalError, PenstockError
 from penstock.graph.chance import is_left_to_chance
 from penstock.graph.nodes import Check, Read, Table
+from penstock.structs import Frozen, replace
 from penstock.trees import call, create_sequence, create_table, drop_table, relation
 
 if TYPE_CHECKING:
@@ -41,8 +41,7 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 
 
-@dataclass(frozen=True, slots=True)
-class _Taken:
+class _Taken(Frozen):
     """What an input gave to a statement: records that became no rows, and rows by the input's own count (or None)."""
 
     rejected: int

@@ -6,7 +6,6 @@ every statement; a record that never became a row goes to the reject store in th
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, assert_never
 
 from sqlglot import exp
@@ -19,6 +18,7 @@ from penstock.engines.duckdb.lowered import Leaf, form_of, named_by
 from penstock.engines.duckdb.pump import Pump
 from penstock.engines.duckdb.read_ahead import ReadAhead
 from penstock.engines.duckdb.readers import files_query, located, pipe_query
+from penstock.structs import Mutable, field
 from penstock.trees import call, column, identifier, relation, text_of, union_all
 
 if TYPE_CHECKING:
@@ -31,8 +31,7 @@ if TYPE_CHECKING:
     from penstock.graph.nodes import Read, Table
 
 
-@dataclass(slots=True)
-class Input:
+class Input(Mutable):
     """One Read or Table node of a pass: one ``Rows`` per partition.
 
     Files are read fast; ``by_text`` where a value could not be told so (a pipe is then one whose values were checked);

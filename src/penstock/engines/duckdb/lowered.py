@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
+from penstock.structs import Frozen
 from penstock.trees import file_patterns, set_variable, variable
 
 if TYPE_CHECKING:
@@ -22,16 +22,14 @@ if TYPE_CHECKING:
 _KEPT: Final = 16  # statements: more than most passes have
 
 
-@dataclass(frozen=True, slots=True)
-class Leaf:
+class Leaf(Frozen):
     """An input of a statement. Those that have the same ``form`` have the same ``query``, which is made only when it is needed."""
 
     form: object
     query: Callable[[], exp.Query]
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(Frozen):
     """Of what a statement is made: a ``target`` of these ``nodes``, some of which are ``tables`` by now, over leaves of these
     ``forms``.
     """

@@ -11,7 +11,6 @@ import math
 import threading
 from collections import deque
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlglot import exp
@@ -20,6 +19,7 @@ from penstock.engines.duckdb.binder import empty_relation
 from penstock.engines.duckdb.errors import translated
 from penstock.errors import InternalError, Problem
 from penstock.graph.select import judged, measured_columns
+from penstock.structs import Frozen, field
 from penstock.trees import relation
 from penstock.types import Schema
 from penstock.types.duckdb import to_duckdb_text
@@ -38,8 +38,7 @@ _WAITING: Final = 64  # vectors of 2,048 rows
 _HIDDEN: Final = "it speaks of labelled columns, and is not shown"
 
 
-@dataclass(frozen=True, slots=True)
-class Findings:
+class Findings(Frozen):
     """What the rules of a check measured, what is to be said of those that the rows violate, and some rows that violate one
     (``engines.api.NodeCounts``).
     """

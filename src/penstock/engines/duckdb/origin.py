@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from sqlglot import exp
 
 from penstock.connectors.api import POSITION
 from penstock.graph.nodes import Check, Column, Filter, Project, Read
+from penstock.structs import Frozen, Mutable, replace
 from penstock.trees import column, identifier, struct, unused_name
 
 if TYPE_CHECKING:
@@ -21,8 +20,7 @@ if TYPE_CHECKING:
 _WANTED: Final = "penstock source row"
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(Frozen):
     """``graph`` has the same nodes, those of the way carrying a struct of the source's columns in ``column``. ``begins`` is the
     node of which these are: the read, a table that has its columns, or a projection that stands for a source. They carry
     too where each row comes from, in ``place``, where they have it from a ``read``; None: a table came in between.
@@ -43,8 +41,7 @@ class Origin:
         return exp.select("*", carried).from_(query.subquery(identifier("source"), copy=False))
 
 
-@dataclass(slots=True)
-class Carried:
+class Carried(Mutable):
     """How the rows of a statement carry their source's row: asked anew for each, since a table may have come in between."""
 
     origin: Origin | None = None
@@ -85,7 +82,7 @@ def origin_of(graph: Graph, node_id: str, tables: Collection[str]) -> Origin | N
             added.append(Column(carrier, column(carrier)))
         if node.id in passing:
             added.append(Column(place, column(place)))
-        return dataclasses.replace(node, columns=(*node.columns, *added))
+        return replace(node, columns=(*node.columns, *added))
 
     return Origin(graph.map(carry), read.source, begins.id, schema, carrier, place, read.id if located else None)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from contextlib import closing
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, assert_never
@@ -26,6 +25,7 @@ from penstock.engines.duckdb.readers import reader
 from penstock.engines.duckdb.wide_steps import may_have_wide_steps
 from penstock.engines.duckdb.written import figures_of
 from penstock.errors import FatalError, InternalError
+from penstock.structs import replace
 from penstock.trees import column, copy_option, field_ids, identifier
 
 if TYPE_CHECKING:

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from sqlglot import exp
 
 from penstock.errors import InternalError
+from penstock.structs import Frozen
 from penstock.trees import call, conjuncts
 
 if TYPE_CHECKING:
@@ -63,8 +63,7 @@ def _always(tag: str) -> exp.Expr:
     return exp.NEQ(this=volatile, expression=exp.Literal.string(""))
 
 
-@dataclass(frozen=True, slots=True)
-class Profile:
+class Profile(Frozen):
     """``rows``: out of each tagged filter that ran. ``is_pruned``: whether the planner proved a part empty, which then did
     not run.
     """

@@ -9,7 +9,6 @@ Columns are read by their place under names of our own (``c0``, ``c1``, …), so
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, TypeAlias, assert_never
 
 from sqlglot import exp
@@ -17,6 +16,7 @@ from sqlglot import exp
 from penstock.connectors.api import COPY_TEXT, CsvFormat, Files, JsonFormat, ParquetFormat, Pipe
 from penstock.engines.duckdb import copy_text
 from penstock.faithful import ALTERED, UNCERTAIN, Reading, Spelling, fast, textual
+from penstock.structs import Frozen, replace
 from penstock.trees import (
     call,
     column,
@@ -231,8 +231,7 @@ def _faithful(
 # ---------------------------------------------------------------- csv
 
 
-@dataclass(frozen=True, slots=True)
-class CsvPart:
+class CsvPart(Frozen):
     """Files that have the same columns in the same order. ``rejects`` collects what is malformed instead of failing.
     ``fed``: every record is known to end in LF. DuckDB takes the first break of the file for that of all records, even
     where it stands within quotes. ``listed``: how the query names them.

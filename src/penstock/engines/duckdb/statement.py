@@ -7,7 +7,6 @@ A tag is a filter that lets everything pass (or the node's own condition), whose
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sqlglot import exp
@@ -33,6 +32,7 @@ from penstock.graph.nodes import (
     Write,
 )
 from penstock.graph.select import keep, order, to_select
+from penstock.structs import Frozen
 from penstock.trees import identifier, relation
 
 if TYPE_CHECKING:
@@ -42,8 +42,7 @@ if TYPE_CHECKING:
     from penstock.graph import Graph, Node
 
 
-@dataclass(frozen=True, slots=True)
-class Statement:
+class Statement(Frozen):
     """``query`` gives the rows of ``target``; ``nodes`` are those it computes, in graph order; ``counted`` has, for each
     that is counted, its tags.
     """
@@ -73,8 +72,7 @@ class Statement:
         return tuple(sequence for item in self.counted.values() for sequence in item.notes.values())
 
 
-@dataclass(frozen=True, slots=True)
-class Composer:
+class Composer(Frozen):
     """Builds statements over a graph."""
 
     graph: Graph

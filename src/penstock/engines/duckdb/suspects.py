@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from sqlglot import exp
 
 from penstock.graph.nodes import Check, Python, Read, Table, Union, Write
 from penstock.graph.select import to_select
+from penstock.structs import replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Final
 
 from penstock.connectors.api import ColumnFigures
+from penstock.structs import replace
 from penstock.types.families import Family, family
 
 if TYPE_CHECKING:

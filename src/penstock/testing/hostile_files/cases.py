@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import Enum
 from typing import TYPE_CHECKING, TypeAlias
+
+from penstock.structs import Frozen, Selective, field
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -43,8 +44,7 @@ class Hazard(Enum):
     ENCODING = "misdeclared encoding"
 
 
-@dataclass(frozen=True, slots=True)
-class Bad:
+class Bad(Frozen):
     """A record that must become a reject: its number as positions count it (None: rows of the format have none), and one
     of its causes.
     """
@@ -54,8 +54,7 @@ class Bad:
     column: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
+class Taken(Frozen):
     """The file's rows, in its order, and its rejects, exactly."""
 
     rows: tuple[Row, ...]
@@ -66,8 +65,7 @@ class Taken:
         return len(self.rows) + len(self.rejects)
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(Frozen):
     """The file as a whole is refused by this error, before a row of it is written."""
 
     code: str
@@ -76,8 +74,7 @@ class Refused:
 Expected: TypeAlias = Taken | Refused
 
 
-@dataclass(frozen=True, slots=True)
-class FileCase:
+class FileCase(Selective):
     """One file for a source of files. ``columns`` are those of the document's schema, by name; None: no schema is stated.
     ``options`` are further parameters of the source. ``write`` makes the file;
     ``heavy``: that, or to run it, takes more than a few seconds or a few hundred MB.
@@ -87,7 +84,8 @@ class FileCase:
     hazard: Hazard
     source: str
     ending: str
-    write: Callable[[Path], None] = field(repr=False)
+    write: Callable[[Path], None]
+    unprinted = frozenset({"write"})
     expected: Expected
     columns: Mapping[str, str] | None = None
     options: Mapping[str, str | bool | int] = field(default_factory=dict)

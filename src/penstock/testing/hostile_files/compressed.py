@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import gzip
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from penstock.structs import replace
 from penstock.testing.hostile_files.cases import Bad, FileCase, Hazard, Refused, Taken
 
 if TYPE_CHECKING:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
+from penstock.structs import Frozen
 from penstock.testing.hostile_files.cases import Hazard
 from penstock.testing.hostile_files.moments import day, moment
 
@@ -14,8 +14,7 @@ if TYPE_CHECKING:
     from penstock.testing.hostile_files.cases import Value
 
 
-@dataclass(frozen=True, slots=True)
-class Spelled:
+class Spelled(Frozen):
     """A text, and the value of the column's type that it is; ``bad``: it is none."""
 
     text: str
@@ -23,8 +22,7 @@ class Spelled:
     bad: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class HostileTexts:
+class HostileTexts(Frozen):
     """Texts of one column of that type."""
 
     name: str

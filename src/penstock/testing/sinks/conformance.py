@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 import pyarrow as pa
@@ -11,6 +10,7 @@ import pytest
 
 from penstock.connectors.api import WriteMode
 from penstock.errors import FatalError
+from penstock.structs import replace
 from penstock.testing.compare import assert_same
 from penstock.testing.sinks.deliveries import APPEND, BY_PART, MERGE, OVERWRITE, SinkOptions
 

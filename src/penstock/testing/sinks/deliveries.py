@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 import pyarrow as pa
 
 from penstock.connectors.api import Epoch, ScanRequest, SinkId, Staged, WriteMode
+from penstock.structs import Frozen, replace
 from penstock.testing import data
 from penstock.testing.delivery import fill, pull
 from penstock.types.arrow import from_arrow
@@ -23,8 +23,7 @@ SINK_ID = SinkId("project", "prod", "pipe line", "sink/../x", INCARNATION)
 PLANNED_AT = datetime(2024, 3, 31, 1, 0, tzinfo=UTC)
 
 
-@dataclass(frozen=True, slots=True)
-class SinkOptions:
+class SinkOptions(Frozen):
     """What a test wants of the sink; the subclass turns it into the connector's parameters."""
 
     mode: WriteMode = WriteMode.APPEND

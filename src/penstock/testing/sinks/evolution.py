@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pyarrow as pa
 import pytest
 
 from penstock.connectors.api import WriteMode
 from penstock.errors import ConfigError
+from penstock.structs import replace
 from penstock.testing import data
 from penstock.testing.sinks.conformance import SinkConformance
 from penstock.testing.sinks.deliveries import deliver, epoch, rows

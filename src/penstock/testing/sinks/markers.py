@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from penstock.connectors.api import WriteMode
 from penstock.errors import FatalError
+from penstock.structs import replace
 from penstock.testing.sinks.conformance import SinkConformance
 from penstock.testing.sinks.deliveries import INCARNATION, OTHER_INCARNATION, SINK_ID, deliver, epoch, rows, stage
 from penstock.types.arrow import from_arrow

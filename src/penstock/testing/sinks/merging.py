@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from penstock.connectors.api import WriteMode
 from penstock.errors import ConfigError
+from penstock.structs import replace
 from penstock.testing import data
 from penstock.testing.sinks.conformance import SinkConformance
 from penstock.testing.sinks.deliveries import MERGE, MERGE_NEWER, deliver, epoch, rows

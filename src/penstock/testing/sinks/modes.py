@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from penstock.connectors.api import WriteMode
 from penstock.errors import DataError
+from penstock.structs import replace
 from penstock.testing import data
 from penstock.testing.sinks.conformance import SinkConformance
 from penstock.testing.sinks.deliveries import APPEND, BY_PART, OVERWRITE, deliver, epoch, rows

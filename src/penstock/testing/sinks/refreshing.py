@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pyarrow as pa
 import pytest
 
 from penstock.connectors.api import WriteMode
+from penstock.structs import replace
 from penstock.testing import data
 from penstock.testing.sinks.conformance import SinkConformance
 from penstock.testing.sinks.deliveries import OTHER_INCARNATION, OVERWRITE, deliver, epoch, rows, stage

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import closing
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -16,6 +15,7 @@ from penstock.connectors.api import Allowance, Context
 from penstock.connectors.duckdb.descriptors import SINK
 from penstock.connectors.duckdb.driver import writing
 from penstock.errors import ConfigError, DataError, FatalError, PenstockError, TransientError
+from penstock.structs import replace
 from penstock.testing import data
 from penstock.testing.sinks import deliver, epoch, rows
 from penstock.testing.sinks.deliveries import OTHER_INCARNATION, SINK_ID, read_table, stage

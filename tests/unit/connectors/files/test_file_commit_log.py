@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ import pytest
 from file_sinks import file_sink, ids
 
 from penstock.errors import FatalError
+from penstock.structs import replace
 from penstock.testing.sinks import deliver, epoch, rows
 from penstock.testing.sinks.deliveries import OTHER_INCARNATION, SINK_ID, stage
 from penstock.types.arrow import from_arrow

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sqlite3
 from contextlib import closing
-from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal as Number
 from typing import TYPE_CHECKING, Any
@@ -31,6 +30,7 @@ from penstock.connectors.sqlalchemy.samples import columns_of
 from penstock.connectors.sqlalchemy.values import to_array
 from penstock.errors import ConfigError, DataError, FatalError, PenstockError, TransientError
 from penstock.secret import Secret
+from penstock.structs import replace
 from penstock.types import Schema, parse_type
 from penstock.types.arrow import to_arrow
 

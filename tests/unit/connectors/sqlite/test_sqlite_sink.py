@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -16,6 +15,7 @@ from penstock.connectors.api import Context
 from penstock.connectors.sqlite.descriptors import SINK
 from penstock.connectors.sqlite.driver import reading_failed, writing_failed
 from penstock.errors import ConfigError, DataError, PenstockError, TransientError
+from penstock.structs import replace
 from penstock.testing import data
 from penstock.testing.sinks import deliver, epoch, rows
 from penstock.testing.sinks.deliveries import OTHER_INCARNATION, SINK_ID, read_table, stage

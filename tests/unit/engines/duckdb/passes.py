@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +17,7 @@ from penstock.document.read import Catalogue
 from penstock.engines.api import Limits, NodeCounts, Pass
 from penstock.engines.duckdb.engine import DuckDBEngine
 from penstock.registry import Descriptor
+from penstock.structs import replace
 from penstock.types.arrow import to_arrow
 from pipelines import pipeline_of
 
@@ -144,4 +144,4 @@ def run(
 
 def _rows(data: list[dict[str, Any]] | Rows, schema: Schema | None) -> Rows:
     assert schema is not None
-    return batches(data, schema) if isinstance(data, list) else dataclasses.replace(data)
+    return batches(data, schema) if isinstance(data, list) else replace(data)

@@ -7,7 +7,7 @@ import io
 import json
 import os
 import threading
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -21,6 +21,7 @@ from penstock.engines.api import Limits, Outcome, Pass
 from penstock.engines.duckdb import inputs, inspection
 from penstock.engines.duckdb.engine import DuckDBEngine
 from penstock.errors import DataError, FatalError, TransientError
+from penstock.structs import replace
 from penstock.types import Schema
 
 if TYPE_CHECKING:

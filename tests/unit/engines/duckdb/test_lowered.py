@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING, Final
 
 import pytest
@@ -14,6 +13,7 @@ from penstock.engines.api import Limits, Pass
 from penstock.engines.duckdb.engine import DuckDBEngine
 from penstock.engines.duckdb.statement import Composer
 from penstock.graph.nodes import Filter
+from penstock.structs import replace
 from penstock.types import Schema
 
 if TYPE_CHECKING:
@@ -130,9 +130,7 @@ def test_a_node_that_an_epoch_alters_is_lowered_anew(epochs: Epochs, tmp_path: P
     def stricter(graph: Graph) -> Graph:
         return graph.map(
             lambda node: (
-                dataclasses.replace(node, condition=parse_one("a > 5", dialect="duckdb"))
-                if isinstance(node, Filter)
-                else node
+                replace(node, condition=parse_one("a > 5", dialect="duckdb")) if isinstance(node, Filter) else node
             )
         )
 

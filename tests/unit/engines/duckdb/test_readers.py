@@ -6,7 +6,6 @@ import codecs
 import gzip
 import json
 import re
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,6 +17,7 @@ from penstock.engines.duckdb.careful import Workspace, careful_files, careful_pi
 from penstock.engines.duckdb.errors import translated
 from penstock.engines.duckdb.readers import files_query, pipe_query
 from penstock.errors import DataError
+from penstock.structs import replace
 from penstock.types import Schema
 
 pytestmark = pytest.mark.slow

@@ -7,12 +7,12 @@ is as atomic as the commit. Source of the idea: the log of Delta Lake, whose com
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from penstock.connectors.commits import check_fence
 from penstock.connectors.files.commit.names import key_folder, sink_folder, version_name, version_of
 from penstock.connectors.files.commit.records import BucketState, Claim, Logged, decode, encode
+from penstock.structs import Mutable, field
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,8 +24,7 @@ if TYPE_CHECKING:
 SNAPSHOT_EVERY: Final = 32  # cold readers ask for so many versions, one after the other
 
 
-@dataclass(slots=True)
-class BucketLog:
+class BucketLog(Mutable):
     """The log below one home; ``manifests`` are the commits since the snapshot that was read last."""
 
     bucket: Bucket

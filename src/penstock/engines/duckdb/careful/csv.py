@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
@@ -14,6 +13,7 @@ from penstock.engines.duckdb.careful.line_breaks import Prepared, bytes_at, plac
 from penstock.engines.duckdb.errors import batches_of
 from penstock.engines.duckdb.readers import CsvPart, csv_reader, held_columns, layout_of, selected, spelling_of
 from penstock.faithful import Reading, textual
+from penstock.structs import Frozen, replace
 from penstock.trees import call, column, drop_table, field_of, identifier, struct, text_of
 from penstock.types import STRING
 from penstock.types.duckdb import to_duckdb
@@ -88,8 +88,7 @@ def _texts(task: _Task, database: duckdb.DuckDBPyConnection) -> pa.Table:
     return pa.table({"line": lines, "text": pa.array([reject_rows.legible(part) for part in parts], pa.string())})
 
 
-@dataclass(frozen=True)
-class _Task:
+class _Task(Frozen, dict=True):
     """One file, and the statements over it."""
 
     files: Files

@@ -5,7 +5,6 @@ So the file is read once more, piece by piece, as if it had more columns than it
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from itertools import count
 from typing import TYPE_CHECKING, ClassVar, Final
 
@@ -14,6 +13,7 @@ from sqlglot import exp
 from penstock.engines.duckdb.careful import reject_rows
 from penstock.engines.duckdb.careful.line_breaks import stream
 from penstock.engines.duckdb.readers import CsvPart, csv_reader, no_rows
+from penstock.structs import Frozen, replace
 from penstock.trees import call, column, create_table, drop_table
 from penstock.types import STRING, Field, Schema
 
@@ -156,8 +156,7 @@ class Located:
         self._beside.close()
 
 
-@dataclass(frozen=True, slots=True)
-class _Start:
+class _Start(Frozen):
     """Where a piece begins: the record's line, from 1, its byte, from 0, and its number, from 1, among the rows."""
 
     line: int = 1

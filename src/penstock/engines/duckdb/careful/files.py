@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final, assert_never
 
 from penstock.connectors.api import Batches, Chunk, CsvFormat, Files, JsonFormat, Origin, ParquetFormat
@@ -14,6 +13,7 @@ from penstock.engines.duckdb.careful.json import read_lines, read_values
 from penstock.engines.duckdb.errors import batches_of, files_are_whole
 from penstock.engines.duckdb.readers import files_query
 from penstock.errors import DataError
+from penstock.structs import replace
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator

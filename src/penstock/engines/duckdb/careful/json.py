@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -15,6 +14,7 @@ from penstock.engines.duckdb.careful import reject_rows, values
 from penstock.engines.duckdb.careful.json_blocks import Block, Unread, lines_of, values_of
 from penstock.engines.duckdb.readers import selected
 from penstock.faithful import Spelling, fast, textual
+from penstock.structs import Frozen
 from penstock.trees import column, identifier
 from penstock.types import JSON, STRING
 from penstock.types.logical import Decimal, Primitive
@@ -51,8 +51,7 @@ def read_values(files: Files, form: JsonFormat, *, path: str, workspace: Workspa
     return _parsed(_Task(files, path, offsets=False), blocks, workspace)
 
 
-@dataclass(frozen=True)
-class _Task:
+class _Task(Frozen, dict=True):
     """One file, and the statements that take its records apart. ``offsets``: the lines have bytes."""
 
     files: Files

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from sqlglot import exp
@@ -13,6 +12,7 @@ from penstock.engines.duckdb.careful.line_breaks import stream
 from penstock.engines.duckdb.errors import batches_of
 from penstock.engines.duckdb.readers import MAX_JSON_BYTES, option, reader
 from penstock.errors import DataError
+from penstock.structs import Frozen
 from penstock.trees import column, identifier, text_of
 
 if TYPE_CHECKING:
@@ -29,16 +29,14 @@ _KEPT_OF_LONG: Final = 64 * 2**10
 _BREAK: Final = ord("\n")
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
+class Block(Frozen):
     """``lines``: line (string, null where it was no text), record (1-based), byte. ``rejects``: what is no text."""
 
     lines: pa.Table
     rejects: pa.RecordBatch | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Unread:
+class Unread(Frozen):
     """Rejects of what cannot be told as a line: its place is the file, the record, and the byte where it is the same there."""
 
     origin: Origin

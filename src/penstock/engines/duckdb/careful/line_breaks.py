@@ -9,10 +9,10 @@ import codecs
 import io
 import re
 from bisect import bisect_left
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 from penstock.engines.duckdb.long_ends import is_long_end
+from penstock.structs import Frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -23,8 +23,7 @@ if TYPE_CHECKING:
 _BLOCK_BYTES: Final = 4 * 2**20
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
+class Prepared(Frozen):
     """What is read in place of a file. ``size`` are the bytes of its own text in it, and ``sentinel`` what follows them;
     ``mark`` are the bytes of a byte order mark that it lacks. ``fed``: records that ended now so, now so, all end in LF;
     ``places_in_file`` tells where they stood.
@@ -124,8 +123,7 @@ def _blocks(source: BinaryIO) -> Iterator[bytes]:
         yield block
 
 
-@dataclass(frozen=True, slots=True)
-class _Seen:
+class _Seen(Frozen):
     """``mixed``: more than one kind of break is there, within quotes or not. ``long_open``: the last record is longer than
     one may be, and no break follows it. ``line_break``: the one of the copy.
     """

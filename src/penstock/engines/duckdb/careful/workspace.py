@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from penstock import embedded
 from penstock.errors import InternalError
+from penstock.structs import Mutable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     import duckdb
 
 
-@dataclass(slots=True)
-class Workspace:
+class Workspace(Mutable):
     """What it may use: a folder that is present and private, threads, memory. Not for two reads at a time."""
 
     scratch: Path
