@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from errno import ELOOP
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -22,6 +23,7 @@ MAX_FILE_BYTES: Final = 1024 * 1024  # of a schema file
 STATE: Final = ".penstock"
 
 _URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+_WITH_WILDCARD: Final = re.compile(rf"[^{re.escape(os.sep)}]*[*?\[][^{re.escape(os.sep)}]*")
 _MAX_SHOWN: Final = 80
 _MAX_CHARACTERS: Final = 4096
 _ABOUT: Final = ("path",)  # the key of a source or sink that names a path
@@ -54,11 +56,11 @@ class Paths(Frozen):
         if not path.is_absolute():
             return self._inside(self.root / path, self.root, text=text, at=at)
         for root in (self.root, *self.allowed):
-            if path.is_relative_to(root):
+            if _is_beneath(str(path), root):
                 return self._inside(path, root, text=text, at=at)
         real = _real(path)  # /tmp/project may be a link to /private/tmp/project
         for root in (self.root, *self.allowed):
-            if real.is_relative_to(root):
+            if _is_beneath(str(real), root):
                 return self._inside(real, root, text=text, at=at)
         raise ConfigError(
             "DOC-232",
@@ -103,8 +105,7 @@ class Paths(Frozen):
             )
 
     def _inside(self, path: Path, root: Path, *, text: str, at: Location | None) -> Path:
-        fixed = _fixed_part(path)
-        real = _real(fixed)
+        real = str(_real(_fixed_part(str(path))))
         if _leads_nowhere(real):
             raise ConfigError(
                 "DOC-230",
@@ -113,7 +114,7 @@ class Paths(Frozen):
                 about=_ABOUT,
                 detail="its links lead round in a circle.",
             )
-        if not any(real.is_relative_to(allowed) for allowed in (root, self.root, *self.allowed)):
+        if not any(_is_beneath(real, allowed) for allowed in (root, self.root, *self.allowed)):
             raise ConfigError(
                 "DOC-233",
                 f'the path "{_shorten(text)}" leaves its root through a link',
@@ -121,7 +122,7 @@ class Paths(Frozen):
                 about=_ABOUT,
                 detail=f"it leads out of {root}.",
             )
-        if real.is_relative_to(self.root / STATE):
+        if _is_beneath(real, self.root / STATE):
             raise ConfigError(
                 "DOC-236",
                 f'the path "{_shorten(text)}" leads to what Penstock keeps for itself',
@@ -132,28 +133,31 @@ class Paths(Frozen):
         return path
 
 
-def _fixed_part(path: Path) -> Path:
+def _is_beneath(path: str, root: Path) -> bool:
+    """Or the root itself. Both are absolute; text, for an epoch asks often, and pathlib takes its time."""
+    base = str(root)
+    return path == base or path.startswith(base if base.endswith(os.sep) else base + os.sep)
+
+
+def _fixed_part(path: str) -> str:
     """What stands before the first part with a wildcard in it; a file that is really called so counts as fixed."""
     if os.path.lexists(path):
         return path
-    fixed = Path(path.anchor)
-    for part in path.parts[1:]:
-        if any(mark in part for mark in "*?[") and not os.path.lexists(fixed / part):
-            break
-        fixed /= part
-    return fixed
+    for part in _WITH_WILDCARD.finditer(path):
+        if not os.path.lexists(path[: part.end()]):
+            return path[: part.start()]
+    return path
 
 
-def _leads_nowhere(real: Path) -> bool:
+def _leads_nowhere(real: str) -> bool:
     """Whether links of a path that were followed lead round in a circle. A name too long is no error here."""
     try:
-        real.lstat()
+        return stat.S_ISLNK(os.lstat(real).st_mode)
     except OSError as error:
         return error.errno == ELOOP
-    return real.is_symlink()
 
 
-def _real(path: Path) -> Path:
+def _real(path: Path | str) -> Path:
     try:
         return Path(os.path.realpath(path))
     except (OSError, ValueError):  # a name too long for the system
