@@ -104,6 +104,12 @@ def measured_columns(node: Check) -> tuple[str, ...]:
     return tuple(name for name in (node.schema.names if node.schema is not None else ()) if name in named)
 
 
+def counted_columns(node: Check) -> frozenset[str]:
+    """Of the measured columns those of which it counts alone whether there is a value: a long text need not be carried."""
+    found = [item for rule in node.table_rules for one in rule.measures for item in one.value.find_all(exp.Column)]
+    return frozenset(item.name for item in found) - {item.name for item in found if type(item.parent) is not exp.Count}
+
+
 def judged(node: Check, rows: exp.Query, others: Mapping[str, exp.Query]) -> exp.Select:
     """One row: for each rule about all rows, by its code, a struct of ``measures`` (a struct of DOUBLE by the metric),
     ``violated`` and ``message``. ``rows`` are those that come in, with the measured columns at least; ``others`` the rows
@@ -263,6 +269,7 @@ def _query(node: Query, name: Callable[[str], exp.Table]) -> exp.Query:
 
 
 __all__ = [
+    "counted_columns",
     "judged",
     "keep",
     "measured_columns",

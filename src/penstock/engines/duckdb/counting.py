@@ -13,9 +13,9 @@ from sqlglot import exp
 
 from penstock.engines.duckdb.profile import tag_condition
 from penstock.engines.duckdb.sampling import ROWS, handed_over
-from penstock.graph.select import measured_columns, projections, to_select, violated
+from penstock.graph.select import counted_columns, measured_columns, projections, to_select, violated
 from penstock.structs import Frozen, field, replace
-from penstock.trees import call, column, identifier, is_null, relation, struct
+from penstock.trees import call, column, identifier, is_not_null, is_null, relation, struct
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -88,6 +88,11 @@ def _missing(name: str) -> exp.Expr:
     return is_null(column(name))
 
 
+def _there(name: str) -> exp.Expr:
+    """True, or null where there is no value."""
+    return exp.Case(ifs=[exp.If(this=is_not_null(column(name)), true=exp.true())])
+
+
 # ---------------------------------------------------------------- checks
 
 
@@ -109,7 +114,9 @@ def counted_check(node: Check, tag: str) -> Counted:
         condition = exp.Case(ifs=[exp.If(this=passes, true=exp.Paren(this=condition))])
     observer = f"penstock_{tag}_rows" if node.table_rules else None
     if observer is not None:
-        taken = call(observer, struct({name: column(name) for name in measured_columns(node)} or {"row": exp.true()}))
+        counted = counted_columns(node)
+        values = {name: _there(name) if name in counted else column(name) for name in measured_columns(node)}
+        taken = call(observer, struct(values or {"row": exp.true()}))
         condition = exp.Case(ifs=[exp.If(this=taken, true=exp.Paren(this=condition))])
     select = exp.select("*").from_(relation(node.input))
     query = select.where(tag_condition(condition, tag), copy=False)

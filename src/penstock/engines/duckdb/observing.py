@@ -18,8 +18,8 @@ from sqlglot import exp
 from penstock.engines.duckdb.binder import empty_relation
 from penstock.engines.duckdb.errors import translated
 from penstock.errors import InternalError, Problem
-from penstock.graph.select import judged, measured_columns
-from penstock.structs import Frozen, field
+from penstock.graph.select import counted_columns, judged, measured_columns
+from penstock.structs import Frozen, field, replace
 from penstock.trees import relation
 from penstock.types import Schema
 from penstock.types.duckdb import to_duckdb_text
@@ -67,7 +67,7 @@ class Observer:
             raise InternalError("INT-900", f"the check {node.id} has no schema")
         self._session, self._node, self._function = session, node, function
         self._labelled = frozenset(labelled)
-        self._columns = node.schema.select(measured_columns(node))
+        self._columns = _taken(node, node.schema)
         self._changed = threading.Condition()
         self._batches: deque[pa.RecordBatch] = deque()
         self._ended = self._stopped = False
@@ -200,6 +200,13 @@ def failing(node: Check, broken: Mapping[str, str]) -> Iterator[Problem]:
                 at=rule.at or node.at,
                 detail=f"{broken[rule.code]}.",
             )
+
+
+def _taken(node: Check, schema: Schema) -> Schema:
+    """The columns as the statement hands them over: of one that is counted no more than that there is a value."""
+    counted = counted_columns(node)
+    taken = schema.select(measured_columns(node))
+    return Schema(tuple(replace(item, type=BOOLEAN) if item.name in counted else item for item in taken))
 
 
 def _struct_of(columns: Schema) -> str:

@@ -66,6 +66,25 @@ def test_a_column_of_any_type_and_name_is_measured(tmp_path: Path) -> None:
     assert list(found["out.rules"].broken) == ["null_share"]
 
 
+def test_values_of_any_type_and_name_are_measured(tmp_path: Path) -> None:
+    types = {name: kind for name, (kind, _, _) in VALUES.items()}
+    rules = (
+        f"{{distinct_count: {{name: d{place}, column: {json.dumps(name)}, max: 9}}}}"
+        for place, name in enumerate(types)
+    )
+    rows = [{name: value for name, (_, value, _) in VALUES.items()}, dict.fromkeys(types)]
+    found = run(document(", ".join(rules), types), {"s": rows}, tmp_path)
+    values = [value for _, value, _ in VALUES.values()]
+    expected = {f"d{place}": {"distinct": 0 if value is None else 1} for place, value in enumerate(values)}
+    assert found["out.rules"].measured == expected
+
+
+def test_a_column_that_is_counted_and_measured_is_both(tmp_path: Path) -> None:
+    rules = "{null_share: {columns: [k], max: 50 %}}, {distinct_count: {column: k, max: 9}}"
+    found = run(document(rules), {"s": [{"k": 7}, {"k": 7}, {"k": None}, {"k": 8}]}, tmp_path)
+    assert found["out.rules"].measured == {"null_share": {"null share of k": 0.25}, "distinct_count": {"distinct": 2}}
+
+
 @pytest.mark.parametrize("sinks", ["two: {from: last, type: memory}", f"two: {{from: last, type: memory}}\n  {ONE}"])
 @pytest.mark.parametrize(
     "steps",
