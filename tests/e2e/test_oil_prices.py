@@ -11,7 +11,7 @@ import os
 import sqlite3
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -19,8 +19,6 @@ from pathlib import Path
 import duckdb
 import pytest
 from deltalake import DeltaTable
-
-from penstock.structs import replace
 
 OIL_PRICES = Path(__file__).parents[2] / "examples" / "oil-prices"
 sys.path.insert(0, str(OIL_PRICES))

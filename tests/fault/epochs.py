@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from crashes import children
@@ -17,6 +16,7 @@ from penstock.faults.points import Faults
 from penstock.ledger.api import RunStatus
 from penstock.service.request import Request
 from penstock.service.running import RunResult, run
+from penstock.structs import Frozen, field
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,8 +47,7 @@ run: {{memory: 256 MiB, threads: 1}}
 """
 
 
-@dataclass(frozen=True)
-class System:
+class System(Frozen):
     """The three sinks of one system, as they stand in the document; $PLACE is the name of the project's folder.
 
     ``points`` are the system's crash points that a first run passes; ``ledger`` is what the project file says of it, if

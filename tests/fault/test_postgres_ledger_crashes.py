@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import socket
 from typing import TYPE_CHECKING, Literal
 
@@ -13,7 +12,7 @@ from systems import FILES, check, read_files
 
 from penstock.faults.points import RUN_POINTS, Faults
 from penstock.ledger.api import RunStatus
-from penstock.structs import replace
+from penstock.structs import Frozen, replace
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,8 +24,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.server
 
 
-@dataclasses.dataclass(frozen=True)
-class Lab:
+class Lab(Frozen):
     server: PostgresServer
     database: str
 
@@ -106,16 +104,16 @@ def test_a_paused_run_whose_lease_expired_writes_nothing_when_it_wakes_up(lab: L
     assert lab.sealed(tmp_path / "p") == 1
 
 
-@dataclasses.dataclass(slots=True)
 class Restarts(Faults):
     """The server crashes, and is back, when the run comes by the point for the first time."""
 
-    server: PostgresServer | None = None
-    point: str = ""
+    def __init__(self, server: PostgresServer, point: str) -> None:
+        super().__init__()
+        self.server, self.point = server, point
 
     def reached(self, point: str) -> None:
-        Faults.reached(self, point)
-        if (point, self.seen[point]) == (self.point, 1) and self.server is not None:
+        super().reached(point)
+        if (point, self.seen[point]) == (self.point, 1):
             self.server.crash()
             self.server.start()
 
@@ -123,7 +121,7 @@ class Restarts(Faults):
 @pytest.mark.parametrize("point", ["run.taken", "run.planned", "run.accounted", "run.before_seal", "run.sealed"])
 def test_a_run_outlives_a_server_that_crashes_and_comes_back(point: str, lab: Lab, tmp_path: Path) -> None:
     file = lab.system.project(tmp_path / "p")
-    faults = Restarts(server=lab.server, point=point)
+    faults = Restarts(lab.server, point)
     assert once(lab.system, file, faults).status is RunStatus.DONE
     assert faults.seen[point]
     check(tmp_path / "p", read_files, epochs=1)

@@ -6,7 +6,6 @@ import shutil
 import tempfile
 from collections import Counter
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
@@ -17,7 +16,7 @@ from penstock.clock import SystemClock
 from penstock.connectors.api import Context, Epoch
 from penstock.connectors.files.parquet_sink import SINK
 from penstock.connectors.files.sink import CRASH_POINTS, FileSink
-from penstock.structs import replace
+from penstock.structs import Frozen, replace
 from penstock.testing import native
 from penstock.testing.sinks import deliver, epoch
 from penstock.testing.sinks.deliveries import read_table
@@ -30,8 +29,7 @@ class Crash(BaseException):
     """Nothing in the code under test may catch it."""
 
 
-@dataclass(frozen=True)
-class Step:
+class Step(Frozen):
     pipeline: int
     mode: str
     parts: tuple[str | None, ...]

@@ -14,7 +14,6 @@ from collections import Counter
 from typing import TYPE_CHECKING, Final, Literal, get_args
 
 from penstock.errors import ConfigError, FatalError, Problem, TransientError, nearest
-from penstock.structs import Mutable, field
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -49,11 +48,12 @@ def _unknown(point: str, known: Collection[str]) -> ConfigError:
     )
 
 
-class Faults(Mutable):
+class Faults:
     """``acts`` by (point, time it is passed). ``seen`` counts every point that was passed, asked for or not."""
 
-    acts: Mapping[tuple[str, int], Act] = field(default_factory=dict)
-    seen: Counter[str] = field(default_factory=Counter)
+    def __init__(self, acts: Mapping[tuple[str, int], Act] | None = None) -> None:
+        self.acts = acts or {}
+        self.seen: Counter[str] = Counter()
 
     def not_passed(self) -> tuple[Problem, ...]:
         """A warning for each point that was asked for and that nothing passed: a sink's own are known only then."""
