@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable  # noqa: TC003 -- pydantic evaluates the annotations here
 from datetime import timedelta
 from decimal import Decimal
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, PlainValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
@@ -18,6 +18,9 @@ from pydantic_core import PydanticCustomError
 from penstock.errors import Location  # noqa: TC001 -- as above
 from penstock.secret import Secret
 from penstock.structs import Frozen
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class Located(str):
@@ -174,6 +177,24 @@ def parse_duration(value: object) -> timedelta:
         return timedelta(seconds=float(match[1]) * _DURATION_UNITS[match[2].lower()])
     except OverflowError:
         raise ValueError("the duration is longer than time itself; at most 999999999 days") from None
+
+
+def duration_text(value: timedelta) -> str:
+    """As a document would say it, in the largest unit of which it is a whole number.
+
+    >>> duration_text(timedelta(hours=48)), duration_text(timedelta(seconds=90))
+    ('2 days', '90 s')
+    """
+    milliseconds = round(value.total_seconds() * 1000)
+    return in_largest_unit(
+        milliseconds, (("days", 86_400_000), ("h", 3_600_000), ("min", 60_000), ("s", 1000), ("ms", 1))
+    )
+
+
+def in_largest_unit(value: int, units: Sequence[tuple[str, int]]) -> str:
+    """Of ``units`` (name, size), largest first, the first of which ``value`` is a whole number; the last has the size 1."""
+    unit, size = next((unit, size) for unit, size in units if value % size == 0)
+    return f"{value // size} {unit}"
 
 
 def parse_size(value: object) -> int:

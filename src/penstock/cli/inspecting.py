@@ -41,13 +41,14 @@ def validate(
     results = {file: validating.validate(options.request_of(file, settings), connect=connect) for file in chosen}
     ok = all(result.ok for result in results.values())
     code = validating.worst(results.values())
+    told = validating.told_once(tuple(results.values()))
     if json:
-        problems = [problem.to_json() for result in results.values() for problem in result.problems]
+        found = [problem.to_json() for problems in told for problem in problems]
         values = {str(file): [value.to_json() for value in result.values] for file, result in results.items()}
-        print_json({"ok": ok, "problems": problems} | ({"values": values} if show_merged else {}))
+        print_json({"ok": ok, "problems": found} | ({"values": values} if show_merged else {}))
         return code
-    for file, result in results.items():
-        tell(result.problems)
+    for (file, result), problems in zip(results.items(), told, strict=True):
+        tell(problems)
         if show_merged:
             show(*(f"{value.path} = {value.value}  ({value.origin})" for value in result.values))
         if result.ok:

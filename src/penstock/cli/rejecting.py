@@ -266,6 +266,9 @@ def discard_rejects(
         print_json(done.to_json())
     elif done.rows:
         show(f"{done.rows:,} row{'' if done.rows == 1 else 's'} of {done.group} discarded")
+        show(
+            "  a source without `incremental:` is read as a whole: the next run rejects them again unless it is mended"
+        )
     else:
         show(f"nothing of {done.group} is open")
     return 0

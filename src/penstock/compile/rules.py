@@ -12,6 +12,7 @@ from sqlglot import exp
 from penstock.compile.scope import StepScope
 from penstock.errors import ConfigError
 from penstock.graph.nodes import Aggregate, Cause, Check, Column, Join, Note, Project, Rule, TableRule
+from penstock.rules.about import about, columns_named
 from penstock.rules.api import TableViolation
 from penstock.steps.collect import together
 from penstock.structs import Frozen, field
@@ -106,11 +107,11 @@ def demand(
     told: list[Rule] = []
     with together() as part:
         for use, label in _labelled(rules, part):
-            told.append(_rule(use, label))
             with part():
                 scope = RuleScope(builder, owner, label, (node_id,), use.at, resolve_name, marks=marks, lookups=lookups)
                 with meant(_means_the_epoch(use)):
                     found = use.descriptor.make(use.params, scope)
+                told.append(_rule(use, label, found))
                 if isinstance(found, TableViolation):
                     table_rules.append(_table_rule(found, use, label))
                     continue
@@ -151,9 +152,26 @@ def _means_the_epoch(use: RuleUse) -> bool:
     return getattr(use.params, "scope", "epoch") == "epoch"
 
 
-def _rule(use: RuleUse, label: str) -> Rule:
+def _rule(use: RuleUse, label: str, found: Sequence[Violation] | TableViolation) -> Rule:
     params = cast("RuleParams | TableRuleParams", use.params)
-    return Rule(label, use.descriptor.name, use.descriptor.dimension or "validity", params.weight, params.on_fail)
+    return Rule(
+        label,
+        use.descriptor.name,
+        use.descriptor.dimension or "validity",
+        params.weight,
+        params.on_fail,
+        about(params),
+        _columns(found) | columns_named(params),
+    )
+
+
+def _columns(found: Sequence[Violation] | TableViolation) -> frozenset[str]:
+    """The columns that are looked at, those of marks among them."""
+    if isinstance(found, TableViolation):
+        trees, told = [one.value for one in found.measures], {*found.columns}
+    else:
+        trees, told = [one.violated for one in found], {one.column for one in found if one.column is not None}
+    return frozenset(told | {item.name for tree in trees for item in tree.find_all(exp.Column)})
 
 
 def _cause(found: Violation, use: RuleUse, label: str, on_fail: Literal["reject", "fail"]) -> Cause:

@@ -289,6 +289,7 @@ class _Assembly:
 
 # Problems that stand for a whole store of secrets, and are met again wherever a secret is asked for.
 _OF_THE_STORE: Final = frozenset({"DOC-191", "DOC-192", "DOC-193", "DOC-194", "DOC-195", "DOC-196"})
+_LISTED: Final = 10  # files with a pipeline of one name
 
 
 def _registered() -> Catalogue:
@@ -298,15 +299,25 @@ def _registered() -> Catalogue:
 
 
 def _namesakes(project: Project, file: Path, document: Mapping) -> Iterator[Problem]:
-    """Other files of the project with a pipeline of this name: both would have one state."""
+    """One problem where other files of the project have a pipeline of this name: all would have one state. It reads the
+    same for each of them.
+    """
     name = find(document, ("pipeline",))
     if not isinstance(name, Scalar) or not isinstance(name.value, str):
         return
     own = os.path.realpath(file)
-    for path in project.pipelines():
-        if os.path.realpath(path) != own and _name_in(path, name.value) == name.value:
-            message = f'the pipeline "{name.value}" stands in "{shown(path)}" too'
-            yield Problem("DOC-216", message, at=name.at, hint="name one of them otherwise: its state goes by the name")
+    others = [path for path in project.pipelines() if os.path.realpath(path) != own]
+    having = sorted(shown(path) for path in others if _name_in(path, name.value) == name.value)
+    if having:
+        files = sorted([*having, shown(file)])
+        more = f" and {len(files) - _LISTED:,} more" if files[_LISTED:] else ""
+        yield Problem(
+            "DOC-216",
+            f'the pipeline "{name.value}" stands in {len(files):,} files',
+            at=name.at,
+            detail=f"they are {', '.join(files[:_LISTED])}{more}.",
+            hint="one of them keeps the name, each other needs its own: a pipeline's state goes by its name",
+        )
 
 
 def _name_in(path: Path, wanted: str) -> Value:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from penstock.document.schema_files import read_schema_file
 from penstock.document.template import text_of
-from penstock.document.tree import Mapping, Scalar, is_null
+from penstock.document.tree import Mapping, Scalar, Sequence, is_null
 from penstock.errors import ConfigError, Problem
 from penstock.secret import Secret
 from penstock.structs import replace
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from penstock.document.tree import Node
     from penstock.errors import Location
+
+_LABELS: Final = frozenset({"labels", "label", "tags", "tag"})
 
 
 def read_contract(node: Node, read_file: Callable[[str], bytes]) -> tuple[Schema, tuple[Problem, ...]]:
@@ -50,6 +52,9 @@ def _inline(columns: Mapping) -> Schema:
     for name, entry in columns.entries.items():
         if is_cut and is_null(entry.value):
             continue
+        if isinstance(entry.value, Mapping | Sequence):
+            problems.append(_no_type(name, entry.value))
+            continue
         is_cut = is_unclosed(_text(entry.value))
         try:
             kind, nullable = parse_type(_text(entry.value), at=entry.value.at)
@@ -59,6 +64,17 @@ def _inline(columns: Mapping) -> Schema:
     if problems:
         raise ConfigError.of(problems)
     return Schema(tuple(fields))
+
+
+def _no_type(name: str, value: Mapping | Sequence) -> Problem:
+    """What others write beside a column's type has a place of its own here."""
+    keys = {key.lower() for key in value.entries} if isinstance(value, Mapping) else set()
+    if keys & _LABELS or name.lower() in _LABELS:
+        column = name if name.lower() not in _LABELS else "email"
+        hint = f"labels stand beside `schema`, by column: `labels: {{{column}: [pii]}}`"
+    else:
+        hint = f'write its type alone: `{name}: int64`, or `{name}: "int64?"` where it may be null'
+    return Problem("DOC-400", f'the type of the column "{name}" is no text', at=value.at, hint=hint)
 
 
 def _text(node: Node) -> str:

@@ -149,7 +149,7 @@ class TableRule(Selective):
 
 class Rule(Frozen):
     """What reports call a rule of the document: ``code`` as its causes, notes and measures have it, ``kind`` its name in the
-    catalogue.
+    catalogue; ``about`` are its settings as the document says them, as texts, and ``columns`` what it looks at of its place.
     """
 
     code: str
@@ -157,6 +157,8 @@ class Rule(Frozen):
     dimension: str
     weight: float
     on_fail: str
+    about: tuple[tuple[str, str], ...] = ()
+    columns: frozenset[str] = frozenset()
 
 
 OTHER: Final = "other"

@@ -124,6 +124,8 @@ class RuleResult(Frozen):
     (None: there was nothing to measure), ``broken`` what is to be said where the rows violate it, and ``note`` what is to be
     said in any case. ``samples`` are some of the violating rows where the rule lets them pass, by column, labelled ones masked.
     ``hidden``: the figures tell of labelled columns, and are for later epochs to compare with, and for nobody to see.
+    ``about`` are the rule's settings as texts, masked where they would tell values of a labelled column; of a run of an
+    older Penstock there are none.
     """
 
     rule: str
@@ -137,6 +139,7 @@ class RuleResult(Frozen):
     note: str | None = None
     samples: tuple[Mapping[str, Json], ...] = ()
     hidden: bool = False
+    about: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def shown(self) -> Mapping[str, float | None]:

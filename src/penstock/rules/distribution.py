@@ -166,7 +166,15 @@ def _said(item: _Asked) -> Iterator[exp.Expr]:
 
 def _words(item: _Asked, *after: exp.Expr) -> exp.Expr:
     before = exp.Literal.string(f'the {item.name} of "{item.of}" is ')
-    return exp.Concat(expressions=[before, text_of(column(item.measure)), *after], safe=True, coalesce=True)
+    figure = exp.Case(
+        ifs=[exp.If(this=call("isnan", _double(item)), true=exp.Literal.string("none that a double can hold"))],
+        default=text_of(column(item.measure)),
+    )
+    return exp.Concat(expressions=[before, figure, *after], safe=True, coalesce=True)
+
+
+def _double(item: _Asked) -> exp.Expr:
+    return exp.Cast(this=column(item.measure), to=exp.DataType.build("double"))
 
 
 DISTRIBUTION = Descriptor(

@@ -28,6 +28,7 @@ from penstock.graph.nodes import (
 )
 from penstock.graph.replayed import node_of
 from penstock.ledger.api import NodeBalance, RuleResult
+from penstock.rules.about import told_of
 from penstock.structs import Frozen
 
 if TYPE_CHECKING:
@@ -70,7 +71,10 @@ def _results(node: Check, counts: NodeCounts) -> tuple[RuleResult, ...]:
     notes = {rule.code: rule.note for rule in node.table_rules}
     labelled = {column.name for column in node.schema or () if column.labels}
     hidden = {rule.code: _compared_later(rule) for rule in node.table_rules if labelled & set(rule.columns)}
-    return tuple(_result(rule, counts, notes.get(rule.code), hidden.get(rule.code)) for rule in node.rules)
+    return tuple(
+        _result(rule, counts, notes.get(rule.code), hidden.get(rule.code), masked=bool(labelled & rule.columns))
+        for rule in node.rules
+    )
 
 
 def _compared_later(rule: TableRule) -> frozenset[str]:
@@ -78,8 +82,12 @@ def _compared_later(rule: TableRule) -> frozenset[str]:
     return frozenset(one.name for one in rule.measures if rule.aging or one.name in {b.measure for b in rule.baselines})
 
 
-def _result(rule: Rule, counts: NodeCounts, note: str | None, hidden: frozenset[str] | None) -> RuleResult:
-    """``hidden``: the rule tells of labelled columns, and of its figures these alone are kept."""
+def _result(
+    rule: Rule, counts: NodeCounts, note: str | None, hidden: frozenset[str] | None, *, masked: bool
+) -> RuleResult:
+    """``hidden``: the rule tells of labelled columns, and of its figures these alone are kept. ``masked``: it looks at labelled
+    columns, and nothing of what it compares them with is kept.
+    """
     of_all = rule.code in counts.measured
     measured = counts.measured.get(rule.code, {})
     return RuleResult(
@@ -94,6 +102,7 @@ def _result(rule: Rule, counts: NodeCounts, note: str | None, hidden: frozenset[
         note=note,
         samples=tuple(counts.samples.get(rule.code, ())),
         hidden=hidden is not None,
+        about=told_of(rule.about, masked=masked),
     )
 
 

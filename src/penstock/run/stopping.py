@@ -20,12 +20,15 @@ _LONGEST_S: Final = 365 * 86_400.0  # what every timer can count
 
 
 class Asked(Frozen):
-    """``by`` whom: the name of a signal, or who called `penstock runs stop`; ``until``: by the monotonic clock."""
+    """``by`` whom: the name of a signal, or who called `penstock runs stop`; ``until``: by the monotonic clock, ``grace`` after
+    what set it.
+    """
 
     by: str
     at: datetime
     until: float
     is_signal: bool
+    grace: timedelta
 
 
 class Alarm(Protocol):
@@ -66,12 +69,17 @@ class Stop:
         until = self._clock.monotonic() + left.total_seconds()
         before = self._asked
         if before is None:
-            self._asked = Asked(by, self._clock.now(), until, is_signal)
+            self._asked = Asked(by, self._clock.now(), until, is_signal, left)
         elif until < before.until:
-            self._asked = Asked(before.by, before.at, until, before.is_signal)
+            self._asked = Asked(before.by, before.at, until, before.is_signal, left)
         else:
             return
         self._set_alarm()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the time that was given is up; a second signal does not wait for that."""
+        return self._asked is not None and self._clock.monotonic() >= self._asked.until
 
     @contextmanager
     def working(self, grace: timedelta) -> Iterator[None]:

@@ -15,7 +15,7 @@ from penstock.document.json_schema import document_schema
 from penstock.document.uses import BESIDE_A_RULE
 from penstock.errors import ConfigError, nearest
 from penstock.errors.catalogue import CATALOGUE, ErrorCode
-from penstock.fields import DURATION, SHARE, SIZE
+from penstock.fields import DURATION, SHARE, SIZE, duration_text, in_largest_unit
 from penstock.registry import Descriptor
 from penstock.structs import Frozen, replace
 
@@ -146,22 +146,11 @@ def _default(value: object, kind: str) -> str:
         case str() if kind == "secret":
             return ""
         case str() if kind == DURATION:
-            return _duration(TypeAdapter(timedelta).validate_python(value))
+            return duration_text(TypeAdapter(timedelta).validate_python(value))
         case int() if kind == SIZE:
-            return _counted(value, (("GiB", 1024**3), ("MiB", 1024**2), ("KiB", 1024), ("B", 1)))
+            return in_largest_unit(value, (("GiB", 1024**3), ("MiB", 1024**2), ("KiB", 1024), ("B", 1)))
         case _:
             return str(value)
-
-
-def _duration(value: timedelta) -> str:
-    milliseconds = round(value.total_seconds() * 1000)
-    return _counted(milliseconds, (("days", 86_400_000), ("h", 3_600_000), ("min", 60_000), ("s", 1000), ("ms", 1)))
-
-
-def _counted(value: int, units: Sequence[tuple[str, int]]) -> str:
-    """In the largest unit of which it is a whole number."""
-    unit, size = next((unit, size) for unit, size in units if value % size == 0)
-    return f"{value // size} {unit}"
 
 
 def _type(field: Schema, definitions: Schema) -> str:

@@ -39,7 +39,7 @@ __all__ = ["Alike", "Dataset", "Quality", "RuleScore", "SentAgain", "pipelines_o
 class RuleScore(Frozen):
     """One rule in one run. ``violating`` of ``rows``, both of all its epochs; None: a rule about all rows, of which
     ``measured``, ``said`` and ``note`` (what is to be said in any case) are those of the last epoch that violated it, else of
-    the last. ``samples`` are some of the violating rows where the rule lets them pass, by column. ``history`` has its
+    the last. ``about`` has the settings that the run's document gave it, as texts. ``samples`` are some of the violating rows where the rule lets them pass, by column. ``history`` has its
     scores in earlier runs and this one, oldest first.
     """
 
@@ -53,6 +53,7 @@ class RuleScore(Frozen):
     measured: Mapping[str, float | None]
     said: str | None
     score: float
+    about: Mapping[str, str] = {}
     note: str | None = None
     samples: tuple[Mapping[str, Json], ...] = ()
     history: tuple[float, ...] = ()
@@ -339,6 +340,7 @@ def _scored(results: Sequence[tuple[int, RuleResult]]) -> RuleScore:
         told.shown,
         told.broken,
         score,
+        told.about,
         told.note,
         tuple(sample for _, rule in results for sample in rule.samples)[:_SAMPLES],
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from penstock.connectors.api import Receipt
 from penstock.document.assembly import ledger_of, project_of
 from penstock.errors import ConfigError
-from penstock.ledger.api import RunRecord, RunStatus, StopRequest
+from penstock.ledger.api import EpochStatus, RunRecord, RunStatus, StopRequest
 from penstock.service.holders import run_of_holder
 from penstock.service.ledgers import find_ledger
 from penstock.structs import Frozen
@@ -23,14 +23,17 @@ if TYPE_CHECKING:
 
 
 EVERY_RUN: Final = 1_000_000
+_LOOKED_AT: Final = 20  # runs, for one that was not refused
 _LISTED: Final = 10  # runs whose ids begin alike
 
 __all__ = [
     "EVERY_RUN",
+    "EpochStatus",
     "ListedRun",
     "Receipt",
     "RunDetails",
     "RunRecord",
+    "RunStatus",
     "StopRequest",
     "is_called",
     "list_runs",
@@ -57,6 +60,7 @@ class RunDetails(Frozen):
     receipts: Mapping[int, Mapping[str, Receipt]]
     balance: Mapping[int, Sequence[NodeBalance]]
     stop: StopRequest | None = None  # of a run that goes on
+    refused: int = 0  # newer runs that were passed over, since they failed before they had an epoch
 
     def summary(self) -> dict[str, Any]:
         """What ``run --json`` printed: what its epochs read the ledger has with these, once."""
@@ -124,19 +128,27 @@ def _asked(ledger: Ledger, runs: Sequence[RunRecord]) -> Mapping[str, StopReques
 
 
 def show_run(settings: Settings, run_id: str | None) -> RunDetails:
-    """The run of that id, or of a prefix that fits one; None: the newest. Raises ConfigError LED-130, LED-133."""
+    """The run of that id, or of a prefix that fits one; None: the newest that came to an epoch, or had nothing to do, or goes
+    on; else the newest. Raises ConfigError LED-130, LED-133.
+    """
     with project_ledger(settings) as (ledger, _):
-        newest = ledger.runs(limit=1) if ledger is not None else ()
+        newest = ledger.runs(limit=_LOOKED_AT) if ledger is not None else ()
         if ledger is None or not newest:
             raise no_run(run_id)
-        run = newest[0] if run_id is None else run_of(ledger, run_id)
+        refused = next((place for place, one in enumerate(newest) if not _is_refused(ledger, one)), 0)
+        run = newest[refused] if run_id is None else run_of(ledger, run_id)
         return RunDetails(
             run,
             ledger.epochs(run.run_id),
             ledger.receipts(run.run_id),
             ledger.balance(run.run_id),
             _asked(ledger, [run]).get(run.run_id),
+            refused if run_id is None else 0,
         )
+
+
+def _is_refused(ledger: Ledger, run: RunRecord) -> bool:
+    return run.status is RunStatus.FAILED and not ledger.epochs(run.run_id)
 
 
 def run_of(ledger: Ledger, run_id: str) -> RunRecord:

@@ -11,7 +11,7 @@ from penstock.connectors.api import BatchWriter, Staged
 from penstock.engines.api import Pass
 from penstock.errors import ConfigError
 from penstock.graph.moment import at_moment
-from penstock.graph.replayed import is_read
+from penstock.graph.replayed import is_read, node_of
 from penstock.ledger.api import RejectOutcome
 from penstock.ledger.rejects import RejectFiles, read
 from penstock.run import balance
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
     from penstock.clock import Clock
     from penstock.document.assembly import Settings
+    from penstock.document.models import Pipeline
     from penstock.errors import Problem
     from penstock.events import Events
     from penstock.faults.points import Faults
@@ -177,7 +178,7 @@ class _Counted(BatchWriter):
 class ReplayResult(Frozen):
     """``rows`` were sent again, or are settled by the ``given`` rows of a file; ``rejected`` of what was sent were rejected
     again. 0 where nothing of the group is open. ``run`` is the account of the run, which may have finished an earlier one's
-    epoch before.
+    epoch before. ``read_whole`` are the sources of the group that have no position: the next run reads their records again.
     """
 
     group: str
@@ -185,9 +186,16 @@ class ReplayResult(Frozen):
     rejected: int
     run: RunResult
     given: int | None = None
+    read_whole: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        told = {"group": self.group, "rows": self.rows, "given": self.given, "rejected": self.rejected}
+        told = {
+            "group": self.group,
+            "rows": self.rows,
+            "given": self.given,
+            "rejected": self.rejected,
+            "read_whole": list(self.read_whole),
+        }
         return {**self.run.to_json(), "replay": told}
 
 
@@ -200,6 +208,7 @@ def replay(request: Request, asked: Asked, *, events: Events, faults: Faults, st
     """
     with _part(request, asked) as (part, wanted):
         done = run(request, events, faults, part.loaded, wanted=wanted, stop=stop)
+        whole = tuple(_read_whole(part.loaded.pipeline, wanted.node))
     rows, rejected = 0, 0
     given = 0 if wanted.repaired is not None else None
     for epoch in done.epochs:
@@ -209,7 +218,24 @@ def replay(request: Request, asked: Asked, *, events: Events, faults: Faults, st
             rejected += sum(entry.rejected for entry in epoch.account.balance)
             if given is not None:
                 given += sum(sum(entry.into.values()) for entry in epoch.account.balance if is_read(entry.node))
-    return ReplayResult(asked.group, rows, rejected, done, given)
+    return ReplayResult(asked.group, rows, rejected, done, given, whole)
+
+
+def _read_whole(pipeline: Pipeline, node: str) -> Iterator[str]:
+    """The sources that a node's rows come from (``from``, step by step) and that are not incremental."""
+    name = node_of(node).removesuffix(".rules")
+    transforms = {name: use.inputs for name, use in pipeline.transforms.items()}
+    known = transforms | {name: use.inputs for name, use in pipeline.sinks.items()}
+    todo = [name if name in known or name in pipeline.sources else name.partition(".")[0]]
+    seen: set[str] = set()
+    while todo:
+        name = todo.pop(0)
+        if name in seen:
+            continue
+        seen.add(name)
+        if name in pipeline.sources and pipeline.sources[name].params.incremental is None:
+            yield name
+        todo += map(str, known.get(name, ()))
 
 
 @contextmanager
@@ -224,10 +250,10 @@ def _part(request: Request, asked: Asked) -> Iterator[tuple[Part, Wanted]]:
 
 
 def _groups(ledger: Ledger | None, key: PipelineKey) -> dict[str, tuple[str, Group]]:
-    """Of all that the pipeline rejected in sealed epochs, by name."""
+    """Of all that the pipeline rejected in sealed epochs, by name; a later epoch may have read it again."""
     if ledger is None:
         return {}
-    kept = [entry.file for entry in ledger.rejects(key) if entry.status == "kept"]
+    kept = [entry.file for entry in ledger.rejects(key) if entry.status in {"kept", "superseded"}]
     return {group_name(file.node, group): (file.node, group) for file in kept for group in file.groups}
 
 

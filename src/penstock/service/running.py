@@ -18,7 +18,7 @@ from penstock.run.feeds import Feeds
 from penstock.run.runner import Done
 from penstock.run.runner import replay as replay_plan
 from penstock.run.runner import run as run_plan
-from penstock.run.stopping import Stop
+from penstock.run.stopping import AT_ONCE, Stop
 from penstock.run.surroundings import Surroundings
 from penstock.service.ahead import ahead_of_clock
 from penstock.service.causes import CauseRows, by_cause
@@ -35,7 +35,7 @@ from penstock.structs import Frozen, Selective, field, replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
-    from datetime import datetime
+    from datetime import datetime, timedelta
 
     from penstock.compile.pipeline import Compiled
     from penstock.connectors.api import Receipt
@@ -84,14 +84,20 @@ def together(epochs: Iterable[SealedEpoch]) -> Summed:
 
 
 class Stopped(Frozen):
-    """Who asked a run to stop, and what became of the epoch that was at work: ``finished``, or aborted."""
+    """Who asked a run to stop, and what became of the epoch that was at work: ``finished``, or aborted when its ``grace`` was over."""
 
     by: str
     at: datetime
     finished: bool
+    grace: timedelta
 
     def to_json(self) -> dict[str, Any]:
-        return {"by": self.by, "at": self.at.isoformat(), "epoch": "finished" if self.finished else "aborted"}
+        return {
+            "by": self.by,
+            "at": self.at.isoformat(),
+            "epoch": "finished" if self.finished else "aborted",
+            "grace_s": self.grace.total_seconds(),
+        }
 
 
 class RunResult(Selective):
@@ -380,7 +386,8 @@ def _of_cursors(begun: _Begun, epochs: Sequence[SealedEpoch]) -> Sequence[Proble
 def _stopped(stop: Stop, done: Done, error: PenstockError | KeyboardInterrupt | None) -> Stopped | None:
     if stop.asked is None or not (done.stopped or isinstance(error, KeyboardInterrupt)):
         return None
-    return Stopped(stop.asked.by, stop.asked.at, finished=done.stopped)
+    grace = stop.asked.grace if stop.is_over else AT_ONCE
+    return Stopped(stop.asked.by, stop.asked.at, finished=done.stopped, grace=grace)
 
 
 def _entries(epochs: Sequence[SealedEpoch]) -> Iterator[NodeBalance]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from penstock.service.families import Part
     from penstock.service.request import Request, Settings
 
+_TOGETHER: Final = "DOC-216"
 _TOLD: Final = (ConfigError, DataError, TransientError, FatalError)
 
 
@@ -81,6 +82,19 @@ def validate(request: Request, *, connect: bool = False) -> Validation:
         values=tuple(map(InForce.of, found.loaded.values)),
         exit_code=worst(each),
     )
+
+
+def told_once(results: Sequence[Validation]) -> tuple[tuple[Problem, ...], ...]:
+    """The problems to tell of each: what several files have together (a pipeline of one name) is told with the first."""
+    told: set[tuple[str, str | None]] = set()
+    found: list[tuple[Problem, ...]] = []
+    for result in results:
+        shared = {(one.message, one.detail) for one in result.problems if one.code == _TOGETHER}
+        found.append(
+            tuple(one for one in result.problems if one.code != _TOGETHER or (one.message, one.detail) not in told)
+        )
+        told |= shared
+    return tuple(found)
 
 
 def worst(found: Iterable[Validation]) -> int:

@@ -52,7 +52,7 @@ BALANCE = (
         noted={"range": 1, "range_2": 0},
         rules=(
             RuleResult("range", "range", "validity", 1, "warn", 1, samples=({"k": 1, "ä": None, "x": ["🛢"]},)),
-            RuleResult("range_2", "range", "validity", 0.5, "reject", 0),
+            RuleResult("range_2", "range", "validity", 0.5, "reject", 0, about={"column": "ä", "min": "0"}),
             RuleResult("sum", "sum_equals", "accuracy", 2, "warn", None, {"sum": 0.1, "age_s": None}, "ä", "b"),
         ),
     ),

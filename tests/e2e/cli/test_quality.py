@@ -67,6 +67,30 @@ def test_scores_are_means_by_weight_of_what_each_rule_found(held):
     assert good["rules"][3]["said"].endswith("days old, and should be at most 1 days")
 
 
+def test_a_rule_is_told_with_its_columns_and_bounds_and_none_of_a_labelled_columns_values(held):
+    more = "{range: {column: price, min: 0}, on_fail: warn}\n      - {range: {column: id, max: 77}, on_fail: warn}"
+    more += "\n      - {expression: \"name <> 'zz-top'\"}\n      - {in_set: {column: name, values: [zz-top, a, b]}, on_fail: warn}"
+    text = held.text.replace("{range: {column: price, min: 0}, on_fail: warn}", more)
+    text = text.replace("path: data/days.csv,", "path: data/days.csv, labels: {name: [pii]},")
+    held.write(text.replace("allow_empty: true}", "allow_empty: true, allow: [pii]}"))
+    held(CLEAN)
+    told = [rule["about"] for rule in held.report("--json").json["datasets"][0]["rules"]]
+    assert told == [
+        {"columns": "name, id"},
+        {"column": "price", "min": "0"},
+        {"column": "id", "max": "77"},
+        {"condition": "***"},
+        {"column": "name", "values": "***"},
+        {"min": "4"},
+        {"column": "day", "within": "1 days"},
+    ]
+    for way in ("text", "markdown", "html"):
+        said = held.report("--format", way).out
+        assert "price, min 0" in said
+        assert "id, max 77" in said
+        assert "zz-top" not in said
+
+
 def test_a_report_has_the_runs_before_it_and_none_after(held):
     runs = [held(BAD), held(CLEAN), held(BAD)]
     history = held.report("--json").json["history"]

@@ -118,6 +118,33 @@ def test_rows_are_given_up_and_who_did_it_is_remembered(penstock: Callable[..., 
     assert penstock("rejects", "discard", "raw/bad", "--reason", "x", "--json").codes == ["LED-140"]
 
 
+def test_of_a_source_that_is_read_whole_it_is_said_that_it_has_the_bad_rows_still(
+    penstock: Callable[..., Said], shop: Path
+) -> None:
+    whole = DOCUMENT.replace("    incremental: files\n", "").replace("mode: append", "mode: merge, keys: [id]")
+    (shop / FILE).write_text(whole, encoding="utf-8")
+    penstock("run", FILE, "-q")
+    sent = penstock("rejects", "replay", FILE, "raw/bad_value/price", "--set", COMMA, "--replace-newer")
+    assert sent.code == 0, sent.err
+    assert "raw is read as a whole: the next run reads these records as they stand there" in sent.out
+    told = penstock("rejects", "discard", "raw/bad_value/at", "--reason", "x").out
+    assert "a source without `incremental:` is read as a whole" in told
+
+
+def test_a_group_that_was_read_again_since_is_one_of_which_nothing_is_open(
+    penstock: Callable[..., Said], shop: Path
+) -> None:
+    whole = DOCUMENT.replace("    incremental: files\n", "").replace("mode: append", "mode: overwrite")
+    (shop / FILE).write_text(whole, encoding="utf-8")
+    penstock("run", FILE, "-q")
+    for file in (shop / "data").glob("sold-*.csv"):
+        file.write_text("id,shop,price,at\n1,a,9.00,2024-01-01\n", encoding="utf-8")
+    penstock("run", FILE, "-q")
+    again = penstock("rejects", "replay", FILE, "raw/bad_value/price")
+    assert (again.code, again.out) == (0, "nothing of raw/bad_value/price is open: nothing was sent\n")
+    assert penstock("rejects", "discard", "raw/bad_value/price", "--reason", "x").out.startswith("nothing of")
+
+
 def test_a_group_that_several_pipelines_have_is_told_apart(penstock: Callable[..., Said], shop: Path) -> None:
     penstock("run", FILE, "-q")
     other = DOCUMENT.replace("pipeline: shop", "pipeline: other").replace("table: t", "table: o")

@@ -146,7 +146,7 @@ def test_a_second_signal_aborts_the_epoch_at_once(room: Room) -> None:
         child.send_signal(number)
     code, out, _ = ended(child)
     assert (code, json.loads(out)["status"]) == (130, "interrupted")
-    assert json.loads(out)["stopped"]["epoch"] == "aborted"
+    assert (json.loads(out)["stopped"]["epoch"], json.loads(out)["stopped"]["grace_s"]) == ("aborted", 0)
     assert room.rows() == list(range(EACH))
     room.said("run", "series.yml")
     assert room.rows() == list(range(ROWS))

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from penstock.cli.render.balance import nodes_table, partnerless
-from penstock.ledger.api import NodeBalance
+import pytest
+
+from penstock.cli.render.balance import balance_sheet, nodes_table, partnerless, passed_all_the_same
+from penstock.ledger.api import NodeBalance, RunStatus
+from penstock.service.running import RunResult, Stopped
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -55,3 +59,29 @@ def test_of_keys_that_a_rule_looks_up_only_the_rows_that_ask_are_told() -> None:
 
     assert told(0, 0, 300) == []
     assert told(9, 1, 26) == ["without a partner: 1 of clean in clean.referential"]
+
+
+def test_of_many_rules_that_let_rows_pass_those_of_most_rows_are_told() -> None:
+    def told(rules: int) -> str:
+        entry = _entry("good.rules", "check", {"good": 90}, 90, noted={f"r{number}": number for number in range(rules)})
+        return "".join(map(str, passed_all_the_same([entry])))
+
+    assert told(1) == ""
+    assert told(3) == "noted: 1 by r1 of good.rules, 2 by r2 of good.rules"
+    assert told(40).startswith("noted: 39 by r39 of good.rules, 38 by r38 of good.rules, ")
+    assert told(40).endswith(", and 34 more rules (penstock quality has all)")
+    assert len(told(40)) < 200
+
+
+@pytest.mark.parametrize(
+    ("grace", "told"),
+    [
+        (30, "interrupted, its grace of 30 s ran out, nothing was sealed"),
+        (0, "interrupted, nothing was sealed"),  # at once: by a second signal, or `--now`
+    ],
+)
+def test_a_run_whose_grace_ran_out_says_so(grace: int, told: str) -> None:
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    stopped = Stopped("SIGINT", at, finished=False, grace=timedelta(seconds=grace))
+    result = RunResult("x", "r", RunStatus.INTERRUPTED, None, None, at, 40_000, stopped=stopped)
+    assert [str(line) for line in balance_sheet(result)] == [f"x  {told}  40.0 s, run r"]

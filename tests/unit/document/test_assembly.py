@@ -250,5 +250,7 @@ def test_two_pipelines_of_one_name_in_a_project_are_refused(oil, other):
         oil.load(PIPELINE, variables=VARIABLES)
     (problem,) = caught.value.problems
     assert problem.code == "DOC-216"
-    assert problem.message.endswith('second.yml" too')
+    assert problem.message == 'the pipeline "prices" stands in 2 files'
+    assert "second.yml" in problem.detail
+    assert "else.yml" not in problem.detail
     assert problem.at.line == 1

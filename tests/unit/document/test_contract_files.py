@@ -39,6 +39,23 @@ def test_inline_columns_keep_their_order():
     assert list(found) == ["b", "a", "a; drop"]
 
 
+@pytest.mark.parametrize(
+    ("columns", "hint"),
+    [
+        ("{id: int64, email: {type: string, labels: [pii]}}", "`labels: {email: [pii]}`"),
+        ("{id: int64, labels: [pii]}", "labels stand beside `schema`"),
+        ("{id: int64, labels: {email: [pii]}}", "labels stand beside `schema`"),
+        ("{price: {type: float64, nullable: true}}", 'or `price: "int64?"` where it may be null'),
+    ],
+)
+def test_what_stands_in_the_place_of_a_type_is_told_its_own_place(columns, hint):
+    with pytest.raises(ConfigError) as caught:
+        contract(f"columns: {columns}")
+    (problem,) = caught.value.problems
+    assert problem.code == "DOC-400"
+    assert hint in problem.hint
+
+
 def test_all_wrong_types_are_told_at_once():
     assert codes(contract, "columns: {a: dat, b: date, c: [x], d: 'decimal(0)', '': date}") == [
         "DOC-401", "DOC-400", "DOC-402", "DOC-404",

@@ -143,6 +143,13 @@ def test_two_columns_add_up_to_the_same(rule, name, values, there, said):
         ("f", [NAN, INF, -INF, 4.0], "mean: {min: 4, max: 4}", {"mean": 4}, None),
         ("f", [NAN, None], "mean: {min: 4}", {"mean": None}, None),
         ("n", [1], "stddev: {min: 4}", {"stddev": None}, None),
+        (
+            "f",
+            [1e308, -1e308, 1e308],
+            "stddev: {max: 4}",
+            None,
+            'the stddev of "f" is none that a double can hold, and should be at most 4',
+        ),
         ("n", [], "quantiles: {p50: {max: 0}}", {"p50": None}, None),
         ("n", range(101), "quantiles: {p50: {min: 49, max: 51}, p25: {min: 24, max: 26}}", None, None),
     ],

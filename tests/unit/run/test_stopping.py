@@ -95,3 +95,13 @@ def test_without_an_alarm_of_its_own_a_program_is_interrupted() -> None:
         stop.ask("ä@host", grace=timedelta(0))
         while True:
             pass
+
+
+def test_it_is_known_whether_the_time_that_was_given_is_up(stop: Stop, clock: FakeClock) -> None:
+    with stop.working(GRACE):
+        assert not stop.is_over
+        stop.ask("SIGTERM", is_signal=True)
+        clock.advance(29)
+        assert not stop.is_over
+        clock.advance(1)
+        assert stop.is_over

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from penstock.service.remembering import Receipt
     from penstock.service.running import NodeBalance, RunResult, Summed
 
+_NOTED = 5  # rules in one line
 _LOUD = frozenset({"read", "table", "write", "join", "aggregate", "explode", "union", "query", "python"})
 
 
@@ -60,6 +61,8 @@ def _unsealed(result: RunResult) -> Text:
     left = "the epoch after it was not sealed" if result.epochs else "nothing was sealed"
     if result.stopped is not None and result.stopped.finished:
         left = "the next run goes on" if result.epochs else "before its first epoch"
+    elif result.stopped is not None and result.stopped.grace:
+        left = f"its grace of {result.stopped.grace.total_seconds():g} s ran out, {left}"
     return Text.assemble(
         (f"{result.pipeline}", "bold"),
         f"  {result.status.value}, {left}  ",
@@ -113,10 +116,15 @@ def partnerless(entries: Sequence[NodeBalance]) -> Iterator[RenderableType]:
 
 
 def passed_all_the_same(entries: Sequence[NodeBalance]) -> Iterator[RenderableType]:
-    """Rows that violate a rule which lets them pass."""
-    found = [f"{rows:,} by {rule} of {entry.node}" for entry in entries for rule, rows in entry.noted.items() if rows]
-    if found:
-        yield Text(f"noted: {', '.join(found)}", style="dim")
+    """Rows that violate a rule which lets them pass: by the rules that most rows violate, where there are many."""
+    found = [(rows, rule, entry.node) for entry in entries for rule, rows in entry.noted.items() if rows]
+    if len(found) > _NOTED:
+        found.sort(key=lambda one: -one[0])
+    told = [f"{rows:,} by {rule} of {node}" for rows, rule, node in found[:_NOTED]]
+    if found[_NOTED:]:
+        told.append(f"and {len(found) - _NOTED:,} more rules (penstock quality has all)")
+    if told:
+        yield Text(f"noted: {', '.join(told)}", style="dim")
 
 
 def sinks_table(receipts: Mapping[str, Receipt]) -> Table:

@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from penstock.cli.render.balance import nodes_table, partnerless, passed_all_the_same, sinks_table
+from penstock.service.remembering import EpochStatus, RunStatus
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -93,11 +94,30 @@ def _rejected(run: RunRecord) -> str:
     return f"{total:,}" if isinstance(total, int) and total else ""
 
 
+def _so_far(details: RunDetails) -> str:
+    """``since 2026-01-01 00:00:00 UTC; 2 epochs sealed: 9 rows to out`` of a run that goes on, or was killed."""
+    sealed = [epoch.number for epoch in details.epochs if epoch.sealed_at]
+    rows: dict[str, int] = {}
+    for number in sealed:
+        for sink, receipt in details.receipts.get(number, {}).items():
+            rows[sink] = rows.get(sink, 0) + receipt.rows
+    to = ", ".join(f"{number:,} row{'' if number == 1 else 's'} to {sink}" for sink, number in rows.items())
+    done = f"{len(sealed):,} epoch{'' if len(sealed) == 1 else 's'} sealed" if sealed else "nothing is sealed yet"
+    return f"since {details.run.started_at:%Y-%m-%d %H:%M:%S} UTC; {done}{f': {to}' if to else ''}"
+
+
 def details_page(details: RunDetails) -> Iterator[RenderableType]:
     run = details.run
     yield Text.assemble((run.key.pipeline, "bold"), f"  run {run.run_id}  ", _status(run, details.stop))
+    if details.refused:
+        newer = "a newer run failed" if details.refused == 1 else f"{details.refused:,} newer runs failed"
+        yield Text(f"{newer} before an epoch was planned: `penstock runs list`", style="dim")
+    if run.status is RunStatus.RUNNING:
+        yield Text(_so_far(details), style="dim")
     for epoch in details.epochs:
         sealed = f"sealed {epoch.sealed_at:%Y-%m-%d %H:%M:%S}" if epoch.sealed_at else "not sealed"
+        if epoch.status is EpochStatus.PLANNED and run.status is RunStatus.RUNNING:
+            sealed = f"at work since {epoch.planned_at:%Y-%m-%d %H:%M:%S} UTC"
         yield Text(f"epoch {epoch.number}: {sealed}", style="dim")
         if entries := details.balance.get(epoch.number, ()):
             yield nodes_table(entries, every=True)

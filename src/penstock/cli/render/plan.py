@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING, Final, assert_never
 
 from rich.padding import Padding
 from rich.syntax import Syntax
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from penstock.service.inspecting import CaredFor, Explained, Position, Setting, Stage
+
+_UNITS: Final = (("years", 31_557_600), ("days", 86_400), ("h", 3600))
 
 
 def plan_page(explained: Explained, *, sql: bool = False) -> Iterator[RenderableType]:
@@ -66,8 +68,24 @@ def _care(connection: CaredFor) -> Text:
 
 
 def _setting(setting: Setting) -> str:
-    value = "none" if setting.value is None else f"{setting.value:g}" if setting.is_duration else str(setting.value)
-    return f"{setting.name} {value}{' s' if setting.is_duration else ''}{'*' if setting.is_default else ''}"
+    match setting.value:
+        case None:
+            value = "none"
+        case int() | float() as seconds if setting.is_duration:
+            value = duration(seconds)
+        case _:
+            value = str(setting.value)
+    return f"{setting.name} {value}{'*' if setting.is_default else ''}"
+
+
+def duration(seconds: float) -> str:
+    """Of what is longer than two hours the largest unit that it has twice.
+
+    >>> duration(0.25), duration(3600), duration(86_400 * 3), duration(8.63991e9)
+    ('0.25 s', '3600 s', '3 days', '273.8 years')
+    """
+    unit, size = next((each for each in _UNITS if seconds >= 2 * each[1]), ("s", 1))
+    return f"{seconds:g} s" if size == 1 else f"{round(seconds / size, 1):,g} {unit}"
 
 
 def _stages(explained: Explained) -> Table:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import TYPE_CHECKING, Final
 
 from rich.table import Table
@@ -59,6 +60,9 @@ def page(found: Quality) -> Iterator[RenderableType]:
         yield ""
         yield Text.assemble((dataset.name, "bold"), f"  {per_cent(dataset.score)}", (f"  {unseen(dataset)}", "dim"))
         yield _table(dataset.rules)
+        for rule in dataset.rules:  # beneath: as a column it would leave a narrow terminal no room for the others
+            if rule.about:
+                yield Text(f"  {rule.rule}: {about(rule)}", style="dim")
         for rule in dataset.rules:
             yield from _samples(rule)
 
@@ -108,6 +112,13 @@ def _table(rules: tuple[RuleScore, ...]) -> Table:
     return table
 
 
+def about(rule: RuleScore) -> str:
+    """``price, min -50, max 500``: its columns by themselves, then what it holds them against."""
+    return ", ".join(
+        value if name in {"column", "columns", rule.kind} else f"{name} {value}" for name, value in rule.about.items()
+    )
+
+
 def per_cent(score: float | None) -> str:
     """``100 %`` is all that there is: what is a little less is not rounded up to it."""
     if score is None:
@@ -129,10 +140,13 @@ def found(rule: RuleScore) -> str:
 
 def figures(rule: RuleScore) -> str:
     """What it measured."""
-    return ", ".join(
-        f"{name} {'-' if value is None else f'{value:,.6g}' if isinstance(value, float) else f'{value:,}'}"
-        for name, value in rule.measured.items()
-    )
+    return ", ".join(f"{name} {_figure(value)}" for name, value in rule.measured.items())
+
+
+def _figure(value: float | None) -> str:
+    if value is None or math.isnan(value):
+        return "none"
+    return f"{value:,.6g}" if isinstance(value, float) else f"{value:,}"
 
 
 def shown(value: object) -> str:

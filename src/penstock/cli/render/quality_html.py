@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from penstock.cli.render.page import document, text
-from penstock.cli.render.quality import figures, per_cent, shown, subtitle, unseen
+from penstock.cli.render.quality import about, figures, per_cent, shown, subtitle, unseen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -177,7 +177,8 @@ def _dataset(dataset: Dataset) -> str:
 
 
 def _cells(rule: RuleScore) -> Iterator[str]:
-    kind = f'<small class="soft">{text(rule.kind)}</small>' if rule.kind != rule.rule else ""
+    told = ": ".join(filter(None, (rule.kind if rule.kind != rule.rule else "", about(rule))))
+    kind = f'<small class="soft">{text(told)}</small>' if told else ""
     yield f'<td class="rule">{text(rule.rule)}{kind}</td>'
     violating = f"{rule.violating:,}" if rule.violating is not None else ""
     on_fail = f'<span class="pill plain">{text(rule.on_fail)}</span>'

@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from penstock.cli.output import printable
+from penstock.cli.render.quality import about, per_cent, shown, subtitle, unseen
 from penstock.cli.render.quality import found as found_by
-from penstock.cli.render.quality import per_cent, shown, subtitle, unseen
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
     from penstock.service.quality import Quality, RuleScore
 
-_TITLES: Final = ("rule", "dimension", "on_fail", "weight", "rows", "violating", "score", "found")
+_TITLES: Final = ("rule", "about", "dimension", "on_fail", "weight", "rows", "violating", "score", "found")
 _NUMBERS: Final = frozenset({"weight", "rows", "violating", "score"})
 
 
@@ -60,4 +60,4 @@ def cell(text: str) -> str:
 def _cells(rule: RuleScore) -> tuple[str, ...]:
     violating = f"{rule.violating:,}" if rule.violating is not None else ""
     numbers = (f"{rule.weight:g}", f"{rule.rows:,}", violating, per_cent(rule.score))
-    return (rule.rule, rule.dimension, rule.on_fail, *numbers, found_by(rule))
+    return (rule.rule, about(rule), rule.dimension, rule.on_fail, *numbers, found_by(rule))

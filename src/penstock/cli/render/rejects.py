@@ -138,6 +138,12 @@ def replay_page(done: ReplayResult) -> Iterator[RenderableType]:
             older = f", {receipt.ignored_older:,} older than what is there" if receipt.ignored_older else ""
             yield f"  epoch {epoch.record.number}: {_rows(receipt.rows)} to {sink}{older}"
     yield from _again(done.rejected, done.run.by_cause() if done.rejected else (), "rejected again")
+    for source in done.read_whole:
+        yield Text(
+            f"  {source} is read as a whole: the next run reads these records as they stand there, and rejects them again "
+            "unless they are mended in the source too",
+            style="dim",
+        )
 
 
 def _again(rows: int, causes: Sequence[CauseRows], words: str) -> Iterator[RenderableType]:
