@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, cast, dataclass_transfor
 from msgspec import Struct, field, to_builtins
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from dataclasses import replace  # a type checker knows by it which fields there are, and their types
 else:
     from msgspec.structs import replace
@@ -57,9 +56,9 @@ class Selective(Frozen, eq=False):
         shown = (f"{name}={value!r}" for name, value in self.__rich_repr__())
         return f"{type(self).__name__}({', '.join(shown)})"
 
-    def __rich_repr__(self) -> Iterator[tuple[str, object]]:
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
         """What Rich prints, in tracebacks with locals as well: a struct's own has every field."""
-        return ((name, getattr(self, name)) for name in self.__struct_fields__ if name not in self.unprinted)
+        return [(name, getattr(self, name)) for name in self.__struct_fields__ if name not in self.unprinted]
 
 
 def asdict(value: Frozen | Mutable) -> dict[str, Any]:
