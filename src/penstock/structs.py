@@ -53,8 +53,12 @@ class Selective(Frozen, eq=False):
         return hash((type(self), self.compared))
 
     def __repr__(self) -> str:
-        shown = (f"{name}={getattr(self, name)!r}" for name in self.__struct_fields__ if name not in self.unprinted)
+        shown = (f"{name}={value!r}" for name, value in self.__rich_repr__())
         return f"{type(self).__name__}({', '.join(shown)})"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        """What Rich prints, in tracebacks with locals as well: a struct's own has every field."""
+        return [(name, getattr(self, name)) for name in self.__struct_fields__ if name not in self.unprinted]
 
 
 def asdict(value: Frozen | Mutable) -> dict[str, Any]:

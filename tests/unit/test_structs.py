@@ -7,6 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from rich.pretty import pretty_repr
 
 import penstock
 from penstock.structs import Frozen, Mutable, Selective, asdict, field, replace
@@ -51,6 +52,7 @@ def test_what_is_uncompared_changes_neither_equality_nor_hash() -> None:
 def test_what_is_unprinted_is_in_no_text() -> None:
     assert repr(Place("a", 1, "hunter2")) == "Place(name='a', line=1)"
     assert "hunter2" not in f"{[Below('a', key='hunter2')]}"
+    assert pretty_repr([Below("a", 1, "hunter2", depth=2)]) == "[Below(name='a', line=1, depth=2)]"
 
 
 def test_a_value_never_changes_and_an_account_does() -> None:

@@ -25,6 +25,10 @@ NOTES: Final = (
     "With `order_by` the first row of a group passes, without one the whole group is rejected.",
     "Rows that the order leaves equal are told apart by their other columns, so that every run passes the same one.",
     "All rows that come in are looked at together, those too that another rule of the place rejects.",
+    (
+        "With `scope: epoch` nothing is compared over epochs, and a replay is an epoch of its own: a duplicate that is sent "
+        "again by itself passes, and stands beside the row that it doubles. Repair it, or merge by the columns."
+    ),
     "NaN equals NaN; texts are compared to the letter.",
 )
 

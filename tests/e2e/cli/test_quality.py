@@ -157,7 +157,7 @@ def test_markdown_keeps_its_cells(held):
     said = held.report("--format", "markdown")
     rows = [line for line in said.out.splitlines() if line.startswith("|") and "script" in line]
     assert rows == [
-        "| \\<script>alert(1)\\</script> \\| \\`x\\` \\[a\\](b) | completeness | warn | 1 | 4 |  | 100 % | rows 4 |"
+        "| \\<script>alert(1)\\</script> \\| \\`x\\` \\[a\\](b) | min 4 | completeness | warn | 1 | 4 |  | 100 % | rows 4 |"
     ]
 
 

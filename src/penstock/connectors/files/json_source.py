@@ -265,6 +265,10 @@ def _values(line: str) -> dict[str, object] | None:
 JSON_NOTES: Final = (
     *NOTES,
     "Without a schema the types are inferred from the first MiB of at most 16 files.",
+    (
+        "New keys are looked for there, too, in at most 5,000 objects of a file: one that stands further behind alone is left "
+        "out and not told, whatever on_new_column says. Name in `schema` the keys that must not be missed."
+    ),
     "An infinite date or timestamp is a bad value; NaN and Infinity are taken as floats, though JSON has none.",
     "Of a key that stands twice in an object the first value is taken.",
     "A number in a column of type string is text as the engine writes it: 1.10 becomes 1.1, 1e2 becomes 100.0. Amounts are decimals, which keep all their digits.",
