@@ -114,6 +114,19 @@ def test_more_violations_than_a_rule_allows_fail_the_run(held, on_fail, limit, c
     assert (held.project / "out" / "first.csv").exists() == (code == 0)
 
 
+@pytest.mark.parametrize(
+    "failing", ["{not_null: name, on_fail: warn, max_rows: 0}", "{row_count: {max: 2}, on_fail: fail}"]
+)
+def test_what_other_rules_rejected_is_kept_where_one_that_lets_rows_pass_fails_the_run(held, failing):
+    said = held(f"{BAD}      - {failing}\n", "run", "--json")
+    assert said.code == 1
+    assert said.json["rejects"]["aborted"] == {
+        "total": 3,
+        "by_cause": [{"node": "good.rules", "cause": "plausible", "column": "price", "rows": 3}],
+    }
+    assert held.penstock("rejects", "list", "--all").out.count("plausible") == 1
+
+
 def test_a_row_counts_once_for_a_rule_about_several_columns(held):
     assert held("      - not_null: [name, shown]\n        max_rows: 2\n", "run").code == 0
     assert held("      - not_null: [name, shown]\n        max_rows: 1\n", "run").code == 1

@@ -141,8 +141,8 @@ class Execution:
                 again = self._uncertain(statement) if self._whole else ()
             if not again:
                 if self._whole:
+                    self._take_rejects(statement)  # first: what was rejected is kept also where a rule fails the run
                     self._judge(statement)
-                    self._take_rejects(statement)
                 return result
         except BaseException:
             undo(result)
