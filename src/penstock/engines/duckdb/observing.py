@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 import threading
 from collections import deque
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlglot import exp
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
     from penstock.graph.nodes import Check, TableRule
 
 _WAITING: Final = 64  # vectors of 2,048 rows
+_AT_ONCE: Final = 16  # of them, that the query is woken for
 _HIDDEN: Final = "it speaks of labelled columns, and is not shown"
 
 
@@ -70,6 +70,7 @@ class Observer:
         self._columns = _taken(node, node.schema)
         self._changed = threading.Condition()
         self._batches: deque[pa.RecordBatch] = deque()
+        self._at_hand: deque[pa.RecordBatch] = deque()  # the query's own
         self._ended = self._stopped = False
         self._row: tuple[dict[str, Any], ...] | None = None
         self._error: BaseException | None = None
@@ -140,7 +141,8 @@ class Observer:
             self._changed.wait_for(lambda: len(self._batches) < _WAITING or self._stopped)
             if not self._stopped:
                 self._batches.extend(pa.RecordBatch.from_struct_array(chunk) for chunk in rows.chunks)
-                self._changed.notify_all()
+                if len(self._batches) >= _AT_ONCE:
+                    self._changed.notify_all()
         return pa.repeat(pa.scalar(value=True), len(rows))
 
     # ------------------------------------------------------------ the query's thread
@@ -173,13 +175,12 @@ class Observer:
             yield batch
 
     def _next(self) -> pa.RecordBatch | None:
-        with self._changed:
-            self._changed.wait_for(lambda: self._batches or self._ended or self._stopped)
-            with suppress(IndexError):
-                batch = self._batches.popleft()
+        if not self._at_hand:
+            with self._changed:
+                self._changed.wait_for(lambda: len(self._batches) >= _AT_ONCE or self._ended or self._stopped)
+                self._at_hand, self._batches = self._batches, self._at_hand
                 self._changed.notify_all()
-                return batch
-            return None
+        return self._at_hand.popleft() if self._at_hand and not self._stopped else None
 
     # ------------------------------------------------------------ what is told
 
