@@ -47,6 +47,12 @@ COMMAND = (sys.executable, "-m", "penstock")
 MOST_S = 60
 
 
+def _heard() -> None:
+    """Who starts the tests in the background (``&``, nohup) has them ignore these, and their children too."""
+    for each in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(each, signal.SIG_DFL)
+
+
 @dataclass(frozen=True)
 class Room:
     """A folder with a project, and its command line."""
@@ -61,6 +67,7 @@ class Room:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            preexec_fn=_heard,  # noqa: PLW1509 -- no thread has begun
         )
 
     def paused(self, *arguments: str, at: str) -> subprocess.Popen[str]:
