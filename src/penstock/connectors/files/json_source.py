@@ -23,7 +23,7 @@ from penstock.connectors.files.file_source import (
     check_case,
     sampled,
 )
-from penstock.connectors.files.text import check_encoding, compression_of, cut_to_lines, head_of, readable
+from penstock.connectors.files.text import check_encoding, compression_of, cut_to_lines, head_of, lines_behind, readable
 from penstock.connectors.files.text_pieces import Quoting, divide_text
 from penstock.errors import ConfigError, DataError
 from penstock.registry import Descriptor
@@ -66,16 +66,17 @@ class JsonSourceParams(NdjsonSourceParams):
 
 
 class _Look(Frozen):
-    """What is known of one file from its beginning."""
+    """What is known of one file from its beginning; ``goes_on``: it has lines behind that, and can be read anywhere."""
 
     file: FoundFile
     layout: Layout
     compression: Compression
     text: str
+    goes_on: bool = False
 
 
 class JsonSource(FileSource):
-    """Columns: the keys of the objects; an absent key is null. Types: the schema's, else inferred from the first MiB of
+    """Columns: the keys of the objects; an absent key is null. Types: the schema's, else inferred from samples of
     at most 16 files, widened over them, ``json`` where they do not agree. A nullable column of the schema is always
     there; one that may not be null counts as missing where no object of the sample has it.
     """
@@ -151,7 +152,10 @@ class JsonSource(FileSource):
         compression = compression_of(file.path, self._json.compression)
         text, whole = head_of(file.path, compression, encoding=self._encoding)
         layout = _layout_of(text) if self._layout == "auto" else self._layout
-        return _Look(file, layout, compression, cut_to_lines(text, whole=whole) if layout == "lines" else text)
+        if layout != "lines":
+            return _Look(file, layout, compression, text)
+        goes_on = not whole and compression == "none" and self._encoding == "utf-8"
+        return _Look(file, layout, compression, cut_to_lines(text, whole=whole), goes_on)
 
     def _check_alike(self, looks: Sequence[_Look]) -> None:
         written = [look for look in looks if look.text.strip()]
@@ -233,10 +237,13 @@ def _layout_of(text: str) -> Layout:
 
 
 def _objects(look: _Look) -> Iterator[tuple[str, dict[str, object]]]:
-    """The first objects of the sample, each as one line and with its values; what is none is passed over."""
+    """The first objects of the sample, and of lines those behind it, each as one line and with its values; what is none is
+    passed over.
+    """
     if look.layout == "lines":
-        found = ((line, _values(line)) for line in map(str.strip, look.text.split("\n")))
-        yield from islice(((line, values) for line, values in found if values is not None), _SAMPLED_OBJECTS)
+        for text in (look.text, lines_behind(look.file.path)) if look.goes_on else (look.text,):
+            found = ((line, _values(line)) for line in map(str.strip, text.split("\n")))
+            yield from islice(((line, values) for line, values in found if values is not None), _SAMPLED_OBJECTS)
         return
     decoder = json.JSONDecoder()
     at = look.text.find("[") + 1 if look.layout == "array" else 0
@@ -264,9 +271,12 @@ def _values(line: str) -> dict[str, object] | None:
 
 JSON_NOTES: Final = (
     *NOTES,
-    "Without a schema the types are inferred from the first MiB of at most 16 files.",
     (
-        "New keys are looked for there, too, in at most 5,000 objects of a file: one that stands further behind alone is left "
+        "Without a schema the types are inferred from at most 16 files: from the first MiB of each, and where it is UTF-8 with "
+        "one object per line and not compressed, from nine places behind it, of which the last is its end."
+    ),
+    (
+        "New keys are looked for there, too, in at most 5,000 objects of the first MiB: one that stands elsewhere alone is left "
         "out and not told, whatever on_new_column says. Name in `schema` the keys that must not be missed."
     ),
     "An infinite date or timestamp is a bad value; NaN and Infinity are taken as floats, though JSON has none.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import io
+import os
 import shutil
 from typing import TYPE_CHECKING, BinaryIO, Final, Literal
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 Compression = Literal["none", "gzip", "zstd"]
 
 SAMPLE_BYTES: Final = 2**20
+_PLACES: Final = 8
+_PLACE_BYTES: Final = 16 * 2**10
 _BLOCK_BYTES: Final = 2**20
 _MAGIC: Final[tuple[tuple[bytes, Compression], ...]] = ((b"\x1f\x8b", "gzip"), (b"\x28\xb5\x2f\xfd", "zstd"))
 _UNDECODABLE: Final = "penstock.undecodable"
@@ -89,6 +92,33 @@ def head_of(path: Path, compression: Compression, *, encoding: str, most: int = 
     decoder = codecs.getincrementaldecoder(encoding)("replace")
     text = decoder.decode(data[:most], final=whole)
     return text.removeprefix("\ufeff"), whole
+
+
+def lines_behind(path: Path) -> str:
+    """Whole lines of UTF-8 behind what ``head_of`` reads: from eight places as far from one another, and the last ones. Raises
+    ConfigError SRC-132.
+    """
+    try:
+        with path.open("rb") as stream:
+            size = stream.seek(0, os.SEEK_END)
+            step = (size - SAMPLE_BYTES) // (_PLACES + 1)
+            if step <= 0:
+                return ""
+            starts = [SAMPLE_BYTES + place * step for place in range(1, _PLACES + 1)]
+            return "".join(_whole_lines(stream, start) for start in (*starts, size - _PLACE_BYTES))
+    except OSError as error:
+        raise broken(path, error) from None
+
+
+def _whole_lines(stream: BinaryIO, start: int) -> str:
+    """Of the bytes there, without the line that they begin in and the one that they cut through."""
+    stream.seek(start)
+    data = stream.read(_PLACE_BYTES)
+    is_last = len(data) < _PLACE_BYTES or not stream.read(1)
+    _, _, lines = data.partition(b"\n")
+    if not is_last:
+        lines = lines[: lines.rfind(b"\n") + 1]
+    return lines.decode("utf-8", "replace") + "\n"
 
 
 def broken(path: Path, error: OSError) -> ConfigError | DataError:

@@ -75,6 +75,24 @@ def test_what_goes_deeper_than_a_type_may_is_json_and_hides_no_other_column(tmp_
 
 
 @pytest.mark.parametrize("kind", ["json", "ndjson"])
+def test_keys_and_types_that_come_late_in_a_large_file_are_found(tmp_path: Path, kind: str) -> None:
+    lines = [f'{{"n": {number}, "pad": "{"é" * 20}"}}' for number in range(60_000)]
+    lines[25_000:] = [line.replace('"n": ', '"n": 0.5, "from_here": ') for line in lines[25_000:]]
+    lines.append('{"n": 1, "last": true}')
+    (tmp_path / "x.ndjson").write_text("\n".join(lines), encoding="utf-8")
+    found = columns(source(tmp_path, f"{{type: {kind}, path: x.ndjson}}"))
+    assert found == {"n": "float64", "pad": "string", "from_here": "int64", "last": "boolean"}
+
+
+@pytest.mark.parametrize("more", [1, 40, 200, 16_384, 20_000, 150_000])
+def test_a_file_little_larger_than_the_first_sample_is_looked_through(tmp_path: Path, more: int) -> None:
+    line = '{"a": 1, "b": "' + "x" * 84 + '"}\n'
+    count = (2**20 + more) // len(line) + 1
+    (tmp_path / "x.ndjson").write_text(line * count + '{"late": 1}')
+    assert columns(source(tmp_path, "{type: ndjson, path: x.ndjson}")).keys() == {"a", "b", "late"}
+
+
+@pytest.mark.parametrize("kind", ["json", "ndjson"])
 def test_a_record_deeper_than_can_be_looked_into_is_a_reject(tmp_path: Path, kind: str) -> None:
     deep = "[" * 5_000 + "1.5" + "]" * 5_000
     (tmp_path / "x.ndjson").write_text(f'{{"a": {deep}}}\n{{"a": [1]}}\n')
@@ -88,7 +106,7 @@ def test_a_record_deeper_than_can_be_looked_into_is_a_reject(tmp_path: Path, kin
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        ('{"a": "' + "x" * 2**20 + '"}\n{"a": "b"}\n', 'the first MiB of "x.ndjson" holds no whole JSON object'),
+        ('{"a": "' + "x" * 2**21 + '"}\n', 'the first MiB of "x.ndjson" holds no whole JSON object'),
         ('{"a": ' + "[" * 5_000 + "]" * 5_000 + "}\n", 'the first MiB of "x.ndjson" holds no whole JSON object'),
         ("{}\n{}\n", 'no object in the first MiB of "x.ndjson" has a key'),
         ("", "there is nothing to infer them from"),
