@@ -230,7 +230,7 @@ mount -o remount,size=200m "$1/project"
 @pytest.mark.parametrize("sink", ["sqlite", *(pytest.param(name, marks=LONG) for name in ("files", "duckdb", "delta"))])
 def test_a_run_goes_on_when_a_full_disk_has_room_again(sink: str, tmp_path: Path) -> None:
     rows = tmp_path / "rows.csv"
-    rows.write_text("n,text\n" + "".join(f"{n},{os.urandom(40).hex()}\n" for n in range(20_000)), encoding="utf-8")
+    rows.write_text("n,text\n" + "".join(f"{n},{os.urandom(80).hex()}\n" for n in range(20_000)), encoding="utf-8")
     text = SERIES.replace("SINK", SINKS[sink]).replace("/tmp/rows.csv", "../rows.csv")
     (tmp_path / "filling.yml").write_text(text.replace("../rows.csv", str(rows)), encoding="utf-8")
     (tmp_path / "penstock.yml").write_text(
