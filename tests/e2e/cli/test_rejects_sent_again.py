@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 def test_a_group_is_sent_again_once(penstock: Callable[..., Said], shop: Path) -> None:
     penstock("run", FILE, "-q")
     done = penstock("rejects", "replay", FILE, "raw/bad_value/price", "--set", COMMA, "--json").json
-    assert done["replay"] == {"group": "raw/bad_value/price", "rows": 3, "given": None, "rejected": 2}
+    assert done["replay"] == {"group": "raw/bad_value/price", "rows": 3, "given": None, "rejected": 2, "read_whole": []}
     assert [epoch["epoch"] for epoch in done["epochs"]] == [2]
     balance = done["balance"]["raw.rejected"]
     assert (balance["in"], balance["out"]) == (3, 3)
     assert sold(shop) == [(1, "1.50"), (2, "2.50")]
     again = penstock("rejects", "replay", FILE, "raw/bad_value/price", "--set", COMMA, "--json").json
-    told = {"group": "raw/bad_value/price", "rows": 1, "given": None, "rejected": 1}
+    told = {"group": "raw/bad_value/price", "rows": 1, "given": None, "rejected": 1, "read_whole": []}
     assert again["replay"] == told, "what is bad all the same, and no more"
     penstock("rejects", "discard", "raw/bad_value/price", "--reason", "no prices")
     again = penstock("rejects", "replay", FILE, "raw/bad_value/price", "--set", COMMA)
@@ -127,7 +127,7 @@ def test_repaired_rows_may_come_as_a_file(penstock: Callable[..., Said], shop: P
     ]
     pq.write_table(pa.Table.from_pylist(rows), shop / "repaired.parquet")
     done = penstock("rejects", "replay", FILE, "raw/bad_value/price", "--file", "repaired.parquet", "--json").json
-    assert done["replay"] == {"group": "raw/bad_value/price", "rows": 3, "given": 2, "rejected": 1}
+    assert done["replay"] == {"group": "raw/bad_value/price", "rows": 3, "given": 2, "rejected": 1, "read_whole": []}
     assert sold(shop) == [(1, "1.50"), (3, "4.20")]
     assert groups(penstock)["raw/bad_value/price"] == 1, "what is in the file, and is bad all the same"
 
