@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.slow
 
 ROWS, EACH = 800, 100
+LONG = 20_000  # rows: seconds of epochs, where a run hears once a second that it should stop
 SERIES = """\
 pipeline: series
 sources: {raw: {type: csv, path: rows.csv}}
@@ -47,12 +48,6 @@ COMMAND = (sys.executable, "-m", "penstock")
 MOST_S = 60
 
 
-def _heard() -> None:
-    """Who starts the tests in the background (``&``, nohup) has them ignore these, and their children too."""
-    for each in (signal.SIGINT, signal.SIGHUP):
-        signal.signal(each, signal.SIG_DFL)
-
-
 @dataclass(frozen=True)
 class Room:
     """A folder with a project, and its command line."""
@@ -67,7 +62,6 @@ class Room:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            preexec_fn=_heard,  # noqa: PLW1509 -- no thread has begun
         )
 
     def paused(self, *arguments: str, at: str) -> subprocess.Popen[str]:
@@ -106,10 +100,10 @@ def room(tmp_path: Path) -> Room:
     return made(tmp_path)
 
 
-def made(folder: Path, project: str = "project: small\n", grace: str = "60 s") -> Room:
+def made(folder: Path, project: str = "project: small\n", grace: str = "60 s", rows: int = ROWS) -> Room:
     (folder / "penstock.yml").write_text(project, encoding="utf-8")
     (folder / "series.yml").write_text(SERIES.replace("GRACE", grace), encoding="utf-8")
-    (folder / "rows.csv").write_text("n\n" + "".join(f"{n}\n" for n in range(ROWS)), encoding="utf-8")
+    (folder / "rows.csv").write_text("n\n" + "".join(f"{n}\n" for n in range(rows)), encoding="utf-8")
     return Room(folder)
 
 
@@ -193,7 +187,8 @@ def test_of_several_files_the_next_does_not_begin(room: Room) -> None:
 # ---------------------------------------------------------------- from elsewhere
 
 
-def test_a_series_is_stopped_from_another_process_between_two_epochs(room: Room) -> None:
+def test_a_series_is_stopped_from_another_process_between_two_epochs(tmp_path: Path) -> None:
+    room = made(tmp_path, rows=LONG)
     child = room.paused("run", "series.yml", "--json", at="run.staged@2")
     stopper = room.start("runs", "stop", "series.yml")
     until(lambda: room.held().stop is not None)
@@ -203,13 +198,13 @@ def test_a_series_is_stopped_from_another_process_between_two_epochs(room: Room)
     code, out, _ = ended(child)
     assert (code, json.loads(out)["status"]) == (4, "stopped")
     sealed = len(json.loads(out)["epochs"])
-    assert 2 <= sealed < ROWS // EACH
+    assert 2 <= sealed < LONG // EACH
     assert room.rows() == list(range(sealed * EACH))
     code, told, _ = ended(stopper)
     assert (code, told) == (0, f"series: run {room.newest()['run_id']} stopped; the state is consistent\n")
     assert room.newest()["stopped"]["by"] == listed["stopping"]["by"]
     room.said("run", "series.yml")
-    assert room.rows() == list(range(ROWS))
+    assert room.rows() == list(range(LONG))
     assert room.said("runs", "stop", "series") == {"pipeline": "series", "runs": []}
 
 
@@ -248,7 +243,7 @@ def test_a_run_on_another_machine_is_stopped_through_the_ledger_on_a_server(
     project = f'project: small\nledger: {{connection: "{postgres_server.url(postgres_database)}"}}\n'
     (tmp_path / "here").mkdir()
     (tmp_path / "there").mkdir()
-    here, there = made(tmp_path / "here", project), made(tmp_path / "there", project)
+    here, there = made(tmp_path / "here", project, rows=LONG), made(tmp_path / "there", project)
     child = here.paused("run", "series.yml", "--json", at="run.staged@2")
     stopper = there.start("runs", "stop", "series.yml", "--json")
     until(lambda: there.newest()["stopping"] is not None)
