@@ -202,6 +202,6 @@ def _widened(
             continue
         message = f'column "{column.name}" of sink "{sink}" has the type {old.type}, not {column.type}'
         evolving = "state on_schema_change: evolve to widen it"
-        hint = evolving if wider else "cast the column, or name another target"
+        hint = evolving if wider else "cast the column, state its type in a `schema`, or name another target"
         refused.append(Problem("SNK-111", message, detail=fixed, hint=hint, about=_POLICY_OR_TARGET))
     return tuple(changes), tuple(refused)

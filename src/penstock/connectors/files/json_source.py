@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from contextlib import closing
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
 from pydantic import Field
@@ -34,7 +35,7 @@ from penstock.types import Field as Column
 from penstock.types.duckdb import from_duckdb
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from penstock.connectors.api import Context
     from penstock.connectors.files.listing import FoundFile, Place
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 
 Layout = Literal["lines", "array", "values"]
 _SAMPLED_OBJECTS: Final = 5_000
+_KEYS_SHOWN: Final = 5
 
 
 class NdjsonSourceParams(FileSourceParams):
@@ -129,10 +131,11 @@ class JsonSource(FileSource):
         given = readable(
             [(look.file, look.compression) for look in looks], self._encoding, self._context.scratch, strips_mark=True
         )
+        layout: Layout = next((look.layout for look in looks if look.text.strip()), "lines")
+        form = JsonFormat(layout, given[0].compression)
+        self._check_keys(form, {item.path: look.file for item, look in zip(given, looks, strict=True)})
         return Files(
-            format=JsonFormat(
-                next((look.layout for look in looks if look.text.strip()), "lines"), given[0].compression
-            ),
+            format=form,
             paths=tuple(item.path for item in given),
             schema=wanted,
             bad_values=self.bad_values,
@@ -167,6 +170,27 @@ class JsonSource(FileSource):
                     detail=f"{written[0].layout} and {look.layout}",
                     hint="read them as two sources",
                 )
+
+    def _check_keys(self, form: JsonFormat, files: Mapping[str, FoundFile]) -> None:
+        """By all objects, where a new key is to fail: a sample misses one that stands elsewhere alone."""
+        contract = self._context.contract
+        if contract is None or contract.on_new_column != "fail":
+            return
+        from penstock.connectors.files.json_keys import other_keys
+
+        folders = sorted({Path(path).parent for path in files})
+        new = other_keys(form, tuple(files), contract.schema.names, folders=folders, allowance=self._context.allowance)
+        if new:
+            shown = [
+                f'"{key.name}" in {key.objects:,} object{"s" if key.objects > 1 else ""} of "{files[key.path].name}"'
+                for key in new[:_KEYS_SHOWN]
+            ]
+            raise DataError(
+                "SRC-148",
+                f'"{self.named}" has keys that its schema does not name',
+                detail=", ".join(shown) + (", …" if len(new) > len(shown) else ""),
+                hint="on_new_column: ignore leaves them out; a column of `schema` takes one",
+            )
 
     def _types_of(self, look: _Look) -> dict[str, LogicalType]:
         """By the engine, over the objects of the sample that are whole."""
@@ -277,7 +301,8 @@ JSON_NOTES: Final = (
     ),
     (
         "New keys are looked for there, too, in at most 5,000 objects of the first MiB: one that stands elsewhere alone is left "
-        "out and not told, whatever on_new_column says. Name in `schema` the keys that must not be missed."
+        "out and not told. Under on_new_column: fail every object is looked at, in a read of its own before the rows', and "
+        "such a key fails the epoch."
     ),
     "An infinite date or timestamp is a bad value; NaN and Infinity are taken as floats, though JSON has none.",
     "Of a key that stands twice in an object the first value is taken.",
