@@ -87,7 +87,7 @@ def test_a_target_whose_types_are_fixed_is_never_said_to_be_widened_by_a_policy(
             compare(TARGET, Schema.of({"size": "int64"}), policy=policy, fixed="types are as they are")
         (problem,) = caught.value.problems
         assert (problem.code, problem.detail) == ("SNK-111", "types are as they are.")
-        assert problem.hint == "cast the column, or name another target"
+        assert problem.hint == "cast the column, state its type in a `schema`, or name another target"
 
 
 def test_all_that_does_not_fit_is_told_at_once():
