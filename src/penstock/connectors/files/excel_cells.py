@@ -49,6 +49,7 @@ if TYPE_CHECKING:
 Policy = Literal["reject", "null", "fail"]
 CHUNK_ROWS: Final = 50_000
 _CELLS: Final = "cells"
+_AT_ONCE: Final = 200
 _WHOLE: Final = frozenset(
     {Kind.INT8, Kind.INT16, Kind.INT32, Kind.INT64, Kind.UINT8, Kind.UINT16, Kind.UINT32, Kind.UINT64}
 )
@@ -170,28 +171,33 @@ def _converted(
 
     from penstock.types.conform import conform_array
 
-    columns: dict[str, pa.Array] = {}
-    queried: list[exp.Expr] = []
     given: dict[str, pa.Array] = {}
-    for place, (name, text) in enumerate(cells.text.items()):
-        shown, wrong = _with_errors(text.slice(start, rows), cells, name=name, start=start)
-        given[name] = shown
-        columns[f"s{place}"] = pc.if_else(wrong, pa.scalar(None, pa.string()), shown) if wrong is not None else shown
-        if name in cells.seen:
-            columns[f"n{place}"] = cells.seen[name].slice(start, rows)
-        queried.append(exp.alias_(_value(place, cells.schema[name].type, seen=name in cells.seen), f"c{place}"))
-    if not columns:
-        return {}, {}, {}
-    database.register(_CELLS, pa.table(columns))
-    query = exp.select(*queried).from_(_CELLS).sql(dialect="duckdb")
-    found = database.sql(query).to_arrow_table()
-    database.unregister(_CELLS)
-    values = {
-        name: conform_array(_one(found.column(place)), cells.schema[name].type, name=name)
-        for place, name in enumerate(cells.text)
-    }
+    values: dict[str, pa.Array] = {}
+    for group in _groups(tuple(cells.text)):
+        columns: dict[str, pa.Array] = {}
+        queried: list[exp.Expr] = []
+        for place, name in enumerate(group):
+            shown, wrong = _with_errors(cells.text[name].slice(start, rows), cells, name=name, start=start)
+            given[name] = shown
+            columns[f"s{place}"] = (
+                pc.if_else(wrong, pa.scalar(None, pa.string()), shown) if wrong is not None else shown
+            )
+            if name in cells.seen:
+                columns[f"n{place}"] = cells.seen[name].slice(start, rows)
+            queried.append(exp.alias_(_value(place, cells.schema[name].type, seen=name in cells.seen), f"c{place}"))
+        database.register(_CELLS, pa.table(columns))
+        found = database.sql(exp.select(*queried).from_(_CELLS).sql(dialect="duckdb")).to_arrow_table()
+        database.unregister(_CELLS)
+        for place, name in enumerate(group):
+            values[name] = conform_array(_one(found.column(place)), cells.schema[name].type, name=name)
     bad = {name: pc.and_(given[name].is_valid(), values[name].is_null()) for name in cells.text}
     return given, values, {name: flags for name, flags in bad.items() if flags.true_count}
+
+
+def _groups(names: Sequence[str]) -> Iterator[Sequence[str]]:
+    """As many columns as one statement converts: DuckDB's time for one grows with their square."""
+    for start in range(0, len(names), _AT_ONCE):
+        yield names[start : start + _AT_ONCE]
 
 
 def _one(column: pa.ChunkedArray) -> pa.Array:
@@ -334,24 +340,28 @@ def inferred(sheet: Sheet, columns: Sequence[SheetColumn], *, allowance: Allowan
     """The type of each column by all of its cells: whole numbers are int64, moments at midnight only are dates, moments
     on the day that counts as none are times; text where the cells do not agree, or where there are none.
     """
-    found = {name: kind for name, kind in sheet.kinds(columns).items() if kind != STRING}
     narrower: dict[LogicalType, tuple[LogicalType, ...]] = {FLOAT64: (INT64,), TIMESTAMP: (TIME, DATE)}
+    tries = {name: [*narrower.get(kind, ()), kind] for name, kind in sheet.kinds(columns).items() if kind != STRING}
+    found: dict[str, LogicalType] = {}
     with closing(open_database(allowance, lossless=True)) as database:
-        for name, kind in found.items():
-            tries = [*narrower.get(kind, ()), kind]
-            found[name] = next((one for one in tries if _takes_all(sheet, name, kind=one, database=database)), STRING)
+        while tries:  # all columns at once: a look at one costs as much as at all of them
+            schema = Schema(tuple(Field(name, kinds.pop(0)) for name, kinds in tries.items()))
+            refused = _refused(sheet, schema, database)
+            found |= {item.name: item.type for item in schema if item.name not in refused}
+            tries = {name: kinds for name, kinds in tries.items() if name in refused and kinds}
     return {column.name: found.get(column.name, STRING) for column in columns}
 
 
-def _takes_all(sheet: Sheet, name: str, *, kind: LogicalType, database: duckdb.DuckDBPyConnection) -> bool:
-    """Whether every cell but the errors is a value of the type."""
-    cells = _cells_of(sheet, Schema((Field(name, kind),)))
-    errors = sheet.errors.get(cells.numbers[name], {})
+def _refused(sheet: Sheet, schema: Schema, database: duckdb.DuckDBPyConnection) -> frozenset[str]:
+    """The columns of which a cell, errors apart, is no value of the type."""
+    cells = _cells_of(sheet, schema)
+    refused: set[str] = set()
     for start in range(0, cells.rows, CHUNK_ROWS):
         rows = min(CHUNK_ROWS, cells.rows - start)
         _, _, bad = _converted(cells, start, rows=rows, database=database)
         first = sheet.first_row + start
-        wrong = sum(1 for row in errors if first <= row < first + rows)
-        if name in bad and bad[name].true_count > wrong:
-            return False
-    return True
+        for name, flags in bad.items():
+            errors = sheet.errors.get(cells.numbers[name], {})
+            if flags.true_count > sum(1 for row in errors if first <= row < first + rows):
+                refused.add(name)
+    return frozenset(refused)

@@ -204,17 +204,13 @@ class JsonSource(FileSource):
         check_case(Schema(tuple(Column(key, JSON) for key in keys)), self.named)
         sample = self._context.scratch / "sample.ndjson"
         sample.write_text("".join(f"{text}\n" for text, _ in objects), "utf-8", "replace")
-        read = call(
-            "read_json",
-            exp.Literal.string(str(sample)),
-            format=exp.Literal.string("newline_delimited"),
-            ignore_errors=exp.true(),
-            sample_size=exp.convert(-1),
-        )
-        described = exp.Describe(this=exp.select("*").from_(exp.Table(this=read)))
         with closing(open_database(self._context.allowance, folders=[self._context.scratch])) as database:
             try:
-                rows = database.execute(described.sql(dialect="duckdb")).fetchall()
+                rows = database.execute(_described(sample)).fetchall()
+                if {str(name) for name, *_ in rows} != set(
+                    keys
+                ):  # many or rare keys: all of an object were taken for a map
+                    rows = database.execute(_described(sample, map_inference_threshold=exp.convert(-1))).fetchall()
             except duckdb.InvalidInputException:  # a value goes deeper than the engine infers
                 rows = [(key, "JSON") for key in keys]
         sample.unlink()
@@ -223,6 +219,19 @@ class JsonSource(FileSource):
             name: _exact([values.get(name) for _, values in objects]) if kind == FLOAT64 else kind
             for name, kind in found.items()
         }
+
+
+def _described(sample: Path, **options: exp.Expr) -> str:
+    """The statement that infers the columns of the sample."""
+    read = call(
+        "read_json",
+        exp.Literal.string(str(sample)),
+        format=exp.Literal.string("newline_delimited"),
+        ignore_errors=exp.true(),
+        sample_size=exp.convert(-1),
+        **options,
+    )
+    return exp.Describe(this=exp.select("*").from_(exp.Table(this=read))).sql(dialect="duckdb")
 
 
 def _kept(described: str) -> LogicalType:

@@ -75,6 +75,24 @@ def test_what_goes_deeper_than_a_type_may_is_json_and_hides_no_other_column(tmp_
     assert columns(source(tmp_path, "{type: ndjson, path: x.ndjson}")) == {"a": "int64", "deep": "json"}
 
 
+@pytest.mark.parametrize(
+    ("objects", "expected"),
+    [
+        ([{f"k{place}": place for place in range(300)}] * 2, {f"k{place}": "int64" for place in range(300)}),
+        ([{f"k{row % 40}": row} for row in range(400)], {f"k{place}": "int64" for place in range(40)}),
+        ([{"json": {f"k{row % 40}": row}} for row in range(400)], {"json": "map<string,int64?>"}),
+    ],
+    ids=["many keys", "rare keys", "a map"],
+)
+def test_many_or_rare_keys_are_columns_each(tmp_path: Path, objects: list[object], expected: dict[str, str]) -> None:
+    """The engine by itself would make one column of them all, a map, which no row of the file has."""
+    (tmp_path / "x.ndjson").write_text("\n".join(map(json.dumps, objects)))
+    made = source(tmp_path, "{type: ndjson, path: x.ndjson}")
+    assert columns(made) == expected
+    first = {name: value for name, value in rows(made)[0].items() if value is not None}
+    assert first.keys() == objects[0].keys()  # type: ignore[attr-defined]
+
+
 @pytest.mark.parametrize("kind", ["json", "ndjson"])
 def test_keys_and_types_that_come_late_in_a_large_file_are_found(tmp_path: Path, kind: str) -> None:
     lines = [f'{{"n": {number}, "pad": "{"é" * 20}"}}' for number in range(60_000)]
