@@ -300,10 +300,11 @@ class FileSource(Source):
         Raises DataError SRC-135 as ``merged_names``, and where no type holds what two files have.
         """
         names = self.merged_names({file: schema.names for file, schema in schemas.items()})
-        return Schema(tuple(self._widened(name, schemas) for name in names))
+        relaxed = {file: schema.relaxed() for file, schema in schemas.items()}
+        return Schema(tuple(self._widened(name, relaxed) for name in names))
 
     def _widened(self, name: str, schemas: Mapping[str, Schema]) -> Column:
-        fields = [(file, field) for file, schema in schemas.items() if (field := schema.relaxed().get(name))]
+        fields = [(file, field) for file, schema in schemas.items() if (field := schema.get(name))]
         first, merged = fields[0]
         for file, field in fields[1:]:
             kind = widen(merged.type, field.type)
