@@ -85,7 +85,7 @@ def test_what_goes_deeper_than_a_type_may_is_json_and_hides_no_other_column(tmp_
     ids=["many keys", "rare keys", "a map"],
 )
 def test_many_or_rare_keys_are_columns_each(tmp_path: Path, objects: list[object], expected: dict[str, str]) -> None:
-    """The engine by itself would make one column of them all, a map, which no row of the file has."""
+    """The engine by itself would make one column of them all, a map."""
     (tmp_path / "x.ndjson").write_text("\n".join(map(json.dumps, objects)))
     made = source(tmp_path, "{type: ndjson, path: x.ndjson}")
     assert columns(made) == expected
