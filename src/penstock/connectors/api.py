@@ -121,6 +121,11 @@ class JsonFormat(Frozen):
     layout: Literal["lines", "array", "values"] = "lines"
     compression: Literal["none", "gzip", "zstd"] | None = None
 
+    @property
+    def duckdb_format(self) -> str:
+        """What DuckDB's readers call the layout."""
+        return {"lines": "newline_delimited", "array": "array", "values": "unstructured"}[self.layout]
+
 
 class ParquetFormat(Frozen):
     """Writer options; a reader needs none. ``compression`` "auto" is settled by the columns before rows are written.

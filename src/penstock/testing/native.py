@@ -146,13 +146,11 @@ def _reader(files: Files, path: str, held: Sequence[str]) -> exp.Expr:
         case ParquetFormat():
             return call("read_parquet", listed, hive_partitioning=exp.false())
         case JsonFormat() as form:
-            layouts = {"lines": "newline_delimited", "array": "array", "values": "unstructured"}
-            layout = exp.Literal.string(layouts[form.layout])
             return call(
                 "read_json",
                 listed,
                 columns=_typed(types),
-                format=layout,
+                format=exp.Literal.string(form.duckdb_format),
                 compression=_codec(form.compression),
                 maximum_object_size=exp.Literal.number(1 << 28),
                 hive_partitioning=exp.false(),

@@ -43,9 +43,12 @@ def _reader(form: FileFormat, paths: Sequence[Path], *, width: int, longest: int
         case ParquetFormat():
             return call("read_parquet", listed, **common)
         case JsonFormat():
-            layout = "newline_delimited" if form.layout == "lines" else "array"
             return call(
-                "read_json_objects", listed, **common, format=exp.Literal.string(layout), **_sized(form, longest)
+                "read_json_objects",
+                listed,
+                **common,
+                format=exp.Literal.string(form.duckdb_format),
+                **_sized(form, longest),
             )
         case CsvFormat():
             return call("read_csv", listed, **common, **_csv(form, width=width, longest=longest))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from penstock.connectors.api import Allowance, JsonFormat
-
-_LAYOUTS: Final = {"lines": "newline_delimited", "array": "array", "values": "unstructured"}
 
 
 class OtherKey(Frozen):
@@ -37,10 +35,14 @@ def other_keys(
     """
     import duckdb
 
-    options = {"compression": exp.Literal.string(form.compression or "none"), "filename": exp.true()}
+    options: dict[str, exp.Expr] = {
+        "compression": exp.Literal.string(form.compression or "none"),
+        "filename": exp.true(),
+        "hive_partitioning": exp.false(),  # a folder's name is no column
+    }
     if form.layout == "lines":
         options["ignore_errors"] = exp.true()
-    objects = call("read_json_objects", file_names(paths), format=exp.Literal.string(_LAYOUTS[form.layout]), **options)
+    objects = call("read_json_objects", file_names(paths), format=exp.Literal.string(form.duckdb_format), **options)
     of_each = exp.select(
         exp.alias_(call("unnest", call("json_keys", exp.column("json"))), "name"), exp.column("filename")
     )

@@ -207,9 +207,8 @@ class JsonSource(FileSource):
         with closing(open_database(self._context.allowance, folders=[self._context.scratch])) as database:
             try:
                 rows = database.execute(_described(sample)).fetchall()
-                if {str(name) for name, *_ in rows} != set(
-                    keys
-                ):  # many or rare keys: all of an object were taken for a map
+                # Of many keys, or rare ones, the engine makes one column: a map.
+                if {str(name) for name, *_ in rows} != keys.keys():
                     rows = database.execute(_described(sample, map_inference_threshold=exp.convert(-1))).fetchall()
             except duckdb.InvalidInputException:  # a value goes deeper than the engine infers
                 rows = [(key, "JSON") for key in keys]

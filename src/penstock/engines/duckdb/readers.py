@@ -345,11 +345,10 @@ def _json_query(
     readings = {item.name: reading(item.type, spelling) for item in files.schema if item.name not in constants}
     # A reader without a column takes none; this one is in no file.
     columns = option("columns", typed({name: item.held for name, item in readings.items()} or {"__none": STRING}))
-    layout = {"lines": "newline_delimited", "array": "array", "values": "unstructured"}[form.layout]
     options = [
         columns,
         option("auto_detect", False),
-        option("format", layout),
+        option("format", form.duckdb_format),
         option("compression", form.compression or "none"),
         option("maximum_object_size", MAX_JSON_BYTES),
     ]

@@ -118,20 +118,23 @@ def test_a_file_little_larger_than_the_first_sample_is_looked_through(tmp_path: 
         ("x.json", "{before}\n{late}\n{after}"),
         ("x.ndjson", "{before}\nno json\n{late}\n[1]\n{after}\n"),
         ("x.ndjson.gz", "{before}\n{late}\n{after}\n"),
+        ("json=1/filename=2/w[e]ird *?.ndjson", "{before}\n{late}\n{after}\n"),
     ],
 )
 def test_a_new_key_that_must_fail_is_found_in_the_one_object_that_has_it(tmp_path: Path, name: str, text: str) -> None:
     """Neither the sample at the beginning nor those behind it have it."""
     pad = ", ".join(['{"n": 1}'] * 200_000) if text.startswith("[") else "\n".join(['{"n": 1}'] * 200_000)
     whole = text.replace("{before}", pad).replace("{late}", '{"n": 1, "it\'s late": 2}').replace("{after}", pad)
+    (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / name).write_bytes(gzip.compress(whole.encode()) if name.endswith("gz") else whole.encode())
-    made = f"{{type: {'json' if name == 'x.json' else 'ndjson'}, path: {name}}}"
+    place = name.rpartition("/")[0] or name
+    made = f"{{type: {'json' if name == 'x.json' else 'ndjson'}, path: '{place}'}}"
     assert files(source(tmp_path, made, {"n": "int64?"}, on_new_column="ignore")).paths
     assert files(source(tmp_path, made, {"n": "int64?", "it's late": "int64?"}, on_new_column="fail")).paths
     with pytest.raises(DataError) as caught:
         files(source(tmp_path, made, {"n": "int64?"}, on_new_column="fail"))
     assert caught.value.code == "SRC-148"
-    assert f'"it\'s late" in 1 object of "{name}"' in str(caught.value)
+    assert f'"it\'s late" in 1 object of "{name.rpartition("/")[2]}"' in str(caught.value)
 
 
 @pytest.mark.parametrize("kind", ["json", "ndjson"])
