@@ -1,0 +1,382 @@
+"""From an expression of DuckDB to one of Spark that means the same; what has no proven lowering is named, never guessed."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from sqlglot import exp
+
+from penstock.engines.spark.portable import ETC, Cast, Entry, cast_of, constant, enclosed, entries, key_of
+from penstock.engines.spark.portable.kinds import is_kind
+from penstock.engines.spark.typed import Typed
+from penstock.engines.spark.types import to_spark
+from penstock.structs import Frozen
+from penstock.trees import identifier
+from penstock.types import DATE, FLOAT32, FLOAT64, INT32, STRING, TIMESTAMP, TIMESTAMPTZ, Decimal
+from penstock.types.duckdb import from_duckdb
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from penstock.engines.spark.portable import Matched
+    from penstock.engines.spark.typed import SchemaOf
+    from penstock.types import LogicalType, Schema
+
+_COMPARISONS: Final = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.NullSafeEQ, exp.NullSafeNEQ)
+_DIGITS: Final[dict[str, int]] = {"int8": 3, "int16": 5, "int32": 10, "int64": 19, "uint8": 3, "uint16": 5, "uint32": 10}
+_EXACT_AS_DOUBLE: Final = 15  # digits of a decimal that both engines turn into the same double
+_MAX_DIGITS: Final = 38
+_ISO: Final = {
+    DATE: re.compile(r"\d{4}-\d\d-\d\d"),
+    TIMESTAMP: re.compile(r"\d{4}-\d\d-\d\d( \d\d:\d\d:\d\d(\.\d{1,6})?)?"),
+    TIMESTAMPTZ: re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d{1,6})?(Z|\+00(:00)?)"),
+}
+
+
+class Unportable(Frozen):
+    """A part of an expression, as DuckDB writes it, that no proven lowering is known for, and why."""
+
+    expression: str
+    why: str
+
+
+class UnportableError(Exception):
+    """An expression cannot be run on Spark; ``parts`` are all that stand in the way."""
+
+    def __init__(self, parts: Sequence[Unportable]) -> None:
+        super().__init__("; ".join(f"{part.expression}: {part.why}" for part in parts))
+        self.parts = tuple(dict.fromkeys(parts))
+
+
+class Lowering:
+    """Lowers expressions; ``schema_of`` is DuckDB's binder (``Engine.schema_of``)."""
+
+    def __init__(self, schema_of: SchemaOf) -> None:
+        self._schema_of = schema_of
+
+    def expression(self, tree: exp.Expr, scope: Mapping[str, Schema]) -> exp.Expr:
+        """The tree in Spark's words. ``scope``: the columns that each of its qualifiers has, ``""`` where it has none. Its type
+        is what ``types.to_spark`` makes of DuckDB's. Raises UnportableError.
+        """
+        return _Expression(Typed(self._schema_of, tree, scope)).lowered(tree)
+
+
+class _Expression:
+    """The lowering of one expression."""
+
+    def __init__(self, types: Typed) -> None:
+        self._types = types
+
+    def lowered(self, tree: exp.Expr) -> exp.Expr:
+        match tree:
+            case exp.Paren():
+                return exp.Paren(this=self.lowered(tree.this))
+            case exp.Column():
+                return _column(tree)
+            case exp.Null() | exp.Literal() | exp.Boolean() | exp.Neg(this=exp.Literal()):
+                return self._constant(tree)
+            case exp.And() | exp.Or():
+                left, right = self._all([tree.this, tree.expression])
+                return type(tree)(this=left, expression=right)
+            case exp.Not():
+                return exp.Not(this=enclosed(self.lowered(self._boolean(tree.this))))
+            case exp.Is(expression=exp.Null() | exp.Boolean()):
+                return exp.Is(this=enclosed(self.lowered(tree.this)), expression=tree.expression.copy())
+            case exp.Case():
+                return self._case(tree)
+            case exp.Coalesce():
+                return exp.Coalesce(this=(values := self._as_result(tree, [tree.this, *tree.expressions]))[0], expressions=values[1:])
+            case exp.In(args={"query": None}) | exp.In():
+                return self._in(tree)
+            case exp.Between():
+                low = exp.GTE(this=tree.this.copy(), expression=tree.args["low"].copy())
+                return self._between(tree, low)
+            case exp.Cast():
+                return self._cast(tree)
+            case exp.Window() | exp.Filter() | exp.IgnoreNulls():
+                return self._window(tree)
+            case _ if isinstance(tree, _COMPARISONS):
+                return self._comparison(tree)
+            case _:
+                return self._listed(tree)
+
+    # ------------------------------------------------------------ what is written the same
+
+    def _constant(self, tree: exp.Expr) -> exp.Expr:
+        """A constant of exactly the type that it has in DuckDB."""
+        kind = self._types.of(tree)
+        if kind is None or isinstance(tree, exp.Boolean) or kind in {STRING, INT32}:
+            return tree.copy()
+        return exp.Cast(this=tree.copy(), to=to_spark(kind))
+
+    def _boolean(self, tree: exp.Expr) -> exp.Expr:
+        if (kind := self._types.of(tree)) is not None and not is_kind(kind, "boolean"):
+            raise self._refused(tree, f"a condition has to be true or false, and this is {kind}")
+        return tree
+
+    def _case(self, tree: exp.Case) -> exp.Expr:
+        """The operand is compared with each value as ``=`` does."""
+        branches = [branch.args["true"] for branch in tree.args["ifs"]]
+        default = tree.args.get("default")
+        values = self._as_result(tree, [*branches, *([default] if default is not None else [])])
+        if tree.this is not None:
+            conditions = [self._equal(tree.this, branch.this) for branch in tree.args["ifs"]]
+        else:
+            conditions = self._all([self._boolean(branch.this) for branch in tree.args["ifs"]])
+        ifs = [exp.If(this=test, true=value) for test, value in zip(conditions, values, strict=False)]
+        return exp.Case(ifs=ifs, default=values[-1] if default is not None else None)
+
+    def _in(self, tree: exp.In) -> exp.Expr:
+        if tree.args.get("query") is not None or tree.args.get("unnest") is not None or tree.args.get("field") is not None:
+            raise self._refused(tree, "only a list of values after IN is known to mean the same")
+        equal = [self._equal(tree.this, value) for value in tree.expressions]
+        return exp.Paren(this=exp.or_(*equal, copy=False)) if equal else exp.false()
+
+    def _between(self, tree: exp.Between, low: exp.Expr) -> exp.Expr:
+        lower = self._compared(exp.GTE, tree.this, tree.args["low"])
+        upper = self._compared(exp.LTE, tree.this, tree.args["high"])
+        return exp.Paren(this=exp.and_(lower, upper, copy=False))
+
+    # ------------------------------------------------------------ comparisons
+
+    def _comparison(self, tree: exp.Expr) -> exp.Expr:
+        return self._compared(type(tree), tree.this, tree.expression)
+
+    def _equal(self, left: exp.Expr, right: exp.Expr) -> exp.Expr:
+        return self._compared(exp.EQ, left, right)
+
+    def _compared(self, how: type[exp.Expr], left: exp.Expr, right: exp.Expr) -> exp.Expr:
+        one, other = (enclosed(side) for side in self._alike(left, right))
+        if how is exp.NullSafeNEQ:
+            return exp.Not(this=exp.Paren(this=exp.NullSafeEQ(this=one, expression=other)))
+        return how(this=one, expression=other)
+
+    def _alike(self, left: exp.Expr, right: exp.Expr) -> tuple[exp.Expr, exp.Expr]:
+        """Both sides as DuckDB compares them: of one type."""
+        kinds = self._types.of(left), self._types.of(right)
+        if kinds[0] is None or kinds[1] is None:
+            raise self._refused(left if kinds[0] is None else right, "its type is not known")
+        if isinstance(left.unnest(), exp.Null) or isinstance(right.unnest(), exp.Null) or kinds[0] == kinds[1]:
+            if not is_kind(kinds[0], "simple"):
+                raise self._refused(left, f"values of the type {kinds[0]} are not known to compare the same")
+            one, other = self._all([left, right])
+            return one, other
+        common = _common(kinds[0], kinds[1])
+        if common is None:
+            return self._alike_by_text(left, right, kinds[0], kinds[1])
+        one, other = self._all([left, right])
+        return self._cast_between(left, one, kinds[0], common), self._cast_between(right, other, kinds[1], common)
+
+    def _alike_by_text(
+        self, left: exp.Expr, right: exp.Expr, of_left: LogicalType, of_right: LogicalType
+    ) -> tuple[exp.Expr, exp.Expr]:
+        """A constant text beside a moment is that moment."""
+        if of_left == STRING and isinstance(left.unnest(), exp.Literal):
+            other, one = self._alike_by_text(right, left, of_right, of_left)
+            return one, other
+        constant_text = right.unnest()
+        pattern = _ISO.get(of_left)
+        if pattern is None or of_right != STRING or not isinstance(constant_text, exp.Literal):
+            raise self._refused(left, f"{of_left} and {of_right} are not known to compare the same: cast one of them")
+        if not pattern.fullmatch(constant_text.name):
+            raise self._refused(right, f"it is not the text of a {of_left} that both engines read: write it as DATE or TIMESTAMP")
+        return self.lowered(left), exp.Cast(this=constant_text.copy(), to=to_spark(of_left))
+
+    # ------------------------------------------------------------ casts
+
+    def _cast(self, tree: exp.Cast) -> exp.Expr:
+        source, target = self._types.of(tree.this), self._types.of(tree)
+        attempted = isinstance(tree, exp.TryCast)
+        if target is None:
+            target = from_duckdb(tree.to.sql(dialect="duckdb"))
+        if isinstance(tree.this.unnest(), exp.Null):
+            return exp.Cast(this=exp.null(), to=to_spark(target))
+        if source is None:
+            raise self._refused(tree.this, "its type is not known")
+        literal = tree.this.unnest()
+        pattern = _ISO.get(target)
+        if pattern is not None and isinstance(literal, exp.Literal) and literal.is_string:
+            if not pattern.fullmatch(literal.name):
+                raise self._refused(tree, f"it is not the text of a {target} that both engines read")
+            return exp.Cast(this=literal.copy(), to=to_spark(target))
+        return self._cast_between(tree, self.lowered(tree.this), source, target, attempted=attempted)
+
+    def _cast_between(
+        self, tree: exp.Expr, value: exp.Expr, source: LogicalType, target: LogicalType, *, attempted: bool = False
+    ) -> exp.Expr:
+        if source == target:
+            return value
+        found = _cast(source, target)
+        if found is None:
+            raise self._refused(tree, f"a cast of {source} to {target} is not known to mean the same")
+        return found.written(value, target, attempted=attempted)
+
+    def _as_result(self, tree: exp.Expr, parts: Sequence[exp.Expr]) -> list[exp.Expr]:
+        """The parts in the type of the whole, as DuckDB casts them without being asked."""
+        result = self._result(tree)
+        return [self._converted(part, value, result) for part, value in zip(parts, self._all(parts), strict=True)]
+
+    def _converted(self, part: exp.Expr, value: exp.Expr, result: LogicalType) -> exp.Expr:
+        if isinstance(part.unnest(), exp.Null):
+            return exp.Cast(this=exp.null(), to=to_spark(result))
+        kind = self._types.of(part)
+        if kind is None:
+            raise self._refused(part, "its type is not known")
+        return self._cast_between(part, value, kind, result)
+
+    # ------------------------------------------------------------ the allow-list
+
+    def _listed(self, tree: exp.Expr, over: Callable[[exp.Expr], exp.Expr] | None = None, result: LogicalType | None = None) -> exp.Expr:
+        reasons: list[str] = []
+        for entry in entries(key_of(tree)):
+            found = entry.matched(tree)
+            if found is None:
+                continue
+            kind = result or self._result(tree)
+            reason = self._unfit(entry, found, kind)
+            if reason is not None:
+                reasons.append(reason)
+                continue
+            try:
+                given = {name: self._constants(entry.constants[name], found[name]) for name in entry.constants}
+            except ValueError as error:
+                reasons.append(str(error))
+                continue
+            parts = [part for name, some in found.items() if name not in given for part in some]
+            lowered = iter(self._all(parts))
+            given |= {name: [next(lowered) for _ in some] for name, some in found.items() if name not in given}
+            return entry.written(given, kind, over)
+        raise self._refused(tree, reasons[-1] if reasons else "it is not known to mean the same on Spark")
+
+    def _unfit(self, entry: Entry, found: Matched, result: LogicalType) -> str | None:
+        """Why an entry of this form does not serve these types."""
+        if entry.result is not None and not is_kind(result, entry.result):
+            return f"with a result of the type {result} it is not known to mean the same"
+        for name, parts in found.items():
+            if name in entry.constants:
+                if not all(isinstance(part.unnest(), exp.Literal) or _is_negative(part.unnest()) for part in parts):
+                    return f"only with a constant in place of {parts[0].sql('duckdb')} is it known to mean the same"
+                continue
+            for part in parts:
+                kind = self._types.of(part)
+                if kind is None or not is_kind(kind, entry.where[name]):
+                    of = "an unknown type" if kind is None else str(kind)
+                    return f"of {of} it is not known to mean the same on Spark"
+        return None
+
+    def _constants(self, function: str, parts: Sequence[exp.Expr]) -> list[exp.Expr]:
+        said = [constant(function, part) for part in parts]
+        return [part for part in said if part is not None]
+
+    # ------------------------------------------------------------ windows
+
+    def _window(self, tree: exp.Expr, over: Callable[[exp.Expr], exp.Expr] | None = None, result: LogicalType | None = None) -> exp.Expr:
+        """A call within a window, with a filter, or without nulls: what is around it goes around Spark's own aggregates."""
+        result = result or self._result(tree)
+        before = over or (lambda called: called)
+        match tree:
+            case exp.Window():
+                spec = self._window_parts(tree)
+                return self._window(tree.this, lambda called: before(exp.Window(this=called, **spec)), result)
+            case exp.Filter():
+                condition = exp.Where(this=self.lowered(self._boolean(tree.expression.this)))
+                return self._window(tree.this, lambda called: before(exp.Filter(this=called, expression=condition)), result)
+            case exp.IgnoreNulls():
+                return self._window(tree.this, lambda called: before(exp.IgnoreNulls(this=called)), result)
+            case _:
+                return self._listed(tree, before, result)
+
+    def _window_parts(self, tree: exp.Window) -> dict[str, object]:
+        spec = tree.args.get("spec")
+        if tree.args.get("alias") is not None:
+            raise self._refused(tree, "a named window is not known to mean the same: write it out")
+        if spec is not None and (spec.args.get("exclude") or spec.args.get("kind") not in {"ROWS", "RANGE"}):
+            raise self._refused(tree, "a window with EXCLUDE or GROUPS has no counterpart on Spark")
+        if spec is not None and any(isinstance(spec.args.get(end), exp.Interval) for end in ("start", "end")):
+            raise self._refused(tree, "a window of a span of time is not known to mean the same")
+        order = tree.args.get("order")
+        keys = [self._ordered(key) for key in order.expressions] if order is not None else []
+        return {
+            "partition_by": self._all(tree.args.get("partition_by") or []),
+            "order": exp.Order(expressions=keys) if keys else None,
+            "spec": spec.copy() if spec is not None else None,
+            "over": "OVER",
+        }
+
+    def _ordered(self, key: exp.Expr) -> exp.Expr:
+        value = key.this if isinstance(key, exp.Ordered) else key
+        kind = self._types.of(value)
+        if kind is None or not is_kind(kind, "simple"):
+            raise self._refused(value, "values of this type are not known to be ordered the same")
+        descending = isinstance(key, exp.Ordered) and bool(key.args.get("desc"))
+        first = isinstance(key, exp.Ordered) and bool(key.args.get("nulls_first"))
+        return exp.Ordered(this=self.lowered(value), desc=descending, nulls_first=first)
+
+    # ------------------------------------------------------------ all together
+
+    def _result(self, tree: exp.Expr) -> LogicalType:
+        kind = self._types.of(tree)
+        if kind is None:
+            raise self._refused(tree, "its type is not known")
+        return kind
+
+    def _all(self, parts: Sequence[exp.Expr]) -> list[exp.Expr]:
+        """The parts lowered; all that cannot be is raised together."""
+        done: list[exp.Expr] = []
+        refused: list[Unportable] = []
+        for part in parts:
+            try:
+                done.append(self.lowered(part))
+            except UnportableError as error:
+                refused.extend(error.parts)
+        if refused:
+            raise UnportableError(refused)
+        return done
+
+    def _refused(self, tree: exp.Expr, why: str) -> UnportableError:
+        return UnportableError([Unportable(tree.sql(dialect="duckdb"), why)])
+
+
+def _column(tree: exp.Column) -> exp.Column:
+    table = tree.args.get("table")
+    return exp.Column(this=identifier(tree.name), table=identifier(table.name) if table is not None else None)
+
+
+def _is_negative(tree: exp.Expr) -> bool:
+    return isinstance(tree, exp.Neg) and isinstance(tree.this, exp.Literal)
+
+
+def _cast(source: LogicalType, target: LogicalType) -> Cast | None:
+    if isinstance(source, Decimal) and target in {FLOAT32, FLOAT64} and source.precision > _EXACT_AS_DOUBLE:
+        return None
+    return cast_of(source, target)
+
+
+def _common(one: LogicalType, other: LogicalType) -> LogicalType | None:
+    """The type in which DuckDB compares values of two types; None where that is not known."""
+    if {one, other} <= {DATE, TIMESTAMP, TIMESTAMPTZ}:
+        return TIMESTAMPTZ if TIMESTAMPTZ in {one, other} else TIMESTAMP
+    if not (is_kind(one, "number|uint") and is_kind(other, "number|uint")):
+        return None
+    if FLOAT64 in {one, other}:
+        return FLOAT64
+    if FLOAT32 in {one, other}:
+        return None if isinstance(one, Decimal) or isinstance(other, Decimal) else FLOAT32
+    if not isinstance(one, Decimal) and not isinstance(other, Decimal):
+        return max(one, other, key=lambda kind: (_DIGITS.get(str(kind), 20), str(kind))) if _same_signs(one, other) else Decimal(20, 0)
+    sizes = [_size(kind) for kind in (one, other)]
+    whole, scale = max(size[0] for size in sizes), max(size[1] for size in sizes)
+    return Decimal(whole + scale, scale) if whole + scale <= _MAX_DIGITS else None
+
+
+def _same_signs(one: LogicalType, other: LogicalType) -> bool:
+    return is_kind(one, "int") == is_kind(other, "int")
+
+
+def _size(kind: LogicalType) -> tuple[int, int]:
+    """Digits before the point, and after it."""
+    return (kind.precision - kind.scale, kind.scale) if isinstance(kind, Decimal) else (_DIGITS.get(str(kind), 20), 0)
+
+
+__all__ = ["ETC", "Lowering", "Unportable", "UnportableError"]

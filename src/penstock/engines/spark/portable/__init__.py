@@ -1,0 +1,287 @@
+"""The allow-list: which expressions of DuckDB mean the same on Spark, and how they are written there.
+
+It is data: the files ``*.toml`` of this folder, a category each. An entry has
+
+- ``duckdb``: one or several forms of an expression, as DuckDB writes it. The names that stand in ``where`` or ``constants``
+  are parameters, which stand for any part; ``etc`` as the last argument of a call stands for any number of further ones.
+- ``where``: by parameter, the types (kinds.py) that it may have; ``result``: those that the whole may have.
+- ``constants``: by parameter, that it has to be a constant, and the function of constants.py which says it in Spark's words
+  or refuses it.
+- ``spark``: the same in Spark's words. ``as_result(x)`` is x as the type that DuckDB gives the whole, ``try_as_result(x)``
+  null where that type has no such value; of an aggregate or a window function, ``over(f(x))`` is the call that a window or a
+  filter belongs to.
+- ``examples``: expressions that prove it besides those made of its forms and types; needed where there are constants.
+- ``note``: what the reference is to say of it.
+
+The first entry that fits is taken. Every entry is proven by the parity suite, over every type that it takes.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from functools import cache
+from importlib import resources
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+import sqlglot
+from sqlglot import exp
+from sqlglot.dialects.spark import Spark
+
+from penstock.engines.spark import constants
+from penstock.engines.spark.portable.kinds import is_kind
+from penstock.engines.spark.types import to_spark
+from penstock.structs import Frozen, field
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from penstock.types import LogicalType
+
+Matched: TypeAlias = "dict[str, list[exp.Expr]]"  # the parts that a form's parameters stand for; one, but for ``etc``
+
+Over: TypeAlias = "Callable[[exp.Expr], exp.Expr]"
+
+ETC: Final = "etc"
+_MARKS: Final = frozenset({"as_result", "try_as_result", "over"})
+_KEPT: Final = frozenset({"CAST", "TRY_CAST", "CASE"})
+
+
+class Verbatim(Spark):
+    """Spark's words as they stand: no function is taken for another dialect's and written differently."""
+
+    class Parser(Spark.parser_class):  # type: ignore[name-defined,misc]  # the class is made by sqlglot
+        FUNCTIONS: Final = {}
+        FUNCTION_PARSERS: Final = {
+            name: parser for name, parser in Spark.parser_class.FUNCTION_PARSERS.items() if name in _KEPT
+        }
+        NO_PAREN_FUNCTIONS: Final = {}
+
+
+class Entry(Frozen):
+    """One way to write something on Spark; see above. ``category`` is the file that it stands in."""
+
+    category: str
+    forms: tuple[exp.Expr, ...]
+    spark: exp.Expr
+    where: Mapping[str, str] = field(default_factory=dict)
+    constants: Mapping[str, str] = field(default_factory=dict)
+    result: str | None = None
+    examples: tuple[str, ...] = ()
+    note: str | None = None
+
+    @property
+    def parameters(self) -> frozenset[str]:
+        return frozenset({*self.where, *self.constants})
+
+    def matched(self, tree: exp.Expr) -> Matched | None:
+        """What the parameters stand for where the tree has one of the forms."""
+        for form in self.forms:
+            found: Matched = {}
+            if _matches(form, tree, self.parameters, found):
+                return found
+        return None
+
+    def written(self, parts: Mapping[str, Sequence[exp.Expr]], result: LogicalType, over: Over | None = None) -> exp.Expr:
+        """The template with these parts, which are in Spark's words already, in place of its parameters. ``over`` is what
+        becomes of the aggregates in it, where they are those of a window or have a filter.
+        """
+        return _substituted(self.spark.copy(), parts, result, over)
+
+
+def constant(function: str, part: exp.Expr) -> exp.Expr | None:
+    """A constant in Spark's words; None where the part is none. Raises ValueError where it cannot be said."""
+    inner = part.unnest()
+    if isinstance(inner, exp.Literal):
+        said = getattr(constants, function)(inner.name)
+    elif isinstance(inner, exp.Neg) and isinstance(inner.this, exp.Literal):
+        said = getattr(constants, function)(f"-{inner.this.name}")
+    else:
+        return None
+    return exp.Literal.string(said) if isinstance(said, str) else exp.convert(said)
+
+
+def entries(key: object) -> tuple[Entry, ...]:
+    """The entries that may fit a tree of this key (:func:`key_of`), in their order."""
+    return _indexed().get(key, ())
+
+
+def key_of(tree: exp.Expr) -> object:
+    """What entries are found by: the class of a tree, and of a call by its name this."""
+    return (type(tree), tree.name.lower()) if isinstance(tree, exp.Anonymous) else type(tree)
+
+
+@cache
+def all_entries() -> tuple[Entry, ...]:
+    """Every entry, by category in alphabetical order and within it as it stands."""
+    return tuple(entry for category in categories() for entry in _read(category))
+
+
+@cache
+def categories() -> tuple[str, ...]:
+    folder = resources.files(__name__)
+    return tuple(sorted(item.name[:-5] for item in folder.iterdir() if item.name.endswith(".toml")))
+
+
+@cache
+def casts() -> tuple[Cast, ...]:
+    """The table of casts, in its order."""
+    return tuple(
+        Cast(item["from"], item["to"], _spark(item["spark"]), _spark(item["try"]) if "try" in item else None)
+        for category in categories()
+        for item in _tables(category).get("cast", ())
+    )
+
+
+class Cast(Frozen):
+    """A cast of the types ``source`` to the types ``target``: ``spark`` of the parameter ``x``, and ``attempt`` where what
+    cannot be cast becomes null; None: nothing fails.
+    """
+
+    source: str
+    target: str
+    spark: exp.Expr
+    attempt: exp.Expr | None
+
+    def written(self, value: exp.Expr, target: LogicalType, *, attempted: bool) -> exp.Expr:
+        template = self.attempt if attempted and self.attempt is not None else self.spark
+        return _substituted(template.copy(), {"x": [value]}, target)
+
+
+def cast_of(source: LogicalType, target: LogicalType) -> Cast | None:
+    """The first cast that takes one type to the other."""
+    return next((item for item in casts() if is_kind(source, item.source) and is_kind(target, item.target)), None)
+
+
+def _tables(category: str) -> dict[str, Any]:
+    return tomllib.loads((resources.files(__name__) / f"{category}.toml").read_text("utf-8"))
+
+
+def _read(category: str) -> Iterator[Entry]:
+    for item in _tables(category).get("entry", ()):
+        forms = item["duckdb"] if isinstance(item["duckdb"], list) else [item["duckdb"]]
+        yield Entry(
+            category,
+            tuple(sqlglot.parse_one(form, dialect="duckdb") for form in forms),
+            _spark(item["spark"]),
+            item.get("where", {}),
+            item.get("constants", {}),
+            item.get("result"),
+            tuple(item.get("examples", ())),
+            item.get("note"),
+        )
+
+
+def _spark(text: str) -> exp.Expr:
+    return sqlglot.parse_one(text, dialect=Verbatim)
+
+
+@cache
+def _indexed() -> dict[object, tuple[Entry, ...]]:
+    found: dict[object, tuple[Entry, ...]] = {}
+    for entry in all_entries():
+        for key in {key_of(form) for form in entry.forms}:
+            found[key] = (*found.get(key, ()), entry)
+    return found
+
+
+# ---------------------------------------------------------------- trees
+
+
+def _parameter(tree: object, names: frozenset[str]) -> str | None:
+    """The parameter that the tree is: a bare name."""
+    if isinstance(tree, exp.Column) and isinstance(tree.this, exp.Identifier) and not tree.args.get("table"):
+        return tree.name if tree.name in names else None
+    return None
+
+
+def _matches(form: object, tree: object, names: frozenset[str], found: Matched) -> bool:
+    name = _parameter(form, names)
+    if name is not None:
+        if not isinstance(tree, exp.Expr):
+            return False
+        known = found.get(name)
+        if known is not None:
+            return known[0] == tree
+        found[name] = [tree]
+        return True
+    if isinstance(form, list):
+        return isinstance(tree, list) and _all_match(form, tree, names, found)
+    if isinstance(form, exp.Expr):
+        return type(form) is type(tree) and _same_parts(form, tree, names, found)
+    if isinstance(form, str) and isinstance(tree, str):
+        return form.lower() == tree.lower()
+    return form == tree
+
+
+def _same_parts(form: exp.Expr, tree: exp.Expr, names: frozenset[str], found: Matched) -> bool:
+    if isinstance(form, exp.Literal):
+        return form == tree
+    keys = {key for part in (form, tree) for key, value in part.args.items() if value not in (None, False, [])}
+    return all(_matches(form.args.get(key), tree.args.get(key), names, found) for key in sorted(keys))
+
+
+def _all_match(forms: list[object], trees: list[object], names: frozenset[str], found: Matched) -> bool:
+    if forms and _parameter(forms[-1], names) == ETC:
+        fixed = len(forms) - 1
+        if len(trees) < fixed:
+            return False
+        found[ETC] = [tree for tree in trees[fixed:] if isinstance(tree, exp.Expr)]
+        forms, trees = forms[:fixed], trees[:fixed]
+    return len(forms) == len(trees) and all(
+        _matches(form, tree, names, found) for form, tree in zip(forms, trees, strict=True)
+    )
+
+
+def _substituted(
+    template: exp.Expr, parts: Mapping[str, Sequence[exp.Expr]], result: LogicalType, over: Over | None = None
+) -> exp.Expr:
+    names = frozenset(parts)
+
+    def put(node: exp.Expr) -> exp.Expr | list[exp.Expr] | None:
+        name = _parameter(node, names)
+        if name == ETC:
+            return [part.copy() for part in parts[ETC]] or None
+        if name is not None:
+            return enclosed(parts[name][0].copy())
+        return node
+
+    filled = template.transform(put)
+
+    for call in reversed(list(filled.find_all(exp.Anonymous))):  # the innermost first
+        if call.name in _MARKS:
+            said = _marked(call, result, over)
+            if call is filled:
+                return said
+            call.replace(said)
+    return filled
+
+
+def _marked(call: exp.Anonymous, result: LogicalType, over: Over | None) -> exp.Expr:
+    inner = call.expressions[0]
+    if call.name == "over":
+        return over(inner) if over is not None else inner
+    if call.name == "try_as_result":
+        return exp.TryCast(this=inner, to=to_spark(result), safe=True)
+    return exp.Cast(this=inner, to=to_spark(result))
+
+
+def enclosed(tree: exp.Expr) -> exp.Expr:
+    """In parentheses where what stands around it could take it apart."""
+    plain = isinstance(tree, exp.Column | exp.Literal | exp.Paren | exp.Func | exp.Null | exp.Boolean | exp.Identifier)
+    return tree if plain and not isinstance(tree, exp.Connector) else exp.Paren(this=tree)
+
+
+__all__ = [
+    "ETC",
+    "Cast",
+    "Entry",
+    "Verbatim",
+    "all_entries",
+    "cast_of",
+    "casts",
+    "categories",
+    "constant",
+    "enclosed",
+    "entries",
+    "key_of",
+]

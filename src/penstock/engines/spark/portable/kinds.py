@@ -1,0 +1,42 @@
+"""What the allow-list calls sets of types."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from penstock.types import Decimal, Kind, List, LogicalType, Map, Primitive, Struct
+
+_SIGNED: Final = frozenset({Kind.INT8, Kind.INT16, Kind.INT32, Kind.INT64})
+_UNSIGNED: Final = frozenset({Kind.UINT8, Kind.UINT16, Kind.UINT32, Kind.UINT64})
+_PRIMITIVE: Final[dict[str, frozenset[Kind]]] = {
+    "int": _SIGNED,
+    "uint": _UNSIGNED,
+    "float": frozenset({Kind.FLOAT32, Kind.FLOAT64}),
+    **{kind.value: frozenset({kind}) for kind in Kind},
+}
+_NESTED: Final[dict[str, type]] = {"decimal": Decimal, "list": List, "map": Map, "struct": Struct}
+_UNIONS: Final[dict[str, tuple[str, ...]]] = {
+    "number": ("int", "decimal", "float"),
+    "exact": ("int", "decimal"),
+    "moment": ("date", "timestamp", "timestamptz"),
+    "simple": (*(kind.value for kind in Kind if kind is not Kind.INTERVAL), "decimal"),
+}
+
+
+def is_kind(logical: LogicalType, name: str) -> bool:
+    """Whether a type is in a set, or in one of several with ``|`` between them; ``any`` is every type; ``list<x>`` a list
+    whose elements are.
+    """
+    return any(_is_one(logical, part.strip()) for part in name.split("|"))
+
+
+def _is_one(logical: LogicalType, name: str) -> bool:
+    if name == "any":
+        return True
+    if name.startswith("list<"):
+        return isinstance(logical, List) and is_kind(logical.element, name[5:-1])
+    if name in _UNIONS:
+        return any(_is_one(logical, part) for part in _UNIONS[name])
+    if name in _NESTED:
+        return isinstance(logical, _NESTED[name])
+    return isinstance(logical, Primitive) and logical.kind in _PRIMITIVE[name]
