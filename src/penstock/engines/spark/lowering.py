@@ -105,8 +105,8 @@ class _Expression:
 
     def _constant(self, tree: exp.Expr) -> exp.Expr:
         """A constant of exactly the type that it has in DuckDB."""
-        kind = self._types.of(tree)
-        if kind is None or isinstance(tree, exp.Boolean) or kind in {STRING, INT32}:
+        kind = self._result(tree)
+        if isinstance(tree, exp.Boolean) or (isinstance(tree, exp.Literal) and kind in {STRING, INT32}):
             return tree.copy()
         return exp.Cast(this=tree.copy(), to=to_spark(kind))
 
