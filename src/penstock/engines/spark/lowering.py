@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Final
 
 from sqlglot import exp
 
-from penstock.engines.spark.portable import ETC, Cast, Entry, cast_of, constant, enclosed, entries, key_of
+from penstock.engines.spark.portable import Cast, Entry, cast_of, constant, enclosed, entries, key_of
 from penstock.engines.spark.portable.kinds import is_kind
+from penstock.engines.spark.refusal import Unportable, UnportableError
+from penstock.engines.spark.statements import Statements
 from penstock.engines.spark.typed import Typed
 from penstock.engines.spark.types import to_spark
-from penstock.structs import Frozen
 from penstock.trees import identifier
 from penstock.types import DATE, FLOAT32, FLOAT64, INT32, STRING, TIMESTAMP, TIMESTAMPTZ, Decimal
 from penstock.types.duckdb import from_duckdb
@@ -24,29 +25,22 @@ if TYPE_CHECKING:
     from penstock.types import LogicalType, Schema
 
 _COMPARISONS: Final = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.NullSafeEQ, exp.NullSafeNEQ)
-_DIGITS: Final[dict[str, int]] = {"int8": 3, "int16": 5, "int32": 10, "int64": 19, "uint8": 3, "uint16": 5, "uint32": 10}
+_DIGITS: Final[dict[str, int]] = {
+    "int8": 3,
+    "int16": 5,
+    "int32": 10,
+    "int64": 19,
+    "uint8": 3,
+    "uint16": 5,
+    "uint32": 10,
+}
 _EXACT_AS_DOUBLE: Final = 15  # digits of a decimal that both engines turn into the same double
 _MAX_DIGITS: Final = 38
-_ISO: Final = {
+_ISO: Final[dict[LogicalType, re.Pattern[str]]] = {
     DATE: re.compile(r"\d{4}-\d\d-\d\d"),
     TIMESTAMP: re.compile(r"\d{4}-\d\d-\d\d( \d\d:\d\d:\d\d(\.\d{1,6})?)?"),
     TIMESTAMPTZ: re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d{1,6})?(Z|\+00(:00)?)"),
 }
-
-
-class Unportable(Frozen):
-    """A part of an expression, as DuckDB writes it, that no proven lowering is known for, and why."""
-
-    expression: str
-    why: str
-
-
-class UnportableError(Exception):
-    """An expression cannot be run on Spark; ``parts`` are all that stand in the way."""
-
-    def __init__(self, parts: Sequence[Unportable]) -> None:
-        super().__init__("; ".join(f"{part.expression}: {part.why}" for part in parts))
-        self.parts = tuple(dict.fromkeys(parts))
 
 
 class Lowering:
@@ -60,6 +54,14 @@ class Lowering:
         is what ``types.to_spark`` makes of DuckDB's. Raises UnportableError.
         """
         return _Expression(Typed(self._schema_of, tree, scope)).lowered(tree)
+
+    def ordered(self, tree: exp.Expr, scope: Mapping[str, Schema]) -> exp.Expr:
+        """As ``expression``, for what rows are ordered by: its values are known to stand in the same order."""
+        return _Expression(Typed(self._schema_of, tree, scope)).key(tree)
+
+    def query(self, query: exp.Query, tables: Mapping[str, Schema]) -> exp.Query:
+        """A SELECT of the author's own in Spark's words, over relations of these names. Raises UnportableError."""
+        return Statements(self, self._schema_of).lowered(query, tables)
 
 
 class _Expression:
@@ -86,12 +88,13 @@ class _Expression:
             case exp.Case():
                 return self._case(tree)
             case exp.Coalesce():
-                return exp.Coalesce(this=(values := self._as_result(tree, [tree.this, *tree.expressions]))[0], expressions=values[1:])
-            case exp.In(args={"query": None}) | exp.In():
+                return exp.Coalesce(
+                    this=(values := self._as_result(tree, [tree.this, *tree.expressions]))[0], expressions=values[1:]
+                )
+            case exp.In():
                 return self._in(tree)
             case exp.Between():
-                low = exp.GTE(this=tree.this.copy(), expression=tree.args["low"].copy())
-                return self._between(tree, low)
+                return self._between(tree)
             case exp.Cast():
                 return self._cast(tree)
             case exp.Window() | exp.Filter() | exp.IgnoreNulls():
@@ -128,12 +131,16 @@ class _Expression:
         return exp.Case(ifs=ifs, default=values[-1] if default is not None else None)
 
     def _in(self, tree: exp.In) -> exp.Expr:
-        if tree.args.get("query") is not None or tree.args.get("unnest") is not None or tree.args.get("field") is not None:
+        if (
+            tree.args.get("query") is not None
+            or tree.args.get("unnest") is not None
+            or tree.args.get("field") is not None
+        ):
             raise self._refused(tree, "only a list of values after IN is known to mean the same")
         equal = [self._equal(tree.this, value) for value in tree.expressions]
         return exp.Paren(this=exp.or_(*equal, copy=False)) if equal else exp.false()
 
-    def _between(self, tree: exp.Between, low: exp.Expr) -> exp.Expr:
+    def _between(self, tree: exp.Between) -> exp.Expr:
         lower = self._compared(exp.GTE, tree.this, tree.args["low"])
         upper = self._compared(exp.LTE, tree.this, tree.args["high"])
         return exp.Paren(this=exp.and_(lower, upper, copy=False))
@@ -180,7 +187,9 @@ class _Expression:
         if pattern is None or of_right != STRING or not isinstance(constant_text, exp.Literal):
             raise self._refused(left, f"{of_left} and {of_right} are not known to compare the same: cast one of them")
         if not pattern.fullmatch(constant_text.name):
-            raise self._refused(right, f"it is not the text of a {of_left} that both engines read: write it as DATE or TIMESTAMP")
+            raise self._refused(
+                right, f"it is not the text of a {of_left} that both engines read: write it as DATE or TIMESTAMP"
+            )
         return self.lowered(left), exp.Cast(this=constant_text.copy(), to=to_spark(of_left))
 
     # ------------------------------------------------------------ casts
@@ -227,7 +236,9 @@ class _Expression:
 
     # ------------------------------------------------------------ the allow-list
 
-    def _listed(self, tree: exp.Expr, over: Callable[[exp.Expr], exp.Expr] | None = None, result: LogicalType | None = None) -> exp.Expr:
+    def _listed(
+        self, tree: exp.Expr, over: Callable[[exp.Expr], exp.Expr] | None = None, result: LogicalType | None = None
+    ) -> exp.Expr:
         reasons: list[str] = []
         for entry in entries(key_of(tree)):
             found = entry.matched(tree)
@@ -271,7 +282,9 @@ class _Expression:
 
     # ------------------------------------------------------------ windows
 
-    def _window(self, tree: exp.Expr, over: Callable[[exp.Expr], exp.Expr] | None = None, result: LogicalType | None = None) -> exp.Expr:
+    def _window(
+        self, tree: exp.Expr, over: Callable[[exp.Expr], exp.Expr] | None = None, result: LogicalType | None = None
+    ) -> exp.Expr:
         """A call within a window, with a filter, or without nulls: what is around it goes around Spark's own aggregates."""
         result = result or self._result(tree)
         before = over or (lambda called: called)
@@ -281,7 +294,9 @@ class _Expression:
                 return self._window(tree.this, lambda called: before(exp.Window(this=called, **spec)), result)
             case exp.Filter():
                 condition = exp.Where(this=self.lowered(self._boolean(tree.expression.this)))
-                return self._window(tree.this, lambda called: before(exp.Filter(this=called, expression=condition)), result)
+                return self._window(
+                    tree.this, lambda called: before(exp.Filter(this=called, expression=condition)), result
+                )
             case exp.IgnoreNulls():
                 return self._window(tree.this, lambda called: before(exp.IgnoreNulls(this=called)), result)
             case _:
@@ -304,14 +319,18 @@ class _Expression:
             "over": "OVER",
         }
 
-    def _ordered(self, key: exp.Expr) -> exp.Expr:
-        value = key.this if isinstance(key, exp.Ordered) else key
+    def key(self, value: exp.Expr) -> exp.Expr:
+        """What rows are ordered by."""
         kind = self._types.of(value)
         if kind is None or not is_kind(kind, "simple"):
             raise self._refused(value, "values of this type are not known to be ordered the same")
+        return self.lowered(value)
+
+    def _ordered(self, key: exp.Expr) -> exp.Expr:
+        value = key.this if isinstance(key, exp.Ordered) else key
         descending = isinstance(key, exp.Ordered) and bool(key.args.get("desc"))
         first = isinstance(key, exp.Ordered) and bool(key.args.get("nulls_first"))
-        return exp.Ordered(this=self.lowered(value), desc=descending, nulls_first=first)
+        return exp.Ordered(this=self.key(value), desc=descending, nulls_first=first)
 
     # ------------------------------------------------------------ all together
 
@@ -364,7 +383,11 @@ def _common(one: LogicalType, other: LogicalType) -> LogicalType | None:
     if FLOAT32 in {one, other}:
         return None if isinstance(one, Decimal) or isinstance(other, Decimal) else FLOAT32
     if not isinstance(one, Decimal) and not isinstance(other, Decimal):
-        return max(one, other, key=lambda kind: (_DIGITS.get(str(kind), 20), str(kind))) if _same_signs(one, other) else Decimal(20, 0)
+        return (
+            max(one, other, key=lambda kind: (_DIGITS.get(str(kind), 20), str(kind)))
+            if _same_signs(one, other)
+            else Decimal(20, 0)
+        )
     sizes = [_size(kind) for kind in (one, other)]
     whole, scale = max(size[0] for size in sizes), max(size[1] for size in sizes)
     return Decimal(whole + scale, scale) if whole + scale <= _MAX_DIGITS else None
@@ -379,4 +402,4 @@ def _size(kind: LogicalType) -> tuple[int, int]:
     return (kind.precision - kind.scale, kind.scale) if isinstance(kind, Decimal) else (_DIGITS.get(str(kind), 20), 0)
 
 
-__all__ = ["ETC", "Lowering", "Unportable", "UnportableError"]
+__all__ = ["Lowering", "Unportable", "UnportableError"]

@@ -8,12 +8,13 @@ from sqlglot import exp
 
 from penstock.engines.api import BindError
 from penstock.trees import identifier, relation
-from penstock.types import Schema
+from penstock.types import INT64, List
+from penstock.types.duckdb import to_duckdb
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from penstock.types import LogicalType
+    from penstock.types import LogicalType, Schema
 
 SchemaOf: TypeAlias = "Callable[[exp.Query, Mapping[str, Schema]], Schema]"
 
@@ -55,8 +56,6 @@ class Typed:
 
     def _enter(self, function: exp.Lambda) -> None:
         """Types what a lambda computes, from the type of the list that it is called with."""
-        from penstock.types import List
-
         called = function.parent
         listed = called.this if isinstance(called, exp.Func) and not isinstance(called, exp.Anonymous) else None
         if isinstance(called, exp.Anonymous) and called.expressions:
@@ -64,8 +63,6 @@ class Typed:
         kind = self.of(listed) if listed is not None else None
         if not isinstance(kind, List):
             return
-        from penstock.types import INT64
-
         names = [item.name for item in function.expressions]
         values = dict(zip(names, (kind.element, INT64), strict=False))
         inner = [part for part in function.this.walk() if not isinstance(part, _UNTYPED)]
@@ -112,7 +109,9 @@ class Typed:
             table = relation(f"rows {place}")
             if qualifier:
                 table.set("alias", exp.TableAlias(this=identifier(qualifier)))
-            select = select.from_(table, copy=False) if place == 0 else select.join(table, join_type="cross", copy=False)
+            select = (
+                select.from_(table, copy=False) if place == 0 else select.join(table, join_type="cross", copy=False)
+            )
         return select.group_by("ALL", copy=False) if grouped else select
 
 
@@ -128,8 +127,6 @@ def _within_lambda(part: exp.Expr, tree: exp.Expr) -> bool:
 
 
 def _with_values(part: exp.Expr, values: Mapping[str, LogicalType]) -> exp.Expr:
-    from penstock.types.duckdb import to_duckdb
-
     def valued(node: exp.Expr) -> exp.Expr:
         if isinstance(node, exp.Column | exp.Identifier) and node.name in values and not node.args.get("table"):
             return exp.Cast(this=exp.null(), to=to_duckdb(values[node.name]))

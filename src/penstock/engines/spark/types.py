@@ -1,13 +1,30 @@
 """stand-in until the real one is merged"""
+
 from sqlglot import exp
-from penstock.types import Decimal, Kind, Primitive
+
+from penstock.types import Decimal, Kind
 
 _T = {
-    Kind.STRING: "STRING", Kind.BOOLEAN: "BOOLEAN", Kind.INT8: "TINYINT", Kind.INT16: "SMALLINT", Kind.INT32: "INT",
-    Kind.INT64: "BIGINT", Kind.UINT8: "SMALLINT", Kind.UINT16: "INT", Kind.UINT32: "BIGINT", Kind.FLOAT32: "FLOAT",
-    Kind.FLOAT64: "DOUBLE", Kind.DATE: "DATE", Kind.TIMESTAMP: "TIMESTAMP_NTZ", Kind.TIMESTAMPTZ: "TIMESTAMP",
-    Kind.UUID: "STRING", Kind.BINARY: "BINARY", Kind.JSON: "STRING", Kind.TIME: "BIGINT",
+    Kind.STRING: "STRING",
+    Kind.BOOLEAN: "BOOLEAN",
+    Kind.INT8: "TINYINT",
+    Kind.INT16: "SMALLINT",
+    Kind.INT32: "INT",
+    Kind.INT64: "BIGINT",
+    Kind.UINT8: "SMALLINT",
+    Kind.UINT16: "INT",
+    Kind.UINT32: "BIGINT",
+    Kind.FLOAT32: "FLOAT",
+    Kind.FLOAT64: "DOUBLE",
+    Kind.DATE: "DATE",
+    Kind.TIMESTAMP: "TIMESTAMP_NTZ",
+    Kind.TIMESTAMPTZ: "TIMESTAMP",
+    Kind.UUID: "STRING",
+    Kind.BINARY: "BINARY",
+    Kind.JSON: "STRING",
+    Kind.TIME: "BIGINT",
 }
+
 
 def to_spark(t):
     if isinstance(t, Decimal):

@@ -21,11 +21,12 @@ from __future__ import annotations
 import tomllib
 from functools import cache
 from importlib import resources
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias, cast
 
 import sqlglot
 from sqlglot import exp
 from sqlglot.dialects.spark import Spark
+from sqlglot.parsers.spark import SparkParser
 
 from penstock.engines.spark import constants
 from penstock.engines.spark.portable.kinds import is_kind
@@ -49,12 +50,12 @@ _KEPT: Final = frozenset({"CAST", "TRY_CAST", "CASE"})
 class Verbatim(Spark):
     """Spark's words as they stand: no function is taken for another dialect's and written differently."""
 
-    class Parser(Spark.parser_class):  # type: ignore[name-defined,misc]  # the class is made by sqlglot
-        FUNCTIONS: Final = {}
-        FUNCTION_PARSERS: Final = {
-            name: parser for name, parser in Spark.parser_class.FUNCTION_PARSERS.items() if name in _KEPT
+    class Parser(SparkParser):
+        FUNCTIONS: ClassVar = {}
+        FUNCTION_PARSERS: ClassVar = {
+            name: parser for name, parser in SparkParser.FUNCTION_PARSERS.items() if name in _KEPT
         }
-        NO_PAREN_FUNCTIONS: Final = {}
+        NO_PAREN_FUNCTIONS: ClassVar = {}
 
 
 class Entry(Frozen):
@@ -81,7 +82,9 @@ class Entry(Frozen):
                 return found
         return None
 
-    def written(self, parts: Mapping[str, Sequence[exp.Expr]], result: LogicalType, over: Over | None = None) -> exp.Expr:
+    def written(
+        self, parts: Mapping[str, Sequence[exp.Expr]], result: LogicalType, over: Over | None = None
+    ) -> exp.Expr:
         """The template with these parts, which are in Spark's words already, in place of its parameters. ``over`` is what
         becomes of the aggregates in it, where they are those of a window or have a filter.
         """
@@ -245,8 +248,7 @@ def _substituted(
             return enclosed(parts[name][0].copy())
         return node
 
-    filled = template.transform(put)
-
+    filled = cast("exp.Expr", template.transform(put))
     for call in reversed(list(filled.find_all(exp.Anonymous))):  # the innermost first
         if call.name in _MARKS:
             said = _marked(call, result, over)
