@@ -30,6 +30,10 @@ def validate(
     show_merged: Annotated[
         bool, typer.Option("--show-merged", help="Print every value in force with its origin.")
     ] = False,
+    engine: Annotated[
+        Literal["duckdb", "spark"],
+        typer.Option("--engine", help="Also say what this engine does not run; DuckDB runs everything."),
+    ] = "duckdb",
     json: options.Json = False,
 ) -> int:
     """Everything that is wrong with a document, before a row moves."""
@@ -38,7 +42,9 @@ def validate(
 
     settings = options.settings_of(env, param, allow_path=allow_path)
     chosen = files or validating.pipeline_files(settings)
-    results = {file: validating.validate(options.request_of(file, settings), connect=connect) for file in chosen}
+    results = {
+        file: validating.validate(options.request_of(file, settings), connect=connect, engine=engine) for file in chosen
+    }
     ok = all(result.ok for result in results.values())
     code = validating.worst(results.values())
     told = validating.told_once(tuple(results.values()))

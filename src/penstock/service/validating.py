@@ -9,6 +9,7 @@ from penstock.document.assembly import project_of, shown
 from penstock.errors import ConfigError, DataError, FatalError, TransientError
 from penstock.service.families import parts
 from penstock.service.opening import opened
+from penstock.service.portable import unportable
 from penstock.structs import Frozen, replace
 
 if TYPE_CHECKING:
@@ -67,13 +68,13 @@ class Validation(Frozen):
         return {"ok": self.ok, "problems": [problem.to_json() for problem in self.problems]}
 
 
-def validate(request: Request, *, connect: bool = False) -> Validation:
+def validate(request: Request, *, connect: bool = False, engine: str = "duckdb") -> Validation:
     """What is wrong is the answer, a system that is not reachable too; only our own bugs are raised. ``connect`` also
-    asks the systems for their columns.
+    asks the systems for their columns. ``engine`` "spark": what that engine does not run is wrong as well.
     """
     try:
         with parts(request, offline=not connect) as found:
-            each = [_validated(request, part, connect=connect) for part in found.each]
+            each = [_validated(request, part, connect=connect, engine=engine) for part in found.each]
     except _TOLD as error:
         return Validation(ok=False, problems=error.problems, exit_code=error.exit_code)
     return Validation(
@@ -103,13 +104,17 @@ def worst(found: Iterable[Validation]) -> int:
     return ConfigError.exit_code if ConfigError.exit_code in codes else max(codes, default=0)
 
 
-def _validated(request: Request, part: Part, *, connect: bool) -> Validation:
+def _validated(request: Request, part: Part, *, connect: bool, engine: str) -> Validation:
     try:
         with opened(request, part.loaded) as found:
             found.connect(offline=not connect)
             compiled = found.compile(may_read=connect)
             if connect:
                 found.changes(compiled)
+            refused = unportable(compiled.graph, found.engine) if engine == "spark" else ()
+            if refused:
+                problems = _of_member(part, (*compiled.warnings, *refused))
+                return Validation(ok=False, problems=problems, exit_code=ConfigError.exit_code)
             return Validation(ok=True, problems=_of_member(part, compiled.warnings))
     except _TOLD as error:
         return Validation(ok=False, problems=_of_member(part, error.problems), exit_code=error.exit_code)

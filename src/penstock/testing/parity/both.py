@@ -12,7 +12,7 @@ from sqlglot import exp
 from penstock.engines.api import BindError
 from penstock.engines.spark.refusal import UnportableError
 from penstock.engines.spark.types import spark_text
-from penstock.structs import Frozen, Mutable
+from penstock.structs import Frozen, Mutable, field
 from penstock.testing.parity.values import GROUP, ID, hostile_schema, make_hostile_rows
 from penstock.trees import column, identifier, relation
 
@@ -44,8 +44,8 @@ class Comparison(Mutable):
     """What came of many cases: how many were the same, what differed, and what was refused by name."""
 
     equal: int = 0
-    differences: list[Difference] = []
-    refused: dict[str, str] = {}
+    differences: list[Difference] = field(default_factory=list)
+    refused: dict[str, str] = field(default_factory=dict)
 
 
 class Both:
@@ -64,7 +64,7 @@ class Both:
 
     def compare(self, cases: Iterable[Case]) -> Comparison:
         """Runs them all, many in one statement; one that fails there, or differs, is looked at by itself."""
-        found = Comparison(0, [], {})
+        found = Comparison()
         waiting: dict[str, list[tuple[Case, exp.Expr, dict[Any, Any]]]] = {"rows": [], "groups": [], "window": []}
         for case in cases:
             prepared = self._prepared(case, found)
@@ -132,7 +132,7 @@ class Both:
 
     def _duckdb_values(self, case: Case, ids: Sequence[int] | None) -> dict[Any, Any]:
         query = _query(case.over, [case.expression], TABLE, ids)
-        return _by_key(self._duckdb.execute(query.sql(dialect="duckdb")).to_arrow_table())[0]
+        return _by_key(self._duckdb.sql(query.sql(dialect="duckdb")).to_arrow_table())[0]
 
     # ------------------------------------------------------------ on Spark
 
