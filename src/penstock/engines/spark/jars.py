@@ -17,7 +17,7 @@ from penstock.structs import Frozen
 
 POM: Final = Path(__file__).with_name("pom.xml")
 MANIFEST: Final = "penstock-jars.json"
-_VERSIONS: Final = "spark-4.1-delta-4.4.0-iceberg-1.12.0"
+_VERSIONS: Final = "4.1-delta-4.4.0-iceberg-1.12.0"
 _GOAL: Final = "dependency:copy-dependencies"
 _LASTING_S: Final = 1800.0
 _LAST_LINES: Final = 8
@@ -138,7 +138,9 @@ def _note(folder: Path) -> dict[str, int]:
 
 
 def _put(made: Path, folder: Path, aside: Path) -> None:
-    """Another process may have put its own there meanwhile: those are as good."""
+    """Another process may have put its own there meanwhile: those are as good, and may be in use."""
+    if is_complete(folder):
+        return
     if folder.exists() and any(folder.iterdir()):
         folder.rename(aside)
     try:

@@ -70,6 +70,14 @@ def open_session(settings: SparkSettings) -> SparkSession:
         return found
 
 
+def close_session(session: SparkSession) -> None:
+    """Stop it, and end the driver that this process has started for it. Idempotent."""
+    with _OPENING:
+        session.stop()
+        if not _is_remote(session):
+            _forget_ended()
+
+
 def _require() -> None:
     try:
         import pyspark  # noqa: F401 -- only whether it is there
