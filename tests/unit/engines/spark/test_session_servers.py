@@ -142,3 +142,31 @@ def test_a_server_of_spark_connect(tmp_path: Path) -> None:
     told += ["--conf", "spark.connect.grpc.binding.address=127.0.0.1", "--master", "local[1]", "--driver-memory", "1g"]
     with running([program("spark-submit"), "--class", service, *told, "spark-internal"], port, tmp_path / "log"):
         assert done(CONNECT, f"127.0.0.1:{port}") == "ENG-405\nENG-405\ndone\n"
+
+
+HANDED_OVER = """
+from penstock.engines.spark.session import SparkSettings, open_session
+from penstock.errors import ConfigError
+
+try:
+    session = open_session(SparkSettings())
+    print(session.conf.get("spark.master"), session.conf.get("spark.sql.session.timeZone"), session.range(3).count())
+except ConfigError as error:
+    print(error.code)
+"""
+
+
+@pytest.mark.parametrize(("options", "told"), [("-Duser.timezone=UTC", "local[1] UTC 3\n"), ("", "ENG-405\n")])
+def test_what_spark_submit_hands_over_is_taken_where_it_runs_in_utc(tmp_path: Path, options: str, told: str) -> None:
+    (tmp_path / "job.py").write_text(HANDED_OVER, encoding="utf-8")
+    told_to_java = ["--conf", "spark.ui.enabled=false", "--conf", f"spark.driver.extraJavaOptions={options}"]
+    found = subprocess.run(
+        [program("spark-submit"), "--master", "local[1]", "--driver-memory", "1g", *told_to_java, "job.py"],
+        env={**os.environ, "PYTHONPATH": str(SRC), "PYSPARK_PYTHON": sys.executable, "TZ": "Europe/Berlin"},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
+    assert found.stdout == told
