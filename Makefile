@@ -20,6 +20,7 @@ test: env  ## every test but the long ones, with real servers
 	@scripts/system-packages postgresql mariadb-server
 	@scripts/object-servers
 	@scripts/database-servers
+	@scripts/spark-jars
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not long"
 
 check: env  ## format, lint, types, import contract, fresh generated pages, quick unit tests (under 2 minutes)
@@ -35,6 +36,7 @@ test-long: env  ## the tests that take long
 	@scripts/object-servers
 	@scripts/database-servers
 	@scripts/java-servers
+	@scripts/spark-jars
 	@$(BIN)/python -m pytest -n 2 -m long
 
 torture: env  ## kill and freeze the writers of every sink; writes docs/reliability.md (SINKS="sqlite delta" KILLS=50 ZOMBIES=30 ANSWERS=20 SEED=7 for a part)

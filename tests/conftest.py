@@ -14,6 +14,8 @@ from hypothesis import HealthCheck, settings
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from pyspark.sql import SparkSession
+
     from penstock.testing.java_servers import HdfsServer, NessieServer
     from penstock.testing.servers import MariadbServer, ObjectServer, PostgresServer
 
@@ -24,6 +26,8 @@ os.environ.pop("COLUMNS", None)
 settings.register_profile("penstock", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("penstock")
 
+# What was collected from Spark came through a socket that pyspark leaves to the garbage collector, by design.
+_SOCKETS_OF_PYSPARK = pytest.mark.filterwarnings("ignore:unclosed <socket.socket:ResourceWarning:socket")
 _DATABASE_NUMBERS = itertools.count(1)
 
 
@@ -34,6 +38,20 @@ def pytest_configure() -> None:
     for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, lambda *_: None)):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, handler)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What works on a session of Spark comes first, in the order it had: parallel workers are given equal parts of what was
+    collected, in that order, and take from each other's ends only. So one of them starts Spark, and the others need none.
+    """
+    items.sort(key=lambda item: not _works_on_spark(item))
+    for item in items:
+        if _works_on_spark(item):
+            item.add_marker(_SOCKETS_OF_PYSPARK)
+
+
+def _works_on_spark(item: pytest.Item) -> bool:
+    return "spark" in getattr(item, "fixturenames", ())
 
 
 def pytest_collection_finish() -> None:
@@ -159,6 +177,23 @@ def nessie_server(s3_server: ObjectServer) -> Iterator[NessieServer]:
     s3_server.make_bucket("nessie")
     with nessie(installation, s3_server, "nessie") as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
+    """A session of Spark in this worker, with Delta, Iceberg and the databases' drivers; the test skips, visibly, where there
+    is none. Tests share it: what one sets or registers, it takes back.
+    """
+    from penstock.engines.spark.session import close_session, open_session
+    from penstock.testing.servers import Unavailable
+    from spark_sessions import find_jars, settings_for
+
+    jars = find_jars()
+    if isinstance(jars, Unavailable):
+        pytest.skip(jars.reason)
+    session = open_session(settings_for(jars, tmp_path_factory.mktemp("spark")))
+    yield session
+    close_session(session)
 
 
 @pytest.fixture

@@ -24,8 +24,8 @@ PAGES = {"rich"}
 DOCUMENT = {"pydantic", "pydantic_core", "yaml"}
 LIBRARIES = {"cryptography", "structlog", "tenacity", "xxhash"}
 DRIVERS = {
-    "certifi", "deltalake", "fastavro", "fastexcel", "idna", "lxml", "numpy", "orjson", "polars", "psycopg", "pycurl",
-    "xlsxwriter",
+    "certifi", "deltalake", "fastavro", "fastexcel", "idna", "lxml", "numpy", "orjson", "polars", "psycopg", "py4j",
+    "pycurl", "pyspark", "xlsxwriter",
 }  # fmt: skip
 COPY = """
 pipeline: copy

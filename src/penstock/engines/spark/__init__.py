@@ -1,1 +1,1 @@
-"""The engine of a cluster: a graph's expressions lowered to Spark by an allow-list of what is proven to mean the same."""
+"""The engine of a cluster, on Apache Spark: expressions are lowered by an allow-list of what is proven to mean the same."""
