@@ -305,7 +305,7 @@ def _numbers(strided: memoryview, form: pa.DataType) -> pa.Array:
 
 def _memory(numbers: pa.Array) -> memoryview[int]:
     """The numbers as memory of whole words; a null is zero there."""
-    filled = pc.add(pc.fill_null(numbers, 0), 0)  # a copy without an offset
+    filled = pc.add(pc.fill_null(numbers, 0), pa.scalar(0, numbers.type))  # a copy without an offset
     width = filled.type.bit_width // 8
     memory = memoryview(filled.buffers()[1])[: len(filled) * width]
     return memory.cast("i") if width == _WORD else memory.cast("q")
