@@ -324,7 +324,8 @@ def _primitives(kind: Kind) -> pa.Array:
     form = to_arrow(Primitive(kind))
     match kind:
         case Kind.STRING:
-            return pa.array([*_WORDS, *_NUMBERS, *_MOMENTS_AS_TEXT, *_present(_GOOD_JSON), *_BAD_JSON, _LONG], form)
+            texts = [*_WORDS, *_NUMBERS, *_MOMENTS_AS_TEXT, *_present(_GOOD_JSON), *_BAD_JSON, _LONG]
+            return pa.array(list(dict.fromkeys(texts)), form)
         case Kind.JSON:
             return pa.ExtensionArray.from_storage(form, pa.array(_GOOD_JSON, pa.string()))
         case Kind.BOOLEAN:
@@ -392,9 +393,9 @@ def _decimals(logical: Decimal) -> pa.Array:
     limit = Number((0, (9,) * logical.precision, -logical.scale))
     least = Number((0, (1,), -logical.scale))
     halves = [Number(text) for text in ("0.5", "1.5", "-2.5", "-0.05", "0.005", "12.345", "10", "-7", "100")]
-    wanted = [Number(1), Number(0), Number(-1), None, limit, limit.copy_negate(), least, least.copy_negate(), *halves]
-    fitting = [value for value in wanted if value is None or _fits(value, logical)]
-    return pa.array(list(dict.fromkeys(fitting)), to_arrow(logical))
+    wanted = [Number(1), Number(0), Number(-1), limit, limit.copy_negate(), least, least.copy_negate(), *halves]
+    fitting = list(dict.fromkeys(value for value in wanted if _fits(value, logical)))
+    return pa.array([*fitting[:_NULL_AT], None, *fitting[_NULL_AT:]], to_arrow(logical))
 
 
 def _fits(value: Number, logical: Decimal) -> bool:
