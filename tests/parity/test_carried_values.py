@@ -6,11 +6,12 @@ import pytest
 from penstock.engines.spark.carried import carried_schema, from_spark, into_spark
 from penstock.engines.spark.types import spark_text
 from penstock.testing.data import TYPES
-from penstock.testing.parity.values import hostile
+from penstock.testing.parity.hostile import hostile
 from penstock.types import Schema
 from penstock.types.arrow import to_arrow
 
-pytestmark = pytest.mark.slow
+# PySpark leaves a socket open for each result that is fetched.
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")]
 
 NESTED = ("list<list<uuid?>?>", "list<time?>", "map<uint8,list<interval?>?>", "struct<a: uint64?, b: list<json?>?>")
 SCHEMA = Schema.of({f"c{at}": f"{logical}?" for at, logical in enumerate((*TYPES, *NESTED))})

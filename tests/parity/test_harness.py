@@ -7,16 +7,17 @@ import pytest
 from sqlglot import parse_one
 
 from penstock.testing import native
-from penstock.testing.parity import values
-from penstock.testing.parity.both import Both, DifferenceKind
+from penstock.testing.parity import hostile
+from penstock.testing.parity.row_by_row import Both, DifferenceKind
 from penstock.types import Schema
 
-pytestmark = pytest.mark.slow
+# PySpark leaves a socket open for each result that is fetched.
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")]
 
 COLUMNS = Schema.of({"n": "int32?", "m": "int64?", "d": "float64?", "x": "decimal(4,2)?", "s": "string?"})
-ROWS = values.hostile(COLUMNS)
-GROUPED = values.grouped_schema(COLUMNS)
-GROUPS = values.grouped(COLUMNS)
+ROWS = hostile.hostile(COLUMNS)
+GROUPED = hostile.grouped_schema(COLUMNS)
+GROUPS = hostile.grouped(COLUMNS)
 
 
 @pytest.fixture(scope="module")

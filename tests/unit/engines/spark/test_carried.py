@@ -9,7 +9,7 @@ import pytest
 from penstock.engines.spark.carried import carried_schema, from_spark, into_spark
 from penstock.errors import ConfigError, DataError
 from penstock.testing.data import TYPES
-from penstock.testing.parity.values import hostile
+from penstock.testing.parity.hostile import hostile
 from penstock.types import Schema, parse_type
 from penstock.types.arrow import to_arrow
 

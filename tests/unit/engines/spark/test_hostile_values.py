@@ -8,7 +8,7 @@ import pytest
 from penstock.engines.spark.carried import into_spark
 from penstock.testing import native
 from penstock.testing.data import TYPES
-from penstock.testing.parity.values import (
+from penstock.testing.parity.hostile import (
     CROSSED_ROWS,
     GROUP,
     crossed,

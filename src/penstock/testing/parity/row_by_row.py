@@ -21,7 +21,7 @@ from penstock.engines.spark.carried import carried_schema, into_spark
 from penstock.engines.spark.types import spark_text
 from penstock.errors import DataError
 from penstock.structs import Frozen, replace
-from penstock.testing.parity.values import GROUP
+from penstock.testing.parity.hostile import GROUP
 from penstock.trees import call, column, relation, when
 from penstock.types import INT64, Field, Schema
 from penstock.types.duckdb import read_duckdb, to_duckdb
