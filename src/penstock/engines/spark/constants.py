@@ -64,6 +64,13 @@ def size(value: str) -> int:
     return int(value)
 
 
+def whole(value: str) -> int:
+    """Any whole number."""
+    if not value.removeprefix("-").isdigit():
+        raise ValueError("only a whole number means the same on both engines")
+    return int(value)
+
+
 def like(value: str) -> str:
     """A pattern of LIKE without an escape character: Spark has the backslash for one."""
     return value.replace("\\", "\\\\")
@@ -229,22 +236,25 @@ def _class(value: str, place: int) -> tuple[str, int]:
 
 def date_pattern(value: str) -> str:
     """A pattern of strftime as one of Java's."""
-    written, place = "", 0
+    written, plain, place = "", "", 0
     while place < len(value):
         mark = value[place]
-        if mark != "%":
-            written += "''" if mark == "'" else f"'{mark}'" if mark.isalpha() or mark in "[]{}#" else mark
-            place += 1
-            continue
-        code = value[place + 1 : place + 2]
-        if code == "%":
-            written += "%"
+        code = value[place + 1 : place + 2] if mark == "%" else None
+        place += 1 if code is None else 2
+        if code is None or code == "%":
+            plain += mark
         elif code in _STRFTIME:
-            written += _STRFTIME[code]
+            written += _as_text(plain) + _STRFTIME[code]
+            plain = ""
         else:
             raise ValueError(f"%{code} does not mean the same on Spark")
-        place += 2
-    return written
+    return written + _as_text(plain)
+
+
+def _as_text(plain: str) -> str:
+    """What stands in a pattern of Java's as it is."""
+    escaped = plain.replace("'", "''")
+    return f"'{escaped}'" if plain else ""
 
 
 def unit(value: str) -> str:

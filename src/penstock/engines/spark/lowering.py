@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+import sqlglot
 from sqlglot import exp
 
-from penstock.engines.spark.portable import Cast, Entry, cast_of, constant, enclosed, entries, key_of
+from penstock.engines.spark.portable import Entry, cast_of, constant, enclosed, entries, key_of
 from penstock.engines.spark.portable.kinds import is_kind
 from penstock.engines.spark.refusal import Unportable, UnportableError
 from penstock.engines.spark.statements import Statements
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
     from penstock.types import LogicalType, Schema
 
 _COMPARISONS: Final = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.NullSafeEQ, exp.NullSafeNEQ)
+_ORDERED: Final = (
+    *(exp.RowNumber, exp.Rank, exp.DenseRank, exp.PercentRank, exp.CumeDist, exp.Ntile),
+    *(exp.Lag, exp.Lead, exp.FirstValue, exp.LastValue, exp.NthValue),
+)  # functions of a place in an order
 _DIGITS: Final[dict[str, int]] = {
     "int8": 3,
     "int16": 5,
@@ -34,7 +39,6 @@ _DIGITS: Final[dict[str, int]] = {
     "uint16": 5,
     "uint32": 10,
 }
-_EXACT_AS_DOUBLE: Final = 15  # digits of a decimal that both engines turn into the same double
 _MAX_DIGITS: Final = 38
 _ISO: Final[dict[LogicalType, re.Pattern[str]]] = {
     DATE: re.compile(r"\d{4}-\d\d-\d\d"),
@@ -53,11 +57,13 @@ class Lowering:
         """The tree in Spark's words. ``scope``: the columns that each of its qualifiers has, ``""`` where it has none. Its type
         is what ``types.to_spark`` makes of DuckDB's. Raises UnportableError.
         """
-        return _Expression(Typed(self._schema_of, tree, scope)).lowered(tree)
+        asked = _as_parsed(tree)
+        return _Expression(Typed(self._schema_of, asked, scope)).lowered(asked)
 
     def ordered(self, tree: exp.Expr, scope: Mapping[str, Schema]) -> exp.Expr:
         """As ``expression``, for what rows are ordered by: its values are known to stand in the same order."""
-        return _Expression(Typed(self._schema_of, tree, scope)).key(tree)
+        asked = _as_parsed(tree)
+        return _Expression(Typed(self._schema_of, asked, scope)).key(asked)
 
     def query(self, query: exp.Query, tables: Mapping[str, Schema]) -> exp.Query:
         """A SELECT of the author's own in Spark's words, over relations of these names. Raises UnportableError."""
@@ -86,11 +92,9 @@ class _Expression:
             case exp.Is(expression=exp.Null() | exp.Boolean()):
                 return exp.Is(this=enclosed(self.lowered(tree.this)), expression=tree.expression.copy())
             case exp.Case():
-                return self._case(tree)
-            case exp.Coalesce():
-                return exp.Coalesce(
-                    this=(values := self._as_result(tree, [tree.this, *tree.expressions]))[0], expressions=values[1:]
-                )
+                return self._case(tree, tree)
+            case exp.If() | exp.Nullif() | exp.Coalesce():
+                return self._chosen(tree)
             case exp.In():
                 return self._in(tree)
             case exp.Between():
@@ -118,17 +122,30 @@ class _Expression:
             raise self._refused(tree, f"a condition has to be true or false, and this is {kind}")
         return tree
 
-    def _case(self, tree: exp.Case) -> exp.Expr:
-        """The operand is compared with each value as ``=`` does."""
+    def _case(self, tree: exp.Case, whole: exp.Expr) -> exp.Expr:
+        """The operand is compared with each value as ``=`` does. ``whole`` is what has the type of the result."""
         branches = [branch.args["true"] for branch in tree.args["ifs"]]
         default = tree.args.get("default")
-        values = self._as_result(tree, [*branches, *([default] if default is not None else [])])
+        values = self._as_result(whole, [*branches, *([default] if default is not None else [])])
         if tree.this is not None:
             conditions = [self._equal(tree.this, branch.this) for branch in tree.args["ifs"]]
         else:
             conditions = self._all([self._boolean(branch.this) for branch in tree.args["ifs"]])
         ifs = [exp.If(this=test, true=value) for test, value in zip(conditions, values, strict=False)]
         return exp.Case(ifs=ifs, default=values[-1] if default is not None else None)
+
+    def _chosen(self, tree: exp.If | exp.Nullif | exp.Coalesce) -> exp.Expr:
+        """One of several values."""
+        match tree:
+            case exp.If():
+                return self._case(exp.Case(ifs=[tree], default=tree.args.get("false")), tree)
+            case exp.Nullif():
+                value = self._as_result(tree, [tree.this])[0]
+                same = exp.If(this=self._equal(tree.this, tree.expression), true=exp.null())
+                return exp.Case(ifs=[same], default=value)
+            case _:
+                first, *others = self._as_result(tree, [tree.this, *tree.expressions])
+                return exp.Coalesce(this=first, expressions=others)
 
     def _in(self, tree: exp.In) -> exp.Expr:
         if (
@@ -216,7 +233,7 @@ class _Expression:
     ) -> exp.Expr:
         if source == target:
             return value
-        found = _cast(source, target)
+        found = cast_of(source, target)
         if found is None:
             raise self._refused(tree, f"a cast of {source} to {target} is not known to mean the same")
         return found.written(value, target, attempted=attempted)
@@ -266,7 +283,7 @@ class _Expression:
             return f"with a result of the type {result} it is not known to mean the same"
         for name, parts in found.items():
             if name in entry.constants:
-                if not all(isinstance(part.unnest(), exp.Literal) or _is_negative(part.unnest()) for part in parts):
+                if not all(_is_constant(part.unnest()) for part in parts):
                     return f"only with a constant in place of {parts[0].sql('duckdb')} is it known to mean the same"
                 continue
             for part in parts:
@@ -306,11 +323,17 @@ class _Expression:
         spec = tree.args.get("spec")
         if tree.args.get("alias") is not None:
             raise self._refused(tree, "a named window is not known to mean the same: write it out")
-        if spec is not None and (spec.args.get("exclude") or spec.args.get("kind") not in {"ROWS", "RANGE"}):
+        if spec is not None and (spec.args.get("exclude") or _frame(spec) not in {"ROWS", "RANGE"}):
             raise self._refused(tree, "a window with EXCLUDE or GROUPS has no counterpart on Spark")
-        if spec is not None and any(isinstance(spec.args.get(end), exp.Interval) for end in ("start", "end")):
-            raise self._refused(tree, "a window of a span of time is not known to mean the same")
+        if (
+            spec is not None
+            and _frame(spec) == "RANGE"
+            and any(isinstance(spec.args.get(end), exp.Expr) for end in ("start", "end"))
+        ):
+            raise self._refused(tree, "a window of a span of values is not known to mean the same")
         order = tree.args.get("order")
+        if order is None and isinstance(tree.this, _ORDERED):
+            raise self._refused(tree, "without an ORDER BY it is left to chance")
         keys = [self._ordered(key) for key in order.expressions] if order is not None else []
         return {
             "partition_by": self._all(tree.args.get("partition_by") or []),
@@ -357,19 +380,22 @@ class _Expression:
         return UnportableError([Unportable(tree.sql(dialect="duckdb"), why)])
 
 
+def _as_parsed(tree: exp.Expr) -> exp.Expr:
+    """The tree as it would be if somebody had written it: a step that calls a function by its name means the same."""
+    return sqlglot.parse_one(tree.sql(dialect="duckdb"), dialect="duckdb")
+
+
 def _column(tree: exp.Column) -> exp.Column:
     table = tree.args.get("table")
     return exp.Column(this=identifier(tree.name), table=identifier(table.name) if table is not None else None)
 
 
-def _is_negative(tree: exp.Expr) -> bool:
-    return isinstance(tree, exp.Neg) and isinstance(tree.this, exp.Literal)
+def _frame(spec: exp.Expr) -> str:
+    return str(spec.args.get("kind") or "").upper()
 
 
-def _cast(source: LogicalType, target: LogicalType) -> Cast | None:
-    if isinstance(source, Decimal) and target in {FLOAT32, FLOAT64} and source.precision > _EXACT_AS_DOUBLE:
-        return None
-    return cast_of(source, target)
+def _is_constant(tree: exp.Expr) -> bool:
+    return isinstance(tree, exp.Literal | exp.Var) or (isinstance(tree, exp.Neg) and isinstance(tree.this, exp.Literal))
 
 
 def _common(one: LogicalType, other: LogicalType) -> LogicalType | None:

@@ -1,1 +1,1 @@
-"""Whether another engine means what DuckDB means: hostile values for every logical type, and both engines beside each other."""
+"""Whether an expression gives the same on DuckDB and on Spark: hostile rows, cases made of the allow-list, and the comparison."""

@@ -8,7 +8,7 @@ It is data: the files ``*.toml`` of this folder, a category each. An entry has
 - ``constants``: by parameter, that it has to be a constant, and the function of constants.py which says it in Spark's words
   or refuses it.
 - ``spark``: the same in Spark's words. ``as_result(x)`` is x as the type that DuckDB gives the whole, ``try_as_result(x)``
-  null where that type has no such value; of an aggregate or a window function, ``over(f(x))`` is the call that a window or a
+  null where that type has no such value; of an aggregate or a window function, ``windowed(f(x))`` is the call that a window or a
   filter belongs to.
 - ``examples``: expressions that prove it besides those made of its forms and types; needed where there are constants.
 - ``note``: what the reference is to say of it.
@@ -43,7 +43,7 @@ Matched: TypeAlias = "dict[str, list[exp.Expr]]"  # the parts that a form's para
 Over: TypeAlias = "Callable[[exp.Expr], exp.Expr]"
 
 ETC: Final = "etc"
-_MARKS: Final = frozenset({"as_result", "try_as_result", "over"})
+_MARKS: Final = frozenset({"as_result", "try_as_result", "windowed"})
 _KEPT: Final = frozenset({"CAST", "TRY_CAST", "CASE"})
 
 
@@ -94,7 +94,7 @@ class Entry(Frozen):
 def constant(function: str, part: exp.Expr) -> exp.Expr | None:
     """A constant in Spark's words; None where the part is none. Raises ValueError where it cannot be said."""
     inner = part.unnest()
-    if isinstance(inner, exp.Literal):
+    if isinstance(inner, exp.Literal | exp.Var):
         said = getattr(constants, function)(inner.name)
     elif isinstance(inner, exp.Neg) and isinstance(inner.this, exp.Literal):
         said = getattr(constants, function)(f"-{inner.this.name}")
@@ -191,7 +191,11 @@ def _indexed() -> dict[object, tuple[Entry, ...]]:
 
 
 def _parameter(tree: object, names: frozenset[str]) -> str | None:
-    """The parameter that the tree is: a bare name."""
+    """The parameter that the tree is: a bare name, or a unit of time of that name."""
+    if isinstance(tree, exp.Paren):
+        return _parameter(tree.this, names)
+    if isinstance(tree, exp.Var):
+        return tree.name.lower() if tree.name.lower() in names else None
     if isinstance(tree, exp.Column) and isinstance(tree.this, exp.Identifier) and not tree.args.get("table"):
         return tree.name if tree.name in names else None
     return None
@@ -241,7 +245,7 @@ def _substituted(
     names = frozenset(parts)
 
     def put(node: exp.Expr) -> exp.Expr | list[exp.Expr] | None:
-        name = _parameter(node, names)
+        name = _parameter(node, names) if isinstance(node, exp.Column) else None
         if name == ETC:
             return [part.copy() for part in parts[ETC]] or None
         if name is not None:
@@ -260,7 +264,7 @@ def _substituted(
 
 def _marked(call: exp.Anonymous, result: LogicalType, over: Over | None) -> exp.Expr:
     inner = call.expressions[0]
-    if call.name == "over":
+    if call.name == "windowed":
         return over(inner) if over is not None else inner
     if call.name == "try_as_result":
         return exp.TryCast(this=inner, to=to_spark(result), safe=True)

@@ -6,6 +6,8 @@ from typing import Final
 
 from penstock.types import Decimal, Kind, List, LogicalType, Map, Primitive, Struct
 
+EXACT_AS_DOUBLE: Final = 15  # digits of a decimal that both engines turn into the same double
+
 _SIGNED: Final = frozenset({Kind.INT8, Kind.INT16, Kind.INT32, Kind.INT64})
 _UNSIGNED: Final = frozenset({Kind.UINT8, Kind.UINT16, Kind.UINT32, Kind.UINT64})
 _PRIMITIVE: Final[dict[str, frozenset[Kind]]] = {
@@ -25,7 +27,8 @@ _UNIONS: Final[dict[str, tuple[str, ...]]] = {
 
 def is_kind(logical: LogicalType, name: str) -> bool:
     """Whether a type is in a set, or in one of several with ``|`` between them; ``any`` is every type; ``list<x>`` a list
-    whose elements are.
+    whose elements are; ``short_decimal`` a decimal that becomes the same double on both engines (one without digits after the
+    point does up to 2^53).
     """
     return any(_is_one(logical, part.strip()) for part in name.split("|"))
 
@@ -35,6 +38,8 @@ def _is_one(logical: LogicalType, name: str) -> bool:
         return True
     if name.startswith("list<"):
         return isinstance(logical, List) and is_kind(logical.element, name[5:-1])
+    if name == "short_decimal":
+        return isinstance(logical, Decimal) and (logical.precision <= EXACT_AS_DOUBLE or logical.scale == 0)
     if name in _UNIONS:
         return any(_is_one(logical, part) for part in _UNIONS[name])
     if name in _NESTED:

@@ -1,0 +1,162 @@
+"""The cases of the parity suite, made of the allow-list: every form of every entry over every type that it takes."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+
+import sqlglot
+from sqlglot import exp
+
+from penstock.engines.spark.portable import all_entries, casts
+from penstock.engines.spark.portable.kinds import is_kind
+from penstock.structs import Frozen
+from penstock.testing.parity.values import COLUMNS_OF_A_TYPE, GROUP, ID, TIE, TYPES, column_of
+from penstock.trees import column
+from penstock.types.duckdb import to_duckdb
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from penstock.engines.spark.portable import Entry
+    from penstock.types import LogicalType
+
+Over: TypeAlias = Literal["rows", "groups", "window"]
+
+_AGGREGATES, _WINDOWS = "aggregates", "windows"
+_MOST: Final = 12  # combinations of types of one form
+_IN_ORDER: Final = ("row_number", "lag", "lead", "first_value", "last_value", "ntile")  # tell rows of one key apart
+
+
+class Case(Frozen):
+    """An expression over the hostile rows, in DuckDB's dialect; ``over`` whether it is of a row, of a group or of a window."""
+
+    category: str
+    expression: exp.Expr
+    over: Over = "rows"
+
+    def __str__(self) -> str:
+        return self.expression.sql(dialect="duckdb")
+
+
+def cases() -> Iterator[Case]:
+    """All of them. What DuckDB does not take (a sum of dates) is among them: who runs them leaves it out."""
+    for entry in all_entries():
+        yield from _of_entry(entry)
+    yield from _casts()
+    yield from _written_out()
+
+
+def _of_entry(entry: Entry) -> Iterator[Case]:
+    texts = [sqlglot.parse_one(text, dialect="duckdb") for text in entry.examples]
+    for form in texts or entry.forms:
+        for types in _combinations(entry.where):
+            yield from _placed(entry.category, _over_columns(form, types))
+
+
+def _placed(category: str, expression: exp.Expr) -> Iterator[Case]:
+    if category == _AGGREGATES:
+        yield Case(category, expression, "groups")
+        if not expression.find(exp.Distinct):
+            yield Case(category, _windowed(expression, ID), "window")
+            yield Case(category, _windowed(expression, TIE, descending=True), "window")
+    elif category == _WINDOWS:
+        name = expression.sql(dialect="duckdb").lower()
+        yield Case(category, _windowed(expression, ID), "window")
+        if not name.startswith(_IN_ORDER):
+            yield Case(category, _windowed(expression, TIE, descending=True), "window")
+    else:
+        yield Case(category, expression)
+
+
+def _windowed(call: exp.Expr, key: str, *, descending: bool = False) -> exp.Window:
+    order = exp.Order(expressions=[exp.Ordered(this=column(key), desc=descending, nulls_first=False)])
+    return exp.Window(this=call.copy(), partition_by=[column(GROUP)], order=order, over="OVER")
+
+
+def _combinations(where: Mapping[str, str]) -> list[dict[str, tuple[LogicalType, int]]]:
+    """Types for the parameters, and for each the place among the columns of its type."""
+    names = list(where)
+    choices = [[kind for kind in TYPES if is_kind(kind, where[name])] for name in names]
+    product = list(itertools.product(*choices))
+    step = max(1, -(-len(product) // _MOST))
+    equal = [kinds for kinds in product if len(set(kinds)) <= 1]
+    chosen = dict.fromkeys([*equal, *product[::step]]) if len(names) > 1 else dict.fromkeys(product)
+    return [
+        {name: (kind, place % COLUMNS_OF_A_TYPE) for place, (name, kind) in enumerate(zip(names, kinds, strict=True))}
+        for kinds in chosen
+    ]
+
+
+def _over_columns(form: exp.Expr, types: Mapping[str, tuple[LogicalType, int]]) -> exp.Expr:
+    def put(node: exp.Expr) -> exp.Expr:
+        if isinstance(node, exp.Column) and node.name in types and not node.table:
+            return column(column_of(*types[node.name]))
+        return node
+
+    return form.copy().transform(put)
+
+
+def _casts() -> Iterator[Case]:
+    pairs = {
+        (source, target)
+        for item in casts()
+        for source in TYPES
+        for target in TYPES
+        if source != target and is_kind(source, item.source) and is_kind(target, item.target)
+    }
+    for source, target in sorted(pairs, key=str):
+        value = column(column_of(source, 0))
+        yield Case("casts", exp.Cast(this=value, to=to_duckdb(target)))
+        yield Case("casts", exp.TryCast(this=value.copy(), to=to_duckdb(target)))
+
+
+def _written_out() -> Iterator[Case]:
+    """What is lowered by code: comparisons of every two types, and the shapes around them."""
+    for one, other in itertools.product(TYPES, TYPES):
+        left, right = column(column_of(one, 0)), column(column_of(other, 1))
+        for compare in (
+            (exp.EQ, exp.LT, exp.GTE) if one != other else (exp.EQ, exp.NEQ, exp.GT, exp.LTE, exp.NullSafeEQ)
+        ):
+            yield Case("comparisons", compare(this=left.copy(), expression=right.copy()))
+    for kind in TYPES:
+        for text in _SHAPES:
+            names = {letter: (kind, place) for place, letter in enumerate("abc")}
+            yield Case("shapes", _over_columns(sqlglot.parse_one(text, dialect="duckdb"), names))
+    for text in _CONSTANTS:
+        yield Case("shapes", sqlglot.parse_one(text, dialect="duckdb"))
+
+
+_SHAPES: Final = (
+    "a IS NULL",
+    "a IS NOT NULL",
+    "coalesce(a, b, c)",
+    "nullif(a, b)",
+    "CASE WHEN a = b THEN a WHEN a > b THEN b END",
+    "CASE a WHEN b THEN 1 WHEN c THEN 2.5 ELSE 0 END",
+    "if(a IS NULL, b, c)",
+    "a IN (b, c)",
+    "a NOT IN (b, NULL)",
+    "a BETWEEN b AND c",
+    "a IS DISTINCT FROM b",
+    "NOT (a = b) OR a < c AND b IS NULL",
+)
+_CONSTANTS: Final = (
+    *(
+        "1",
+        "2147483648",
+        "99999999999999999999",
+        "1.5",
+        "-1.50",
+        "1e3",
+        "TRUE",
+        "NULL",
+        "''",
+        "'it''s'",
+        "'back\\slash'",
+    ),
+    *("'line\nbreak ${x} $1 😀'", "DATE '2024-02-29'", "TIMESTAMP '2024-02-29 12:00:00.5'"),
+    *("CAST('2024-02-29 12:00:00+00' AS TIMESTAMPTZ)", "1 + 1", "7 // 2", "7 / 2", "1.10 + 2", "2 * 1.5"),
+)
+
+__all__ = ["Case", "cases"]

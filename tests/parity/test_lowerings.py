@@ -1,0 +1,29 @@
+"""Every entry of the allow-list over hostile rows on both engines: the same types, values and errors."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from penstock.engines.spark.portable import all_entries, categories
+from penstock.testing.parity.cases import cases
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
+EVERY = list(cases())
+OTHERS = {"casts", "comparisons", "shapes"}
+
+
+@pytest.mark.parametrize("category", sorted({*categories(), *OTHERS}))
+def test_both_engines_agree(both, category):
+    found = both.compare(case for case in EVERY if case.category == category)
+    told = "\n".join(f"{item.case}: {item.kind}: {item.text}" for item in found.differences)
+    assert not found.differences, told
+    assert found.equal
+
+
+def test_the_suite_is_no_smaller_than_it_says():
+    assert len(EVERY) >= 600
+    by_category = Counter(case.category for case in EVERY)
+    assert all(by_category[entry.category] for entry in all_entries())
