@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from sqlglot import exp
 
-from penstock.engines.spark.portable import ETC, Cast, Entry, cast_of, constant, enclosed, entries, key_of
+from penstock.engines.spark.portable import ETC, Cast, Entry, cast_of, constant, enclosed, entries, is_constant, key_of
 from penstock.engines.spark.portable.kinds import is_kind
 from penstock.engines.spark.typed import Typed
 from penstock.engines.spark.types import to_spark
@@ -255,7 +255,7 @@ class _Expression:
             return f"with a result of the type {result} it is not known to mean the same"
         for name, parts in found.items():
             if name in entry.constants:
-                if not all(isinstance(part.unnest(), exp.Literal) or _is_negative(part.unnest()) for part in parts):
+                if not all(map(is_constant, parts)):
                     return f"only with a constant in place of {parts[0].sql('duckdb')} is it known to mean the same"
                 continue
             for part in parts:
@@ -341,10 +341,6 @@ class _Expression:
 def _column(tree: exp.Column) -> exp.Column:
     table = tree.args.get("table")
     return exp.Column(this=identifier(tree.name), table=identifier(table.name) if table is not None else None)
-
-
-def _is_negative(tree: exp.Expr) -> bool:
-    return isinstance(tree, exp.Neg) and isinstance(tree.this, exp.Literal)
 
 
 def _cast(source: LogicalType, target: LogicalType) -> Cast | None:

@@ -90,14 +90,30 @@ class Entry(Frozen):
 
 def constant(function: str, part: exp.Expr) -> exp.Expr | None:
     """A constant in Spark's words; None where the part is none. Raises ValueError where it cannot be said."""
-    inner = part.unnest()
-    if isinstance(inner, exp.Literal):
-        said = getattr(constants, function)(inner.name)
-    elif isinstance(inner, exp.Neg) and isinstance(inner.this, exp.Literal):
-        said = getattr(constants, function)(f"-{inner.this.name}")
-    else:
+    text = _text(part)
+    if text is None:
         return None
+    said = getattr(constants, function)(text)
     return exp.Literal.string(said) if isinstance(said, str) else exp.convert(said)
+
+
+def is_constant(part: exp.Expr) -> bool:
+    """Whether a part is a literal, a negative one, or an interval of one."""
+    return _text(part) is not None
+
+
+def _text(part: exp.Expr) -> str | None:
+    """The text of a constant; of an interval with its unit."""
+    match part.unnest():
+        case exp.Literal() as literal:
+            return str(literal.name)
+        case exp.Neg(this=exp.Literal() as literal):
+            return f"-{literal.name}"
+        case exp.Interval(this=exp.Expr() as amount) as interval:
+            number, unit = _text(amount), interval.args.get("unit")
+            return number if number is None or unit is None else f"{number} {unit.name}"
+        case _:
+            return None
 
 
 def entries(key: object) -> tuple[Entry, ...]:
@@ -283,5 +299,6 @@ __all__ = [
     "constant",
     "enclosed",
     "entries",
+    "is_constant",
     "key_of",
 ]
