@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 import sqlglot
 
@@ -74,3 +76,44 @@ def test_a_zone_is_written_as_it_is_named() -> None:
     assert constants.zone("europe/berlin") == "Europe/Berlin"
     with pytest.raises(ValueError, match="zone"):
         constants.zone("+02:00")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text", "read"),
+    [
+        ("%Y-%m-%d", " 2024-2-09\n", ("2024", "2", "09", "", "", "")),
+        ("%d.%m.%Y, %H:%M:%S", "1.2.24,  7:5:9", ("24", "2", "1", "7", "5", "9")),
+        ("%Y%m%d", "20240209", ("2024", "02", "09", "", "", "")),
+        ("%H:%M %m/%d/%Y", "10:30 2/9/2024", ("2024", "2", "9", "10", "30", "")),
+    ],
+)
+def test_a_text_is_read_by_a_pattern_into_year_to_second(pattern: str, text: str, read: tuple[str, ...]) -> None:
+    expression = re.sub(r"\\z", r"\\Z", constants.reading_pattern(pattern))  # as Python says the end of a text
+
+    assert (found := re.match(expression, text)) is not None
+    assert found.groups() == read
+
+
+@pytest.mark.parametrize("text", ["2024-02-091", "x2024-02-09", "2024-02-09x", "2024/02/09", "02024-02-09"])
+def test_a_text_that_a_pattern_does_not_fit_is_not_read(text: str) -> None:
+    assert re.match(re.sub(r"\\z", r"\\Z", constants.reading_pattern("%Y-%m-%d")), text) is None
+
+
+@pytest.mark.parametrize(
+    "pattern", ["%Y-%m", "%Y-%m-%d %H", "%d %b %Y", "%Y-%m-%d %Y", "%Y-%m-%d %S", "%Y-%m-%d at %H:%M", "%Y-%m-%d %"]
+)
+def test_a_pattern_that_is_not_known_to_read_the_same_is_refused(pattern: str) -> None:
+    with pytest.raises(ValueError, match="read the same"):
+        constants.reading_pattern(pattern)
+
+
+def test_a_width_for_dates_is_of_whole_days() -> None:
+    assert constants.whole_days("1 week") == 7
+    with pytest.raises(ValueError, match="whole days"):
+        constants.whole_days("36 hours")
+
+
+def test_months_are_a_width_of_their_own() -> None:
+    assert constants.months("1 quarter") == 3
+    with pytest.raises(ValueError, match="months"):
+        constants.months("1 month 1 day")

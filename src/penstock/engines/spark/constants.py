@@ -48,6 +48,8 @@ _PATTERN: Final[dict[str, str]] = {  # of strftime, as date_format says it
     "%-S": "s",
     "%-I": "h",
 }
+_READ: Final = ("%Y", "%m", "%d", "%H", "%M", "%S")  # of strptime, as the groups of the pattern that reads them
+_TIMES: Final = ((), ("%H", "%M"), ("%H", "%M", "%S"))
 _PIECE: Final = re.compile(r"%-?.|[^%]+", re.DOTALL)
 
 
@@ -88,6 +90,14 @@ def even_width(value: str) -> int:
     return width
 
 
+def whole_days(value: str) -> int:
+    """The days of a span of whole days, from 1."""
+    number, microseconds = divmod(even_width(value), 86_400 * _SECOND)
+    if microseconds:
+        raise ValueError("only a width of whole days means the same on both engines")
+    return number
+
+
 def months(value: str) -> int:
     """The months of a span of months, from 1."""
     number, days, microseconds = _span(value)
@@ -102,6 +112,19 @@ def moment_pattern(value: str) -> str:
     if "".join(pieces) != value or not value:
         raise ValueError("this pattern is not known to mean the same on both engines")
     return "".join(map(_said, pieces))
+
+
+def reading_pattern(value: str) -> str:
+    """A pattern of strptime as a regular expression whose groups are year, month, day, hour, minute and second."""
+    pieces = _PIECE.findall(value)
+    fields = [piece for piece in pieces if piece.startswith("%")]
+    times = tuple(field for field in _READ[3:] if field in fields)
+    if sorted(fields) != sorted((*_READ[:3], *times)) or times not in _TIMES:
+        raise ValueError("only a pattern of year, month and day, with a time or none, is known to be read the same")
+    if "".join(pieces) != value or any(not re.fullmatch(r"[-/:.,T]* ?|%.", piece) for piece in pieces):
+        raise ValueError("what stands between the fields of this pattern is not known to be read the same")
+    whole = [f"(?={_reader(pieces, field)})" if field in fields else "()" for field in _READ]
+    return f"^{''.join(whole)}"
 
 
 def zone(value: str) -> str:
@@ -135,6 +158,18 @@ def _said(piece: str) -> str:
         return _PATTERN[piece]
     quoted = piece.replace("'", "''")
     return f"'{quoted}'" if re.search(r"[^-/:., ]", piece) else piece
+
+
+def _reader(pieces: list[str], wanted: str) -> str:
+    """The whole pattern with a group around one field."""
+
+    def read(piece: str) -> str:
+        if not piece.startswith("%"):
+            return re.escape(piece).replace(r"\ ", r"\s+")
+        digits = "[0-9]{1,4}+" if piece == "%Y" else "[0-9]{1,2}+"
+        return f"({digits})" if piece == wanted else digits
+
+    return rf"\s*{''.join(map(read, pieces))}\s*\z"
 
 
 @cache
