@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import sqlglot
 from sqlglot import exp
 
-from penstock.engines.spark.portable import Entry, cast_of, constant, enclosed, entries, key_of
+from penstock.engines.spark.portable import Entry, cast_of, constant, enclosed, entries, is_constant, key_of
 from penstock.engines.spark.portable.kinds import is_kind
 from penstock.engines.spark.refusal import Unportable, UnportableError
 from penstock.engines.spark.statements import Statements
@@ -283,7 +283,7 @@ class _Expression:
             return f"with a result of the type {result} it is not known to mean the same"
         for name, parts in found.items():
             if name in entry.constants:
-                if not all(_is_constant(part.unnest()) for part in parts):
+                if not all(map(is_constant, parts)):
                     return f"only with a constant in place of {parts[0].sql('duckdb')} is it known to mean the same"
                 continue
             for part in parts:
@@ -392,10 +392,6 @@ def _column(tree: exp.Column) -> exp.Column:
 
 def _frame(spec: exp.Expr) -> str:
     return str(spec.args.get("kind") or "").upper()
-
-
-def _is_constant(tree: exp.Expr) -> bool:
-    return isinstance(tree, exp.Literal | exp.Var) or (isinstance(tree, exp.Neg) and isinstance(tree.this, exp.Literal))
 
 
 def _common(one: LogicalType, other: LogicalType) -> LogicalType | None:

@@ -5,7 +5,7 @@ It is data: the files ``*.toml`` of this folder, a category each. An entry has
 - ``duckdb``: one or several forms of an expression, as DuckDB writes it. The names that stand in ``where`` or ``constants``
   are parameters, which stand for any part; ``etc`` as the last argument of a call stands for any number of further ones.
 - ``where``: by parameter, the types (kinds.py) that it may have; ``result``: those that the whole may have.
-- ``constants``: by parameter, that it has to be a constant, and the function of constants.py which says it in Spark's words
+- ``constants``: by parameter, that it has to be a constant, and the function of ``constants`` which says it in Spark's words
   or refuses it.
 - ``spark``: the same in Spark's words. ``as_result(x)`` is x as the type that DuckDB gives the whole, ``try_as_result(x)``
   null where that type has no such value; of an aggregate or a window function, ``windowed(f(x))`` is the call that a window or a
@@ -93,14 +93,30 @@ class Entry(Frozen):
 
 def constant(function: str, part: exp.Expr) -> exp.Expr | None:
     """A constant in Spark's words; None where the part is none. Raises ValueError where it cannot be said."""
-    inner = part.unnest()
-    if isinstance(inner, exp.Literal | exp.Var):
-        said = getattr(constants, function)(inner.name)
-    elif isinstance(inner, exp.Neg) and isinstance(inner.this, exp.Literal):
-        said = getattr(constants, function)(f"-{inner.this.name}")
-    else:
+    text = _text(part)
+    if text is None:
         return None
+    said = getattr(constants, function)(text)
     return exp.Literal.string(said) if isinstance(said, str) else exp.convert(said)
+
+
+def is_constant(part: exp.Expr) -> bool:
+    """Whether a part is a literal, a negative one, or an interval of one."""
+    return _text(part) is not None
+
+
+def _text(part: exp.Expr) -> str | None:
+    """The text of a constant; of an interval with its unit."""
+    match part.unnest():
+        case (exp.Literal() | exp.Var()) as literal:
+            return str(literal.name)
+        case exp.Neg(this=exp.Literal() as literal):
+            return f"-{literal.name}"
+        case exp.Interval(this=exp.Expr() as amount) as interval:
+            number, unit = _text(amount), interval.args.get("unit")
+            return number if number is None or unit is None else f"{number} {unit.name}"
+        case _:
+            return None
 
 
 def entries(key: object) -> tuple[Entry, ...]:
@@ -289,5 +305,6 @@ __all__ = [
     "constant",
     "enclosed",
     "entries",
+    "is_constant",
     "key_of",
 ]
