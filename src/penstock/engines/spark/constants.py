@@ -13,9 +13,18 @@ from typing import Final
 _SPACES: Final = r"\t\n\f\r "  # RE2's \s; Java's has one more
 _CLASSES: Final = frozenset("dDwW")
 _CONTROLS: Final = frozenset("tnfr")
+_WORD: Final = "[0-9A-Za-z_]"
+_EDGE: Final = f"(?:(?<={_WORD})(?!{_WORD})|(?<!{_WORD})(?={_WORD}))"  # RE2's \\b; Java's knows more letters
+_NO_EDGE: Final = f"(?:(?<={_WORD})(?={_WORD})|(?<!{_WORD})(?!{_WORD}))"
+_SAME_LETTER: Final = {"k": "\u212a", "s": "\u017f"}  # what RE2 takes for the same where case does not matter
+_SEPARATORS: Final = re.compile(r"p\{?(?:Z(?![sa-z])|Zs)\}?")
+_ESCAPED: Final = re.compile(r"\\(?:p\{\w+\}|p\w|.)", re.DOTALL)
+_FLAGS: Final = re.compile(r"\(\?([is]+)\)")
 _GROUP: Final = re.compile(r"\?(:|P?<[A-Za-z][A-Za-z0-9]*>)")
 _MAX_REPEATS: Final = 1000  # RE2's
 _BEFORE, _REST = "penstockBefore", "penstockRest"
+_CHARACTERS: Final = 0x110000
+_SURROGATES: Final = range(0xD800, 0xE000)
 _STRFTIME: Final[dict[str, str]] = {
     "Y": "yyyy",
     "m": "MM",
@@ -71,6 +80,27 @@ def whole(value: str) -> int:
     return int(value)
 
 
+def below(value: str) -> int:
+    """A number below zero, without its sign."""
+    if not value.startswith("-") or not value[1:].isdigit() or int(value) == 0:
+        raise ValueError("only a whole number means the same on both engines")
+    return int(value[1:])
+
+
+def character(value: str) -> str:
+    """The character with this number."""
+    if not value.isdigit() or not 0 < int(value) < _CHARACTERS or int(value) in _SURROGATES:
+        raise ValueError("there is no character of this number")
+    return chr(int(value))
+
+
+def letters(value: str) -> str:
+    """A pattern of LIKE whose letters are those from a to z, where case does not matter."""
+    if not value.isascii():
+        raise ValueError("characters beyond ASCII do not mean the same on Spark where case does not matter")
+    return like(value)
+
+
 def like(value: str) -> str:
     """A pattern of LIKE without an escape character: Spark has the backslash for one."""
     return value.replace("\\", "\\\\")
@@ -87,6 +117,16 @@ def quoted(value: str) -> str:
 def regexp(value: str) -> str:
     """A pattern that is found anywhere in a text."""
     return f"(?d){_java(value)}"
+
+
+def any_case(value: str) -> str:
+    """As :func:`regexp`, where the case of letters does not matter."""
+    return regexp(f"(?i){value}")
+
+
+def every_any_case(value: str) -> str:
+    """As :func:`every_regexp`, where the case of letters does not matter."""
+    return every_regexp(f"(?i){value}")
 
 
 def whole_regexp(value: str) -> str:
@@ -148,21 +188,35 @@ def _quoted(value: str) -> str:
 
 def _python(value: str) -> re.Pattern[str]:
     try:
-        return re.compile(value)
+        return re.compile(_ESCAPED.sub(_like_python, value))
     except re.error as error:
         raise ValueError(f"the pattern could not be read ({error})") from None
 
 
+def _like_python(found: re.Match[str]) -> str:
+    """An escape as Python reads it; an edge of a word as nothing, for it may stand anywhere."""
+    text = found.group()
+    return "" if text in {r"\b", r"\B"} else "Z" if text[1] == "p" else text
+
+
 def _java(value: str) -> str:
-    """RE2's pattern in Java's marks."""
-    written, place = "", 0
+    """RE2's pattern in Java's marks. Flags are known at its start."""
+    flags = _FLAGS.match(value)
+    if flags is None:
+        return _body(value, 0, folded=False)
+    body = _body(value, flags.end(), folded="i" in flags.group(1))
+    return f"(?s:{body})" if "s" in flags.group(1) else f"(?:{body})"
+
+
+def _body(value: str, place: int, *, folded: bool) -> str:
+    written = ""
     while place < len(value):
         mark = value[place]
         if mark == "\\":
-            written += _escaped(value[place + 1 : place + 2], within=False)
-            place += 2
+            said, place = _escape(value, place + 1, within=False)
+            written += said
         elif mark == "[":
-            said, place = _class(value, place + 1)
+            said, place = _class(value, place + 1, folded=folded)
             written += said
         elif mark == "(":
             said, place = _opened(value, place + 1)
@@ -176,9 +230,18 @@ def _java(value: str) -> str:
         elif mark == "{":
             said, place = _repeated(value, place)
             written += said
+        elif folded and mark.isalpha():
+            written, place = f"{written}[{_cases(mark)}]", place + 1
         else:
             written, place = written + (f"\\{mark}" if mark in "}#" else mark), place + 1
     return written
+
+
+def _cases(mark: str) -> str:
+    """A letter in both cases."""
+    if not mark.isascii():
+        raise ValueError("letters beyond a to z do not mean the same on Spark where case does not matter")
+    return mark.lower() + mark.upper() + _SAME_LETTER.get(mark.lower(), "")
 
 
 def _opened(value: str, place: int) -> tuple[str, int]:
@@ -196,7 +259,20 @@ def _repeated(value: str, place: int) -> tuple[str, int]:
         return r"\{", place + 1
     if any(int(number) > _MAX_REPEATS for number in re.findall(r"\d+", found.group())):
         raise ValueError("DuckDB repeats at most 1000 times")
+    if value[found.end() : found.end() + 1] in {"+", "*", "{"}:
+        raise ValueError("a quantifier after a quantifier does not mean the same on Spark")
     return found.group(), found.end()
+
+
+def _escape(value: str, place: int, *, within: bool) -> tuple[str, int]:
+    """What a backslash before this place says, and the place after it."""
+    found = _SEPARATORS.match(value, place)
+    if found is not None:
+        return rf"\p{{{'Zs' if 'Zs' in found.group() else 'Z'}}}", found.end()
+    mark = value[place : place + 1]
+    if mark in {"b", "B"} and not within:
+        return (_EDGE if mark == "b" else _NO_EDGE), place + 1
+    return _escaped(mark, within=within), place + 1
 
 
 def _escaped(mark: str, *, within: bool) -> str:
@@ -211,7 +287,7 @@ def _escaped(mark: str, *, within: bool) -> str:
     raise ValueError(rf"\{mark} does not mean the same on Spark")
 
 
-def _class(value: str, place: int) -> tuple[str, int]:
+def _class(value: str, place: int, *, folded: bool) -> tuple[str, int]:
     """What stands between brackets, of which Java takes more marks for its own."""
     written, start = "[", place
     if value[place : place + 1] == "^":
@@ -221,14 +297,36 @@ def _class(value: str, place: int) -> tuple[str, int]:
         if mark == "]" and place > start:
             return written + "]", place + 1
         if mark == "\\":
-            written += _escaped(value[place + 1 : place + 2], within=True)
-            place += 2
+            said, place = _escape(value, place + 1, within=True)
+            written += said
             continue
         if value.startswith("[:", place):
             raise ValueError("named classes of characters do not mean the same on Spark")
+        if folded and (mark.isalpha() or value[place + 1 : place + 2] == "-"):
+            said, place = _folded_range(value, place)
+            written += said
+            continue
         written += f"\\{mark}" if mark in "[]&^#~" else mark
         place += 1
     raise ValueError("a bracket is not closed")
+
+
+def _folded_range(value: str, place: int) -> tuple[str, int]:
+    """A letter, or a range of them, in both cases."""
+    first, dash, last = (value[place + more : place + more + 1] for more in range(3))
+    if dash != "-" or last == "]":
+        return (_cases(first) if first.isalpha() else re.escape(first)), place + 1
+    if not (first.isascii() and last.isascii() and ((first.isdigit() and last.isdigit()) or _ranged(first, last))):
+        raise ValueError("this range of characters does not mean the same on Spark where case does not matter")
+    if first.isdigit():
+        return f"{first}-{last}", place + 3
+    low, high = first.lower(), last.lower()
+    more = "".join(other for letter, other in _SAME_LETTER.items() if low <= letter <= high)
+    return f"{low}-{high}{low.upper()}-{high.upper()}{more}", place + 3
+
+
+def _ranged(first: str, last: str) -> bool:
+    return first.isalpha() and last.isalpha() and first.islower() == last.islower() and first <= last
 
 
 # ---------------------------------------------------------------- moments
