@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from sqlglot import exp
 
 from penstock.engines.api import BindError
+from penstock.errors import ConfigError
 from penstock.trees import identifier, relation
 from penstock.types import Schema
 
@@ -70,8 +71,8 @@ class Typed:
         values = dict(zip(names, (kind.element, INT64), strict=False))
         inner = [part for part in function.this.walk() if not isinstance(part, _UNTYPED)]
         for part in inner:
-            self._bound[id(part)] = _with_values(part, values)
-        self._ask(inner)
+            self._bound[id(part)] = _with_values(self._bound.get(id(part), part), values)
+        self._ask([part for part in inner if not _within_lambda(part, function.this)])
 
     def _ask(self, parts: Sequence[exp.Expr]) -> None:
         for start in range(0, len(parts), _AT_ONCE):
@@ -82,7 +83,7 @@ class Typed:
             return
         try:
             types = self._types(parts, grouped=False)
-        except BindError:
+        except (BindError, ConfigError):  # not bound, or of a type that no document has
             if len(parts) > 1:
                 middle = len(parts) // 2
                 self._ask_some(parts[:middle])
@@ -90,7 +91,7 @@ class Typed:
                 return
             try:
                 types = self._types(parts, grouped=True)
-            except BindError:
+            except (BindError, ConfigError):
                 return
         self._found |= {id(part): kind for part, kind in zip(parts, types, strict=True)}
 

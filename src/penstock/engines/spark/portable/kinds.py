@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from penstock.types import Decimal, Kind, List, LogicalType, Map, Primitive, Struct
@@ -25,9 +26,14 @@ _UNIONS: Final[dict[str, tuple[str, ...]]] = {
 
 def is_kind(logical: LogicalType, name: str) -> bool:
     """Whether a type is in a set, or in one of several with ``|`` between them; ``any`` is every type; ``list<x>`` a list
-    whose elements are.
+    whose elements are, ``map<x>`` a map whose keys are.
     """
-    return any(_is_one(logical, part.strip()) for part in name.split("|"))
+    return any(_is_one(logical, part.strip()) for part in _parts(name))
+
+
+def _parts(name: str) -> list[str]:
+    """What stands between the ``|`` that are within no ``<`` and ``>``."""
+    return re.split(r"\|(?![^<]*>)", name)
 
 
 def _is_one(logical: LogicalType, name: str) -> bool:
@@ -35,6 +41,8 @@ def _is_one(logical: LogicalType, name: str) -> bool:
         return True
     if name.startswith("list<"):
         return isinstance(logical, List) and is_kind(logical.element, name[5:-1])
+    if name.startswith("map<"):
+        return isinstance(logical, Map) and is_kind(logical.key, name[4:-1])
     if name in _UNIONS:
         return any(_is_one(logical, part) for part in _UNIONS[name])
     if name in _NESTED:

@@ -1,0 +1,100 @@
+"""One way of writing what DuckDB lets be written in several, so that the allow-list and the types need to know one only."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from sqlglot import exp
+from sqlglot.expressions.builders import apply_index_offset
+
+from penstock.trees import call, column, field_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from penstock.types import Schema
+
+_FIRST: Final = "1"
+_LAST: Final = "-1"
+_TRANSFORMS: Final = frozenset({"list_transform", "list_apply", "array_transform", "array_apply", "apply"})
+_FILTERS: Final = frozenset({"list_filter", "array_filter", "filter"})
+
+
+def canonical(tree: exp.Expr, scope: Mapping[str, Schema]) -> exp.Expr:
+    """A copy in which an element of a list is a call of ``array_extract``, a part of it one of ``list_slice``, a member of a
+    struct a StructExtract, and a lambda's parameters are columns wherever its body names them.
+    """
+    qualifiers = frozenset(name.lower() for name in scope if name)
+    whole = exp.Paren(this=tree.copy())
+    for function in list(whole.find_all(exp.Lambda)):
+        _name_columns(function)
+    for node in reversed(list(whole.walk())):  # the innermost first
+        said = _said(node, qualifiers)
+        if said is not node:
+            node.replace(said)
+    return whole.this
+
+
+def _name_columns(function: exp.Lambda) -> None:
+    names = {item.name for item in function.expressions}
+    for name in list(function.this.find_all(exp.Identifier)):
+        if name.name not in names or isinstance(name.parent, exp.Column | exp.PropertyEQ):
+            continue
+        if isinstance(name.parent, exp.Dot) and name.arg_key == "expression":
+            continue
+        if isinstance(name.parent, exp.Lambda) and name.arg_key == "expressions":
+            continue
+        name.replace(exp.Column(this=name.copy()))
+
+
+def _said(node: exp.Expr, qualifiers: frozenset[str]) -> exp.Expr:
+    match node:
+        case exp.Bracket(expressions=[exp.Slice() as part]):
+            first, last = part.this or exp.Literal.number(_FIRST), part.expression or exp.Literal.number(_LAST)
+            return call("list_slice", node.this, first, last) if part.args.get("step") is None else node
+        case exp.ArraySlice() if node.args.get("step") is None:
+            return call("list_slice", node.this, node.args["start"], node.args["end"])
+        case exp.Bracket(expressions=[exp.Literal(is_string=True) as name]):
+            return call("array_extract", node.this, name)
+        case exp.Bracket(expressions=[_]):
+            return call("array_extract", node.this, _index(node))
+        case exp.Column() if node.args.get("table") is not None:
+            return _member(node, qualifiers)
+        case exp.Dot(expression=exp.Identifier() as name):
+            return field_of(node.this, name.name)
+        case exp.Anonymous() if len(node.expressions) == 2 and isinstance(node.expressions[1], exp.Lambda):
+            return _with_lambda(node)
+        case _:
+            return node
+
+
+def _index(node: exp.Bracket) -> exp.Expr:
+    """The index as DuckDB counts: the parser takes one from what it knows to be a number."""
+    offset = 1 - (node.args.get("offset") or 0)
+    index: exp.Expr = apply_index_offset(node.this.copy(), [node.expressions[0].copy()], offset, dialect="duckdb")[0]
+    return index
+
+
+def _member(node: exp.Column, qualifiers: frozenset[str]) -> exp.Expr:
+    """A member of a struct, where what stands before the point is no relation."""
+    parts = [part.name for part in node.parts]
+    held = 2 if parts[0].lower() in qualifiers else 1
+    if len(parts) == held:
+        return node
+    value: exp.Expr = column(parts[1], parts[0]) if held == 2 else column(parts[0])
+    for name in parts[held:]:
+        value = field_of(value, name)
+    return value
+
+
+def _with_lambda(node: exp.Anonymous) -> exp.Expr:
+    name = node.name.lower()
+    listed, function = node.expressions
+    if name in _TRANSFORMS:
+        return exp.Transform(this=listed.copy(), expression=function.copy())
+    if name in _FILTERS:
+        return exp.ArrayFilter(this=listed.copy(), expression=function.copy())
+    return node
+
+
+__all__ = ["canonical"]
