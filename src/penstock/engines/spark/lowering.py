@@ -99,6 +99,15 @@ class _Expression:
                 return self._between(tree, low)
             case exp.Cast():
                 return self._cast(tree)
+            case exp.Window() | exp.Filter() | exp.IgnoreNulls():
+                return self._window(tree)
+            case _ if isinstance(tree, _COMPARISONS):
+                return self._comparison(tree)
+            case _:
+                return self._made_or_listed(tree)
+
+    def _made_or_listed(self, tree: exp.Expr) -> exp.Expr:
+        match tree:
             case exp.Array() | exp.Struct() | exp.ToMap(this=exp.Struct()):
                 return self._nested(tree)
             case exp.StructExtract(expression=exp.Literal(is_string=True)):
@@ -107,10 +116,6 @@ class _Expression:
                 return self._member(tree, held, name.name)
             case exp.Transform() | exp.ArrayFilter():
                 return self._with_lambda(tree)
-            case exp.Window() | exp.Filter() | exp.IgnoreNulls():
-                return self._window(tree)
-            case _ if isinstance(tree, _COMPARISONS):
-                return self._comparison(tree)
             case _:
                 return self._listed(tree)
 
