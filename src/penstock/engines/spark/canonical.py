@@ -32,7 +32,8 @@ def canonical(tree: exp.Expr, scope: Mapping[str, Schema]) -> exp.Expr:
         said = _said(node, scope)
         if said is not node:
             node.replace(said)
-    return whole.this
+    written: exp.Expr = whole.this
+    return written
 
 
 def _name_columns(function: exp.Lambda) -> None:
