@@ -39,9 +39,11 @@ def canonical(tree: exp.Expr, scope: Mapping[str, Schema]) -> exp.Expr:
 def _name_columns(function: exp.Lambda) -> None:
     names = {item.name for item in function.expressions}
     for name in list(function.this.find_all(exp.Identifier)):
-        if name.name not in names or isinstance(name.parent, exp.Column | exp.PropertyEQ):
+        if name.name not in names or isinstance(name.parent, exp.Column):
             continue
         if isinstance(name.parent, exp.Dot) and name.arg_key == "expression":
+            continue
+        if isinstance(name.parent, exp.PropertyEQ) and name.arg_key == "this":
             continue
         if isinstance(name.parent, exp.Lambda) and name.arg_key == "expressions":
             continue
