@@ -132,11 +132,17 @@ def _with_values(part: exp.Expr, values: Mapping[str, LogicalType]) -> exp.Expr:
     from penstock.types.duckdb import to_duckdb
 
     def valued(node: exp.Expr) -> exp.Expr:
-        if isinstance(node, exp.Column | exp.Identifier) and node.name in values and not node.args.get("table"):
-            return exp.Cast(this=exp.null(), to=to_duckdb(values[node.name]))
+        if isinstance(node, exp.Column) and node.name in values and not node.args.get("table"):
+            return _some(to_duckdb(values[node.name]))
         return node
 
     return part.copy().transform(valued)
+
+
+def _some(kind: exp.DataType) -> exp.Expr:
+    """A value of a type that the binder cannot work out: of a constant null it takes a member to have no type."""
+    chance = exp.LT(this=exp.Anonymous(this="random"), expression=exp.Literal.number(1))
+    return exp.Paren(this=exp.Case(ifs=[exp.If(this=chance, true=exp.Cast(this=exp.null(), to=kind))]))
 
 
 __all__ = ["SchemaOf", "Typed"]

@@ -76,6 +76,11 @@ def test_what_can_be_written_in_several_ways_is_written_in_one(written: str, one
             "list_transform(ll, lambda x: list_filter(x, lambda y: y IS NULL))",
             "TRANSFORM(`ll`, `x` -> FILTER(`x`, `y` -> `y` IS NULL))",
         ),
+        (
+            "list_filter([st], lambda r: r.x = 1)",
+            "FILTER(ARRAY(`st`), `r` -> (`r`.`x`) = 1)",
+        ),
+        ("list_transform(l, lambda x: {'x': x})", "TRANSFORM(`l`, `x` -> NAMED_STRUCT('x', `x`))"),
         ("l = NULL", "`l` = CAST(NULL AS ARRAY<BIGINT>)"),
     ],
 )
