@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 import sqlglot
 from sqlglot import exp
 
+from penstock.engines.spark.canonical import canonical
 from penstock.engines.spark.portable import Entry, cast_of, constant, enclosed, entries, is_constant, key_of
 from penstock.engines.spark.portable.kinds import is_kind
 from penstock.engines.spark.refusal import Unportable, UnportableError
@@ -15,7 +16,7 @@ from penstock.engines.spark.statements import Statements
 from penstock.engines.spark.typed import Typed
 from penstock.engines.spark.types import to_spark
 from penstock.trees import identifier
-from penstock.types import DATE, FLOAT32, FLOAT64, INT32, STRING, TIMESTAMP, TIMESTAMPTZ, Decimal
+from penstock.types import DATE, FLOAT32, FLOAT64, INT32, STRING, TIMESTAMP, TIMESTAMPTZ, Decimal, List, Map, Struct
 from penstock.types.duckdb import from_duckdb
 
 if TYPE_CHECKING:
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from penstock.types import LogicalType, Schema
 
 _COMPARISONS: Final = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.NullSafeEQ, exp.NullSafeNEQ)
+_EQUALITIES: Final = (exp.EQ, exp.NEQ, exp.NullSafeEQ, exp.NullSafeNEQ)
+_MEMBER: Final = frozenset({"array_extract", "struct_extract"})
+_ELEMENT: Final = "element"  # the parameter of the lambda that casts a list
 _ORDERED: Final = (
     *(exp.RowNumber, exp.Rank, exp.DenseRank, exp.PercentRank, exp.CumeDist, exp.Ntile),
     *(exp.Lag, exp.Lead, exp.FirstValue, exp.LastValue, exp.NthValue),
@@ -57,12 +61,12 @@ class Lowering:
         """The tree in Spark's words. ``scope``: the columns that each of its qualifiers has, ``""`` where it has none. Its type
         is what ``types.to_spark`` makes of DuckDB's. Raises UnportableError.
         """
-        asked = _as_parsed(tree)
+        asked = canonical(_as_parsed(tree), scope)
         return _Expression(Typed(self._schema_of, asked, scope)).lowered(asked)
 
     def ordered(self, tree: exp.Expr, scope: Mapping[str, Schema]) -> exp.Expr:
         """As ``expression``, for what rows are ordered by: its values are known to stand in the same order."""
-        asked = _as_parsed(tree)
+        asked = canonical(_as_parsed(tree), scope)
         return _Expression(Typed(self._schema_of, asked, scope)).key(asked)
 
     def query(self, query: exp.Query, tables: Mapping[str, Schema]) -> exp.Query:
@@ -105,6 +109,19 @@ class _Expression:
                 return self._window(tree)
             case _ if isinstance(tree, _COMPARISONS):
                 return self._comparison(tree)
+            case _:
+                return self._made_or_listed(tree)
+
+    def _made_or_listed(self, tree: exp.Expr) -> exp.Expr:
+        match tree:
+            case exp.Array() | exp.Struct() | exp.ToMap(this=exp.Struct()):
+                return self._nested(tree)
+            case exp.StructExtract(expression=exp.Literal(is_string=True)):
+                return self._member(tree, tree.this, tree.expression.name)
+            case exp.Anonymous(expressions=[held, exp.Literal(is_string=True) as name]) if self._is_member(tree, held):
+                return self._member(tree, held, name.name)
+            case exp.Transform() | exp.ArrayFilter():
+                return self._with_lambda(tree)
             case _:
                 return self._listed(tree)
 
@@ -162,6 +179,60 @@ class _Expression:
         upper = self._compared(exp.LTE, tree.this, tree.args["high"])
         return exp.Paren(this=exp.and_(lower, upper, copy=False))
 
+    # ------------------------------------------------------------ lists, structs, maps and lambdas
+
+    def _nested(self, tree: exp.Expr) -> exp.Expr:
+        """A list, a struct or a map written out, its values in the types that it has."""
+        kind = self._result(tree)
+        match tree, kind:
+            case exp.Array(), List() if not tree.find(exp.Comprehension, exp.Query):
+                values = self._each_as(tree.expressions, [kind.element] * len(tree.expressions))
+                return (
+                    exp.Cast(this=_call("array", *values), to=to_spark(kind)) if not values else _call("array", *values)
+                )
+            case exp.Struct(), Struct():
+                values = self._each_as([_value(item) for item in tree.expressions], [item.type for item in kind.fields])
+                named = [
+                    part for item, value in zip(kind.fields, values, strict=True) for part in (_text(item.name), value)
+                ]
+                return _call("named_struct", *named)
+            case exp.ToMap(), Map():
+                pairs = tree.this.expressions
+                keys = self._each_as([_key(pair) for pair in pairs], [kind.key] * len(pairs))
+                values = self._each_as([_value(pair) for pair in pairs], [kind.value] * len(pairs))
+                written = _call("map", *(part for pair in zip(keys, values, strict=True) for part in pair))
+                return written if pairs else exp.Cast(this=written, to=to_spark(kind))
+            case _:
+                raise self._refused(tree, f"a {kind} written this way is not known to mean the same")
+
+    def _each_as(self, parts: Sequence[exp.Expr], kinds: Sequence[LogicalType]) -> list[exp.Expr]:
+        values = self._all(parts)
+        return [self._converted(*item) for item in zip(parts, values, kinds, strict=True)]
+
+    def _is_member(self, tree: exp.Anonymous, held: exp.Expr) -> bool:
+        return tree.name.lower() in _MEMBER and isinstance(self._types.of(held), Struct)
+
+    def _member(self, tree: exp.Expr, held: exp.Expr, name: str) -> exp.Expr:
+        kind = self._types.of(held)
+        fields = kind.fields if isinstance(kind, Struct) else ()
+        found = [item.name for item in fields if item.name.lower() == name.lower()]
+        if len(found) != 1:
+            raise self._refused(tree, f"only a named member of a struct is known to mean the same, and this is {kind}")
+        return exp.Dot(this=enclosed(self.lowered(held)), expression=identifier(found[0]))
+
+    def _with_lambda(self, tree: exp.Expr) -> exp.Expr:
+        function = tree.expression
+        if not isinstance(function, exp.Lambda) or len(function.expressions) != 1:
+            raise self._refused(tree, "only a lambda of one parameter is known to mean the same")
+        listed = self._types.of(tree.this)
+        if not isinstance(listed, List):
+            raise self._refused(tree, f"only over a list is it known to mean the same, and this is {listed}")
+        body = self._boolean(function.this) if isinstance(tree, exp.ArrayFilter) else function.this
+        values = self._all([tree.this, body])
+        parameter = identifier(function.expressions[0].name)
+        lambda_ = exp.Lambda(this=values[1], expressions=[parameter])
+        return _call("filter" if isinstance(tree, exp.ArrayFilter) else "transform", values[0], lambda_)
+
     # ------------------------------------------------------------ comparisons
 
     def _comparison(self, tree: exp.Expr) -> exp.Expr:
@@ -171,20 +242,22 @@ class _Expression:
         return self._compared(exp.EQ, left, right)
 
     def _compared(self, how: type[exp.Expr], left: exp.Expr, right: exp.Expr) -> exp.Expr:
-        one, other = (enclosed(side) for side in self._alike(left, right))
+        one, other = (enclosed(side) for side in self._alike(left, right, equality=how in _EQUALITIES))
         if how is exp.NullSafeNEQ:
             return exp.Not(this=exp.Paren(this=exp.NullSafeEQ(this=one, expression=other)))
         return how(this=one, expression=other)
 
-    def _alike(self, left: exp.Expr, right: exp.Expr) -> tuple[exp.Expr, exp.Expr]:
+    def _alike(self, left: exp.Expr, right: exp.Expr, *, equality: bool) -> tuple[exp.Expr, exp.Expr]:
         """Both sides as DuckDB compares them: of one type."""
         kinds = self._types.of(left), self._types.of(right)
         if kinds[0] is None or kinds[1] is None:
             raise self._refused(left if kinds[0] is None else right, "its type is not known")
         if isinstance(left.unnest(), exp.Null) or isinstance(right.unnest(), exp.Null) or kinds[0] == kinds[1]:
-            if not is_kind(kinds[0], "simple"):
+            if not (is_kind(kinds[0], "simple") or (equality and _is_comparable(kinds[0]))):
                 raise self._refused(left, f"values of the type {kinds[0]} are not known to compare the same")
             one, other = self._all([left, right])
+            if not is_kind(kinds[0], "simple"):
+                return self._converted(left, one, kinds[0]), self._converted(right, other, kinds[0])
             return one, other
         common = _common(kinds[0], kinds[1])
         if common is None:
@@ -233,10 +306,26 @@ class _Expression:
     ) -> exp.Expr:
         if source == target:
             return value
+        if not attempted and isinstance(source, List) and isinstance(target, List):
+            element = self._cast_between(tree, exp.Column(this=identifier(_ELEMENT)), source.element, target.element)
+            return _call("transform", value, exp.Lambda(this=element, expressions=[identifier(_ELEMENT)]))
+        if not attempted and isinstance(source, Struct) and isinstance(target, Struct):
+            return self._struct_as(tree, value, source, target)
         found = cast_of(source, target)
         if found is None:
             raise self._refused(tree, f"a cast of {source} to {target} is not known to mean the same")
         return found.written(value, target, attempted=attempted)
+
+    def _struct_as(self, tree: exp.Expr, value: exp.Expr, source: Struct, target: Struct) -> exp.Expr:
+        """A struct with the same members in the same order, each cast."""
+        if [item.name for item in source.fields] != [item.name for item in target.fields]:
+            raise self._refused(tree, f"a cast of {source} to {target} is not known to mean the same")
+        named: list[exp.Expr] = []
+        for of, to in zip(source.fields, target.fields, strict=True):
+            member = exp.Dot(this=enclosed(value.copy()), expression=identifier(of.name))
+            named += [_text(to.name), self._cast_between(tree, member, of.type, to.type)]
+        there = exp.Not(this=exp.Is(this=enclosed(value.copy()), expression=exp.null()))
+        return exp.Case(ifs=[exp.If(this=there, true=_call("named_struct", *named))])
 
     def _as_result(self, tree: exp.Expr, parts: Sequence[exp.Expr]) -> list[exp.Expr]:
         """The parts in the type of the whole, as DuckDB casts them without being asked."""
@@ -392,6 +481,33 @@ def _column(tree: exp.Column) -> exp.Column:
 
 def _frame(spec: exp.Expr) -> str:
     return str(spec.args.get("kind") or "").upper()
+
+
+def _call(name: str, *arguments: exp.Expr) -> exp.Expr:
+    return exp.Anonymous(this=name, expressions=list(arguments))
+
+
+def _text(value: str) -> exp.Expr:
+    return exp.Literal.string(value)
+
+
+def _key(pair: exp.Expr) -> exp.Expr:
+    key: exp.Expr = pair.this
+    return key
+
+
+def _value(pair: exp.Expr) -> exp.Expr:
+    value: exp.Expr = pair.expression if isinstance(pair, exp.PropertyEQ) else pair
+    return value
+
+
+def _is_comparable(kind: LogicalType) -> bool:
+    """Whether ``=`` of two lists or structs is the same: nulls within them are equal on both engines."""
+    if isinstance(kind, List):
+        return _is_comparable(kind.element)
+    if isinstance(kind, Struct):
+        return all(_is_comparable(item.type) for item in kind.fields)
+    return is_kind(kind, "simple")
 
 
 def _common(one: LogicalType, other: LogicalType) -> LogicalType | None:

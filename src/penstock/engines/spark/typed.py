@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from sqlglot import exp
 
 from penstock.engines.api import BindError
+from penstock.errors import ConfigError
 from penstock.trees import identifier, relation
 from penstock.types import INT64, List
 from penstock.types.duckdb import to_duckdb
@@ -67,8 +68,8 @@ class Typed:
         values = dict(zip(names, (kind.element, INT64), strict=False))
         inner = [part for part in function.this.walk() if not isinstance(part, _UNTYPED)]
         for part in inner:
-            self._bound[id(part)] = _with_values(part, values)
-        self._ask(inner)
+            self._bound[id(part)] = _with_values(self._bound.get(id(part), part), values)
+        self._ask([part for part in inner if not _within_lambda(part, function.this)])
 
     def _ask(self, parts: Sequence[exp.Expr]) -> None:
         for start in range(0, len(parts), _AT_ONCE):
@@ -79,7 +80,7 @@ class Typed:
             return
         try:
             types = self._types(parts, grouped=False)
-        except BindError:
+        except (BindError, ConfigError):  # not bound, or of a type that no document has
             if len(parts) > 1:
                 middle = len(parts) // 2
                 self._ask_some(parts[:middle])
@@ -87,7 +88,7 @@ class Typed:
                 return
             try:
                 types = self._types(parts, grouped=True)
-            except BindError:
+            except (BindError, ConfigError):
                 return
         self._found |= {id(part): kind for part, kind in zip(parts, types, strict=True)}
 
@@ -128,11 +129,17 @@ def _within_lambda(part: exp.Expr, tree: exp.Expr) -> bool:
 
 def _with_values(part: exp.Expr, values: Mapping[str, LogicalType]) -> exp.Expr:
     def valued(node: exp.Expr) -> exp.Expr:
-        if isinstance(node, exp.Column | exp.Identifier) and node.name in values and not node.args.get("table"):
-            return exp.Cast(this=exp.null(), to=to_duckdb(values[node.name]))
+        if isinstance(node, exp.Column) and node.name in values and not node.args.get("table"):
+            return _some(to_duckdb(values[node.name]))
         return node
 
     return part.copy().transform(valued)
+
+
+def _some(kind: exp.DataType) -> exp.Expr:
+    """A value of a type that the binder cannot work out: of a constant null it takes a member to have no type."""
+    chance = exp.LT(this=exp.Anonymous(this="random"), expression=exp.Literal.number(1))
+    return exp.Paren(this=exp.Case(ifs=[exp.If(this=chance, true=exp.Cast(this=exp.null(), to=kind))]))
 
 
 __all__ = ["SchemaOf", "Typed"]

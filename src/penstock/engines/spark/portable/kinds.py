@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from penstock.types import Decimal, Kind, List, LogicalType, Map, Primitive, Struct
@@ -27,10 +28,15 @@ _UNIONS: Final[dict[str, tuple[str, ...]]] = {
 
 def is_kind(logical: LogicalType, name: str) -> bool:
     """Whether a type is in a set, or in one of several with ``|`` between them; ``any`` is every type; ``list<x>`` a list
-    whose elements are; ``short_decimal`` a decimal that becomes the same double on both engines (one without digits after the
-    point does up to 2^53).
+    whose elements are, ``map<x>`` a map whose keys are; ``short_decimal`` a decimal that becomes the same double on both
+    engines (one without digits after the point does up to 2^53).
     """
-    return any(_is_one(logical, part.strip()) for part in name.split("|"))
+    return any(_is_one(logical, part.strip()) for part in _parts(name))
+
+
+def _parts(name: str) -> list[str]:
+    """What stands between the ``|`` that are within no ``<`` and ``>``."""
+    return re.split(r"\|(?![^<]*>)", name)
 
 
 def _is_one(logical: LogicalType, name: str) -> bool:
@@ -40,6 +46,8 @@ def _is_one(logical: LogicalType, name: str) -> bool:
         return isinstance(logical, List) and is_kind(logical.element, name[5:-1])
     if name == "short_decimal":
         return isinstance(logical, Decimal) and (logical.precision <= EXACT_AS_DOUBLE or logical.scale == 0)
+    if name.startswith("map<"):
+        return isinstance(logical, Map) and is_kind(logical.key, name[4:-1])
     if name in _UNIONS:
         return any(_is_one(logical, part) for part in _UNIONS[name])
     if name in _NESTED:
