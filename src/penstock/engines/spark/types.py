@@ -1,9 +1,9 @@
 """Logical types as Spark's.
 
 Spark has no unsigned numbers (the next larger signed type holds them), and no type for a UUID or for JSON (texts). A naive
-``timestamp`` is TIMESTAMP_NTZ, an instant TIMESTAMP. A time of day is its microseconds since midnight, for Spark 4.1 has its
-TIME behind a switch. Months, days and microseconds of an ``interval`` are a struct of the three, for Spark's own intervals
-are of months alone or of days and microseconds alone.
+``timestamp`` is TIMESTAMP_NTZ, an instant TIMESTAMP. A time of day is Spark 4.1's TIME(6), which a session has where
+``spark.sql.timeType.enabled`` is on. Months, days and microseconds of an ``interval`` are a struct of the three, for Spark's
+own intervals are of months alone or of days and microseconds alone. How values get there and back: ``carried``.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ _PRIMITIVES: Final[dict[Kind, exp.DType]] = {
     Kind.FLOAT32: exp.DType.FLOAT,
     Kind.FLOAT64: exp.DType.DOUBLE,
     Kind.DATE: exp.DType.DATE,
-    Kind.TIME: exp.DType.BIGINT,
     Kind.TIMESTAMP: exp.DType.TIMESTAMPNTZ,
     Kind.TIMESTAMPTZ: exp.DType.TIMESTAMPTZ,
     Kind.UUID: exp.DType.TEXT,
     Kind.BINARY: exp.DType.BINARY,
     Kind.JSON: exp.DType.TEXT,
 }
+_TIME: Final = "TIME(6)"  # SQLGlot's own time is a timestamp in Spark's dialect
 _INTERVAL: Final = (("months", exp.DType.INT), ("days", exp.DType.INT), ("microseconds", exp.DType.BIGINT))
 
 
@@ -43,6 +43,8 @@ def to_spark(logical: LogicalType) -> exp.DataType:
     match logical:
         case Primitive(kind=Kind.UINT64):
             return _decimal(20, 0)
+        case Primitive(kind=Kind.TIME):
+            return exp.DataType(this=exp.DType.USERDEFINED, kind=exp.var(_TIME), nested=False)
         case Primitive(kind=Kind.INTERVAL):
             return _struct([(name, exp.DataType(this=kind, nested=False)) for name, kind in _INTERVAL])
         case Primitive():
