@@ -16,6 +16,7 @@ from penstock.cli import (
     rejecting,
     remembering,
     running,
+    spark,
     testing,
     torturing,
 )
@@ -49,6 +50,7 @@ for _part in (
     remembering,
     reconciling,
     rejecting,
+    spark,
     catalogue,
 ):
     _part.register(app)
