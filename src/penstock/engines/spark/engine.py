@@ -47,7 +47,7 @@ class SparkEngine(Engine):
     ) -> Outcome:
         session = open_session(self._settings).newSession()
         with tempfile.TemporaryDirectory(dir=self._scratch, prefix="spark-") as folder:
-            run = Execution(session, self._local, work, Path(folder), rejects, progress)
+            run = Execution(session, self._local, work, folder=Path(folder), rejects=rejects, progress=progress)
             self._running = run
             try:
                 staged = run.deliver(inputs, outputs)

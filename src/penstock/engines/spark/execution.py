@@ -34,13 +34,14 @@ if TYPE_CHECKING:
     from pyspark.sql import Observation, SparkSession
 
     from penstock.connectors.api import Rows, Staged, Writer
-    from penstock.engines.api import Pass, Engine, OpenWriter, Outcome, Progress, RejectStore
+    from penstock.engines.api import Engine, OpenWriter, Outcome, Pass, Progress, RejectStore
     from penstock.graph import Node
     from penstock.types import Schema
 
 Result = TypeVar("Result")
 _OUT: Final = "out"
-_LOOK_S: Final = 0.2
+_LOOK_S: Final = 0.05
+_PATIENCE_S: Final = 30
 # Every node's rows are counted where they pass: none may be left out because another side is empty.
 _SETTINGS: Final = {
     **settings.REQUIRED,
@@ -79,6 +80,7 @@ class Execution:
         session: SparkSession,
         local: Engine,
         work: Pass,
+        *,
         folder: Path,
         rejects: RejectStore,
         progress: Progress | None,
@@ -109,8 +111,9 @@ class Execution:
         opened: list[Writer] = []
         staged: dict[str, tuple[Staged, ...]] = {}
         try:
+            read = self._graph.upstream(*(write.id for write in self._graph.writes))
             for node in self._graph.nodes:
-                if not isinstance(node, Write):
+                if node.id in read and not isinstance(node, Write):
                     self._compute(node, inputs)
             for write in self._graph.writes:
                 staged |= self._hand_over(write, outputs[write.sink], opened)
@@ -408,8 +411,14 @@ class _Observed(Frozen):
     keys: tuple[str, ...]
 
     def figures(self) -> Mapping[str, int]:
-        found = self.observation.get
-        return {key: int(found[str(place)]) for place, key in enumerate(self.keys)}
+        """Waits for a moment, for Spark tells them beside the action. Raises InternalError ENG-422 where it tells none."""
+        answers: list[Mapping[str, int]] = []
+        asking = threading.Thread(target=lambda: answers.append(self.observation.get), daemon=True)
+        asking.start()
+        asking.join(_PATIENCE_S)
+        if not answers or answers[0].keys() != {str(place) for place in range(len(self.keys))}:
+            raise InternalError("ENG-422", f'Spark has not counted the rows of "{self.node}"')
+        return {key: int(answers[0][str(place)]) for place, key in enumerate(self.keys)}
 
 
 def _is_table(tree: exp.Expr, name: str) -> bool:

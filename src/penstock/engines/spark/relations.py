@@ -28,7 +28,6 @@ from penstock.graph.nodes import (
 from penstock.graph.select import violated
 from penstock.structs import Frozen, field
 from penstock.trees import call, column, identifier, is_not_null, is_null, relation, union_all
-from penstock.types import Schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -36,6 +35,7 @@ if TYPE_CHECKING:
     from penstock.engines.spark.lowering import Lowering
     from penstock.graph import Graph, Node
     from penstock.graph.nodes import Column, SortKey
+    from penstock.types import Schema
 
 # A document's column may have any name; these are not expected in it.
 _KEPT, _LEFT, _RIGHT = "penstock kept", "penstock left", "penstock right"
