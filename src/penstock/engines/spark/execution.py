@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from sqlglot import exp
 
 from penstock.connectors.api import SOURCE_ROW
-from penstock.engines.api import NodeCounts
+from penstock.engines.api import NodeCounts, Unkept
 from penstock.engines.spark import settings
 from penstock.engines.spark.errors import refused, translated
 from penstock.engines.spark.lowering import Lowering
@@ -54,13 +54,18 @@ _SETTINGS: Final = {
 
 
 class _Unplaced(Frozen):
-    """A reject store for rows of which nobody here can tell which row of the source they were."""
+    """A reject store for the rows of one node, of which nobody here can tell which row of the source they were. The spools
+    that are read beside it stand for nodes whose own rejects were kept before, and are not to be cleared.
+    """
 
     rejects: RejectStore
+    node: str
 
     def write(self, node: str, batch: pa.RecordBatch) -> None:
         import pyarrow as pa
 
+        if node != self.node:
+            return
         for name in ("position", SOURCE_ROW[0]):
             place = batch.schema.get_field_index(name)
             if place >= 0:
@@ -69,7 +74,8 @@ class _Unplaced(Frozen):
         self.rejects.write(node, batch)
 
     def clear(self, node: str) -> None:
-        self.rejects.clear(node)
+        if node == self.node:
+            self.rejects.clear(node)
 
 
 class Execution:
@@ -180,7 +186,8 @@ class Execution:
         if lowered.before is not None:
             figures = {key: tree.sql(dialect="spark") for key, tree in lowered.figures.items()}
             before = self._viewed(lowered.before, node, figures, observed)
-            rows = rows.transform(lambda tree: relation(before) if _is_table(tree, BEFORE) else tree)
+            for table in [one for one in rows.find_all(exp.Table) if _is_table(one, BEFORE)]:
+                table.replace(relation(before))
         is_sort = isinstance(node, Sort)
         self._views[node.id] = self._viewed(rows, node, {_OUT: "count(1)"}, observed, ordered=is_sort)
         self._open[node.id] = observed
@@ -289,7 +296,7 @@ class Execution:
             self._spool(name)
         reads = [self._standing_for(name) for name in node.inputs]
         given = {name: [self._rows_of(name)] for name in node.inputs}
-        done, folder = self._spooled_locally([*reads, node], node.id, given, _Unplaced(self._rejects))
+        done, folder = self._spooled_locally([*reads, node], node.id, given, _Unplaced(self._rejects, node.id))
         self._take(node.id, done, folder)
 
     def _spooled_locally(
@@ -330,7 +337,7 @@ class Execution:
             [read, node, write],
             {node.input: [spooled(folder, schema)]},
             {node.id: lambda: SpoolWriter(self._folder / f"rows-{next(self._numbers)}", schema)},
-            _Unplaced(self._rejects),
+            _Unplaced(self._rejects, node.id),
         )
         judged = done.counts[node.id]
         if judged.out or judged.into[node.input] != lost:
@@ -352,7 +359,7 @@ class Execution:
         read = self._standing_for(write.input)
         ordered = self._work.ordered or isinstance(self._graph[write.input], Sort)
         rows = {read.id: [self._rows_of(read.id)]}
-        done = self._locally([read, write], rows, {write.sink: remembered}, self._rejects, ordered=ordered)
+        done = self._locally([read, write], rows, {write.sink: remembered}, Unkept(), ordered=ordered)
         self.counts[write.id] = done.counts[write.id]
         return done.staged
 
