@@ -127,10 +127,10 @@ STEPS = {
     "aggregate of nothing": "[filter: id > 100, aggregate: {measures: {n: count(*)}}]",
     "explode": "[explode: {column: tags, as: tag}]",
     **{
-        kind: f"[join: {{to: customers, kind: {kind}, on: t.customer = customers.id, add: {{name: customers.name}}}}]"
+        kind: f"[join: {{to: customers, kind: {kind}, on: this.customer = customers.id, add: {{name: customers.name}}}}]"
         for kind in ("inner", "left", "right", "full")
     },
-    **{kind: f"[join: {{to: customers, kind: {kind}, on: t.customer = customers.id}}]" for kind in ("semi", "anti")},
+    **{kind: f"[join: {{to: customers, kind: {kind}, on: this.customer = customers.id}}]" for kind in ("semi", "anti")},
 }
 
 
