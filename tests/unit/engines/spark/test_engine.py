@@ -127,7 +127,7 @@ STEPS = {
     "aggregate of nothing": "[filter: id > 100, aggregate: {measures: {n: count(*)}}]",
     "explode": "[explode: {column: tags, as: tag}]",
     **{
-        kind: f"[join: {{to: customers, kind: {kind}, on: this.customer = customers.id, add: {{name: customers.name}}}}]"
+        kind: f"[join: {{to: customers, kind: {kind}, on: this.customer = customers.id, add: [name]}}]"
         for kind in ("inner", "left", "right", "full")
     },
     **{kind: f"[join: {{to: customers, kind: {kind}, on: this.customer = customers.id}}]" for kind in ("semi", "anti")},
@@ -147,7 +147,7 @@ def test_inputs_without_rows_are_counted_too(steps: str, tmp_path: Path) -> None
 
 def test_sorted_rows_reach_the_sink_in_their_order_and_a_limit_takes_the_first(tmp_path: Path) -> None:
     found = both(_document("[filter: price is not null, sort: [price], limit: 2]"), tmp_path)
-    assert sorted(row["id"] for row in found.rows["s"]) == [2, 3]
+    assert sorted(row["id"] for row in found.rows["s"]) == [1, 2]
 
 
 def test_rejected_rows_have_the_causes_that_duckdb_gives(tmp_path: Path) -> None:
