@@ -39,10 +39,24 @@ class EpochSize(Params):
         return self
 
 
+class SparkRun(Params):
+    """``run.spark``: the session of Spark that runs the pipeline; one that the process has already is taken."""
+
+    master: str | None = Field(
+        default=None,
+        description="The cluster, such as `spark://host:7077`; default what the environment says, or `local[*]`.",
+    )
+    jars: str | None = Field(
+        default=None, description="A folder of jars; default the one that `penstock spark jars` fills."
+    )
+    settings: dict[str, str] = Field(default_factory=dict, description="Spark's own settings, by name.")
+
+
 class RunSettings(Params):
     """``run:`` of a document, of penstock.yml, of an environment."""
 
-    engine: Literal["duckdb"] = Field(default="duckdb", description="What runs the pipeline.")
+    engine: Literal["duckdb", "spark"] = Field(default="duckdb", description="What runs the pipeline.")
+    spark: SparkRun | None = Field(default=None, description="The session, where the engine is Spark.")
     guarantee: Guarantee | None = Field(
         default=None, description="The delivery guarantee that is asked for; less is refused before a row moves."
     )

@@ -302,7 +302,19 @@ def _engine(loaded: Loaded, scratch: Path) -> Engine:
     folder = scratch / "engine"
     folder.mkdir()
     readable = (loaded.paths.root, *loaded.paths.allowed, loaded.project.state, scratch, Path("/dev/fd"))
-    return DuckDBEngine(_limits(loaded), folder, readable, project=loaded.paths.root)
+    local = DuckDBEngine(_limits(loaded), folder, readable, project=loaded.paths.root)
+    return local if loaded.pipeline.run.engine == "duckdb" else _on_spark(loaded, local, scratch)
+
+
+def _on_spark(loaded: Loaded, local: Engine, scratch: Path) -> Engine:
+    from penstock.engines.spark.engine import SparkEngine
+    from penstock.engines.spark.session import SparkSettings
+
+    told = loaded.pipeline.run.spark
+    if told is None:
+        return SparkEngine(local, SparkSettings(), scratch)
+    jars = loaded.paths.resolve(told.jars) if told.jars is not None else None
+    return SparkEngine(local, SparkSettings(told.master, jars, told.settings), scratch)
 
 
 def _limits(loaded: Loaded) -> Limits:

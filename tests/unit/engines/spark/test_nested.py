@@ -96,7 +96,7 @@ def test_nested_values_in_the_words_of_spark(lowering: Lowering, written: str, s
         ("list_distinct(l)", "not known to mean the same"),
         ("list_filter(l, lambda x, n: n > 1)", "only a lambda of one parameter"),
         ("js -> '$.a'", "not known to mean the same"),
-        ("string_split(s, '')", "an empty separator"),
+        ("string_split(s, '')", "an empty text"),
         ("[x for x in l]", "not known to mean the same"),
     ],
 )
