@@ -13,7 +13,7 @@ from sqlglot import exp
 
 from penstock.connectors.api import SOURCE_ROW
 from penstock.engines.api import NodeCounts, Unkept
-from penstock.engines.spark import settings
+from penstock.engines.spark.configuration import FIXED
 from penstock.engines.spark.errors import refused, translated
 from penstock.engines.spark.lowering import Lowering
 from penstock.engines.spark.refusal import UnportableError
@@ -44,7 +44,7 @@ _LOOK_S: Final = 0.05
 _PATIENCE_S: Final = 30
 # Every node's rows are counted where they pass: none may be left out because another side is empty.
 _SETTINGS: Final = {
-    **settings.REQUIRED,
+    **FIXED,
     "spark.sql.optimizer.excludedRules": "org.apache.spark.sql.catalyst.optimizer.PropagateEmptyRelation",
     "spark.sql.adaptive.optimizer.excludedRules": "org.apache.spark.sql.execution.adaptive.AQEPropagateEmptyRelation",
     "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",

@@ -7,9 +7,9 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import pytest
-
 from passes import MemoryRejects, MemoryWriter, Ran, batches, compiled
 from passes import run as run_on_duckdb
+
 from penstock.engines.api import Limits, Pass
 from penstock.engines.duckdb.engine import DuckDBEngine
 from penstock.engines.spark.engine import SparkEngine
