@@ -1,55 +1,34 @@
-"""A small Spark session for the whole of a worker, and both engines over the same rows."""
+"""Both engines over the same hostile rows."""
 
 from __future__ import annotations
 
-import logging
-import shutil
-import sys
+from typing import TYPE_CHECKING
 
+import duckdb
 import pytest
 
 from penstock.engines.api import Limits
 from penstock.engines.duckdb.engine import DuckDBEngine
 from penstock.engines.spark.lowering import Lowering
-from penstock.engines.spark.settings import REQUIRED
-from penstock.testing.parity.both import Both
+from penstock.testing.parity.row_by_row import Both
+from penstock.testing.parity.suite import Suite
 
-_SMALL = {
-    "spark.ui.enabled": "false",
-    "spark.ui.showConsoleProgress": "false",
-    "spark.driver.memory": "1g",
-    "spark.sql.shuffle.partitions": "1",
-    "spark.driver.extraJavaOptions": "-Duser.timezone=UTC",
-    "spark.sql.codegen.wholeStage": "false",  # each statement here runs once, over few rows
-}
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
-
-@pytest.fixture(scope="session")
-def spark():
-    if shutil.which("java") is None:
-        pytest.skip("there is no Java")
     from pyspark.sql import SparkSession
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYSPARK_PYTHON", sys.executable)
-        builder = SparkSession.builder.master("local[1]")
-        for name, value in {**REQUIRED, **_SMALL}.items():
-            builder = builder.config(name, value)
-        session = builder.getOrCreate()
-        session.sparkContext.setLogLevel("OFF")
-        for name in ("SQLQueryContextLogger", "DataFrameQueryContextLogger"):
-            logging.getLogger(name).setLevel(logging.CRITICAL)
-        yield session
-        session.stop()
-
 
 @pytest.fixture(scope="session")
-def engine(tmp_path_factory):
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DuckDBEngine]:
     made = DuckDBEngine(Limits(2**30, 2), tmp_path_factory.mktemp("typing"))
     yield made
     made.close()
 
 
 @pytest.fixture(scope="session")
-def both(spark, engine, tmp_path_factory):
-    return Both(spark, engine, Lowering(engine.schema_of), tmp_path_factory.mktemp("hostile"))
+def suite(spark: SparkSession, engine: DuckDBEngine) -> Iterator[Suite]:
+    connection = duckdb.connect()
+    connection.execute("SET TimeZone = 'UTC'")
+    yield Suite(Both(connection, spark), engine, Lowering(engine.schema_of))
+    connection.close()

@@ -11,25 +11,60 @@ from sqlglot import exp
 from penstock.engines.spark.portable import all_entries, casts
 from penstock.engines.spark.portable.kinds import is_kind
 from penstock.structs import Frozen
-from penstock.testing.parity.values import COLUMNS_OF_A_TYPE, GROUP, ID, TIE, TYPES, column_of
+from penstock.testing.parity.hostile import GROUP, crossed, grouped, grouped_schema, hostile
+from penstock.testing.parity.row_by_row import ROW
 from penstock.trees import column
+from penstock.types import (
+    BOOLEAN,
+    DATE,
+    FLOAT32,
+    FLOAT64,
+    INT8,
+    INT16,
+    INT32,
+    INT64,
+    STRING,
+    TIMESTAMP,
+    TIMESTAMPTZ,
+    Decimal,
+    Field,
+    Kind,
+    List,
+    Map,
+    Primitive,
+    Schema,
+    Struct,
+)
 from penstock.types.duckdb import to_duckdb
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    import pyarrow as pa
+
     from penstock.engines.spark.portable import Entry
     from penstock.types import LogicalType
 
-Over: TypeAlias = Literal["rows", "groups", "window"]
+Over: TypeAlias = Literal["rows", "pairs", "groups", "window"]
 
+TYPES: Final[tuple[LogicalType, ...]] = (
+    *(BOOLEAN, INT8, INT16, INT32, INT64, FLOAT32, FLOAT64, Decimal(10, 2), Decimal(38, 10), STRING),
+    *(DATE, TIMESTAMP, TIMESTAMPTZ),
+    *(Primitive(kind) for kind in (Kind.UINT8, Kind.UINT16, Kind.UINT32, Kind.UINT64)),
+    *(Primitive(kind) for kind in (Kind.TIME, Kind.INTERVAL, Kind.UUID, Kind.BINARY, Kind.JSON)),
+    *(List(INT64), List(STRING), List(FLOAT64), List(DATE), List(List(INT32)), Map(STRING, INT32)),
+    Struct((Field("number", INT32), Field("text", STRING))),
+)
 _AGGREGATES, _WINDOWS = "aggregates", "windows"
+_PLACES: Final = 3  # columns of a type
 _MOST: Final = 12  # combinations of types of one form
 _IN_ORDER: Final = ("row_number", "lag", "lead", "first_value", "last_value", "ntile")  # tell rows of one key apart
 
 
 class Case(Frozen):
-    """An expression over the hostile rows, in DuckDB's dialect; ``over`` whether it is of a row, of a group or of a window."""
+    """An expression over hostile rows, in DuckDB's dialect; ``over``: each value of a row, pairs of them in a row, a group, or a
+    window.
+    """
 
     category: str
     expression: exp.Expr
@@ -37,6 +72,28 @@ class Case(Frozen):
 
     def __str__(self) -> str:
         return self.expression.sql(dialect="duckdb")
+
+
+def rows_of(over: Over) -> tuple[Schema, pa.Table]:
+    """The rows that cases of this kind are over."""
+    match over:
+        case "rows":
+            schema = _schema(1)
+            return schema, hostile(schema)
+        case "pairs":
+            schema = _schema(_PLACES)
+            return schema, crossed(schema, [place for _ in TYPES for place in range(_PLACES)])
+        case _:
+            schema = _schema(2)
+            return grouped_schema(schema), grouped(schema)
+
+
+def _schema(places: int) -> Schema:
+    return Schema(tuple(Field(_name(kind, place), kind) for kind in TYPES for place in range(places)))
+
+
+def _name(logical: LogicalType, place: int) -> str:
+    return f"{''.join(mark if mark.isalnum() else '_' for mark in str(logical)).strip('_')}_{place}"
 
 
 def cases() -> Iterator[Case]:
@@ -51,22 +108,22 @@ def _of_entry(entry: Entry) -> Iterator[Case]:
     texts = [sqlglot.parse_one(text, dialect="duckdb") for text in entry.examples]
     for form in texts or entry.forms:
         for types in _combinations(entry.where):
-            yield from _placed(entry.category, _over_columns(form, types))
+            yield from _placed(entry.category, _over_columns(form, types), "rows" if len(types) < 2 else "pairs")  # noqa: PLR2004
 
 
-def _placed(category: str, expression: exp.Expr) -> Iterator[Case]:
+def _placed(category: str, expression: exp.Expr, over: Over) -> Iterator[Case]:
     if category == _AGGREGATES:
         yield Case(category, expression, "groups")
         if not expression.find(exp.Distinct):
-            yield Case(category, _windowed(expression, ID), "window")
-            yield Case(category, _windowed(expression, TIE, descending=True), "window")
+            yield Case(category, _windowed(expression, ROW), "window")
+            yield Case(category, _windowed(expression, _name(INT32, 1), descending=True), "window")
     elif category == _WINDOWS:
         name = expression.sql(dialect="duckdb").lower()
-        yield Case(category, _windowed(expression, ID), "window")
+        yield Case(category, _windowed(expression, ROW), "window")
         if not name.startswith(_IN_ORDER):
-            yield Case(category, _windowed(expression, TIE, descending=True), "window")
+            yield Case(category, _windowed(expression, _name(INT32, 1), descending=True), "window")
     else:
-        yield Case(category, expression)
+        yield Case(category, expression, over)
 
 
 def _windowed(call: exp.Expr, key: str, *, descending: bool = False) -> exp.Window:
@@ -83,7 +140,7 @@ def _combinations(where: Mapping[str, str]) -> list[dict[str, tuple[LogicalType,
     equal = [kinds for kinds in product if len(set(kinds)) <= 1]
     chosen = dict.fromkeys([*equal, *product[::step]]) if len(names) > 1 else dict.fromkeys(product)
     return [
-        {name: (kind, place % COLUMNS_OF_A_TYPE) for place, (name, kind) in enumerate(zip(names, kinds, strict=True))}
+        {name: (kind, place % _PLACES) for place, (name, kind) in enumerate(zip(names, kinds, strict=True))}
         for kinds in chosen
     ]
 
@@ -91,7 +148,7 @@ def _combinations(where: Mapping[str, str]) -> list[dict[str, tuple[LogicalType,
 def _over_columns(form: exp.Expr, types: Mapping[str, tuple[LogicalType, int]]) -> exp.Expr:
     def put(node: exp.Expr) -> exp.Expr:
         if isinstance(node, exp.Column) and node.name in types and not node.table:
-            return column(column_of(*types[node.name]))
+            return column(_name(*types[node.name]))
         return node
 
     return form.copy().transform(put)
@@ -106,7 +163,7 @@ def _casts() -> Iterator[Case]:
         if source != target and is_kind(source, item.source) and is_kind(target, item.target)
     }
     for source, target in sorted(pairs, key=str):
-        value = column(column_of(source, 0))
+        value = column(_name(source, 0))
         yield Case("casts", exp.Cast(this=value, to=to_duckdb(target)))
         yield Case("casts", exp.TryCast(this=value.copy(), to=to_duckdb(target)))
 
@@ -114,15 +171,15 @@ def _casts() -> Iterator[Case]:
 def _written_out() -> Iterator[Case]:
     """What is lowered by code: comparisons of every two types, and the shapes around them."""
     for one, other in itertools.product(TYPES, TYPES):
-        left, right = column(column_of(one, 0)), column(column_of(other, 1))
+        left, right = column(_name(one, 0)), column(_name(other, 1))
         for compare in (
             (exp.EQ, exp.LT, exp.GTE) if one != other else (exp.EQ, exp.NEQ, exp.GT, exp.LTE, exp.NullSafeEQ)
         ):
-            yield Case("comparisons", compare(this=left.copy(), expression=right.copy()))
+            yield Case("comparisons", compare(this=left.copy(), expression=right.copy()), "pairs")
     for kind in TYPES:
         for text in _SHAPES:
             names = {letter: (kind, place) for place, letter in enumerate("abc")}
-            yield Case("shapes", _over_columns(sqlglot.parse_one(text, dialect="duckdb"), names))
+            yield Case("shapes", _over_columns(sqlglot.parse_one(text, dialect="duckdb"), names), "pairs")
     for text in _CONSTANTS:
         yield Case("shapes", sqlglot.parse_one(text, dialect="duckdb"))
 
@@ -159,4 +216,4 @@ _CONSTANTS: Final = (
     *("CAST('2024-02-29 12:00:00+00' AS TIMESTAMPTZ)", "1 + 1", "7 // 2", "7 / 2", "1.10 + 2", "2 * 1.5"),
 )
 
-__all__ = ["Case", "cases"]
+__all__ = ["Case", "cases", "rows_of"]

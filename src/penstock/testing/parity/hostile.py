@@ -392,8 +392,9 @@ def _decimals(logical: Decimal) -> pa.Array:
     """Exact: arithmetic would round to 28 digits."""
     limit = Number((0, (9,) * logical.precision, -logical.scale))
     least = Number((0, (1,), -logical.scale))
+    digits = Number((0, tuple(itertools.islice(itertools.cycle(range(1, 10)), logical.precision)), -logical.scale))
     halves = [Number(text) for text in ("0.5", "1.5", "-2.5", "-0.05", "0.005", "12.345", "10", "-7", "100")]
-    wanted = [Number(1), Number(0), Number(-1), limit, limit.copy_negate(), least, least.copy_negate(), *halves]
+    wanted = [Number(1), Number(0), Number(-1), limit, limit.copy_negate(), digits, least, least.copy_negate(), *halves]
     fitting = list(dict.fromkeys(value for value in wanted if _fits(value, logical)))
     return pa.array([*fitting[:_NULL_AT], None, *fitting[_NULL_AT:]], to_arrow(logical))
 
@@ -458,18 +459,19 @@ def hostile(schema: Schema) -> pa.Table:
     return _table(schema, columns, [[row % len(column) for row in range(rows)] for column in columns])
 
 
-def crossed(schema: Schema) -> pa.Table:
+def crossed(schema: Schema, ways: Sequence[int] | None = None) -> pa.Table:
     """At most 400 rows in which every two columns meet in every pair of their first 19 values (three columns and more by an
-    orthogonal array), and the other values one after the other as far as there is room.
+    orthogonal array), and the other values one after the other as far as there is room. ``ways``: by column a number below
+    19; columns of one number move in step. By default each has its own.
     """
     columns = [_column(field) for field in schema]
     pairs = list(itertools.product(range(_LEVELS), repeat=2))
     room = CROSSED_ROWS - len(pairs)
     more = min(max((len(column) for column in columns), default=0) - _LEVELS, room)
     chosen = [
-        [(row + shift * at) % _LEVELS % len(column) for row, shift in pairs]
+        [(row + shift * way) % _LEVELS % len(column) for row, shift in pairs]
         + [(_LEVELS + row) % len(column) for row in range(more)]
-        for at, column in enumerate(columns)
+        for way, column in zip(ways if ways is not None else range(len(columns)), columns, strict=True)
     ]
     return _table(schema, columns, chosen)
 

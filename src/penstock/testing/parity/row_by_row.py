@@ -259,18 +259,16 @@ class _OnSpark:
 
     def answers(self, asked: Sequence[_Asked], frame: _Frame) -> list[_Answer | str]:
         """In one job, if that succeeds; a text is Spark's refusal to plan."""
-        from pyspark.errors import PySparkException
-
         with self._settings(_COMPUTED):
             try:
                 planned = self._sql(frame.select([one.lowered for one in asked]))
-            except PySparkException as error:
+            except _errors_of_spark() as error:
                 if len(asked) == 1:
                     return [_first_line(error)]
                 return [answer for one in asked for answer in self.answers([one], frame)]
             try:
                 return [*self._succeeded(planned, [frozenset()] * len(asked))]
-            except PySparkException as error:
+            except _errors_of_spark() as error:
                 return self._with_failures(asked, frame, planned, _first_line(error))
 
     def _succeeded(self, planned: DataFrame, failed: Sequence[frozenset[int]]) -> list[_Answer]:
@@ -288,10 +286,8 @@ class _OnSpark:
         """A job tells which rows fail, another the values of the others. An aggregate fails before anything can catch it,
         so that its groups are asked for in halves; a window function fails for all rows.
         """
-        from pyspark.errors import PySparkException
-
         if not frame.by_group and not any(one.is_window for one in asked):
-            with suppress(PySparkException), self._settings(_CAUGHT):  # what cannot be caught is found in halves
+            with suppress(*_errors_of_spark()), self._settings(_CAUGHT):  # what cannot be caught is found in halves
                 return self._caught([one.lowered for one in asked], frame, complaint)
         if len(asked) > 1:
             return [answer for one in asked for answer in self.answers([one], frame)]
@@ -310,13 +306,11 @@ class _OnSpark:
         return [frozenset(unit for unit, fails in zip(units, one, strict=True) if fails) for one in flags]
 
     def _halved(self, asked: _Asked, frame: _Frame, kind: str) -> _Answer:
-        from pyspark.errors import PySparkException
-
         def ask(units: Sequence[int]) -> dict[int, Any]:
             table = self._sql(frame.select([asked.lowered], units)).toArrow()
             return _by_unit(table)
 
-        run = _Runs(ask, (PySparkException,))
+        run = _Runs(ask, _errors_of_spark())
         values, failed = run.whole(frame.units, divisible=not asked.is_window)
         return _Answer(kind, values, failed, run.complaint)
 
@@ -336,6 +330,14 @@ class _OnSpark:
                     self._session.conf.unset(name)
                 else:
                     self._session.conf.set(name, old)
+
+
+def _errors_of_spark() -> tuple[type[Exception], ...]:
+    """Some of Java's own come as they are: a moment that has no number, say."""
+    from py4j.protocol import Py4JJavaError
+    from pyspark.errors import PySparkException
+
+    return (PySparkException, Py4JJavaError)
 
 
 def _types(planned: DataFrame) -> list[str]:
