@@ -14,18 +14,20 @@ from penstock.compile.expressions import missing_column
 from penstock.errors import ConfigError
 from penstock.fields import Located
 from penstock.graph.nodes import Cause, Check, Column, Filter, Join, Project, Query, Union
-from penstock.graph.select import sample_hash
+from penstock.graph.select import row_order
 from penstock.steps.collect import each
 from penstock.trees import call, column, is_null, relation, unused_name
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from penstock.compile.scope import Builder
     from penstock.document.models import SinkUse
     from penstock.types import Schema
 
 _ROW: Final = "this"
 _REPEATED: Final = "repeated"
-_OWN = ("__merge_hash", "__merge_rank", "__merge_lowest", "__merge_highest")
+_OWN = ("__merge_place", "__merge_rank", "__merge_places")
 
 
 def reduce_to_keys(builder: Builder, use: SinkUse, node_id: str) -> str:
@@ -94,46 +96,31 @@ def _chosen(builder: Builder, use: SinkUse, *, node_id: str, keys: tuple[str, ..
     """One row of each key, or none where the rows of a key differ and none is the newest."""
     schema = builder.schema_of(node_id)
     names = schema.names
-    hashed, rank, lowest, highest = (unused_name(name, names) for name in _OWN)
+    place, rank, places = (unused_name(name, names) for name in _OWN)
     carried = tuple(Column(name, column(name)) for name in names)
-    order = (
-        exp.Order(expressions=[exp.Ordered(this=column(order_by), desc=True, nulls_first=False)]) if order_by else None
-    )
-    # Equal rows have equal hashes; 64 bits make two different ones of a key equal once in 10^19 times.
+    newest_first = (exp.Ordered(this=column(order_by), desc=True, nulls_first=False),) if order_by else ()
+    told_apart = row_order(schema, names)
     ranked = Project(
         f"{use.name}.rank",
         input=node_id,
         columns=(
             *carried,
-            Column(hashed, sample_hash(schema, names, 0)),
-            Column(
-                rank,
-                _over(call("rank"), keys, order) if order else exp.Literal.number(1),
-            ),
+            Column(place, _over(call("dense_rank"), keys, (*newest_first, *told_apart))),
+            Column(rank, _over(call("rank"), keys, newest_first) if newest_first else exp.Literal.number(1)),
         ),
         at=use.at,
     )
     node_id = builder.add(ranked)
     newest = exp.EQ(this=column(rank), expression=exp.Literal.number(1))
+    among_newest = exp.Filter(this=exp.Max(this=column(place)), expression=exp.Where(this=newest))
     bounds = Project(
         f"{use.name}.bounds",
         input=node_id,
-        columns=(
-            *carried,
-            Column(rank, column(rank)),
-            Column(
-                lowest,
-                _over(exp.Filter(this=exp.Min(this=column(hashed)), expression=exp.Where(this=newest.copy())), keys),
-            ),
-            Column(
-                highest,
-                _over(exp.Filter(this=exp.Max(this=column(hashed)), expression=exp.Where(this=newest.copy())), keys),
-            ),
-        ),
+        columns=(*carried, Column(place, column(place)), Column(places, _over(among_newest, keys))),
         at=use.at,
     )
     node_id = builder.add(bounds)
-    differ = exp.NEQ(this=column(lowest), expression=column(highest))
+    differ = exp.GT(this=column(places), expression=exp.Literal.number(1))
     message = exp.Literal.string(f"several rows have the key ({', '.join(keys)}) and nothing says which is newer")
     node_id = builder.add(
         Check(
@@ -144,15 +131,17 @@ def _chosen(builder: Builder, use: SinkUse, *, node_id: str, keys: tuple[str, ..
             at=use.at,
         )
     )
-    by_rank = exp.Order(expressions=[exp.Ordered(this=column(rank), nulls_first=False)])
-    first = exp.EQ(this=_over(exp.RowNumber(), keys, by_rank), expression=exp.Literal.number(1))
+    in_place = (exp.Ordered(this=column(place), nulls_first=False),)
+    first = exp.EQ(this=_over(exp.RowNumber(), keys, in_place), expression=exp.Literal.number(1))
     node_id = builder.add(
         Filter(f"{use.name}.one_per_key", input=node_id, condition=first, why="deduplicate", at=use.at)
     )
     return builder.add(Project(f"{use.name}.chosen", input=node_id, columns=carried, at=use.at))
 
 
-def _over(function: exp.Expr, keys: tuple[str, ...], order: exp.Order | None = None) -> exp.Window:
+def _over(function: exp.Expr, keys: tuple[str, ...], order: Sequence[exp.Ordered] = ()) -> exp.Window:
     return exp.Window(
-        this=function, partition_by=[column(name) for name in keys], order=order.copy() if order else None
+        this=function,
+        partition_by=[column(name) for name in keys],
+        order=exp.Order(expressions=[key.copy() for key in order]) if order else None,
     )

@@ -33,15 +33,15 @@ from penstock.graph.nodes import (
     Write,
 )
 from penstock.trees import call, column, field_of, identifier, relation, struct, union_all
-from penstock.types import Schema
+from penstock.types import FLOAT32, FLOAT64, Schema
 from penstock.types.logical import children
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from penstock.graph.nodes import Cause, Note, TableRule
 
-_ROW_HASH: Final = "row_hash"
+_TELLS_APART: Final = "tells_apart"
 _ROWS, _MEASURED = "rows", "measured"
 
 
@@ -170,8 +170,15 @@ def sample_hash(schema: Schema, names: Iterable[str], seed: int) -> exp.Expr:
     Values of nested types count by their text, in which no two are alike: DuckDB 2.0 gives null, ``[]`` and ``[0]`` one hash.
     """
     number = call("hash", exp.Literal.number(seed), *(_told_apart(schema, name) for name in names))
-    number.meta[_ROW_HASH] = True
+    number.meta[_TELLS_APART] = True
     return number
+
+
+def row_order(schema: Schema, names: Iterable[str]) -> tuple[exp.Ordered, ...]:
+    """Keys of an order, the same on every engine, in which two rows are equal only where they are in all these columns."""
+    return tuple(
+        exp.Ordered(this=value, nulls_first=False) for name in names for value in _all_told_apart(schema, name)
+    )
 
 
 def _told_apart(schema: Schema, name: str) -> exp.Expr:
@@ -179,12 +186,25 @@ def _told_apart(schema: Schema, name: str) -> exp.Expr:
     return exp.cast(value, "text") if children(schema[name].type) else value
 
 
+def _all_told_apart(schema: Schema, name: str) -> Iterator[exp.Expr]:
+    """The column, and of floats whether a zero has a sign: an order takes 0.0 and -0.0 for equal."""
+    values = [_told_apart(schema, name)]
+    if schema[name].type in {FLOAT32, FLOAT64}:
+        zero = exp.EQ(this=column(name), expression=exp.Literal.number(0))
+        values.append(exp.Case(ifs=[exp.If(this=zero, true=call("signbit", column(name)))]))
+    for value in values:
+        value.meta[_TELLS_APART] = True
+        yield value
+
+
 def says_something(found: exp.Column) -> bool:
-    """Whether a column takes part in an expression by its value: inside ``sample_hash`` it only tells rows apart."""
-    parent = found.parent
-    while parent is not None and not parent.meta.get(_ROW_HASH):
-        parent = parent.parent
-    return parent is None
+    """Whether a column takes part in an expression by its value: inside ``sample_hash`` and ``row_order`` it only tells rows
+    apart.
+    """
+    above: exp.Expr | None = found
+    while above is not None and not above.meta.get(_TELLS_APART):
+        above = above.parent
+    return above is None
 
 
 def _join(node: Join, name: Callable[[str], exp.Table]) -> exp.Select:

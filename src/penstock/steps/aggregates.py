@@ -142,10 +142,9 @@ def _unordered(name: str, scope: Scope, at: object) -> NoReturn:
 def _untie(node: exp.Expr, scope: Scope) -> None:
     """``arg_max(a, b)``: of the rows with the largest ``b`` one is chosen by the tie-break; null ``b`` stays ignored."""
     key = node.args["expression"]
-    sign = tie_break(scope.schema, [key])
-    if not sign:
-        return
-    node.set("expression", when(is_not_null(key), call("row", key, sign[0].this)))
+    ties = tie_break(scope.schema, [key])
+    if ties:
+        node.set("expression", when(is_not_null(key), call("row", key, *(item.this for item in ties))))
 
 
 def _refuse(name: str, scope: Scope, at: object) -> NoReturn:

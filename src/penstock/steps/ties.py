@@ -1,7 +1,7 @@
 """What decides between rows that an order leaves equal: their other columns, so that a second run decides the same.
 
-The tie is broken by a hash of the columns that the order does not name. Rows that agree in these too are the same row, so
-that it does not matter which of them is taken.
+The tie is broken by the columns that the order does not name, in their order (ADR 0045). Rows that agree in these too are the
+same row, so that it does not matter which of them is taken.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
-from penstock.graph.select import sample_hash
+from penstock.graph.select import row_order
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,12 +19,11 @@ if TYPE_CHECKING:
 
 
 def tie_break(schema: Schema, decided: Sequence[exp.Expr]) -> tuple[exp.Ordered, ...]:
-    """The last key of an order over rows of ``schema`` whose values of ``decided`` are equal; none where those are all
+    """The last keys of an order over rows of ``schema`` whose values of ``decided`` are equal; none where those are all
     its columns.
     """
     named = {tree.name for tree in decided if isinstance(tree, exp.Column)}
-    others = [name for name in schema.names if name not in named]
-    return (exp.Ordered(this=sample_hash(schema, others, 0), nulls_first=False),) if others else ()
+    return row_order(schema, [name for name in schema.names if name not in named])
 
 
 def first_of(schema: Schema, keys: Sequence[exp.Expr], order: Sequence[exp.Ordered]) -> exp.Expr:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 import sqlglot
 from sqlglot import exp
 
-from penstock.engines.spark.portable import all_entries, casts
+from penstock.engines.spark.portable import Cast, Entry, all_entries, cast_of
 from penstock.engines.spark.portable.kinds import is_kind
-from penstock.structs import Frozen
+from penstock.structs import Frozen, replace
 from penstock.testing.parity.hostile import GROUP, crossed, grouped, grouped_schema, hostile
-from penstock.testing.parity.row_by_row import ROW
+from penstock.testing.parity.row_by_row import ROW, Leave
 from penstock.trees import column
 from penstock.types import (
     BOOLEAN,
@@ -34,6 +34,7 @@ from penstock.types import (
     Primitive,
     Schema,
     Struct,
+    StructField,
 )
 from penstock.types.duckdb import to_duckdb
 
@@ -42,7 +43,6 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from penstock.engines.spark.portable import Entry
     from penstock.types import LogicalType
 
 Over: TypeAlias = Literal["rows", "pairs", "groups", "window"]
@@ -53,7 +53,7 @@ TYPES: Final[tuple[LogicalType, ...]] = (
     *(Primitive(kind) for kind in (Kind.UINT8, Kind.UINT16, Kind.UINT32, Kind.UINT64)),
     *(Primitive(kind) for kind in (Kind.TIME, Kind.INTERVAL, Kind.UUID, Kind.BINARY, Kind.JSON)),
     *(List(INT64), List(STRING), List(FLOAT64), List(DATE), List(List(INT32)), Map(STRING, INT32)),
-    Struct((Field("number", INT32), Field("text", STRING))),
+    Struct((StructField("number", INT32), StructField("text", STRING))),
 )
 _AGGREGATES, _WINDOWS = "aggregates", "windows"
 _PLACES: Final = 3  # columns of a type
@@ -63,12 +63,13 @@ _IN_ORDER: Final = ("row_number", "lag", "lead", "first_value", "last_value", "n
 
 class Case(Frozen):
     """An expression over hostile rows, in DuckDB's dialect; ``over``: each value of a row, pairs of them in a row, a group, or a
-    window.
+    window. ``leave``: what its entry says may differ.
     """
 
     category: str
     expression: exp.Expr
     over: Over = "rows"
+    leave: Leave = Leave.NOTHING
 
     def __str__(self) -> str:
         return self.expression.sql(dialect="duckdb")
@@ -108,7 +109,15 @@ def _of_entry(entry: Entry) -> Iterator[Case]:
     texts = [sqlglot.parse_one(text, dialect="duckdb") for text in entry.examples]
     for form in texts or entry.forms:
         for types in _combinations(entry.where):
-            yield from _placed(entry.category, _over_columns(form, types), "rows" if len(types) < 2 else "pairs")  # noqa: PLR2004
+            over: Over = "rows" if len(types) < 2 else "pairs"  # noqa: PLR2004
+            for case in _placed(entry.category, _over_columns(form, types), over):
+                yield replace(case, leave=_left(entry))
+
+
+def _left(item: Entry | Cast) -> Leave:
+    if isinstance(item, Entry) and item.near:
+        return Leave.LAST_DIGITS
+    return Leave.NOTHING if item.stricter is None else Leave.ERRORS
 
 
 def _placed(category: str, expression: exp.Expr, over: Over) -> Iterator[Case]:
@@ -155,17 +164,12 @@ def _over_columns(form: exp.Expr, types: Mapping[str, tuple[LogicalType, int]]) 
 
 
 def _casts() -> Iterator[Case]:
-    pairs = {
-        (source, target)
-        for item in casts()
-        for source in TYPES
-        for target in TYPES
-        if source != target and is_kind(source, item.source) and is_kind(target, item.target)
-    }
-    for source, target in sorted(pairs, key=str):
-        value = column(_name(source, 0))
-        yield Case("casts", exp.Cast(this=value, to=to_duckdb(target)))
-        yield Case("casts", exp.TryCast(this=value.copy(), to=to_duckdb(target)))
+    for source, target in itertools.permutations(TYPES, 2):
+        found = cast_of(source, target)
+        if found is not None:
+            value, to = column(_name(source, 0)), to_duckdb(target)
+            yield Case("casts", exp.Cast(this=value, to=to), leave=_left(found))
+            yield Case("casts", exp.TryCast(this=value.copy(), to=to.copy()), leave=_left(found))
 
 
 def _written_out() -> Iterator[Case]:

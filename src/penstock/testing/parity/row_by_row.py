@@ -9,6 +9,7 @@ expressions whose answer is determined by their input: nothing random, and lists
 from __future__ import annotations
 
 import itertools
+import math
 import struct
 from contextlib import contextmanager, suppress
 from enum import StrEnum
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 ROW: Final = "row_id"
 _UNIT: Final = "unit_id"
 _AT_ONCE: Final = 50
+_TRIED: Final = 3  # of the units that fail on DuckDB
+_NEAR: Final = 2**-50  # some units of the last place of a double
 _NUMBERS: Final = itertools.count(1)
 # Rows at hand would be computed while the statement is planned, by other code than that of rows from anywhere else.
 _COMPUTED: Final = {
@@ -55,6 +58,15 @@ class DifferenceKind(StrEnum):
     EXTRA_ERROR = "extra error"
     MISSING_ERROR = "missing error"
     VALUE = "value"
+    LAST_DIGITS = "last digits"
+
+
+class Leave(StrEnum):
+    """What is told as a difference only where nothing else differs: an error on Spark alone, or the last digits of floats."""
+
+    NOTHING = "nothing"
+    ERRORS = "errors"
+    LAST_DIGITS = "last digits"
 
 
 class Difference(Frozen):
@@ -81,29 +93,33 @@ class Both:
         self._spark = _OnSpark(session)
         self._frames: dict[tuple[int, bool], _Frame] = {}
 
-    def compare(self, expression: str, schema: Schema, table: pa.Table, lower: Lower) -> Difference | None:
+    def compare(
+        self, expression: str, schema: Schema, table: pa.Table, lower: Lower, leave: Leave = Leave.NOTHING
+    ) -> Difference | None:
         """One expression over the columns of ``schema`` and ``row_id``, the number of each row from 0.
 
         ``lower`` is handed the tree and the schema, which has ``row_id`` last, and gives a tree of Spark's; what it raises
         goes through. Raises duckdb.Error where DuckDB's binder refuses the expression.
         """
-        return self.compare_many([expression], schema, table, lower)[0]
+        return self.compare_many([expression], schema, table, lower, leave)[0]
 
     def compare_many(
-        self, expressions: Sequence[str], schema: Schema, table: pa.Table, lower: Lower
+        self, expressions: Sequence[str], schema: Schema, table: pa.Table, lower: Lower, leave: Leave = Leave.NOTHING
     ) -> list[Difference | None]:
         """As ``compare``, in order, with as few of Spark's jobs as will do."""
-        return self._compared(expressions, self._frame(schema, table, by_group=False), lower)
+        return self._compared(expressions, self._frame(schema, table, by_group=False), lower, leave)
 
-    def compare_aggregate(self, expression: str, schema: Schema, table: pa.Table, lower: Lower) -> Difference | None:
+    def compare_aggregate(
+        self, expression: str, schema: Schema, table: pa.Table, lower: Lower, leave: Leave = Leave.NOTHING
+    ) -> Difference | None:
         """One aggregate per group of the column ``group_key``, else as ``compare``."""
-        return self.compare_aggregates([expression], schema, table, lower)[0]
+        return self.compare_aggregates([expression], schema, table, lower, leave)[0]
 
     def compare_aggregates(
-        self, expressions: Sequence[str], schema: Schema, table: pa.Table, lower: Lower
+        self, expressions: Sequence[str], schema: Schema, table: pa.Table, lower: Lower, leave: Leave = Leave.NOTHING
     ) -> list[Difference | None]:
         """As ``compare_aggregate``, in order."""
-        return self._compared(expressions, self._frame(schema, table, by_group=True), lower)
+        return self._compared(expressions, self._frame(schema, table, by_group=True), lower, leave)
 
     def _frame(self, schema: Schema, table: pa.Table, *, by_group: bool) -> _Frame:
         kept = self._frames.get((id(table), by_group))
@@ -115,14 +131,17 @@ class Both:
         self._frames[id(table), by_group] = made
         return made
 
-    def _compared(self, expressions: Sequence[str], frame: _Frame, lower: Lower) -> list[Difference | None]:
+    def _compared(
+        self, expressions: Sequence[str], frame: _Frame, lower: Lower, leave: Leave
+    ) -> list[Difference | None]:
         found: list[Difference | None] = []
         for start in range(0, len(expressions), _AT_ONCE):
             asked = [_Asked.of(text, frame.schema, lower) for text in expressions[start : start + _AT_ONCE]]
-            answers = self._spark.answers(asked, frame)
+            wanted = [self._duckdb.answer(one, frame) for one in asked]
+            answers = self._spark.answers(asked, frame, [one.failed for one in wanted])
             found += [
-                _difference(one, frame, self._duckdb.answer(one, frame), answer)
-                for one, answer in zip(asked, answers, strict=True)
+                _difference(one, frame, there, answer, leave)
+                for one, there, answer in zip(asked, wanted, answers, strict=True)
             ]
         return found
 
@@ -163,12 +182,11 @@ class _Frame:
         self.source = table
 
     def select(self, values: Sequence[exp.Expr], units: Sequence[int] | None = None) -> exp.Select:
-        """The unit, and the values as ``v0``, ``v1`` and so on; ``units``, a range of them, or all."""
+        """The unit, and the values as ``v0``, ``v1`` and so on; ``units``: of these alone."""
         named = [exp.alias_(value.copy(), f"v{at}", quoted=True) for at, value in enumerate(values)]
         query = exp.select(column(_UNIT), *named).from_(relation(self.name))
         if units is not None:
-            low, high = (exp.Literal.number(number) for number in (units[0], units[-1]))
-            query = query.where(exp.Between(this=column(_UNIT), low=low, high=high))
+            query = query.where(exp.In(this=column(_UNIT), expressions=[exp.Literal.number(unit) for unit in units]))
         return query.group_by(column(_UNIT)) if self.by_group else query
 
     def where(self, unit: int, tree: exp.Expr) -> str:
@@ -257,19 +275,27 @@ class _OnSpark:
             data = pa.Table.from_batches(rows, schema=carried_schema(schema))
             self._session.createDataFrame(data, StructType(fields)).createOrReplaceTempView(frame.name)
 
-    def answers(self, asked: Sequence[_Asked], frame: _Frame) -> list[_Answer | str]:
-        """In one job, if that succeeds; a text is Spark's refusal to plan."""
+    def answers(
+        self, asked: Sequence[_Asked], frame: _Frame, expected: Sequence[frozenset[int]]
+    ) -> list[_Answer | str]:
+        """In one job, if that succeeds; a text is Spark's refusal to plan. ``expected``: for each, the units that fail on DuckDB."""
         with self._settings(_COMPUTED):
             try:
                 planned = self._sql(frame.select([one.lowered for one in asked]))
             except _errors_of_spark() as error:
                 if len(asked) == 1:
                     return [_first_line(error)]
-                return [answer for one in asked for answer in self.answers([one], frame)]
+                return self._one_by_one(asked, frame, expected)
             try:
                 return [*self._succeeded(planned, [frozenset()] * len(asked))]
             except _errors_of_spark() as error:
-                return self._with_failures(asked, frame, planned, _first_line(error))
+                return self._with_failures(asked, frame, planned, _first_line(error), expected)
+
+    def _one_by_one(
+        self, asked: Sequence[_Asked], frame: _Frame, expected: Sequence[frozenset[int]]
+    ) -> list[_Answer | str]:
+        pairs = zip(asked, expected, strict=True)
+        return [answer for one, failing in pairs for answer in self.answers([one], frame, [failing])]
 
     def _succeeded(self, planned: DataFrame, failed: Sequence[frozenset[int]]) -> list[_Answer]:
         table, types = planned.toArrow(), _types(planned)
@@ -281,7 +307,12 @@ class _OnSpark:
         return answers
 
     def _with_failures(
-        self, asked: Sequence[_Asked], frame: _Frame, planned: DataFrame, complaint: str
+        self,
+        asked: Sequence[_Asked],
+        frame: _Frame,
+        planned: DataFrame,
+        complaint: str,
+        expected: Sequence[frozenset[int]],
     ) -> list[_Answer | str]:
         """A job tells which rows fail, another the values of the others. An aggregate fails before anything can catch it,
         so that its groups are asked for in halves; a window function fails for all rows.
@@ -290,8 +321,8 @@ class _OnSpark:
             with suppress(*_errors_of_spark()), self._settings(_CAUGHT):  # what cannot be caught is found in halves
                 return self._caught([one.lowered for one in asked], frame, complaint)
         if len(asked) > 1:
-            return [answer for one in asked for answer in self.answers([one], frame)]
-        return [self._halved(asked[0], frame, _types(planned)[0])]
+            return self._one_by_one(asked, frame, expected)
+        return [self._halved(asked[0], frame, _types(planned)[0], expected[0])]
 
     def _caught(self, values: Sequence[exp.Expr], frame: _Frame, complaint: str) -> list[_Answer | str]:
         failed = self._failing(values, frame)
@@ -305,14 +336,25 @@ class _OnSpark:
         flags = [table.column(at + 1).to_pylist() for at in range(len(values))]
         return [frozenset(unit for unit, fails in zip(units, one, strict=True) if fails) for one in flags]
 
-    def _halved(self, asked: _Asked, frame: _Frame, kind: str) -> _Answer:
+    def _halved(self, asked: _Asked, frame: _Frame, kind: str, expected: frozenset[int]) -> _Answer:
+        """Of the units that fail on DuckDB some are tried, one by one, and the others are taken for failing; the rest is asked
+        for together, and where that fails in halves.
+        """
+
         def ask(units: Sequence[int]) -> dict[int, Any]:
-            table = self._sql(frame.select([asked.lowered], units)).toArrow()
-            return _by_unit(table)
+            return _by_unit(self._sql(frame.select([asked.lowered], units)).toArrow())
 
         run = _Runs(ask, _errors_of_spark())
-        values, failed = run.whole(frame.units, divisible=not asked.is_window)
-        return _Answer(kind, values, failed, run.complaint)
+        if asked.is_window:
+            return _Answer(kind, *run.whole(frame.units, divisible=False), run.complaint)
+        values: dict[int, Any] = {}
+        failed = set(expected)
+        for unit in sorted(expected)[:: max(1, len(expected) // _TRIED)]:
+            some, _ = run.whole([unit], divisible=False)
+            values |= some
+            failed -= some.keys()
+        others, more = run.whole([unit for unit in frame.units if unit not in expected], divisible=True)
+        return _Answer(kind, values | others, frozenset(failed | more), run.complaint)
 
     def _sql(self, query: exp.Select) -> DataFrame:
         return self._session.sql(query.sql(dialect="spark"))
@@ -362,7 +404,7 @@ def _guarded(value: exp.Expr, failed: frozenset[int]) -> exp.Expr:
 # ---------------------------------------------------------------- comparing
 
 
-def _difference(asked: _Asked, frame: _Frame, duckdb: _Answer, spark: _Answer | str) -> Difference | None:
+def _difference(asked: _Asked, frame: _Frame, duckdb: _Answer, spark: _Answer | str, leave: Leave) -> Difference | None:
     def made(kind: DifferenceKind, one: str, other: str, unit: int | None = None) -> Difference:
         where = "" if unit is None else frame.where(unit, asked.tree)
         texts = asked.tree.sql(dialect="duckdb"), asked.lowered.sql(dialect="spark")
@@ -373,16 +415,32 @@ def _difference(asked: _Asked, frame: _Frame, duckdb: _Answer, spark: _Answer | 
     wanted = _spelling(duckdb.type)
     if wanted != spark.type:
         return made(DifferenceKind.TYPE, wanted, spark.type)
+    left: Difference | None = None
     for unit in frame.units:
         if unit in duckdb.failed and unit in spark.failed:
             continue
         if unit in spark.failed:
-            return made(DifferenceKind.EXTRA_ERROR, _of(duckdb, unit), spark.complaint, unit)
-        if unit in duckdb.failed:
+            found = made(DifferenceKind.EXTRA_ERROR, _of(duckdb, unit), spark.complaint, unit)
+            if leave is not Leave.ERRORS:
+                return found
+            left = left or found
+        elif unit in duckdb.failed:
             return made(DifferenceKind.MISSING_ERROR, duckdb.complaint, _of(spark, unit), unit)
-        if duckdb.values.get(unit) != spark.values.get(unit):
-            return made(DifferenceKind.VALUE, _of(duckdb, unit), _of(spark, unit), unit)
-    return None
+        elif (one := duckdb.values.get(unit)) != (other := spark.values.get(unit)):
+            near = leave is Leave.LAST_DIGITS and _are_near(one, other)
+            kind = DifferenceKind.LAST_DIGITS if near else DifferenceKind.VALUE
+            found = made(kind, _of(duckdb, unit), _of(spark, unit), unit)
+            if not near:
+                return found
+            left = left or found
+    return left
+
+
+def _are_near(one: Any, other: Any) -> bool:
+    """Whether two floats differ in their last digits at most: each is rounded once, and added in any order."""
+    return (
+        isinstance(one, _Float) and isinstance(other, _Float) and math.isclose(one.number, other.number, rel_tol=_NEAR)
+    )
 
 
 def _spelling(text: str) -> str:
@@ -424,8 +482,13 @@ class _Float(Frozen):
 
     bits: bytes
 
+    @property
+    def number(self) -> float:
+        found: float = struct.unpack(">d", self.bits)[0]
+        return found
+
     def __repr__(self) -> str:
-        return repr(struct.unpack(">d", self.bits)[0])
+        return repr(self.number)
 
 
 def _identical(value: Any) -> Any:
@@ -451,4 +514,4 @@ def _first_line(error: Exception) -> str:
     return str(error).strip().split("\n", 1)[0][:300]
 
 
-__all__ = ["ROW", "Both", "Difference", "DifferenceKind"]
+__all__ = ["ROW", "Both", "Difference", "DifferenceKind", "Leave"]

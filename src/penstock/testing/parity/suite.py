@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
 
 from sqlglot import exp
 
@@ -10,7 +11,7 @@ from penstock.engines.api import BindError
 from penstock.engines.spark.refusal import UnportableError
 from penstock.structs import Mutable, field
 from penstock.testing.parity.cases import rows_of
-from penstock.testing.parity.row_by_row import ROW
+from penstock.testing.parity.row_by_row import ROW, DifferenceKind, Leave
 from penstock.trees import identifier, relation
 from penstock.types import INT64, Field, Schema
 
@@ -25,11 +26,19 @@ if TYPE_CHECKING:
     from penstock.testing.parity.row_by_row import Both, Difference
 
 
+_LEFT: Final = MappingProxyType(
+    {Leave.ERRORS: DifferenceKind.EXTRA_ERROR, Leave.LAST_DIGITS: DifferenceKind.LAST_DIGITS}
+)
+
+
 class Comparison(Mutable):
-    """What came of many cases: how many were the same, what differed, and what was refused by name."""
+    """What came of many cases: how many were the same, what differed, what differed as the allow-list says it may (by what),
+    and what was refused by name.
+    """
 
     equal: int = 0
     differences: list[Difference] = field(default_factory=list)
+    left: dict[Leave, list[Difference]] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
 
 
@@ -43,15 +52,17 @@ class Suite:
     def compare(self, cases: Iterable[Case]) -> Comparison:
         """What DuckDB does not take is left out."""
         found = Comparison()
-        waiting: dict[Over, list[str]] = {}
+        waiting: dict[tuple[Over, Leave], list[str]] = {}
         for case in cases:
             if self._is_asked(case, found):
-                waiting.setdefault(case.over, []).append(str(case))
-        for over, texts in waiting.items():
+                waiting.setdefault((case.over, case.leave), []).append(str(case))
+        for (over, leave), texts in waiting.items():
             compare = self._both.compare_aggregates if over == "groups" else self._both.compare_many
-            for one in compare(texts, *self._of(over), self._lower):
+            for one in compare(texts, *self._of(over), self._lower, leave):
                 if one is None:
                     found.equal += 1
+                elif one.kind is _LEFT.get(leave):
+                    found.left.setdefault(leave, []).append(one)
                 else:
                     found.differences.append(one)
         return found

@@ -11,6 +11,8 @@ It is data: the files ``*.toml`` of this folder, a category each. An entry has
   null where that type has no such value; of an aggregate or a window function, ``windowed(f(x))`` is the call that a window or a
   filter belongs to.
 - ``examples``: expressions that prove it besides those made of its forms and types; needed where there are constants.
+- ``stricter``: of which values Spark makes an error although DuckDB does not; ``near``: that the last digits of its floats may
+  differ. The suite proves either: it fails where an entry has no need of what it says.
 - ``note``: what the reference is to say of it.
 
 The first entry that fits is taken. Every entry is proven by the parity suite, over every type that it takes.
@@ -68,6 +70,8 @@ class Entry(Frozen):
     constants: Mapping[str, str] = field(default_factory=dict)
     result: str | None = None
     examples: tuple[str, ...] = ()
+    stricter: str | None = None
+    near: bool = False
     note: str | None = None
 
     @property
@@ -145,7 +149,13 @@ def categories() -> tuple[str, ...]:
 def casts() -> tuple[Cast, ...]:
     """The table of casts, in its order."""
     return tuple(
-        Cast(item["from"], item["to"], _spark(item["spark"]), _spark(item["try"]) if "try" in item else None)
+        Cast(
+            item["from"],
+            item["to"],
+            _spark(item["spark"]),
+            _spark(item["try"]) if "try" in item else None,
+            item.get("stricter"),
+        )
         for category in categories()
         for item in _tables(category).get("cast", ())
     )
@@ -153,13 +163,14 @@ def casts() -> tuple[Cast, ...]:
 
 class Cast(Frozen):
     """A cast of the types ``source`` to the types ``target``: ``spark`` of the parameter ``x``, and ``attempt`` where what
-    cannot be cast becomes null; None: nothing fails.
+    cannot be cast becomes null; None: nothing fails. ``stricter`` as an entry's.
     """
 
     source: str
     target: str
     spark: exp.Expr
     attempt: exp.Expr | None
+    stricter: str | None = None
 
     def written(self, value: exp.Expr, target: LogicalType, *, attempted: bool) -> exp.Expr:
         template = self.attempt if attempted and self.attempt is not None else self.spark
@@ -186,6 +197,8 @@ def _read(category: str) -> Iterator[Entry]:
             item.get("constants", {}),
             item.get("result"),
             tuple(item.get("examples", ())),
+            item.get("stricter"),
+            item.get("near", False),
             item.get("note"),
         )
 
