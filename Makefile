@@ -13,8 +13,9 @@ help:  ## list the targets
 env:  ## the development environment in .venv, made anew only when the lock changes
 	@scripts/environment
 
-demo: env  ## the oil-price pipeline, end to end, over publishers that run on this machine
-	@$(BIN)/python examples/oil-prices/demo.py
+demo: env  ## the oil-price pipeline, end to end, over publishers that run on this machine (ENGINE=spark for Apache Spark)
+	@$(if $(filter spark,$(ENGINE)),scripts/spark-jars)
+	@$(BIN)/python examples/oil-prices/demo.py $(if $(ENGINE),--engine $(ENGINE))
 
 test: env  ## every test but the long ones, with real servers
 	@scripts/system-packages postgresql mariadb-server

@@ -80,6 +80,7 @@ class Terminal:
     folder: Path
     url: str
     key: str
+    engine: str
 
     def say(self, text: str) -> None:
         print(f"\n# {text}", flush=True)
@@ -87,6 +88,8 @@ class Terminal:
     def penstock(self, *arguments: str) -> None:
         print(f"\n$ penstock {' '.join(map(quoted, arguments))}\n", flush=True)
         environment = {**os.environ, "PUBLISHERS_URL": self.url, "PENSTOCK_SECRET_EIA_KEY": self.key}
+        if self.engine == "spark":
+            environment["PENSTOCK_ENV"] = "spark"
         done = subprocess.run([PENSTOCK, *arguments], cwd=self.folder, env=environment, check=False)
         if done.returncode:
             raise SystemExit(done.returncode)
@@ -141,7 +144,9 @@ def project(folder: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, default=HERE, help="where it runs (%(default)s)")
-    folder = parser.parse_args().folder.resolve()
+    parser.add_argument("--engine", choices=("duckdb", "spark"), default="duckdb", help="what computes (%(default)s)")
+    asked = parser.parse_args()
+    folder = asked.folder.resolve()
     for name in MADE:
         shutil.rmtree(folder / name, ignore_errors=True)
     if folder != HERE:
@@ -150,7 +155,7 @@ def main() -> None:
     started = time.monotonic()
     for edition, act in ((UNTIL_MAY, first_act), (UNTIL_JUNE, second_act)):
         with publishers(folder, edition, key) as url:
-            act(Terminal(folder, url, key))
+            act(Terminal(folder, url, key, asked.engine))
     show_rows(folder)
     from picture import draw
 

@@ -111,7 +111,8 @@ class Pass(Frozen):
     ``materialize`` are the ids of nodes that several consumers share and that are computed once into a temporary table.
     ``careful`` are Read nodes whose files had malformed records before: they are read with care from the start.
     ``seed``: random numbers are drawn from it, the same ones whenever a node that draws them is run over the same rows;
-    None: nobody compares them. ``ordered``: the rows of an input stand in an order that is to stay.
+    None: nobody compares them. ``ordered``: the rows of an input stand in an order that is to stay. ``own``: what a run asks
+    for itself and no document says, such as the greatest value of a cursor; it is computed where the run is.
     """
 
     graph: Graph
@@ -119,6 +120,7 @@ class Pass(Frozen):
     careful: frozenset[str] = frozenset()
     seed: str | None = None
     ordered: bool = False
+    own: bool = False
 
 
 class Outcome(Frozen):

@@ -324,7 +324,7 @@ class EpochRunner:
         with around.at_sink(target.name):
             target.sink.prepare(rows.schema)
             staged = around.engine.run(
-                Pass(Graph((read, write))),
+                Pass(Graph((read, write)), own=True),
                 inputs={read.id: [rows]},
                 outputs={target.name: lambda: target.sink.writer(around.epoch(target.name, record), rows.schema)},
                 rejects=Unkept(),

@@ -275,7 +275,7 @@ class Feeds(Frozen):
         copy = Write(f"{name}.spool", input=new.id, sink=name, schema=read.schema)
         rows = [source.scan(ScanRequest(part, None, upto, read.columns, self._asked(read, beyond)))]
         rejects = _SpooledRejects(folder / _REJECTS)
-        work = Pass(Graph((read, new, copy)))
+        work = Pass(Graph((read, new, copy)), own=True)
         outcome = self.engine.run(
             work,
             inputs={read.id: rows},

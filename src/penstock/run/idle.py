@@ -36,7 +36,7 @@ def aged(around: Surroundings, incarnation: str) -> tuple[NodeBalance, ...]:
     parts = [_alone(check) for check in checks]
     graph = with_ages(at_moment(Graph(tuple(node for part in parts for node in part)), now), ages)
     outcome = around.engine.run(
-        Pass(graph),
+        Pass(graph, own=True),
         inputs={read.id: [Batches(_schema(read), lambda: iter(()))] for read in graph.reads},
         outputs={write.sink: Collected for write in graph.writes},
         rejects=Unkept(),

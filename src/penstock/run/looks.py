@@ -28,7 +28,7 @@ def look(
     collected = Collected()
     write = Write("mark", input=measured.id, sink="mark", schema=found)
     outcome = engine.run(
-        Pass(Graph((read, beyond, measured, write))),
+        Pass(Graph((read, beyond, measured, write)), own=True),
         inputs={read.id: rows},
         outputs={"mark": lambda: collected},
         rejects=_Unheard(),

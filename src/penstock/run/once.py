@@ -85,7 +85,7 @@ class Once(Frozen):
         )
         write = Write(f"{_FOUND}.write", input=join.id, sink=_FOUND, schema=KEPT)
         self.engine.run(
-            Pass(Graph((now, before, known, join, write))),
+            Pass(Graph((now, before, known, join, write)), own=True),
             inputs={now.id: [self._rows([file])], before.id: [self._rows(self.earlier[file.node], may_lack=True)]},
             outputs={_FOUND: lambda: _Rejected(anew, file.node)},
             rejects=Unkept(),

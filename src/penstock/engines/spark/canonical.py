@@ -11,7 +11,7 @@ from penstock.trees import call, column, field_of
 from penstock.types import Map
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from penstock.types import Schema
 
@@ -23,7 +23,8 @@ _FILTERS: Final = frozenset({"list_filter", "array_filter", "filter"})
 
 def canonical(tree: exp.Expr, scope: Mapping[str, Schema]) -> exp.Expr:
     """A copy in which an element of a list is a call of ``array_extract``, a part of it one of ``list_slice``, a value of a
-    map one of ``map_extract_value``, a member of a struct a StructExtract, and a lambda's parameters are columns wherever its body names them.
+    map one of ``map_extract_value``, a member of a struct a StructExtract, a text read by several patterns the first
+    that one of them reads, and a lambda's parameters are columns wherever its body names them.
     """
     whole = exp.Paren(this=tree.copy())
     for function in list(whole.find_all(exp.Lambda)):
@@ -63,10 +64,22 @@ def _said(node: exp.Expr, scope: Mapping[str, Schema]) -> exp.Expr:
             return _member(node, frozenset(name.lower() for name in scope if name))
         case exp.Dot(expression=exp.Identifier() as name):
             return field_of(node.this, name.name)
+        case exp.StrToTime(this=value, expression=None) if isinstance(patterns := node.args.get("format"), exp.Array):
+            return _first_of_patterns(value, patterns.expressions, strict=True)
+        case exp.Anonymous(expressions=[value, exp.Array() as patterns]) if node.name.lower() == "try_strptime":
+            return _first_of_patterns(value, patterns.expressions, strict=False)
         case exp.Anonymous(expressions=[listed, exp.Lambda() as function]):
             return _with_lambda(node, listed, function)
         case _:
             return node
+
+
+def _first_of_patterns(value: exp.Expr, patterns: Sequence[exp.Expr], *, strict: bool) -> exp.Expr:
+    """What the first of several patterns reads; none is an error where it is so for one."""
+    tried: list[exp.Expr] = [call("try_strptime", value, pattern) for pattern in patterns]
+    if strict and tried:
+        tried[-1] = exp.StrToTime(this=value.copy(), format=patterns[-1].copy())
+    return exp.func("coalesce", *tried) if len(tried) > 1 else tried[0]
 
 
 def _is_map(tree: exp.Expr, scope: Mapping[str, Schema]) -> bool:

@@ -45,6 +45,8 @@ class SparkEngine(Engine):
         rejects: RejectStore,
         progress: Progress | None = None,
     ) -> Outcome:
+        if work.own:
+            return self._local.run(work, inputs=inputs, outputs=outputs, rejects=rejects, progress=progress)
         session = open_session(self._settings).newSession()
         with tempfile.TemporaryDirectory(dir=self._scratch, prefix="spark-") as folder:
             run = Execution(session, self._local, work, folder=Path(folder), rejects=rejects, progress=progress)

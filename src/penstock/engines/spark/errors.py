@@ -33,15 +33,17 @@ _TABLE: tuple[tuple[type[PenstockError], str, str, re.Pattern[str], str | None],
 )  # fmt: skip
 _STOPPED: Final = re.compile(r"cancelled|OPERATION_CANCELED|SPARK_JOB_CANCELLED")
 _MOST: Final = 500  # characters
+_CAUSES: Final = 10
 
 
 def classified(error: Exception, doing: str) -> PenstockError:
     """The named error for one of Spark's; what it said stands in the detail, cut to what a person reads."""
-    text = _words(error)
+    words = _words(error)
+    text = "\n".join(words)
     for kind, code, message, pattern, hint in _TABLE:
         if pattern.search(text):
             return kind(code, f"{message} while {doing}", detail=_shown(text, pattern), hint=hint)
-    return InternalError("ENG-320", f"the engine failed while {doing}", detail=_line(text))
+    return InternalError("ENG-320", f"the engine failed while {doing}", detail=_line(words[-1]))
 
 
 @contextmanager
@@ -53,7 +55,7 @@ def translated(doing: str) -> Iterator[None]:
     try:
         yield
     except (PySparkException, Py4JError, ConnectionError) as error:
-        if _STOPPED.search(_words(error)):
+        if _STOPPED.search("\n".join(_words(error))):
             raise KeyboardInterrupt from None
         raise classified(error, doing) from None
 
@@ -69,10 +71,14 @@ def refused(node: Node, parts: Sequence[Unportable]) -> ConfigError:
     )
 
 
-def _words(error: Exception) -> str:
-    """All that it says, with what Java's exception has of its causes."""
-    java = getattr(error, "java_exception", None)
-    return f"{error}\n{java}" if java is not None else str(error)
+def _words(error: Exception) -> list[str]:
+    """What each of the causes says that Java knows, the last of which says most; without Java what the error does."""
+    java = getattr(error, "java_exception", None) or getattr(error, "_origin", None)
+    causes: list[str] = []
+    while java is not None and len(causes) < _CAUSES:
+        causes.append(str(java.toString()))
+        java = java.getCause()
+    return causes or [str(error)]
 
 
 def _shown(text: str, pattern: re.Pattern[str]) -> str:

@@ -232,7 +232,7 @@ class Execution:
         view = self._views[node_id]
 
         def write() -> None:
-            self._session.table(view).write.option("compression", "lz4").parquet(str(folder))
+            self._session.table(view).write.option("compression", "snappy").parquet(str(folder))
 
         self._do(f'computing "{node_id}"', write)
         for item in self._open.pop(node_id, []):
@@ -443,6 +443,8 @@ def _unmatched(node: Node, into: Mapping[str, int], found: Mapping[str, int]) ->
             return {node.left: into[node.left] - found[_OUT]}
         case Join(how="anti"):
             return {node.left: found[_OUT]}
+        case Join(how="asof" | "asof_left"):
+            return {node.left: found[node.left]}
         case Join(how="inner" | "left" | "right" | "full"):
             return {side: found[side] for side in dict.fromkeys((node.left, node.right))}
         case _:

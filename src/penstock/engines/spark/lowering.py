@@ -18,6 +18,7 @@ from penstock.engines.spark.types import to_spark
 from penstock.trees import identifier
 from penstock.types import DATE, FLOAT32, FLOAT64, INT32, STRING, TIMESTAMP, TIMESTAMPTZ, Decimal, List, Map, Struct
 from penstock.types.duckdb import from_duckdb
+from penstock.types.parse import parse_type
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -314,7 +315,7 @@ class _Expression:
         found = cast_of(source, target)
         if found is None:
             raise self._refused(tree, f"a cast of {source} to {target} is not known to mean the same")
-        return found.written(value, target, attempted=attempted)
+        return found.written(value, source, target, attempted=attempted)
 
     def _struct_as(self, tree: exp.Expr, value: exp.Expr, source: Struct, target: Struct) -> exp.Expr:
         """A struct with the same members in the same order, each cast."""
@@ -362,9 +363,18 @@ class _Expression:
                 continue
             parts = [part for name, some in found.items() if name not in given for part in some]
             lowered = iter(self._all(parts))
-            given |= {name: [next(lowered) for _ in some] for name, some in found.items() if name not in given}
+            given |= {
+                name: [self._cast_first(entry, name, part, next(lowered)) for part in some]
+                for name, some in found.items()
+                if name not in given
+            }
             return entry.written(given, kind, over)
         raise self._refused(tree, reasons[-1] if reasons else "it is not known to mean the same on Spark")
+
+    def _cast_first(self, entry: Entry, name: str, part: exp.Expr, value: exp.Expr) -> exp.Expr:
+        """The part as DuckDB casts it before it computes."""
+        target = entry.casts.get(name)
+        return value if target is None else self._cast_between(part, value, self._result(part), parse_type(target)[0])
 
     def _unfit(self, entry: Entry, found: Matched, result: LogicalType) -> str | None:
         """Why an entry of this form does not serve these types."""
@@ -414,12 +424,6 @@ class _Expression:
             raise self._refused(tree, "a named window is not known to mean the same: write it out")
         if spec is not None and (spec.args.get("exclude") or _frame(spec) not in {"ROWS", "RANGE"}):
             raise self._refused(tree, "a window with EXCLUDE or GROUPS has no counterpart on Spark")
-        if (
-            spec is not None
-            and _frame(spec) == "RANGE"
-            and any(isinstance(spec.args.get(end), exp.Expr) for end in ("start", "end"))
-        ):
-            raise self._refused(tree, "a window of a span of values is not known to mean the same")
         order = tree.args.get("order")
         if order is None and isinstance(tree.this, _ORDERED):
             raise self._refused(tree, "without an ORDER BY it is left to chance")
@@ -427,9 +431,36 @@ class _Expression:
         return {
             "partition_by": self._all(tree.args.get("partition_by") or []),
             "order": exp.Order(expressions=keys) if keys else None,
-            "spec": spec.copy() if spec is not None else None,
+            "spec": self._spec(tree, spec, order) if spec is not None else None,
             "over": "OVER",
         }
+
+    def _spec(self, tree: exp.Window, spec: exp.WindowSpec, order: exp.Order | None) -> exp.WindowSpec:
+        """The frame; one of a span of values is of whole days, or of days and less of a moment with a time."""
+        made = spec.copy()
+        if _frame(spec) == "ROWS":
+            return made
+        for end in ("start", "end"):
+            width = spec.args.get(end)
+            if isinstance(width, exp.Expr):
+                made.set(end, self._width(tree, width, order))
+        return made
+
+    def _width(self, tree: exp.Window, width: exp.Expr, order: exp.Order | None) -> exp.Expr:
+        keys = order.expressions if order is not None else []
+        kind = self._types.of(keys[0].this if isinstance(keys[0], exp.Ordered) else keys[0]) if len(keys) == 1 else None
+        function, unit = ("whole_days", "DAY") if kind == DATE else ("width_in_seconds", "SECOND")
+        if kind not in {DATE, TIMESTAMP} or not isinstance(width, exp.Interval):
+            raise self._refused(
+                tree, "a window of a span of values is known to mean the same along a date or timestamp only"
+            )
+        try:
+            said = constant(function, width)
+        except ValueError as error:
+            raise self._refused(tree, str(error)) from None
+        if said is None:
+            raise self._refused(tree, "only with a constant width is it known to mean the same")
+        return exp.Interval(this=exp.Literal.string(said.name), unit=exp.var(unit))
 
     def key(self, value: exp.Expr) -> exp.Expr:
         """What rows are ordered by."""

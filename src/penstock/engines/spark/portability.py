@@ -8,7 +8,6 @@ from penstock.engines.spark.lowering import Lowering
 from penstock.engines.spark.refusal import Unportable, UnportableError
 from penstock.graph.nodes import (
     Aggregate,
-    Check,
     Explode,
     Filter,
     Join,
@@ -39,7 +38,9 @@ class Refusal(Frozen):
 
 
 def refusals(graph: Graph, schema_of: SchemaOf) -> tuple[Refusal, ...]:
-    """All of them, in the graph's order, each once. ``schema_of`` is DuckDB's binder."""
+    """All of them, in the graph's order, each once. ``schema_of`` is DuckDB's binder. Checks have none: a rule in words that
+    are not known to mean the same on Spark is judged by DuckDB there, too.
+    """
     lowering = Lowering(schema_of)
     return tuple(dict.fromkeys(found for node in graph.nodes for found in _of_node(node, graph, lowering)))
 
@@ -81,10 +82,6 @@ def _expressions(node: Node) -> Iterator[tuple[exp.Expr, Location | None, bool]]
             yield condition, None, False
             if among is not None:
                 yield among, None, False
-        case Check():
-            yield from ((item.violated, item.at, False) for item in node.demands)
-            for rule in node.table_rules:
-                yield from ((item.value, rule.at, False) for item in rule.measures)
         case Join(on=on, columns=columns):
             if on is not None:
                 yield on, None, False

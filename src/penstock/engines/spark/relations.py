@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final, assert_never
 
 from sqlglot import exp
 
+from penstock.engines.spark.asof import lined_up
 from penstock.engines.spark.refusal import Unportable, UnportableError
 from penstock.errors import InternalError
 from penstock.graph.nodes import (
@@ -179,7 +180,7 @@ class Relations:
     def _join(self, node: Join) -> Lowered:
         scope = {node.left_alias: self._schema(node.left), node.right_alias: self._schema(node.right)}
         if node.how in {"asof", "asof_left"}:
-            raise UnportableError([Unportable("asof", "Spark has no join to the nearest row")])
+            return self._nearest(node, scope)
         if node.how in {"cross", "semi", "anti"}:
             return Lowered(self._plain_join(node, scope))
         left = exp.select("*", exp.alias_(exp.true(), identifier(_LEFT))).from_(self._table(node.left))
@@ -197,6 +198,14 @@ class Relations:
             rows = rows.where(is_not_null(column(_LEFT)))
         figures = {node.left: _count_of(is_null(column(_RIGHT))), node.right: _count_of(is_null(column(_LEFT)))}
         return Lowered(rows, before, figures)
+
+    def _nearest(self, node: Join, scope: Mapping[str, Schema]) -> Lowered:
+        """An alias is the name of a struct here, so that its columns are called as they are in any join."""
+        before = lined_up(node, self._lowering, scope, self._table)
+        rows = exp.select(*self._projections(node.columns, scope)).from_(relation(BEFORE))
+        if node.how == "asof":
+            rows = rows.where(is_not_null(column(node.right_alias)))
+        return Lowered(rows, before, {node.left: _count_of(is_null(column(node.right_alias)))})
 
     def _plain_join(self, node: Join, scope: Mapping[str, Schema]) -> exp.Select:
         left = exp.alias_(self._table(node.left), identifier(node.left_alias), table=True)

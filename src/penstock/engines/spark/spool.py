@@ -27,7 +27,7 @@ class SpoolWriter(BatchWriter):
         folder.mkdir()
         self._schema, self._rows = schema, 0
         self._path = folder / "part-00000.parquet"
-        self._file = pq.ParquetWriter(self._path, carried_schema(schema), compression="lz4")
+        self._file = pq.ParquetWriter(self._path, carried_schema(schema), compression="snappy")
 
     def write(self, batch: pa.RecordBatch) -> None:
         self._file.write_batch(into_spark(batch, self._schema))

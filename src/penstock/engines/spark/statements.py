@@ -63,6 +63,7 @@ class Statements:
     def lowered(self, query: exp.Query, tables: Mapping[str, Schema]) -> exp.Query:
         """The query in Spark's words, over relations of the same names. Raises UnportableError."""
         names = self._schema_of(query, tables).names
+        query = _with_windows_written_out(query)
         folded = {name: _folded(schema) for name, schema in tables.items()}
         resolved = self._resolved(query, tables)
         made, schema = self._query(resolved, folded)
@@ -277,6 +278,35 @@ class Statements:
 
 
 # ---------------------------------------------------------------- names
+
+
+def _with_windows_written_out(query: exp.Query) -> exp.Query:
+    """A copy in which a window that is named stands where it is used."""
+    made = query.copy()
+    for select in made.find_all(exp.Select):
+        known = {item.name: item for item in select.args.get("windows") or ()}
+        if any(item.args.get("alias") is not None for item in known.values()):
+            continue  # one upon another: refused where it is used
+        for window in list(select.find_all(exp.Window)):
+            meant = known.get(_window_name(window))
+            if meant is not None:
+                for part in ("partition_by", "order", "spec"):
+                    window.set(part, _copied(meant.args.get(part)))
+                window.set("alias", None)
+        select.set("windows", None)
+    return made
+
+
+def _window_name(window: exp.Window) -> str:
+    """The name that a window refers to, if it says nothing more itself."""
+    said = any(window.args.get(part) for part in ("partition_by", "order", "spec"))
+    return "" if said else window.text("alias")
+
+
+def _copied(value: object) -> object:
+    if isinstance(value, list):
+        return [part.copy() for part in value]
+    return value.copy() if isinstance(value, exp.Expr) else value
 
 
 def _check_aliases(query: exp.Query, tables: Mapping[str, Schema]) -> None:

@@ -184,6 +184,8 @@ def _written_out() -> Iterator[Case]:
         for text in _SHAPES:
             names = {letter: (kind, place) for place, letter in enumerate("abc")}
             yield Case("shapes", _over_columns(sqlglot.parse_one(text, dialect="duckdb"), names), "pairs")
+    for text in _FRAMES:
+        yield Case("frames", sqlglot.parse_one(text, dialect="duckdb"), "window")
     for text in _CONSTANTS:
         yield Case("shapes", sqlglot.parse_one(text, dialect="duckdb"))
 
@@ -201,6 +203,29 @@ _SHAPES: Final = (
     "a BETWEEN b AND c",
     "a IS DISTINCT FROM b",
     "NOT (a = b) OR a < c AND b IS NULL",
+)
+_FRAMES: Final = (
+    *(
+        f"{function} OVER (PARTITION BY group_key ORDER BY {order} {frame})"
+        for function in ("sum(int32_0)", "count(string_0)", "max(date_0)", "last_value(int64_0)")
+        for order in ("row_id", "row_id DESC")
+        for frame in (
+            "ROWS BETWEEN 2 PRECEDING AND CURRENT ROW",
+            "ROWS BETWEEN UNBOUNDED PRECEDING AND 1 FOLLOWING",
+            "ROWS BETWEEN 3 PRECEDING AND 1 PRECEDING",
+            "RANGE BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING",
+        )
+    ),
+    *(
+        f"{function} OVER (PARTITION BY group_key ORDER BY {order} RANGE BETWEEN {frame})"
+        for function in ("sum(int32_0)", "count(*)", "min(date_0)")
+        for order, frame in (
+            ("date_1", "INTERVAL 6 DAYS PRECEDING AND CURRENT ROW"),
+            ("date_1 DESC", "INTERVAL '2' WEEKS PRECEDING AND INTERVAL 400 DAYS FOLLOWING"),
+            ("timestamp_1", "INTERVAL 90 MINUTES PRECEDING AND CURRENT ROW"),
+            ("timestamp_1 DESC NULLS LAST", "UNBOUNDED PRECEDING AND INTERVAL '36' HOURS FOLLOWING"),
+        )
+    ),
 )
 _CONSTANTS: Final = (
     *(

@@ -39,7 +39,7 @@ ROW: Final = "row_id"
 _UNIT: Final = "unit_id"
 _AT_ONCE: Final = 50
 _TRIED: Final = 3  # of the units that fail on DuckDB
-_NEAR: Final = 2**-50  # some units of the last place of a double
+_NEAR: Final = 2**-40  # twelve digits
 _NUMBERS: Final = itertools.count(1)
 # Rows at hand would be computed while the statement is planned, by other code than that of rows from anywhere else.
 _COMPUTED: Final = {
@@ -221,8 +221,24 @@ class _OnDuckDB:
         tree = exp.Cast(this=asked.tree.copy(), to=to_duckdb(found.type)) if found.differs else asked.tree
         schema = Schema((Field(_UNIT, INT64), Field("v0", found.type)))
         run = _Runs(lambda units: self._values(frame.select([tree], units), schema), _errors_of_duckdb())
-        values, failed = run.whole(frame.units, divisible=not asked.is_window)
+        if asked.is_window or frame.by_group:
+            values, failed = run.whole(frame.units, divisible=not asked.is_window)
+        else:
+            values, failed = self._by_row(run, frame, tree)
         return _Answer(spark_text(found.type), values, failed, run.complaint)
+
+    def _by_row(self, run: _Runs, frame: _Frame, tree: exp.Expr) -> tuple[dict[int, Any], frozenset[int]]:
+        """TRY finds the rows that fail, which leaves few to be found in halves: values that Spark cannot hold."""
+        values, failed = run.whole(frame.units, divisible=False)
+        if not failed:
+            return values, failed
+        fails = exp.Is(
+            this=call("try", exp.Is(this=exp.Paren(this=tree.copy()), expression=exp.Null())), expression=exp.Null()
+        )
+        query = frame.select([exp.Paren(this=fails)]).sql(dialect="duckdb")
+        failing = {unit for unit, fails in self._connection.sql(query).fetchall() if fails}
+        values, more = run.whole([unit for unit in frame.units if unit not in failing], divisible=True)
+        return values, more | failing
 
     def _values(self, query: exp.Select, schema: Schema) -> dict[int, Any]:
         """Raises DataError for a value that Spark cannot hold."""

@@ -10,6 +10,7 @@ from penstock.engines.spark.constants.moments import (
     months,
     reading_pattern,
     whole_days,
+    width_in_seconds,
     zone,
 )
 from penstock.engines.spark.constants.plain import (
@@ -18,6 +19,7 @@ from penstock.engines.spark.constants.plain import (
     count,
     letters,
     like,
+    power_of_ten,
     size,
     some_text,
     text,
@@ -52,6 +54,7 @@ __all__ = [
     "like",
     "moment_pattern",
     "months",
+    "power_of_ten",
     "quoted",
     "reading_pattern",
     "regexp",
@@ -61,5 +64,6 @@ __all__ = [
     "whole",
     "whole_days",
     "whole_regexp",
+    "width_in_seconds",
     "zone",
 ]

@@ -47,6 +47,8 @@ _PATTERN: Final[dict[str, str]] = {  # of strftime, as date_format says it
     "%-I": "h",
 }
 _READ: Final = ("%Y", "%m", "%d", "%H", "%M", "%S")  # of strptime, as the groups of the pattern that reads them
+_MONTHS: Final = "jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec"
+_VALUES: Final = {"%Y": "[0-9]{1,4}+", "%b": f"(?i:{_MONTHS})"}
 _TIMES: Final = ((), ("%H", "%M"), ("%H", "%M", "%S"))
 _PIECE: Final = re.compile(r"%-?.|[^%]+", re.DOTALL)
 
@@ -75,6 +77,12 @@ def even_width(value: str) -> int:
     return width
 
 
+def width_in_seconds(value: str) -> str:
+    """A span of days, hours and less as a number of seconds, with six digits after the point."""
+    seconds, microseconds = divmod(even_width(value), _SECOND)
+    return f"{seconds}.{microseconds:06}"
+
+
 def whole_days(value: str) -> int:
     """The days of a span of whole days, from 1."""
     number, microseconds = divmod(even_width(value), 86_400 * _SECOND)
@@ -100,15 +108,22 @@ def moment_pattern(value: str) -> str:
 
 
 def reading_pattern(value: str) -> str:
-    """A pattern of strptime as a regular expression whose groups are year, month, day, hour, minute and second."""
+    """A pattern of strptime as a regular expression whose groups are year, month (a number, or three letters), day, hour,
+    minute and second; a group that the pattern does not have is empty.
+    """
     pieces = _PIECE.findall(value)
     fields = [piece for piece in pieces if piece.startswith("%")]
     times = tuple(field for field in _READ[3:] if field in fields)
-    if sorted(fields) != sorted((*_READ[:3], *times)) or times not in _TIMES:
-        raise ValueError("only a pattern of year, month and day, with a time or none, is known to be read the same")
+    days = tuple(field for field in _READ[2:3] if field in fields)
+    numbered = ["%m" if field == "%b" else field for field in fields]
+    if sorted(numbered) != sorted((*_READ[:2], *days, *times)) or times not in _TIMES:
+        raise ValueError(
+            "only a pattern of year and month, with a day and a time or none, is known to be read the same"
+        )
     if "".join(pieces) != value or any(not re.fullmatch(r"[-/:.,T]* ?|%.", piece) for piece in pieces):
         raise ValueError("what stands between the fields of this pattern is not known to be read the same")
-    whole = [f"(?={_reader(pieces, field)})" if field in fields else "()" for field in _READ]
+    asked = [_month(fields) if field == "%m" else field for field in _READ]
+    whole = [f"(?={_reader(pieces, field)})" if field in fields else "()" for field in asked]
     return f"^{''.join(whole)}"
 
 
@@ -145,14 +160,18 @@ def _said(piece: str) -> str:
     return f"'{quoted}'" if re.search(r"[^-/:., ]", piece) else piece
 
 
+def _month(fields: list[str]) -> str:
+    return "%b" if "%b" in fields else "%m"
+
+
 def _reader(pieces: list[str], wanted: str) -> str:
     """The whole pattern with a group around one field."""
 
     def read(piece: str) -> str:
         if not piece.startswith("%"):
             return re.escape(piece).replace(r"\ ", r"\s+")
-        digits = "[0-9]{1,4}+" if piece == "%Y" else "[0-9]{1,2}+"
-        return f"({digits})" if piece == wanted else digits
+        value = _VALUES.get(piece, "[0-9]{1,2}+")
+        return f"({value})" if piece == wanted else value
 
     return rf"\s*{''.join(map(read, pieces))}\s*\z"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+_POWERS: Final = 15  # of ten, beyond which a double has no digit after the point
 _CHARACTERS: Final = 0x110000
 _SURROGATES: Final = range(0xD800, 0xE000)
 
@@ -32,6 +33,13 @@ def size(value: str) -> int:
     if not value.isdigit():
         raise ValueError("only a whole number from 0 means the same on both engines")
     return int(value)
+
+
+def power_of_ten(value: str) -> int:
+    """10 to the power of a whole number from 0 to 15."""
+    if not value.isdigit() or int(value) > _POWERS:
+        raise ValueError(f"only a whole number from 0 to {_POWERS} is known to mean the same")
+    return int(10 ** int(value))
 
 
 def whole(value: str) -> int:

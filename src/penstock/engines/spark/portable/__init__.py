@@ -7,6 +7,7 @@ It is data: the files ``*.toml`` of this folder, a category each. An entry has
 - ``where``: by parameter, the types (kinds.py) that it may have; ``result``: those that the whole may have.
 - ``constants``: by parameter, that it has to be a constant, and the function of ``constants`` which says it in Spark's words
   or refuses it.
+- ``casts``: by parameter, the type to which DuckDB casts it first.
 - ``spark``: the same in Spark's words. ``as_result(x)`` is x as the type that DuckDB gives the whole, ``try_as_result(x)``
   null where that type has no such value; of an aggregate or a window function, ``windowed(f(x))`` is the call that a window or a
   filter belongs to.
@@ -21,6 +22,7 @@ The first entry that fits is taken. Every entry is proven by the parity suite, o
 from __future__ import annotations
 
 import tomllib
+from decimal import Decimal as Number
 from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias, cast
@@ -34,6 +36,7 @@ from penstock.engines.spark import constants
 from penstock.engines.spark.portable.kinds import is_kind
 from penstock.engines.spark.types import to_spark
 from penstock.structs import Frozen, field
+from penstock.types import Decimal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -45,6 +48,7 @@ Matched: TypeAlias = "dict[str, list[exp.Expr]]"  # the parts that a form's para
 Over: TypeAlias = "Callable[[exp.Expr], exp.Expr]"
 
 ETC: Final = "etc"
+_EXACT_AS_DOUBLE: Final = 2**53  # the digits of a decimal without its point
 _MARKS: Final = frozenset({"as_result", "try_as_result", "windowed"})
 _KEPT: Final = frozenset({"CAST", "TRY_CAST", "CASE"})
 
@@ -68,6 +72,7 @@ class Entry(Frozen):
     spark: exp.Expr
     where: Mapping[str, str] = field(default_factory=dict)
     constants: Mapping[str, str] = field(default_factory=dict)
+    casts: Mapping[str, str] = field(default_factory=dict)
     result: str | None = None
     examples: tuple[str, ...] = ()
     stricter: str | None = None
@@ -163,7 +168,8 @@ def casts() -> tuple[Cast, ...]:
 
 class Cast(Frozen):
     """A cast of the types ``source`` to the types ``target``: ``spark`` of the parameter ``x``, and ``attempt`` where what
-    cannot be cast becomes null; None: nothing fails. ``stricter`` as an entry's.
+    cannot be cast becomes null; None: nothing fails. Of a decimal ``exact`` is the greatest that a double has
+    with all digits; to a decimal ``unit`` is the least above zero, and ``power`` the double of how many of them make one. ``stricter`` as an entry's.
     """
 
     source: str
@@ -172,14 +178,26 @@ class Cast(Frozen):
     attempt: exp.Expr | None
     stricter: str | None = None
 
-    def written(self, value: exp.Expr, target: LogicalType, *, attempted: bool) -> exp.Expr:
+    def written(self, value: exp.Expr, source: LogicalType, target: LogicalType, *, attempted: bool) -> exp.Expr:
         template = self.attempt if attempted and self.attempt is not None else self.spark
-        return _substituted(template.copy(), {"x": [value]}, target)
+        parts = {"x": [value]}
+        if isinstance(source, Decimal):
+            parts["exact"] = [_decimal(Number(_EXACT_AS_DOUBLE).scaleb(-source.scale), source.scale)]
+        if isinstance(target, Decimal):
+            parts["unit"] = [_decimal(Number(1).scaleb(-target.scale), target.scale)]
+            parts["power"] = [exp.cast(exp.Literal.number(10**target.scale), exp.DType.DOUBLE)]
+        return _substituted(template.copy(), parts, target)
 
 
 def cast_of(source: LogicalType, target: LogicalType) -> Cast | None:
     """The first cast that takes one type to the other."""
     return next((item for item in casts() if is_kind(source, item.source) and is_kind(target, item.target)), None)
+
+
+def _decimal(value: Number, scale: int) -> exp.Expr:
+    """A constant with as many digits as it needs."""
+    digits = max(len(value.as_tuple().digits), scale + 1)
+    return exp.cast(exp.Literal.string(f"{value:f}"), to_spark(Decimal(digits, scale)))
 
 
 def _tables(category: str) -> dict[str, Any]:
@@ -195,6 +213,7 @@ def _read(category: str) -> Iterator[Entry]:
             _spark(item["spark"]),
             item.get("where", {}),
             item.get("constants", {}),
+            item.get("casts", {}),
             item.get("result"),
             tuple(item.get("examples", ())),
             item.get("stricter"),

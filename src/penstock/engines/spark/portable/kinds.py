@@ -7,6 +7,7 @@ from typing import Final
 
 from penstock.types import Decimal, Kind, List, LogicalType, Map, Primitive, Struct
 
+_OF_64_BITS: Final = 18  # digits of a decimal that DuckDB keeps in a number of 64 bits; of more in one of 128
 EXACT_AS_DOUBLE: Final = 15  # digits of a decimal that both engines turn into the same double
 
 _SIGNED: Final = frozenset({Kind.INT8, Kind.INT16, Kind.INT32, Kind.INT64})
@@ -29,7 +30,8 @@ _UNIONS: Final[dict[str, tuple[str, ...]]] = {
 def is_kind(logical: LogicalType, name: str) -> bool:
     """Whether a type is in a set, or in one of several with ``|`` between them; ``any`` is every type; ``list<x>`` a list
     whose elements are, ``map<x>`` a map whose keys are; ``short_decimal`` a decimal that becomes the same double on both
-    engines (one without digits after the point does up to 2^53).
+    engines (one without digits after the point does up to 2^53), ``split_decimal`` and ``huge_decimal`` one of up to 18 or
+    of more that does if its parts before and after the point are added.
     """
     return any(_is_one(logical, part.strip()) for part in _parts(name))
 
@@ -39,6 +41,10 @@ def _parts(name: str) -> list[str]:
     return re.split(r"\|(?![^<]*>)", name)
 
 
+def _is_huge(logical: Decimal) -> bool:
+    return logical.precision > _OF_64_BITS
+
+
 def _is_one(logical: LogicalType, name: str) -> bool:
     if name == "any":
         return True
@@ -46,6 +52,12 @@ def _is_one(logical: LogicalType, name: str) -> bool:
         return isinstance(logical, List) and is_kind(logical.element, name[5:-1])
     if name == "short_decimal":
         return isinstance(logical, Decimal) and (logical.precision <= EXACT_AS_DOUBLE or logical.scale == 0)
+    if name in {"split_decimal", "huge_decimal"}:
+        return (
+            isinstance(logical, Decimal)
+            and logical.scale <= EXACT_AS_DOUBLE
+            and _is_huge(logical) == (name == "huge_decimal")
+        )
     if name.startswith("map<"):
         return isinstance(logical, Map) and is_kind(logical.key, name[4:-1])
     if name in _UNIONS:
