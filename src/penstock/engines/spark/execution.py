@@ -156,10 +156,12 @@ class Execution:
         return False
 
     def _ended_before(self, node: Node) -> tuple[str, ...]:
-        """The nodes whose rows it may not read to their end, or reads twice: these are computed, and counted, by themselves."""
+        """The nodes whose rows it may not read to their end, or reads twice: these are computed, and counted, by themselves.
+        Spark orders rows after a look at a sample of them, which is a computation of its own.
+        """
         if isinstance(node, Limit) and isinstance(below := self._graph[node.input], Sort):
             return (below.input,)
-        if isinstance(node, Query | Limit | Check) or (
+        if isinstance(node, Query | Limit | Check | Sort) or (
             isinstance(node, Join) and node.how in {"semi", "anti", "cross"}
         ):
             return tuple(dict.fromkeys(node.inputs))

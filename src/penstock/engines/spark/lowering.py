@@ -15,7 +15,7 @@ from penstock.engines.spark.refusal import Unportable, UnportableError
 from penstock.engines.spark.statements import Statements
 from penstock.engines.spark.typed import Typed
 from penstock.engines.spark.types import to_spark
-from penstock.trees import identifier
+from penstock.trees import identifier, when
 from penstock.types import DATE, FLOAT32, FLOAT64, INT32, STRING, TIMESTAMP, TIMESTAMPTZ, Decimal, List, Map, Struct
 from penstock.types.duckdb import from_duckdb
 from penstock.types.parse import parse_type
@@ -405,6 +405,12 @@ class _Expression:
         result = result or self._result(tree)
         before = over or (lambda called: called)
         match tree:
+            case exp.Window(this=exp.Filter() as chosen):
+                condition = self.lowered(self._boolean(chosen.expression.this))
+                spec = self._window_parts(tree)
+                return self._window(
+                    chosen.this, lambda called: before(exp.Window(this=_only_where(called, condition), **spec)), result
+                )
             case exp.Window():
                 spec = self._window_parts(tree)
                 return self._window(tree.this, lambda called: before(exp.Window(this=called, **spec)), result)
@@ -508,6 +514,14 @@ def _as_parsed(tree: exp.Expr) -> exp.Expr:
 def _column(tree: exp.Column) -> exp.Column:
     table = tree.args.get("table")
     return exp.Column(this=identifier(tree.name), table=identifier(table.name) if table is not None else None)
+
+
+def _only_where(called: exp.Expr, condition: exp.Expr) -> exp.Expr:
+    """An aggregate over what meets the condition alone: Spark's have no filter within a window, and pass nulls over."""
+    made = called.copy()
+    first = made.expressions[0]
+    made.set("expressions", [when(condition.copy(), first.copy()), *made.expressions[1:]])
+    return made
 
 
 def _frame(spec: exp.Expr) -> str:

@@ -184,6 +184,9 @@ def _written_out() -> Iterator[Case]:
         for text in _SHAPES:
             names = {letter: (kind, place) for place, letter in enumerate("abc")}
             yield Case("shapes", _over_columns(sqlglot.parse_one(text, dialect="duckdb"), names), "pairs")
+    for text in _FILTERED:
+        yield Case("frames", sqlglot.parse_one(text, dialect="duckdb"), "groups")
+        yield Case("frames", _windowed(sqlglot.parse_one(text, dialect="duckdb"), ROW), "window")
     for text in _FRAMES:
         yield Case("frames", sqlglot.parse_one(text, dialect="duckdb"), "window")
     for text in _CONSTANTS:
@@ -203,6 +206,11 @@ _SHAPES: Final = (
     "a BETWEEN b AND c",
     "a IS DISTINCT FROM b",
     "NOT (a = b) OR a < c AND b IS NULL",
+)
+_FILTERED: Final = tuple(
+    f"{function} FILTER (WHERE {condition})"
+    for function in ("count(*)", "count(string_0)", "sum(int64_0)", "max(date_0)", "avg(int32_0)", "bool_or(boolean_1)")
+    for condition in ("boolean_0", "int32_0 > 0", "string_0 IS NULL")
 )
 _FRAMES: Final = (
     *(

@@ -84,6 +84,8 @@ def test_a_zone_is_written_as_it_is_named() -> None:
         ("%Y-%m-%d", " 2024-2-09\n", ("2024", "2", "09", "", "", "")),
         ("%d.%m.%Y, %H:%M:%S", "1.2.24,  7:5:9", ("24", "2", "1", "7", "5", "9")),
         ("%Y%m%d", "20240209", ("2024", "02", "09", "", "", "")),
+        ("%d-%b-%Y", "29-FEB-2024", ("2024", "FEB", "29", "", "", "")),
+        ("%Y-%m", "2024-2", ("2024", "2", "", "", "", "")),
         ("%H:%M %m/%d/%Y", "10:30 2/9/2024", ("2024", "2", "9", "10", "30", "")),
     ],
 )
@@ -100,7 +102,8 @@ def test_a_text_that_a_pattern_does_not_fit_is_not_read(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "pattern", ["%Y-%m", "%Y-%m-%d %H", "%d %b %Y", "%Y-%m-%d %Y", "%Y-%m-%d %S", "%Y-%m-%d at %H:%M", "%Y-%m-%d %"]
+    "pattern",
+    ["%Y", "%b %d", "%m %b %Y", "%Y-%m-%d %H", "%Y-%m-%d %Y", "%Y-%m-%d %S", "%Y-%m-%d at %H:%M", "%Y-%m-%d %"],
 )
 def test_a_pattern_that_is_not_known_to_read_the_same_is_refused(pattern: str) -> None:
     with pytest.raises(ValueError, match="read the same"):

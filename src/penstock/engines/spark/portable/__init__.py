@@ -36,6 +36,7 @@ from penstock.engines.spark import constants
 from penstock.engines.spark.portable.kinds import is_kind
 from penstock.engines.spark.types import to_spark
 from penstock.structs import Frozen, field
+from penstock.trees import call, column, identifier
 from penstock.types import Decimal
 
 if TYPE_CHECKING:
@@ -49,7 +50,9 @@ Over: TypeAlias = "Callable[[exp.Expr], exp.Expr]"
 
 ETC: Final = "etc"
 _EXACT_AS_DOUBLE: Final = 2**53  # the digits of a decimal without its point
-_MARKS: Final = frozenset({"as_result", "try_as_result", "windowed"})
+_WINDOWED: Final = "windowed"
+_MARKS: Final = frozenset({"as_result", "try_as_result", _WINDOWED})
+_BOUND: Final = "penstock_bound"  # the parameter of a lambda that holds what has a name
 _KEPT: Final = frozenset({"CAST", "TRY_CAST", "CASE"})
 
 
@@ -290,6 +293,42 @@ def _all_match(forms: list[object], trees: list[object], names: frozenset[str], 
 def _substituted(
     template: exp.Expr, parts: Mapping[str, Sequence[exp.Expr]], result: LogicalType, over: Over | None = None
 ) -> exp.Expr:
+    """The template with its parameters filled. A part that is computed and stands in it more than once is given a name, so that
+    a template within a template within a template stays short.
+    """
+    repeated = _repeated(template, parts)
+    if not repeated:
+        return _filled(template, parts, result, over)
+    bound = {name: some for name, some in parts.items() if len(some) == 1 and not _is_plain(some[0])}
+    named = {name: [column(name, _BOUND)] for name in bound}
+    body = exp.Lambda(this=_filled(template, {**parts, **named}, result, over), expressions=[identifier(_BOUND)])
+    values = [part for name, some in bound.items() for part in (exp.Literal.string(name), some[0].copy())]
+    every = call("transform", call("array", call("named_struct", *values)), body)
+    return call("element_at", every, exp.Literal.number(1))
+
+
+def _repeated(template: exp.Expr, parts: Mapping[str, Sequence[exp.Expr]]) -> bool:
+    """Whether something that is computed would stand in it more than once, where it can have a name: what is computed of many
+    rows cannot.
+    """
+    if any(found.name == _WINDOWED for found in template.find_all(exp.Anonymous)):
+        return False
+    names = frozenset(parts)
+    found = [_parameter(node, names) for node in template.find_all(exp.Column)]
+    return any(found.count(name) > 1 and name != ETC and not _is_plain(some[0]) for name, some in parts.items())
+
+
+def _is_plain(tree: exp.Expr) -> bool:
+    """Whether it costs nothing to compute it again."""
+    inner = tree.unnest()
+    return isinstance(inner, exp.Column | exp.Literal | exp.Null | exp.Boolean) or (
+        isinstance(inner, exp.Cast | exp.Neg) and isinstance(inner.this, exp.Literal)
+    )
+
+
+def _filled(
+    template: exp.Expr, parts: Mapping[str, Sequence[exp.Expr]], result: LogicalType, over: Over | None
+) -> exp.Expr:
     names = frozenset(parts)
 
     def put(node: exp.Expr) -> exp.Expr | list[exp.Expr] | None:
@@ -301,20 +340,20 @@ def _substituted(
         return node
 
     filled = cast("exp.Expr", template.transform(put))
-    for call in reversed(list(filled.find_all(exp.Anonymous))):  # the innermost first
-        if call.name in _MARKS:
-            said = _marked(call, result, over)
-            if call is filled:
+    for mark in reversed(list(filled.find_all(exp.Anonymous))):  # the innermost first
+        if mark.name in _MARKS:
+            said = _marked(mark, result, over)
+            if mark is filled:
                 return said
-            call.replace(said)
+            mark.replace(said)
     return filled
 
 
-def _marked(call: exp.Anonymous, result: LogicalType, over: Over | None) -> exp.Expr:
-    inner = call.expressions[0]
-    if call.name == "windowed":
+def _marked(mark: exp.Anonymous, result: LogicalType, over: Over | None) -> exp.Expr:
+    inner = mark.expressions[0]
+    if mark.name == _WINDOWED:
         return over(inner) if over is not None else inner
-    if call.name == "try_as_result":
+    if mark.name == "try_as_result":
         return exp.TryCast(this=inner, to=to_spark(result), safe=True)
     return exp.Cast(this=inner, to=to_spark(result))
 
