@@ -9,7 +9,7 @@ import sqlglot
 from sqlglot import exp
 
 from penstock.engines.spark.canonical import canonical
-from penstock.engines.spark.portable import Entry, cast_of, constant, enclosed, entries, is_constant, key_of
+from penstock.engines.spark.portable import Entry, cast_of, constant, enclosed, entries, is_constant, key_of, power_of
 from penstock.engines.spark.portable.kinds import is_kind
 from penstock.engines.spark.refusal import Unportable, UnportableError
 from penstock.engines.spark.statements import Statements
@@ -368,8 +368,14 @@ class _Expression:
                 for name, some in found.items()
                 if name not in given
             }
+            given |= self._powers(found)
             return entry.written(given, kind, over)
         raise self._refused(tree, reasons[-1] if reasons else "it is not known to mean the same on Spark")
+
+    def _powers(self, found: Matched) -> dict[str, list[exp.Expr]]:
+        """For each parameter that is a decimal, ten to the power of its scale."""
+        kinds = {name: self._types.of(parts[0]) for name, parts in found.items() if parts}
+        return {f"{name}_power": [power_of(kind)] for name, kind in kinds.items() if isinstance(kind, Decimal)}
 
     def _cast_first(self, entry: Entry, name: str, part: exp.Expr, value: exp.Expr) -> exp.Expr:
         """The part as DuckDB casts it before it computes."""

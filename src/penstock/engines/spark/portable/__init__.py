@@ -8,7 +8,7 @@ It is data: the files ``*.toml`` of this folder, a category each. An entry has
 - ``constants``: by parameter, that it has to be a constant, and the function of ``constants`` which says it in Spark's words
   or refuses it.
 - ``casts``: by parameter, the type to which DuckDB casts it first.
-- ``spark``: the same in Spark's words. ``as_result(x)`` is x as the type that DuckDB gives the whole, ``try_as_result(x)``
+- ``spark``: the same in Spark's words. Of a decimal ``a`` ``a_power`` is ten to the power of its scale. ``as_result(x)`` is x as the type that DuckDB gives the whole, ``try_as_result(x)``
   null where that type has no such value; of an aggregate or a window function, ``windowed(f(x))`` is the call that a window or a
   filter belongs to.
 - ``examples``: expressions that prove it besides those made of its forms and types; needed where there are constants.
@@ -188,13 +188,18 @@ class Cast(Frozen):
             parts["exact"] = [_decimal(Number(_EXACT_AS_DOUBLE).scaleb(-source.scale), source.scale)]
         if isinstance(target, Decimal):
             parts["unit"] = [_decimal(Number(1).scaleb(-target.scale), target.scale)]
-            parts["power"] = [exp.cast(exp.Literal.number(10**target.scale), exp.DType.DOUBLE)]
+            parts["power"] = [exp.cast(power_of(target), exp.DType.DOUBLE)]
         return _substituted(template.copy(), parts, target)
 
 
 def cast_of(source: LogicalType, target: LogicalType) -> Cast | None:
     """The first cast that takes one type to the other."""
     return next((item for item in casts() if is_kind(source, item.source) and is_kind(target, item.target)), None)
+
+
+def power_of(kind: Decimal) -> exp.Expr:
+    """How many of its least values above zero make one, as a whole number."""
+    return exp.cast(exp.Literal.string(str(10**kind.scale)), to_spark(Decimal(max(kind.scale, 1) + 1, 0)))
 
 
 def _decimal(value: Number, scale: int) -> exp.Expr:
@@ -378,4 +383,5 @@ __all__ = [
     "entries",
     "is_constant",
     "key_of",
+    "power_of",
 ]
