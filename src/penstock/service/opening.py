@@ -18,6 +18,7 @@ from penstock.errors import ConfigError, InternalError, PenstockError, Problem, 
 from penstock.plan.make import make_plan
 from penstock.run.feeds import as_they_stand
 from penstock.service.ledgers import find_ledger, key_of, open_ledger
+from penstock.service.portable import unportable
 from penstock.service.rejects_table import SCHEMA, RejectsTable
 from penstock.service.scratch import scratch_folder
 from penstock.service.targets import collisions, is_local
@@ -236,6 +237,9 @@ class Opened(Mutable):
                 raise together([*errors, *error.problems]) from None
             if errors:
                 raise together(errors)
+            refused = unportable(compiled.graph, self.engine) if self.engine.name == "spark" else ()
+            if refused:
+                raise together(refused)
             warnings = tuple(problem for problem in self.problems if problem.severity != "error")
             return replace(compiled, warnings=(*warnings, *compiled.warnings))
         raise InternalError("INT-900", "a first read answered nothing")

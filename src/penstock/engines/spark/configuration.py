@@ -23,9 +23,11 @@ FIXED: Final = MappingProxyType(
         "spark.sql.timestampType": "TIMESTAMP_LTZ",
         "spark.sql.timeType.enabled": "true",
         "spark.sql.variable.substitute": "false",
-        "spark.sql.parser.escapedStringLiterals": "false",
     }
 )
+# And what Spark has by default, and warns of where anybody says it.
+LEFT: Final = MappingProxyType({"spark.sql.parser.escapedStringLiterals": "false"})
+MEANING: Final = MappingProxyType({**FIXED, **LEFT})
 JAVA_OPTIONS: Final = ("spark.driver.extraJavaOptions", "spark.executor.extraJavaOptions")
 MASTER: Final = "spark.master"
 REMOTE: Final = "spark.remote"
@@ -57,18 +59,18 @@ _ICEBERG: Final = "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtens
 
 def check(settings: Mapping[str, str]) -> None:
     """Raises ConfigError ENG-406 for a setting that Penstock sets itself."""
-    lower = {name.lower(): name for name in (*FIXED, MASTER, REMOTE)}
+    lower = {name.lower(): name for name in (*MEANING, MASTER, REMOTE)}
     for name, value in settings.items():
         fixed = lower.get(name.lower())
         if fixed in {MASTER, REMOTE}:
             raise ConfigError(
                 "ENG-406", f'"{name}" is not among the settings of Spark', hint="say it as the master of the session"
             )
-        if fixed is not None and (name != fixed or value != FIXED[fixed]):
+        if fixed is not None and (name != fixed or value != MEANING[fixed]):
             raise ConfigError(
                 "ENG-406",
                 f'"{name}" cannot be set',
-                detail=f"Penstock runs Spark with {fixed}={FIXED[fixed]}, since the meaning of pipelines depends on it",
+                detail=f"Penstock runs Spark with {fixed}={MEANING[fixed]}, since the meaning of pipelines depends on it",
                 hint="leave it out",
             )
         if name in JAVA_OPTIONS and _OTHER_ZONE.search(value):

@@ -143,7 +143,7 @@ def _check_told(session: SparkSession, wanted: Mapping[str, str]) -> None:
 
 
 def _is_told(session: SparkSession, name: str, value: str) -> bool:
-    told = session.conf.get(name, None)
+    told = session.conf.get(name, conf.LEFT.get(name))
     if name in conf.JAVA_OPTIONS:  # Spark puts its own before
         return told is not None and f" {told}".endswith(f" {value}")
     return told == value
@@ -176,7 +176,7 @@ def _opened(settings: SparkSettings) -> SparkSession:
         session = _connected(cast("str", master), settings)
     else:
         session = _driven(master, settings)
-    _check_told(session, conf.FIXED)
+    _check_told(session, conf.MEANING)
     return session
 
 
