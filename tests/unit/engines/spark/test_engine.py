@@ -131,6 +131,20 @@ STEPS = {
         for kind in ("inner", "left", "right", "full")
     },
     **{kind: f"[join: {{to: customers, kind: {kind}, on: this.customer = customers.id}}]" for kind in ("semi", "anti")},
+    **{
+        f"{kind} {comparison}": f"[join: {{to: customers, kind: {kind}, on: {comparison}, add: [name]}}]"
+        for kind in ("asof", "asof_left")
+        for comparison in (
+            "this.customer >= customers.id",
+            "this.customer > customers.id",
+            "this.customer <= customers.id",
+            "customers.id > this.customer",
+            "this.id >= customers.id - 10 and this.crude = lower(customers.name)",
+        )
+    },
+    "deduplicate": "[drop: [tags], deduplicate: {keys: [customer]}]",
+    "deduplicate by an order with ties": "[drop: [tags], deduplicate: {keys: [customer], order_by: crude, keep: last}]",
+    "window with ties": "[drop: [tags], window: {partition_by: [customer], order_by: [crude], columns: {before: lag(price), place: row_number()}}]",
 }
 
 
