@@ -16,6 +16,10 @@ It is data: the files ``*.toml`` of this folder, a category each. An entry has
   differ. The suite proves either: it fails where an entry has no need of what it says.
 - ``note``: what the reference is to say of it.
 
+A ``cast`` has ``from`` and ``to``, sets of types, ``spark`` of the parameter ``x``, and ``try``, where what cannot be cast becomes
+null: true is the same with ``try_as_result``. ``texts`` are constants, such as regular expressions, by the names that stand for
+them in ``spark``.
+
 The first entry that fits is taken. Every entry is proven by the parity suite, over every type that it takes.
 """
 
@@ -50,8 +54,8 @@ Over: TypeAlias = "Callable[[exp.Expr], exp.Expr]"
 
 ETC: Final = "etc"
 _EXACT_AS_DOUBLE: Final = 2**53  # the digits of a decimal without its point
-_WINDOWED: Final = "windowed"
-_MARKS: Final = frozenset({"as_result", "try_as_result", _WINDOWED})
+_AS_RESULT, _TRY_AS_RESULT, _WINDOWED = "as_result", "try_as_result", "windowed"
+_MARKS: Final = frozenset({_AS_RESULT, _TRY_AS_RESULT, _WINDOWED})
 _BOUND: Final = "penstock_bound"  # the parameter of a lambda that holds what has a name
 _KEPT: Final = frozenset({"CAST", "TRY_CAST", "CASE"})
 
@@ -157,16 +161,24 @@ def categories() -> tuple[str, ...]:
 def casts() -> tuple[Cast, ...]:
     """The table of casts, in its order."""
     return tuple(
-        Cast(
-            item["from"],
-            item["to"],
-            _spark(item["spark"]),
-            _spark(item["try"]) if "try" in item else None,
-            item.get("stricter"),
-        )
-        for category in categories()
-        for item in _tables(category).get("cast", ())
+        _cast(item, tables.get("texts", {})) for tables in map(_tables, categories()) for item in tables.get("cast", ())
     )
+
+
+def _cast(item: dict[str, Any], texts: Mapping[str, str]) -> Cast:
+    spark = _spark(item["spark"], texts)
+    attempt: exp.Expr | None = None
+    match item.get("try"):
+        case str() as said:
+            attempt = _spark(said, texts)
+        case True:
+            attempt = spark.transform(_attempted)
+    return Cast(item["from"], item["to"], spark, attempt, item.get("stricter"))
+
+
+def _attempted(node: exp.Expr) -> exp.Expr:
+    is_mark = isinstance(node, exp.Anonymous) and node.name == _AS_RESULT
+    return exp.Anonymous(this=_TRY_AS_RESULT, expressions=node.expressions) if is_mark else node
 
 
 class Cast(Frozen):
@@ -213,12 +225,14 @@ def _tables(category: str) -> dict[str, Any]:
 
 
 def _read(category: str) -> Iterator[Entry]:
-    for item in _tables(category).get("entry", ()):
+    tables = _tables(category)
+    texts = tables.get("texts", {})
+    for item in tables.get("entry", ()):
         forms = item["duckdb"] if isinstance(item["duckdb"], list) else [item["duckdb"]]
         yield Entry(
             category,
             tuple(sqlglot.parse_one(form, dialect="duckdb") for form in forms),
-            _spark(item["spark"]),
+            _spark(item["spark"], texts),
             item.get("where", {}),
             item.get("constants", {}),
             item.get("casts", {}),
@@ -230,8 +244,12 @@ def _read(category: str) -> Iterator[Entry]:
         )
 
 
-def _spark(text: str) -> exp.Expr:
-    return sqlglot.parse_one(text, dialect=Verbatim)
+def _spark(text: str, texts: Mapping[str, str]) -> exp.Expr:
+    def put(node: exp.Expr) -> exp.Expr:
+        name = _parameter(node, frozenset(texts))
+        return node if name is None else exp.Literal.string(texts[name])
+
+    return sqlglot.parse_one(text, dialect=Verbatim).transform(put)
 
 
 @cache
@@ -358,7 +376,7 @@ def _marked(mark: exp.Anonymous, result: LogicalType, over: Over | None) -> exp.
     inner = mark.expressions[0]
     if mark.name == _WINDOWED:
         return over(inner) if over is not None else inner
-    if mark.name == "try_as_result":
+    if mark.name == _TRY_AS_RESULT:
         return exp.TryCast(this=inner, to=to_spark(result), safe=True)
     return exp.Cast(this=inner, to=to_spark(result))
 
