@@ -27,10 +27,32 @@ _UNIONS: Final[dict[str, tuple[str, ...]]] = {
 }
 
 
+_WORDS: Final[dict[str, str]] = {
+    "int": "integer",
+    "uint": "unsigned integer",
+    "exact": "integer or decimal",
+    "moment": "date or timestamp",
+    "simple": "anything but a list, map, struct or interval",
+    "short_decimal": "decimal of up to 15 digits",
+    "split_decimal": "decimal of up to 18 digits",
+    "huge_decimal": "decimal of more than 18 digits",
+    "any": "anything",
+}
+
+
+def in_words(name: str) -> str:
+    """What a set is called on a page for people."""
+    said = [
+        f"{part[:4]} of {in_words(part[5:-1])}" if part.startswith("list<") else _WORDS.get(part, part)
+        for part in _parts(name)
+    ]
+    return " or ".join(dict.fromkeys(said))
+
+
 def is_kind(logical: LogicalType, name: str) -> bool:
     """Whether a type is in a set, or in one of several with ``|`` between them; ``any`` is every type; ``list<x>`` a list
     whose elements are, ``map<x>`` a map whose keys are; ``short_decimal`` a decimal that becomes the same double on both
-    engines (one without digits after the point does up to 2^53), ``split_decimal`` and ``huge_decimal`` one of up to 18 or
+    engines, ``split_decimal`` and ``huge_decimal`` one of up to 18 or
     of more that does if its parts before and after the point are added.
     """
     return any(_is_one(logical, part.strip()) for part in _parts(name))
@@ -51,7 +73,7 @@ def _is_one(logical: LogicalType, name: str) -> bool:
     if name.startswith("list<"):
         return isinstance(logical, List) and is_kind(logical.element, name[5:-1])
     if name == "short_decimal":
-        return isinstance(logical, Decimal) and (logical.precision <= EXACT_AS_DOUBLE or logical.scale == 0)
+        return isinstance(logical, Decimal) and logical.precision <= EXACT_AS_DOUBLE
     if name in {"split_decimal", "huge_decimal"}:
         return (
             isinstance(logical, Decimal)
