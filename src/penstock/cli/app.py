@@ -9,6 +9,7 @@ import typer
 
 from penstock.cli import (
     catalogue,
+    certifying,
     inspecting,
     profiling,
     project,
@@ -50,6 +51,7 @@ for _part in (
     remembering,
     reconciling,
     rejecting,
+    certifying,
     spark,
     catalogue,
 ):

@@ -145,6 +145,11 @@ class Engine(ABC):
 
     name: str
 
+    @property
+    def local(self) -> Engine:
+        """The engine of the machine on which the run is: itself, but of one for clusters."""
+        return self
+
     @abstractmethod
     def schema_of(self, query: exp.Query, inputs: Mapping[str, Schema]) -> Schema:
         """The columns of a query over empty relations of these schemas (by the table names the query uses).

@@ -310,6 +310,13 @@ def _engine(loaded: Loaded, scratch: Path) -> Engine:
     return local if loaded.pipeline.run.engine == "duckdb" else _on_spark(loaded, local, scratch)
 
 
+def both_engines(found: Opened) -> tuple[Engine, Engine]:
+    """The one that runs where the pipeline does, and Spark, which uses it; closed with ``found``."""
+    if found.engine.name == "duckdb":
+        return found.engine, _on_spark(found.loaded, found.engine, found.scratch)
+    return found.engine.local, found.engine
+
+
 def _on_spark(loaded: Loaded, local: Engine, scratch: Path) -> Engine:
     from penstock.engines.spark.engine import SparkEngine
     from penstock.engines.spark.session import SparkSettings

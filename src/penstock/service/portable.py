@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
 
 from penstock.errors import Problem
+from penstock.graph.moment import at_moment
 
 if TYPE_CHECKING:
     from penstock.engines.api import Engine
     from penstock.graph import Graph
+
+_SOME_MOMENT: Final = datetime(2000, 1, 1, tzinfo=UTC)  # a run has its own: what asks for the time is a constant there
 
 
 def unportable(graph: Graph, engine: Engine) -> tuple[Problem, ...]:
@@ -24,7 +28,7 @@ def unportable(graph: Graph, engine: Engine) -> tuple[Problem, ...]:
             at=found.at,
             detail=f"{found.part.why[:1].upper()}{found.part.why[1:]}.",
         )
-        for found in refusals(graph, engine.schema_of)
+        for found in refusals(at_moment(graph, _SOME_MOMENT), engine.schema_of)
     )
 
 

@@ -51,8 +51,13 @@ def test_what_spark_does_not_run_is_named_at_its_place(
     assert "JARO_SIMILARITY" in problem["message"].upper()
 
 
-def test_what_it_runs_is_no_problem(document: Callable[..., None], penstock: Callable[..., Said]) -> None:
-    document("round(price, 2)")
+@pytest.mark.parametrize(
+    "expression", ["round(price, 2)", "now()", "date_diff('day', date '2024-01-01', current_date)"]
+)
+def test_what_it_runs_is_no_problem(
+    document: Callable[..., None], penstock: Callable[..., Said], expression: str
+) -> None:
+    document(expression)
     assert penstock("validate", "--engine", "spark", "pipelines/prices.yml").code == 0
 
 

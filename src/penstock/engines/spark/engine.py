@@ -33,6 +33,10 @@ class SparkEngine(Engine):
         self._local, self._settings, self._scratch = local, settings, scratch
         self._running: Execution | None = None
 
+    @property
+    def local(self) -> Engine:
+        return self._local
+
     def schema_of(self, query: exp.Query, inputs: Mapping[str, Schema]) -> Schema:
         return self._local.schema_of(query, inputs)
 

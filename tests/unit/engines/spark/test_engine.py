@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,7 +11,6 @@ from passes import run as run_on_duckdb
 from penstock.engines.api import Limits, Pass
 from penstock.engines.duckdb.engine import DuckDBEngine
 from penstock.engines.spark.engine import SparkEngine
-from penstock.engines.spark.java import check_java
 from penstock.engines.spark.session import SparkSettings
 from penstock.errors import ConfigError, DataError
 
@@ -26,18 +23,9 @@ if TYPE_CHECKING:
     Data = Mapping[str, list[dict[str, Any]]]
 
 
-@cache
-def _is_there() -> bool:
-    try:
-        check_java()
-    except ConfigError:
-        return False
-    return find_spec("pyspark") is not None
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("spark")]
 
-
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(not _is_there(), reason="there is no Spark on this machine")]
-
-SETTINGS = SparkSettings(master="local[2]", settings={"spark.driver.memory": "1g", "spark.sql.shuffle.partitions": "2"})
+SETTINGS = SparkSettings()  # the session that tests share
 ORDERS = """
 sources:
   orders:
