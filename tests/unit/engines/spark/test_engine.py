@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
-from passes import MemoryRejects, MemoryWriter, Ran, batches, compiled
-from passes import run as run_on_duckdb
 
-from penstock.engines.api import Limits, Pass
-from penstock.engines.duckdb.engine import DuckDBEngine
-from penstock.engines.spark.engine import SparkEngine
-from penstock.engines.spark.session import SparkSettings
+from both_engines import bag, on_both, run_on_spark
 from penstock.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
-    from penstock.engines.api import NodeCounts
+    from passes import Ran
 
-    Data = Mapping[str, list[dict[str, Any]]]
+    from both_engines import Data
 
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("spark")]
 
-SETTINGS = SparkSettings()  # the session that tests share
 ORDERS = """
 sources:
   orders:
@@ -47,26 +40,6 @@ DATA: Data = {
 }
 
 
-def run_on_spark(text: str, data: Data, folder: Path) -> Ran:
-    local = DuckDBEngine(Limits(memory_bytes=1 << 30, threads=2), folder)
-    engine = SparkEngine(local, SETTINGS, folder)
-    try:
-        graph = compiled(text, local)
-        inputs = {node.id: [batches(data[node.source], node.schema)] for node in graph.reads if node.schema is not None}
-        found = {write.sink: MemoryWriter() for write in graph.writes}
-        rejects = MemoryRejects()
-        outcome = engine.run(
-            Pass(graph),
-            inputs=inputs,
-            outputs={name: (lambda name=name: found[name]) for name in found},
-            rejects=rejects,
-        )
-        assert all(writer.staged for writer in found.values())
-        return Ran({name: found[name].rows for name in outcome.staged}, outcome.counts, rejects.records, graph)
-    finally:
-        engine.close()
-
-
 def _document(steps: str, *, source: str = "orders", rules: str = "") -> str:
     said = f"\n    rules: {rules}" if rules else ""
     return (
@@ -75,35 +48,8 @@ def _document(steps: str, *, source: str = "orders", rules: str = "") -> str:
     )
 
 
-def _figures(counts: NodeCounts) -> tuple[object, ...]:
-    unmatched = {name: rows for name, rows in counts.unmatched.items() if rows}
-    noted = {name: rows for name, rows in counts.noted.items() if rows}
-    return dict(counts.into), counts.out, unmatched, counts.empty, counts.rejected, noted, dict(counts.refused)
-
-
-def _bag(rows: list[dict[str, Any]]) -> list[str]:
-    return sorted(map(repr, rows))
-
-
-def _causes(found: Ran) -> dict[str, list[str]]:
-    return {
-        node: _bag([{"row": one["row"], "causes": one["causes"]} for one in rows])
-        for node, rows in found.rejects.items()
-    }
-
-
 def both(text: str, folder: Path, data: Data = DATA, *, ordered: bool = False) -> Ran:
-    """Runs the document on both engines and compares all that they tell."""
-    (folder / "d").mkdir()
-    (folder / "s").mkdir()
-    right, found = run_on_duckdb(text, data, folder / "d"), run_on_spark(text, data, folder / "s")
-    for sink, rows in right.rows.items():
-        assert found.rows[sink] == rows if ordered else _bag(found.rows[sink]) == _bag(rows)
-    assert {name: _figures(one) for name, one in found.counts.items()} == {
-        name: _figures(one) for name, one in right.counts.items()
-    }
-    assert _causes(found) == _causes(right)
-    return found
+    return on_both(text, folder, data, ordered=ordered)
 
 
 STEPS = {
@@ -166,7 +112,7 @@ def test_a_rule_that_warns_is_counted_alike(tmp_path: Path) -> None:
 def test_two_sinks_share_what_they_both_read(tmp_path: Path) -> None:
     text = _document("[derive: {more: price + 1}]") + "  u: {from: t, type: memory}\n"
     found = both(text, tmp_path)
-    assert _bag(found.rows["s"]) == _bag(found.rows["u"])
+    assert bag(found.rows["s"]) == bag(found.rows["u"])
 
 
 def test_a_value_that_no_type_can_take_fails_the_run_with_the_nodes_name(tmp_path: Path) -> None:
