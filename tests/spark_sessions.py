@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from penstock.engines.spark.jars import default_folder, is_complete
-from penstock.engines.spark.java import check_java
 from penstock.engines.spark.session import SparkSettings
-from penstock.errors import ConfigError
+from penstock.testing.java_servers import find_spark
 from penstock.testing.servers import Unavailable
 
 if TYPE_CHECKING:
@@ -17,15 +14,8 @@ if TYPE_CHECKING:
 
 def find_jars() -> Path | Unavailable:
     """Their folder, where Java and pyspark are there as well."""
-    try:
-        check_java()
-    except ConfigError as missing:
-        return Unavailable(missing.problems[0].message)
-    if find_spec("pyspark") is None:
-        return Unavailable("pyspark is not installed")
-    if not is_complete(default_folder()):
-        return Unavailable("the jars of Spark are not there (`penstock spark jars`, which `make test` runs)")
-    return default_folder()
+    found = find_spark()
+    return found if isinstance(found, Unavailable) else found.folder
 
 
 def settings_for(jars: Path, folder: Path) -> SparkSettings:

@@ -1,4 +1,4 @@
-"""The servers of long tests that run on Java: a small cluster of HDFS, and Nessie over a store of S3.
+"""The servers of tests that run on Java: a small cluster of HDFS, Nessie over a store of S3, and a cluster of Spark's own.
 
 As in ``servers``: on loopback, data in a temporary folder, ended with the process that started it.
 """
@@ -30,6 +30,8 @@ _HERE: Final = Path.home() / ".cache" / "penstock" / "servers"
 _MISSING: Final = "is not there (scripts/java-servers, which `make test-long` runs)"
 _HEAP: Final = "-Xmx512m"
 _USER: Final = "penstock"
+_LOOPBACK: Final = "127.0.0.1"
+_MASTER, _WORKER = "org.apache.spark.deploy.master.Master", "org.apache.spark.deploy.worker.Worker"
 
 
 class JavaInstallation(Frozen):
@@ -185,7 +187,61 @@ def nessie(installation: JavaInstallation, store: ObjectServer, bucket: str) -> 
             yield NessieServer(server, bucket)
 
 
-# ---------------------------------------------------------------- what both need
+# ---------------------------------------------------------------- Spark
+
+
+class SparkCluster(Frozen):
+    """Spark's own cluster: a master, and workers of one core each."""
+
+    master: str
+    workers: tuple[JavaServer, ...]
+
+
+def find_spark() -> JavaInstallation | Unavailable:
+    """The program that starts the parts of a cluster, as pyspark brings it, and the folder of the jars that sessions find."""
+    from importlib.util import find_spec
+
+    from penstock.engines.spark.jars import default_folder, is_complete
+    from penstock.engines.spark.java import check_java
+    from penstock.errors import ConfigError
+
+    try:
+        check_java()
+    except ConfigError as missing:
+        return Unavailable(missing.problems[0].message)
+    spec = find_spec("pyspark")
+    if spec is None or spec.origin is None:
+        return Unavailable("pyspark is not installed")
+    if not is_complete(default_folder()):
+        return Unavailable("the jars of Spark are not there (`penstock spark jars`, which `make test` runs)")
+    return JavaInstallation(Path(spec.origin).parent / "bin" / "spark-class", default_folder())
+
+
+@contextlib.contextmanager
+def spark_cluster(installation: JavaInstallation, *, workers: int = 2, memory: str = "1g") -> Iterator[SparkCluster]:
+    """A fresh cluster, which takes work when this returns, and ends with the block."""
+    with contextlib.ExitStack() as stack:
+        folder, port, page = stack.enter_context(_folder("spark")), free_port(), free_port()
+        url = f"spark://{_LOOPBACK}:{port}"
+        start = [str(installation.java)]
+        master = [*start, _MASTER, "--host", _LOOPBACK, "--port", str(port), "--webui-port", str(page)]
+        first = stack.enter_context(_running(JavaServer("Spark's master", page, folder, master, "/json/")))
+        every = []
+        for number in range(workers):
+            page, own = free_port(), folder / f"worker-{number}"
+            own.mkdir()
+            worker = [*start, _WORKER, "--host", _LOOPBACK, "--webui-port", str(page), "--work-dir", str(own)]
+            worker += ["--cores", "1", "--memory", memory, url]
+            every.append(stack.enter_context(_running(JavaServer("a worker of Spark", page, own, worker, "/json/"))))
+        deadline = time.monotonic() + _READY_TIMEOUT_S
+        while first.log().count("Registering worker") < workers:
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"Spark's workers did not reach its master: {first.log()[-2000:]}")
+            time.sleep(0.1)
+        yield SparkCluster(url, tuple(every))
+
+
+# ---------------------------------------------------------------- what all need
 
 
 @contextlib.contextmanager
