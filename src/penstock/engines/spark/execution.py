@@ -7,7 +7,8 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotYetError
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Final, Self, TypeVar
 
 from sqlglot import exp
 
@@ -41,11 +42,13 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 _OUT: Final = "out"
 _LOOK_S: Final = 0.05
-_PATIENCE_S: Final = 30
-# Every node's rows are counted where they pass: none may be left out because another side is empty.
+_PATIENCE_S: Final = 5
+# Every node's rows are counted where they pass: none may be left out because another side is empty, or a condition never true.
 _SETTINGS: Final = {
     **FIXED,
-    "spark.sql.optimizer.excludedRules": "org.apache.spark.sql.catalyst.optimizer.PropagateEmptyRelation",
+    "spark.sql.optimizer.excludedRules": ",".join(
+        f"org.apache.spark.sql.catalyst.optimizer.{rule}" for rule in ("PropagateEmptyRelation", "PruneFilters")
+    ),
     "spark.sql.adaptive.optimizer.excludedRules": "org.apache.spark.sql.execution.adaptive.AQEPropagateEmptyRelation",
     "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
     "spark.sql.parquet.datetimeRebaseModeInRead": "CORRECTED",
@@ -219,7 +222,7 @@ class Execution:
             keys = list(figures)
             frame = frame.observe(observation, *[f.expr(figures[key]).alias(str(i)) for i, key in enumerate(keys)])
             frame.createOrReplaceTempView(name)
-            observed.append(_Observed(node.id, observation, tuple(keys)))
+            observed.append(_Observed(node.id, name, observation, dict(figures)))
 
         self._do(f'computing "{node.id}"', make)
         return name
@@ -233,12 +236,14 @@ class Execution:
         folder = self._folder / f"rows-{next(self._numbers)}"
         view = self._views[node_id]
 
-        def write() -> None:
-            self._session.table(view).write.option("compression", "snappy").parquet(str(folder))
+        def write() -> bool:
+            with _Followed(self._session, folder.name) as followed:
+                self._session.table(view).write.option("compression", "snappy").parquet(str(folder))
+            return followed.is_repeated
 
-        self._do(f'computing "{node_id}"', write)
+        repeated = self._do(f'computing "{node_id}"', write)
         for item in self._open.pop(node_id, []):
-            found = self._do(f'counting "{item.node}"', item.figures)
+            found = self._do(f'counting "{item.node}"', partial(item.figures, self._session, anew=repeated))
             self._figures[item.node] = {**self._figures.get(item.node, {}), **found}
         self._keep(node_id, folder)
         self._figures.setdefault(node_id, {_OUT: rows_in(folder)})
@@ -412,22 +417,55 @@ class Execution:
         self._worker.shutdown(wait=True)
 
 
+class _Followed:
+    """Follows what Spark does in the block, by this thread. ``is_repeated``: parts of it were computed more than once, since a
+    task failed or a machine was lost, so that what was counted on the way is too much. A session of Spark Connect does not say.
+    """
+
+    def __init__(self, session: SparkSession, name: str) -> None:
+        self._context = getattr(session, "_sc", None)
+        self._name = name
+        self.is_repeated = False
+
+    def __enter__(self) -> Self:
+        if self._context is not None:
+            self._context.setJobGroup(self._name, self._name)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._context is None:
+            return
+        tracker = self._context.statusTracker()
+        jobs = [tracker.getJobInfo(job) for job in tracker.getJobIdsForGroup(self._name)]
+        stages = [tracker.getStageInfo(stage) for job in jobs if job is not None for stage in job.stageIds]
+        self.is_repeated = any(one is not None and (one.currentAttemptId or one.numFailedTasks) for one in stages)
+
+
 class _Observed(Frozen):
-    """What an action will tell of a node: its figures by name, which Spark knows by their places."""
+    """What an action tells of a node's view: its figures by name, as Spark's words for them, which it knows by their places."""
 
     node: str
+    view: str
     observation: Observation
-    keys: tuple[str, ...]
+    asked: Mapping[str, str]
 
-    def figures(self) -> Mapping[str, int]:
-        """Waits for a moment, for Spark tells them beside the action. Raises InternalError ENG-422 where it tells none."""
+    def figures(self, session: SparkSession, *, anew: bool) -> Mapping[str, int]:
+        """As the action counted them; ``anew``, and where it left them out, by another look at the view."""
+        found = None if anew else self._told()
+        if found is None:
+            rows = session.table(self.view).selectExpr(*self.asked.values()).collect()
+            found = dict(enumerate(rows[0]))
+        return {key: int(found[place]) for place, key in enumerate(self.asked)}
+
+    def _told(self) -> Mapping[int, int] | None:
+        """Waits for a moment, for Spark tells them beside the action."""
         answers: list[Mapping[str, int]] = []
         asking = threading.Thread(target=lambda: answers.append(self.observation.get), daemon=True)
         asking.start()
         asking.join(_PATIENCE_S)
-        if not answers or answers[0].keys() != {str(place) for place in range(len(self.keys))}:
-            raise InternalError("ENG-422", f'Spark has not counted the rows of "{self.node}"')
-        return {key: int(answers[0][str(place)]) for place, key in enumerate(self.keys)}
+        if not answers or len(answers[0]) != len(self.asked):
+            return None
+        return {int(place): rows for place, rows in answers[0].items()}
 
 
 def _is_table(tree: exp.Expr, name: str) -> bool:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from both_engines import bag, on_both, run_on_spark
-from penstock.errors import ConfigError, DataError
+from penstock.engines.spark import execution
+from penstock.errors import ConfigError, DataError, InternalError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -113,6 +114,35 @@ def test_two_sinks_share_what_they_both_read(tmp_path: Path) -> None:
     text = _document("[derive: {more: price + 1}]") + "  u: {from: t, type: memory}\n"
     found = both(text, tmp_path)
     assert bag(found.rows["s"]) == bag(found.rows["u"])
+
+
+def test_a_condition_that_is_never_true_leaves_nothing_uncounted(tmp_path: Path) -> None:
+    found = both(_document("[derive: {more: price + 1}, filter: id > id]"), tmp_path)
+    assert found["t.filter"].into == {"t.derive": 3}
+
+
+STEPS_COUNTED_ON_THE_WAY = (
+    "[derive: {more: price + 1}, filter: price > 0, aggregate: {by: [crude], measures: {n: count(*)}}]"
+)
+
+
+@pytest.mark.parametrize("why", ["a part was computed twice", "nothing was told"])
+def test_what_was_not_counted_once_is_counted_anew(why: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if why == "nothing was told":
+        monkeypatch.setattr(execution._Observed, "_told", lambda _: None)
+    else:
+        monkeypatch.setattr(execution._Followed, "__exit__", lambda self, *_: setattr(self, "is_repeated", True))
+        monkeypatch.setattr(execution._Observed, "_told", lambda _: pytest.fail("it counts too much"))
+    both(_document(STEPS_COUNTED_ON_THE_WAY), tmp_path)
+
+
+def test_rows_that_were_counted_and_written_differently_are_our_own_bug(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(execution, "rows_in", lambda _: 7)
+    with pytest.raises(InternalError) as error:
+        run_on_spark(_document("[derive: {more: price + 1}]"), DATA, tmp_path)
+    assert error.value.problems[0].code == "ENG-422"
 
 
 def test_a_value_that_no_type_can_take_fails_the_run_with_the_nodes_name(tmp_path: Path) -> None:

@@ -1,14 +1,11 @@
-"""Spark's exceptions as the five classes, and what it has not counted."""
+"""Spark's exceptions as the five classes."""
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import pytest
 
-from penstock.engines.spark import execution
 from penstock.engines.spark.errors import classified
-from penstock.errors import DataError, FatalError, InternalError, PenstockError, TransientError
+from penstock.errors import DataError, FatalError, PenstockError, TransientError
 
 
 class Java:
@@ -51,10 +48,3 @@ def test_an_exception_is_sorted_by_any_of_its_causes(said: str, kind: type[Penst
 def test_of_an_unknown_one_the_last_cause_is_told() -> None:
     found = classified(FromJava(Java("Job aborted", Java("Bad.Thing: in a file\nwith more"))), "reading")
     assert (found.problems[0].code, found.problems[0].detail) == ("ENG-320", "Bad.Thing: in a file.")
-
-
-def test_figures_that_spark_does_not_tell_are_our_own_bug() -> None:
-    observed = execution._Observed("t", SimpleNamespace(get={"1": 2}), ("out",))
-    with pytest.raises(InternalError) as error:
-        observed.figures()
-    assert error.value.problems[0].code == "ENG-422"
