@@ -27,7 +27,7 @@ def certify(
     allow_path: options.AllowPath = None,
     json: options.Json = False,
 ) -> int:
-    """Run a pipeline on DuckDB and on Spark, and say where they differ.
+    """Compare what DuckDB and Spark make of a pipeline's rows.
 
     What the sources hold now is read once and goes through both engines, node by node: rows as multisets, and all counts.
     Nothing is written. Columns with labels show no values. Exits with 1 where anything differs.
