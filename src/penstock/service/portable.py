@@ -27,6 +27,7 @@ def unportable(graph: Graph, engine: Engine) -> tuple[Problem, ...]:
             f'"{found.part.expression}" in "{found.node}" does not run on Spark',
             at=found.at,
             detail=f"{found.part.why[:1].upper()}{found.part.why[1:]}.",
+            hint="say it with what docs/reference/spark.md lists, or run the pipeline on DuckDB",
         )
         for found in refusals(at_moment(graph, _SOME_MOMENT), engine.schema_of)
     )

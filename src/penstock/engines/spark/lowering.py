@@ -10,7 +10,7 @@ from sqlglot import exp
 
 from penstock.engines.spark.canonical import canonical
 from penstock.engines.spark.portable import Entry, cast_of, constant, enclosed, entries, is_constant, key_of, power_of
-from penstock.engines.spark.portable.kinds import is_kind
+from penstock.engines.spark.portable.kinds import in_words, is_kind
 from penstock.engines.spark.refusal import Unportable, UnportableError
 from penstock.engines.spark.statements import Statements
 from penstock.engines.spark.typed import Typed
@@ -395,7 +395,7 @@ class _Expression:
                 kind = self._types.of(part)
                 if kind is None or not is_kind(kind, entry.where[name]):
                     of = "an unknown type" if kind is None else str(kind)
-                    return f"of {of} it is not known to mean the same on Spark"
+                    return f"of {of} it is not known to mean the same on Spark, but of {in_words(entry.where[name])}"
         return None
 
     def _constants(self, function: str, parts: Sequence[exp.Expr]) -> list[exp.Expr]:
